@@ -1,0 +1,44 @@
+"""Every error superbin raises on purpose.
+
+All derive from `SuperbinError`, and each also is the builtin a Python user would expect, so both
+``except SuperbinError`` and ``except ValueError`` work. The text is one line: the offending value, where it
+stands, the rule it breaks and what to do. The command line prints just that line and exits with code 2.
+"""
+
+__all__ = [
+    "DatabaseError",
+    "DocumentError",
+    "InputError",
+    "MissingDependencyError",
+    "OutputError",
+    "SuperbinError",
+    "UnknownNameError",
+]
+
+
+class SuperbinError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InputError(SuperbinError, ValueError):
+    """A value outside its domain, or of the wrong shape."""
+
+
+class DocumentError(InputError):
+    """A file or document whose content breaks its format; the text names the file and the place in it."""
+
+
+class UnknownNameError(SuperbinError, LookupError):
+    """A name that nothing bears; the text lists the nearest ones that exist."""
+
+
+class OutputError(SuperbinError, OSError):
+    """A place that cannot be written, or that holds something already."""
+
+
+class DatabaseError(SuperbinError, RuntimeError):
+    """A database that cannot be opened, is damaged, or has another schema."""
+
+
+class MissingDependencyError(SuperbinError, ImportError):
+    """An optional package that is not installed; the text says which extra brings it."""
