@@ -1,0 +1,396 @@
+"""What superbin found: frozen values that go to versioned JSON and come back equal.
+
+Figures and papers are drawn from these alone, so they can be redrawn from a ``result.json`` without any
+fit. The document's shape is fixed by ``schemas/result-1.json`` and checked whenever one is written or read.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from superbin.aggregate import AggregateBin
+from superbin.errors import DocumentError, OutputError
+
+__all__ = [
+    "SCHEMA",
+    "AnalysisResult",
+    "Asimov",
+    "BinRow",
+    "CountDistribution",
+    "GreedyBaseline",
+    "MergeResult",
+    "PValue",
+    "Projection",
+    "ProjectionColumn",
+    "Range",
+    "SearchSummary",
+    "SignalSummary",
+    "Significance",
+    "ToyPValue",
+    "load_result",
+    "result_from_json",
+    "result_to_json",
+]
+
+SCHEMA = "superbin/result/1"
+
+
+@dataclass(frozen=True, slots=True)
+class PValue:
+    """A one-sided p-value and its significance in standard deviations (negative for a deficit)."""
+
+    p: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToyPValue:
+    """A mid-p-value estimated by pseudo-experiments.
+
+    Attributes
+    ----------
+    p, p_err : float
+        The estimate and its standard error.
+    z : float or None
+        Its significance; None when no pseudo-experiment, or every one, reached the count.
+    n : int
+        Pseudo-experiments thrown.
+    seed : int
+        What they were thrown from.
+    """
+
+    p: float
+    z: float | None
+    p_err: float
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asimov:
+    """Asymptotic median significance of the Asimov data set s + b.
+
+    Attributes
+    ----------
+    z : float
+        Standard deviations.
+    fit : str
+        ``"prefit"``: background as predicted; ``"postfit"``: background as fitted to the data with the signal
+        at its nominal strength.
+    """
+
+    z: float
+    fit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Significance:
+    """Every named p-value of one count.
+
+    Attributes
+    ----------
+    count : float
+        The count they are for: s + b when expected, a whole number when observed.
+    q : float
+        2 (sqrt(n) - sqrt(b)), the original tool's quick figure.
+    pull : float
+        (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation.
+    midp, tail : PValue
+        Exact, by quadrature.
+    asymptotic : PValue
+        From the profile likelihood ratio q0, for the same background model.
+    asimov : Asimov or None
+        Expected median significance; None where no signal is known.
+    toys : ToyPValue or None
+        None when no toys were asked for.
+    pyhf : PValue or None
+        Asymptotic, by pyhf on the exported workspace; 0.5 for every deficit.
+    """
+
+    count: float
+    q: float
+    pull: float
+    midp: PValue
+    tail: PValue
+    asymptotic: PValue
+    asimov: Asimov | None = None
+    toys: ToyPValue | None = None
+    pyhf: PValue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountDistribution:
+    """Probability of every count under background alone and with the signal.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        Consecutive counts; what lies outside has negligible probability.
+    background, signal_plus_background : tuple of float
+        Probability of each count.
+    """
+
+    counts: tuple[int, ...]
+    background: tuple[float, ...]
+    signal_plus_background: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GreedyBaseline:
+    """What the original tool's greedy search gives under the same figure of merit."""
+
+    bins: tuple[int, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """The chosen aggregate bin.
+
+    Attributes
+    ----------
+    bins : tuple of int
+        Published 1-based numbers, ascending.
+    figure_of_merit : str
+        What was maximised.
+    value : float
+        Its value for these bins.
+    status : str
+        ``"certified"`` when nothing better exists, else ``"best found"``.
+    cuts : tuple of str
+        Selections whose union is exactly these bins.
+    evaluated : int
+        Sets of bins whose figure of merit was computed.
+    greedy : GreedyBaseline
+        The baseline, never better.
+    """
+
+    bins: tuple[int, ...]
+    figure_of_merit: str
+    value: float
+    status: str
+    cuts: tuple[str, ...]
+    evaluated: int
+    greedy: GreedyBaseline
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of an observable; `high` is None where it is open upwards.
+
+    Attributes
+    ----------
+    observable : str
+        Name.
+    label, unit : str
+        For axes and tables.
+    low : float
+    high : float or None
+    text : str
+        The range as a person writes it, such as ``300-350`` or ``>= 9``.
+    """
+
+    observable: str
+    label: str
+    unit: str
+    low: float
+    high: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BinRow:
+    """One published bin of the aggregate: its ranges and yields."""
+
+    number: int
+    ranges: tuple[Range, ...]
+    yields: AggregateBin
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionColumn:
+    """One column of a projection: the bins that fall into a range of the observable, merged.
+
+    Attributes
+    ----------
+    text : str
+        The range as a person writes it.
+    group : str
+        Columns of one group share their edges in the other axis; empty when there is one group only.
+    aggregate : bool
+        Whether the column holds a bin of the aggregate.
+    yields : AggregateBin
+        Sums over the column.
+    """
+
+    text: str
+    group: str
+    aggregate: bool
+    yields: AggregateBin
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Distribution of one observable in the region around the aggregate bin.
+
+    Attributes
+    ----------
+    observable, label, unit : str
+        Name, mathtext and unit of the observable.
+    selection : str
+        How the region is defined, in words.
+    note : str
+        What a reader must know of the mapping of bins to columns; empty when it is one to one.
+    columns : tuple of ProjectionColumn
+    """
+
+    observable: str
+    label: str
+    unit: str
+    selection: str
+    note: str
+    columns: tuple[ProjectionColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSummary:
+    """Which search a result is about; `digest` is the SHA-256 of its content."""
+
+    name: str
+    title: str
+    reference: str
+    luminosity_fb: float
+    sqrt_s_tev: float
+    n_bins: int
+    digest: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSummary:
+    """Which signal a result is about; `digest` is the SHA-256 of its yields."""
+
+    model: str
+    parameters: Mapping[str, float]
+    label: str
+    source: str
+    cross_section_pb: float | None
+    total: float
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisResult:
+    """A finished mini analysis.
+
+    Attributes
+    ----------
+    search : SearchSummary
+    signal : SignalSummary
+    options : mapping
+        Everything that was chosen: ``correlations``, ``figure_of_merit``, ``toys``, ``seed``.
+    merge : MergeResult
+    yields : AggregateBin
+        The aggregate bin.
+    bins : tuple of BinRow
+        The published bins it is made of.
+    expected, observed : Significance
+        Pre-fit expectation at n = s + b, and the data.
+    distribution : CountDistribution
+        Of the count in the aggregate bin.
+    projections : tuple of Projection
+    superbin : str
+        Version that made it.
+    schema : str
+        Version of the document.
+    """
+
+    search: SearchSummary
+    signal: SignalSummary
+    options: Mapping[str, str | int | float | None]
+    merge: MergeResult
+    yields: AggregateBin
+    bins: tuple[BinRow, ...]
+    expected: Significance
+    observed: Significance
+    distribution: CountDistribution
+    projections: tuple[Projection, ...]
+    superbin: str
+    schema: str = SCHEMA
+
+
+def result_to_json(result: AnalysisResult) -> str:
+    """The document, checked against its schema; ends with a newline."""
+    import cattrs
+
+    document = cattrs.unstructure(result)
+    _validate(document, "the result")
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
+    """Read a document back.
+
+    Parameters
+    ----------
+    text : str
+        JSON.
+    place : str
+        What to call it in an error text.
+
+    Raises
+    ------
+    DocumentError
+        If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
+    """
+    import cattrs
+
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"{place} is not JSON: {error}; write it anew with 'superbin run'") from error
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != SCHEMA:
+        raise DocumentError(f"{place} has schema {found!r}; this superbin reads {SCHEMA!r}; write it anew")
+    _validate(document, place)
+    return cattrs.structure(document, AnalysisResult)
+
+
+def load_result(path: str | Path) -> AnalysisResult:
+    """Read a ``result.json``.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read.
+    DocumentError
+        If its content is not a result.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(
+            f"cannot read {path}: {error}; give a result.json that 'superbin run' wrote"
+        ) from error
+    return result_from_json(text, place=str(path))
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    text = resources.files("superbin").joinpath("schemas/result-1.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _validate(document: Any, place: str) -> None:
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(_schema())
+    error = next(iter(sorted(validator.iter_errors(document), key=lambda e: e.json_path)), None)
+    if error is not None:
+        raise DocumentError(f"{place} breaks {SCHEMA} at {error.json_path}: {error.message}")

@@ -1,0 +1,85 @@
+"""What a signal model predicts: expected events per bin of one search, with their Monte Carlo errors."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+
+from superbin._arrays import FloatArray, frozen_array
+from superbin.errors import InputError
+
+__all__ = ["SignalModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class SignalModel:
+    """One point of a signal model, in the bins of one search.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model, such as ``"T1bbbb"``.
+    parameters : mapping of str to float
+        Its parameters in the order the command line takes them, such as ``{"m_mother": 1750, "m_lsp": 1}``;
+        masses in GeV.
+    search : str
+        Name of the search whose bins the yields are in.
+    yields : array_like, shape (n_bins,)
+        Expected events at the search's luminosity, >= 0.
+    errors : array_like, shape (n_bins,)
+        Their Monte Carlo standard errors, events.
+    source : str
+        Where the yields come from.
+    cross_section_pb : float, optional
+        The cross section they were normalised to, in pb.
+
+    Raises
+    ------
+    InputError
+        If a yield or error is negative, NaN or infinite, or a parameter is not finite.
+    """
+
+    model: str
+    parameters: Mapping[str, float]
+    search: str
+    yields: FloatArray
+    errors: FloatArray
+    source: str = ""
+    cross_section_pb: float | None = None
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.yields)
+        if len(shape) != 1:
+            raise InputError(f"the yields of {self.model!r} have shape {shape}; one number per bin is needed")
+        for name in ("yields", "errors"):
+            array = frozen_array(getattr(self, name), name=f"{name} of signal {self.model!r}", shape=shape)
+            object.__setattr__(self, name, array)
+        parameters = {str(key): float(value) for key, value in self.parameters.items()}
+        for key, value in parameters.items():
+            if not np.isfinite(value):
+                raise InputError(f"parameter {key} of signal {self.model!r} is {value}; it must be finite")
+        object.__setattr__(self, "parameters", MappingProxyType(parameters))
+        sigma = self.cross_section_pb
+        if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
+            raise InputError(f"cross_section_pb of signal {self.label} is {sigma}; it must be finite and > 0")
+
+    @property
+    def label(self) -> str:
+        """Name with parameters, such as ``T1bbbb(1750, 1)``."""
+        return f"{self.model}({', '.join(f'{value:g}' for value in self.parameters.values())})"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content."""
+        content = {
+            "model": self.model,
+            "parameters": dict(self.parameters),
+            "search": self.search,
+            "yields": self.yields.tolist(),
+            "errors": self.errors.tolist(),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
