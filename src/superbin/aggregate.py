@@ -17,7 +17,7 @@ from superbin.errors import InputError
 from superbin.search import Process, Search
 from superbin.signal import SignalModel
 
-__all__ = ["Background", "BinSums", "ProcessYield", "AggregateBin", "bin_sums", "combine"]
+__all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine"]
 
 
 @dataclass(frozen=True, slots=True)
