@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
@@ -35,11 +36,13 @@ class ProcessYield:
 
     The statistical entries of processes that share their events are *shares*: the part of the common
     fluctuation that falls on this process, so that they add linearly to the group's uncertainty. In one bin a
-    share is the published uncertainty itself.
+    share is the published uncertainty itself. `stat_group` names that common fluctuation; for a process whose
+    events are its own it is the process's name.
     """
 
     name: str
     label: str
+    stat_group: str
     nominal: float
     stat_up: float
     stat_down: float
@@ -172,7 +175,7 @@ def _variance(search: Search, side: str) -> FloatArray:
     return total
 
 
-def _process_yield(search: Search, process: Process, chosen: np.ndarray) -> ProcessYield:
+def _process_yield(search: Search, process: Process, chosen: NDArray[np.intp]) -> ProcessYield:
     estimate = process.estimate
     group = next(group for group in _groups(search) if process.name in group)
 
@@ -187,6 +190,7 @@ def _process_yield(search: Search, process: Process, chosen: np.ndarray) -> Proc
     return ProcessYield(
         name=process.name,
         label=process.label,
+        stat_group="_".join(group),
         nominal=float(estimate.nominal[chosen].sum()),
         stat_up=share("up"),
         stat_down=share("down"),

@@ -41,6 +41,12 @@ class Observable:
     unit: str = ""
     discrete: bool = False
 
+    def text(self, low: float, high: float) -> str:
+        """Write a range as a person does, without the unit: ``3-4``, ``>= 9``, ``350-500``, ``> 1000``."""
+        if np.isinf(high):
+            return f"{'>=' if self.discrete else '>'} {low:g}"
+        return f"{low:g}" if low == high else f"{low:g}-{high:g}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
