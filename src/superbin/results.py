@@ -41,10 +41,14 @@ SCHEMA = "superbin/result/1"
 
 @dataclass(frozen=True, slots=True)
 class PValue:
-    """A one-sided p-value and its significance in standard deviations (negative for a deficit)."""
+    """A one-sided p-value and its significance in standard deviations.
+
+    The significance of a deficit is negative; it is None where p is 1 and the significance has no finite
+    value.
+    """
 
     p: float
-    z: float
+    z: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,15 @@ class CountDistribution:
     Attributes
     ----------
     counts : tuple of int
-        Consecutive counts; what lies outside has negligible probability.
+        Equidistant counts, `width` apart; what lies outside has negligible probability.
+    width : int
+        Each probability is that of the `width` counts from its count upwards; 1 unless they spread widely.
     background, signal_plus_background : tuple of float
-        Probability of each count.
+        The probabilities.
     """
 
     counts: tuple[int, ...]
+    width: int
     background: tuple[float, ...]
     signal_plus_background: tuple[float, ...]
 
