@@ -1,0 +1,96 @@
+"""The ``superbin`` command: one module per verb group, no mathematics.
+
+Each command is imported when it is called, so that help and completion answer at once. Results go to stdout,
+progress and errors to stderr. Exit codes: 0 done, 2 bad input (one line says what, where and the cure), 1 a
+defect of superbin itself, 130 interrupted.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from superbin.errors import SuperbinError
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "db": ("superbin.cli.db:db", "Look into, fill and move the database of searches and signals."),
+    "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
+    "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),
+}
+"""Where each command lives, with the line that help shows without importing it."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands, sorted."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="superbin", prog_name="superbin")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and log more.")
+def cli(debug: bool) -> None:
+    """Design the most sensitive one-bin reinterpretation of a multi-bin LHC search.
+
+    \b
+    Try:
+      superbin run T1bbbb 1750 1 -o out
+      superbin pvalue 40 25 5 5
+    """
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    if debug:
+        # Accepted anywhere, since an error is met after the command was typed.
+        given = ["--debug", *(a for a in given if a != "--debug")]
+    sys.exit(_run(given, debug=debug))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        code = cli.main(args=arguments, prog_name="superbin", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("superbin: interrupted; nothing was left half-written", err=True)
+        return 130
+    except SuperbinError as error:
+        if debug:
+            raise
+        click.echo(f"superbin: error: {error}", err=True)
+        return 2
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,52 @@
+"""Options and output habits that commands share."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["POSITIONAL_NUMBERS", "as_json", "database_option", "number", "seed_option", "toys_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+POSITIONAL_NUMBERS = {"ignore_unknown_options": True}
+"""Lets a negative number reach its check, which explains itself better than an unknown option does."""
+
+
+def database_option(command: F) -> F:
+    """Add ``--database``."""
+    return click.option(
+        "--database",
+        metavar="URL",
+        envvar="SUPERBIN_DATABASE",
+        help="SQLAlchemy URL or path of the database; by default a file in your data folder.",
+    )(command)
+
+
+def toys_option(command: F) -> F:
+    """Add ``--toys``."""
+    return click.option(
+        "--toys",
+        type=click.IntRange(min=0),
+        default=1_000_000,
+        show_default=True,
+        help="Pseudo-experiments per p-value; 0 for none.",
+    )(command)
+
+
+def seed_option(command: F) -> F:
+    """Add ``--seed``."""
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the pseudo-experiments."
+    )(command)
+
+
+def as_json(document: object) -> str:
+    """JSON for machines: indented, without NaN."""
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for a table, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"

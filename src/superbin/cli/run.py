@@ -1,0 +1,121 @@
+"""``superbin run``: from a signal to a finished mini analysis."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superbin.cli.options import POSITIONAL_NUMBERS, database_option, number, seed_option, toys_option
+
+if TYPE_CHECKING:
+    from superbin.results import AnalysisResult
+
+
+@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.argument("model")
+@click.argument("parameters", nargs=-1, required=True, type=float)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet."
+)
+@click.option("--search", "search_name", default="cms-pas-sus-16-014", show_default=True, help="Search to reinterpret.")
+@click.option(
+    "--correlations",
+    type=click.Choice(["none"]),
+    default="none",
+    show_default=True,
+    help="How the background uncertainties of merged bins combine; none: in quadrature over bins.",
+)
+@toys_option
+@seed_option
+@database_option
+@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
+@click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures and write the paper.")
+def run(
+    model: str,
+    parameters: tuple[float, ...],
+    output: Path,
+    search_name: str,
+    correlations: str,
+    toys: int,
+    seed: int,
+    database: str | None,
+    force: bool,
+    figures: bool,
+) -> None:
+    """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
+
+    The parameters are the masses in GeV, in the model's order: the produced particle, then the lightest one.
+
+    \b
+    superbin run T1bbbb 1750 1 -o out
+    """
+    from superbin.analysis import analyze
+    from superbin.catalog import open_catalog
+    from superbin.files import staged_directory
+
+    start = time.perf_counter()
+    with staged_directory(output, force=force) as stage:
+        _progress("reading the search and the signal")
+        with open_catalog(database) as catalog:
+            search = catalog.search(search_name)
+            signal = catalog.signal(search_name, model, parameters)
+        _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
+        result = analyze(search, signal, correlations=correlations, toys=toys, seed=seed)
+        _write_documents(result, stage)
+        if figures:
+            _progress("drawing the figures")
+            _draw(result, stage / "figures")
+            _progress("writing the paper")
+            _write_paper(result, stage / "paper")
+    _progress(f"done in {time.perf_counter() - start:.1f} s")
+    click.echo(_summary(result, output))
+
+
+def _progress(text: str) -> None:
+    click.echo(f"superbin: {text}", err=True)
+
+
+def _write_documents(result: "AnalysisResult", folder: Path) -> None:
+    from superbin import workspace
+    from superbin.files import write_text
+    from superbin.results import result_to_json
+
+    write_text(folder / "result.json", result_to_json(result))
+    write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
+
+
+def _draw(result: "AnalysisResult", folder: Path) -> None:
+    from superbin.plot import draw_all
+
+    folder.mkdir()
+    draw_all(result, folder)
+
+
+def _write_paper(result: "AnalysisResult", folder: Path) -> None:
+    from superbin import paper
+
+    folder.mkdir()
+    paper.render(result, folder)
+    if paper.latex_available():
+        paper.compile(folder)
+    else:
+        _progress("no LaTeX found: the paper is left as source; " + paper.HOW_TO_GET_LATEX)
+
+
+def _summary(result: "AnalysisResult", output: Path) -> str:
+    merged, total = result.merge, result.yields
+    head = [
+        f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
+        f"aggregate bin ({merged.status}, maximal {merged.figure_of_merit}): bins {', '.join(map(str, merged.bins))}",
+        *(f"  {cut}" for cut in merged.cuts),
+        f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "
+        f"+{total.background.up:.2f} -{total.background.down:.2f}  observed {total.observed}",
+        f"{'Z':<10}{'midp':>8}{'tail':>8}{'q0':>8}{'Asimov':>8}{'toys':>8}{'pyhf':>8}",
+    ]
+    for name, panel in (("expected", result.expected), ("observed", result.observed)):
+        values = (panel.midp, panel.tail, panel.asymptotic, panel.asimov, panel.toys, panel.pyhf)
+        head.append(f"{name:<10}" + "".join(f"{number(v.z if v else None):>8}" for v in values))
+    head.append(f"greedy search of the original: Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins")
+    head.append(f"written to {output}")
+    return "\n".join(head)

@@ -1,0 +1,108 @@
+"""Writing files so that nothing is ever half-written: to a temporary place beside the target, then renamed."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from superbin.errors import OutputError
+
+__all__ = ["staged_directory", "write_bytes", "write_text"]
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file in one step; see `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file in one step: readers see the old content or the new, never a part.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written; what stood there is untouched.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to") from error
+
+
+@contextmanager
+def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """Fill a directory that appears only when it is complete.
+
+    Yields a temporary directory beside `path`. When the block ends well it takes the place of `path`; when it
+    raises, it is removed and `path` is as before.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the directory is to stand. An empty directory may stand there already.
+    force : bool
+        Whether a directory with content is replaced; all that was in it goes.
+
+    Raises
+    ------
+    OutputError
+        If something stands there and `force` is not given, if it is not a directory, or if the place cannot be
+        written.
+    """
+    path = Path(path).absolute()
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path} is a file; choose another name for the output folder")
+    if not force and path.is_dir() and any(path.iterdir()):
+        raise OutputError(f"{path} exists and is not empty; choose another folder, or replace it with --force")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to") from error
+    try:
+        yield stage
+        stage.chmod(0o777 & ~_umask())
+        _swap(stage, path)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+
+
+def _swap(stage: Path, path: Path) -> None:
+    """Put `stage` where `path` is; the old content is removed only once the new stands in its place."""
+    old = stage.with_name(stage.name + ".old")
+    try:
+        if path.exists():
+            path.rename(old)
+        try:
+            stage.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to") from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it; temporary files are private, results follow the user's mask.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
