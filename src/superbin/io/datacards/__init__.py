@@ -1,0 +1,42 @@
+"""CMS Combine counting datacards: read them, say what is odd in them, repair what is asked for.
+
+`read_datacards` turns cards into one frozen `Datacards` that keeps the place of every entry (combine.py for
+many cards, parse.py and effects.py for the text of one, model.py for the types). `lint` reports what is odd and
+changes nothing; `repair` makes the few safe repairs and lists each (lint.py, repair.py).
+
+The format: A. Hayrapetyan et al. (CMS Collaboration), "The CMS statistical analysis and combination tool:
+Combine", Comput. Softw. Big Sci. 8 (2024) 19, doi:10.1007/s41781-024-00121-4, and that tool's manual.
+"""
+
+from superbin.io.datacards.combine import combine, read_datacards
+from superbin.io.datacards.model import (
+    Alpha,
+    Channel,
+    Comment,
+    Datacards,
+    GammaNuisance,
+    Group,
+    Kappa,
+    LogNuisance,
+    Place,
+    Placeholder,
+    RateParameter,
+    Term,
+)
+
+__all__ = [
+    "Alpha",
+    "Channel",
+    "Comment",
+    "Datacards",
+    "GammaNuisance",
+    "Group",
+    "Kappa",
+    "LogNuisance",
+    "Place",
+    "Placeholder",
+    "RateParameter",
+    "Term",
+    "combine",
+    "read_datacards",
+]

@@ -1,0 +1,267 @@
+"""The text of one counting datacard -> `Datacards`; every error names the file and the line.
+
+The grammar is that of the CMS Combine tool for counting experiments: a header (`imax`, `jmax`, `kmax`, `shapes`,
+`bin`, `observation`), the table of columns (`bin`, `process` twice, `rate`), then one line per nuisance, rate
+parameter or group. `parse_card` reads the header here; the lines below the table are read by
+`superbin.io.datacards.effects`.
+
+Differences from Combine, all on the strict side: a line must have exactly one entry per column, a factor of
+zero is an error (Combine reads it as no effect), and an unknown header line is an error after the first keyword.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from superbin.errors import DocumentError
+from superbin.io.datacards.effects import Effects, read_effects
+from superbin.io.datacards.model import Channel, Comment, Datacards, Place, Placeholder, Term
+from superbin.io.datacards.records import Record
+
+__all__ = ["parse_card"]
+
+_COUNTS = ("imax", "jmax", "kmax")
+_HEADER = (*_COUNTS, "shapes", "bin", "observation", "Observation", "process", "rate")
+_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+# Words that C and Python read as numbers: as a rate they are a failed calculation, not a placeholder.
+_NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)(\(.*\))?|[+-]?1\.#.*", re.IGNORECASE)
+
+
+def parse_card(text: str, file: str) -> Datacards:
+    """Read one card.
+
+    Parameters
+    ----------
+    text : str
+        The card's content.
+    file : str
+        Its name, for the places.
+
+    Returns
+    -------
+    Datacards
+        With `file` as its only file.
+
+    Raises
+    ------
+    DocumentError
+        If the text is no counting datacard, is truncated, contradicts itself or asks for something that has no
+        meaning in a counting experiment (shapes, `param`, formulas).
+    """
+    comments: list[Comment] = []
+    records = _records(text, file, comments)
+    header, rate = _read_header(records, file)
+    channels, terms = _columns(header, rate)
+    effects = read_effects(records, channels, terms)
+    _check_count(header, "kmax", effects.n_nuisance_lines, "nuisance lines")
+    return _assemble(file, channels, terms, effects, comments)
+
+
+def _assemble(
+    file: str,
+    channels: tuple[Channel, ...],
+    terms: tuple[Term, ...],
+    effects: Effects,
+    comments: list[Comment],
+) -> Datacards:
+    return Datacards(
+        files=(file,),
+        channels=channels,
+        terms=terms,
+        nuisances=tuple(effects.nuisances.values()),
+        gammas=tuple(effects.gammas.values()),
+        rate_parameters=tuple(effects.rate_parameters.values()),
+        groups=tuple(effects.groups.values()),
+        comments=tuple(comments),
+    )
+
+
+def _records(text: str, file: str, comments: list[Comment]) -> Iterator[Record]:
+    # Split at newlines only: str.splitlines also breaks at characters no editor counts as a line.
+    for line, content in enumerate(text.split("\n"), start=1):
+        place = Place(file, line)
+        stripped = content.strip()
+        if stripped.startswith("#"):
+            comments.append(Comment(stripped.lstrip("#").strip(), place))
+            continue
+        tokens = tuple(re.sub(r"(^|\s)#.*", "", stripped).split())
+        if tokens and not stripped.startswith("--"):
+            yield Record(place, tokens)
+
+
+@dataclass(slots=True)
+class _Header:
+    file: str
+    counts: dict[str, Record] = field(default_factory=dict)
+    bins: list[Record] = field(default_factory=list)
+    processes: list[Record] = field(default_factory=list)
+    observation: Record | None = None
+
+    @property
+    def columns(self) -> Record:
+        """The `bin` line of the table: the last one."""
+        return self.bins[-1]
+
+
+def _read_header(records: Iterator[Record], file: str) -> tuple[_Header, Record]:
+    header = _Header(file)
+    started = False
+    for record in records:
+        keyword = record.tokens[0]
+        if keyword not in _HEADER:
+            if started:
+                raise record.error(f"{keyword!r} is not a header line; {', '.join(_HEADER[:5])}, ... are")
+            continue  # combineCards.py and people write a title there
+        started = True
+        if keyword == "rate":
+            return header, record
+        _take(header, keyword, record)
+    if not started:
+        raise DocumentError(f"{file}:1: no imax, bin or rate line; this is not a datacard")
+    raise DocumentError(f"{file}: the card ends before its rate line; it is truncated")
+
+
+def _take(header: _Header, keyword: str, record: Record) -> None:
+    if keyword in _COUNTS:
+        _once(header.counts.get(keyword), record)
+        _count(record)
+        header.counts[keyword] = record
+    elif keyword == "shapes":
+        if len(record.tokens) != 4 or record.tokens[3] != "FAKE":
+            raise record.error(
+                "the card has shapes; only counting experiments can be read (shapes * * FAKE or no shapes line)"
+            )
+    elif keyword in ("bin", "process"):
+        seen = header.bins if keyword == "bin" else header.processes
+        if len(seen) == 2:
+            raise record.error(
+                f"a third {keyword} line; two are allowed, the first at line {seen[0].place.line}"
+            )
+        seen.append(record)
+    else:
+        _once(header.observation, record)
+        header.observation = record
+
+
+def _once(earlier: Record | None, record: Record) -> None:
+    if earlier is not None:
+        raise record.error(f"a second {record.tokens[0]} line; the first is line {earlier.place.line}")
+
+
+def _count(record: Record) -> int | None:
+    if len(record.tokens) < 2:
+        raise record.error(f"{record.tokens[0]} has no value; write a whole number or *")
+    value = record.tokens[1]
+    if value == "*":
+        return None
+    if re.fullmatch(r"\d{1,9}", value, re.ASCII) is None:
+        raise record.error(f"{record.tokens[0]} is {value!r}; it must be a whole number or *")
+    return int(value)
+
+
+def _check_count(header: _Header, keyword: str, found: int, what: str) -> None:
+    record = header.counts.get(keyword)
+    declared = None if record is None else _count(record)
+    if record is not None and declared is not None and declared != found:
+        raise record.error(f"{keyword} is {declared} but the card has {found} {what}; is the card truncated?")
+
+
+def _columns(header: _Header, rate: Record) -> tuple[tuple[Channel, ...], tuple[Term, ...]]:
+    if not header.bins or len(header.processes) != 2:
+        raise rate.error(
+            f"the rate line comes after {len(header.bins)} bin and {len(header.processes)} process lines; "
+            "one or two bin lines and two process lines (names and numbers) must stand before it"
+        )
+    names, numbers = _names_and_numbers(header.processes)
+    columns = header.columns.tokens[1:]
+    if not columns:
+        raise header.columns.error(
+            "the bin line of the table is empty; it must name the channel of every column"
+        )
+    for record in (names, numbers, rate):
+        if len(record.tokens) - 1 != len(columns):
+            raise record.error(
+                f"{len(record.tokens) - 1} entries after {record.tokens[0]!r}, but the bin line "
+                f"(line {header.columns.place.line}) has {len(columns)} columns"
+            )
+    terms = tuple(
+        Term(channel, process, _process_number(numbers, text), _rate(rate, value), rate.place)
+        for channel, process, text, value in zip(
+            columns, names.tokens[1:], numbers.tokens[1:], rate.tokens[1:], strict=True
+        )
+    )
+    _check_terms(terms, names, numbers)
+    channels = _channels(header, tuple(dict.fromkeys(columns)))
+    _check_count(header, "imax", len(channels), "channels")
+    _check_count(header, "jmax", len({t.process for t in terms}) - 1, "processes beside the first")
+    return channels, terms
+
+
+def _names_and_numbers(processes: list[Record]) -> tuple[Record, Record]:
+    first, second = processes
+    integer = re.compile(r"[+-]?\d+", re.ASCII)
+    if first.tokens[1:] and all(integer.fullmatch(token) for token in first.tokens[1:]):
+        return second, first
+    return first, second
+
+
+def _process_number(record: Record, text: str) -> int:
+    if re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII) is None:
+        raise record.error(
+            f"process number {text!r} is not a whole number; signals have <= 0, backgrounds > 0"
+        )
+    return int(text)
+
+
+def _rate(record: Record, text: str) -> float | Placeholder:
+    if _WORD.fullmatch(text) and not _NOT_A_NUMBER.fullmatch(text):
+        return Placeholder(text)
+    value = record.number(text, "rate")
+    if value < 0:
+        raise record.error(f"rate {text} is negative; expected events are >= 0")
+    return value
+
+
+def _check_terms(terms: tuple[Term, ...], names: Record, numbers: Record) -> None:
+    seen: set[tuple[str, str]] = set()
+    signal: dict[str, bool] = {}
+    for term in terms:
+        if (term.channel, term.process) in seen:
+            raise names.error(
+                f"process {term.process!r} stands twice in channel {term.channel!r}; merge the columns"
+            )
+        seen.add((term.channel, term.process))
+        if signal.setdefault(term.process, term.is_signal) != term.is_signal:
+            raise numbers.error(
+                f"process {term.process!r} is a signal in one column and a background in another; "
+                "its numbers must all be <= 0 or all > 0"
+            )
+
+
+def _channels(header: _Header, columns: tuple[str, ...]) -> tuple[Channel, ...]:
+    record = header.observation
+    if record is None:
+        raise DocumentError(f"{header.file}: no observation line before the rate line; the card needs one")
+    declared = header.bins[0].tokens[1:] if len(header.bins) == 2 else columns
+    if len(set(declared)) != len(declared):
+        raise header.bins[0].error("a channel is declared twice; every channel has one observation")
+    if len(record.tokens) - 1 != len(declared):
+        raise record.error(f"{len(record.tokens) - 1} observations for {len(declared)} channels")
+    missing = [name for name in columns if name not in declared]
+    empty = [name for name in declared if name not in columns]
+    if missing:
+        raise header.columns.error(
+            f"channel {missing[0]!r} is not among the declared ones (line {header.bins[0].place.line})"
+        )
+    if empty:
+        raise header.columns.error(
+            f"channel {empty[0]!r} is declared but has no column, so nothing is expected in it"
+        )
+    channels = []
+    for name, text in zip(declared, record.tokens[1:], strict=True):
+        observed = record.number(text, "observation")
+        if not (math.isfinite(observed) and observed >= 0):
+            raise record.error(f"observation {text} of channel {name!r} is negative; counts are >= 0")
+        channels.append(Channel(name, observed, record.place))
+    return tuple(channels)
