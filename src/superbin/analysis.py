@@ -12,25 +12,22 @@ from importlib.metadata import version
 from typing import TypeVar
 
 import numpy as np
+from scipy.stats import norm
 
 from superbin import merge, workspace
-from superbin.aggregate import AggregateBin, Background, combine
+from superbin.aggregate import Background, combine
 from superbin.errors import InputError
 from superbin.projection import bin_ranges, project
 from superbin.results import (
     AnalysisResult,
-    Asimov,
     BinRow,
     CountDistribution,
     PValue,
-    SearchSummary,
-    SignalSummary,
     Significance,
-    ToyPValue,
 )
 from superbin.search import Search
 from superbin.signal import SignalModel
-from superbin.stats import asymptotic, pvalue, toys
+from superbin.stats import asymptotic, pvalue
 
 __all__ = ["CORRELATIONS", "DEFAULT_TOYS", "Timed", "analyze", "count_distribution", "evaluate"]
 
@@ -105,7 +102,7 @@ def analyze(
         ).significance
 
     return AnalysisResult(
-        search=_summary(search),
+        search=_search_summary(search),
         signal=_signal_summary(signal),
         options={
             "correlations": correlations,
@@ -116,7 +113,8 @@ def analyze(
         merge=merged,
         yields=aggregate,
         bins=tuple(
-            BinRow(number, bin_ranges(search, number), combine(search, signal, [number])) for number in merged.bins
+            BinRow(number, bin_ranges(search, number), combine(search, signal, [number]))
+            for number in merged.bins
         ),
         expected=panel(aggregate.signal + aggregate.background.nominal, observed=False),
         observed=panel(aggregate.observed, observed=True),
@@ -166,7 +164,9 @@ def evaluate(
         If a number is negative, NaN or infinite, or an observed count is not whole.
     """
     if observed and count != np.floor(count):
-        raise InputError(f"the observed count is {count:g}; data are whole numbers, drop --observed for an expectation")
+        raise InputError(
+            f"the observed count is {count:g}; data are whole numbers, drop --observed for an expectation"
+        )
     n, b, up, down = float(count), background.nominal, background.up, background.down
     seconds: dict[str, float] = {}
 
@@ -181,9 +181,13 @@ def evaluate(
         count=n,
         q=2 * (np.sqrt(n) - np.sqrt(b)),
         pull=float(asymptotic.pull(n, b, up, down)),
-        midp=timed("midp", lambda: _pvalue(pvalue.log_midp(n, b, up, down))),
-        tail=timed("tail", lambda: _pvalue(pvalue.log_tail(n, b, up, down))),
-        asymptotic=timed("asymptotic", lambda: _from_z(float(asymptotic.asymptotic_z(n, b, up, down)))),
+        midp=timed(
+            "midp", lambda: _named(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
+        ),
+        tail=timed(
+            "tail", lambda: _named(pvalue.tail(n, b, up, down), pvalue.tail_significance(n, b, up, down))
+        ),
+        asymptotic=timed("asymptotic", lambda: _asymptotic(n, b, up, down)),
         asimov=None
         if strength is None
         else timed("asimov", lambda: _asimov(strength, n if observed else None, b, up, down)),
@@ -227,6 +231,56 @@ def count_distribution(background: Background, signal: float, *, columns: int = 
     )
 
 
-def _pvalue(log_p: float) -> PValue:
-    z = float(pvalue.significance_from_log(log_p))
-    return PValue(float(np.exp(log_p)), z if np.isfinite(z) else None)
+def _named(p: float, z: float) -> PValue:
+    return PValue(float(p), float(z) if np.isfinite(z) else None)
+
+
+def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:
+    z = float(asymptotic.asymptotic_z(n, b, up, down))
+    return PValue(float(norm.sf(z)), z)
+
+
+def _asimov(signal: float, fitted_to: float | None, b: float, up: float, down: float) -> Asimov:
+    if fitted_to is None:
+        return Asimov(float(asymptotic.asimov_z(signal, b, up, down)), "prefit")
+    nuisance = asymptotic.fit_nuisance(fitted_to, signal, b, up, down)
+    return Asimov(float(asymptotic.asimov_z(signal, b, up, down, auxiliary=nuisance)), "postfit")
+
+
+def _toys(n: float, background: Background, toys: int, seed: int) -> ToyPValue:
+    thrown = throw(n, background.nominal, background.up, background.down, toys=toys, seed=seed)
+    z = float(pvalue.significance(thrown.midp))
+    return ToyPValue(thrown.midp, z if np.isfinite(z) else None, thrown.midp_error, thrown.toys, seed)
+
+
+def _pyhf(n: float, background: Background, document: Mapping[str, object] | None) -> PValue | None:
+    if background.nominal <= 0:
+        return None
+    if document is None:
+        document = workspace.background_only(n, background)
+    return workspace.asymptotic_q0(document, count=n)
+
+
+def _search_summary(search: Search) -> SearchSummary:
+    return SearchSummary(
+        name=search.name,
+        title=search.title,
+        reference=search.reference,
+        luminosity_fb=search.luminosity_fb,
+        sqrt_s_tev=search.sqrt_s_tev,
+        n_bins=search.n_bins,
+        digest=search.digest,
+        source=search.source,
+    )
+
+
+def _signal_summary(signal: SignalModel) -> SignalSummary:
+    return SignalSummary(
+        model=signal.model,
+        parameters=dict(signal.parameters),
+        label=signal.label,
+        source=signal.source,
+        cross_section_pb=signal.cross_section_pb,
+        total=float(signal.yields.sum()),
+        digest=signal.digest,
+    )

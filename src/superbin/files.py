@@ -38,7 +38,9 @@ def write_bytes(path: str | Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to") from error
+        raise OutputError(
+            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
+        ) from error
 
 
 @contextmanager
@@ -65,12 +67,16 @@ def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; choose another name for the output folder")
     if not force and path.is_dir() and any(path.iterdir()):
-        raise OutputError(f"{path} exists and is not empty; choose another folder, or replace it with --force")
+        raise OutputError(
+            f"{path} exists and is not empty; choose another folder, or replace it with --force"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to") from error
+        raise OutputError(
+            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
+        ) from error
     try:
         yield stage
         stage.chmod(0o777 & ~_umask())
@@ -93,7 +99,9 @@ def _swap(stage: Path, path: Path) -> None:
                 old.rename(path)
             raise
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to") from error
+        raise OutputError(
+            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
+        ) from error
     shutil.rmtree(old, ignore_errors=True)
 
 

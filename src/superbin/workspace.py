@@ -12,11 +12,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from superbin.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
 
-__all__ = ["LOWEST_FACTOR", "Document", "asymptotic_q0", "background_only", "build", "to_json"]
+__all__ = [
+    "LOWEST_FACTOR",
+    "Document",
+    "asymptotic_q0",
+    "background_only",
+    "build",
+    "largest_deviation",
+    "to_json",
+]
 
 Document = dict[str, Any]
 
@@ -135,6 +145,37 @@ def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) ->
         except (pyhf.exceptions.FailedMinimization, pyhf.exceptions.InvalidModel, ValueError) as error:
             raise InputError(f"pyhf cannot fit this workspace: {error}") from error
     return PValue(p, float(norm.isf(p)))
+
+
+def largest_deviation(document: Mapping[str, Any]) -> float:
+    """How far pyhf's default interpolation strays from the split log-normal of superbin's own p-values.
+
+    Both agree wherever a nuisance parameter is at or beyond one standard deviation; in between, pyhf's
+    polynomial (code 4) rounds the kink that the piecewise exponential (code 1) has at zero.
+
+    Returns
+    -------
+    float
+        Largest relative difference of any ``normsys`` factor over [-1, 1].
+    """
+    import pyhf
+
+    factors = [
+        modifier["data"]
+        for channel in document["channels"]
+        for sample in channel["samples"]
+        for modifier in sample["modifiers"]
+        if modifier["type"] == "normsys"
+    ]
+    if not factors:
+        return 0.0
+    # One "histogram set" per factor, of one bin each with nominal 1.
+    histograms = [[[[f["lo"]], [1.0], [f["hi"]]]] for f in factors]
+    alphas = np.tile(np.linspace(-1, 1, 201), (len(factors), 1))
+    with _numpy_backend():
+        smooth = np.asarray(pyhf.interpolators.code4(histograms)(alphas))
+        kinked = np.asarray(pyhf.interpolators.code1(histograms)(alphas))
+    return float(np.max(np.abs(smooth / kinked - 1)))
 
 
 def to_json(document: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="superbin", prog_name="superbin")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and log more.")
 def cli(debug: bool) -> None:
-    """Design the most sensitive one-bin reinterpretation of a multi-bin LHC search.
+    r"""Design the most sensitive one-bin reinterpretation of a multi-bin LHC search.
 
     \b
     Try:

@@ -38,7 +38,11 @@ def toys_option(command: F) -> F:
 def seed_option(command: F) -> F:
     """Add ``--seed``."""
     return click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the pseudo-experiments."
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Seed of the pseudo-experiments.",
     )(command)
 
 

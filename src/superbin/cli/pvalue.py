@@ -30,7 +30,9 @@ METHODS = {
 @toys_option
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw the distribution of N here (.pdf or .png).")
+@click.option(
+    "--figure", type=click.Path(path_type=Path), help="Draw the distribution of N here (.pdf or .png)."
+)
 def pvalue(
     n: float,
     background: float,
@@ -42,7 +44,7 @@ def pvalue(
     json_: bool,
     figure: Path | None,
 ) -> None:
-    """Print every named p-value of N events over BACKGROUND +UP -DOWN.
+    r"""Print every named p-value of N events over BACKGROUND +UP -DOWN.
 
     N is an expectation, signal plus background, and may be any number >= 0; with --observed it is data. The
     background mean follows the split log-normal: its logarithm is normal, with a width of its own on each side.
@@ -78,13 +80,19 @@ def pvalue(
     else:
         click.echo(_table(timed, expected_b=f"{background:g} +{up:g} -{down:g}", observed=observed))
         if deviation is not None and deviation > 0:
-            click.echo(f"pyhf interpolates between the background's variations differently: up to {deviation:.1%} there.")
+            click.echo(
+                f"pyhf interpolates between the background's variations differently: up to {deviation:.1%} there."
+            )
 
 
 def _table(timed: "Timed", *, expected_b: str, observed: bool) -> str:
     panel = timed.significance
     head = f"{'observed' if observed else 'expected'} n = {panel.count:g}, background {expected_b}"
-    lines = [head, f"Q = {panel.q:.3f}  pull = {panel.pull:.3f}", f"{'method':<12}{'p':>14}{'Z':>9}{'time':>12}"]
+    lines = [
+        head,
+        f"Q = {panel.q:.3f}  pull = {panel.pull:.3f}",
+        f"{'method':<12}{'p':>14}{'Z':>9}{'time':>12}",
+    ]
     for name in METHODS:
         row = _row(panel, name)
         if row is not None:

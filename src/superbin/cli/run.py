@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write; must not exist yet.",
 )
-@click.option("--search", "search_name", default="cms-pas-sus-16-014", show_default=True, help="Search to reinterpret.")
+@click.option(
+    "--search", "search_name", default="cms-pas-sus-16-014", show_default=True, help="Search to reinterpret."
+)
 @click.option(
     "--correlations",
     type=click.Choice(["none"]),
@@ -30,7 +36,9 @@ if TYPE_CHECKING:
 @seed_option
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
-@click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures and write the paper.")
+@click.option(
+    "--figures/--no-figures", default=True, show_default=True, help="Draw figures and write the paper."
+)
 def run(
     model: str,
     parameters: tuple[float, ...],
@@ -43,7 +51,7 @@ def run(
     force: bool,
     figures: bool,
 ) -> None:
-    """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
+    r"""Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
     The parameters are the masses in GeV, in the model's order: the produced particle, then the lightest one.
 
@@ -109,13 +117,17 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"aggregate bin ({merged.status}, maximal {merged.figure_of_merit}): bins {', '.join(map(str, merged.bins))}",
         *(f"  {cut}" for cut in merged.cuts),
-        f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "
-        f"+{total.background.up:.2f} -{total.background.down:.2f}  observed {total.observed}",
+        (
+            f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "
+            f"+{total.background.up:.2f} -{total.background.down:.2f}  observed {total.observed}"
+        ),
         f"{'Z':<10}{'midp':>8}{'tail':>8}{'q0':>8}{'Asimov':>8}{'toys':>8}{'pyhf':>8}",
     ]
     for name, panel in (("expected", result.expected), ("observed", result.observed)):
         values = (panel.midp, panel.tail, panel.asymptotic, panel.asimov, panel.toys, panel.pyhf)
         head.append(f"{name:<10}" + "".join(f"{number(v.z if v else None):>8}" for v in values))
-    head.append(f"greedy search of the original: Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins")
+    head.append(
+        f"greedy search of the original: Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
+    )
     head.append(f"written to {output}")
     return "\n".join(head)

@@ -1,0 +1,107 @@
+"""The domain types refuse what cannot be: clauses SEARCH-1 to SEARCH-4."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from superbin.errors import InputError
+from superbin.search import Estimate, Observable, Search
+from superbin.signal import SignalModel
+
+ONES = np.ones(2)
+
+
+def changed(search: Search, **fields: object) -> Search:
+    return dataclasses.replace(search, **fields)  # type: ignore[arg-type]  # wrong values are the point
+
+
+def test_bins_are_numbered_from_one(small_search: Search) -> None:
+    """SEARCH-1."""
+    assert small_search.numbers == (1, 2, 3, 4)
+    assert small_search.indices([4, 1, 1]) == (0, 3)
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_unknown_bin_is_named(small_search: Search, number: int) -> None:
+    """SEARCH-1."""
+    with pytest.raises(InputError, match=f"bin {number} does not exist.*bins 1 to 4"):
+        small_search.indices([number])
+
+
+def test_empty_set_of_bins_is_refused(small_search: Search) -> None:
+    """SEARCH-1."""
+    with pytest.raises(InputError, match="empty"):
+        small_search.indices([])
+
+
+def test_arrays_are_frozen(small_search: Search) -> None:
+    """SEARCH-2."""
+    with pytest.raises(ValueError, match="read-only"):
+        small_search.observed[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"observed": [40, 10, 8, -2]}, "observed in bin 4 is -2"),
+        ({"observed": [40, 10, np.nan, 2]}, "observed in bin 3 is nan"),
+        ({"observed": [40, 10.5, 8, 2]}, "observed in bin 2 is 10.5.*whole number"),
+        ({"observed": [40, 10, 8]}, r"observed has shape \(3,\); \(4,\) is needed"),
+        ({"high": [[3, 300], [3, 900], [9, 500], [9, 900]]}, "bin 1 has mht from 300 to 300"),
+        ({"low": [2, 2, 4, 4]}, "low has shape"),
+        ({"luminosity_fb": 0.0}, "luminosity_fb"),
+        ({"processes": ()}, "no background process"),
+        ({"shared_stat": (("a", "x"),)}, "shared_stat names 'x'"),
+    ],
+)
+def test_inconsistent_search_is_refused(small_search: Search, fields: dict[str, object], text: str) -> None:
+    """SEARCH-3."""
+    with pytest.raises(InputError, match=text):
+        changed(small_search, **fields)
+
+
+def test_duplicate_process_is_refused(small_search: Search) -> None:
+    """SEARCH-3."""
+    with pytest.raises(InputError, match="names must differ"):
+        changed(small_search, processes=small_search.processes[:1] * 2)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.inf, np.nan])
+def test_estimate_refuses_bad_uncertainty(bad: float) -> None:
+    """SEARCH-3."""
+    with pytest.raises(InputError, match="stat_up in bin 2"):
+        Estimate(ONES, np.array([0, bad]), ONES, ONES, ONES)
+
+
+def test_digest_tells_contents_apart(small_search: Search) -> None:
+    """SEARCH-4."""
+    same = changed(small_search, title="Another title")
+    other = changed(small_search, observed=[40, 10, 8, 3])
+    assert same.digest == small_search.digest
+    assert other.digest != small_search.digest
+
+
+def test_signal_refuses_bad_yields() -> None:
+    """SEARCH-3."""
+    with pytest.raises(InputError, match="yields of signal 'T0' in bin 2 is -1"):
+        SignalModel("T0", {"m": 1}, "small", np.array([1.0, -1.0]), ONES)
+    with pytest.raises(InputError, match="parameter m"):
+        SignalModel("T0", {"m": np.nan}, "small", ONES, ONES)
+    with pytest.raises(InputError, match="cross_section_pb"):
+        SignalModel("T0", {"m": 1}, "small", ONES, ONES, cross_section_pb=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("observable", "low", "high", "text"),
+    [
+        (Observable("n", "n", discrete=True), 3, 4, "3-4"),
+        (Observable("n", "n", discrete=True), 2, 2, "2"),
+        (Observable("n", "n", discrete=True), 9, np.inf, ">= 9"),
+        (Observable("x", "x", "GeV"), 1000, np.inf, "> 1000"),
+        (Observable("x", "x", "GeV"), 350, 500, "350-500"),
+    ],
+)
+def test_ranges_read_as_written(observable: Observable, low: float, high: float, text: str) -> None:
+    """SEARCH-1."""
+    assert observable.text(low, high) == text
