@@ -1,0 +1,43 @@
+"""One-bin statistics: arrays in, arrays out.
+
+Every p-value has a name, no result says just "p":
+
+* `tail`, `midp` (`superbin.stats.pvalue`): exact prior-predictive p-values by quadrature;
+* `throw` (`superbin.stats.toys`): the same two by pseudo-experiments, with errors;
+* `asymptotic_z`, `asimov_z` (`superbin.stats.asymptotic`): the profile-likelihood ratio q0.
+"""
+
+from superbin.stats.arguments import as_count
+from superbin.stats.asymptotic import asimov_z, asymptotic_z, fit_nuisance, pull, q0
+from superbin.stats.pvalue import (
+    log_midp,
+    log_tail,
+    midp,
+    midp_significance,
+    significance,
+    significance_from_log,
+    tail,
+    tail_significance,
+)
+from superbin.stats.toys import Toys, merge, throw, throw_chunk
+
+__all__ = [
+    "Toys",
+    "as_count",
+    "asimov_z",
+    "asymptotic_z",
+    "fit_nuisance",
+    "log_midp",
+    "log_tail",
+    "merge",
+    "midp",
+    "midp_significance",
+    "pull",
+    "q0",
+    "significance",
+    "significance_from_log",
+    "tail",
+    "tail_significance",
+    "throw",
+    "throw_chunk",
+]

@@ -1,0 +1,223 @@
+"""Pseudo-experiments: `tail` and `midp` estimated by throwing, each with its error.
+
+A toy draws the nuisance ``z``, then the arrival times of a unit-rate Poisson process: the n-th arrival ``Gamma_n`` and
+the (n+1)-th, one unit exponential later. The toy count reaches ``n`` exactly when ``Gamma_n <= mu(z)``, so for whole
+``n`` this is counting Poisson toys, and for real ``n`` it is the continuation that defines `superbin.stats.tail`.
+
+Chunks have their own random stream (child ``i`` of the seed), so chunks can be thrown anywhere, in any order, by any
+number of workers, and `merge` gives the same answer. Memory is bounded by the chunk.
+
+Which to use: `throw` for one count; `throw_chunk` and `merge` to distribute the work.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from superbin.errors import InputError, UnknownNameError
+from superbin.stats import smear
+from superbin.stats.arguments import checked_yields
+
+__all__ = ["Toys", "merge", "throw", "throw_chunk"]
+
+MOST_TOYS = 10**12
+LARGEST_CHUNK = 10**7
+
+
+@dataclass(frozen=True, slots=True)
+class Toys:
+    """Counts of toys at and above the tested count.
+
+    Attributes
+    ----------
+    toys : int
+        Number of toys thrown.
+    above : int
+        Toys with a count above n, that is ``N >= n + 1``.
+    equal : int
+        Toys with a count of n, that is ``n <= N < n + 1``.
+    seed : int
+        Seed of the random streams.
+    interrupted : bool
+        Whether the throwing was stopped before the requested number was reached.
+    """
+
+    toys: int
+    above: int
+    equal: int
+    seed: int
+    interrupted: bool = False
+
+    @property
+    def tail(self) -> float:
+        """Estimate of P(N >= n)."""
+        return (self.above + self.equal) / self.toys
+
+    @property
+    def tail_error(self) -> float:
+        """Binomial standard error of `tail`; with no toy (or all toys) in the tail, that of a single one."""
+        hits = min(max(self.above + self.equal, 1), max(self.toys - 1, 1))
+        return math.sqrt(hits * (self.toys - hits) / self.toys) / self.toys
+
+    @property
+    def midp(self) -> float:
+        """Estimate of P(N > n) + P(N = n)/2."""
+        return (self.above + 0.5 * self.equal) / self.toys
+
+    @property
+    def midp_error(self) -> float:
+        """Standard error of `midp`, from the variance of the per-toy score 0, 1/2, 1; never below that of one toy."""
+        variance = (self.above + 0.25 * self.equal) / self.toys - self.midp**2
+        return math.sqrt(max(variance, 0.25 / self.toys) / self.toys)
+
+
+def throw(
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    toys: int = 1_000_000,
+    seed: int = 0,
+    chunk: int = 100_000,
+    workers: int = 1,
+    model: str = "split-lognormal",
+) -> Toys:
+    """Throw background-only pseudo-experiments against the count `n`.
+
+    Parameters
+    ----------
+    n : float
+        Count, real and >= 0.
+    b, up, down : float
+        Expected background and its upward and downward uncertainty, in events; ``down <= b``.
+    toys : int
+        Number of toys, 1 to 1e12.
+    seed : int
+        Seed, >= 0.
+    chunk : int
+        Toys per random stream, at most 1e7; part of the definition of the answer, as the seed is.
+    workers : int
+        Threads; the answer does not depend on it.
+    model : str
+        Name of the uncertainty model.
+
+    Returns
+    -------
+    Toys
+        After a keyboard interrupt, what was thrown so far, marked as interrupted.
+
+    Raises
+    ------
+    InputError
+        For values outside the domain.
+    KeyboardInterrupt
+        When interrupted before the first chunk was complete.
+    """
+    total, size = _whole("toys", toys, 1, MOST_TOYS), _whole("chunk", chunk, 1, LARGEST_CHUNK)
+    _whole("workers", workers, 1, 1024)
+    result = Toys(0, 0, 0, _whole("seed", seed, 0, None))
+    try:
+        for part in _parts(n, b, up, down, total, size, seed, workers, model):
+            result = merge((result, part))
+    except KeyboardInterrupt:
+        if result.toys == 0:
+            raise
+        return Toys(result.toys, result.above, result.equal, seed, interrupted=True)
+    return result
+
+
+def _parts(
+    n: float, b: float, up: float, down: float, total: int, size: int, seed: int, workers: int, model: str
+) -> Iterator[Toys]:
+    """Chunk results in order; no more than a few in flight."""
+    chunks = -(-total // size)
+
+    def one(index: int) -> Toys:
+        return throw_chunk(
+            n, b, up, down, index=index, toys=min(size, total - index * size), seed=seed, model=model
+        )
+
+    if workers == 1 or chunks == 1:
+        yield from map(one, range(chunks))
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for start in range(0, chunks, 4 * workers):
+            yield from pool.map(one, range(start, min(start + 4 * workers, chunks)))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def throw_chunk(
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    index: int,
+    toys: int,
+    seed: int = 0,
+    model: str = "split-lognormal",
+) -> Toys:
+    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`."""
+    if model != "split-lognormal":
+        raise UnknownNameError(f"no uncertainty model is named {model!r}; the name is split-lognormal")
+    count, background, upward, downward = (_scalar(a) for a in checked_yields(n, b, up, down))
+    size = _whole("toys", toys, 1, LARGEST_CHUNK)
+    stream = np.random.SeedSequence(
+        _whole("seed", seed, 0, None), spawn_key=(_whole("index", index, 0, None),)
+    )
+    random = np.random.Generator(np.random.SFC64(stream))
+    mu = smear.mean(random.standard_normal(size), background, upward, downward)
+    arrival = random.standard_gamma(count[0], size) if count[0] > 0 else np.zeros(size)
+    reached = int(np.count_nonzero(arrival <= mu))
+    arrival += random.standard_exponential(size)
+    above = int(np.count_nonzero(arrival <= mu))
+    return Toys(size, above, reached - above, seed)
+
+
+def merge(parts: Iterable[Toys]) -> Toys:
+    """Add up disjoint chunks of one seed; the order does not matter.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to merge or the seeds differ.
+    """
+    given = tuple(parts)
+    if len({part.seed for part in given}) != 1:
+        raise InputError(
+            f"cannot merge {len(given)} chunks of seeds {sorted({part.seed for part in given})}; "
+            "give at least one chunk, all of one seed"
+        )
+    return Toys(
+        sum(part.toys for part in given),
+        sum(part.above for part in given),
+        sum(part.equal for part in given),
+        given[0].seed,
+        any(part.interrupted for part in given),
+    )
+
+
+def _scalar(array: np.ndarray) -> np.ndarray:
+    if array.ndim:
+        raise InputError(
+            f"toys test one count at a time, but an argument has shape {array.shape}; give scalars"
+        )
+    return array.reshape(1)
+
+
+def _whole(name: str, value: int, low: int, high: int | None) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} = {value!r:.60} is no whole number; give an integer") from None
+    if isinstance(value, bool) or number < low or (high is not None and number > high):
+        span = f"at least {low}" if high is None else f"from {low} to {high:.0e}"
+        raise InputError(f"{name} = {value!r:.60} is out of range; give an integer {span}")
+    return number
