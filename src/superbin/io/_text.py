@@ -1,19 +1,12 @@
-"""Text files in and out: the one place that knows encodings, temporary files and number formats.
+"""Text and numbers coming in: UTF-8 or an error that names the line, finite numbers or an error."""
 
-What leaves is either whole or not there; what comes in is UTF-8 or an error that names the line.
-"""
-
-import contextlib
 import math
-import os
 import re
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from superbin.errors import DocumentError, InputError, OutputError
+from superbin.errors import DocumentError, InputError
 
-__all__ = ["number_text", "parse_number", "read_text", "write_texts"]
+__all__ = ["number_text", "parse_number", "read_text"]
 
 # Narrower than float(), which also takes "1_000", "nan" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -41,36 +34,6 @@ def read_text(path: Path) -> str:
         raise DocumentError(
             f"{path}:{line}: byte {content[error.start]:#04x} is not UTF-8; save the file as plain UTF-8 text"
         ) from error
-
-
-def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write files so that each is whole or untouched: all to temporary files first, then renamed.
-
-    Raises
-    ------
-    OutputError
-        If a folder does not exist or cannot be written; no file has changed then, unless the last step, a
-        rename, is what failed.
-    """
-    written: dict[Path, str] = {}
-    try:
-        for path, text in texts.items():
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            written[path] = name
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-        for path, name in written.items():
-            Path(name).replace(path)
-    except OSError as error:
-        place = error.filename or next(iter(texts))
-        raise OutputError(
-            f"{place}: cannot be written ({error.strerror}); choose a writable folder"
-        ) from error
-    finally:
-        for name in written.values():
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
 
 
 def number_text(value: float) -> str:

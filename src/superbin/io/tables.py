@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from superbin.errors import DocumentError, InputError, OutputError
-from superbin.io._text import number_text, parse_number, read_text, write_texts
+from superbin.files import write_text
+from superbin.io._text import number_text, parse_number, read_text
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
 
@@ -123,13 +124,13 @@ def write_search(search: Search, directory: Path) -> None:
         raise OutputError(
             f"{directory}: cannot be made ({error.strerror}); choose a writable folder"
         ) from error
-    write_texts(
-        {
-            directory / "search.json": json.dumps(head, indent=2, ensure_ascii=False) + "\n",
-            directory / "bins.csv": _bins_text(search),
-            directory / "backgrounds.csv": _backgrounds_text(search),
-        }
-    )
+    texts = {
+        "search.json": json.dumps(head, indent=2, ensure_ascii=False) + "\n",
+        "bins.csv": _bins_text(search),
+        "backgrounds.csv": _backgrounds_text(search),
+    }
+    for name, text in texts.items():
+        write_text(directory / name, text)
 
 
 def _bins_text(search: Search) -> str:
@@ -285,7 +286,7 @@ def write_signal(signal: SignalModel, path: Path) -> None:
         *(f"{key}: {json.dumps(head[key], ensure_ascii=True)}" for key in _SIGNAL_KEYS),
     ]
     rows = ([i + 1, signal.yields[i], signal.errors[i]] for i in range(len(signal.yields)))
-    write_texts({Path(path): _csv_text(comments, ["bin", "yield", "error"], rows)})
+    write_text(path, _csv_text(comments, ["bin", "yield", "error"], rows))
 
 
 def _signal_head(path: Path) -> "_Head":

@@ -9,6 +9,7 @@ Combine", Comput. Softw. Big Sci. 8 (2024) 19, doi:10.1007/s41781-024-00121-4, a
 """
 
 from superbin.io.datacards.combine import combine, read_datacards
+from superbin.io.datacards.lint import CODES, Finding, lint
 from superbin.io.datacards.model import (
     Alpha,
     Channel,
@@ -23,12 +24,15 @@ from superbin.io.datacards.model import (
     RateParameter,
     Term,
 )
+from superbin.io.datacards.repair import Repair, repair
 
 __all__ = [
+    "CODES",
     "Alpha",
     "Channel",
     "Comment",
     "Datacards",
+    "Finding",
     "GammaNuisance",
     "Group",
     "Kappa",
@@ -36,7 +40,10 @@ __all__ = [
     "Place",
     "Placeholder",
     "RateParameter",
+    "Repair",
     "Term",
     "combine",
+    "lint",
     "read_datacards",
+    "repair",
 ]
