@@ -1,0 +1,248 @@
+"""``superbin db``: look into, fill and move the database of searches and signals."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
+from superbin.errors import InputError
+
+if TYPE_CHECKING:
+    from superbin.search import Search
+    from superbin.signal import SignalModel
+    from superbin.store import Store, StoredSearch, StoredSignal
+
+__all__ = ["db"]
+
+_json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def db() -> None:
+    r"""Look into, fill and move the database of searches and signals.
+
+    It is made on first use, with the searches that ship with superbin.
+
+    \b
+    superbin db list
+    superbin db show cms-pas-sus-16-014 T1bbbb 1750 1
+    """
+
+
+@db.command("init")
+@database_option
+def init(database: str | None) -> None:
+    """Make the database and fill it, or bring it up to date."""
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        searches = catalog.searches()
+        click.echo(f"{catalog.place}: {_counted(searches)}")
+
+
+def _counted(searches: "Sequence[StoredSearch]") -> str:
+    return f"{len(searches)} searches, {sum(search.n_signals for search in searches)} signals"
+
+
+@db.command("list")
+@database_option
+@_json_option
+def list_(database: str | None, machine: bool) -> None:
+    """List the searches, and the models that have signals in their bins."""
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        place, searches, signals = catalog.place, catalog.searches(), catalog.signals()
+    if machine:
+        listed = [
+            {**_search_head(search), "signals": [_signal_head(s) for s in signals if s.search == search.name]}
+            for search in searches
+        ]
+        click.echo(as_json({"database": place, "searches": listed}))
+        return
+    click.echo(f"{place}: {_counted(searches)}")
+    for search in searches:
+        click.echo(
+            f"{search.name}  {search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV  "
+            f"{search.n_bins} bins  {_origin(search)}"
+        )
+        models = Counter(_model(signal) for signal in signals if signal.search == search.name)
+        for model, points in sorted(models.items()):
+            click.echo(f"  {model}  {points} point{'s' if points > 1 else ''}")
+
+
+def _model(signal: "StoredSignal") -> str:
+    return f"{signal.model}({', '.join(signal.parameters)})"
+
+
+def _origin(stored: "StoredSearch | StoredSignal") -> str:
+    return "packaged" if stored.packaged else f"imported {stored.imported:%Y-%m-%d %H:%M} UTC"
+
+
+def _provenance(stored: "StoredSearch | StoredSignal") -> dict[str, Any]:
+    return {
+        "packaged": stored.packaged,
+        "source": stored.source,
+        "digest": stored.digest,
+        "superbin": stored.superbin,
+        "imported": stored.imported.isoformat(),
+    }
+
+
+def _search_head(stored: "StoredSearch") -> dict[str, Any]:
+    return {
+        "name": stored.name,
+        "title": stored.title,
+        "reference": stored.reference,
+        "luminosity_fb": stored.luminosity_fb,
+        "sqrt_s_tev": stored.sqrt_s_tev,
+        "n_bins": stored.n_bins,
+        **_provenance(stored),
+    }
+
+
+def _signal_head(stored: "StoredSignal") -> dict[str, Any]:
+    return {
+        "model": stored.model,
+        "parameters": dict(stored.parameters),
+        "cross_section_pb": stored.cross_section_pb,
+        **_provenance(stored),
+    }
+
+
+@db.command("show", context_settings=POSITIONAL_NUMBERS)
+@click.argument("search")
+@click.argument("model", required=False)
+@click.argument("parameters", nargs=-1, type=float)
+@database_option
+@_json_option
+def show(
+    search: str, model: str | None, parameters: tuple[float, ...], database: str | None, machine: bool
+) -> None:
+    """Show a SEARCH; or the points of a MODEL in its bins; or the signal at PARAMETERS."""
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        if model is None:
+            document, text = _show_search(catalog, search)
+        elif parameters:
+            document, text = _show_signal(catalog, search, model, parameters)
+        else:
+            document, text = _show_model(catalog, search, model)
+    click.echo(as_json(document) if machine else text)
+
+
+def _show_search(catalog: "Store", name: str) -> tuple[object, str]:
+    search = catalog.search(name)
+    stored = next(s for s in catalog.searches() if s.name == name)
+    lines = [
+        f"{search.name}: {search.title}",
+        search.reference,
+        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {search.n_bins} bins in "
+        + ", ".join(f"{o.name}{f' [{o.unit}]' if o.unit else ''}" for o in search.observables),
+        f"observed {search.observed.sum():.0f}",
+        *(f"{p.name:<12} {p.estimate.nominal.sum():.2f}" for p in search.processes),
+        f"{stored.n_signals} signals, {_origin(stored)}, digest {stored.digest}",
+        f"source: {search.source}",
+    ]
+    return {**_search_head(stored), "bins": _bins(search)}, "\n".join(lines)
+
+
+def _bins(search: "Search") -> list[dict[str, Any]]:
+    """Every bin for machines; an open upper edge is null."""
+    return [
+        {
+            "bin": number,
+            "ranges": {
+                o.name: [low, high if high != float("inf") else None]
+                for o, low, high in zip(
+                    search.observables, search.low[i].tolist(), search.high[i].tolist(), strict=True
+                )
+            },
+            "observed": int(search.observed[i]),
+            "background": {
+                p.name: {part: float(getattr(p.estimate, part)[i]) for part in p.estimate.__slots__}
+                for p in search.processes
+            },
+        }
+        for i, number in enumerate(search.numbers)
+    ]
+
+
+def _show_model(catalog: "Store", search: str, model: str) -> tuple[object, str]:
+    points = [s for s in catalog.signals(search) if s.model == model]
+    if not points:
+        catalog.signal(search, model, ())  # which says what there is instead
+    lines = [f"{_model(points[0])} in {search}: {len(points)} points", *(f"  {s.label}" for s in points)]
+    return [_signal_head(s) for s in points], "\n".join(lines)
+
+
+def _show_signal(
+    catalog: "Store", search: str, model: str, parameters: tuple[float, ...]
+) -> tuple[object, str]:
+    signal = catalog.signal(search, model, parameters)
+    stored = next(s for s in catalog.signals(search) if s.label == signal.label and s.digest == signal.digest)
+    sigma = signal.cross_section_pb
+    lines = [
+        f"{signal.label} in {search}",
+        f"{signal.yields.sum():.3f} +- {float((signal.errors**2).sum()) ** 0.5:.3f} expected events"
+        + (f" at {sigma:g} pb" if sigma is not None else ""),
+        f"{_origin(stored)}, digest {stored.digest}",
+        f"source: {signal.source}",
+    ]
+    content = {"yields": signal.yields.tolist(), "errors": signal.errors.tolist()}
+    return {**_signal_head(stored), **content}, "\n".join(lines)
+
+
+@db.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--replace", is_flag=True, help="Take the place of what is stored under the same name.")
+@database_option
+def import_(paths: tuple[Path, ...], replace: bool, database: str | None) -> None:
+    r"""Store a search from the folder of its tables, or signals from their CSV files; all or nothing.
+
+    \b
+    superbin db import my-search/
+    superbin db import T1tttt_1500_100.csv T1tttt_1200_800.csv
+    """
+    from superbin.catalog import open_catalog
+
+    search, signals = _read(paths)
+    with open_catalog(database) as catalog:
+        if search is None:
+            catalog.add_signals(signals, replace=replace)
+        else:
+            catalog.add_search(search, signals=signals, replace=replace)
+        what = f"search {search.name} with {search.n_bins} bins, " if search else ""
+        click.echo(f"{catalog.place}: stored {what}{len(signals)} signals")
+
+
+def _read(paths: Sequence[Path]) -> "tuple[Search | None, list[SignalModel]]":
+    from superbin.catalog import read_folder
+    from superbin.io.tables import read_signal
+
+    folders = [path for path in paths if path.is_dir()]
+    if len(folders) > 1:
+        raise InputError(f"{folders[1]} is a second folder; import one search at a time")
+    search, signals = read_folder(folders[0]) if folders else (None, ())
+    return search, [*signals, *(read_signal(path) for path in paths if not path.is_dir())]
+
+
+@db.command("export")
+@click.argument("search")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the folder if it exists.")
+@database_option
+def export(search: str, folder: Path, force: bool, database: str | None) -> None:
+    """Write a SEARCH and its signals to a FOLDER of text tables, which `superbin db import` reads."""
+    from superbin.catalog import open_catalog, write_folder
+    from superbin.files import staged_directory
+
+    with open_catalog(database) as catalog, staged_directory(folder, force=force) as stage:
+        stored = catalog.signals(search)
+        signals = [catalog.signal(search, s.model, tuple(s.parameters.values())) for s in stored]
+        write_folder(catalog.search(search), signals, stage)
+    click.echo(f"{folder}: wrote search {search}, {len(signals)} signals")

@@ -1,0 +1,295 @@
+"""`Store`: the open database, and the only class a user of this room needs."""
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from superbin.errors import DatabaseError, InputError, UnknownNameError
+from superbin.search import Search
+from superbin.signal import SignalModel
+from superbin.store import engine, reading, rows, schema, writing
+
+__all__ = ["Store"]
+
+_log = logging.getLogger(__name__)
+
+# Seconds between attempts to make the tables on a server where another process does the same.
+_PAUSES = (0.05, 0.2, 0.8, 2.0)
+
+
+class Store:
+    """Searches and signals in a SQL database.
+
+    Opening it makes the tables if the database is empty. Each method is one transaction: what fails leaves the
+    database as it was. Use it as a context manager, or `close` it.
+
+    Parameters
+    ----------
+    database : str or Path, optional
+        The path of a SQLite file or an SQLAlchemy URL; by default the environment variable SUPERBIN_DATABASE,
+        or else ``superbin.sqlite`` in the user's data directory.
+
+    Raises
+    ------
+    DatabaseError
+        If it cannot be reached, opened or made, is damaged, has a newer schema, or holds other tables.
+    MissingDependencyError
+        If its driver is not installed.
+
+    Examples
+    --------
+    >>> with Store("sqlite://") as store:  # in memory
+    ...     store.searches()
+    ()
+    """
+
+    def __init__(self, database: str | Path | None = None) -> None:
+        self._engine = engine.open_engine(engine.locate(database))
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @property
+    def place(self) -> str:
+        """The file's path, or the URL without its password."""
+        return engine.describe(self._engine.url)
+
+    @property
+    def packaged_digest(self) -> str | None:
+        """What `fill_packaged` was last given; None if it never was."""
+        with engine.reading(self._engine) as connection:
+            return connection.scalar(select(schema.database.c.packaged_digest))
+
+    def searches(self) -> tuple[reading.StoredSearch, ...]:
+        """List the searches, by name."""
+        with engine.reading(self._engine) as connection:
+            return reading.list_searches(connection)
+
+    def search(self, name: str) -> Search:
+        """Read a search.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        DatabaseError
+            If its content is not what was imported.
+        """
+        with engine.reading(self._engine) as connection:
+            return reading.load_search(connection, reading.require_search(connection, name))
+
+    def signals(self, search: str | None = None) -> tuple[reading.StoredSignal, ...]:
+        """List the signals of a search, or of all, by search, model and parameters.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        """
+        with engine.reading(self._engine) as connection:
+            if search is not None:
+                reading.require_search(connection, search)
+            return reading.list_signals(connection, search)
+
+    def signal(self, search: str, model: str, parameters: Sequence[float]) -> SignalModel:
+        """Read a signal.
+
+        Parameters
+        ----------
+        search, model : str
+        parameters : sequence of float
+            In the model's order, masses in GeV.
+
+        Raises
+        ------
+        UnknownNameError
+            If the search, model or point is not stored; the text names the nearest.
+        InputError
+            If the model has another number of parameters.
+        DatabaseError
+            If its content is not what was imported.
+        """
+        with engine.reading(self._engine) as connection:
+            found = reading.load_signal(
+                connection,
+                search_id=reading.require_search(connection, search).id,
+                search=search,
+                model=model,
+                point=rows.point(parameters),
+            )
+            return found or _refuse(reading.list_signals(connection, search), search, model, parameters)
+
+    def add_search(
+        self, search: Search, *, signals: Iterable[SignalModel] = (), replace: bool = False
+    ) -> None:
+        """Store a search, and signals with it, all or nothing.
+
+        Parameters
+        ----------
+        search : Search
+        signals : iterable of SignalModel
+            Stored as by `add_signals`.
+        replace : bool
+            Whether it may take the place of a search of its name. The stored signals in its bins stay, except
+            where `signals` has the same points.
+
+        Raises
+        ------
+        OutputError
+            If it or a signal is stored already and `replace` is false.
+        InputError
+            If it has other bins than the search in whose place it comes while there are other signals in these;
+            or if a signal has another number of bins, or other parameters than its model.
+        UnknownNameError
+            If a signal is in the bins of a search that is not stored.
+        DatabaseError
+            If the database cannot be written.
+        """
+        given = tuple(signals)
+        with engine.writing(self._engine) as connection:
+            if replace:
+                writing.drop_signals(connection, given)
+            writing.put_search(connection, search, origin="imported", replace=replace)
+            writing.put_signals(connection, given, origin="imported")
+
+    def add_signals(self, signals: Iterable[SignalModel], *, replace: bool = False) -> None:
+        """Store signals in the bins of stored searches, all or none.
+
+        Parameters
+        ----------
+        signals : iterable of SignalModel
+        replace : bool
+            Whether a signal may take the place of one at its point.
+
+        Raises
+        ------
+        OutputError
+            If a signal is stored already and `replace` is false.
+        InputError
+            If a signal has another number of bins than its search, or other parameters than its model.
+        UnknownNameError
+            If a signal's search is not stored.
+        DatabaseError
+            If the database cannot be written.
+        """
+        given = tuple(signals)
+        with engine.writing(self._engine) as connection:
+            if replace:
+                writing.drop_signals(connection, given)
+            writing.put_signals(connection, given, origin="imported")
+
+    def fill_packaged(self, packaged: Iterable[tuple[Search, Iterable[SignalModel]]], *, digest: str) -> None:
+        """Store the searches and signals that come with superbin, unless a process did so meanwhile.
+
+        What was imported by a user stays, and goes first where it has the same name or point.
+
+        Parameters
+        ----------
+        packaged : iterable of (Search, iterable of SignalModel)
+            Read only if needed.
+        digest : str
+            Of the packaged tables; kept, to be compared with theirs when the database is next opened.
+
+        Raises
+        ------
+        InputError
+            If imported signals are in bins that a packaged search no longer has.
+        DatabaseError
+            If the database cannot be written.
+        """
+        with engine.writing(self._engine) as connection:
+            if connection.scalar(select(schema.database.c.packaged_digest)) == digest:
+                return
+            for search, signals in packaged:
+                writing.refresh(connection, search, signals)
+            connection.execute(update(schema.database).values(packaged_digest=digest))
+        _log.info("filled %s with the packaged tables", self.place)
+
+    def _prepare(self) -> None:
+        """Check what the database is, and make the tables if it is nothing yet."""
+        with engine.reading(self._engine) as connection:
+            if _is_ready(connection, self.place):
+                return
+        for pause in (*_PAUSES, None):
+            try:
+                with engine.writing(self._engine, lock=False) as connection:
+                    if not _is_ready(connection, self.place):
+                        schema.metadata.create_all(connection)
+                        connection.execute(
+                            insert(schema.database).values(id=1, schema_version=schema.SCHEMA_VERSION)
+                        )
+            except DatabaseError:
+                # On a server two processes may make the same table at once, and one of them be refused.
+                if pause is None or self._engine.dialect.name == "sqlite":
+                    raise
+                time.sleep(pause)
+            else:
+                return
+
+
+def _is_ready(connection: Connection, place: str) -> bool:
+    """Whether the tables are all there; false if there are none, or another process is making them."""
+    names = set(inspect(connection).get_table_names())
+    marker = schema.database
+    if marker.name not in names:
+        foreign = sorted(names - set(schema.metadata.tables))
+        if foreign:
+            raise DatabaseError(
+                f"database {place} holds other tables ({', '.join(foreign[:3])}), and is not superbin's; "
+                "name an empty database, or a new file"
+            )
+        return False
+    # Written after the last table, so that it vouches for all of them.
+    found = connection.scalar(select(marker.c.schema_version))
+    if found not in {None, schema.SCHEMA_VERSION}:
+        raise DatabaseError(
+            f"database {place} has schema version {found}; superbin {version('superbin')} reads version "
+            f"{schema.SCHEMA_VERSION}: install a newer superbin, or name another database"
+        )
+    return found is not None
+
+
+def _refuse(
+    stored: Sequence[reading.StoredSignal], search: str, model: str, parameters: Sequence[float]
+) -> NoReturn:
+    """Say why there is no such signal, and what is nearest to it."""
+    points = [tuple(s.parameters.values()) for s in stored if s.model == model]
+    if not points:
+        raise UnknownNameError(
+            f"model {model!r} has no signals in the bins of {search!r}; "
+            + reading.nearest(model, [s.model for s in stored])
+        )
+    names = next(tuple(s.parameters) for s in stored if s.model == model)
+    if len(parameters) != len(names):
+        raise InputError(
+            f"model {model!r} has {len(names)} parameters ({', '.join(names)}); {len(parameters)} were given"
+        )
+    best = min(points, key=lambda point: math.dist(point, parameters))
+    wanted, near = (
+        f"{model}({', '.join(f'{value:g}' for value in values)})" for values in (parameters, best)
+    )
+    raise UnknownNameError(
+        f"{wanted} is not among the {len(points)} points stored for {search!r}; the nearest is {near}; "
+        f"list them with: superbin db show {search} {model}"
+    )

@@ -1,0 +1,205 @@
+"""From what a user names to an open engine, and from what a driver complains of to one clear line.
+
+`locate` turns an option, the environment or nothing into an SQLAlchemy URL; `open_engine` connects to it with
+foreign keys enforced and transactions that mean the same on every dialect; `reading` and `writing` are the
+only two ways to talk to it. Specified in ``specs/store.md``.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from superbin.errors import DatabaseError, MissingDependencyError
+from superbin.store import schema
+
+__all__ = ["ENVIRONMENT_VARIABLE", "describe", "locate", "open_engine", "reading", "writing"]
+
+ENVIRONMENT_VARIABLE = "SUPERBIN_DATABASE"
+
+_CURE = f"choose another place with --database or {ENVIRONMENT_VARIABLE}"
+
+# SQLite's own wait for another process's write to end, in seconds.
+_PATIENCE = 60
+
+# SQLAlchemy's default driver differs between 2.0 and 2.1, so that a bare dialect names ours: (driver, package).
+_DRIVERS = {
+    "postgresql": ("postgresql+psycopg", "psycopg[binary]"),
+    "mysql": ("mysql+pymysql", "pymysql"),
+    "mariadb": ("mariadb+pymysql", "pymysql"),
+}
+
+# By primary result code, https://sqlite.org/rescode.html
+_SQLITE = {
+    5: "is being written by another process; try again when that is done",
+    8: f"cannot be written; make the file and its folder writable, or {_CURE}",
+    10: f"cannot be read or written; check the disk and the permissions, or {_CURE}",
+    11: "is damaged; restore it from a copy, or move it away and superbin makes a new one",
+    13: f"does not fit on its disk; make room there, or {_CURE}",
+    14: f"cannot be opened; its folder must exist and be writable, or {_CURE}",
+    26: "is not a SQLite database, or is damaged; restore it from a copy, or move it away and superbin makes a new one",
+}
+
+
+def locate(database: str | Path | None = None) -> URL:
+    """Say which database is meant.
+
+    Parameters
+    ----------
+    database : str or Path, optional
+        An SQLAlchemy URL or the path of a SQLite file. By default the environment variable SUPERBIN_DATABASE;
+        without that, ``superbin.sqlite`` in the user's data directory, whose folder is made.
+
+    Raises
+    ------
+    DatabaseError
+        If the URL cannot be parsed, or the data directory cannot be made.
+    """
+    chosen = str(database or os.environ.get(ENVIRONMENT_VARIABLE) or _default_file())
+    if "://" not in chosen:
+        return URL.create("sqlite", database=str(Path(chosen).expanduser().absolute()))
+    try:
+        url = make_url(chosen)
+    except (ArgumentError, ValueError) as error:
+        # The text may hold a password, so it is not repeated.
+        raise DatabaseError(
+            "the database URL cannot be parsed; it reads dialect://user:password@host:port/name, or is a file's path"
+        ) from error
+    driver, _ = _DRIVERS.get(url.drivername, (url.drivername, ""))
+    return url.set(drivername=driver)
+
+
+def describe(url: URL) -> str:
+    """How an error or a listing names the database: a file's path, or the URL without its password."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    return url.render_as_string(hide_password=True)
+
+
+def _default_file() -> Path:
+    from platformdirs import user_data_path
+
+    folder = user_data_path("superbin", appauthor=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"the data directory {folder} cannot be made ({error.strerror}); make it writable, or {_CURE}"
+        ) from error
+    return folder / "superbin.sqlite"
+
+
+def open_engine(url: URL) -> Engine:
+    """Make the engine; nothing is connected yet.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the driver's package is not installed.
+    DatabaseError
+        If the dialect is unknown.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    try:
+        engine = create_engine(url, connect_args={"timeout": _PATIENCE} if is_sqlite else {})
+    except ModuleNotFoundError as error:
+        package = dict(_DRIVERS.values()).get(url.drivername, error.name)
+        raise MissingDependencyError(
+            f'database {describe(url)} needs a driver that is not installed; run: pip install "{package}"'
+        ) from error
+    except NoSuchModuleError as error:
+        raise DatabaseError(
+            f"database {describe(url)} is of an unknown kind; use a file's path, postgresql://, mysql:// or mariadb://"
+        ) from error
+    except (SQLAlchemyError, TypeError) as error:
+        raise DatabaseError(
+            f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}"
+        ) from error
+    if is_sqlite:
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # Without this the driver would begin transactions by itself, and leave CREATE TABLE out of them.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: one that has read before it asks could only be refused.
+    writes = connection.get_execution_options().get("superbin_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that sees one state of the database from beginning to end.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be reached or read.
+    """
+    is_sqlite = engine.dialect.name == "sqlite"  # whose transactions are so by nature
+    options = {} if is_sqlite else {"isolation_level": "REPEATABLE READ"}
+    with _translated(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, *, lock: bool = True) -> Iterator[Connection]:
+    """Open a transaction that waits for other writers; it is kept whole, or undone if anything fails.
+
+    Parameters
+    ----------
+    engine : Engine
+    lock : bool
+        Whether to lock superbin's row, which is how writers wait for each other on a server; false while the
+        table that holds it is being made.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be reached or written.
+    """
+    with (
+        _translated(engine),
+        engine.connect().execution_options(superbin_writes=True) as connection,
+        connection.begin(),
+    ):
+        if lock:
+            connection.execute(select(schema.database.c.id).with_for_update())
+        yield connection
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise DatabaseError(f"database {describe(engine.url)} {_complaint(error)}") from error
+
+
+def _complaint(error: DBAPIError) -> str:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _SQLITE:
+        return _SQLITE[code & 0xFF]
+    reason = _one_line(error.orig or error)
+    if error.statement is None:
+        return (
+            f"cannot be reached: {reason}; check that the server runs and that the URL is right, or {_CURE}"
+        )
+    return f"refused a statement and was left unchanged: {reason}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,235 @@
+"""The tables, as SQLAlchemy Core objects. Their meaning clause by clause is ``specs/store.md``.
+
+Everything about a search hangs on its row in `searches`, and is keyed by that row and a position or a published
+bin number. The composite foreign keys therefore make it impossible to give one search an estimate in a bin of
+another. Positions exist because order is part of the content: legends, tables and digests follow it.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.schema import SchemaItem
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "bin_ranges",
+    "bins",
+    "database",
+    "estimates",
+    "metadata",
+    "observables",
+    "observations",
+    "processes",
+    "provenance",
+    "searches",
+    "shared_stat_groups",
+    "shared_stat_members",
+    "signal_parameters",
+    "signal_yields",
+    "signals",
+]
+
+SCHEMA_VERSION = 1
+
+# MariaDB wants lengths, and at most 3072 bytes in a key.
+_NAME = 255
+_POINT = 500
+
+metadata = MetaData()
+
+# MariaDB compares text without regard to case and may store less than Unicode unless told; other dialects
+# ignore these options.
+_MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_OPTIONS: dict[str, Any] = {
+    **_MYSQL,
+    **{key.replace("mysql", "mariadb"): value for key, value in _MYSQL.items()},
+}
+
+
+def _table(name: str, *items: SchemaItem) -> Table:
+    return Table(name, metadata, *items, **_OPTIONS)
+
+
+def _of_search() -> Column[int]:
+    """A key column that ties a row to its search and goes with it."""
+    return Column(
+        "search_id",
+        Integer,
+        ForeignKey("searches.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+
+
+def _provenance() -> Column[int]:
+    """Every imported thing has its own row of provenance; deleting that row undoes the import."""
+    return Column(
+        "provenance_id", Integer, ForeignKey("provenance.id", ondelete="CASCADE"), nullable=False, unique=True
+    )
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, Integer, primary_key=True, autoincrement=False)
+
+
+def _events(name: str) -> Column[float]:
+    return Column(name, Double, CheckConstraint(f"{name} >= 0"), nullable=False)
+
+
+def _cascade(columns: list[str], targets: list[str]) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(columns, targets, ondelete="CASCADE")
+
+
+database = _table(
+    "superbin",
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("packaged_digest", String(64)),
+)
+
+provenance = _table(
+    "provenance",
+    Column("id", Integer, primary_key=True),
+    Column("origin", String(8), CheckConstraint("origin IN ('packaged', 'imported')"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("superbin_version", String(64), nullable=False),
+    Column("imported_utc", DateTime, nullable=False),
+)
+
+searches = _table(
+    "searches",
+    Column("id", Integer, primary_key=True),
+    Column("name", String(_NAME), nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("luminosity_fb", Double, CheckConstraint("luminosity_fb > 0"), nullable=False),
+    Column("sqrt_s_tev", Double, CheckConstraint("sqrt_s_tev > 0"), nullable=False),
+    _provenance(),
+)
+
+observables = _table(
+    "observables",
+    _of_search(),
+    _key("position"),
+    Column("name", String(_NAME), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("unit", String(_NAME), nullable=False),
+    Column("discrete", Boolean, nullable=False),
+    UniqueConstraint("search_id", "name"),
+)
+
+bins = _table(
+    "bins",
+    _of_search(),
+    Column("number", Integer, CheckConstraint("number >= 1"), primary_key=True, autoincrement=False),
+)
+
+bin_ranges = _table(
+    "bin_ranges",
+    _key("search_id"),
+    _key("bin"),
+    _key("observable"),
+    Column("low", Double, CheckConstraint("low >= 0"), nullable=False),
+    Column("high", Double),
+    # A discrete range may be one value, so equality is for `Search` to judge.
+    CheckConstraint("high >= low"),
+    _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+    _cascade(["search_id", "observable"], ["observables.search_id", "observables.position"]),
+)
+
+observations = _table(
+    "observations",
+    _key("search_id"),
+    _key("bin"),
+    Column("events", Double, CheckConstraint("events >= 0 AND events = ROUND(events)"), nullable=False),
+    _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
+
+processes = _table(
+    "processes",
+    _of_search(),
+    _key("position"),
+    Column("name", String(_NAME), nullable=False),
+    Column("label", Text, nullable=False),
+    UniqueConstraint("search_id", "name"),
+)
+
+estimates = _table(
+    "estimates",
+    _key("search_id"),
+    _key("process"),
+    _key("bin"),
+    _events("nominal"),
+    _events("stat_up"),
+    _events("stat_down"),
+    _events("syst_up"),
+    _events("syst_down"),
+    _cascade(["search_id", "process"], ["processes.search_id", "processes.position"]),
+    _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
+
+shared_stat_groups = _table("shared_stat_groups", _of_search(), _key("position"))
+
+shared_stat_members = _table(
+    "shared_stat_members",
+    _key("search_id"),
+    _key("stat_group"),
+    _key("position"),
+    Column("process", Integer, nullable=False),
+    _cascade(["search_id", "stat_group"], ["shared_stat_groups.search_id", "shared_stat_groups.position"]),
+    _cascade(["search_id", "process"], ["processes.search_id", "processes.position"]),
+)
+
+signals = _table(
+    "signals",
+    Column("id", Integer, primary_key=True),
+    Column("search_id", Integer, ForeignKey("searches.id", ondelete="CASCADE"), nullable=False),
+    Column("model", String(_NAME), nullable=False),
+    # The parameters' values in one text, so that the database itself refuses a second copy of a point.
+    Column("point", String(_POINT), nullable=False),
+    Column("cross_section_pb", Double, CheckConstraint("cross_section_pb > 0")),
+    _provenance(),
+    UniqueConstraint("search_id", "model", "point"),
+    UniqueConstraint("id", "search_id"),  # the target of signal_yields' foreign key
+)
+
+signal_parameters = _table(
+    "signal_parameters",
+    Column(
+        "signal_id",
+        Integer,
+        ForeignKey("signals.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    _key("position"),
+    Column("name", String(_NAME), nullable=False),
+    Column("value", Double, nullable=False),
+    UniqueConstraint("signal_id", "name"),
+)
+
+signal_yields = _table(
+    "signal_yields",
+    _key("signal_id"),
+    _key("bin"),
+    Column("search_id", Integer, nullable=False),
+    _events("events"),
+    _events("error"),
+    _cascade(["signal_id", "search_id"], ["signals.id", "signals.search_id"]),
+    _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
