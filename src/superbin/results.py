@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superbin.aggregate import AggregateBin
 from superbin.errors import DocumentError, OutputError
+
+if TYPE_CHECKING:
+    import cattrs
 
 __all__ = [
     "SCHEMA",
@@ -37,6 +40,9 @@ __all__ = [
 ]
 
 SCHEMA = "superbin/result/1"
+
+Option = str | int | float | None
+"""What an option of an analysis may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,10 @@ class Significance:
     toys : ToyPValue or None
         None when no toys were asked for.
     pyhf : PValue or None
-        Asymptotic, by pyhf on the exported workspace; 0.5 for every deficit.
+        Asymptotic, by pyhf on the exported workspace, where every process and source varies on its own;
+        0.5 for every deficit. None where pyhf cannot fit: without background.
+    pyhf_total : PValue or None
+        The same with the total background uncertainty as the only modifier: the model of the other numbers.
     """
 
     count: float
@@ -124,6 +133,7 @@ class Significance:
     asimov: Asimov | None = None
     toys: ToyPValue | None = None
     pyhf: PValue | None = None
+    pyhf_total: PValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +328,7 @@ class AnalysisResult:
 
     search: SearchSummary
     signal: SignalSummary
-    options: Mapping[str, str | int | float | None]
+    options: Mapping[str, Option]
     merge: MergeResult
     yields: AggregateBin
     bins: tuple[BinRow, ...]
@@ -332,9 +342,7 @@ class AnalysisResult:
 
 def result_to_json(result: AnalysisResult) -> str:
     """The document, checked against its schema; ends with a newline."""
-    import cattrs
-
-    document = cattrs.unstructure(result)
+    document = _converter().unstructure(result)
     _validate(document, "the result")
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -354,8 +362,6 @@ def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
     DocumentError
         If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
     """
-    import cattrs
-
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -364,7 +370,7 @@ def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
     if found != SCHEMA:
         raise DocumentError(f"{place} has schema {found!r}; this superbin reads {SCHEMA!r}; write it anew")
     _validate(document, place)
-    return cattrs.structure(document, AnalysisResult)
+    return _converter().structure(document, AnalysisResult)
 
 
 def load_result(path: str | Path) -> AnalysisResult:
@@ -385,6 +391,16 @@ def load_result(path: str | Path) -> AnalysisResult:
             f"cannot read {path}: {error}; give a result.json that 'superbin run' wrote"
         ) from error
     return result_from_json(text, place=str(path))
+
+
+@functools.cache
+def _converter() -> "cattrs.Converter":
+    """Between results and JSON's types; an option stays what it is."""
+    import cattrs
+
+    converter = cattrs.Converter()
+    converter.register_structure_hook(Option, lambda value, _: value)
+    return converter
 
 
 @functools.cache

@@ -16,7 +16,7 @@ METHODS = {
     "tail": "exact tail, P(N >= n)",
     "toys": "mid-p by pseudo-experiments",
     "asymptotic": "profile likelihood q0",
-    "pyhf": "pyhf's q0 on the exported workspace",
+    "pyhf_total": "pyhf's q0 of the same model",
 }
 """What each named method is, in the order of the table."""
 

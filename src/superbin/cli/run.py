@@ -94,10 +94,11 @@ def _write_documents(result: "AnalysisResult", folder: Path) -> None:
 
 
 def _draw(result: "AnalysisResult", folder: Path) -> None:
-    from superbin.plot import draw_all
+    from superbin.plot import figures, save
 
     folder.mkdir()
-    draw_all(result, folder)
+    for name, figure in figures(result).items():
+        save(figure, folder / name)
 
 
 def _write_paper(result: "AnalysisResult", folder: Path) -> None:
