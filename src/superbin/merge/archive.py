@@ -1,0 +1,136 @@
+"""Evaluating sets of bins once, and remembering the best of them.
+
+Every solver that cannot prove its answer works through an `Archive`: it computes the figure of merit of sets
+from scratch, keeps the best distinct ones, and decides between equal ones the same way every time: the larger
+figure of merit, then fewer bins, then the lower bin numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.merge.problem import BoolArray, Problem, Totals
+
+__all__ = ["TIE", "Archive", "Candidate", "numbers"]
+
+TIE = 1e-12
+"""Figures of merit closer than this, relative to the larger or absolutely below 1, count as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A set of bins that a search visited.
+
+    Attributes
+    ----------
+    bins : tuple of int
+        Published 1-based numbers, ascending.
+    value : float
+        Its figure of merit.
+    """
+
+    bins: tuple[int, ...]
+    value: float
+
+
+def numbers(chosen: BoolArray) -> tuple[int, ...]:
+    """Published 1-based numbers of a set."""
+    return tuple(int(i) + 1 for i in np.flatnonzero(chosen))
+
+
+class Archive:
+    """The best distinct sets seen so far under one figure of merit.
+
+    Parameters
+    ----------
+    problem : Problem
+    figure : callable
+        Figure of merit as a function of `Totals`.
+    keep : int
+        How many of the best sets to remember.
+    allowed : callable, optional
+        Whether each row of sets satisfies the constraints, given the sets and their totals.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        figure: Callable[[Totals], FloatArray],
+        *,
+        keep: int = 32,
+        allowed: Callable[[BoolArray, Totals], BoolArray] | None = None,
+    ) -> None:
+        self.problem = problem
+        self.figure = figure
+        self.keep = keep
+        self.allowed = allowed
+        self.evaluated = 0
+        self._best: dict[bytes, tuple[float, BoolArray]] = {}
+
+    def evaluate(self, sets: BoolArray) -> FloatArray:
+        """Figure of merit of every row, -inf where the set has no signal or is not allowed.
+
+        Parameters
+        ----------
+        sets : ndarray of bool, shape (n_sets, n_bins)
+        """
+        totals = self.problem.totals(sets)
+        fine = totals.signal > 0
+        if self.allowed is not None:
+            fine &= self.allowed(sets, totals)
+        values = np.full(len(sets), -np.inf)
+        rows = np.flatnonzero(fine)
+        if rows.size:
+            some = Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
+            values[rows] = self.figure(some)
+            self.evaluated += rows.size
+            self._remember(sets, values)
+        return values
+
+    def _remember(self, sets: BoolArray, values: FloatArray) -> None:
+        # A little more than `keep`, because the tie rule may reorder what lies at the edge.
+        order = np.argsort(-values, kind="stable")[: 2 * self.keep]
+        for row in order:
+            if values[row] > -np.inf:
+                self._best[sets[row].tobytes()] = (float(values[row]), sets[row].copy())
+        if len(self._best) > 4 * self.keep:
+            self._best = {chosen.tobytes(): (value, chosen) for value, chosen in self._ranked()[: self.keep]}
+
+    def _ranked(self) -> list[tuple[float, BoolArray]]:
+        ranked = sorted(self._best.values(), key=lambda entry: (-entry[0], *_simplicity(entry[1])))
+        if len(ranked) > 1:
+            top = ranked[0][0]
+            equal = [entry for entry in ranked if is_tie(entry[0], top)]
+            equal.sort(key=lambda entry: _simplicity(entry[1]))
+            ranked[: len(equal)] = equal
+        return ranked
+
+    @property
+    def found(self) -> bool:
+        """Whether any allowed set with signal was seen."""
+        return bool(self._best)
+
+    def value(self, chosen: BoolArray) -> float:
+        """Figure of merit of one set, alone: the same to the last bit whatever was evaluated with it before."""
+        return float(self.figure(self.problem.totals(chosen[None, :]))[0])
+
+    @property
+    def best(self) -> tuple[BoolArray, float]:
+        """The best set and its figure of merit."""
+        _, chosen = self._ranked()[0]
+        return chosen, self.value(chosen)
+
+    def candidates(self, top: int) -> tuple[Candidate, ...]:
+        """The best distinct sets, best first."""
+        return tuple(Candidate(numbers(chosen), value) for value, chosen in self._ranked()[:top])
+
+
+def is_tie(value: float, other: float) -> bool:
+    """Whether two figures of merit are equal up to rounding."""
+    return abs(value - other) <= TIE * max(1.0, abs(value), abs(other))
+
+
+def _simplicity(chosen: BoolArray) -> tuple[int, tuple[int, ...]]:
+    return int(chosen.sum()), numbers(chosen)

@@ -1,0 +1,120 @@
+"""Figures of merit by name: what a merge maximises, as functions of its sums.
+
+All are significances in standard deviations, expected for signal s on background b with uncertainty
+``+up -down``, and all are zero where there is no signal. Which to use:
+
+* ``midp``: the exact expected mid-p significance at n = s + b, which is what the analysis quotes. No proof of
+  optimality exists for it.
+* ``profile_asimov``: Z_G, the Asimov significance of a Gaussian-constrained background. Provable.
+* ``s_over_sqrt_bv``: s / sqrt(b + up^2). Provable, fastest, and the crudest: it overrates small counts.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.errors import UnknownNameError
+from superbin.merge.problem import Totals
+
+__all__ = ["FIGURES", "PROVABLE", "figure", "midp", "profile_asimov", "profile_lognormal", "s_over_sqrt_bv"]
+
+
+def midp(totals: Totals) -> FloatArray:
+    """Exact expected mid-p significance at n = s + b, by `superbin.stats.pvalue`.
+
+    Negative where the background's upward uncertainty alone makes a larger count likely.
+    """
+    from superbin.stats import pvalue
+
+    some = totals.signal > 0
+    z = np.zeros(totals.signal.shape)
+    if some.any():
+        s, b, up, down = (part[some] for part in (totals.signal, totals.background, totals.up, totals.down))
+        z[some] = pvalue.significance_from_log(pvalue.log_midp(s + b, b, up, down))
+    return z
+
+
+def profile_asimov(totals: Totals) -> FloatArray:
+    r"""Z_G = sqrt(q0) of the Asimov data set n = s + b with a Gaussian constraint of variance V = up^2.
+
+    ``q0 = 2 (m - n + n ln(n/m)) + (m - b)^2 / V``, where ``m = ((b - V) + sqrt((b - V)^2 + 4 n V)) / 2`` is
+    the background fitted without signal. For the model see G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur.
+    Phys. J. C 71 (2011) 1554, sections 4 and 5, doi:10.1140/epjc/s10052-011-1554-0.
+    """
+    s, b, v = totals.signal, totals.background, totals.up**2
+    n = s + b
+    # The excess of the fitted background over b, m - b, without the cancellation of the textbook root.
+    half = (b + v) / 2
+    root = half + np.sqrt(half**2 + s * v)
+    shift = np.divide(s * v, root, out=np.zeros_like(s), where=root > 0)
+    fitted = b + shift
+    with np.errstate(divide="ignore"):
+        poisson = np.where(
+            fitted > 0, n * _relative_entropy((s - shift), fitted), np.where(s > 0, np.inf, 0.0)
+        )
+        # (m - b)^2 / V = (m - b) (n / m - 1), which also holds for V = 0.
+        constraint = shift * np.divide(s - shift, fitted, out=np.zeros_like(s), where=fitted > 0)
+    z: FloatArray = np.sqrt(np.maximum(2 * poisson + constraint, 0.0))
+    return z
+
+
+def _relative_entropy(excess: FloatArray, fitted: FloatArray) -> FloatArray:
+    """``ln(n/m) - (n - m)/n`` for n = m + excess, to full precision near n = m."""
+    x = np.divide(excess, fitted, out=np.zeros_like(excess), where=fitted > 0)
+    series = x * x * (0.5 - x * (2 / 3 - x * (0.75 - x * 0.8)))
+    return np.where(x < 1e-3, series, np.log1p(x) - x / (1 + x))
+
+
+def s_over_sqrt_bv(totals: Totals) -> FloatArray:
+    """``s / sqrt(b + up^2)``."""
+    width = np.sqrt(totals.background + totals.up**2)
+    return np.divide(totals.signal, width, out=np.zeros_like(width), where=totals.signal > 0)
+
+
+def profile_lognormal(totals: Totals) -> FloatArray:
+    """Sqrt(q0) of the Asimov data set for the log-normal background ``b (1 + up/b)^z``; a quick stand-in for midp.
+
+    Where b is zero the background is taken as a thousandth of its uncertainty: good enough to rank sets.
+    """
+    b = np.maximum(totals.background, 1e-3 * totals.up)
+    n = totals.signal + b
+    slope = np.log1p(np.divide(totals.up, b, out=np.zeros_like(b), where=b > 0))
+    ratio = np.log(np.divide(n, b, out=np.ones_like(b), where=b > 0))
+    # z solves z = slope (n - b e^(slope z)); x = slope z lies between 0 and ln(n/b), the function is convex
+    # and rising in x, so Newton from above converges without safeguards.
+    x = ratio
+    for _ in range(6):
+        mean = b * np.exp(x)
+        x = x - (x - slope**2 * (n - mean)) / (1 + slope**2 * mean)
+    mean = b * np.exp(x)
+    z = slope * (n - mean)
+    q0 = 2 * (mean - n + n * (ratio - x)) + z**2
+    quick: FloatArray = np.sqrt(np.maximum(q0, 0.0))
+    return quick
+
+
+FIGURES: Mapping[str, Callable[[Totals], FloatArray]] = MappingProxyType(
+    {"midp": midp, "profile_asimov": profile_asimov, "s_over_sqrt_bv": s_over_sqrt_bv}
+)
+"""Every figure of merit by its name."""
+
+PROVABLE = ("profile_asimov", "s_over_sqrt_bv")
+"""Those whose square is convex and homogeneous in the sums, so that an optimum can be certified."""
+
+
+def figure(name: str) -> Callable[[Totals], FloatArray]:
+    """Look a figure of merit up by its name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    """
+    try:
+        return FIGURES[name]
+    except KeyError:
+        raise UnknownNameError(
+            f"no figure of merit is called {name!r}; there are {', '.join(FIGURES)}"
+        ) from None

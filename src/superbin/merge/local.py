@@ -1,0 +1,62 @@
+"""Local search: flip one bin, or swap one in for one out, while the figure of merit grows.
+
+A set that it ends on cannot be improved by adding, dropping or exchanging a single bin. That is no proof of
+optimality.
+"""
+
+import numpy as np
+
+from superbin.merge.archive import TIE, Archive
+from superbin.merge.problem import BoolArray
+
+__all__ = ["flips", "improve", "swaps"]
+
+
+def flips(chosen: BoolArray) -> BoolArray:
+    """Every set that differs in one bin; shape (n_bins, n_bins)."""
+    return chosen ^ np.eye(chosen.size, dtype=bool)
+
+
+def swaps(chosen: BoolArray) -> BoolArray:
+    """Every set with one bin exchanged; shape (n_in * n_out, n_bins)."""
+    inside, outside = np.flatnonzero(chosen), np.flatnonzero(~chosen)
+    sets = np.repeat(chosen[None, :], inside.size * outside.size, axis=0)
+    rows = np.arange(len(sets))
+    sets[rows, np.repeat(inside, outside.size)] = False
+    sets[rows, np.tile(outside, inside.size)] = True
+    return sets
+
+
+def improve(
+    archive: Archive, chosen: BoolArray, value: float, *, swap: bool = True
+) -> tuple[BoolArray, float]:
+    """Climb from a set until no neighbour is better.
+
+    Parameters
+    ----------
+    archive : Archive
+        Evaluates and remembers every neighbour.
+    chosen : ndarray of bool, shape (n_bins,)
+    value : float
+        Its figure of merit.
+    swap : bool
+        Whether exchanges are tried when no flip helps.
+
+    Returns
+    -------
+    tuple of ndarray and float
+        The set and its figure of merit, never below the start's.
+    """
+    neighbourhoods = (flips, swaps) if swap else (flips,)
+    while True:
+        for neighbours in neighbourhoods:
+            sets = neighbours(chosen)
+            if not len(sets):
+                continue
+            values = archive.evaluate(sets)
+            row = int(np.argmax(values))
+            if values[row] > value + TIE * max(1.0, abs(value)):
+                chosen, value = sets[row], float(values[row])
+                break
+        else:
+            return chosen, value

@@ -1,0 +1,164 @@
+"""The numbers a merge is chosen by: additive sums over bins, and the variance of a set.
+
+A *set* is a row of booleans over the bins. Sums are always recomputed from the bins, never updated, so no
+rounding piles up however long a search runs. With a covariance the variance of a set is ``w' C w``; without
+one it is the sum of the bins' variances, the convention of `superbin.aggregate`.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from superbin._arrays import FloatArray, frozen_array
+from superbin.aggregate import BinSums
+from superbin.errors import InputError
+
+__all__ = ["BoolArray", "Problem", "Totals", "problem_from"]
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+_CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Totals:
+    """Sums over sets of bins, in events; `up` and `down` are uncertainties of the background.
+
+    Attributes
+    ----------
+    signal, background, up, down : ndarray, shape (n_sets,)
+        ``down <= background``: a background is not negative.
+    """
+
+    signal: FloatArray
+    background: FloatArray
+    up: FloatArray
+    down: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """Bins to choose from; made and checked by `problem_from`.
+
+    Attributes
+    ----------
+    signal, background, variance_up, variance_down : ndarray, shape (n_bins,)
+        Events and events squared.
+    covariance_up, covariance_down : ndarray, shape (n_bins, n_bins), or None
+        Their diagonals are the variances.
+    """
+
+    signal: FloatArray
+    background: FloatArray
+    variance_up: FloatArray
+    variance_down: FloatArray
+    covariance_up: FloatArray | None = None
+    covariance_down: FloatArray | None = None
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return int(self.signal.size)
+
+    def totals(self, sets: BoolArray) -> Totals:
+        """Sums over every row of `sets`, from scratch.
+
+        Parameters
+        ----------
+        sets : ndarray of bool, shape (n_sets, n_bins)
+        """
+        parts = [self._totals(sets[i : i + _CHUNK]) for i in range(0, max(len(sets), 1), _CHUNK)]
+        signal, background, up, down = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Totals(signal, background, up, np.minimum(down, background))
+
+    def _totals(self, sets: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        w = sets.astype(np.float64)
+        return (
+            w @ self.signal,
+            w @ self.background,
+            _uncertainty(w, self.variance_up, self.covariance_up),
+            _uncertainty(w, self.variance_down, self.covariance_down),
+        )
+
+
+def _uncertainty(w: FloatArray, variance: FloatArray, covariance: FloatArray | None) -> FloatArray:
+    if covariance is None:
+        return np.sqrt(w @ variance)
+    total: FloatArray = np.einsum("ij,ij->i", w @ covariance, w)
+    # Rounding may leave a perfectly anticorrelated pair a hair below zero.
+    return np.sqrt(np.maximum(total, 0.0))
+
+
+def problem_from(sums: BinSums, covariance: ArrayLike | None = None) -> Problem:
+    """Check the numbers of a merge.
+
+    Parameters
+    ----------
+    sums : BinSums
+        Signal, background and variances of the bins.
+    covariance : array_like, shape (n_bins, n_bins), optional
+        Covariance of the background's upward uncertainties, events squared; positive semidefinite. It
+        replaces the upward variances. The downward uncertainties keep their sizes and take its correlations.
+
+    Raises
+    ------
+    InputError
+        If a number is negative, NaN or infinite, the signal is zero everywhere, a bin with signal expects
+        no background with no uncertainty, or the covariance has another shape, is not symmetric or not
+        positive semidefinite.
+    """
+    shape = (np.size(sums.signal),)
+    arrays = {
+        name: frozen_array(getattr(sums, name), name=name, shape=shape)
+        for name in ("signal", "background", "variance_up", "variance_down")
+    }
+    if not arrays["signal"].any():
+        raise InputError(
+            "the signal is zero in every bin, so every merge has Z = 0; give a signal to optimise for"
+        )
+    if covariance is None:
+        problem = Problem(**arrays)
+    else:
+        up = _checked_covariance(covariance, shape[0])
+        arrays["variance_up"] = np.diag(up).copy()
+        problem = Problem(**arrays, covariance_up=up, covariance_down=_rescaled(up, arrays["variance_down"]))
+    empty = (problem.signal > 0) & (problem.background == 0) & (problem.variance_up == 0)
+    if empty.any():
+        raise InputError(
+            f"bin {int(np.argmax(empty)) + 1} expects signal but no background with no uncertainty, so one event "
+            "would prove it; give the background an upward uncertainty (1.84 events for zero control counts)"
+        )
+    return problem
+
+
+def _checked_covariance(covariance: ArrayLike, n: int) -> FloatArray:
+    matrix = frozen_array(covariance, name="covariance", low=-np.inf)
+    if matrix.shape != (n, n):
+        raise InputError(f"the covariance has shape {matrix.shape}; {(n, n)} is needed, one row per bin")
+    scale = np.abs(matrix).max()
+    i, j = np.unravel_index(int(np.argmax(np.abs(matrix - matrix.T))), matrix.shape)
+    if abs(matrix[i, j] - matrix[j, i]) > 1e-9 * scale:
+        raise InputError(
+            f"the covariance of bins {i + 1} and {j + 1} is {matrix[i, j]:g} one way and {matrix[j, i]:g} the "
+            "other; it must be symmetric"
+        )
+    symmetric: FloatArray = (matrix + matrix.T) / 2
+    sigma = np.sqrt(np.maximum(np.diag(symmetric), 0.0))
+    unit = np.where(sigma > 0, sigma, 1.0)
+    lowest = float(np.linalg.eigvalsh(symmetric / np.outer(unit, unit)).min())
+    if lowest < -1e-9 * n:
+        raise InputError(
+            f"the covariance is not positive semidefinite: its correlation matrix has the eigenvalue {lowest:.3g}; "
+            "some sum of bins would have a negative variance"
+        )
+    return symmetric
+
+
+def _rescaled(up: FloatArray, variance_down: FloatArray) -> FloatArray:
+    """The correlations of `up` with the sizes of the downward uncertainties."""
+    sigma_up = np.sqrt(np.diag(up))
+    ratio = np.where(sigma_up > 0, np.sqrt(variance_down) / np.where(sigma_up > 0, sigma_up, 1.0), 0.0)
+    down: FloatArray = up * np.outer(ratio, ratio)
+    return down
