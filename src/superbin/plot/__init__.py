@@ -1,0 +1,24 @@
+"""Figures: results in, Matplotlib artists out. Nothing physical is computed here and nothing saved unasked.
+
+* `projection`: an observable around the aggregate bin, with stacked backgrounds, signal, data and ratio.
+* `count_distribution`: probability of the count in the aggregate bin, a p-value shaded.
+* `figures`: all figures of a result, by file name.
+* `save`: a figure as PDF and PNG, complete or not at all, the same bytes every time.
+
+Functions take ``ax`` or ``axes`` to draw on an existing figure and return what they drew. Importing this
+package imports Matplotlib; drawing imports mplhep. The look is that of mplhep's CMS style, and Matplotlib's own
+settings stay as they were. Specified in ``specs/figures.md``.
+"""
+
+from superbin.plot.counts import CountArtists, count_distribution
+from superbin.plot.files import figures, save
+from superbin.plot.projections import ProjectionArtists, projection
+
+__all__ = [
+    "CountArtists",
+    "ProjectionArtists",
+    "count_distribution",
+    "figures",
+    "projection",
+    "save",
+]

@@ -1,0 +1,108 @@
+"""Figures as files: every figure of a result, and saving so that the same figure gives the same bytes."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
+from superbin.errors import InputError
+from superbin.files import write_bytes
+from superbin.plot.counts import count_distribution
+from superbin.plot.projections import projection
+from superbin.plot.style import style
+from superbin.results import AnalysisResult
+
+__all__ = ["figures", "save"]
+
+_METADATA: dict[str, dict[str, str | None]] = {
+    # No dates and no versions: a figure is the same file wherever and whenever it is drawn.
+    "pdf": {"Creator": "superbin", "Producer": None, "CreationDate": None},
+    "png": {"Software": None},
+    "svg": {"Creator": "superbin", "Date": None},
+}
+
+
+def figures(result: AnalysisResult) -> dict[str, Figure]:
+    """Draw every figure of a result.
+
+    Parameters
+    ----------
+    result : AnalysisResult
+
+    Returns
+    -------
+    dict
+        Figures by file name without suffix: one ``projection-...`` per observable, ``count-expected`` and
+        ``count-observed``.
+    """
+    search = result.search
+    source = attribution(search.reference)
+    drawn = {
+        stem: projection(
+            item,
+            signal_label=result.signal.label,
+            luminosity_fb=search.luminosity_fb,
+            sqrt_s_tev=search.sqrt_s_tev,
+            attribution=source,
+        ).figure
+        for stem, item in zip(projection_stems(result.projections), result.projections, strict=True)
+    }
+    for stem, panel, observed in (
+        (COUNT_EXPECTED, result.expected, False),
+        (COUNT_OBSERVED, result.observed, True),
+    ):
+        drawn[stem] = count_distribution(
+            result.distribution,
+            panel,
+            observed=observed,
+            signal_label=result.signal.label,
+            luminosity_fb=search.luminosity_fb,
+            sqrt_s_tev=search.sqrt_s_tev,
+            attribution=source,
+        ).figure
+    return drawn
+
+
+def save(figure: Figure, path: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> tuple[Path, ...]:
+    """Write a figure; each file appears complete or not at all.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : str or Path
+        Where, without suffix. A path that ends in ``.pdf``, ``.png`` or ``.svg`` names one file, and `formats`
+        is not used.
+    formats : sequence of {"pdf", "png", "svg"}
+        What to write.
+
+    Returns
+    -------
+    tuple of Path
+        The files written. Their bytes depend on the figure and on the versions of Matplotlib and its fonts,
+        not on the time.
+
+    Raises
+    ------
+    InputError
+        If a format is unknown.
+    OutputError
+        If a file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lstrip(".") in _METADATA:
+        formats, path = (path.suffix.lstrip("."),), path.with_suffix("")
+    unknown = [name for name in formats if name not in _METADATA]
+    if unknown:
+        raise InputError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")
+    written = []
+    for name in formats:
+        stream = BytesIO()
+        with style():
+            figure.savefig(stream, format=name, metadata=_METADATA[name])
+        # Not with_suffix: a dot in the stem would be taken for one.
+        target = path.with_name(f"{path.name}.{name}")
+        write_bytes(target, stream.getvalue())
+        written.append(target)
+    return tuple(written)

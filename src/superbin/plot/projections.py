@@ -1,0 +1,443 @@
+"""Distribution of an observable around the aggregate bin: stacked backgrounds, signal, data and their ratio.
+
+The columns are categories of equal width, because ranges overlap between groups and the last ones are open.
+Everything drawn is a number of the `Projection`; the intervals of the data are the only statistic computed here.
+The vertical axis is logarithmic and ends so far up that legend, selection and captions stand above everything
+drawn, whatever their length. Specified in ``specs/figures.md``.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, StepPatch
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator, NullLocator
+from scipy.special import gammaincinv
+
+from superbin._arrays import FloatArray
+from superbin._wording import readable
+from superbin.errors import InputError
+from superbin.plot.style import (
+    COLOURS,
+    SIGNAL_COLOUR,
+    axes_size,
+    figure_of,
+    fitting_size,
+    header,
+    label,
+    log_axis,
+    style,
+    width,
+    wrapped,
+)
+from superbin.results import Projection
+
+__all__ = ["ProjectionArtists", "garwood_interval", "projection"]
+
+_CENTRAL = 0.682689492137086  # probability of one standard deviation either side of a normal distribution
+_SMALL = 9.0
+_LEGEND = 10.0
+_PAD = 7.0
+_SHADE: dict[str, Any] = {"facecolor": "#f4efd3", "edgecolor": "none", "linewidth": 0.6}
+_RATIO_TOPS = (2.0, 3.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionArtists:
+    """What `projection` drew.
+
+    Attributes
+    ----------
+    figure : Figure
+    main, ratio : Axes
+        Events, and data over background.
+    backgrounds : tuple of StepPatch
+        One per process, in the order of the processes; the last process is at the bottom.
+    uncertainty, ratio_uncertainty : StepPatch
+        Bands from total - down to total + up.
+    signal : StepPatch
+        Outline, not stacked on the backgrounds.
+    data, ratio_data : ErrorbarContainer
+        Observed events with their intervals.
+    overflow : tuple of Text
+        Values of ratios above the ratio panel, written at its top.
+    legend : Legend
+    selection : Text
+    """
+
+    figure: Figure
+    main: Axes
+    ratio: Axes
+    backgrounds: tuple[StepPatch, ...]
+    uncertainty: StepPatch
+    ratio_uncertainty: StepPatch
+    signal: StepPatch
+    data: ErrorbarContainer
+    ratio_data: ErrorbarContainer
+    overflow: tuple[Text, ...]
+    legend: Legend
+    selection: Text
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The numbers of a projection as arrays over its columns."""
+
+    edges: FloatArray
+    processes: tuple[str, ...]
+    stack: FloatArray
+    total: FloatArray
+    up: FloatArray
+    down: FloatArray
+    signal: FloatArray
+    observed: FloatArray
+    interval: FloatArray
+
+    @property
+    def centres(self) -> FloatArray:
+        return self.edges[:-1] + 0.5
+
+
+def garwood_interval(counts: FloatArray) -> FloatArray:
+    """Central 68.3 % confidence interval of the mean of a Poisson distribution.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (n,)
+        Observed events.
+
+    Returns
+    -------
+    ndarray, shape (2, n)
+        Lower and upper limits: quantiles of Gamma(n) and Gamma(n + 1); the lower limit of 0 events is 0 [1]_.
+
+    References
+    ----------
+    .. [1] F. Garwood, Biometrika 28 (1936) 437, doi:10.1093/biomet/28.3-4.437.
+    """
+    tail = (1 - _CENTRAL) / 2
+    low = np.where(counts > 0, gammaincinv(np.maximum(counts, 1.0), tail), 0.0)
+    return np.stack([low, gammaincinv(counts + 1.0, 1 - tail)])
+
+
+def projection(
+    projection: Projection,
+    *,
+    signal_label: str,
+    luminosity_fb: float,
+    sqrt_s_tev: float,
+    attribution: str = "Reinterpretation of published data",
+    axes: tuple[Axes, Axes] | None = None,
+) -> ProjectionArtists:
+    """Draw one projection.
+
+    Parameters
+    ----------
+    projection : Projection
+    signal_label : str
+        Name of the signal, mathtext.
+    luminosity_fb : float
+        Integrated luminosity in fb^-1.
+    sqrt_s_tev : float
+        Centre-of-mass energy in TeV.
+    attribution : str
+        What stands above the figure at the left.
+    axes : (Axes, Axes), optional
+        Where to draw events and ratio; by default on a new figure.
+
+    Returns
+    -------
+    ProjectionArtists
+
+    Raises
+    ------
+    InputError
+        If the projection has no columns.
+    """
+    if not projection.columns:
+        raise InputError(f"the projection on {projection.observable!r} has no columns; give one or more")
+    columns = _columns(projection)
+    with style():
+        main, ratio = axes if axes is not None else _new_axes()
+        header(main, label(attribution), rf"{luminosity_fb:g} fb$^{{-1}}$ ({sqrt_s_tev:g} TeV)")
+        backgrounds, uncertainty, signal, data = _draw_main(main, columns)
+        band, points, overflow = _draw_ratio(ratio, columns)
+        _label_axes(main, ratio, projection)
+        handles = _handles(projection, backgrounds, uncertainty, signal, data, label(signal_label))
+        legend, selection = _annotate(main, ratio, projection, columns, handles)
+    return ProjectionArtists(
+        figure=figure_of(main),
+        main=main,
+        ratio=ratio,
+        backgrounds=backgrounds,
+        uncertainty=uncertainty,
+        ratio_uncertainty=band,
+        signal=signal,
+        data=data,
+        ratio_data=points,
+        overflow=overflow,
+        legend=legend,
+        selection=selection,
+    )
+
+
+def _columns(projection: Projection) -> _Columns:
+    yields = [column.yields for column in projection.columns]
+    observed = np.array([float(y.observed) for y in yields])
+    return _Columns(
+        edges=np.arange(len(yields) + 1, dtype=np.float64) - 0.5,
+        processes=tuple(label(p.label) for p in yields[0].processes),
+        stack=np.array([[p.nominal for p in y.processes] for y in yields]).reshape(len(yields), -1).T,
+        total=np.array([y.background.nominal for y in yields]),
+        up=np.array([y.background.up for y in yields]),
+        down=np.array([y.background.down for y in yields]),
+        signal=np.array([y.signal for y in yields]),
+        observed=observed,
+        interval=garwood_interval(observed),
+    )
+
+
+def _new_axes() -> tuple[Axes, Axes]:
+    figure = Figure(figsize=(6.0, 5.8))
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        2, 1, height_ratios=(3.3, 1), left=0.125, right=0.975, bottom=0.115, top=0.94, hspace=0.05
+    )
+    main = figure.add_subplot(grid[0])
+    return main, figure.add_subplot(grid[1], sharex=main)
+
+
+def _draw_main(
+    ax: Axes, columns: _Columns
+) -> tuple[tuple[StepPatch, ...], StepPatch, StepPatch, ErrorbarContainer]:
+    # The last process lies at the bottom, so that the stack reads downwards in the order of the legend.
+    below = columns.total - np.cumsum(columns.stack, axis=0)
+    backgrounds = tuple(
+        ax.stairs(
+            low + layer,
+            columns.edges,
+            baseline=np.maximum(low, 0.0),
+            fill=True,
+            facecolor=colour,
+            edgecolor="none",
+            zorder=1,
+        )
+        for layer, low, colour in zip(columns.stack, below, itertools.cycle(COLOURS), strict=False)
+    )
+    uncertainty = _band(ax, columns.total + columns.up, columns.total - columns.down, columns.edges)
+    signal = ax.stairs(
+        columns.signal, columns.edges, baseline=None, color=SIGNAL_COLOUR, linewidth=1.8, zorder=3
+    )
+    data = _points(ax, columns.centres, columns.observed, columns.interval)
+    return backgrounds, uncertainty, signal, data
+
+
+def _draw_ratio(ax: Axes, columns: _Columns) -> tuple[StepPatch, ErrorbarContainer, tuple[Text, ...]]:
+    known = columns.total > 0
+    total = np.where(known, columns.total, 1.0)
+    band = _band(
+        ax,
+        np.where(known, 1 + columns.up / total, np.nan),
+        np.where(known, 1 - columns.down / total, np.nan),
+        columns.edges,
+    )
+    points = _points(
+        ax, columns.centres[known], (columns.observed / total)[known], (columns.interval / total)[:, known]
+    )
+    ax.axhline(1.0, color="black", linewidth=0.8, linestyle="--", zorder=1)
+    values = (columns.observed / total)[known]
+    highest = 1.1 * float(values.max(initial=0.0))
+    top = next((t for t in _RATIO_TOPS if t >= highest), _RATIO_TOPS[-1])
+    # A little below zero, where the points of columns without data lie.
+    ax.set_ylim(-0.05 * top, top)
+    overflow = tuple(
+        ax.text(x + 0.05, 0.94 * top, f"↑ {value:.3g}", ha="left", va="top", fontsize=_SMALL, zorder=5)
+        for x, value in zip(columns.centres[known], values, strict=True)
+        if value > top
+    )
+    return band, points, overflow
+
+
+def _band(ax: Axes, high: FloatArray, low: FloatArray, edges: FloatArray) -> StepPatch:
+    return ax.stairs(
+        high,
+        edges,
+        baseline=low,
+        fill=True,
+        facecolor="none",
+        edgecolor="#404040",
+        hatch="//////",
+        linewidth=0,
+        zorder=2,
+    )
+
+
+def _points(ax: Axes, x: FloatArray, y: FloatArray, interval: FloatArray) -> ErrorbarContainer:
+    return ax.errorbar(
+        x,
+        y,
+        yerr=np.stack([y - interval[0], interval[1] - y]),
+        fmt="o",
+        color="black",
+        markersize=4.5,
+        elinewidth=1.2,
+        zorder=4,
+    )
+
+
+def _label_axes(main: Axes, ratio: Axes, projection: Projection) -> None:
+    texts = [label(readable(column.text)) for column in projection.columns]
+    count = len(texts)
+    main.set_xlim(-0.5, count - 0.5)
+    size = fitting_size(texts, size=12.0, limit=0.92 * axes_size(ratio)[0] / count)
+    turned = size < 7.0
+    ratio.set_xticks(
+        range(count),
+        texts,
+        fontsize=max(size, 8.0) if turned else size,
+        rotation=40 if turned else 0,
+        ha="right" if turned else "center",
+        rotation_mode="anchor" if turned else None,
+    )
+    for ax in (main, ratio):
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.tick_params(axis="x", length=0)
+        ax.yaxis.set_label_coords(-0.1, 1.0)
+    main.tick_params(labelbottom=False)
+    main.set_ylabel("Events")
+    ratio.set_ylabel("Data / bkg.", fontsize=11)
+    ratio.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="upper"))
+    unit = f" [{label(projection.unit)}]" if projection.unit else ""
+    ratio.set_xlabel(label(projection.label) + unit)
+    if turned:
+        _make_room_below(ratio, texts, max(size, 8.0))
+
+
+def _make_room_below(ratio: Axes, texts: Sequence[str], size: float) -> None:
+    """Raise the bottom of the figure by the height of tilted labels."""
+    figure = figure_of(ratio)
+    height = math.sin(math.radians(40)) * max(width(text, size) for text in texts)
+    figure.subplots_adjust(bottom=min(0.4, 0.11 + height / (72 * figure.get_size_inches()[1])))
+
+
+def _handles(
+    projection: Projection,
+    backgrounds: tuple[StepPatch, ...],
+    uncertainty: StepPatch,
+    signal: StepPatch,
+    data: ErrorbarContainer,
+    signal_label: str,
+) -> list[tuple[Any, str]]:
+    names = [label(p.label) for p in projection.columns[0].yields.processes]
+    line = Line2D([], [], color=SIGNAL_COLOUR, linewidth=signal.get_linewidth())
+    handles: list[tuple[Any, str]] = [(data, "Data")]
+    handles += zip(backgrounds, names, strict=True)
+    handles += [(uncertainty, "Bkg. uncertainty"), (line, f"{signal_label}, not stacked")]
+    if any(column.aggregate for column in projection.columns):
+        handles.append((Patch(**{**_SHADE, "edgecolor": "#c8bf93"}), "Contains aggregate bins"))
+    return handles
+
+
+def _annotate(
+    main: Axes,
+    ratio: Axes,
+    projection: Projection,
+    columns: _Columns,
+    handles: list[tuple[Any, str]],
+) -> tuple[Legend, Text]:
+    """Stack legend, selection and captions below the top of the axes, and end the axis above the data."""
+    room, height = axes_size(main)
+    legend = _legend(main, handles, room)
+    used = legend.get_window_extent().height * 72 / figure_of(main).dpi
+    text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
+    block = wrapped(label(readable(text)), _SMALL, room - 2 * _PAD, lines=6)
+    selection = main.text(
+        _PAD / room,
+        1 - used / height,
+        block,
+        transform=main.transAxes,
+        fontsize=_SMALL,
+        va="top",
+        linespacing=1.15,
+    )
+    used += 1.35 * _SMALL * (block.count("\n") + 1) + _PAD
+    captions = _captions(main, ratio, projection, used)
+    share = min((used + captions) / height, 0.8)
+    log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), share)
+    for i, column in enumerate(projection.columns):
+        if column.aggregate:
+            main.axvspan(i - 0.5, i + 0.5, ymax=1 - share, zorder=0, **_SHADE)
+            ratio.axvspan(i - 0.5, i + 0.5, zorder=0, **_SHADE)
+    return legend, selection
+
+
+def _legend(ax: Axes, handles: list[tuple[Any, str]], room: float) -> Legend:
+    # A handle with its gaps takes some 2.8 times the font size, measured with the style's settings.
+    fixed = 2.8 * _LEGEND
+    texts = [wrapped(text, _LEGEND, room - fixed - 2 * _PAD) for _, text in handles]
+    for count in (3, 2, 1):
+        rows = -(-len(texts) // count)
+        widest = [max(width(t, _LEGEND) for t in texts[i : i + rows]) for i in range(0, len(texts), rows)]
+        if sum(widest) + fixed * count <= room - _PAD:
+            break
+    return ax.legend(
+        [handle for handle, _ in handles],
+        texts,
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=count,
+        fontsize=_LEGEND,
+        handlelength=1.5,
+        handletextpad=0.5,
+        columnspacing=0.9,
+        labelspacing=0.35,
+        borderaxespad=0.0,
+    )
+
+
+def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> float:
+    """Separate groups of columns by lines and write their captions; returns the height this takes in points."""
+    groups = [
+        (name, len(list(members)))
+        for name, members in itertools.groupby(projection.columns, lambda c: c.group)
+    ]
+    if len(groups) < 2:
+        return 0.0
+    room, height = axes_size(main)
+    step = room / len(projection.columns)
+    texts = [wrapped(label(readable(name)), _SMALL + 1, 0.94 * step * n) for name, n in groups]
+    start = 0
+    for text, (_, n) in zip(texts, groups, strict=True):
+        if start:
+            main.axvline(start - 0.5, ymax=1 - used / height, color="black", linewidth=0.9, zorder=3)
+            ratio.axvline(start - 0.5, color="black", linewidth=0.9, zorder=3)
+        main.text(
+            (start + n / 2) / len(projection.columns),
+            1 - used / height,
+            text,
+            transform=main.transAxes,
+            fontsize=_SMALL + 1,
+            ha="center",
+            va="top",
+        )
+        start += n
+    return 1.35 * (_SMALL + 1) * max(text.count("\n") + 1 for text in texts) + _PAD / 2
+
+
+def _data_range(columns: _Columns, aggregate: list[bool]) -> tuple[float, float]:
+    """Lowest and highest number of events that the logarithmic axis must show."""
+    seen = np.concatenate([columns.total, columns.signal[aggregate]])
+    highest = float(np.max([columns.total + columns.up, columns.signal, columns.interval[1]]))
+    lowest = min(float(seen[seen > 0].min(initial=1.0)), 1.0)
+    bottom = 10.0 ** math.floor(math.log10(max(0.4 * lowest, 1e-7 * highest)))
+    return bottom, 1.4 * highest

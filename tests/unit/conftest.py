@@ -1,0 +1,258 @@
+"""A finished result made by hand, for tests that draw, typeset or read one without running an analysis."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from superbin.aggregate import AggregateBin, Background, ProcessYield
+from superbin.results import (
+    AnalysisResult,
+    Asimov,
+    BinRow,
+    CountDistribution,
+    GreedyBaseline,
+    MergeResult,
+    Projection,
+    ProjectionColumn,
+    PValue,
+    Range,
+    SearchSummary,
+    SignalSummary,
+    Significance,
+    ToyPValue,
+)
+
+PROCESSES = {
+    "lostlep": ("Lost lepton", 0.22),
+    "hadtau": ("Hadronic tau", 0.18),
+    "znn": (r"$Z\to\nu\bar\nu$", 0.54),
+    "qcd": ("QCD multijet", 0.06),
+}
+OBSERVABLES = {
+    "njet": (r"$N_\mathrm{jet}$", ""),
+    "nb": (r"$N_\mathrm{b}$", ""),
+    "mht": (r"$H_\mathrm{T}^\mathrm{miss}$", "GeV"),
+    "ht": (r"$H_\mathrm{T}$", "GeV"),
+}
+
+
+def make_yields(background: float, signal: float, observed: int, bins: Sequence[int] = (1,)) -> AggregateBin:
+    """A bin whose background is split over four processes, with uncertainties larger upwards than downwards."""
+    return AggregateBin(
+        bins=tuple(bins),
+        signal=signal,
+        signal_error=0.05 * signal,
+        background=Background(
+            nominal=background, up=0.3 * background + 0.2 * math.sqrt(background), down=0.25 * background
+        ),
+        processes=tuple(
+            ProcessYield(
+                name=name,
+                label=label,
+                nominal=share * background,
+                stat_up=0.4 * math.sqrt(share * background),
+                stat_down=0.3 * math.sqrt(share * background),
+                syst_up=0.3 * share * background,
+                syst_down=0.25 * share * background,
+                stat_group="lostlep_hadtau" if name in ("lostlep", "hadtau") else name,
+            )
+            for name, (label, share) in PROCESSES.items()
+        ),
+        observed=observed,
+    )
+
+
+def make_projection(
+    observable: str, columns: Sequence[tuple[str, str, bool, float, float, int]], **changes: Any
+) -> Projection:
+    """A projection from (text, group, aggregate, background, signal, observed) per column."""
+    label, unit = OBSERVABLES[observable]
+    projection = Projection(
+        observable=observable,
+        label=label,
+        unit=unit,
+        selection=f"bins whose ranges in all observables but {label} overlap a bin of the aggregate",
+        note="",
+        columns=tuple(
+            ProjectionColumn(
+                text=text, group=group, aggregate=aggregate, yields=make_yields(b, s, n, [i + 1])
+            )
+            for i, (text, group, aggregate, b, s, n) in enumerate(columns)
+        ),
+    )
+    return replace(projection, **changes)
+
+
+def make_projections() -> tuple[Projection, ...]:
+    """Four projections of one region; 12.28 background, 8.9 signal and 14 observed events in the aggregate."""
+    low = r"$H_\mathrm{T}^\mathrm{miss}$ 300-750 GeV"
+    high = r"$H_\mathrm{T}^\mathrm{miss}$ > 750 GeV"
+    return (
+        make_projection(
+            "njet",
+            [
+                ("3-4", "", False, 62.4, 0.8, 71),
+                ("5-6", "", True, 9.1, 3.1, 10),
+                ("7-8", "", True, 2.9, 4.2, 3),
+                (">= 9", "", True, 0.28, 1.6, 1),
+            ],
+        ),
+        make_projection(
+            "nb",
+            [
+                ("0", "", False, 1640.0, 0.3, 1702),
+                ("1", "", False, 310.0, 1.9, 290),
+                ("2", "", True, 9.3, 4.4, 12),
+                (">= 3", "", True, 2.98, 4.5, 2),
+            ],
+        ),
+        make_projection(
+            "mht",
+            [
+                ("300-350", "", False, 28.0, 0.4, 25),
+                ("350-500", "", False, 17.5, 1.8, 22),
+                ("500-750", "", True, 9.6, 4.4, 11),
+                ("> 750", "", True, 2.68, 4.5, 3),
+            ],
+        ),
+        make_projection(
+            "ht",
+            [
+                ("<= 500", low, False, 310.0, 0.002, 301),
+                ("500-1000", low, False, 120.0, 0.4, 131),
+                ("> 1000", low, True, 9.6, 4.4, 11),
+                ("750-1500", high, False, 3.1, 1.1, 0),
+                ("> 1500", high, True, 0.43, 3.4, 3),
+            ],
+            note=rf"The edges in {OBSERVABLES['ht'][0]} depend on the other observables, so the columns come in "
+            rf"groups. Where only an upper edge is given, the lower edge in {OBSERVABLES['ht'][0]} differs between "
+            "the bins.",
+        ),
+    )
+
+
+def make_distribution(background: float = 12.28, signal: float = 8.9, stop: int = 60) -> CountDistribution:
+    """Poisson counts smeared by a coarse prior on the background: plausible, and simple to check."""
+    factors = {0.6: 0.1, 0.8: 0.2, 1.0: 0.4, 1.25: 0.2, 1.6: 0.1}
+
+    def probability(n: int, extra: float) -> float:
+        means = {background * f + extra: w for f, w in factors.items()}
+        return sum(w * math.exp(n * math.log(m) - m - math.lgamma(n + 1)) for m, w in means.items())
+
+    counts = tuple(range(stop))
+    return CountDistribution(
+        counts=counts,
+        width=1,
+        background=tuple(probability(n, 0.0) for n in counts),
+        signal_plus_background=tuple(probability(n, signal) for n in counts),
+    )
+
+
+def make_range(observable: str, low: float, high: float | None, text: str) -> Range:
+    """A range of one of the four observables."""
+    label, unit = OBSERVABLES[observable]
+    return Range(observable=observable, label=label, unit=unit, low=low, high=high, text=text)
+
+
+def make_rows() -> tuple[BinRow, ...]:
+    """Four published bins."""
+    return tuple(
+        BinRow(
+            number=number,
+            ranges=(
+                make_range("njet", 7, 8, "7-8"),
+                make_range("nb", 2, 2, "2") if i % 2 else make_range("nb", 3, None, ">= 3"),
+                make_range("mht", 500, 750, "500-750"),
+                make_range("ht", 1000, None, "> 1000"),
+            ),
+            yields=make_yields(3.07, 2.225, 3 + i % 2, [number]),
+        )
+        for i, number in enumerate((68, 78, 108, 118))
+    )
+
+
+def make_result(**changes: Any) -> AnalysisResult:
+    """A complete result; its p-values are plausible, not computed."""
+    result = AnalysisResult(
+        search=SearchSummary(
+            name="cms-pas-sus-16-014",
+            title="Search for supersymmetry in events with jets and missing transverse momentum "
+            "in proton-proton collisions at 13 TeV",
+            reference="CMS Collaboration, CMS-PAS-SUS-16-014 (2016), cds.cern.ch/record/2205158",
+            luminosity_fb=12.9,
+            sqrt_s_tev=13.0,
+            n_bins=160,
+            digest="0" * 64,
+            source="made by hand for tests",
+        ),
+        signal=SignalSummary(
+            model="T1bbbb",
+            parameters={"m_gluino": 1750.0, "m_lsp": 1.0},
+            label="T1bbbb(1750, 1)",
+            source="made by hand for tests",
+            cross_section_pb=0.00359,
+            total=27.84,
+            digest="1" * 64,
+        ),
+        options={"correlations": "none", "figure_of_merit": "midp", "toys": 1_000_000, "seed": 0},
+        merge=MergeResult(
+            bins=(68, 78, 108, 118),
+            figure_of_merit="midp",
+            value=2.13,
+            status="best found",
+            cuts=("7-8 jets, >= 2 b jets, HT > 1000 GeV, MHT 500-750 GeV",),
+            evaluated=4321,
+            greedy=GreedyBaseline(bins=(68, 78, 108), value=2.07),
+        ),
+        yields=make_yields(12.28, 8.9, 14, [68, 78, 108, 118]),
+        bins=make_rows(),
+        expected=Significance(
+            count=21.18,
+            q=2.19,
+            pull=1.66,
+            midp=PValue(p=0.0166, z=2.13),
+            tail=PValue(p=0.0199, z=2.06),
+            asymptotic=PValue(p=0.0169, z=2.12),
+            asimov=Asimov(z=2.14, fit="prefit"),
+            toys=ToyPValue(p=0.01663, z=2.129, p_err=0.00013, n=1_000_000, seed=0),
+            pyhf=PValue(p=0.0171, z=2.117),
+            pyhf_total=PValue(p=0.0168, z=2.124),
+        ),
+        observed=Significance(
+            count=14,
+            q=0.47,
+            pull=0.31,
+            midp=PValue(p=0.376, z=0.32),
+            tail=PValue(p=0.416, z=0.21),
+            asymptotic=PValue(p=0.371, z=0.33),
+            asimov=Asimov(z=2.31, fit="postfit"),
+            toys=ToyPValue(p=0.3761, z=0.316, p_err=0.0005, n=1_000_000, seed=0),
+            pyhf=PValue(p=0.371, z=0.33),
+            pyhf_total=PValue(p=0.372, z=0.327),
+        ),
+        distribution=make_distribution(),
+        projections=make_projections(),
+        superbin="0.1.0",
+    )
+    return replace(result, **changes)
+
+
+@pytest.fixture
+def example_result() -> AnalysisResult:
+    """One plausible result; change it with `dataclasses.replace`."""
+    return make_result()
+
+
+@pytest.fixture
+def projection_of() -> Callable[..., Projection]:
+    """Build a projection from (text, group, aggregate, background, signal, observed) per column."""
+    return make_projection
+
+
+@pytest.fixture
+def distribution_of() -> Callable[..., CountDistribution]:
+    """Build a count distribution from a background and a signal mean."""
+    return make_distribution
