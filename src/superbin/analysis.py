@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc
-from scipy.stats import norm
+from scipy.special import gammainc, ndtr
 
 from superbin import merge, workspace
 from superbin._arrays import FloatArray
@@ -161,7 +160,7 @@ def evaluate(
     seed : int
         Their seed, >= 0.
     document : mapping, optional
-        The exported workspace, to cross-check on it too.
+        The exported workspace of the aggregate bin; by default one of the total background uncertainty alone.
 
     Returns
     -------
@@ -201,8 +200,8 @@ def evaluate(
         if strength is None
         else timed("asimov", lambda: _asimov(strength, n if observed else None, b, up, down)),
         toys=timed("toys", lambda: _toys(n, background, toys, seed)) if toys else None,
-        pyhf=timed("pyhf", lambda: workspace.asymptotic_q0(document, count=n)) if document else None,
-        pyhf_total=timed("pyhf_total", lambda: _pyhf_total(n, background)) if b > 0 else None,
+        pyhf=timed("pyhf", lambda: _pyhf(n, background, document)) if b > 0 else None,
+        pyhf_total=timed("pyhf_total", lambda: _pyhf(n, background, None)) if b > 0 and document else None,
     )
     return Timed(panel, seconds)
 
@@ -253,18 +252,19 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
     mean = smear.mean(z, np.array(b), np.array(up), np.array(down)) + signal
     # P(N >= k) is the lower incomplete gamma function of k at the mean; the whole weight lies at k = 0.
     above = np.where(edges > 0, gammainc(np.maximum(edges, 1), mean[:, None]), 1.0)
-    tails = (norm.pdf(z) * step) @ above
+    tails = (np.exp(-0.5 * z * z) * (step / math.sqrt(2 * math.pi))) @ above
     probabilities: FloatArray = np.clip(-np.diff(tails), 0.0, 1.0)
     return probabilities
 
 
 def _named(p: float, z: float) -> PValue:
-    return PValue(float(p), float(z) if np.isfinite(z) else None)
+    # Adding zero turns a negative zero into a plain one.
+    return PValue(float(p), float(z) + 0.0 if np.isfinite(z) else None)
 
 
 def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:
     z = float(asymptotic.asymptotic_z(n, b, up, down))
-    return PValue(float(norm.sf(z)), z)
+    return PValue(float(ndtr(-z)), z)
 
 
 def _asimov(signal: float, fitted_to: float | None, b: float, up: float, down: float) -> Asimov:
@@ -280,8 +280,8 @@ def _toys(n: float, background: Background, toys: int, seed: int) -> ToyPValue:
     return ToyPValue(thrown.midp, z if np.isfinite(z) else None, thrown.midp_error, thrown.toys, seed)
 
 
-def _pyhf_total(n: float, background: Background) -> PValue:
-    return workspace.asymptotic_q0(workspace.background_only(n, background), count=n)
+def _pyhf(n: float, background: Background, document: Mapping[str, object] | None) -> PValue:
+    return workspace.asymptotic_q0(document or workspace.background_only(n, background), count=n)
 
 
 def _search_summary(search: Search) -> SearchSummary:

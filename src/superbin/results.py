@@ -122,6 +122,7 @@ class Significance:
         0.5 for every deficit. None where pyhf cannot fit: without background.
     pyhf_total : PValue or None
         The same with the total background uncertainty as the only modifier: the model of the other numbers.
+        None where that is the exported workspace.
     """
 
     count: float

@@ -17,6 +17,7 @@ import numpy as np
 from superbin.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
+from superbin.stats import significance
 
 __all__ = [
     "LOWEST_FACTOR",
@@ -134,7 +135,6 @@ def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) ->
         If pyhf cannot build or fit the model; its own words follow.
     """
     import pyhf
-    from scipy.stats import norm
 
     with _numpy_backend():
         try:
@@ -144,7 +144,7 @@ def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) ->
             p = float(pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
         except (pyhf.exceptions.FailedMinimization, pyhf.exceptions.InvalidModel, ValueError) as error:
             raise InputError(f"pyhf cannot fit this workspace: {error}") from error
-    return PValue(p, float(norm.isf(p)))
+    return PValue(p, float(significance(p)))
 
 
 def largest_deviation(document: Mapping[str, Any]) -> float:

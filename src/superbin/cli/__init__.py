@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="superbin", prog_name="superbin")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and log more.")
 def cli(debug: bool) -> None:
-    r"""Design the most sensitive one-bin reinterpretation of a multi-bin LHC search.
+    """Design the most sensitive one-bin reinterpretation of a multi-bin LHC search.
 
     \b
     Try:
@@ -83,7 +83,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=arguments, prog_name="superbin", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        # One line, like every error of ours; click's own would span three.
+        place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
+        click.echo(f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("superbin: interrupted; nothing was left half-written", err=True)
@@ -94,3 +96,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         click.echo(f"superbin: error: {error}", err=True)
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")

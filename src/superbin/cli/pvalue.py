@@ -16,7 +16,7 @@ METHODS = {
     "tail": "exact tail, P(N >= n)",
     "toys": "mid-p by pseudo-experiments",
     "asymptotic": "profile likelihood q0",
-    "pyhf_total": "pyhf's q0 of the same model",
+    "pyhf": "pyhf's q0 on the exported workspace",
 }
 """What each named method is, in the order of the table."""
 
@@ -31,6 +31,9 @@ METHODS = {
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
 @click.option(
+    "--workspace", "export", type=click.Path(path_type=Path), help="Write the pyhf workspace here (.json)."
+)
+@click.option(
     "--figure", type=click.Path(path_type=Path), help="Draw the distribution of N here (.pdf or .png)."
 )
 def pvalue(
@@ -42,9 +45,10 @@ def pvalue(
     toys: int,
     seed: int,
     json_: bool,
+    export: Path | None,
     figure: Path | None,
 ) -> None:
-    r"""Print every named p-value of N events over BACKGROUND +UP -DOWN.
+    """Print every named p-value of N events over BACKGROUND +UP -DOWN.
 
     N is an expectation, signal plus background, and may be any number >= 0; with --observed it is data. The
     background mean follows the split log-normal: its logarithm is normal, with a width of its own on each side.
@@ -55,9 +59,10 @@ def pvalue(
     """
     import cattrs
 
+    from superbin import workspace
     from superbin.aggregate import Background
     from superbin.analysis import count_distribution, evaluate
-    from superbin.workspace import background_only, largest_deviation
+    from superbin.files import write_text
 
     expected = Background(background, up, down)
     timed = evaluate(n, expected, observed=observed, toys=toys, seed=seed)
@@ -67,12 +72,25 @@ def pvalue(
 
         distribution = count_distribution(expected, max(n - background, 0.0))
         save(draw(distribution, timed.significance, observed=observed).figure, figure)
-    deviation = largest_deviation(background_only(n, expected)) if background > 0 else None
+    model = (
+        workspace.background_only(n, expected, signal=n - background if n > background else 1.0)
+        if background > 0
+        else None
+    )
+    if export is not None:
+        if model is None:
+            raise click.BadParameter(
+                "pyhf cannot fit a bin without background; drop it", param_hint="--workspace"
+            )
+        write_text(export, workspace.to_json(model))
+    deviation = workspace.largest_deviation(model) if model else None
     if json_:
+        panel = cattrs.unstructure(timed.significance)
+        del panel["pyhf_total"]
         document = {
-            "background": cattrs.unstructure(expected),
             "observed": observed,
-            "significance": cattrs.unstructure(timed.significance),
+            "background": cattrs.unstructure(expected),
+            **panel,
             "interpolation_deviation": deviation,
             "seconds": dict(timed.seconds),
         }

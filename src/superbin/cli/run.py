@@ -51,7 +51,7 @@ def run(
     force: bool,
     figures: bool,
 ) -> None:
-    r"""Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
+    """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
     The parameters are the masses in GeV, in the model's order: the produced particle, then the lightest one.
 
