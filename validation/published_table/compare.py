@@ -44,7 +44,7 @@ REASONS = """
   and 5 (5.6 % and 5.5 %) even than what `ZScaleErr` alone gives (5.9 % as a log-normal, 6.3 % as kappa - 1). So the table was made
   with another set of photon-region errors than the public cards hold; which, cannot be seen from ten bins.
   Reading single factors as log-normal on the lower side (1 - 1/kappa) would bring the lower error closer, but the
-  same reading fails for the hadronic tau by 9 %, so one rule is kept for all.
+  same reading makes that of the hadronic tau 7 to 11 % too small, so one rule is kept for all.
 - **QCD**: the published predictions are up to 4 % above the cards', and the errors scale along. Both versions of the public
   package agree with each other (below), so the table was made from another QCD estimate.
 - **Total**: dominated by Z -> nu nu and the two leptonic backgrounds. The systematic errors of the total inherit those of
