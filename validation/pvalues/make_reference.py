@@ -10,129 +10,171 @@ Run: ``python validation/pvalues/make_reference.py [rows]`` (about half an hour 
 
 import csv
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mpmath as mp
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 mp.mp.dps = 50
 TARGET = Path(__file__).with_name("reference.csv")
 SEED = 20160014
 CHECK = 20
+FloatArray = npt.NDArray[np.float64]
 Case = tuple[str, float, float, float, float]
 
 
-def survival(
-    model: str, b: float, up: float, down: float
-) -> tuple[Callable[..., object], list[float], list[float]]:
-    """P(mu >= e^t) as a function of t, its kinks, and the lengths over which it varies."""
+def normal_tail(x: Any) -> Any:
+    return mp.erfc(x / mp.sqrt(2)) / 2
+
+
+def survival(model: str, b: float, up: float, down: float) -> Callable[[Any], Any]:
+    """P(mu >= m) as a function of m."""
     B, U, D = mp.mpf(b), mp.mpf(up), mp.mpf(down)
-
-    def normal_tail(x):
-        return mp.erfc(x / mp.sqrt(2)) / 2
-
     if b == 0:
-        return (lambda t: 2 * normal_tail(mp.exp(t) / U)), [float(mp.log(U))], [1.0]
-    tb = mp.log(B)
+        return lambda m: 2 * normal_tail(m / U)
     if model == "gaussian":
         inside = normal_tail(-B / D) if D else mp.mpf(1)
 
-        def tail(t):
-            m = mp.exp(t)
+        def truncated(m: Any) -> Any:
             if m > B:
                 return normal_tail((m - B) / U) / inside if U else mp.mpf(0)
             return (inside - normal_tail((B - m) / D)) / inside if D else mp.mpf(1)
 
-        return tail, [float(tb)], [up / b or 1.0, down / b or 1.0]
+        return truncated
     if model == "lognormal":
         above = below = mp.log(1 + (U + D) / 2 / B)
     else:
         above = mp.log(1 + U / B)
         below = -mp.log(1 - D / B) if down < 0.8 * b else mp.mpf(0)
 
-    def tail(t):
-        if t > tb:
-            return normal_tail((t - tb) / above) if above else mp.mpf(0)
+    def split(m: Any) -> Any:
+        if m > B:
+            return normal_tail(mp.log(m / B) / above) if above else mp.mpf(0)
         if below:
-            return normal_tail((t - tb) / below)
-        return normal_tail((mp.exp(t) - B) / D) if D else mp.mpf(1)
+            return normal_tail(mp.log(m / B) / below)
+        return normal_tail((m - B) / D) if D else mp.mpf(1)
 
-    return tail, [float(tb)], [float(above) or 1.0, float(below) or 1.0]
+    return split
 
 
-def integrate(n: float, case: Case) -> object:
-    """P(Gamma_n <= mu)."""
-    model, _, b, up, down = case
+def integrate(case: Case) -> tuple[Any, Any]:
+    """P(Gamma_n <= mu), and its mean over n and n + 1, for n > 0."""
+    model, n, b, up, down = case
     if b == 0 and up == 0:
-        return mp.mpf(0)
-    if model == "none" or (up == 0 and down == 0):
-        return poisson_tail(n, b)
-    if model == "gamma":
-        sigma = (mp.mpf(up) + mp.mpf(down)) / 2
-        tau = mp.mpf(b) / sigma**2
-        return mp.betainc(mp.mpf(n), mp.mpf(b) * tau + 1, 0, 1 / (1 + tau), regularized=True)
-    tail, kinks, scales = survival(model, b, up, down)
+        return mp.mpf(0), mp.mpf(0)
+    if model in {"none", "gamma"} or (up == 0 and down == 0):
+        closed = gamma_tail if model == "gamma" else poisson_tail
+        low, high = (closed(mp.mpf(n) + j, b, up, down) for j in (0, 1))
+        return low, (low + high) / 2
+    beyond = survival(model, b, up, down)
     N = mp.mpf(n)
     norm = mp.loggamma(N)
 
-    def density(t):
-        return mp.exp(N * t - mp.exp(t) - norm) * tail(t)
+    def both(t: Any) -> Any:
+        m = mp.exp(t)
+        value = mp.exp(N * t - m - norm) * beyond(m)
+        return mp.matrix([value, value * (1 + m / N) / 2])
 
-    total = mp.mpf(0)
-    for side in (-1, 1):
-        breaks = breakpoints(n, kinks[0], side, density, scales)
-        if len(breaks) < 2:
-            continue
-        value, error = mp.quad(density, breaks, error=True, maxdegree=9)
-        total += value
-        if error > mp.mpf(10) ** -22 * total and side == 1:
-            raise ArithmeticError(f"quadrature error {mp.nstr(error / total, 3)} for n = {n}, {case}")
-    return total
-
-
-def breakpoints(
-    n: float, kink: float, side: int, density: Callable[..., object], scales: list[float]
-) -> list[object]:
-    """Panels that cover all but 1e-50 of one side, fine where the integrand varies."""
-    distance = np.concatenate([[0.0], np.geomspace(1e-9, max(200.0, 140.0 / n), 260)])
-    if side > 0:
-        distance = distance[kink + distance < 60]
-        distance = distance if distance.size else np.array([0.0])
-    heights = np.array([float(log10_of(density(mp.mpf(kink + side * d)))) for d in distance])
-    inside = np.flatnonzero(heights > heights.max() - 52)
-    if not np.isfinite(heights.max()):
-        return []
-    low, high = distance[max(inside[0] - 1, 0)], distance[min(inside[-1] + 1, distance.size - 1)]
-    # the geometric grid is coarse far out: trim once more on a linear one
-    fine = np.linspace(low, high, 200)
-    heights = np.array([float(log10_of(density(mp.mpf(kink + side * d)))) for d in fine])
-    inside = np.flatnonzero(heights > heights.max() - 52)
-    low, high = fine[max(inside[0] - 1, 0)], fine[min(inside[-1] + 1, fine.size - 1)]
-    points = set(np.linspace(low, high, 9))
-    for scale in (*scales, 1.0, 1 / np.sqrt(n)):
-        points |= {scale * 3.0**j for j in range(-1, 14) if low < scale * 3.0**j < high}
-    return [mp.mpf(kink) + side * mp.mpf(float(d)) for d in sorted(points, key=lambda d: side * d)]
+    kink = mp.log(mp.mpf(b or up))
+    panels = [
+        (kink + side * mp.mpf(low), kink + side * mp.mpf(high))
+        for side in (-1, 1)
+        for low, high in support(lambda d, side=side: beyond_log(case, float(kink), side * d))
+    ]
+    values = [rule(both, *panel) for panel in panels]
+    total = mp.matrix([sum(v[0] for v in values), sum(v[1] for v in values)])
+    low, mid = sum((refine(both, p, v, total, 0) for p, v in zip(panels, values, strict=True)), mp.matrix([0, 0]))
+    return low, mid
 
 
-def log10_of(value: object) -> object:
-    return mp.log10(value) if value > 0 else mp.mpf(-(10**9))
+NODES = [(mp.mpf(x), mp.mpf(w)) for x, w in mp.calculus.quadrature.GaussLegendre(mp.mp).calc_nodes(4, 200)]
 
 
-def poisson_tail(n: float, b: float) -> object:
-    """P(Gamma_n <= b) by its power series."""
-    N, B = mp.mpf(n), mp.mpf(b)
+def rule(f: Callable[[Any], Any], a: Any, b: Any) -> Any:
+    """Gauss-Legendre rule on one panel."""
+    half, middle = abs(b - a) / 2, (a + b) / 2
+    return sum((f(middle + half * x) * w for x, w in NODES), mp.matrix([0, 0])) * half
+
+
+def refine(f: Callable[[Any], Any], panel: tuple[Any, Any], value: Any, total: Any, depth: int) -> Any:
+    """Halve a panel until both halves add up to the whole."""
+    a, b = panel
+    halves = [(a, (a + b) / 2), ((a + b) / 2, b)]
+    parts = [rule(f, *half) for half in halves]
+    better = parts[0] + parts[1]
+    if all(abs(better[i] - value[i]) < mp.mpf(10) ** -19 * total[i] for i in (0, 1)):
+        return better
+    if depth > 40:
+        raise ArithmeticError(f"no convergence on {panel}")
+    return sum((refine(f, h, p, total, depth + 1) for h, p in zip(halves, parts, strict=True)), mp.matrix([0, 0]))
+
+
+def beyond_log(case: Case, kink: float, d: FloatArray) -> FloatArray:
+    """Logarithm of the integrand at distance `d` from the kink, in float64: good enough to find the support."""
+    model, n, b, up, down = case
+    t = kink + d
+    if b == 0:
+        z = np.exp(np.minimum(d, 300))
+    elif model == "gaussian" or (model == "split-lognormal" and down >= 0.8 * b and d.min() < 0):
+        z = b * np.expm1(np.minimum(d, 300)) / np.where(d > 0, up or 1e-300, down or 1e-300)
+    else:
+        split = model == "split-lognormal"
+        above = np.log1p(up / b) if split else np.log1p((up + down) / 2 / b)
+        below = -np.log1p(-min(down / b, 0.9)) if split else above
+        z = d / np.where(d > 0, above or 1e-300, below or 1e-300)
+    with np.errstate(over="ignore", invalid="ignore"):
+        height = n * t - np.exp(t) + special.log_ndtr(-z)
+    return np.where(np.isnan(height), -np.inf, height)
+
+
+def support(height: Callable[[FloatArray], FloatArray]) -> list[tuple[float, float]]:
+    """Panels of one side that hold all but e^-60 of it, found on ever finer grids."""
+    low, high = 0.0, 1e9
+    for _ in range(12):
+        grid = np.union1d(np.linspace(low, high, 3000), low + np.geomspace(1e-14, 1, 1000) * (high - low))
+        heights = height(grid)
+        if not np.isfinite(heights.max()):
+            return []
+        inside = np.flatnonzero(heights > heights.max() - 60)
+        low, high = grid[max(inside[0] - 1, 0)], grid[min(inside[-1] + 1, grid.size - 1)]
+    edges = np.linspace(low, high, 7)
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def gamma_tail(N: Any, b: float, up: float, down: float) -> Any:
+    """Z_Bi: the regularised incomplete beta function I(1/(1 + tau); n, b tau + 1)."""
+    if up + down == 0:
+        return poisson_tail(N, b, up, down)
+    tau = mp.mpf(b) / ((mp.mpf(up) + mp.mpf(down)) / 2) ** 2
+    x, other = 1 / (1 + tau), mp.mpf(b) * tau + 1
     term = total = mp.mpf(1)
     j = 0
-    while term > total * mp.mpf(10) ** -45:
+    while term > total * mp.mpf(10) ** -45 or (N + other + j) * x > N + 1 + j:
+        term *= (N + other + j) * x / (N + 1 + j)
+        total += term
+        j += 1
+    log = mp.loggamma(N + other) - mp.loggamma(N + 1) - mp.loggamma(other) + N * mp.log(x) + other * mp.log(1 - x)
+    return mp.exp(log) * total
+
+
+def poisson_tail(N: Any, b: float, up: float = 0.0, down: float = 0.0) -> Any:  # noqa: ARG001 (called like gamma_tail)
+    """P(Gamma_n <= b) by its power series."""
+    B = mp.mpf(b)
+    term = total = mp.mpf(1)
+    j = 0
+    while term > total * mp.mpf(10) ** -45 or B > N + j:
         j += 1
         term *= B / (N + j)
         total += term
     return mp.exp(N * mp.log(B) - B - mp.loggamma(N + 1)) * total
 
 
-def by_nuisance(n: float, case: Case) -> object:
+def by_nuisance(n: float, case: Case) -> Any:
     """The split log-normal tail as an integral over z: shares no formula with `integrate`."""
     _, _, b, up, down = case
     B, U, D = mp.mpf(b), mp.mpf(up), mp.mpf(down)
@@ -146,7 +188,7 @@ def by_nuisance(n: float, case: Case) -> object:
             mu = B * (1 - D / B) ** (-z)
         else:
             mu = max(mp.mpf(0), B + z * D)
-        return mp.npdf(z) * (poisson_tail(n, mu) if mu < 3000 else 1) if mu > 0 else mp.mpf(0)
+        return mp.npdf(z) * (poisson_tail(mp.mpf(n), mu) if mu < 3000 else 1) if mu > 0 else mp.mpf(0)
 
     edges = [mp.mpf(k) / 2 for k in range(-28, 80)]
     if b and down >= 0.8 * b:
@@ -154,10 +196,12 @@ def by_nuisance(n: float, case: Case) -> object:
     return mp.quad(reached, edges, maxdegree=7)
 
 
-def tails(case: Case) -> tuple[object, object]:
-    n = case[1]
-    low = integrate(n, case) if n > 0 else mp.mpf(1)
-    return low, (low + integrate(n + 1, case)) / 2
+def tails(case: Case) -> tuple[Any, Any]:
+    """`tail` and `midp`."""
+    model, n, b, up, down = case
+    if n > 0:
+        return integrate(case)
+    return mp.mpf(1), (1 + integrate((model, 1.0, b, up, down))[0]) / 2
 
 
 def cases() -> Iterator[Case]:

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
-    "--figures/--no-figures", default=True, show_default=True, help="Draw figures and write the paper."
+    "--figures/--no-figures", default=True, show_default=True, help="Draw the figures and write the paper."
+)
+@click.option(
+    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
 )
 def run(
     model: str,
@@ -50,6 +53,7 @@ def run(
     database: str | None,
     force: bool,
     figures: bool,
+    pdf: bool,
 ) -> None:
     """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
@@ -75,7 +79,7 @@ def run(
             _progress("drawing the figures")
             _draw(result, stage / "figures")
             _progress("writing the paper")
-            _write_paper(result, stage / "paper")
+            _write_paper(result, stage / "paper", pdf=pdf)
     _progress(f"done in {time.perf_counter() - start:.1f} s")
     click.echo(_summary(result, output))
 
@@ -101,11 +105,13 @@ def _draw(result: "AnalysisResult", folder: Path) -> None:
         save(figure, folder / name)
 
 
-def _write_paper(result: "AnalysisResult", folder: Path) -> None:
+def _write_paper(result: "AnalysisResult", folder: Path, *, pdf: bool) -> None:
     from superbin import paper
 
     folder.mkdir()
     paper.render(result, folder)
+    if not pdf:
+        return
     if paper.latex_available():
         paper.compile(folder)
     else:

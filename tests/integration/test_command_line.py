@@ -1,0 +1,212 @@
+"""The command line as a user meets it: clauses CLI-1 to CLI-5."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from superbin.cli import main
+from superbin.results import load_result
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run with figures and the source of the paper."""
+    folder = tmp_path_factory.mktemp("run") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUPERBIN_DATABASE", str(folder.with_name("db.sqlite")))
+        assert run("run", "T1bbbb", "1750", "1", "-o", str(folder), "--toys", "10000", "--no-pdf") == 0
+    return folder
+
+
+def test_run_writes_everything(output: Path) -> None:
+    """CLI-1."""
+    result = load_result(output / "result.json")
+    assert result.signal.label == "T1bbbb(1750, 1)"
+    assert json.loads((output / "workspace.json").read_text())["version"] == "1.0.0"
+    names = {p.name for p in (output / "figures").iterdir()}
+    stems = {
+        "projection-njet",
+        "projection-nb",
+        "projection-ht",
+        "projection-mht",
+        "count-expected",
+        "count-observed",
+    }
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("pdf", "png")}
+    assert (output / "paper" / "paper.tex").read_text(encoding="utf-8").startswith("%")
+    assert not [p for p in output.parent.iterdir() if p.name.startswith(".out")]
+
+
+def test_pyhf_reads_the_workspace(output: Path) -> None:
+    """WS-1: with pyhf's own commands."""
+    for verb in (["inspect"], ["cls"]):
+        script = Path(sys.executable).with_name("pyhf")
+        done = subprocess.run(
+            [script, *verb, output / "workspace.json"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert done.stdout
+    assert 0 < json.loads(done.stdout)["CLs_obs"] < 1
+
+
+def test_existing_output_is_refused_and_kept(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-3, OUT-3."""
+    before = sorted(p.name for p in output.iterdir())
+    assert run("run", "T1bbbb", "1750", "1", "-o", str(output)) == 2
+    assert "--force" in capsys.readouterr().err
+    assert sorted(p.name for p in output.iterdir()) == before
+
+
+def test_force_replaces(tmp_path: Path) -> None:
+    """OUT-3."""
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").write_text("")
+    assert run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures", "--force") == 0
+    assert sorted(p.name for p in target.iterdir()) == ["result.json", "workspace.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["run", "T1bbb", "1750", "1"], "T1bbbb"),
+        (["run", "T1bbbb", "1700", "50"], "T1bbbb(1750, 1)"),
+        (["run", "T1bbbb", "nan", "1"], "nan"),
+        (["run", "T1bbbb", "-5", "1"], "T1bbbb(1750, 1)"),
+        (["run", "T1bbbb"], "PARAMETERS"),
+        (["run", "T1bbbb", "heavy", "1"], "'heavy' is not a valid float"),
+        (["run", "T1bbbb", "1750", "1", "--toys", "-1"], "-1 is not in the range"),
+        (["run", "T1bbbb", "1750", "1", "--correlations", "all"], "'all' is not"),
+        (["run", "T1bbbb", "1750", "1", "--search", "cms-sus"], "cms-pas-sus-16-014"),
+        (["run", "T1bbbb", "1750", "1", "--database", "nonsense://x"], "nonsense"),
+        (["pvalue", "40", "25", "5"], "Missing argument 'DOWN'"),
+        (["pvalue", "40", "25", "5", "x"], "'x' is not a valid float"),
+        (["pvalue", "-40", "25", "5", "5"], "n = -40 must not be negative"),
+        (["pvalue", "nan", "25", "5", "5"], "n = nan must be finite"),
+        (["pvalue", "inf", "25", "5", "5"], "n = inf must be finite"),
+        (["pvalue", "1e30", "25", "5", "5"], "n = 1e+30 must not exceed"),
+        (["pvalue", "40", "25", "5", "26"], "down = 26 exceeds b = 25"),
+        (["pvalue", "40", "25", "-5", "5"], "up = -5 must not be negative"),
+        (["pvalue", "40.5", "25", "5", "5", "--observed"], "whole numbers"),
+        (["pvalue", "4", "0", "1", "0", "--workspace", "w.json"], "without background"),
+        (["pvalue", "4", "2", "1", "1", "--toys", "10", "--figure", "missing/f.png"], "cannot write"),
+        (["nonsense"], "nonsense"),
+        (["run", "T1bbbb", "1750", "1", "--nonsense"], "nonsense"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str],
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CLI-3, CLI-4: exit code 2, one line that starts alike, nothing written."""
+    monkeypatch.chdir(tmp_path)
+    extra = ["-o", "out"] if arguments[0] == "run" else []
+    assert run(*arguments, *extra) == 2
+    captured = capsys.readouterr()
+    errors = [line for line in captured.err.splitlines() if line.startswith("superbin: error: ")]
+    assert len(errors) == 1
+    assert captured.err.splitlines()[-1] == errors[0]
+    assert text in errors[0]
+    assert captured.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-3."""
+    (tmp_path / "file").write_text("")
+    assert run("run", "T1bbbb", "1750", "1", "-o", str(tmp_path / "file" / "out")) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback() -> None:
+    """CLI-3: wherever it stands on the line."""
+    for arguments in (
+        ["--debug", "pvalue", "nan", "1", "1", "1"],
+        ["pvalue", "nan", "1", "1", "1", "--debug"],
+    ):
+        with pytest.raises(ValueError, match="must be finite"):
+            main(arguments)
+
+
+def test_interruption(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CLI-3, OUT-2: nothing is left behind."""
+    import superbin.analysis
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(superbin.analysis, "analyze", interrupted)
+    assert run("run", "T1bbbb", "1750", "1", "-o", str(tmp_path / "out")) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pvalue_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-2: the reference numbers of an independent prototype, in a table with times."""
+    assert run("pvalue", "40", "25", "5", "5", "--toys", "100000") == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()[3:8]}
+    assert set(rows) == {"midp", "tail", "toys", "asymptotic", "pyhf"}
+    assert float(rows["midp"][1]) == pytest.approx(0.027115, abs=1e-6)
+    assert rows["midp"][2] == "1.925"
+    assert rows["tail"][2] == "1.872"
+    assert rows["pyhf"][2] == rows["asymptotic"][2] == "1.918"
+    assert all(row[4] == "ms" for row in rows.values())
+
+
+def test_pvalue_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-2."""
+    target = tmp_path / "w.json"
+    assert run("pvalue", "12", "4", "2", "1", "--observed", "--json", "--workspace", str(target)) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["observed"] is True
+    assert document["background"] == {"nominal": 4.0, "up": 2.0, "down": 1.0}
+    assert 0 < document["midp"]["p"] < document["tail"]["p"] < 1
+    assert document["asimov"] is None
+    assert document["toys"]["n"] == 1_000_000
+    assert document["seconds"].keys() == {"midp", "tail", "asymptotic", "toys", "pyhf"}
+    assert json.loads(target.read_text())["observations"][0]["data"] == [12.0]
+
+
+def test_pvalue_figure(tmp_path: Path) -> None:
+    """CLI-2."""
+    assert run("pvalue", "12", "4", "2", "1", "--toys", "0", "--figure", str(tmp_path / "n.png")) == 0
+    assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-h"], ["run", "-h"], ["pvalue", "--help"], ["db", "-h"], ["--version"]]
+)
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-5."""
+    assert run(*arguments) == 0
+    assert "superbin" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """CLI-5."""
+    code = (
+        "import sys, superbin.cli\n"
+        "try: superbin.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'matplotlib', 'pyhf', 'sqlalchemy', 'jinja2', 'uproot'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)

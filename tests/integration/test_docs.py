@@ -1,0 +1,56 @@
+"""What README and docs tell a reader to type works as written."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def with_blocks(language: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, language)]
+
+
+@pytest.mark.parametrize("page", with_blocks("python"), ids=lambda p: p.name)
+def test_python_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of a page run one after another, in one session."""
+    monkeypatch.chdir(tmp_path)
+    session: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), session)
+
+
+@pytest.mark.parametrize("page", with_blocks("console"), ids=lambda p: p.name)
+def test_console_examples(page: Path, tmp_path: Path) -> None:
+    """Every line after a prompt succeeds, in one folder."""
+    commands = [
+        line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")
+    ]
+    assert commands
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        script = Path(sys.executable).with_name(program)
+        done = subprocess.run(
+            [script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_readme_quotes_what_its_script_prints() -> None:
+    """Every number of the README comes from validation/readme/quoted.py."""
+    script = ROOT / "validation" / "readme" / "quoted.py"
+    printed = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=True).stdout
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = re.search(r"<!-- validation/readme/quoted.py -->\n\n```text\n(.*?)```", readme, re.DOTALL)
+    assert quoted is not None
+    assert quoted.group(1) == printed

@@ -1,0 +1,29 @@
+"""Print the numbers that the README quotes: run from anywhere, no arguments, nothing random that shows.
+
+A test compares the output with the README's block, so the two cannot drift apart.
+"""
+
+import superbin
+from superbin.stats import asymptotic_z, midp_significance, tail_significance
+
+
+def main() -> None:
+    with superbin.open_catalog() as catalog:
+        search = catalog.search("cms-pas-sus-16-014")
+        signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
+    result = superbin.analyze(search, signal, toys=0)
+    merged, aggregate = result.merge, result.yields
+    background = aggregate.background
+    print(f"{signal.label} in {search.n_bins} bins: {merged.status} merge of {len(merged.bins)} bins")
+    print(f"signal {aggregate.signal:.2f}, background {background.nominal:.2f} +{background.up:.2f} -{background.down:.2f}")
+    print(f"expected Z (exact mid-p): {result.expected.midp.z:.3f}; greedy search of the original: {merged.greedy.value:.3f}")
+    print(f"observed {aggregate.observed}: Z = {result.observed.midp.z:.3f} (exact mid-p), {result.observed.tail.z:.3f} (exact tail)")
+    print("n, b +up -down: Z of midp, tail, asymptotic q0")
+    for case in ((40, 25, 5, 5), (8, 0.6, 0.5, 0.3), (1000, 700, 60, 55)):
+        n, b, up, down = case
+        exact, tail, q0 = (f(n, b, up, down) for f in (midp_significance, tail_significance, asymptotic_z))
+        print(f"{n}, {b} +{up} -{down}: {exact:.3f}, {tail:.3f}, {q0:.3f}")
+
+
+if __name__ == "__main__":
+    main()
