@@ -185,10 +185,11 @@ def evaluate(
         return answer
 
     strength = signal if signal is not None or observed else max(n - b, 0.0)
+    pull = float(asymptotic.pull(n, b, up, down))  # the first to check the numbers
     panel = Significance(
         count=n,
         q=2 * (math.sqrt(n) - math.sqrt(b)),
-        pull=float(asymptotic.pull(n, b, up, down)),
+        pull=pull,
         midp=timed(
             "midp", lambda: _named(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
         ),
