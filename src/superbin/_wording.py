@@ -12,6 +12,7 @@ from superbin.results import Projection
 __all__ = [
     "COUNT_EXPECTED",
     "COUNT_OBSERVED",
+    "MATH",
     "attribution",
     "outside_math",
     "projection_stems",
@@ -24,7 +25,9 @@ COUNT_OBSERVED = "count-observed"
 """File names, without suffix, of the two count distributions."""
 
 _EXPERIMENTS = ("ALICE", "ATLAS", "CMS", "LHCb")
-_MATH = re.compile(r"(\$[^$]*\$)")
+MATH = re.compile(r"(\$[^$]*\$)")
+"""A formula in a mathtext whose dollars come in pairs; splits a text into words and formulas in turn."""
+
 
 
 def outside_math(text: str, change: Callable[[str], str]) -> str:
@@ -34,7 +37,7 @@ def outside_math(text: str, change: Callable[[str], str]) -> str:
     """
     if text.count("$") % 2:
         return change(text)
-    parts = _MATH.split(text)
+    parts = MATH.split(text)
     return "".join(part if i % 2 else change(part) for i, part in enumerate(parts))
 
 

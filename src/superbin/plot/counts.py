@@ -17,6 +17,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
+from matplotlib.ticker import NullLocator
 
 from superbin._arrays import FloatArray
 from superbin._wording import scientific
@@ -112,9 +113,9 @@ def count_distribution(
         steps = ax.stairs(background, edges, fill=True, facecolor=COLOURS[0], alpha=0.45, edgecolor="none")
         outline = None
         if not np.array_equal(both, background):
-            outline = ax.stairs(both, edges, color=SIGNAL_COLOUR, linewidth=1.8)
+            outline = ax.stairs(both, edges, color=SIGNAL_COLOUR, linewidth=1.8, zorder=3)
         tail = _tail(ax, background, edges, significance.count)
-        line = ax.axvline(significance.count, color="black", linestyle="--", linewidth=1.3)
+        line = ax.axvline(significance.count, color="black", linestyle="--", linewidth=1.3, zorder=4)
         _label_axes(ax, distribution)
         legend, values = _annotate(
             ax, (steps, outline, tail, line), significance, observed, label(signal_label)
@@ -155,6 +156,7 @@ def _tail(ax: Axes, values: FloatArray, edges: FloatArray, count: float) -> Step
 
 def _label_axes(ax: Axes, distribution: CountDistribution) -> None:
     ax.set_xlabel("Events N in the aggregate bin")
+    ax.xaxis.set_minor_locator(NullLocator())
     per = f" of {distribution.width} counts" if distribution.width > 1 else ""
     ax.set_ylabel(f"Probability{per}")
     ax.yaxis.set_label_coords(-0.1, 1.0)

@@ -1,16 +1,18 @@
 """Figures as files: every figure of a result, and saving so that the same figure gives the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
 from superbin.errors import InputError
 from superbin.files import write_bytes
-from superbin.plot.counts import count_distribution
-from superbin.plot.projections import projection
+from superbin.plot.counts import CountArtists, count_distribution
+from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.style import style
 from superbin.results import AnalysisResult
 
@@ -24,8 +26,8 @@ _METADATA: dict[str, dict[str, str | None]] = {
 }
 
 
-def figures(result: AnalysisResult) -> dict[str, Figure]:
-    """Draw every figure of a result.
+def figures(result: AnalysisResult) -> Mapping[str, Figure]:
+    """Every figure of a result, each drawn when it is asked for.
 
     Parameters
     ----------
@@ -33,36 +35,40 @@ def figures(result: AnalysisResult) -> dict[str, Figure]:
 
     Returns
     -------
-    dict
+    mapping
         Figures by file name without suffix: one ``projection-...`` per observable, ``count-expected`` and
-        ``count-observed``.
+        ``count-observed``. Asked twice for a name it draws twice.
     """
     search = result.search
-    source = attribution(search.reference)
-    drawn = {
-        stem: projection(
-            item,
-            signal_label=result.signal.label,
-            luminosity_fb=search.luminosity_fb,
-            sqrt_s_tev=search.sqrt_s_tev,
-            attribution=source,
-        ).figure
+    common: Any = {
+        "signal_label": result.signal.label,
+        "luminosity_fb": search.luminosity_fb,
+        "sqrt_s_tev": search.sqrt_s_tev,
+        "attribution": attribution(search.reference),
+    }
+    counts = partial(count_distribution, result.distribution, **common)
+    draw: dict[str, Callable[[], ProjectionArtists | CountArtists]] = {
+        stem: partial(projection, item, **common)
         for stem, item in zip(projection_stems(result.projections), result.projections, strict=True)
     }
-    for stem, panel, observed in (
-        (COUNT_EXPECTED, result.expected, False),
-        (COUNT_OBSERVED, result.observed, True),
-    ):
-        drawn[stem] = count_distribution(
-            result.distribution,
-            panel,
-            observed=observed,
-            signal_label=result.signal.label,
-            luminosity_fb=search.luminosity_fb,
-            sqrt_s_tev=search.sqrt_s_tev,
-            attribution=source,
-        ).figure
-    return drawn
+    draw[COUNT_EXPECTED] = partial(counts, result.expected)
+    draw[COUNT_OBSERVED] = partial(counts, result.observed, observed=True)
+    return _Drawn(draw)
+
+
+class _Drawn(Mapping[str, Figure]):
+    # Drawing one figure at a time holds one in memory, and saving it at once finds its formulas laid out already.
+    def __init__(self, draw: Mapping[str, Callable[[], ProjectionArtists | CountArtists]]) -> None:
+        self._draw = draw
+
+    def __getitem__(self, name: str) -> Figure:
+        return self._draw[name]().figure
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._draw)
+
+    def __len__(self) -> int:
+        return len(self._draw)
 
 
 def save(figure: Figure, path: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> tuple[Path, ...]:

@@ -299,7 +299,7 @@ def _label_axes(main: Axes, ratio: Axes, projection: Projection) -> None:
     texts = [label(readable(column.text)) for column in projection.columns]
     count = len(texts)
     main.set_xlim(-0.5, count - 0.5)
-    size = fitting_size(texts, size=12.0, limit=0.92 * axes_size(ratio)[0] / count)
+    size = fitting_size(texts, size=11.0, limit=0.92 * axes_size(ratio)[0] / count)
     turned = size < 7.0
     ratio.set_xticks(
         range(count),
@@ -316,7 +316,8 @@ def _label_axes(main: Axes, ratio: Axes, projection: Projection) -> None:
     main.tick_params(labelbottom=False)
     main.set_ylabel("Events")
     ratio.set_ylabel("Data / bkg.", fontsize=11)
-    ratio.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="upper"))
+    ratio.yaxis.set_minor_locator(NullLocator())
+    ratio.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], prune="upper"))
     unit = f" [{label(projection.unit)}]" if projection.unit else ""
     ratio.set_xlabel(label(projection.label) + unit)
     if turned:
@@ -358,7 +359,7 @@ def _annotate(
     """Stack legend, selection and captions below the top of the axes, and end the axis above the data."""
     room, height = axes_size(main)
     legend = _legend(main, handles, room)
-    used = legend.get_window_extent().height * 72 / figure_of(main).dpi
+    used = legend.get_window_extent().height * 72 / figure_of(main).dpi + 2
     text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
     block = wrapped(label(readable(text)), _SMALL, room - 2 * _PAD, lines=6)
     selection = main.text(
@@ -415,7 +416,7 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
         return 0.0
     room, height = axes_size(main)
     step = room / len(projection.columns)
-    texts = [wrapped(label(readable(name)), _SMALL + 1, 0.94 * step * n) for name, n in groups]
+    texts = [wrapped(label(readable(name)), _LEGEND, 0.94 * step * n) for name, n in groups]
     start = 0
     for text, (_, n) in zip(texts, groups, strict=True):
         if start:
@@ -426,12 +427,12 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
             1 - used / height,
             text,
             transform=main.transAxes,
-            fontsize=_SMALL + 1,
+            fontsize=_LEGEND,
             ha="center",
             va="top",
         )
         start += n
-    return 1.35 * (_SMALL + 1) * max(text.count("\n") + 1 for text in texts) + _PAD / 2
+    return 1.35 * (_LEGEND) * max(text.count("\n") + 1 for text in texts) + _PAD / 2
 
 
 def _data_range(columns: _Columns, aggregate: list[bool]) -> tuple[float, float]:

@@ -14,13 +14,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from matplotlib import cbook
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from superbin._wording import MATH
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,10 +61,14 @@ DPI = 150
 
 _SETTINGS = {
     # The style is made for figures of 10 by 10 inches; these are smaller, in the same proportions.
-    "font.sans-serif": ["TeX Gyre Heros", "Helvetica", "Arial", "DejaVu Sans"],
+    # Both come with mplhep and Matplotlib: a figure looks the same everywhere. Few fonts in few sizes, since
+    # Matplotlib takes some milliseconds to find each.
+    "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
     "font.size": 13,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
     "axes.linewidth": 1.1,
     "lines.linewidth": 1.4,
     "hatch.linewidth": 0.6,
@@ -100,12 +103,10 @@ def label(text: str) -> str:
     clean = "".join(_drawable(c) for c in text)
     if "$" not in clean:
         return clean
-    try:
-        # An odd number of dollars makes Matplotlib show them; only pairs are parsed.
-        MathTextParser("agg").parse(clean, DPI, FontProperties(size=10))
-    except ValueError:
-        return clean.replace("$", r"\$")
-    return clean
+    valid = clean.count("$") % 2 == 0 and "\\$" not in clean
+    if valid and all(_math_width(part) is not None for part in MATH.findall(clean)):
+        return clean
+    return clean.replace("\\$", "$").replace("$", r"\$")
 
 
 def _drawable(character: str) -> str:
@@ -121,17 +122,47 @@ def _last_resort() -> frozenset[int]:
 
 
 def width(text: str, size: float) -> float:
-    """Width of the widest line of a text at a font size, both in points."""
-    return max(_line_width(line, size) for line in text.split("\n"))
+    """Width of the widest line of a text at a font size, both in points.
+
+    A sum over words and formulas: kerning between them is left out.
+    """
+    return size / 10 * max(_line_width(line) for line in text.split("\n"))
+
+
+def _line_width(line: str) -> float:
+    """Width at 10 points."""
+    total = 0.0
+    for i, part in enumerate(MATH.split(line)):
+        if i % 2:
+            total += _math_width(part) or 0.0
+        else:
+            words = part.replace(r"\$", "$").split(" ")
+            total += sum(_word_width(word) for word in words) + (len(words) - 1) * _word_width(" ")
+    return total
 
 
 @lru_cache(maxsize=4096)
-def _line_width(line: str, size: float) -> float:
-    math = bool(cbook.is_math_text(line))
-    text = line if math else line.replace(r"\$", "$")
-    renderer: Any = RendererAgg
-    pixels, _, _ = renderer(1, 1, DPI).get_text_width_height_descent(text, FontProperties(size=size), math)
+def _word_width(word: str) -> float:
+    if not word:
+        return 0.0
+    pixels, _, _ = _renderer().get_text_width_height_descent(word, FontProperties(size=10), False)
     return float(pixels) * 72 / DPI
+
+
+@lru_cache(maxsize=512)
+def _math_width(formula: str) -> float | None:
+    """Width of ``$...$`` at 10 points; None where Matplotlib cannot read it."""
+    try:
+        pixels, _, _ = _renderer().get_text_width_height_descent(formula, FontProperties(size=10), True)
+    except ValueError:
+        return None
+    return float(pixels) * 72 / DPI
+
+
+def _renderer() -> Any:
+    # Matplotlib's Agg renderer carries no annotations.
+    renderer: Any = RendererAgg
+    return renderer(1, 1, DPI)
 
 
 def wrapped(text: str, size: float, limit: float, *, lines: int | None = None) -> str:
@@ -228,7 +259,13 @@ def log_axis(ax: "Axes", bottom: float, top: float, share: float) -> None:
     ax.yaxis.set_major_locator(FixedLocator([10.0**k for k in range(first, last + 1, step)]))
     minor = [10.0**k * m for k in range(first - 1, last + 1) for m in range(2, 10)] if step == 1 else []
     ax.yaxis.set_minor_locator(FixedLocator([value for value in minor if value <= top]))
+    ax.yaxis.set_major_formatter(FuncFormatter(_decade))
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _decade(value: float, position: int | None = None) -> str:  # noqa: ARG001 - Matplotlib passes it
+    """Powers of ten as ROOT writes them: 1 and 10 in figures."""
+    return {1.0: "1", 10.0: "10"}.get(value, f"$10^{{{round(math.log10(value))}}}$")
 
 
 def header(ax: "Axes", left: str, right: str) -> tuple[Text, Text]:
