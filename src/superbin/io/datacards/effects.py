@@ -103,17 +103,15 @@ def _cells(record: Record, cells: tuple[str, ...], terms: tuple[Term, ...]) -> l
 def _check_free(effects: Effects, record: Record, *, own: str) -> None:
     """Refuse a name that already belongs to a parameter of another kind."""
     name = record.tokens[0]
-    owners = {
-        "lnN": {n for n, v in effects.nuisances.items() if v.kind == "lnN"},
-        "lnU": {n for n, v in effects.nuisances.items() if v.kind == "lnU"},
-        "gmN": effects.gammas,
-        "rateParam": effects.rate_parameters,
-    }
-    for kind, names in owners.items():
-        if kind != own and name in names:
-            raise record.error(
-                f"{name!r} is {own} here but {kind} on an earlier line; one name is one parameter"
-            )
+    kind = own
+    if name in effects.nuisances:
+        kind = effects.nuisances[name].kind
+    elif name in effects.gammas:
+        kind = "gmN"
+    elif name in effects.rate_parameters:
+        kind = "rateParam"
+    if kind != own:
+        raise record.error(f"{name!r} is {own} here but {kind} on an earlier line; one name is one parameter")
 
 
 def _check_new(record: Record, taken: Iterable[int], new: Iterable[int], terms: tuple[Term, ...]) -> None:
