@@ -116,7 +116,7 @@ def open_engine(url: URL) -> Engine:
         raise DatabaseError(
             f"database {describe(url)} is of an unknown kind; use a file's path, postgresql://, mysql:// or mariadb://"
         ) from error
-    except (SQLAlchemyError, TypeError) as error:
+    except (SQLAlchemyError, TypeError, ValueError) as error:
         raise DatabaseError(
             f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}"
         ) from error
@@ -151,7 +151,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """
     is_sqlite = engine.dialect.name == "sqlite"  # whose transactions are so by nature
     options = {} if is_sqlite else {"isolation_level": "REPEATABLE READ"}
-    with _translated(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+    with _translated(engine), _connect(engine).execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -171,14 +171,25 @@ def writing(engine: Engine, *, lock: bool = True) -> Iterator[Connection]:
     DatabaseError
         If the database cannot be reached or written.
     """
-    with (
-        _translated(engine),
-        engine.connect().execution_options(superbin_writes=True) as connection,
-        connection.begin(),
-    ):
+    options = {"superbin_writes": True}
+    with _translated(engine), _connect(engine).execution_options(**options) as connection, connection.begin():
         if lock:
             connection.execute(select(schema.database.c.id).with_for_update())
         yield connection
+
+
+def _connect(engine: Engine) -> Connection:
+    try:
+        return engine.connect()
+    except (
+        TypeError,
+        ValueError,
+    ) as error:  # what drivers make of an option in the URL that they do not know
+        raise _unusable(engine.url, error) from error
+
+
+def _unusable(url: URL, error: Exception) -> DatabaseError:
+    return DatabaseError(f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}")
 
 
 @contextmanager
@@ -187,6 +198,8 @@ def _translated(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise DatabaseError(f"database {describe(engine.url)} {_complaint(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DatabaseError(f"database {describe(engine.url)} {_SQLITE[11]}") from error
 
 
 def _complaint(error: DBAPIError) -> str:
