@@ -3,7 +3,6 @@
 The rest of the room works on float64 arrays it can trust: finite, not negative, of one shape, ``down <= b``.
 """
 
-import numbers
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ from superbin.errors import InputError
 __all__ = [
     "FloatArray",
     "FloatOrArray",
+    "Index",
     "Numbers",
     "as_count",
     "checked",
@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+Index: TypeAlias = npt.NDArray[np.intp]
 
 Numbers: TypeAlias = npt.ArrayLike
 """What callers may pass: a number or anything NumPy takes for an array of numbers."""
@@ -72,6 +74,8 @@ def checked(name: str, value: Numbers) -> FloatArray:
         With the first offending value and its index.
     """
     array = _as_array(name, value)
+    if ((array == 0) | ((array >= SMALLEST) & (array <= LARGEST))).all():
+        return array
     for bad, rule in (
         (~np.isfinite(array), "must be finite"),
         (array < 0, "must not be negative"),
@@ -141,13 +145,12 @@ def as_count(n: object, name: str = "n") -> int:
     InputError
         When `n` is no whole number in that range.
     """
-    if isinstance(n, bool) or not isinstance(n, numbers.Real | np.integer):
+    if isinstance(n, bool) or not isinstance(n, int | float | np.integer | np.floating):
         raise InputError(f"{name} = {n!r:.60} is no observed count; give a whole number")
-    if not 0 <= n <= LARGEST or n != int(n):
-        raise InputError(
-            f"{name} = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}"
-        )
-    return int(n)
+    value = float(min(n, 2 * LARGEST))
+    if not (0 <= value <= LARGEST and value.is_integer()):
+        raise InputError(f"{name} = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}")
+    return int(value)
 
 
 def plain(array: FloatArray) -> FloatOrArray:

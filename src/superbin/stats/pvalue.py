@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from superbin.errors import UnknownNameError
-from superbin.stats import quadrature
+from superbin.stats import exact
 from superbin.stats.arguments import FloatArray, FloatOrArray, Numbers, checked_yields, plain
 
 __all__ = [
@@ -36,7 +36,7 @@ def _logs(
         raise UnknownNameError(f"no uncertainty model is named {model!r}; the names are {', '.join(MODELS)}")
     arrays = checked_yields(n, b, up, down)
     flat = [array.ravel() for array in arrays]
-    log_p, log_q = quadrature.log_p_values(*flat, mid=mid)
+    log_p, log_q = exact.log_p_values(*flat, mid=mid)
     return log_p.reshape(arrays[0].shape), log_q.reshape(arrays[0].shape)
 
 

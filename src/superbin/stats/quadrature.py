@@ -1,317 +1,353 @@
-"""first version"""
+"""Integrals of the arrival-time density against a one-sided weight: the numerical heart of the exact p-values.
+
+Every p-value reduces to the Poisson tail and two *arms* (`superbin.stats.exact` adds them up),
+
+    I = integral over y >= 0 of  g(y) w(y),    g = exp(n (u - (e^u - 1))),  u = ln(r/n) + sign y,
+
+with ``g`` the density of ``ln Gamma_n`` over its value at the mode, seen from the reference mean ``r`` (the nominal
+background) upwards (sign +1) or downwards (sign -1). On one arm the integrand has a single length scale and a single
+maximum, which is what makes few nodes enough:
+
+* `span` finds where it is within ``e^-DROP`` of its maximum: the mode in closed form (Wright's omega function: it is the
+  profile-likelihood fit), each end by a few Newton steps that approach from outside because the drop is convex;
+* `rule` puts 32 Gauss-Legendre nodes on that span. The highest Legendre coefficients the nodes resolve come with
+  the same values for nothing, and measure the error: as coefficients of an analytic function fall geometrically,
+  the rule's error is near the *square* of the relative size of the coefficients at half its degree;
+* `integral` divides the spans that fail this test into panels, and those again, until all pass.
+
+The arms: `LogArm` (log-normal branch), `LinearArm` (any mean linear in z, also folded at zero), `BareArm` (no weight).
+docs/explanation/pvalues.md tells the whole story.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.polynomial import legendre
+from numpy.polynomial import chebyshev, legendre
 from scipy import special
 
-NODES, WEIGHTS = legendre.leggauss(32)
-HALF = 0.5 * (NODES + 1)
-# columns: the rule, and the two highest Legendre coefficients it resolves (they bound what it misses)
-RULE = (
-    0.5
-    * WEIGHTS[:, None]
-    * np.stack(
-        [np.ones(32), *(np.sqrt(2 * j + 1) * legendre.Legendre.basis(j)(NODES) for j in (29, 30, 31))], axis=1
-    )
+from superbin.errors import SuperbinError
+from superbin.stats.arguments import FloatArray, Index
+
+__all__ = ["BareArm", "LinearArm", "LogArm", "Rows", "integral"]
+
+DROP = 28.0
+"""The span ends where the integrand has fallen by this exponent; what is left out is below 1e-12 of the whole."""
+
+NODES = 32
+SHORT = 6.0
+"""On spans up to this length, in ln m, the density of ln Gamma_n is as good as entire."""
+
+DOUBT_SHORT, DOUBT_LONG = 1e-3, 3e-7
+"""Largest relative size of the highest Legendre coefficients at which the rule is trusted to 1e-11.
+
+Measured against 32 panels on 1e5 random arms: the error stays below 1e-11 on short spans, where the coefficients
+fall faster than geometrically, and below 1e-11 at the second value on spans of any length.
+"""
+
+STRETCH = 4.0
+"""Power of the variable in which long spans of a `LinearArm` are smooth."""
+
+MOST_PANELS = 4096
+
+_X, _W = legendre.leggauss(NODES)
+_UNIT_NODES = 0.5 * (_X + 1)
+_COLUMNS = np.column_stack(
+    [
+        0.5 * _W,
+        *(
+            0.5 * _W * np.sqrt(2 * j + 1) * legendre.Legendre.basis(j)(_X)
+            for j in (NODES - 3, NODES - 2, NODES - 1)
+        ),
+    ]
 )
-DROP = 32.0
-SQRT1_2 = float(np.sqrt(0.5))
-TWO_PI = 2 * np.pi
+"""The rule for a unit interval, and the three highest Legendre coefficients it resolves."""
+
+MIDDLE = 5.0
+"""The z that `scaled_tail` maps to the middle of its polynomial; 5 gives the smallest error."""
 
 
-def log_ratio(a, b):
-    """ln(a/b) to full relative precision near a = b."""
-    r = (a - b) / b
-    near = np.abs(r) < 0.5
-    return np.where(near, np.log1p(np.where(near, r, 0.0)), np.log(a) - np.log(b))
+def _mills_polynomial() -> list[float]:
+    """Coefficients, in ``(z - 5)/(z + 5)``, of the polynomial through ``(z + 5) Phi(-z) exp(z^2/2)`` for z >= 0."""
+
+    s = chebyshev.chebpts1(19)
+    z = MIDDLE * (1 + s) / (1 - s)
+    values = 0.5 * special.erfcx(np.sqrt(0.5) * z) * (z + MIDDLE)
+    return [float(c) for c in chebyshev.cheb2poly(chebyshev.chebfit(s, values, 18))]
 
 
-def stirling_error(n):
-    """Ln Gamma(n) - [(n - 1/2) ln n - n + ln(2 pi)/2]."""
-    big = n > 15
-    m = np.where(big, n, 16.0)
-    i2 = 1 / (m * m)
-    series = (
-        1 / 12 - i2 * (1 / 360 - i2 * (1 / 1260 - i2 * (1 / 1680 - i2 * (1 / 1188 - i2 * 691 / 360360))))
-    ) / m
-    k = np.where(big, 1.0, n)
-    direct = special.gammaln(k) - (k - 0.5) * np.log(k) + k - 0.5 * np.log(TWO_PI)
-    return np.where(big, series, direct)
+_MILLS = _mills_polynomial()
 
 
-def log_norm(n):
-    """Ln of n^n e^-n / Gamma(n): the density of ln Gamma_n at its mode."""
-    return 0.5 * np.log(n / TWO_PI) - stirling_error(n)
+def scaled_tail(z: FloatArray) -> FloatArray:
+    """``Phi(-z) exp(z^2/2)`` for z >= 0, to 3e-14 relative: half the time of scipy's erfcx."""
+    denominator = z + MIDDLE
+    s = (z - MIDDLE) / denominator
+    result = s * _MILLS[-1]
+    for coefficient in _MILLS[-2:0:-1]:
+        result += coefficient
+        result *= s
+    result += _MILLS[0]
+    result /= denominator
+    return result
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The counts of one batch of integrals, one per row.
+
+    Attributes
+    ----------
+    n : FloatArray
+        Count, > 0.
+    log_r : FloatArray
+        ``ln(r/n)`` of the reference mean r.
+    half : FloatArray
+        0 for the density of the n-th arrival alone, 1/2 for its mean with that of the (n+1)-th (the mid-p-value).
+    """
+
+    n: FloatArray
+    log_r: FloatArray
+    half: FloatArray
+
+    def take(self, index: Index) -> "Rows":
+        """Select rows."""
+        return Rows(self.n[index], self.log_r[index], self.half[index])
+
+
+class Arm(Protocol):
+    """One-sided weights, one per row."""
+
+    @property
+    def sign(self) -> FloatArray:
+        """+1 for means above the reference, -1 below."""
+
+    def take(self, index: Index) -> "Arm":
+        """Select rows."""
+
+    def span(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        """Ends of the interval that holds the integral."""
+
+    def weight(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Exponent and factor of the weight at distances `y` (rows, nodes)."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogArm:
-    """z = y / k."""
+    """``Phi(-y/k)``: the mean leaves the reference exponentially, by ``k`` in the logarithm per sigma."""
 
-    def __init__(self, k):
-        self.k = k
+    sign: FloatArray
+    k: FloatArray
 
-    def at(self, index):
-        return LogArm(self.k[index])
+    def take(self, index: Index) -> "LogArm":
+        """Select rows."""
+        return LogArm(self.sign[index], self.k[index])
 
-    def z(self, y):
-        return y / self.k[:, None]
+    def span(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        """Both ends in closed form and a few Newton steps."""
+        precision = 1 / (self.k * self.k)
+        square = self.k * self.k
+        reach = square * rows.n
+        root = reach - special.wrightomega(reach + np.log(reach) + rows.log_r)
+        top = np.maximum(-self.sign * rows.log_r, 0.0)
+        mode = np.clip(self.sign * root, 0.0, top)
+        return _ends(rows, self.sign, mode, precision, 0.0)
 
-    def weight(self, y):
-        """(exponent, factor) of Phi(-z)."""
+    def weight(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Gaussian exponent and scaled tail."""
         z = y / self.k[:, None]
-        return -0.5 * z * z, 0.5 * special.erfcx(SQRT1_2 * z)
-
-    def fall(self, y):
-        """-ln Phi(-z), its first and second derivative in y, to a percent."""
-        z = y / self.k
-        root = np.sqrt(z * z + TWO_PI)
-        hazard = ((np.pi - 1) * z + root) / np.pi
-        return (
-            0.5 * z * z + np.log(hazard),
-            hazard / self.k,
-            ((np.pi - 1) + z / root) / (np.pi * self.k * self.k),
-        )
+        return -0.5 * z * z, scaled_tail(z)
 
 
-class ClipArm:
-    """Lower linear: Phi(b expm1(-y)/down) - Phi(-b/down)."""
-
-    def __init__(self, scale):
-        self.scale = scale
-
-    def at(self, index):
-        return ClipArm(self.scale[index])
-
-    def weight(self, y):
-        s = self.scale[:, None]
-        return -y, (special.ndtr(s * np.expm1(-y)) - special.ndtr(-s)) * np.exp(y)
-
-    def fall(self, y):
-        return y, np.ones_like(y), np.zeros_like(y)
-
-
-class UpperLinearArm:
-    """S = 2 Phi(-e^y) (b = 0, reference r = up)."""
-
-    def __init__(self, like):
-        self.like = like
-
-    def at(self, index):
-        return UpperLinearArm(self.like[index])
-
-    def weight(self, y):
-        z = np.exp(y)
-        return -0.5 * z * z, special.erfcx(SQRT1_2 * z)
-
-    def fall(self, y):
-        z = np.exp(np.minimum(y, 300.0))
-        root = np.sqrt(z * z + TWO_PI)
-        hazard = ((np.pi - 1) * z + root) / np.pi
-        dh = ((np.pi - 1) + z / root) / np.pi
-        return 0.5 * z * z + np.log(hazard), hazard * z, dh * z * z + hazard * z
-
-
-class LowerFoldedArm:
-    """F = 2 Phi(e^-y) - 1 = erf(e^-y / sqrt 2) (b = 0)."""
-
-    def __init__(self, like):
-        self.like = like
-
-    def at(self, index):
-        return LowerFoldedArm(self.like[index])
-
-    def weight(self, y):
-        return -y, special.erf(SQRT1_2 * np.exp(-y)) * np.exp(y)
-
-    def fall(self, y):
-        return y, np.ones_like(y), np.zeros_like(y)
-
-
+@dataclass(frozen=True, slots=True)
 class BareArm:
-    """1."""
+    """Weight one: the Poisson tail itself."""
 
-    def __init__(self, like):
-        self.like = like
+    sign: FloatArray
 
-    def at(self, index):
-        return BareArm(self.like[index])
+    def take(self, index: Index) -> "BareArm":
+        """Select rows."""
+        return BareArm(self.sign[index])
 
-    def weight(self, y):
+    def span(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        """From the reference outwards."""
+        mode = np.maximum(-self.sign * rows.log_r, 0.0)
+        return _ends(rows, self.sign, mode, np.zeros_like(mode), 0.0)
+
+    def weight(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Nothing to weigh."""
         return np.zeros_like(y), np.ones_like(y)
 
-    def fall(self, y):
-        return np.zeros_like(y), np.zeros_like(y), np.zeros_like(y)
+
+@dataclass(frozen=True, slots=True)
+class LinearArm:
+    """A mean linear in z, ``m = centre + z width``, reference ``r = m(0)`` or, folded at zero, ``centre = 0``.
+
+    Above the reference the weight is ``Phi(-z)``, below it ``Phi(z) - Phi(-centre/width)``, so that it vanishes
+    linearly at m = 0.
+
+    Attributes
+    ----------
+    sign : FloatArray
+        Side, one value per row.
+    scale : FloatArray
+        ``r / width``.
+    offset : FloatArray
+        ``centre / width``: equal to `scale`, or zero where folded.
+    """
+
+    sign: FloatArray
+    scale: FloatArray
+    offset: FloatArray
+
+    def take(self, index: Index) -> "LinearArm":
+        """Select rows."""
+        return LinearArm(self.sign[index], self.scale[index], self.offset[index])
+
+    def weight(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Gaussian exponent and scaled tail above; difference of two tails below."""
+        scale, offset = self.scale[:, None], self.offset[:, None]
+        z = scale * np.exp(self.sign[:, None] * y) - offset
+        if (self.sign > 0).all():
+            return -0.5 * z * z, scaled_tail(np.maximum(z, 0.0))
+        return np.zeros_like(y), special.ndtr(z) - special.ndtr(-offset)
+
+    def span(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        """Outer bound from the arrival-time density, then two looks at the integrand on a grid."""
+        mode = np.maximum(-self.sign * rows.log_r, 0.0)
+        left = np.zeros_like(mode)
+        _, right = _ends(rows, self.sign, mode, left, np.where(self.sign > 0, 0.0, 1.0))
+        if (self.sign < 0).all() and self.offset.max() < 1.5:
+            return left, right
+        steps = np.linspace(0.0, 1.0, 49)
+        for _ in range(4):
+            y = left[:, None] + (right - left)[:, None] * steps
+            exponent, factor = self.weight(y)
+            with np.errstate(divide="ignore"):
+                height = _log_density(rows, self.sign, y) + exponent + np.log(factor)
+            inside = height > height.max(axis=1, keepdims=True) - DROP
+            first = np.maximum(np.argmax(inside, axis=1) - 1, 0)
+            last = np.minimum(steps.size - np.argmax(inside[:, ::-1], axis=1), steps.size - 1)
+            left, right = (np.take_along_axis(y, i[:, None], axis=1)[:, 0] for i in (first, last))
+        return left, right
 
 
-def _height(n, lnr, sign, arm, y):
-    u = np.minimum(lnr + sign * y, 700.0)
-    e = np.expm1(u)
-    f, df, ddf = arm.fall(y)
-    return n * (u - e) - f, -sign * n * e - df, n * (e + 1) + ddf
+def _log_density(rows: Rows, sign: FloatArray, y: FloatArray) -> FloatArray:
+    u = rows.log_r[:, None] + sign[:, None] * y
+    return np.asarray(rows.n[:, None] * (u - np.expm1(u)))
 
 
-def support(n, lnr, sign, arm):
-    """Mode and the two ends where the log-concave integrand has dropped by DROP."""
-    zero = np.zeros_like(n)
-    top = np.maximum(0.0, -sign * lnr)
-    lo, hi = zero, top
-    _, slope, curve = _height(n, lnr, sign, arm, zero)
-    y = np.clip(slope / curve, 0.0, top)
-    for _ in range(60):
-        _, slope, curve = _height(n, lnr, sign, arm, y)
-        rising = slope > 0
-        lo, hi = np.where(rising, y, lo), np.where(rising, hi, y)
-        step = y + slope / curve
-        inside = (step >= lo) & (step <= hi)
-        new = np.where(inside, step, 0.5 * (lo + hi))
-        done = np.abs(new - y) * np.sqrt(curve) < 0.05
-        y = new
-        if done.all():
-            break
-    peak, slope, curve = _height(n, lnr, sign, arm, y)
-    slope = np.minimum(slope, 0.0)
-    right = _end(n, lnr, sign, arm, y, peak, (slope + np.sqrt(slope * slope + 2 * DROP * curve)) / curve, 1.0)
-    left = np.maximum(_end(n, lnr, sign, arm, y, peak, np.sqrt(2 * DROP / curve), -1.0), 0.0)
-    return left, right
+def _ends(
+    rows: Rows, sign: FloatArray, mode: FloatArray, precision: FloatArray, extra: FloatArray | float
+) -> tuple[FloatArray, FloatArray]:
+    """Where ``n (u - e^u) - precision y^2/2 - extra y`` is `DROP` below its value at `mode`."""
+    arrivals = rows.n * np.exp(rows.log_r + sign * mode)
+    slope = np.maximum(sign * (arrivals - rows.n) + precision * mode + extra, 0.0)
+    if not mode.any():
+        return mode, _distance(arrivals, sign, slope, precision)
+    outward, inward = _distance(
+        arrivals, np.stack([sign, -sign]), np.stack([slope, np.zeros_like(slope)]), precision
+    )
+    return np.maximum(mode - inward, 0.0), mode + outward
 
 
-def _end(n, lnr, sign, arm, mode, peak, distance, direction):
-    y = np.maximum(mode + direction * distance, 0.0)
-    for _ in range(6):
-        height, slope, _ = _height(n, lnr, sign, arm, y)
-        outward = direction * slope < 0
-        y = np.where(outward, y + (peak - DROP - height) / np.where(outward, slope, 1.0), y)
-        y = np.maximum(y, 0.0)
-    return y
+def _distance(
+    arrivals: FloatArray, direction: FloatArray, slope: FloatArray, precision: FloatArray
+) -> FloatArray:
+    """Solution t of ``slope t + arrivals (e^(direction t) - 1 - direction t) + precision t^2/2 = DROP``."""
+    curvature = arrivals + precision
+    t = 2 * DROP / (slope + np.sqrt(slope * slope + 2 * DROP * curvature))
+    far = DROP / arrivals
+    t = np.where(direction > 0, np.minimum(t, np.log1p(far + np.sqrt(2 * far))), t)
+    for _ in range(3):
+        growth = np.expm1(direction * t)
+        drop = slope * t + arrivals * (growth - direction * t) + 0.5 * precision * t * t
+        t = t - (drop - DROP) / (slope + arrivals * direction * growth + precision * t)
+    return t
 
 
-def _panel(n, lnr, sign, arm, left, width, mid):
-    y = left[:, None] + width[:, None] * HALF
-    u = lnr[:, None] + sign * y
-    e = np.expm1(u)
+def rule(
+    rows: Rows, arm: Arm, left: FloatArray, width: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Gauss-Legendre rule on ``[left, left + width]``.
+
+    Returns
+    -------
+    tuple of three float64 arrays
+        Logarithm of a scale, the integral over that scale, and the size of the highest Legendre coefficients over it.
+    """
+    y, stretched = _nodes(arm, left, width)
     exponent, factor = arm.weight(y)
-    exponent += n[:, None] * (u - e)
-    if mid:
-        factor = factor * (1 + 0.5 * e)
+    if stretched is not None:
+        factor *= stretched
+    y *= arm.sign[:, None]
+    y += rows.log_r[:, None]
+    grown = np.expm1(y)
+    y -= grown
+    y *= rows.n[:, None]
+    exponent += y
     top = exponent.max(axis=1)
-    f = np.exp(exponent - top[:, None]) * factor
-    sums = f @ RULE
+    exponent -= top[:, None]
+    factor *= np.exp(exponent)
+    if rows.half.any():
+        factor *= 1 + rows.half[:, None] * grown
+    sums = factor @ _COLUMNS
     return top + np.log(width), sums[:, 0], np.abs(sums[:, 1:]).max(axis=1)
 
 
-def log_arm(n, lnr, sign, arm, mid):
-    """Ln of int_0^inf g(y) A(y) dy, without the normalisation of g."""
-    left, right = support(n, lnr, sign, arm)
-    log_scale, value, doubt = _panel(n, lnr, sign, arm, left, right - left, mid)
+def _nodes(arm: Arm, left: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+    """Distances at the nodes, and their stretching relative to a uniform one.
+
+    A `LinearArm` falls only as ``m^n`` towards zero: over a long span its nodes are spread evenly in ``m^(1/4)``,
+    in which it is smooth.
+    """
+    y = left[:, None] + width[:, None] * _UNIT_NODES
+    if not isinstance(arm, LinearArm):
+        return y, None
+    long = np.flatnonzero((arm.sign < 0) & (width > SHORT))
+    stretched = np.ones_like(y)
+    if long.size:
+        far = np.exp(-(left + width)[long, None] / STRETCH)
+        w = far + (np.exp(-left[long, None] / STRETCH) - far) * _UNIT_NODES
+        y[long] = -STRETCH * np.log(w)
+        stretched[long] = STRETCH * (np.exp(-left[long, None] / STRETCH) - far) / (w * width[long, None])
+    return y, stretched
+
+
+def _doubtful(width: FloatArray, value: FloatArray, doubt: FloatArray) -> Index:
+    """Rows whose error is not known to be below 1e-11."""
+    return np.flatnonzero(~(doubt <= np.where(width < SHORT, DOUBT_SHORT, DOUBT_LONG) * value))
+
+
+def integral(rows: Rows, arm: Arm) -> FloatArray:
+    """Logarithm of the integral of each row over its arm.
+
+    Raises
+    ------
+    SuperbinError
+        When no subdivision reaches the accuracy; a defect, as no input is known to do so.
+    """
+    left, right = arm.span(rows)
+    log_scale, value, doubt = rule(rows, arm, left, right - left)
     result = log_scale + np.log(value)
-    bad = np.flatnonzero(~(doubt < 1e-7 * value))
-    if bad.size:
-        result[bad] = composite(n[bad], lnr[bad], sign, arm.at(bad), left[bad], right[bad], mid)
-    return result
+    again = _doubtful(right - left, value, doubt)
+    if again.size:
+        result[again] = _divided(rows.take(again), arm.take(again), left[again], right[again], 4)
+    return np.asarray(result)
 
 
-def composite(n, lnr, sign, arm, left, right, mid, panels=4):
+def _divided(rows: Rows, arm: Arm, left: FloatArray, right: FloatArray, panels: int) -> FloatArray:
+    """As `integral`, each span cut into equal panels, the doubtful ones into more."""
     width = (right - left) / panels
-    parts = [_panel(n, lnr, sign, arm, left + i * width, width, mid) for i in range(panels)]
-    scale = np.max([p[0] for p in parts], axis=0)
-    value = sum(np.exp(p[0] - scale) * p[1] for p in parts)
-    doubt = sum(np.exp(p[0] - scale) * p[2] for p in parts)
+    parts = [rule(rows, arm, left + i * width, width) for i in range(panels)]
+    scale = np.max([part[0] for part in parts], axis=0)
+    value, doubt = (sum(np.exp(part[0] - scale) * part[j] for part in parts) for j in (1, 2))
     result = scale + np.log(value)
-    bad = np.flatnonzero(~(doubt < 1e-7 * value))
-    if bad.size and panels < 300:
-        result[bad] = composite(n[bad], lnr[bad], sign, arm.at(bad), left[bad], right[bad], mid, 4 * panels)
-    return result
-
-
-def log_pmf(n, b):
-    """Ln of b^n e^-b / Gamma(n+1)."""
-    u = log_ratio(b, n)
-    return log_norm(n) - np.log(n) + n * (u - np.expm1(u))
-
-
-def poisson_tails(n, r, mid):
-    """Ln P(Gamma_n <= r), ln P(Gamma_n > r), or of their means over n and n + 1."""
-    below, above = special.gammainc(n, r), special.gammaincc(n, r)
-    pmf = np.exp(log_pmf(n, r))
-    if mid:
-        below, above = np.maximum(below - 0.5 * pmf, 0.0), above + 0.5 * pmf
-    with np.errstate(divide="ignore"):
-        log_below, log_above = np.log(below), np.log(above)
-    far = np.flatnonzero((n > r) & ((n > 1e5) | (below < 1e-280)) & (n >= 8))
-    if far.size:
-        m, lnr = n[far], log_ratio(r[far], n[far])
-        log_below[far] = log_norm(m) + log_arm(m, lnr, -1, BareArm(m), mid)
-        log_above[far] = np.log(-np.expm1(log_below[far]))
-    far = np.flatnonzero((n <= r) & ((n > 1e5) | (above < 1e-280)))
-    if far.size:
-        m, lnr = n[far], log_ratio(r[far], n[far])
-        log_above[far] = log_norm(m) + log_arm(m, lnr, 1, BareArm(m), mid)
-        log_below[far] = np.log(-np.expm1(log_above[far]))
-    tiny = np.flatnonzero((n < 8) & (below < 1e-280))
-    if tiny.size:
-        m, s = n[tiny], r[tiny]
-        share = s / (m + 1)
-        log_below[tiny] = log_pmf(m, s) + (np.log(0.5 + share) if mid else np.log1p(share))
-    return log_below, log_above
-
-
-def log_both(n, b, up, down, mid):
-    """Ln p and ln(1 - p) for n > 0 (1-D arrays)."""
-    from superbin.stats import smear
-
-    r = np.where(b > 0, b, up)
-    none = r == 0
-    rr = np.where(none, 1.0, r)
-    lnr = log_ratio(rr, n)
-    norm = log_norm(n)
-    log_below, log_above = poisson_tails(n, rr, mid)
-    above, below = smear.log_slopes(b, up, down)
-    linear = smear.is_linear(b, down) & (down > 0)
-    zero = (b == 0) & ~none
-    upper = np.full(n.shape, -np.inf)
-    lower = np.full(n.shape, -np.inf)
-    left_out = np.zeros(n.shape)
-    for mask, target, sign, make in (
-        (above > 0, upper, 1, lambda i: LogArm(above[i])),
-        (zero, upper, 1, lambda i: UpperLinearArm(n[i])),
-        (below > 0, lower, -1, lambda i: LogArm(below[i])),
-        (linear, lower, -1, lambda i: ClipArm(b[i] / down[i])),
-        (zero, lower, -1, lambda i: LowerFoldedArm(n[i])),
-    ):
-        i = np.flatnonzero(mask)
-        if i.size:
-            target[i] = norm[i] + log_arm(n[i], lnr[i], sign, make(i), mid)
-    left_out[linear] = special.ndtr(-(b[linear] / down[linear]))
-    # p = (1 - F0) P + I1 - I2 ; q = Q + F0 P - I1 + I2
-    top = np.maximum(log_below, upper)
-    p = top + np.log((1 - left_out) * np.exp(log_below - top) + np.exp(upper - top) - np.exp(lower - top))
-    top = np.maximum(np.maximum(log_above, lower), np.where(left_out > 0, log_below, -np.inf))
-    q = top + np.log(
-        np.exp(log_above - top)
-        + left_out * np.exp(log_below - top)
-        - np.exp(upper - top)
-        + np.exp(lower - top)
-    )
-    return np.where(none, -np.inf, p), np.where(none, 0.0, q)
-
-
-CHUNK = 512
-
-
-def log_p_values(n, b, up, down, *, mid):
-    """Ln p and ln(1 - p) of 1-D arrays."""
-    log_p, log_q = np.zeros(n.shape), np.full(n.shape, -np.inf)
-    rows = np.flatnonzero(n > 0)
-    for start in range(0, rows.size, CHUNK):
-        i = rows[start : start + CHUNK]
-        split = mid and bool((n[i] < 1).any())
-        if split:
-            (p0, q0), (p1, q1) = (log_both(n[i] + j, b[i], up[i], down[i], False) for j in (0.0, 1.0))
-            log_p[i], log_q[i] = np.logaddexp(p0, p1) - np.log(2), np.logaddexp(q0, q1) - np.log(2)
-        else:
-            log_p[i], log_q[i] = log_both(n[i], b[i], up[i], down[i], mid)
-    rows = np.flatnonzero(n == 0)
-    if mid and rows.size:
-        p1, q1 = log_p_values(n[rows] + 1, b[rows], up[rows], down[rows], mid=False)
-        log_p[rows], log_q[rows] = np.log1p(np.exp(p1)) - np.log(2), q1 - np.log(2)
-    return log_p, log_q
+    again = _doubtful(width, value, doubt)
+    if again.size:
+        if panels >= MOST_PANELS:
+            raise SuperbinError(
+                f"no quadrature converges for n = {rows.n[again][0]:g}; please report the arguments"
+            )
+        result[again] = _divided(rows.take(again), arm.take(again), left[again], right[again], 4 * panels)
+    return np.asarray(result)
