@@ -75,8 +75,23 @@ def test_force_replaces(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").write_text("")
-    assert run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures", "--force") == 0
-    assert sorted(p.name for p in target.iterdir()) == ["result.json", "workspace.json"]
+    assert (
+        run(
+            "run",
+            "T1bbbb",
+            "1750",
+            "1",
+            "-o",
+            str(target),
+            "--toys",
+            "0",
+            "--no-figures",
+            "--no-pdf",
+            "--force",
+        )
+        == 0
+    )
+    assert sorted(p.name for p in target.iterdir()) == ["paper", "result.json", "workspace.json"]
 
 
 @pytest.mark.parametrize(

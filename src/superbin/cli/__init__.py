@@ -95,6 +95,15 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             raise
         click.echo(f"superbin: error: {error}", err=True)
         return 2
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(
+            f"superbin: internal error: {type(error).__name__}: {_one_line(str(error))}; "
+            "run again with --debug and report it",
+            err=True,
+        )
+        return 1
     return code if isinstance(code, int) else 0
 
 

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
-    "--figures/--no-figures", default=True, show_default=True, help="Draw the figures and write the paper."
+    "--figures/--no-figures",
+    default=True,
+    show_default=True,
+    help="Draw the figures; without them the paper has none.",
 )
 @click.option(
     "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
@@ -78,8 +81,8 @@ def run(
         if figures:
             _progress("drawing the figures")
             _draw(result, stage / "figures")
-            _progress("writing the paper")
-            _write_paper(result, stage / "paper", pdf=pdf)
+        _progress("writing the paper")
+        _write_paper(result, stage / "paper", figures=figures, pdf=pdf)
     _progress(f"done in {time.perf_counter() - start:.1f} s")
     click.echo(_summary(result, output))
 
@@ -105,15 +108,15 @@ def _draw(result: "AnalysisResult", folder: Path) -> None:
         save(figure, folder / name)
 
 
-def _write_paper(result: "AnalysisResult", folder: Path, *, pdf: bool) -> None:
+def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: bool) -> None:
     from superbin import paper
 
     folder.mkdir()
-    paper.render(result, folder)
+    paper.render(result, folder, figures=figures)
     if not pdf:
         return
     if paper.latex_available():
-        paper.compile(folder)
+        paper.compile_pdf(folder)
     else:
         _progress("no LaTeX found: the paper is left as source; " + paper.HOW_TO_GET_LATEX)
 
