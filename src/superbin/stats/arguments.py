@@ -149,7 +149,9 @@ def as_count(n: object, name: str = "n") -> int:
         raise InputError(f"{name} = {n!r:.60} is no observed count; give a whole number")
     value = float(min(n, 2 * LARGEST))
     if not (0 <= value <= LARGEST and value.is_integer()):
-        raise InputError(f"{name} = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}")
+        raise InputError(
+            f"{name} = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}"
+        )
     return int(value)
 
 

@@ -13,8 +13,9 @@ The complement ``1 - tail`` is the same sum with the other signs, so deficits ke
 import numpy as np
 from scipy import special
 
-from superbin.stats import poisson, smear
+from superbin.stats import poisson
 from superbin.stats.arguments import FloatArray, Index
+from superbin.stats.models import Branches, branches, on_off
 from superbin.stats.quadrature import BareArm, LinearArm, LogArm, Rows, integral
 
 __all__ = ["log_p_values"]
@@ -28,87 +29,126 @@ SMALLEST_SLOPE = 1e-40
 INCOMPLETE_GAMMA_UP_TO = 1e5
 """scipy's incomplete gamma functions lose digits beyond (1e-5 at n = 1e6, 4.6 sigma out)."""
 
+SMALLEST_SPREAD = 1e-9
+"""A relative spread of a Gamma mean below this changes no p-value in the tenth digit."""
+
 UNDERFLOW = 1e-280
 SHORT_FROM = 8.0
 """From this count on the density of ln Gamma_n falls quickly enough downwards to be integrated."""
 
 
 def log_p_values(
-    n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, *, mid: bool
+    model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, *, mid: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """``ln p`` and ``ln(1 - p)`` of the split log-normal; 1-D arguments, checked and of one length.
+    """``ln p`` and ``ln(1 - p)`` of an uncertainty model; 1-D arguments, checked and of one length.
 
-    For ``mid``, the mean of the tails at n and n + 1; below n = 1 and at zero from the two themselves.
+    For `mid`, the mean of the tails at n and n + 1; below n = 1 from the two themselves.
     """
     log_p, log_q = np.zeros(n.shape), np.full(n.shape, -np.inf)
-    some = n > 0
-    if not mid:
-        log_p[some], log_q[some] = _in_chunks(n[some], b[some], up[some], down[some], 0.0)
-        return log_p, log_q
-    plain = n >= 1
-    log_p[plain], log_q[plain] = _in_chunks(n[plain], b[plain], up[plain], down[plain], 0.5)
-    low = ~plain
-    if low.any():
-        here = log_p_values(n[low], b[low], up[low], down[low], mid=False)
-        above = log_p_values(n[low] + 1, b[low], up[low], down[low], mid=False)
-        log_p[low], log_q[low] = (np.logaddexp(x, y) - np.log(2) for x, y in zip(here, above, strict=True))
+    plain = (n >= 1) & (model != "gamma") if mid else n > 0
+    for i in _chunks(np.flatnonzero(plain)):
+        log_p[i], log_q[i] = _chunk(model, n[i], b[i], up[i], down[i], 0.5 if mid else 0.0)
+    if mid and not plain.all():
+        i = np.flatnonzero(~plain)
+        here = log_p_values(model, n[i], b[i], up[i], down[i], mid=False)
+        above = log_p_values(model, n[i] + 1, b[i], up[i], down[i], mid=False)
+        log_p[i], log_q[i] = (np.logaddexp(x, y) - np.log(2) for x, y in zip(here, above, strict=True))
     return log_p, log_q
 
 
-def _in_chunks(
-    n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, half: float
-) -> tuple[FloatArray, FloatArray]:
-    log_p, log_q = np.empty(n.shape), np.empty(n.shape)
-    for start in range(0, n.size, CHUNK):
-        i = slice(start, start + CHUNK)
-        log_p[i], log_q[i] = _chunk(n[i], b[i], up[i], down[i], half)
-    return log_p, log_q
+def _chunks(index: Index) -> list[Index]:
+    return [index[start : start + CHUNK] for start in range(0, index.size, CHUNK)]
 
 
 def _chunk(
-    n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, half: float
+    model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, half: float
 ) -> tuple[FloatArray, FloatArray]:
-    empty = b == 0
-    impossible = empty & (up == 0)
-    r = np.where(empty, np.where(impossible, 1.0, up), b)
-    rows = Rows(n, poisson.log_ratio(r, n), np.full(n.shape, half))
-    above, below = smear.log_slopes(b, up, down)
-    linear = smear.is_linear(b, down)
-    upper, lower = np.full(n.shape, -np.inf), np.full(n.shape, -np.inf)
-
-    high, low = np.flatnonzero(above > SMALLEST_SLOPE), np.flatnonzero(below > SMALLEST_SLOPE)
-    both = np.concatenate([high, low])
-    if both.size:
-        sign = np.repeat([1.0, -1.0], [high.size, low.size])
-        logs = integral(rows.take(both), LogArm(sign, np.concatenate([above[high], below[low]])))
-        upper[high], lower[low] = logs[: high.size], logs[high.size :]
-    zero_mean = np.zeros(n.shape)
-    for i, target, side in ((empty, upper, 1.0), (empty, lower, -1.0), (linear, lower, -1.0)):
-        j = np.flatnonzero(i & ~impossible)
-        if j.size:
-            folded = empty[j]
-            width = np.where(folded, up[j], down[j])
-            arm = LinearArm(np.full(j.size, side), r[j] / width, b[j] / width)
-            target[j] = integral(rows.take(j), arm) + np.where(folded, np.log(2), 0.0)
-            zero_mean[j] = np.where(folded, 0.0, special.ndtr(-b[j] / width))
-    log_p, log_q = _sum(rows, r, zero_mean, upper, lower)
+    impossible = (b == 0) & ((up == 0) | (model == "none"))
+    if model == "gamma":
+        log_p, log_q = _on_off_tails(n, b, up, down)
+    else:
+        branch = branches(model, b, up, down)
+        rows = Rows(n, poisson.log_ratio(branch.reference, n), np.full(n.shape, half))
+        upper, lower = _arms(rows, branch)
+        log_p, log_q = _sum(rows, branch, upper, lower)
+    if not impossible.any():
+        return log_p, log_q
     return np.where(impossible, -np.inf, log_p), np.where(impossible, 0.0, log_q)
 
 
-def _sum(
-    rows: Rows, r: FloatArray, zero_mean: FloatArray, upper: FloatArray, lower: FloatArray
+def _arms(rows: Rows, branch: Branches) -> tuple[FloatArray, FloatArray]:
+    """Logarithms of the integrals above and below the reference; both log-normal arms in one batch."""
+    upper, lower = np.full(rows.n.shape, -np.inf), np.full(rows.n.shape, -np.inf)
+    high, low = (np.flatnonzero(k > SMALLEST_SLOPE) for k in (branch.log_above, branch.log_below))
+    if high.size + low.size:
+        sign = np.repeat([1.0, -1.0], [high.size, low.size])
+        k = np.concatenate([branch.log_above[high], branch.log_below[low]])
+        logs = integral(rows.take(np.concatenate([high, low])), LogArm(sign, k))
+        upper[high], lower[low] = logs[: high.size], logs[high.size :]
+    for target, width, side in ((upper, branch.width_above, 1.0), (lower, branch.width_below, -1.0)):
+        i = np.flatnonzero(width > SMALLEST_SLOPE * branch.reference)
+        if i.size:
+            scale, offset = branch.reference[i] / width[i], branch.centre[i] / width[i]
+            target[i] = integral(rows.take(i), LinearArm(np.full(i.size, side), scale, offset)) + np.log(
+                branch.factor[i]
+            )
+    return upper, lower
+
+
+def _on_off_tails(
+    n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
+    """Tail of the Gamma model: the regularised incomplete beta function I(1/(1 + tau); n, b tau + 1)."""
+    log_p, log_q = np.empty(n.shape), np.empty(n.shape)
+    sharp = 0.5 * (up + down) <= SMALLEST_SPREAD * b
+    i = np.flatnonzero(sharp)
+    if i.size:
+        log_p[i], log_q[i] = _chunk("none", n[i], b[i], up[i], down[i], 0.0)
+    i = np.flatnonzero(~sharp)
+    off, tau = on_off(b[i], up[i], down[i])
+    x = 1 / (1 + tau)
+    below, above = special.betainc(n[i], off + 1, x), special.betaincc(n[i], off + 1, x)
+    with np.errstate(divide="ignore"):
+        log_p[i], log_q[i] = np.log(below), np.log(above)
+    far = np.flatnonzero(below < UNDERFLOW)
+    if far.size:
+        log_p[i[far]] = _far_beta(n[i[far]], off[far] + 1, tau[far])
+    return log_p, log_q
+
+
+def _far_beta(a: FloatArray, c: FloatArray, tau: FloatArray) -> FloatArray:
+    """``ln I(1/(1 + tau); a, c)`` far out, by the power series of the incomplete beta function (DLMF 8.17.8)."""
+    total = a + c
+    x = 1 / (1 + tau)
+    log = (
+        poisson.log_mode_density(a)
+        + poisson.log_mode_density(c)
+        - poisson.log_mode_density(total)
+        - np.log(a)
+    )
+    log -= a * poisson.log_ratio(a, total * x) + c * poisson.log_ratio(c, total * tau * x)
+    term = series = np.ones_like(a)
+    j = 0
+    while (term > 1e-17 * series).any():
+        term = term * (total + j) * x / (a + 1 + j)
+        series = series + term
+        j += 1
+    return np.asarray(log + np.log(series))
+
+
+def _sum(rows: Rows, branch: Branches, upper: FloatArray, lower: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Add the Poisson tail and the two arms; ln p and ln(1 - p)."""
     density = poisson.log_mode_density(rows.n)
-    reached, missed = _log_poisson(rows, r, density)
+    reached, missed = _log_poisson(rows, branch.reference, density)
+    vanishing = branch.vanishing
     upper, lower = upper + density, lower + density
     top = np.maximum(reached, upper)
-    p = (1 - zero_mean) * np.exp(reached - top) + np.exp(upper - top) - np.exp(lower - top)
+    p = (1 - vanishing) * np.exp(reached - top) + np.exp(upper - top) - np.exp(lower - top)
     rest_top = np.maximum(missed, lower)
-    if zero_mean.any():
-        rest_top = np.maximum(rest_top, np.where(zero_mean > 0, reached, -np.inf))
+    if vanishing.any():
+        rest_top = np.maximum(rest_top, np.where(vanishing > 0, reached, -np.inf))
     rest = np.exp(missed - rest_top) + np.exp(lower - rest_top) - np.exp(upper - rest_top)
-    rest += zero_mean * np.exp(np.minimum(reached - rest_top, 0.0))
+    rest += vanishing * np.exp(np.minimum(reached - rest_top, 0.0))
     return top + np.log(p), rest_top + np.log(rest)
 
 

@@ -10,9 +10,9 @@ The mathematics is in `superbin.stats.quadrature`.
 import numpy as np
 from scipy import special
 
-from superbin.errors import UnknownNameError
 from superbin.stats import exact
 from superbin.stats.arguments import FloatArray, FloatOrArray, Numbers, checked_yields, plain
+from superbin.stats.models import check_model
 
 __all__ = [
     "log_midp",
@@ -25,18 +25,15 @@ __all__ = [
     "tail_significance",
 ]
 
-MODELS = ("split-lognormal",)
-
 
 def _logs(
     n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mid: bool
 ) -> tuple[FloatArray, FloatArray]:
     """``ln p`` and ``ln(1 - p)`` in the broadcast shape."""
-    if model not in MODELS:
-        raise UnknownNameError(f"no uncertainty model is named {model!r}; the names are {', '.join(MODELS)}")
     arrays = checked_yields(n, b, up, down)
+    check_model(model, *arrays[1:])
     flat = [array.ravel() for array in arrays]
-    log_p, log_q = exact.log_p_values(*flat, mid=mid)
+    log_p, log_q = exact.log_p_values(model, *flat, mid=mid)
     return log_p.reshape(arrays[0].shape), log_q.reshape(arrays[0].shape)
 
 

@@ -69,7 +69,6 @@ MIDDLE = 5.0
 
 def _mills_polynomial() -> list[float]:
     """Coefficients, in ``(z - 5)/(z + 5)``, of the polynomial through ``(z + 5) Phi(-z) exp(z^2/2)`` for z >= 0."""
-
     s = chebyshev.chebpts1(19)
     z = MIDDLE * (1 + s) / (1 - s)
     values = 0.5 * special.erfcx(np.sqrt(0.5) * z) * (z + MIDDLE)
@@ -207,7 +206,7 @@ class LinearArm:
     def weight(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gaussian exponent and scaled tail above; difference of two tails below."""
         scale, offset = self.scale[:, None], self.offset[:, None]
-        z = scale * np.exp(self.sign[:, None] * y) - offset
+        z = scale * np.expm1(self.sign[:, None] * y) + (scale - offset)
         if (self.sign > 0).all():
             return -0.5 * z * z, scaled_tail(np.maximum(z, 0.0))
         return np.zeros_like(y), special.ndtr(z) - special.ndtr(-offset)

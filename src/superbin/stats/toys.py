@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.errors import InputError, UnknownNameError
-from superbin.stats import smear
+from superbin.errors import InputError
 from superbin.stats.arguments import checked_yields
+from superbin.stats.models import check_model, draw_means
 
 __all__ = ["Toys", "merge", "throw", "throw_chunk"]
 
@@ -165,15 +165,14 @@ def throw_chunk(
     model: str = "split-lognormal",
 ) -> Toys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`."""
-    if model != "split-lognormal":
-        raise UnknownNameError(f"no uncertainty model is named {model!r}; the name is split-lognormal")
     count, background, upward, downward = (_scalar(a) for a in checked_yields(n, b, up, down))
+    check_model(model, background, upward, downward)
     size = _whole("toys", toys, 1, LARGEST_CHUNK)
     stream = np.random.SeedSequence(
         _whole("seed", seed, 0, None), spawn_key=(_whole("index", index, 0, None),)
     )
     random = np.random.Generator(np.random.SFC64(stream))
-    mu = smear.mean(random.standard_normal(size), background, upward, downward)
+    mu = draw_means(model, random, size, background, upward, downward)
     arrival = random.standard_gamma(count[0], size) if count[0] > 0 else np.zeros(size)
     reached = int(np.count_nonzero(arrival <= mu))
     arrival += random.standard_exponential(size)

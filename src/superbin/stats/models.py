@@ -1,0 +1,152 @@
+"""The uncertainty models: how the background mean is distributed around its expectation ``b``.
+
+========================  ========================================================================================
+name                      distribution of the mean
+========================  ========================================================================================
+``split-lognormal``       the original tool's, see `superbin.stats.smear`; ``b >= 0``
+``lognormal``             ``b (1 + sigma/b)^z``, ``sigma = (up + down)/2``; ``b > 0`` unless sigma is zero
+``gaussian``              normal with width ``up`` above and ``down`` below ``b``, truncated at zero [1]_ (Z_N, there with
+                          one width); a half-normal of width ``up`` for ``b = 0``
+``gamma``                 Gamma of shape ``b tau + 1`` and rate ``tau = b/sigma^2``, ``sigma = (up + down)/2``: the flat-prior
+                          posterior of an off-source region with ``b tau`` counts, whose tail is Z_Bi of the on/off
+                          problem [1]_; ``b > 0`` unless sigma is zero
+``none``                  ``b``: plain Poisson, whatever ``up`` and ``down`` are
+========================  ========================================================================================
+
+.. [1] R. Cousins, J. Linnemann, J. Tucker, Nucl. Instrum. Meth. A 595 (2008) 480, doi:10.1016/j.nima.2008.07.086:
+   equation 14 (Z_Bi), section 4 (Z_N).
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from scipy import special
+
+from superbin.errors import InputError, UnknownNameError
+from superbin.stats import smear
+from superbin.stats.arguments import FloatArray
+
+__all__ = ["NAMES", "Branches", "branches", "check_model", "draw_means", "on_off"]
+
+NAMES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """A distribution of the mean as the quadrature needs it: two branches around a reference mean.
+
+    Above the reference, P(mean >= m) is ``factor Phi(-z)``; below, P(mean < m) is
+    ``vanishing + factor [Phi(z) - Phi(z at m = 0)]``.
+
+    Attributes
+    ----------
+    reference : FloatArray
+        Mean at z = 0, or a natural scale where the distribution is folded at zero.
+    log_above, log_below : FloatArray
+        ``d ln m/dz`` of a log-normal branch, zero where the branch is another.
+    width_above, width_below : FloatArray
+        ``dm/dz`` of a linear branch, zero where the branch is another.
+    centre : FloatArray
+        Mean at z = 0 of the linear branches.
+    factor : FloatArray
+        One over the probability that a truncation or a folding leaves; 1 otherwise.
+    vanishing : FloatArray
+        Probability of mean zero.
+    """
+
+    reference: FloatArray
+    log_above: FloatArray
+    log_below: FloatArray
+    width_above: FloatArray
+    width_below: FloatArray
+    centre: FloatArray
+    factor: FloatArray
+    vanishing: FloatArray
+
+
+def check_model(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> None:
+    """Raise unless `model` exists and is defined for every row."""
+    if model not in NAMES:
+        near = get_close_matches(str(model), NAMES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one of these."
+        raise UnknownNameError(
+            f"no uncertainty model is named {model!r}; there are {', '.join(NAMES)}: {hint}"
+        )
+    if model in {"lognormal", "gamma"}:
+        bad = (b == 0) & (up + down > 0)
+        if bad.any():
+            raise InputError(
+                f"b = 0 with up = {float(up[bad].flat[0]):g} has no {model} uncertainty, which is relative to b; "
+                "use the model split-lognormal or gaussian"
+            )
+
+
+def _sigma(up: FloatArray, down: FloatArray) -> FloatArray:
+    return np.asarray(0.5 * (up + down))
+
+
+def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
+    """``a/b``, zero where ``a`` is."""
+    return np.asarray(np.where(a > 0, a, 0.0) / np.where(a > 0, b, 1.0))
+
+
+def on_off(b: FloatArray, up: FloatArray, down: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Off-source counts ``b tau`` and exposure ratio ``tau`` whose estimate is b with error ``(up + down)/2``."""
+    sigma = _sigma(up, down)
+    tau = b / (sigma * sigma)
+    return np.asarray(b * tau), np.asarray(tau)
+
+
+def branches(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> Branches:
+    """Describe `model` (any but ``gamma``) at each row; 1-D arguments, checked."""
+    none = np.zeros(b.shape)
+    one = np.ones(b.shape)
+    if model == "none":
+        return Branches(np.where(b > 0, b, 1.0), none, none, none, none, b, one, none)
+    if model == "lognormal":
+        above = np.log1p(_ratio(_sigma(up, down), b))
+        return Branches(np.where(b > 0, b, 1.0), above, above, none, none, b, one, none)
+    folded = b == 0
+    reference = np.where(folded, np.where(up > 0, up, 1.0), b)
+    if model == "gaussian":
+        kept = special.ndtr(np.where(down > 0, _ratio(b, np.where(down > 0, down, 1.0)), np.inf))
+        factor = np.where(folded, 2.0, 1 / kept)
+        return Branches(reference, none, none, up, np.where(folded, up, down), b, factor, none)
+    above, below = smear.log_slopes(b, up, down)
+    linear = smear.is_linear(b, down)
+    if not (linear.any() or folded.any()):
+        return Branches(reference, above, below, none, none, b, one, none)
+    width_below = np.where(folded, up, np.where(linear, down, 0.0))
+    vanishing = np.where(linear, special.ndtr(-_ratio(b, np.where(linear, down, 1.0))), 0.0)
+    return Branches(
+        reference,
+        above,
+        below,
+        np.where(folded, up, 0.0),
+        width_below,
+        b,
+        np.where(folded, 2.0, 1.0),
+        vanishing,
+    )
+
+
+def draw_means(
+    model: str, random: np.random.Generator, size: int, b: FloatArray, up: FloatArray, down: FloatArray
+) -> FloatArray:
+    """Draw `size` background means; `b`, `up`, `down` of shape (1,), checked."""
+    if model == "none" or (up[0] == 0 and down[0] == 0):
+        return np.full(size, b[0])
+    if model == "gamma":
+        off, tau = on_off(b, up, down)
+        return np.asarray(random.standard_gamma(off[0] + 1, size) / tau[0])
+    if model == "gaussian" and b[0] > 0 and down[0] > 0:
+        floor = float(special.ndtr(-b[0] / down[0]))
+        z = special.ndtri(floor + (1 - floor) * random.random(size))
+        return np.asarray(np.maximum(b + np.where(z > 0, up, down) * z, 0.0))
+    z = random.standard_normal(size)
+    if model == "gaussian":
+        return np.asarray(b + np.where(b > 0, np.maximum(z, 0.0), np.abs(z)) * up)
+    if model == "lognormal":
+        return np.asarray(b * np.exp(np.log1p(_sigma(up, down) / b) * z))
+    return smear.mean(z, b, up, down)
