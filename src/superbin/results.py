@@ -184,7 +184,15 @@ class MergeResult:
     evaluated : int
         Sets of bins whose figure of merit was computed.
     greedy : GreedyBaseline
-        The baseline, never better.
+        The baseline: better only than a merge that constraints or a shape hold back.
+    shape : str
+        What sets of bins were allowed: one of `superbin.merge.SHAPES`.
+    bound : float or None
+        No allowed set has a larger figure of merit; None where nothing is proved.
+    gap : float or None
+        ``bound / value - 1``, the most that could still be gained.
+    nodes : int
+        Steps of the proof, where it needed a search tree.
     """
 
     bins: tuple[int, ...]
@@ -194,6 +202,10 @@ class MergeResult:
     cuts: tuple[str, ...]
     evaluated: int
     greedy: GreedyBaseline
+    shape: str = "free"
+    bound: float | None = None
+    gap: float | None = None
+    nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from scratch, keeps the best distinct ones, and decides between equal ones the s
 figure of merit, then fewer bins, then the lower bin numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from superbin._arrays import FloatArray
 from superbin.merge.problem import BoolArray, Problem, Totals
 
-__all__ = ["TIE", "Archive", "Candidate", "numbers"]
+__all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]
 
 TIE = 1e-12
 """Figures of merit closer than this, relative to the larger or absolutely below 1, count as equal."""
@@ -38,6 +38,13 @@ class Candidate:
 def numbers(chosen: BoolArray) -> tuple[int, ...]:
     """Published 1-based numbers of a set."""
     return tuple(int(i) + 1 for i in np.flatnonzero(chosen))
+
+
+def as_set(bins: Iterable[int], n_bins: int) -> BoolArray:
+    """The set of published 1-based numbers, one boolean per bin."""
+    chosen = np.zeros(n_bins, dtype=bool)
+    chosen[[number - 1 for number in bins]] = True
+    return chosen
 
 
 class Archive:

@@ -15,11 +15,19 @@ from superbin._arrays import FloatArray, frozen_array
 from superbin.aggregate import BinSums
 from superbin.errors import InputError
 
-__all__ = ["BoolArray", "Problem", "Totals", "problem_from"]
+__all__ = ["BoolArray", "IntArray", "Problem", "Totals", "first_rows", "problem_from"]
 
 BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.intp]
 
 _CHUNK = 4096
+
+
+def first_rows(sets: BoolArray) -> IntArray:
+    """Where each distinct row occurs first, ascending."""
+    packed = np.ascontiguousarray(np.packbits(sets, axis=1))
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    return np.sort(np.unique(keys, return_index=True)[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

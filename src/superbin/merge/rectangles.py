@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
-from superbin.merge.problem import BoolArray
+from superbin.merge.problem import BoolArray, IntArray, first_rows
 from superbin.search import Search
 
 __all__ = ["Rectangles", "rectangles"]
@@ -69,7 +69,7 @@ def rectangles(search: Search) -> Rectangles:
     Returns
     -------
     Rectangles
-        Each distinct set of bins once, ordered by its bins.
+        Each distinct set of bins once, the ones with the shortest texts first.
 
     Raises
     ------
@@ -95,14 +95,11 @@ def rectangles(search: Search) -> Rectangles:
     return _distinct(axes, inside[exact], picks[exact])
 
 
-def _distinct(axes: list[_Axis], sets: BoolArray, picks: NDArray[np.intp]) -> Rectangles:
+def _distinct(axes: list[_Axis], sets: BoolArray, picks: IntArray) -> Rectangles:
     cost = np.sum([axis.cost[pick] for axis, pick in zip(axes, picks.T, strict=True)], axis=0)
     # Axis ranges are sorted from most to least readable, so lower picks win between equal costs.
     order = np.lexsort((*picks.T[::-1], cost))
-    packed = np.packbits(sets[order], axis=1)
-    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first = np.unique(keys, return_index=True)
-    rows = order[first][::-1]
+    rows = order[first_rows(sets[order])]
     low = np.stack([axis.low[pick] for axis, pick in zip(axes, picks[rows].T, strict=True)], axis=1)
     high = np.stack([axis.high[pick] for axis, pick in zip(axes, picks[rows].T, strict=True)], axis=1)
     return Rectangles(sets[rows], low, high, cost[rows])

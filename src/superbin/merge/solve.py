@@ -1,38 +1,68 @@
-"""The best merge of a search for a signal.
+"""The best merge of a search for a signal, in any of the shapes a physicist may want.
 
-`optimize` is what the analysis calls, `candidates` lists the best sets it visited. The exact mid-p figure of
-merit has no proof of optimality, so the search casts wide instead: prefixes of simple orderings, every
-threshold set of the plane of multipliers ranked quickly and its best re-ranked exactly, the original greedy,
-and a local search from the best few. The result is never worse than any of them, nor than any single bin.
+`optimize` is what the analysis calls, `candidates` lists the best sets it visited, `trade_offs` and `front` put
+shapes and sizes side by side. What is proved depends on the figure of merit and the shape:
+`superbin.merge.shapes` says what.
 """
 
-import numpy as np
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from superbin.aggregate import BinSums, bin_sums
-from superbin.errors import InputError
+import numpy as np
+from numpy.typing import ArrayLike
+
+from superbin.aggregate import bin_sums
+from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
+from superbin.merge.branch import Limits
+from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import cuts
-from superbin.merge.figures import figure, profile_lognormal
+from superbin.merge.figures import figure
 from superbin.merge.greedy import greedy_set
-from superbin.merge.local import improve
 from superbin.merge.problem import problem_from
-from superbin.merge.thresholds import all_thresholds, orderings, prefixes
+from superbin.merge.shapes import SOLVERS, Proof, Task
 from superbin.results import GreedyBaseline, MergeResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 
-__all__ = ["BEST_FOUND", "candidates", "optimize"]
+__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "TradeOff", "candidates", "front", "optimize", "trade_offs"]
 
+CERTIFIED = "certified"
 BEST_FOUND = "best found"
 
-_RERANKED = 200
-"""Threshold sets that get the exact figure of merit."""
-
-_CLIMBS = 3
-"""Sets the local search starts from."""
+SHAPES = tuple(SOLVERS)
+"""What sets of bins a merge may be."""
 
 
-def optimize(search: Search, signal: SignalModel, *, figure_of_merit: str = "midp") -> MergeResult:
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """A merge beside others.
+
+    Attributes
+    ----------
+    merge : MergeResult
+    loss : float
+        ``1 - value / best``, relative to the best of those it was compared with.
+    seconds : float
+        Wall time it took.
+    """
+
+    merge: MergeResult
+    loss: float
+    seconds: float
+
+
+def optimize(
+    search: Search,
+    signal: SignalModel,
+    *,
+    figure_of_merit: str = "midp",
+    shape: str = "free",
+    constraints: Constraints | None = None,
+    covariance: ArrayLike | None = None,
+    limits: Limits | None = None,
+) -> MergeResult:
     """Choose the bins to merge, from expectations alone.
 
     Parameters
@@ -42,40 +72,47 @@ def optimize(search: Search, signal: SignalModel, *, figure_of_merit: str = "mid
         In the bins of `search`; not zero everywhere.
     figure_of_merit : str
         One of `superbin.merge.FIGURES`.
+    shape : str
+        One of `superbin.merge.SHAPES`.
+    constraints : Constraints, optional
+        By default any set of bins.
+    covariance : array_like, shape (n_bins, n_bins), optional
+        Of the background's upward uncertainties, events squared; by default the uncertainties of bins add in
+        quadrature. Downward uncertainties take its correlations.
+    limits : Limits, optional
+        When a proof may stop. Unfinished, it leaves a gap and the status ``best found``.
 
     Returns
     -------
     MergeResult
-        Never empty, and never worse than the greedy baseline or any single bin.
+        Never empty. Without constraints, in free shape, never worse than the greedy baseline.
 
     Raises
     ------
     InputError
-        If the signal does not fit the search or is zero everywhere.
+        If the signal does not fit the search or is zero everywhere, the covariance is none, or nothing
+        satisfies the constraints.
     UnknownNameError
-        If there is no such figure of merit.
+        If there is no such figure of merit or shape.
     """
-    archive, baseline = _explore(bin_sums(search, signal), figure_of_merit, keep=8)
-    chosen, value = archive.best
-    return MergeResult(
-        bins=numbers(chosen),
-        figure_of_merit=figure_of_merit,
-        value=value,
-        status=BEST_FOUND,
-        cuts=cuts(search, numbers(chosen)),
-        evaluated=archive.evaluated,
-        greedy=baseline,
-    )
+    task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
+    archive, proof = _solve(task, shape, keep=8)
+    return _result(task, shape, archive, proof)
 
 
 def candidates(
-    search: Search, signal: SignalModel, *, figure_of_merit: str = "midp", top: int = 10
+    search: Search,
+    signal: SignalModel,
+    *,
+    figure_of_merit: str = "midp",
+    top: int = 10,
+    covariance: ArrayLike | None = None,
 ) -> tuple[Candidate, ...]:
-    """The best distinct merges the search of `optimize` visits, best first.
+    """The best distinct merges the free search of `optimize` visits, best first.
 
     Parameters
     ----------
-    search, signal, figure_of_merit
+    search, signal, figure_of_merit, covariance
         As in `optimize`.
     top : int
         How many at most, at least 1.
@@ -92,22 +129,131 @@ def candidates(
     """
     if top < 1:
         raise InputError(f"top is {top}; ask for at least 1 candidate")
-    archive, _ = _explore(bin_sums(search, signal), figure_of_merit, keep=max(8, top))
-    return archive.candidates(top)
+    task = _task(search, signal, figure_of_merit, None, covariance, None)
+    return _solve(task, "free", keep=max(8, top))[0].candidates(top)
 
 
-def _explore(sums: BinSums, figure_of_merit: str, *, keep: int) -> tuple[Archive, GreedyBaseline]:
-    problem = problem_from(sums)
-    archive = Archive(problem, figure(figure_of_merit), keep=keep)
-    chosen, value = greedy_set(archive)
-    baseline = GreedyBaseline(numbers(chosen), value)
-    archive.evaluate(np.eye(problem.n_bins, dtype=bool))
-    for order in orderings(problem):
-        archive.evaluate(prefixes(order, problem.n_bins))
-    archive.evaluate(all_thresholds(problem, problem.variance_up, profile_lognormal, keep=_RERANKED))
-    for start in archive.candidates(_CLIMBS):
-        row = np.zeros(problem.n_bins, dtype=bool)
-        row[np.array(start.bins) - 1] = True
-        improve(archive, row, start.value, swap=False)
-    improve(archive, *archive.best)
-    return archive, baseline
+def trade_offs(
+    search: Search,
+    signal: SignalModel,
+    *,
+    figure_of_merit: str = "midp",
+    shapes: Iterable[str] = SHAPES[:3],
+    covariance: ArrayLike | None = None,
+    limits: Limits | None = None,
+) -> tuple[TradeOff, ...]:
+    """Merges of several shapes side by side.
+
+    Parameters
+    ----------
+    search, signal, figure_of_merit, covariance, limits
+        As in `optimize`.
+    shapes : iterable of str
+        Some of `superbin.merge.SHAPES`.
+
+    Returns
+    -------
+    tuple of TradeOff
+        In the order of `shapes`; losses are relative to the best of them.
+    """
+    timed = []
+    for shape in shapes:
+        start = time.perf_counter()
+        merge = optimize(
+            search, signal, figure_of_merit=figure_of_merit, shape=shape, covariance=covariance, limits=limits
+        )
+        timed.append((merge, time.perf_counter() - start))
+    return _compared(timed)
+
+
+def front(
+    search: Search,
+    signal: SignalModel,
+    sizes: Iterable[int],
+    *,
+    figure_of_merit: str = "midp",
+    covariance: ArrayLike | None = None,
+    limits: Limits | None = None,
+) -> tuple[TradeOff, ...]:
+    """The best merge of exactly k bins, for several k.
+
+    Parameters
+    ----------
+    search, signal, figure_of_merit, covariance, limits
+        As in `optimize`.
+    sizes : iterable of int
+        Numbers of bins.
+
+    Returns
+    -------
+    tuple of TradeOff
+        In the order of `sizes`; losses are relative to the best of them.
+    """
+    timed = []
+    for size in sizes:
+        start = time.perf_counter()
+        merge = optimize(
+            search,
+            signal,
+            figure_of_merit=figure_of_merit,
+            constraints=Constraints(exactly=size),
+            covariance=covariance,
+            limits=limits,
+        )
+        timed.append((merge, time.perf_counter() - start))
+    return _compared(timed)
+
+
+def _compared(timed: list[tuple[MergeResult, float]]) -> tuple[TradeOff, ...]:
+    best = max((merge.value for merge, _ in timed), default=0.0)
+    return tuple(
+        TradeOff(merge, 1 - merge.value / best if best > 0 else 0.0, seconds) for merge, seconds in timed
+    )
+
+
+# --- one task ---------------------------------------------------------------------------------------------
+
+
+def _task(
+    search: Search,
+    signal: SignalModel,
+    name: str,
+    constraints: Constraints | None,
+    covariance: ArrayLike | None,
+    limits: Limits | None,
+) -> Task:
+    figure(name)
+    problem = problem_from(bin_sums(search, signal), covariance)
+    return Task(search, problem, name, rules(problem, constraints or Constraints()), limits or Limits())
+
+
+def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
+    try:
+        solver = SOLVERS[shape]
+    except KeyError:
+        raise UnknownNameError(f"no shape is called {shape!r}; there are {', '.join(SHAPES)}") from None
+    archive, proof = solver(task, keep)
+    if not archive.found:
+        raise InputError(
+            f"no set of bins of shape {shape!r} was found that satisfies all constraints; loosen one of them"
+        )
+    return archive, proof
+
+
+def _result(task: Task, shape: str, archive: Archive, proof: Proof) -> MergeResult:
+    chosen, value = archive.best
+    baseline, reached = greedy_set(Archive(task.problem, figure(task.name)))
+    bound = None if proof.bound is None else max(proof.bound, value)
+    return MergeResult(
+        bins=numbers(chosen),
+        figure_of_merit=task.name,
+        value=value,
+        status=CERTIFIED if proof.complete else BEST_FOUND,
+        cuts=cuts(task.search, numbers(chosen)),
+        evaluated=archive.evaluated,
+        greedy=GreedyBaseline(numbers(baseline), reached),
+        shape=shape,
+        bound=bound,
+        gap=bound / value - 1 if bound is not None and np.isfinite(bound) and value > 0 else None,
+        nodes=proof.nodes,
+    )

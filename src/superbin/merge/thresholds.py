@@ -1,7 +1,7 @@
 """Sets of bins that a linear threshold cuts out: where the optimum of a convex figure of merit must lie.
 
 A figure of merit that is convex in the sums (S, B, V) is largest at a corner of the set of reachable sums,
-and a corner is a set ``{i : s_i > c b_i + d v_i}``. `prefixes` walks one ordering of the bins;
+and a corner is a set ``{i : s_i > c b_i + d v_i}``. `seeds` walks orderings of the bins by such scores;
 `all_thresholds` walks the whole plane of multipliers (c, d) of either sign, about n^2 sets. Derived in
 ``docs/explanation/merging.md``.
 """
@@ -11,12 +11,17 @@ from collections.abc import Callable
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin.merge.problem import BoolArray, Problem, Totals
+from superbin.merge.constraints import Rules
+from superbin.merge.dual import DUALS
+from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
 
-__all__ = ["all_thresholds", "orderings", "prefixes"]
+__all__ = ["all_thresholds", "orderings", "prefixes", "seeds"]
+
+_CURVE = 24
+"""Values of the multiplier u whose scores order the bins."""
 
 
-def prefixes(order: np.ndarray, n_bins: int) -> BoolArray:
+def prefixes(order: IntArray, n_bins: int) -> BoolArray:
     """The first k bins of an ordering, for every k from 1.
 
     Parameters
@@ -34,27 +39,75 @@ def prefixes(order: np.ndarray, n_bins: int) -> BoolArray:
     return sets
 
 
-def orderings(problem: Problem) -> list[np.ndarray]:
-    """Orderings of the bins with signal, most useful bin first, by simple ratios of signal to background."""
-    s, b, v = problem.signal, problem.background, problem.variance_up
-    bins = np.flatnonzero(s > 0)
-    width = np.sqrt(v)
-    with np.errstate(divide="ignore"):
-        scores = (
-            s / (b + v),
-            s / (b + width),
+def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
+    """Orderings of the bins, most useful first: by simple ratios, and by the scores of the provable figures.
+
+    Parameters
+    ----------
+    problem : Problem
+    variance : ndarray, shape (n_bins,)
+        The bins' variances; with a covariance, their marginal variances at some set.
+    """
+    s, b = problem.signal, problem.background
+    v = np.maximum(variance, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [
+            s / (b + np.sqrt(v)),
             s / np.sqrt(b + v),
             2 * (np.sqrt(s + b) - np.sqrt(b)),
             s / np.maximum(b, 1e-300),
             s,
-        )
-    return [bins[np.argsort(-score[bins], kind="stable")] for score in scores]
+        ]
+    for dual in DUALS.values():
+        highest = float(dual.roots(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0)))).max(initial=1.0))
+        ratios += [dual.score(float(u), s, b, v) for u in np.geomspace(1e-3 * highest, highest, _CURVE)]
+    return [np.argsort(-np.nan_to_num(ratio), kind="stable") for ratio in ratios]
+
+
+def seeds(problem: Problem, variance: FloatArray, rules: Rules) -> BoolArray:
+    """Prefixes of the orderings that satisfy the constraints as far as simple means make them.
+
+    Sets may repeat. Required bins come first in every ordering; where a minimum of background or signal is asked for, a prefix
+    below it is filled up with the largest bins of what is short.
+    """
+    free = rules.possible & ~rules.required
+    room = max(rules.most - int(rules.required.sum()), 0)
+    found = [rules.required[None, :]] if rules.required.any() else []
+    for order in orderings(problem, variance):
+        rest = order[free[order]][:room]
+        if rest.size:
+            found.append(prefixes(rest, problem.n_bins) | rules.required)
+    sets = np.concatenate(found)
+    for values, limit in ((problem.background, rules.min_background), (problem.signal, rules.min_signal)):
+        if limit > 0:
+            sets = np.concatenate([sets, _filled(sets[first_rows(sets)], values, limit, rules)])
+    totals = problem.totals(sets)
+    return sets[rules.allowed(sets, totals) & (totals.signal > 0)]
+
+
+def _filled(sets: BoolArray, values: FloatArray, limit: float, rules: Rules) -> BoolArray:
+    """Add the largest bins of `values` to every set until the limit is reached, exchanging where it is full."""
+    order = np.argsort(-values, kind="stable")
+    order = order[rules.possible[order]]
+    filled = sets.copy()
+    for row in filled:
+        for i in order:
+            if row @ values >= limit:
+                break
+            if not row[i] and row.sum() >= rules.most:
+                members = np.flatnonzero(row & ~rules.required)
+                if not members.size:
+                    break
+                row[members[np.argmin(values[members])]] = False
+            row[i] = True
+    return filled
 
 
 def all_thresholds(
     problem: Problem,
     variance: FloatArray,
     score: Callable[[Totals], FloatArray],
+    rules: Rules,
     *,
     keep: int,
 ) -> BoolArray:
@@ -70,6 +123,8 @@ def all_thresholds(
         What v is; with a covariance, the marginal variances at some set.
     score : callable
         Quick figure of merit; the variances enter it as the sums of `variance` and of the downward ones.
+    rules : Rules
+        Required bins are in every set; sets that break a constraint are left out.
     keep : int
         How many sets to return.
 
@@ -77,25 +132,34 @@ def all_thresholds(
     -------
     ndarray of bool, shape (<= keep, n_bins)
     """
-    walk = _Walk.along_all_lines(problem, variance)
-    totals = walk.totals(problem, variance)
-    values = score(totals)
-    values[totals.signal <= 0] = -np.inf
+    free = np.flatnonzero(rules.possible & ~rules.required)
+    walk = _Walk.along_all_lines(problem, variance, free)
+    if not walk.pivots.size:
+        return np.zeros((0, problem.n_bins), dtype=bool)
+    totals, count = walk.totals(problem, variance, rules.required)
+    fine = (totals.signal > 0) & (count >= rules.least - 0.5) & (count <= rules.most + 0.5)
+    fine &= (totals.background >= rules.min_background) & (totals.signal >= rules.min_signal)
+    values = np.where(fine, score(totals), -np.inf)
     rows = np.argpartition(-values, min(keep, values.size) - 1)[:keep]
-    return np.unique(walk.sets(np.sort(rows)), axis=0)
+    sets = np.zeros((rows.size, problem.n_bins), dtype=bool)
+    sets[:, free] = walk.sets(np.sort(rows))
+    sets |= rules.required
+    return sets[first_rows(sets)]
 
 
 class _Walk:
     """The cells met along every line: a starting set, and one bin flipping at every crossing."""
 
-    def __init__(self, pivots: np.ndarray, start: BoolArray, order: np.ndarray, turn: FloatArray) -> None:
-        self.pivots, self.start, self.order, self.turn = pivots, start, order, turn
+    def __init__(
+        self, bins: IntArray, pivots: IntArray, start: BoolArray, order: IntArray, turn: FloatArray
+    ) -> None:
+        self.bins, self.pivots, self.start, self.order, self.turn = bins, pivots, start, order, turn
 
     @classmethod
-    def along_all_lines(cls, problem: Problem, variance: FloatArray) -> "_Walk":
-        s = problem.signal
-        b = problem.background / max(float(problem.background.max()), 1e-300)
-        v = variance / max(float(np.abs(variance).max()), 1e-300)
+    def along_all_lines(cls, problem: Problem, variance: FloatArray, bins: IntArray) -> "_Walk":
+        s = problem.signal[bins]
+        b = problem.background[bins] / max(float(problem.background.max()), 1e-300)
+        v = variance[bins] / max(float(np.abs(variance).max()), 1e-300)
         pivots = np.flatnonzero(b**2 + v**2 > 0)
         length = (b**2 + v**2)[pivots, None]
         # A point of the pivot's line is its foot point plus t (v, -b); bin j is in where offset > t turn.
@@ -107,14 +171,17 @@ class _Walk:
         start[np.arange(len(pivots)), pivots] = False
         with np.errstate(divide="ignore", invalid="ignore"):
             crossing = np.where(turn == 0.0, np.inf, offset / turn)
-        return cls(pivots, start, np.argsort(crossing, axis=1, kind="stable"), turn)
+        return cls(bins, pivots, start, np.argsort(crossing, axis=1, kind="stable"), turn)
 
-    def totals(self, problem: Problem, variance: FloatArray) -> Totals:
-        """Sums of all cells, without the pivot and then with it."""
+    def totals(
+        self, problem: Problem, variance: FloatArray, required: BoolArray
+    ) -> tuple[Totals, FloatArray]:
+        """Sums of all cells with the required bins, without the pivot and then with it; and their sizes."""
 
-        def sums(values: FloatArray) -> FloatArray:
+        def sums(every: FloatArray) -> FloatArray:
+            values = every[self.bins]
             steps = np.take_along_axis(-np.sign(self.turn) * values, self.order, axis=1)
-            first = self.start @ values
+            first = self.start @ values + every[required].sum()
             without = np.concatenate([first[:, None], first[:, None] + np.cumsum(steps, axis=1)], axis=1)
             return np.stack([without, without + values[self.pivots, None]]).ravel()
 
@@ -124,9 +191,10 @@ class _Walk:
         )
         # An empty set leaves rounding behind instead of zero.
         signal[signal < 1e-12 * problem.signal.sum()] = 0.0
-        return Totals(signal, background, np.sqrt(up), np.minimum(np.sqrt(down), background))
+        totals = Totals(signal, background, np.sqrt(up), np.minimum(np.sqrt(down), background))
+        return totals, sums(np.ones(problem.n_bins))
 
-    def sets(self, rows: np.ndarray) -> BoolArray:
+    def sets(self, rows: IntArray) -> BoolArray:
         """The cells numbered `rows` as sets."""
         n = self.start.shape[1]
         side, rest = np.divmod(rows, len(self.pivots) * (n + 1))

@@ -28,7 +28,7 @@ def events(search: Search) -> tuple[FloatArray, FloatArray]:
     points = np.array(list(itertools.product(*axes)))
     discrete = np.array([o.discrete for o in search.observables])
     low = np.where(discrete, points[:, None, :] >= search.low[None], points[:, None, :] > search.low[None])
-    inside: BoolArray = (low & (points[:, None, :] <= search.high[None])).all(axis=2)
+    inside = np.asarray((low & (points[:, None, :] <= search.high[None])).all(axis=2), dtype=np.bool_)
     rows = np.flatnonzero(inside.any(axis=1))
     return points[rows], np.argmax(inside[rows], axis=1)
 

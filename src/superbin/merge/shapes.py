@@ -1,0 +1,213 @@
+"""One solver per shape: what sets of bins a merge may be, and what is proved about the best of them.
+
+* ``free``: any set. For a provable figure of merit a prefix, or branch and bound where constraints or a
+  covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
+  multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
+  no flip or exchange of bins improves the result: best found.
+* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit.
+* ``two rectangles``: all pairs, certified for a provable figure of merit.
+* ``three rectangles``, ``connected``: best found; a provable figure of merit bounds them by the free optimum.
+
+Every solver takes a `Task` and how many sets to keep, and returns the `Archive` that holds them with a `Proof`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.merge.archive import Archive, as_set
+from superbin.merge.branch import Limits, branch_and_bound
+from superbin.merge.connected import grow, is_connected, neighbours
+from superbin.merge.constraints import Rules
+from superbin.merge.dual import DUALS, best_order
+from superbin.merge.exhaustive import brute_force
+from superbin.merge.figures import figure, profile_lognormal
+from superbin.merge.greedy import greedy_set
+from superbin.merge.local import improve
+from superbin.merge.problem import BoolArray, Problem, Totals, first_rows
+from superbin.merge.rectangles import rectangles
+from superbin.merge.thresholds import all_thresholds, prefixes, seeds
+from superbin.merge.unions import best_pairs, best_triples
+from superbin.search import Search
+
+__all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify"]
+
+ROUNDING = 1e-9
+"""Relative allowance for floating point in every certificate."""
+
+_RERANKED = 150
+"""Sets of each quick ranking that get the exact figure of merit."""
+
+_CLIMBS = 3
+"""Sets the local search starts from."""
+
+_FEW = 12
+"""Up to this many free bins, every set is evaluated."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One problem with what may be chosen and how it is judged."""
+
+    search: Search
+    problem: Problem
+    name: str
+    rules: Rules
+    limits: Limits
+
+    @property
+    def quick(self) -> Callable[[Totals], FloatArray]:
+        """What ranks many sets: the figure of merit itself where it is cheap."""
+        return figure(self.name) if self.name in DUALS else profile_lognormal
+
+    def archive(
+        self, allowed: Callable[[BoolArray, Totals], BoolArray] | None = None, *, keep: int = 8
+    ) -> Archive:
+        """An empty archive that refuses what the constraints do."""
+        return Archive(self.problem, figure(self.name), keep=keep, allowed=allowed or self.rules.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is known about an archive's best: a bound on the figure of merit, and the work it took."""
+
+    bound: float | None = None
+    complete: bool = False
+    nodes: int = 0
+
+
+def _exhausted(archive: Archive) -> Proof:
+    """The proof that every allowed set was evaluated."""
+    return Proof(archive.best[1] * (1 + ROUNDING) if archive.found else None, complete=True)
+
+
+def _free(task: Task, keep: int) -> tuple[Archive, Proof]:
+    archive = task.archive(keep=keep)
+    if int((task.rules.possible & ~task.rules.required).sum()) <= _FEW:
+        brute_force(archive, task.rules)
+        return archive, _exhausted(archive)
+    if task.name in DUALS:
+        return archive, certify(task, archive)
+    cast_wide(task, archive)
+    return archive, Proof()
+
+
+def certify(task: Task, archive: Archive) -> Proof:
+    """Find the best set under a provable figure of merit, and prove it.
+
+    Parameters
+    ----------
+    task : Task
+        Its figure of merit is one of `superbin.merge.figures.PROVABLE`.
+    archive : Archive
+        Receives the sets evaluated.
+    """
+    dual = DUALS[task.name]
+    if task.rules.free and task.problem.covariance_up is None:
+        possible = task.rules.possible
+        order = best_order(dual, task.problem, task.problem.variance_up)
+        archive.evaluate(prefixes(order[possible[order]], task.problem.n_bins))
+        return _exhausted(archive)
+    # The downward side does not enter a provable figure; leaving it out saves half the work.
+    archive.problem = replace(task.problem, covariance_down=None)
+    _start(task, archive)
+    if archive.found:
+        improve(archive, *archive.best)
+    rows = task.rules.rows(task.problem)
+    proof = branch_and_bound(archive, dual, rows, task.rules.required, task.rules.possible, task.limits)
+    archive.problem = task.problem
+    return Proof(proof.bound * (1 + ROUNDING), proof.complete, proof.nodes)
+
+
+def _start(task: Task, archive: Archive) -> FloatArray:
+    """Evaluate the best prefixes; returns the marginal variances at the best set."""
+    problem = task.problem
+    variance = problem.variance_up
+    for _ in range(1 if problem.covariance_up is None else 3):
+        sets = seeds(problem, variance, task.rules)
+        values = task.quick(problem.totals(sets))
+        sets = sets[np.argsort(-values, kind="stable")[: 4 * _RERANKED]]
+        archive.evaluate(sets[first_rows(sets)[:_RERANKED]])
+        if problem.covariance_up is not None and archive.found:
+            variance = problem.covariance_up @ archive.best[0].astype(np.float64)
+    return variance
+
+
+def cast_wide(task: Task, archive: Archive) -> None:
+    """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
+    problem = task.problem
+    greedy_set(archive)
+    archive.evaluate(np.eye(problem.n_bins, dtype=bool))
+    variance = _start(task, archive)
+    archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
+    for start in archive.candidates(_CLIMBS):
+        improve(archive, as_set(start.bins, problem.n_bins), start.value, swap=False)
+    if archive.found:
+        improve(archive, *archive.best)
+
+
+def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
+    archive = task.archive(keep=keep)
+    archive.evaluate(rectangles(task.search).sets)
+    return archive, _exhausted(archive)
+
+
+def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
+    archive = task.archive(keep=keep)
+    best_pairs(archive, rectangles(task.search).sets, task.quick, task.rules)
+    return archive, _exhausted(archive) if task.name in DUALS else Proof()
+
+
+def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
+    archive = task.archive(keep=max(keep, 64))
+    boxes = rectangles(task.search)
+    best_pairs(archive, boxes.sets, task.quick, task.rules)
+    if archive.found:
+        best_triples(archive, boxes, task.quick)
+    return archive, _relaxed_proof(task, archive)
+
+
+def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
+    adjacency = neighbours(task.search)
+
+    def allowed(sets: BoolArray, totals: Totals) -> BoolArray:
+        return task.rules.allowed(sets, totals) & is_connected(sets, adjacency)
+
+    archive = task.archive(allowed, keep=keep)
+    possible = int((task.rules.possible & ~task.rules.required).sum())
+    if possible <= _FEW:
+        brute_force(archive, task.rules)
+        return archive, _exhausted(archive)
+    grow(archive, adjacency, task.rules.possible)
+    _start(task, archive)
+    archive.evaluate(rectangles(task.search).sets)
+    for start in archive.candidates(_CLIMBS):
+        improve(archive, as_set(start.bins, task.problem.n_bins), start.value)
+    return archive, _relaxed_proof(task, archive)
+
+
+def _relaxed_proof(task: Task, archive: Archive) -> Proof:
+    """Bound a shape by the optimum without the shape, where that can be proved."""
+    if task.name not in DUALS or not archive.found:
+        return Proof()
+    free, proof = _free(task, 1)
+    del free
+    if proof.bound is None:
+        return Proof()
+    reached = proof.bound <= archive.best[1] * (1 + task.limits.gap + ROUNDING)
+    return Proof(proof.bound, reached, proof.nodes)
+
+
+SOLVERS: Mapping[str, Callable[[Task, int], tuple[Archive, Proof]]] = MappingProxyType(
+    {
+        "free": _free,
+        "rectangle": _rectangle,
+        "two rectangles": _two_rectangles,
+        "three rectangles": _three_rectangles,
+        "connected": _connected,
+    }
+)
+"""The solver of every shape."""
