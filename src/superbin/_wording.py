@@ -52,9 +52,9 @@ def readable(text: str) -> str:
 
 
 def scientific(value: float, digits: int = 3) -> str:
-    r"""Write a positive number as mathtext without dollars: ``0.0271``, ``2.71\times10^{-5}``."""
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.{digits}g}"
+    r"""Write a positive number as mathtext without dollars: ``0.0270``, ``2.71\times10^{-5}``."""
+    if value == 0 or 1e-3 <= abs(value) < 10**digits:
+        return f"{value:#.{digits}g}".rstrip(".")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return rf"{mantissa}\times10^{{{int(exponent)}}}"
 

@@ -21,22 +21,14 @@ from matplotlib.ticker import NullLocator
 
 from superbin._arrays import FloatArray
 from superbin._wording import scientific
-from superbin.plot.style import (
-    COLOURS,
-    SIGNAL_COLOUR,
-    axes_size,
-    figure_of,
-    header,
-    label,
-    log_axis,
-    style,
-    wrapped,
-)
+from superbin.plot.legends import fitting_legend
+from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure_of, header, log_axis, style
+from superbin.plot.text import label
 from superbin.results import CountDistribution, PValue, Significance
 
 __all__ = ["CountArtists", "count_distribution"]
 
-_LEGEND = 10.0
+_SIZE = 10.0
 _PAD = 7.0
 
 
@@ -178,19 +170,11 @@ def _annotate(
     ]
     if outline is not None:
         handle = Line2D([], [], color=SIGNAL_COLOUR, linewidth=1.8)
-        handles.append((handle, wrapped(f"Background + {signal_label}", _LEGEND, room - 5 * _LEGEND)))
+        handles.append((handle, f"Background + {signal_label}"))
     if tail is not None:
         handles.append((tail, "Background only, N above n"))
-    legend = ax.legend(
-        [handle for handle, _ in handles],
-        [text for _, text in handles],
-        loc="upper right",
-        bbox_to_anchor=(1.0, 1.0),
-        fontsize=_LEGEND,
-        labelspacing=0.35,
-        borderaxespad=0.0,
-    )
-    used = legend.get_window_extent().height * 72 / figure_of(ax).dpi
+    legend = fitting_legend(ax, handles, loc="upper right")
+    used = depth(ax, legend)
     block = "\n".join(
         [
             f"mid-p, P(N > n) + P(N = n)/2:  {_p_and_z(significance.midp)}",
@@ -202,7 +186,7 @@ def _annotate(
         1 - used / height,
         block,
         transform=ax.transAxes,
-        fontsize=_LEGEND,
+        fontsize=_SIZE,
         ha="right",
         va="top",
         linespacing=1.35,
@@ -230,7 +214,6 @@ def _limit(
     low, high = float(edges[shown[0]]), float(edges[shown[-1] + 1])
     margin = 0.03 * (high - low)
     ax.set_xlim(min(low, count - margin), max(high, count + margin))
-    box = ax.get_window_extent()
-    share = min((box.y1 - min(text.get_window_extent().y0 for text in texts)) / box.height + 0.03, 0.8)
+    share = min(depth(ax, *texts) / axes_size(ax)[1] + 0.03, 0.85)
     log_axis(ax, bottom, min(1.5 * peak, 1.0), share)
     line.set_ydata([0.0, 1 - share])

@@ -8,7 +8,6 @@ drawn, whatever their length. Specified in ``specs/figures.md``.
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,28 +26,20 @@ from scipy.special import gammaincinv
 from superbin._arrays import FloatArray
 from superbin._wording import readable
 from superbin.errors import InputError
-from superbin.plot.style import (
-    COLOURS,
-    SIGNAL_COLOUR,
-    axes_size,
-    figure_of,
-    fitting_size,
-    header,
-    label,
-    log_axis,
-    style,
-    width,
-    wrapped,
-)
+from superbin.plot.legends import fitting_legend
+from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure_of, header, log_axis, style
+from superbin.plot.text import fitting_size, label, width, wrapped
 from superbin.results import Projection
 
 __all__ = ["ProjectionArtists", "garwood_interval", "projection"]
 
 _CENTRAL = 0.682689492137086  # probability of one standard deviation either side of a normal distribution
+_TILT = math.radians(60)
 _SMALL = 9.0
-_LEGEND = 10.0
+_CAPTION = 10.0
 _PAD = 7.0
 _SHADE: dict[str, Any] = {"facecolor": "#f4efd3", "edgecolor": "none", "linewidth": 0.6}
+_PLATE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 _RATIO_TOPS = (2.0, 3.0, 4.0)
 
 
@@ -168,7 +159,7 @@ def projection(
         raise InputError(f"the projection on {projection.observable!r} has no columns; give one or more")
     columns = _columns(projection)
     with style():
-        main, ratio = axes if axes is not None else _new_axes()
+        main, ratio = axes if axes is not None else _new_axes(projection)
         header(main, label(attribution), rf"{luminosity_fb:g} fb$^{{-1}}$ ({sqrt_s_tev:g} TeV)")
         backgrounds, uncertainty, signal, data = _draw_main(main, columns)
         band, points, overflow = _draw_ratio(ratio, columns)
@@ -207,11 +198,41 @@ def _columns(projection: Projection) -> _Columns:
     )
 
 
-def _new_axes() -> tuple[Axes, Axes]:
-    figure = Figure(figsize=(6.0, 5.8))
+@dataclass(frozen=True, slots=True)
+class _Ticks:
+    """Labels of the columns, and how they fit under them: tilted where they would be too small to read."""
+
+    texts: tuple[str, ...]
+    size: float
+    tilted: bool
+
+    @property
+    def depth(self) -> float:
+        """Height of the labels in points."""
+        if not self.tilted:
+            return self.size
+        longest = max(width(text, self.size) for text in self.texts)
+        return math.sin(_TILT) * longest + math.cos(_TILT) * self.size
+
+
+def _ticks(projection: Projection, room: float) -> _Ticks:
+    texts = tuple(label(readable(column.text)) for column in projection.columns)
+    size = fitting_size(texts, size=11.0, limit=0.92 * room / len(texts))
+    if size >= 7.0:
+        return _Ticks(texts, size, tilted=False)
+    # Half of a tilted label lies left of its column; there is that much room left of the first one.
+    return _Ticks(tuple(wrapped(text, 8.0, 100.0, lines=1) for text in texts), 8.0, tilted=True)
+
+
+def _new_axes(projection: Projection) -> tuple[Axes, Axes]:
+    wide, high, left, right = 6.0, 5.8, 0.125, 0.975
+    figure = Figure(figsize=(wide, high))
     FigureCanvasAgg(figure)
+    # Below the panels: the labels, and the observable under them.
+    depth = _ticks(projection, 72 * wide * (right - left)).depth
+    bottom = min(0.09 + depth / (72 * high), 0.45)
     grid = figure.add_gridspec(
-        2, 1, height_ratios=(3.3, 1), left=0.125, right=0.975, bottom=0.115, top=0.94, hspace=0.05
+        2, 1, height_ratios=(3.3, 1), left=left, right=right, bottom=bottom, top=0.94, hspace=0.05
     )
     main = figure.add_subplot(grid[0])
     return main, figure.add_subplot(grid[1], sharex=main)
@@ -261,11 +282,29 @@ def _draw_ratio(ax: Axes, columns: _Columns) -> tuple[StepPatch, ErrorbarContain
     # A little below zero, where the points of columns without data lie.
     ax.set_ylim(-0.05 * top, top)
     overflow = tuple(
-        ax.text(x + 0.05, 0.94 * top, f"↑ {value:.3g}", ha="left", va="top", fontsize=_SMALL, zorder=5)
+        _beyond(ax, float(x), float(value), len(columns.total))
         for x, value in zip(columns.centres[known], values, strict=True)
         if value > top
     )
     return band, points, overflow
+
+
+def _beyond(ax: Axes, x: float, value: float, count: int) -> Text:
+    """Write a value above the panel beside its error bar, upright where the column is narrow."""
+    text = f"↑ {value:.3g}"
+    half = axes_size(ax)[0] / count / 2
+    upright = width(text, _SMALL) + _PAD > half
+    return ax.text(
+        x + 0.07,
+        0.94 * ax.get_ylim()[1],
+        text,
+        ha="left",
+        va="top",
+        fontsize=min(_SMALL, 0.7 * half) if upright else _SMALL,
+        rotation=90 if upright else 0,
+        zorder=5,
+        bbox=_PLATE,
+    )
 
 
 def _band(ax: Axes, high: FloatArray, low: FloatArray, edges: FloatArray) -> StepPatch:
@@ -296,18 +335,15 @@ def _points(ax: Axes, x: FloatArray, y: FloatArray, interval: FloatArray) -> Err
 
 
 def _label_axes(main: Axes, ratio: Axes, projection: Projection) -> None:
-    texts = [label(readable(column.text)) for column in projection.columns]
-    count = len(texts)
-    main.set_xlim(-0.5, count - 0.5)
-    size = fitting_size(texts, size=11.0, limit=0.92 * axes_size(ratio)[0] / count)
-    turned = size < 7.0
+    ticks = _ticks(projection, axes_size(ratio)[0])
+    main.set_xlim(-0.5, len(ticks.texts) - 0.5)
     ratio.set_xticks(
-        range(count),
-        texts,
-        fontsize=max(size, 8.0) if turned else size,
-        rotation=40 if turned else 0,
-        ha="right" if turned else "center",
-        rotation_mode="anchor" if turned else None,
+        range(len(ticks.texts)),
+        ticks.texts,
+        fontsize=ticks.size,
+        rotation=math.degrees(_TILT) if ticks.tilted else 0,
+        ha="right" if ticks.tilted else "center",
+        rotation_mode="anchor" if ticks.tilted else None,
     )
     for ax in (main, ratio):
         ax.xaxis.set_minor_locator(NullLocator())
@@ -320,15 +356,6 @@ def _label_axes(main: Axes, ratio: Axes, projection: Projection) -> None:
     ratio.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], prune="upper"))
     unit = f" [{label(projection.unit)}]" if projection.unit else ""
     ratio.set_xlabel(label(projection.label) + unit)
-    if turned:
-        _make_room_below(ratio, texts, max(size, 8.0))
-
-
-def _make_room_below(ratio: Axes, texts: Sequence[str], size: float) -> None:
-    """Raise the bottom of the figure by the height of tilted labels."""
-    figure = figure_of(ratio)
-    height = math.sin(math.radians(40)) * max(width(text, size) for text in texts)
-    figure.subplots_adjust(bottom=min(0.4, 0.11 + height / (72 * figure.get_size_inches()[1])))
 
 
 def _handles(
@@ -358,8 +385,8 @@ def _annotate(
 ) -> tuple[Legend, Text]:
     """Stack legend, selection and captions below the top of the axes, and end the axis above the data."""
     room, height = axes_size(main)
-    legend = _legend(main, handles, room)
-    used = legend.get_window_extent().height * 72 / figure_of(main).dpi + 2
+    legend = fitting_legend(main, handles, loc="upper left")
+    used = depth(main, legend)
     text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
     block = wrapped(label(readable(text)), _SMALL, room - 2 * _PAD, lines=6)
     selection = main.text(
@@ -373,37 +400,13 @@ def _annotate(
     )
     used += 1.35 * _SMALL * (block.count("\n") + 1) + _PAD
     captions = _captions(main, ratio, projection, used)
-    share = min((used + captions) / height, 0.8)
+    share = min((used + captions) / height, 0.85)
     log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), share)
     for i, column in enumerate(projection.columns):
         if column.aggregate:
             main.axvspan(i - 0.5, i + 0.5, ymax=1 - share, zorder=0, **_SHADE)
             ratio.axvspan(i - 0.5, i + 0.5, zorder=0, **_SHADE)
     return legend, selection
-
-
-def _legend(ax: Axes, handles: list[tuple[Any, str]], room: float) -> Legend:
-    # A handle with its gaps takes some 2.8 times the font size, measured with the style's settings.
-    fixed = 2.8 * _LEGEND
-    texts = [wrapped(text, _LEGEND, room - fixed - 2 * _PAD) for _, text in handles]
-    for count in (3, 2, 1):
-        rows = -(-len(texts) // count)
-        widest = [max(width(t, _LEGEND) for t in texts[i : i + rows]) for i in range(0, len(texts), rows)]
-        if sum(widest) + fixed * count <= room - _PAD:
-            break
-    return ax.legend(
-        [handle for handle, _ in handles],
-        texts,
-        loc="upper left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=count,
-        fontsize=_LEGEND,
-        handlelength=1.5,
-        handletextpad=0.5,
-        columnspacing=0.9,
-        labelspacing=0.35,
-        borderaxespad=0.0,
-    )
 
 
 def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> float:
@@ -416,7 +419,7 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
         return 0.0
     room, height = axes_size(main)
     step = room / len(projection.columns)
-    texts = [wrapped(label(readable(name)), _LEGEND, 0.94 * step * n) for name, n in groups]
+    texts = [wrapped(label(readable(name)), _CAPTION, 0.94 * step * n, lines=3) for name, n in groups]
     start = 0
     for text, (_, n) in zip(texts, groups, strict=True):
         if start:
@@ -427,12 +430,12 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
             1 - used / height,
             text,
             transform=main.transAxes,
-            fontsize=_LEGEND,
+            fontsize=_CAPTION,
             ha="center",
             va="top",
         )
         start += n
-    return 1.35 * (_LEGEND) * max(text.count("\n") + 1 for text in texts) + _PAD / 2
+    return 1.35 * (_CAPTION) * max(text.count("\n") + 1 for text in texts) + _PAD / 2
 
 
 def _data_range(columns: _Columns, aggregate: list[bool]) -> tuple[float, float]:

@@ -1,43 +1,28 @@
-"""Style of every figure: the CMS look of mplhep, inside a context, plus text that always fits.
+"""Style of every figure: the CMS look of mplhep inside a context, and what surrounds the drawing.
 
 * `style`: the context in which figures are drawn *and* saved; Matplotlib's settings are as before afterwards.
-* `label`: a mathtext that Matplotlib can certainly draw.
-* `width`, `wrapped`, `fitting_size`: how wide a text is in points, and how to make it fit.
 * `log_axis`: a logarithmic axis that leaves room for text above the data.
 * `header`: whose data, luminosity and energy above an axes.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from superbin._wording import MATH
 from superbin.errors import InputError
+from superbin.plot.text import fitting_size
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS",
-    "SIGNAL_COLOUR",
-    "axes_size",
-    "figure_of",
-    "fitting_size",
-    "header",
-    "label",
-    "style",
-    "width",
-    "wrapped",
-]
+__all__ = ["COLOURS", "SIGNAL_COLOUR", "axes_size", "depth", "figure_of", "header", "log_axis", "style"]
 
 COLOURS = (
     "#5790fc",
@@ -56,16 +41,14 @@ COLOURS = (
 SIGNAL_COLOUR = "#e42536"
 """The palette's red, kept for the signal."""
 
-DPI = 150
-"""Pixels per inch: of what is saved, and of what is measured, so that a formula is laid out only once."""
-
+_DPI = 150
 _SETTINGS = {
     # The style is made for figures of 10 by 10 inches; these are smaller, in the same proportions.
     # Both come with mplhep and Matplotlib: a figure looks the same everywhere. Few fonts in few sizes, since
     # Matplotlib takes some milliseconds to find each.
     "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
-    "figure.dpi": DPI,
-    "savefig.dpi": DPI,
+    "figure.dpi": _DPI,
+    "savefig.dpi": _DPI,
     "font.size": 13,
     "xtick.labelsize": 11,
     "ytick.labelsize": 11,
@@ -94,132 +77,6 @@ def style() -> Iterator[None]:
         yield
 
 
-@lru_cache(maxsize=512)
-def label(text: str) -> str:
-    """Return a text that Matplotlib draws: mathtext where it is valid, else every dollar as itself.
-
-    Control characters become spaces, and characters that no font here has become question marks.
-    """
-    clean = "".join(_drawable(c) for c in text)
-    if "$" not in clean:
-        return clean
-    valid = clean.count("$") % 2 == 0 and "\\$" not in clean
-    if valid and all(_math_width(part) is not None for part in MATH.findall(clean)):
-        return clean
-    return clean.replace("\\$", "$").replace("$", r"\$")
-
-
-def _drawable(character: str) -> str:
-    if not character.isprintable():
-        return " "
-    return character if character.isascii() or ord(character) in _last_resort() else "?"
-
-
-@lru_cache(maxsize=1)
-def _last_resort() -> frozenset[int]:
-    """Characters of the font that ships with Matplotlib and ends every list of fonts."""
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
-
-
-def width(text: str, size: float) -> float:
-    """Width of the widest line of a text at a font size, both in points.
-
-    A sum over words and formulas: kerning between them is left out.
-    """
-    return size / 10 * max(_line_width(line) for line in text.split("\n"))
-
-
-def _line_width(line: str) -> float:
-    """Width at 10 points."""
-    total = 0.0
-    for i, part in enumerate(MATH.split(line)):
-        if i % 2:
-            total += _math_width(part) or 0.0
-        else:
-            words = part.replace(r"\$", "$").split(" ")
-            total += sum(_word_width(word) for word in words) + (len(words) - 1) * _word_width(" ")
-    return total
-
-
-@lru_cache(maxsize=4096)
-def _word_width(word: str) -> float:
-    if not word:
-        return 0.0
-    pixels, _, _ = _renderer().get_text_width_height_descent(word, FontProperties(size=10), False)
-    return float(pixels) * 72 / DPI
-
-
-@lru_cache(maxsize=512)
-def _math_width(formula: str) -> float | None:
-    """Width of ``$...$`` at 10 points; None where Matplotlib cannot read it."""
-    try:
-        pixels, _, _ = _renderer().get_text_width_height_descent(formula, FontProperties(size=10), True)
-    except ValueError:
-        return None
-    return float(pixels) * 72 / DPI
-
-
-def _renderer() -> Any:
-    # Matplotlib's Agg renderer carries no annotations.
-    renderer: Any = RendererAgg
-    return renderer(1, 1, DPI)
-
-
-def wrapped(text: str, size: float, limit: float, *, lines: int | None = None) -> str:
-    """Break a text into lines no wider than `limit` points, between words and never within mathematics.
-
-    Parameters
-    ----------
-    text : str
-        Mathtext.
-    size : float
-        Font size in points.
-    limit : float
-        Width in points. A single word that is wider is cut; mathematics never is.
-    lines : int, optional
-        At most so many lines; the last one ends in an ellipsis when text was left out.
-    """
-    rows: list[str] = []
-    for word in _words(text):
-        candidate = f"{rows[-1]} {word}" if rows else word
-        if rows and width(candidate, size) <= limit:
-            rows[-1] = candidate
-        else:
-            rows.extend(_pieces(word, size, limit))
-    if lines is not None and len(rows) > lines:
-        rows = [*rows[: lines - 1], _cut(rows[lines - 1], size, limit)]
-    return "\n".join(rows)
-
-
-def _words(text: str) -> list[str]:
-    """Split at spaces, except within mathematics."""
-    if text.count("$") % 2 == 0:
-        parts = text.split("$")
-        text = "$".join(part.replace(" ", "\0") if i % 2 else part for i, part in enumerate(parts))
-    return [word.replace("\0", " ") for word in text.split()]
-
-
-def _pieces(word: str, size: float, limit: float) -> list[str]:
-    """A word, in pieces if it is wider than a line."""
-    if "$" in word or width(word, size) <= limit:
-        return [word]
-    count = int(width(word, size) // limit) + 1
-    step = max(1, len(word) // (count + 1))
-    return [word[i : i + step] for i in range(0, len(word), step)]
-
-
-def _cut(row: str, size: float, limit: float) -> str:
-    while " " in row and width(f"{row} …", size) > limit:
-        row = row.rsplit(" ", 1)[0]
-    return f"{row} …"
-
-
-def fitting_size(texts: Sequence[str], *, size: float, limit: float) -> float:
-    """The largest font size, at most `size`, at which every text is no wider than `limit` points."""
-    widest = max(width(text, size) for text in texts)
-    return size if widest <= limit else size * limit / widest
-
-
 def figure_of(ax: "Axes") -> "Figure":
     """The figure an axes stands on, also where it stands in a part of it.
 
@@ -239,6 +96,12 @@ def axes_size(ax: "Axes") -> tuple[float, float]:
     box = ax.get_window_extent()
     scale = 72 / figure_of(ax).dpi
     return float(box.width * scale), float(box.height * scale)
+
+
+def depth(ax: "Axes", *texts: "Artist") -> float:
+    """How far below the top of an axes the lowest of some things on it ends, in points."""
+    lowest = min(text.get_window_extent().y0 for text in texts)
+    return float(ax.get_window_extent().y1 - lowest) * 72 / figure_of(ax).dpi
 
 
 def log_axis(ax: "Axes", bottom: float, top: float, share: float) -> None:
@@ -272,7 +135,7 @@ def header(ax: "Axes", left: str, right: str) -> tuple[Text, Text]:
     """Write above an axes: whose data at the left in italics, luminosity and energy at the right."""
     from mplhep.label import add_text
 
-    size = fitting_size([f"{left}    {right}"], size=13.0, limit=axes_size(ax)[0])
+    size = fitting_size([f"{left}    {right}"], size=13.0, limit=0.97 * axes_size(ax)[0])
     kwargs = {"y": 1.012, "ax": ax, "fontsize": size, "va": "bottom"}
     return (
         add_text(left, x=0.0, ha="left", fontstyle="italic", **kwargs),

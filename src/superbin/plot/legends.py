@@ -1,0 +1,78 @@
+"""Legends that fit their axes whatever the labels: columns, font size and line breaks are found by measuring."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+
+from superbin.plot.style import axes_size
+from superbin.plot.text import width, wrapped
+
+__all__ = ["fitting_legend"]
+
+_PAD = 7.0
+_SIZES = (10.0, 8.5, 7.0)
+
+
+def fitting_legend(
+    ax: Axes, handles: Sequence[tuple[Any, str]], *, loc: Literal["upper left", "upper right"]
+) -> Legend:
+    """Put a legend at the top of an axes: few rows in a large font, in at most a third of the height if it can be.
+
+    Parameters
+    ----------
+    ax : Axes
+    handles : sequence of (artist, label)
+        The labels can be drawn; see `superbin.plot.text.label`. They are wrapped to two lines at most.
+    loc : {"upper left", "upper right"}
+        At the left in up to three columns, at the right in one.
+    """
+    room, height = axes_size(ax)
+    labels = [text for _, text in handles]
+    counts = (3, 2, 1) if loc == "upper left" else (1,)
+    arrangements = [_arrangement(labels, size, count, room) for size in _SIZES for count in counts]
+    fitting = [a for a in arrangements if a.width <= room - _PAD]
+    best = next((a for a in fitting if a.height <= height / 3), min(fitting, key=lambda a: a.height))
+    return ax.legend(
+        [handle for handle, _ in handles],
+        best.texts,
+        loc=loc,
+        # Clear of the ticks at the top.
+        bbox_to_anchor=(0.0 if loc == "upper left" else 1.0, 0.985),
+        ncols=best.count,
+        fontsize=best.size,
+        handlelength=1.5,
+        handletextpad=0.5,
+        columnspacing=0.9,
+        labelspacing=0.35,
+        borderaxespad=0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrangement:
+    """Labels in columns, with the room they take in points."""
+
+    texts: tuple[str, ...]
+    size: float
+    count: int
+    width: float
+    height: float
+
+
+def _arrangement(labels: Sequence[str], size: float, count: int, room: float) -> _Arrangement:
+    # A handle with its gaps takes some 2.8 times the font size, a line 1.5 times, measured with the settings above.
+    fixed = 2.8 * size
+    limit = room - _PAD - fixed if count == 1 else room
+    texts = tuple(wrapped(text, size, limit, lines=2) for text in labels)
+    rows = -(-len(texts) // count)
+    columns = [texts[i : i + rows] for i in range(0, len(texts), rows)]
+    return _Arrangement(
+        texts,
+        size,
+        len(columns),
+        width=sum(max(width(text, size) for text in column) + fixed for column in columns),
+        height=1.5 * size * max(sum(text.count("\n") + 1 for text in column) for column in columns),
+    )
