@@ -130,13 +130,14 @@ class Store:
         DatabaseError
             If its content is not what was imported.
         """
+        point = rows.point(parameters)
         with engine.reading(self._engine) as connection:
             found = reading.load_signal(
                 connection,
                 search_id=reading.require_search(connection, search).id,
                 search=search,
                 model=model,
-                point=rows.point(parameters),
+                point=point,
             )
             return found or _refuse(reading.list_signals(connection, search), search, model, parameters)
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from superbin.errors import DatabaseError, MissingDependencyError
+from superbin.errors import DatabaseError, MissingDependencyError, SuperbinError
 from superbin.store import schema
 
 __all__ = ["ENVIRONMENT_VARIABLE", "describe", "locate", "open_engine", "reading", "writing"]
@@ -181,6 +181,11 @@ def writing(engine: Engine, *, lock: bool = True) -> Iterator[Connection]:
 def _connect(engine: Engine) -> Connection:
     try:
         return engine.connect()
+    except DBAPIError as error:
+        rule = f"check that the server runs and that the URL is right, or {_CURE}"
+        raise _failed(
+            engine.url, error, f"cannot be reached: {_one_line(error.orig or error)}; {rule}"
+        ) from error
     except (
         TypeError,
         ValueError,
@@ -188,30 +193,29 @@ def _connect(engine: Engine) -> Connection:
         raise _unusable(engine.url, error) from error
 
 
-def _unusable(url: URL, error: Exception) -> DatabaseError:
-    return DatabaseError(f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}")
-
-
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise DatabaseError(f"database {describe(engine.url)} {_complaint(error)}") from error
-    except UnicodeDecodeError as error:
+        complaint = f"answered with an error, and nothing was changed: {_one_line(error.orig or error)}"
+        raise _failed(engine.url, error, complaint) from error
+    except ValueError as error:
+        if isinstance(error, SuperbinError):
+            raise
+        # A date or a text that the driver cannot decode.
         raise DatabaseError(f"database {describe(engine.url)} {_SQLITE[11]}") from error
 
 
-def _complaint(error: DBAPIError) -> str:
+def _failed(url: URL, error: DBAPIError, otherwise: str) -> DatabaseError:
     code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is not None and code & 0xFF in _SQLITE:
-        return _SQLITE[code & 0xFF]
-    reason = _one_line(error.orig or error)
-    if error.statement is None:
-        return (
-            f"cannot be reached: {reason}; check that the server runs and that the URL is right, or {_CURE}"
-        )
-    return f"refused a statement and was left unchanged: {reason}"
+    return DatabaseError(
+        f"database {describe(url)} {otherwise if code is None else _SQLITE.get(code & 0xFF, otherwise)}"
+    )
+
+
+def _unusable(url: URL, error: Exception) -> DatabaseError:
+    return DatabaseError(f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -191,7 +191,9 @@ def require_search(connection: Connection, name: str) -> Row[Any]:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """What to say of the names there are when one is none of them: the most alike first."""
-    known = sorted(set(names), key=lambda n: (-SequenceMatcher(None, name.lower(), n.lower()).ratio(), n))
+    known = sorted(
+        set(map(str, names)), key=lambda n: (-SequenceMatcher(None, name.lower(), n.lower()).ratio(), n)
+    )
     if not known:
         return "it holds none; import one with: superbin db import"
     others = f", others are {', '.join(known[1:6])}" if known[1:] else ""
