@@ -1,0 +1,1 @@
+"""Many-channel counting likelihoods."""

@@ -1,0 +1,169 @@
+"""From counting datacards to a published likelihood.
+
+`compile_cards` translates what `superbin.io.datacards` read, after its `repair`, into the document that
+`superbin.likelihood.packed` writes and reads:
+
+- ``lnN`` becomes a ``normal`` parameter.
+- ``lnU`` with one factor k on everything becomes a ``free`` rate phi in [1/k, k]: for a profile likelihood the two are
+  the same, and the yield is linear in phi. With several factors it becomes ``flat``, theta in [-1, 1].
+- ``rateParam`` becomes a ``free`` rate within its range.
+- ``gmN`` with N events becomes a ``free`` rate measured by a control channel of its own that observes N.
+
+A signal is a process numbered 0 or below. The channels whose signal is a placeholder, or more than a floor, are the
+bins of the search, numbered in the order of the cards; the others are control regions.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superbin.errors import DocumentError, InputError
+from superbin.io.datacards import Datacards, GammaNuisance, LogNuisance, Placeholder, RateParameter, Term, repair
+from superbin.io.datacards.lint import FLOOR
+
+__all__ = ["FORMAT", "compile_cards"]
+
+FORMAT = "superbin-likelihood-1"
+
+LEAST_RATE = 1e-6
+"""Lower end of free rates whose card sets none or zero: their logarithm must exist."""
+
+MOST_RATE = 100.0
+"""Upper end, in units of the start, of free rates whose card sets none."""
+
+Row = list[Any]
+
+
+def compile_cards(
+    cards: Datacards,
+    *,
+    name: str,
+    source: str,
+    zero_count: Sequence[str] = (),
+    global_systematics: Sequence[str] = (),
+    branches: Mapping[str, Sequence[float]] | None = None,
+) -> dict[str, Any]:
+    """Translate cards into the packed document, repairing what `superbin.io.datacards.repair` repairs.
+
+    Parameters
+    ----------
+    cards : Datacards
+        Of all channels of one search.
+    name, source : str
+        As in `PublishedLikelihood`.
+    zero_count, global_systematics : sequence of str
+        As in `PublishedLikelihood`.
+    branches : mapping of str to sequence of float, optional
+        Parameters in which several minima are known, with a start for each.
+
+    Returns
+    -------
+    dict
+        The document, with every repair counted under ``notes``.
+
+    Raises
+    ------
+    InputError
+        If no channel has a signal to fill in, a bin has several signals, or a name given is in no card.
+    DocumentError
+        If a ``gmN`` without events acts on a signal that is a placeholder.
+    """
+    cards, repairs = repair(cards)
+    channels, bins = _channels(cards)
+    terms = [_term(term, channels, bins) for term in cards.terms]
+    parameters = [_log(nuisance) for nuisance in cards.nuisances]
+    parameters += [_rate_parameter(parameter) for parameter in cards.rate_parameters]
+    rows = [[channel.name, channel.observed, bins.get(channel.name)] for channel in cards.channels]
+    for gamma in cards.gammas:
+        parameters.append(_gamma(gamma, cards, terms, rows))
+    _check_names(name, parameters, [*global_systematics, *(branches or {})], terms, zero_count)
+    counted = Counter(change.code for change in repairs)
+    return {
+        "format": FORMAT,
+        "name": name,
+        "source": source,
+        "notes": [f"{code}: {counted[code]} repaired" for code in sorted(counted)],
+        "zero_count": list(zero_count),
+        "global_systematics": list(global_systematics),
+        "branches": {key: list(starts) for key, starts in (branches or {}).items()},
+        "channels": rows,
+        "terms": terms,
+        "parameters": parameters,
+    }
+
+
+def _channels(cards: Datacards) -> tuple[dict[str, int], dict[str, int]]:
+    open_ = [t for t in cards.terms if t.is_signal and (isinstance(t.rate, Placeholder) or t.rate > FLOOR)]
+    several = [channel for channel, n in Counter(t.channel for t in open_).items() if n > 1]
+    if several:
+        raise InputError(f"channel {several[0]!r} has several signal processes; one signal per bin can be filled in")
+    with_signal = {t.channel for t in open_}
+    if not with_signal:
+        raise InputError(
+            f"none of the {len(cards.channels)} channels has a signal process above {FLOOR:g} events; add the cards of "
+            "the signal regions"
+        )
+    order = [channel.name for channel in cards.channels]
+    bins = {channel: i for i, channel in enumerate(c for c in order if c in with_signal)}
+    return {channel: i for i, channel in enumerate(order)}, bins
+
+
+def _term(term: Term, channels: dict[str, int], bins: dict[str, int]) -> Row:
+    is_open = term.is_signal and term.channel in bins
+    # The placeholders of backgrounds are repaired, those of signals in control regions never reach here.
+    rate = None if is_open or isinstance(term.rate, Placeholder) else term.rate
+    return [channels[term.channel], term.process, rate, int(term.is_signal)]
+
+
+def _log(nuisance: LogNuisance) -> Row:
+    entries: list[Row] = []
+    for e in nuisance.entries:
+        entries.append([e.term, e.up] if e.symmetric else [e.term, e.down, e.up])
+    if nuisance.kind == "lnN":
+        return [nuisance.name, "normal", None, None, 0.0, entries]
+    factors = {abs(math.log(value)) for e in nuisance.entries for value in (e.down, e.up)}
+    if max(factors) - min(factors) <= 1e-12 * max(factors) and all(e.up > 1 > e.down for e in nuisance.entries):
+        upper = max(e.up for e in nuisance.entries)
+        return [nuisance.name, "free", 1 / upper, upper, 1.0, [[e.term] for e in nuisance.entries]]
+    return [nuisance.name, "flat", -1.0, 1.0, 0.0, entries]
+
+
+def _rate_parameter(parameter: RateParameter) -> Row:
+    lower = max(parameter.lower or 0.0, LEAST_RATE)
+    upper = parameter.upper if parameter.upper is not None else MOST_RATE * max(parameter.initial, 1.0)
+    start = min(max(parameter.initial, lower), upper)
+    return [parameter.name, "free", lower, upper, start, [[term] for term in parameter.terms]]
+
+
+def _gamma(gamma: GammaNuisance, cards: Datacards, terms: list[Row], channels: list[Row]) -> Row:
+    """Add the control channel that holds the count, and return the free rate it measures."""
+    scale = max(gamma.count, 1)
+    for entry in gamma.entries:
+        if terms[entry.term][2] is None:
+            if gamma.count == 0:
+                where = cards.terms[entry.term]
+                raise DocumentError(
+                    f"{entry.place}: gmN {gamma.name!r} counts no event but acts on {where.process!r} in "
+                    f"{where.channel!r}, whose rate is open; its size is unknown"
+                )
+        else:
+            terms[entry.term][2] = scale * entry.alpha
+    channels.append([f"gmN:{gamma.name}", float(gamma.count), None])
+    terms.append([len(channels) - 1, gamma.name, float(scale), 0])
+    entries = [[entry.term] for entry in gamma.entries] + [[len(terms) - 1]]
+    start = max(gamma.count / scale, LEAST_RATE)
+    return [gamma.name, "free", LEAST_RATE, MOST_RATE, start, entries]
+
+
+def _check_names(
+    name: str, parameters: list[Row], wanted: Sequence[str], terms: list[Row], zero_count: Sequence[str]
+) -> None:
+    known = {row[0] for row in parameters}
+    for parameter in wanted:
+        if parameter not in known:
+            raise InputError(f"no card of {name!r} has a nuisance {parameter!r}")
+    processes = {row[1] for row in terms}
+    for process in zero_count:
+        if process not in processes:
+            raise InputError(f"no card of {name!r} has a process {process!r}")

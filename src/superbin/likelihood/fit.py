@@ -1,0 +1,299 @@
+"""Fits with a status: cold from every known branch, warm along mu.
+
+`Fitter` compiles a model once and fits it to any data set. A likelihood may have several minima; the model names
+the parameters in which they lie apart, and every fit visits them all and reports which one it ended in. A fit that does
+not converge is returned with its status and a reason, and has no number: `Fit.nll` is NaN then.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.errors import InputError
+from superbin.likelihood.model import CountingModel
+from superbin.likelihood.newton import Minimum, Status, minimize
+from superbin.likelihood.objective import Data, Objective
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+__all__ = ["Fit", "Fitter", "control_start", "single_threaded"]
+
+REASONS: dict[Status, str] = {
+    "converged": "",
+    "iteration-limit": "the limit of Newton steps was reached",
+    "no-descent": "no step along the Newton direction lowers the likelihood",
+    "singular": "the Hessian is singular even when damped",
+    "saddle": "the gradient vanishes where the likelihood has no minimum",
+    "not-finite": "the likelihood is not finite at the start",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """One fit of all parameters, with or without mu.
+
+    Attributes
+    ----------
+    status : str
+        ``"converged"`` or why not; `reason` says it in words.
+    nll : float
+        Negative log-likelihood at the minimum, zero for perfect data; NaN unless converged.
+    mu : float
+        Signal strength, fitted or given; NaN unless converged.
+    mu_error : float or None
+        From the inverse Hessian; None where mu was given or is held at zero.
+    x : array, shape (1 + n_parameters,)
+        mu and the parameters of the model at the end, whatever the status.
+    iterations : int
+        Newton steps, all branches together.
+    projected_gradient : float
+        Largest gradient component not held by a bound.
+    at_bounds : tuple of str
+        Parameters that end at a bound.
+    branch : str
+        Which of the known minima, such as ``"DYsysNj = -0.847"``; empty where the model names none.
+    branch_nll : tuple of float
+        The likelihood of every branch, NaN where it failed.
+    seconds : float
+        Wall time.
+    minima : tuple of Minimum
+        Of all branches, the best first; where warm starts and covariances come from.
+    data : Data
+        What was fitted.
+    """
+
+    status: Status
+    nll: float
+    mu: float
+    mu_error: float | None
+    x: FloatArray
+    iterations: int
+    projected_gradient: float
+    at_bounds: tuple[str, ...]
+    branch: str
+    branch_nll: tuple[float, ...]
+    seconds: float
+    minima: tuple[Minimum, ...]
+    data: Data
+
+    @property
+    def ok(self) -> bool:
+        """Whether it converged."""
+        return self.status == "converged"
+
+    @property
+    def reason(self) -> str:
+        """Why it did not converge; empty if it did."""
+        return REASONS[self.status]
+
+
+@cache
+def _controller() -> "ThreadpoolController":
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Keep BLAS to one thread: on blocks this small, threads only wait for each other."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+class Fitter:
+    """Fits one model to any data.
+
+    Parameters
+    ----------
+    model : CountingModel
+        The model.
+    iterations : int
+        Largest number of Newton steps per branch.
+    """
+
+    def __init__(self, model: CountingModel, *, iterations: int = 100) -> None:
+        self.model = model
+        self.objective = Objective(model)
+        self.iterations = iterations
+        self.observed = self.data()
+        # Without constraint and acting on the signal alone, these mean nothing at mu = 0.
+        acting = np.zeros(self.objective.n_parameters, dtype=bool)
+        acting[1 + model.entry_parameter[~model.signal[model.entry_term]]] = True
+        self._idle = ~acting & (self.objective.constrained == 0)
+        self._idle[0] = False
+        self._branches = tuple(
+            tuple(zip([1 + model.position(name) for name in model.branches], values, strict=True))
+            for values in itertools.product(*model.branches.values())
+        )
+
+    def data(self, counts: FloatArray | None = None, centres: FloatArray | None = None) -> Data:
+        """Return a data set; by default what was observed. See `Objective.data`."""
+        return self.objective.data(counts, centres)
+
+    def fit(self, *, mu: float | None = None, data: Data | None = None, start: Fit | None = None) -> Fit:
+        """Fit all parameters.
+
+        Parameters
+        ----------
+        mu : float, optional
+            Hold the signal strength at this value >= 0; by default it is fitted, within mu >= 0.
+        data : Data, optional
+            By default the observed counts.
+        start : Fit, optional
+            An earlier fit of this fitter, of other data or another mu, to start from.
+
+        Returns
+        -------
+        Fit
+            Of the best branch. Check `Fit.ok`.
+
+        Raises
+        ------
+        InputError
+            If mu is negative or not finite.
+        """
+        if mu is not None and not (np.isfinite(mu) and mu >= 0):
+            raise InputError(f"mu is {mu}; a signal strength must be a finite number >= 0")
+        began = time.perf_counter()
+        data = self.observed if data is None else data
+        with single_threaded():
+            minima = self._minima(mu, data, start)
+        best = min(minima, key=lambda m: (m.status != "converged", m.point.nll))
+        ordered = (best, *(m for m in minima if m is not best))
+        return self._result(mu, ordered, [m.point.nll if m.status == "converged" else np.nan for m in minima], data, began)
+
+    def _minima(self, mu: float | None, data: Data, start: Fit | None) -> list[Minimum]:
+        objective = self.objective
+        fixed = np.zeros(objective.n_parameters, dtype=bool)
+        # Without signal mu acts on nothing.
+        fixed[0] = mu is not None or not self.model.signal.any()
+        if mu == 0:
+            fixed |= self._idle
+        first = control_start(self, data, mu) if start is None else start.minima[0].point.x
+        minima: list[Minimum] = []
+        for branch in self._branches:
+            x = self._start(branch, first, start, minima, mu if start is not None and start.data is data else None)
+            if fixed[0]:
+                x[0] = mu or 0.0
+            if mu == 0:
+                x[self._idle] = objective.initial[self._idle]
+            minima.append(
+                minimize(
+                    objective,
+                    data,
+                    x,
+                    fixed=fixed,
+                    lower=objective.lower,
+                    upper=objective.upper,
+                    iterations=self.iterations,
+                )
+            )
+        return minima
+
+    def _start(
+        self,
+        branch: tuple[tuple[int, float], ...],
+        first: FloatArray,
+        start: Fit | None,
+        done: list[Minimum],
+        mu: float | None,
+    ) -> FloatArray:
+        """Return the earlier minimum of this branch, or else the best other one moved to this branch.
+
+        `mu` is given if the earlier minimum is one of the same data: then it is followed to that mu.
+        """
+        for minimum in () if start is None else start.minima:
+            x = minimum.point.x
+            if all(x[j] * value > 0 for j, value in branch):
+                return x.copy() if mu is None else self._followed(minimum, start, mu)
+        ended = [m for m in done if m.status == "converged"]
+        x = (ended[0].point.x if ended else first).copy()
+        for j, value in branch:
+            x[j] = value
+        return x
+
+    def _followed(self, minimum: Minimum, start: Fit | None, mu: float) -> FloatArray:
+        """Move along the profile to another mu, to first order."""
+        x, factor = minimum.point.x, minimum.factor
+        if factor is None or start is None or x[0] == mu:
+            return x.copy()
+        unit = np.zeros(x.size)
+        unit[0] = 1.0
+        if minimum.free[0]:
+            column = factor.solve(unit)
+            slope = column / column[0]
+        else:
+            pull = self.objective.times(self.objective.curvature(minimum.point, start.data), unit)
+            slope = -factor.solve(np.where(minimum.free, pull, 0.0))
+        slope = np.where(minimum.free, slope, 0.0) * (mu - x[0])
+        # A first-order step that leaves the neighbourhood is no help.
+        return x + slope if np.abs(slope).max() < 1 else x.copy()
+
+    def _result(
+        self, mu: float | None, minima: tuple[Minimum, ...], branch_nll: list[float], data: Data, began: float
+    ) -> Fit:
+        best = minima[0]
+        x, ok = best.point.x, best.status == "converged"
+        moved = np.ones(x.size, dtype=bool)
+        moved[0] = mu is None and bool(self.model.signal.any())
+        names = ("mu", *(p.name for p in self.model.parameters))
+        error = None
+        if ok and best.factor is not None and best.free[0]:
+            unit = np.zeros(x.size)
+            unit[0] = 1.0
+            error = float(np.sqrt(best.factor.solve(unit)[0]))
+        return Fit(
+            status=best.status,
+            nll=best.point.nll if ok else np.nan,
+            mu=float(x[0]) if ok else np.nan,
+            mu_error=error,
+            x=x,
+            iterations=sum(m.iterations for m in minima),
+            projected_gradient=best.projected_gradient,
+            at_bounds=tuple(names[j] for j in np.flatnonzero(moved & ~best.free)),
+            branch=", ".join(f"{name} = {x[1 + self.model.position(name)]:.3f}" for name in self.model.branches),
+            branch_nll=tuple(branch_nll),
+            seconds=time.perf_counter() - began,
+            minima=minima,
+            data=data,
+        )
+
+
+def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
+    """Return a first point: free rates as their control regions measure them, nuisances at their centres.
+
+    A free rate starts at the count of the control region that measures it best, less the other processes there,
+    over its own. mu, unless given, starts at the best linear estimate.
+    """
+    objective, model = fitter.objective, fitter.model
+    x = np.where(objective.constrained > 0, data.centres, objective.initial)
+    terms = np.bincount(model.term_channel, weights=model.rates * ~model.signal, minlength=len(model.channels))
+    for j in np.flatnonzero(model.kinds == "free"):
+        touched = model.entry_term[model.entry_parameter == j]
+        touched = touched[(model.bins[model.term_channel[touched]] == -1) & ~model.signal[touched]]
+        own = np.bincount(model.term_channel[touched], weights=model.rates[touched], minlength=terms.size)
+        if own.any():
+            c = int(own.argmax())
+            x[1 + j] = (data.counts[c] - terms[c] + own[c]) / own[c]
+    x = np.clip(x, objective.lower, objective.upper)
+    if mu is not None:
+        x[0] = mu
+        return x
+    x[0] = 0.0
+    rates, signal = objective.rates(x)
+    background = np.bincount(model.term_channel, weights=rates, minlength=terms.size)
+    s = np.bincount(model.term_channel[model.signal], weights=signal, minlength=terms.size)
+    # Where hardly anything is expected a ratio says little.
+    variance = np.maximum(background, 0.1)
+    size = float((s**2 / variance).sum())
+    x[0] = max(0.0, float((s * (data.counts - background) / variance).sum()) / size) if size > 0 else 0.0
+    return x

@@ -1,0 +1,343 @@
+"""Signal strength, discovery significance and upper limits by asymptotic formulae.
+
+Test statistics and their distributions: G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554,
+doi:10.1140/epjc/s10052-011-1554-0: q0 (eq. 12), qtilde_mu (eq. 16) with the Asimov data set for its distribution
+(eqs. 62-66); CLs after A. L. Read, J. Phys. G 28 (2002) 2693. mu is not negative in any fit.
+
+Two Asimov data sets are told apart everywhere. ``prefit``: every nuisance at its nominal value, free rates as published.
+``postfit``: nuisances at their values in the background-only fit to the observed data, the constraints centred there;
+parameters that act on the signal alone stay nominal, since a background-only fit says nothing about them.
+
+Nothing here raises for a fit that fails: the value is None and the status says why.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from superbin._arrays import FloatArray
+from superbin.errors import InputError
+from superbin.likelihood.fit import Fit, Fitter
+from superbin.likelihood.objective import Data
+
+__all__ = [
+    "Discovery",
+    "Interval",
+    "Limit",
+    "asimov",
+    "asimov_postfit",
+    "asimov_prefit",
+    "cls",
+    "discovery",
+    "expected_discovery",
+    "interval",
+    "upper_limit",
+]
+
+QUANTILES = (-2, -1, 0, 1, 2)
+"""Standard deviations of the expected limit's band."""
+
+PRECISION = 1e-4
+"""In units of sqrt(q) or -ln CLs, when solving for mu; what is left is taken off along the chord."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Significance of rejecting mu = 0.
+
+    Attributes
+    ----------
+    q0 : float or None
+        2 (NLL(0) - NLL(mu hat)), >= 0; None if a fit failed.
+    z : float or None
+        Its square root.
+    status : str
+        ``"converged"``, or which fit failed and why.
+    """
+
+    q0: float | None
+    z: float | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Values of mu with 2 (NLL - NLL(mu hat)) <= 1, profiled.
+
+    Attributes
+    ----------
+    low, high : float or None
+        Ends; `low` is 0 where the interval reaches it.
+    status : str
+        As of `Discovery`.
+    """
+
+    low: float | None
+    high: float | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Upper limit on mu by CLs, asymptotic.
+
+    Attributes
+    ----------
+    observed : float or None
+        Limit for the observed data.
+    expected : float or None
+        Median over background-only data, from the post-fit Asimov set.
+    bands : mapping of int to float or None
+        Limit at -2 ... +2 standard deviations of background-only data; bands[0] is `expected`.
+    level : float
+        Confidence level.
+    status : str
+        As of `Discovery`.
+    """
+
+    observed: float | None
+    expected: float | None
+    bands: dict[int, float | None]
+    level: float
+    status: str
+
+
+class FitFailed(Exception):
+    """Carries the status of a fit that did not converge to the function that reports it."""
+
+    def __init__(self, what: str, fit: Fit) -> None:
+        super().__init__(f"{what}: {fit.status} ({fit.reason}; {fit.iterations} steps)")
+
+
+def _need(fit: Fit, what: str) -> Fit:
+    if not fit.ok:
+        raise FitFailed(what, fit)
+    return fit
+
+
+def asimov(fitter: Fitter, x: FloatArray, mu: float) -> Data:
+    """Return the data set that expects exactly itself: counts and constraint centres at `x`, with signal `mu`.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    x : array, shape (1 + n_parameters,)
+        Parameters; x[0] is replaced by `mu`.
+    mu : float
+        Signal strength in the data.
+    """
+    objective = fitter.objective
+    x = x.copy()
+    x[0] = mu
+    return Data(objective.expected(x), x * objective.constrained)
+
+
+def asimov_prefit(fitter: Fitter, mu: float) -> Data:
+    """Return the Asimov set of the nominal model."""
+    return asimov(fitter, fitter.objective.initial, mu)
+
+
+def asimov_postfit(fitter: Fitter, background: Fit, mu: float) -> Data:
+    """Return the Asimov set at the parameters of a background-only fit to the observed data."""
+    return asimov(fitter, background.x, mu)
+
+
+def discovery(free: Fit, background: Fit) -> Discovery:
+    """Return q0 from the fit of mu and the fit at mu = 0 to the same data."""
+    for what, fit in (("fit of mu", free), ("fit at mu = 0", background)):
+        if not fit.ok:
+            return Discovery(None, None, f"{what}: {fit.status} ({fit.reason})")
+    q0 = max(0.0, 2 * (background.nll - free.nll))
+    return Discovery(q0, float(np.sqrt(q0)), "converged")
+
+
+def expected_discovery(fitter: Fitter, data: Data, *, start: Fit | None = None) -> Discovery:
+    """Return q0 of an Asimov set, whose likelihood is zero where it was made.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    data : Data
+        Of `asimov_prefit` or `asimov_postfit` with the signal strength to be expected.
+    start : Fit, optional
+        A fit at mu = 0 to start from.
+    """
+    fit = fitter.fit(mu=0.0, data=data, start=start)
+    if not fit.ok:
+        return Discovery(None, None, f"fit at mu = 0 of the Asimov set: {fit.status} ({fit.reason})")
+    q0 = max(0.0, 2 * fit.nll)
+    return Discovery(q0, float(np.sqrt(q0)), "converged")
+
+
+def interval(fitter: Fitter, free: Fit) -> Interval:
+    """Return the profile-likelihood interval of mu at one standard deviation.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    free : Fit
+        The fit of mu, whose data are used.
+    """
+    try:
+        _need(free, "fit of mu")
+        profile = _Profile(fitter, free.data, free)
+
+        def root(distance: float, sign: float) -> float:
+            return float(np.sqrt(max(0.0, 2 * (profile(free.mu + sign * distance).nll - free.nll))))
+
+        size = free.mu_error or max(free.mu, 1.0)
+        high = free.mu + _Curve(lambda d: root(d, 1.0)).where(1.0, size)
+        low = 0.0
+        if free.mu > 0 and root(free.mu, -1.0) > 1:
+            low = free.mu - _Curve(lambda d: root(d, -1.0), limit=free.mu).where(1.0, size)
+        return Interval(low, high, "converged")
+    except FitFailed as failure:
+        return Interval(None, None, str(failure))
+
+
+class _Profile:
+    """Fits at given mu, remembered, each started from the nearest one done."""
+
+    def __init__(self, fitter: Fitter, data: Data | None, first: Fit) -> None:
+        self._fitter, self._data = fitter, data
+        self._done: dict[float, Fit] = {first.mu: first}
+
+    def __call__(self, mu: float) -> Fit:
+        if mu not in self._done:
+            near = min(self._done, key=lambda m: abs(m - mu))
+            fit = self._fitter.fit(mu=mu, data=self._data, start=self._done[near])
+            self._done[mu] = _need(fit, f"fit at mu = {mu:.6g}")
+        return self._done[mu]
+
+
+class _Curve:
+    """A growing function of mu >= 0, zero at zero, inverted with few evaluations.
+
+    Each evaluation is a fit, so every one is kept, and the next guess is the inverse polynomial through the
+    nearest known points, held inside the bracket.
+    """
+
+    def __init__(self, function: Callable[[float], float], *, limit: float = np.inf) -> None:
+        self._function = function
+        self._limit = limit
+        self._points = {0.0: 0.0}
+
+    def __call__(self, mu: float) -> float:
+        if mu not in self._points:
+            self._points[mu] = self._function(mu)
+        return self._points[mu]
+
+    def where(self, value: float, guess: float) -> float:
+        """Return mu where the function is `value`; `guess` is tried first if nothing is known."""
+        if len(self._points) > 1:
+            guess = self._guess(value)
+        for _ in range(60):
+            found = self(guess)
+            if abs(found - value) < PRECISION:
+                return guess + self._correction(guess, found, value)
+            guess = self._guess(value)
+        return guess
+
+    def _correction(self, mu: float, found: float, value: float) -> float:
+        """Move the last bit along the chord to the nearest other point."""
+        other = min((m for m in self._points if m != mu), key=lambda m: abs(m - mu))
+        rise = found - self._points[other]
+        return (value - found) * (mu - other) / rise if rise != 0 else 0.0
+
+    def _guess(self, value: float) -> float:
+        below = max(m for m, v in self._points.items() if v <= value)
+        above = min((m for m, v in self._points.items() if v > value), default=np.inf)
+        near = sorted(self._points.items(), key=lambda p: abs(p[1] - value))[:4]
+        guess = _inverse(near, value)
+        if below < guess < above:
+            return min(guess, self._limit, max(4 * below, guess / 4))
+        if np.isinf(above):
+            return min(2 * below, self._limit)
+        return 0.5 * (below + above)
+
+
+def _inverse(points: list[tuple[float, float]], value: float) -> float:
+    """Lagrange's polynomial for mu as a function of the value."""
+    total = 0.0
+    for i, (mu, v) in enumerate(points):
+        others = [w for k, (_, w) in enumerate(points) if k != i]
+        if v in others:
+            return np.nan
+        total += mu * float(np.prod([(value - w) / (v - w) for w in others]))
+    return total
+
+
+def cls(q: float, asimov_q: float) -> tuple[float, float, float]:
+    """Return CLs, CLs+b and CLb for an observed qtilde and that of the background Asimov set.
+
+    Parameters
+    ----------
+    q : float
+        qtilde_mu of the data, >= 0.
+    asimov_q : float
+        qtilde_mu of the background-only Asimov set, > 0 for a model that can tell.
+    """
+    if asimov_q <= 0:
+        return 1.0, 1.0, 1.0
+    root_q, root_a = np.sqrt(q), np.sqrt(asimov_q)
+    shift = root_q - root_a if q <= asimov_q else (q - asimov_q) / (2 * root_a)
+    above, below = float(ndtr(-(shift + root_a))), float(ndtr(-shift))
+    return above / below if below > 0 else 0.0, above, below
+
+
+def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.95) -> Limit:
+    """Return the observed and expected upper limits on mu.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    free, background : Fit
+        Fits with mu free and at mu = 0, of the same data.
+    level : float
+        Confidence level, between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If `level` is outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise InputError(f"the confidence level is {level}; it must lie between 0 and 1")
+    bands: dict[int, float | None] = dict.fromkeys(QUANTILES)
+    observed: float | None = None
+    try:
+        _need(free, "fit of mu")
+        _need(background, "fit at mu = 0")
+        asimov_set = _Profile(fitter, asimov_postfit(fitter, background, 0.0), background)
+        sensitivity = _Curve(lambda mu: float(np.sqrt(max(0.0, 2 * asimov_set(mu).nll))))
+        guess = _first_guess(fitter, background)
+        for n in (0, -1, 1, -2, 2):
+            # Where sqrt(q_A) is this, CLs of data n standard deviations up is 1 - level.
+            value = float(ndtri(1 - (1 - level) * ndtr(n)) + n)
+            bands[n] = sensitivity.where(value, value * guess)
+        profile = _Profile(fitter, free.data, free)
+
+        def exclusion(mu: float) -> float:
+            q = max(0.0, 2 * (profile(mu).nll - free.nll)) if mu > free.mu else 0.0
+            return -float(np.log(max(cls(q, sensitivity(mu) ** 2)[0], 1e-300)))
+
+        start = free.mu + (bands[0] or 1.0)
+        observed = _Curve(exclusion).where(-float(np.log(1 - level)), start)
+        status = "converged"
+    except FitFailed as failure:
+        status = str(failure)
+    return Limit(observed, bands[0], bands, level, status)
+
+
+def _first_guess(fitter: Fitter, background: Fit) -> float:
+    """mu per unit of sqrt(q_A): one over the root of s^2/b summed over channels."""
+    objective, model = fitter.objective, fitter.model
+    _, signal = objective.rates(objective.initial)
+    s = np.bincount(model.term_channel[model.signal], weights=signal, minlength=objective.n_channels)
+    return 1 / float(np.sqrt((s**2 / np.maximum(objective.expected(background.x), 0.1)).sum()))

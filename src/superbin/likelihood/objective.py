@@ -1,0 +1,253 @@
+"""The negative log-likelihood of a counting model with its gradient and block Hessian.
+
+`Objective` compiles a `CountingModel` once; its methods then take the parameters ``x = (mu, nuisances...)`` and a
+`Data` set::
+
+    NLL = sum_c (lambda_c - n_c ln lambda_c) - sum_c (n_c - n_c ln n_c) + 1/2 sum_normal (theta - centre)^2
+
+The second sum is a constant that keeps the digits. With A = dK (terms x parameters), G = d lambda (channels x
+parameters) and w = 1 - n/lambda, the gradient is ``A'(w nu)`` plus the constraint and the Hessian
+``G' diag(n/lambda^2) G + A' diag(w nu) A + diag(sum w nu K'') + C``. mu stands apart: the yield is linear in it and
+it may be zero. The Hessian is assembled in the blocks of `superbin.likelihood.blocks`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superbin._arrays import FloatArray
+from superbin.likelihood.blocks import Blocks, Factor
+from superbin.likelihood.interpolation import Exponents
+from superbin.likelihood.model import CountingModel
+
+__all__ = ["Curvature", "Data", "Objective", "Point"]
+
+RIDGE = 1e-8
+"""Stands on the diagonal of unconstrained parameters: some have no curvature at all (a free rate of channels that all
+count none, a signal systematic at mu = 0). It slows no convergence, since real curvatures are above 1e-4."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """What was measured: one data set, real, Asimov or toy.
+
+    Parameters
+    ----------
+    counts : array, shape (n_channels,)
+        Events.
+    centres : array, shape (1 + n_parameters,)
+        Where the constraint of every nuisance is centred; ignored for unconstrained ones and mu.
+    """
+
+    counts: FloatArray
+    centres: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """The model evaluated at one x."""
+
+    x: FloatArray
+    nll: float
+    gradient: FloatArray
+    expected: FloatArray
+    terms: FloatArray
+    signal_terms: FloatArray
+    d: FloatArray
+    dd: FloatArray
+    weight: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curvature:
+    """What the Hessian is made of at one point; see the module's formula.
+
+    Attributes
+    ----------
+    slopes : array, shape (n_entries,)
+        dK/dx.
+    terms, signal : array, shape (n_terms,)
+        Expected events, and their derivative by mu.
+    weight, poisson : array, shape (n_channels,)
+        First and second derivative of the Poisson term by the expectation.
+    diagonal : array, shape (n_parameters,)
+        Everything that stands on the diagonal alone.
+    damping : float
+        What it was damped with; zero for the true Hessian.
+    """
+
+    slopes: FloatArray
+    terms: FloatArray
+    signal: FloatArray
+    weight: FloatArray
+    poisson: FloatArray
+    diagonal: FloatArray
+    damping: float
+
+
+class Objective:
+    """A compiled model.
+
+    Parameters
+    ----------
+    model : CountingModel
+        The model; parameter i of it is ``x[1 + i]``, and ``x[0]`` is mu.
+    """
+
+    def __init__(self, model: CountingModel) -> None:
+        self.model = model
+        kinds = model.kinds
+        free = np.concatenate([[False], kinds == "free"])
+        self.constrained: FloatArray = np.concatenate([[0.0], (kinds == "normal").astype(np.float64)])
+        self.lower: FloatArray = np.array([0.0, *(p.lower for p in model.parameters)])
+        self.upper: FloatArray = np.array([np.inf, *(p.upper for p in model.parameters)])
+        self.initial: FloatArray = np.array([0.0, *(p.initial for p in model.parameters)])
+        self.exponents = Exponents.make(
+            model.entry_parameter + 1, free, model.log_down, model.log_up, model.interpolation
+        )
+        self.n_channels = len(model.channels)
+        self.n_parameters = len(model.parameters) + 1
+        self.blocks = Blocks(model)
+        self._term = model.entry_term
+        self._channel = model.term_channel
+        self._signal = np.flatnonzero(model.signal)
+
+    def data(self, counts: FloatArray | None = None, centres: FloatArray | None = None) -> Data:
+        """Return a data set; by default the observed counts and constraints at zero."""
+        counts = self.model.observed if counts is None else np.asarray(counts, dtype=np.float64)
+        return Data(counts, np.zeros(self.n_parameters) if centres is None else centres)
+
+    def rates(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the events of every term, and those of the signal terms at mu = 1.
+
+        Parameters
+        ----------
+        x : array, shape (n_parameters,)
+            mu and the nuisances.
+        """
+        return self._rates(x, self.exponents.values(x))
+
+    def _rates(self, x: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray]:
+        exponent = np.bincount(self._term, weights=k, minlength=self._channel.size)
+        # Beyond e^600 a rate is no number a fit can use; the bound turns overflow into a large finite value.
+        terms = self.model.rates * np.exp(np.minimum(exponent, 600.0))
+        signal = terms[self._signal]
+        terms[self._signal] *= x[0]
+        return terms, signal
+
+    def expected(self, x: FloatArray) -> FloatArray:
+        """Return the expected events of every channel."""
+        return np.bincount(self._channel, weights=self.rates(x)[0], minlength=self.n_channels)
+
+    def nll(self, x: FloatArray, data: Data) -> float:
+        """Return the negative log-likelihood; infinite where an observed channel expects nothing."""
+        return self._nll(x, self.expected(x), data)
+
+    def _nll(self, x: FloatArray, expected: FloatArray, data: Data) -> float:
+        n = data.counts
+        seen = n > 0
+        if not (expected[seen] > 0).all():
+            return np.inf
+        ratio = expected[seen] / n[seen]
+        poisson = float((expected - n).sum() - (n[seen] * np.log(ratio)).sum())
+        shift = (x - data.centres) * self.constrained
+        return poisson + 0.5 * float(shift @ shift)
+
+    def point(self, x: FloatArray, data: Data) -> Point:
+        """Evaluate the likelihood and its gradient, and keep what the Hessian needs."""
+        k, d, dd = self.exponents.derivatives(x)
+        terms, signal = self._rates(x, k)
+        expected = np.bincount(self._channel, weights=terms, minlength=self.n_channels)
+        nll = self._nll(x, expected, data)
+        safe = np.where(expected > 0, expected, 1.0)
+        weight = 1 - data.counts / safe
+        per_term = weight[self._channel] * terms
+        gradient = np.bincount(
+            self.exponents.parameter, weights=d * per_term[self._term], minlength=self.n_parameters
+        )
+        gradient += (x - data.centres) * self.constrained
+        gradient[0] += float(weight[self._channel[self._signal]] @ signal)
+        return Point(x, nll, gradient, expected, terms, signal, d, dd, weight)
+
+    def curvature(self, point: Point, data: Data, *, convex: bool = False, damping: float = 0.0) -> Curvature:
+        """Prepare the Hessian at a point.
+
+        Parameters
+        ----------
+        point : Point
+            Where.
+        data : Data
+            The data set.
+        convex : bool
+            Leave out the negative part, so that the result is positive semidefinite.
+        damping : float
+            Added to the diagonal, in units of each parameter's own scale.
+        """
+        weight = np.maximum(point.weight, 0.0) if convex else point.weight
+        per_term = weight[self._channel] * point.terms
+        bend = np.bincount(
+            self.exponents.parameter, weights=point.dd * per_term[self._term], minlength=self.n_parameters
+        )
+        if convex:
+            # Yields are convex in the logarithm of a free rate, not in the rate and a nuisance together.
+            bend = np.where(self.exponents.free, 0.0, np.maximum(bend, 0.0))
+        # One for a nuisance; for a free rate the information of the events that it scales.
+        events = np.bincount(
+            self.exponents.parameter, weights=point.terms[self._term], minlength=self.n_parameters
+        )
+        scale = np.where(self.exponents.free, events / np.where(self.exponents.free, point.x, 1.0) ** 2, 1.0)
+        signal = np.zeros(self._channel.size)
+        signal[self._signal] = point.signal_terms
+        safe = np.where(point.expected > 0, point.expected, 1.0)
+        return Curvature(
+            slopes=point.d,
+            terms=point.terms,
+            signal=signal,
+            weight=weight,
+            poisson=data.counts / safe**2,
+            diagonal=self.constrained + bend + RIDGE * (1 - self.constrained) + damping * scale,
+            damping=damping,
+        )
+
+    def factor(self, curvature: Curvature, free: NDArray[np.bool_]) -> Factor | None:
+        """Factorise the Hessian in the parameters that may move; None if it is not positive definite.
+
+        Parameters
+        ----------
+        curvature : Curvature
+            Of `curvature`.
+        free : array of bool, shape (n_parameters,)
+            The others are held: their rows and columns become those of the unit matrix.
+        """
+        return self.blocks.factor(
+            entries=curvature.slopes * free[self.exponents.parameter],
+            terms=curvature.terms,
+            signal=curvature.signal if free[0] else np.zeros_like(curvature.signal),
+            weight=curvature.weight,
+            curvature=curvature.poisson,
+            diagonal=np.where(free, curvature.diagonal, 1.0),
+        )
+
+    def times(self, curvature: Curvature, vector: FloatArray) -> FloatArray:
+        """Return the Hessian times a vector of shape (n_parameters,)."""
+        j = self.exponents.parameter
+        exponent = np.bincount(self._term, weights=curvature.slopes * vector[j], minlength=self._channel.size)
+        moved = curvature.terms * exponent
+        shift = np.bincount(
+            self._channel, weights=moved + curvature.signal * vector[0], minlength=self.n_channels
+        )
+        per_channel = curvature.poisson * shift
+        w = curvature.weight[self._channel]
+        pull = per_channel[self._channel] * curvature.terms + w * (moved + curvature.signal * vector[0])
+        result = np.bincount(j, weights=curvature.slopes * pull[self._term], minlength=self.n_parameters)
+        result += curvature.diagonal * vector
+        result[0] += float(curvature.signal @ (per_channel[self._channel] + w * exponent))
+        return result
+
+    def jacobian(self, point: Point) -> FloatArray:
+        """Return d(terms)/dx, dense, shape (n_terms, n_parameters); for predictions, not for fits."""
+        jacobian = np.zeros((self._channel.size, self.n_parameters))
+        jacobian[self._term, self.exponents.parameter] = point.d * point.terms[self._term]
+        jacobian[self._signal, 0] = point.signal_terms
+        return jacobian

@@ -1,0 +1,194 @@
+"""The compact form in which a likelihood ships: one JSON document, compressed by gzip.
+
+`read` and `write` move documents, `from_document` turns one into a `PublishedLikelihood`, `from_datacards` compiles
+cards on the spot, and `packaged` gives what comes with superbin. Layout of the document::
+
+    format              "superbin-likelihood-1"
+    name, source        of the search; notes: repairs, counted
+    zero_count          processes of control regions that counted none
+    global_systematics  nuisances that are the same for every signal
+    branches            {parameter: [start, ...]} where several minima are known
+    channels            [name, observed, bin or null]
+    terms               [channel, process, rate or null where the signal goes, 1 for signal]
+    parameters          [name, kind, lower, upper, initial, entries]
+    entries             [term] for free rates, [term, factor] or [term, factor at -1, factor at +1] for others
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.io.datacards import Datacards
+from superbin.likelihood.cards import FORMAT, compile_cards
+from superbin.likelihood.model import CountingModel, Parameter, PublishedLikelihood
+
+__all__ = ["from_datacards", "from_document", "packaged", "read", "write"]
+
+_PACKAGED = Path(__file__).parents[1] / "data"
+_FILE = "likelihood.json.gz"
+
+
+def packaged(search: str) -> PublishedLikelihood:
+    """Return the likelihood that ships with superbin for a search.
+
+    Raises
+    ------
+    UnknownNameError
+        If none ships for that search; the text lists those that do.
+    """
+    known = sorted(path.parent.name for path in _PACKAGED.glob(f"*/{_FILE}"))
+    if search not in known:
+        raise UnknownNameError(f"no likelihood ships for search {search!r}; there is one for {', '.join(known)}")
+    return _packaged(search)
+
+
+@cache
+def _packaged(search: str) -> PublishedLikelihood:
+    return from_document(read(_PACKAGED / search / _FILE))
+
+
+def write(document: Mapping[str, Any], path: str | Path) -> None:
+    """Write a document; equal documents give equal bytes.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written.
+    """
+    from superbin.files import write_bytes
+
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            rows = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in value)
+            lines.append(f"{json.dumps(key)}:[\n{rows}\n]")
+        else:
+            lines.append(f"{json.dumps(key)}:{json.dumps(value, allow_nan=False)}")
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_bytes(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a document.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    DocumentError
+        If it is not such a document.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; name a packed likelihood") from error
+    try:
+        document = json.loads(gzip.decompress(content))
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DocumentError(f"{path}: not a document of format {FORMAT!r}; make it anew")
+    return document
+
+
+def from_datacards(
+    cards: Datacards,
+    *,
+    name: str = "datacards",
+    zero_count: Sequence[str] = (),
+    global_systematics: Sequence[str] = (),
+    branches: Mapping[str, Sequence[float]] | None = None,
+) -> PublishedLikelihood:
+    """Return the likelihood of cards that were just read; see `compile_cards` for parameters and errors."""
+    source = f"{len(cards.files)} datacards"
+    return from_document(
+        compile_cards(
+            cards,
+            name=name,
+            source=source,
+            zero_count=zero_count,
+            global_systematics=global_systematics,
+            branches=branches,
+        )
+    )
+
+
+def from_document(document: Mapping[str, Any]) -> PublishedLikelihood:
+    """Turn a packed document into a likelihood.
+
+    Raises
+    ------
+    DocumentError
+        If a part is missing, has another shape, or points at nothing; the text names the part.
+    """
+    try:
+        template = _template(document)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        raise DocumentError(
+            f"likelihood {document.get('name')!r}: a part is missing or malformed ({error!r}); pack it anew"
+        ) from error
+    return PublishedLikelihood(
+        name=str(document["name"]),
+        source=str(document["source"]),
+        template=template,
+        zero_count=tuple(document["zero_count"]),
+        global_systematics=tuple(document["global_systematics"]),
+        notes=tuple(document["notes"]),
+    )
+
+
+def _template(document: Mapping[str, Any]) -> CountingModel:
+    channels, terms, parameters = (document[key] for key in ("channels", "terms", "parameters"))
+    bins = np.array([-1 if row[2] is None else row[2] for row in channels], dtype=np.intp)
+    order = sorted(range(len(terms)), key=lambda t: terms[t][0])
+    position = {t: i for i, t in enumerate(order)}
+    term_channel = np.array([terms[t][0] for t in order], dtype=np.intp)
+    term, parameter, log_down, log_up = _entries(parameters, position)
+    return CountingModel(
+        channels=tuple(row[0] for row in channels),
+        bins=bins,
+        observed=np.array([row[1] for row in channels], dtype=np.float64),
+        processes=tuple(terms[t][1] for t in order),
+        term_channel=term_channel,
+        term_bin=bins[term_channel],
+        rates=np.array([1.0 if terms[t][2] is None else terms[t][2] for t in order], dtype=np.float64),
+        signal=np.array([bool(terms[t][3]) for t in order]),
+        parameters=tuple(_parameter(row) for row in parameters),
+        entry_term=term,
+        entry_parameter=parameter,
+        log_down=log_down,
+        log_up=log_up,
+        branches={key: tuple(starts) for key, starts in document["branches"].items()},
+    )
+
+
+def _parameter(row: Sequence[Any]) -> Parameter:
+    name, kind, lower, upper, initial, _ = row
+    if kind not in ("normal", "flat", "free"):
+        raise DocumentError(f"parameter {name!r} has kind {kind!r}; it must be normal, flat or free")
+    return Parameter(
+        name, kind, -np.inf if lower is None else lower, np.inf if upper is None else upper, float(initial)
+    )
+
+
+def _entries(parameters: Sequence[Any], position: Mapping[int, int]) -> tuple[Any, Any, Any, Any]:
+    rows = []
+    for j, (*_, entries) in enumerate(parameters):
+        for term, *factors in entries:
+            down, up = (factors * 2)[:2] if factors else (1.0, 1.0)
+            if len(factors) == 1:
+                down = 1 / up
+            rows.append((position[term], j, down, up))
+    rows.sort(key=lambda row: row[:2])
+    term, parameter, down, up = zip(*rows, strict=True)
+    logs = np.log(np.array([down, up], dtype=np.float64))
+    return np.array(term, dtype=np.intp), np.array(parameter, dtype=np.intp), logs[0], logs[1]
