@@ -6,7 +6,15 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["POSITIONAL_NUMBERS", "as_json", "database_option", "number", "seed_option", "toys_option"]
+__all__ = [
+    "POSITIONAL_NUMBERS",
+    "as_json",
+    "database_option",
+    "number",
+    "search_option",
+    "seed_option",
+    "toys_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +29,17 @@ def database_option(command: F) -> F:
         metavar="URL",
         envvar="SUPERBIN_DATABASE",
         help="SQLAlchemy URL or path of the database; by default a file in your data folder.",
+    )(command)
+
+
+def search_option(command: F) -> F:
+    """Add ``--search``."""
+    return click.option(
+        "--search",
+        "search_name",
+        default="cms-pas-sus-16-014",
+        show_default=True,
+        help="Search to reinterpret.",
     )(command)
 
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superbin.cli.options import POSITIONAL_NUMBERS, database_option, number, seed_option, toys_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    database_option,
+    number,
+    search_option,
+    seed_option,
+    toys_option,
+)
 
 if TYPE_CHECKING:
     from superbin.results import AnalysisResult
@@ -22,9 +29,7 @@ if TYPE_CHECKING:
     required=True,
     help="Folder to write; must not exist yet.",
 )
-@click.option(
-    "--search", "search_name", default="cms-pas-sus-16-014", show_default=True, help="Search to reinterpret."
-)
+@search_option
 @click.option(
     "--correlations",
     type=click.Choice(["none"]),

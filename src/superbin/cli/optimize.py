@@ -1,0 +1,129 @@
+"""``superbin optimize``: the best merges of several shapes, side by side."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
+
+if TYPE_CHECKING:
+    from superbin.aggregate import AggregateBin
+    from superbin.merge import TradeOff
+
+FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv")
+SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
+DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
+DEFAULT_SIZES = (1, 2, 3, 5)
+
+
+@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.argument("model")
+@click.argument("parameters", nargs=-1, required=True, type=float)
+@search_option
+@click.option(
+    "--figure-of-merit",
+    type=click.Choice(FIGURES_OF_MERIT),
+    default="midp",
+    show_default=True,
+    help="What is maximised; midp is the exact expected significance, the others can be proved.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    type=click.Choice(SHAPES),
+    multiple=True,
+    default=DEFAULT_SHAPES,
+    show_default=True,
+    help="Allowed form of the merge; repeat for several.",
+)
+@click.option(
+    "--bins",
+    "sizes",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=DEFAULT_SIZES,
+    show_default=True,
+    help="Also the best merge of exactly this many bins; repeat for several.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Limit of each proof."
+)
+@database_option
+@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+def optimize(
+    model: str,
+    parameters: tuple[float, ...],
+    search_name: str,
+    figure_of_merit: str,
+    shapes: tuple[str, ...],
+    sizes: tuple[int, ...],
+    seconds: float,
+    database: str | None,
+    json_: bool,
+) -> None:
+    """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
+
+    Only expectations enter. Z is the exact expected significance of every merge, whatever was maximised; the loss
+    is against the best of the list.
+
+    \b
+    superbin optimize T1bbbb 1750 1
+    superbin optimize T1bbbb 1750 1 --figure-of-merit profile_asimov --shape free --json
+    """
+    from superbin import merge
+    from superbin.aggregate import combine
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        search = catalog.search(search_name)
+        signal = catalog.signal(search_name, model, parameters)
+    limits = merge.Limits(seconds=seconds)
+    chosen = {"figure_of_merit": figure_of_merit, "limits": limits}
+    names = [shape.replace("-", " ") for shape in shapes]
+    found = merge.trade_offs(search, signal, shapes=names, **chosen) if names else ()
+    found += merge.front(search, signal, sizes, **chosen) if sizes else ()
+    rows = [_row(offer, combine(search, signal, offer.merge.bins), search.n_bins) for offer in found]
+    best = max((row["z"] for row in rows), default=0.0)
+    for row in rows:
+        row["loss"] = 1 - row["z"] / best if best > 0 else 0.0
+    if json_:
+        click.echo(as_json({"search": search.name, "signal": signal.label, "merges": rows}))
+    else:
+        click.echo(_table(signal.label, search.name, figure_of_merit, rows))
+
+
+def _row(offer: "TradeOff", aggregate: "AggregateBin", n_bins: int) -> dict[str, Any]:
+    from superbin.stats import midp_significance
+
+    merged, total = offer.merge, aggregate.background
+    z = midp_significance(aggregate.signal + total.nominal, total.nominal, total.up, total.down)
+    return {
+        "shape": merged.shape,
+        "bins": list(merged.bins),
+        "z": float(z),
+        "figure_of_merit": merged.figure_of_merit,
+        "value": merged.value,
+        "status": merged.status,
+        "bound": merged.bound,
+        "gap": merged.gap,
+        "cuts": list(merged.cuts),
+        "seconds": offer.seconds,
+        "signal": aggregate.signal,
+        "background": {"nominal": total.nominal, "up": total.up, "down": total.down},
+        "of": n_bins,
+    }
+
+
+def _table(label: str, search: str, figure_of_merit: str, rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"{label} in {search}, maximising {figure_of_merit}",
+        f"{'shape':<18}{'bins':>5}{'Z':>8}{'loss':>8}{'value':>9}{'gap':>9}{'time':>10}  status",
+    ]
+    for row in rows:
+        gap = "-" if row["gap"] is None else f"{row['gap']:.1e}"
+        lines.append(
+            f"{row['shape']:<18}{len(row['bins']):>5}{row['z']:>8.3f}{row['loss']:>8.1%}{row['value']:>9.4f}"
+            f"{gap:>9}{1e3 * row['seconds']:>7.0f} ms  {row['status']}"
+        )
+        lines.extend(f"    {cut}" for cut in row["cuts"])
+    return "\n".join(lines)
