@@ -40,7 +40,7 @@ LARGEST_AUXILIARY = 40.0
 """Farther out, the unit normal itself underflows."""
 
 SMALLEST = 1e-250
-"""Below this (and above zero), the ratios inside the formulas would leave the float64 range."""
+"""Anything below this counts as zero: the ratios inside the formulas would leave the float64 range."""
 
 
 def _as_array(name: str, value: Numbers) -> FloatArray:
@@ -66,7 +66,7 @@ def _first(array: FloatArray, bad: npt.NDArray[np.bool_]) -> str:
 
 
 def checked(name: str, value: Numbers) -> FloatArray:
-    """Return `value` as a float64 array after checking it is finite, not negative and at most 1e15.
+    """Return `value` as a float64 array after checking it is finite, not negative and at most 1e15; below 1e-250 it is zero.
 
     Raises
     ------
@@ -80,11 +80,10 @@ def checked(name: str, value: Numbers) -> FloatArray:
         (~np.isfinite(array), "must be finite"),
         (array < 0, "must not be negative"),
         (array > LARGEST, f"must not exceed {LARGEST:g}, where float64 stops counting"),
-        ((array > 0) & (array < SMALLEST), f"must be zero or at least {SMALLEST:g}"),
     ):
         if bad.any():
             raise InputError(f"{name} = {_first(array, bad)} {rule}; correct the input")
-    return array
+    return np.where(array < SMALLEST, 0.0, array)
 
 
 def _broadcast(named: dict[str, FloatArray]) -> tuple[FloatArray, ...]:

@@ -144,7 +144,8 @@ def _signed_q(
     """``-2 ln lambda(0)``, with the sign of ``n - mu(centre)``; the nuisance profiled in closed form."""
     above, below = _profiled_above(n, b, up, centre), _profiled_below(n, b, up, down, centre)
     best = np.minimum(*(deviance(n, smear.mean(z, b, up, down)) + (z - centre) ** 2 for z in (above, below)))
-    return np.asarray(np.where(n >= smear.mean(centre, b, up, down), best, -best))
+    excess = np.sign(n - smear.mean(centre, b, up, down))
+    return np.asarray(np.where(excess == 0, 0.0, excess * best))
 
 
 def _lognormal_root(n: FloatArray, b: FloatArray, k: FloatArray, centre: FloatArray) -> FloatArray:
