@@ -17,7 +17,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from superbin._arrays import FloatArray
 from superbin._wording import scientific
@@ -125,7 +125,7 @@ def _edges(distribution: CountDistribution) -> FloatArray:
 def _new_axes() -> Axes:
     figure = Figure(figsize=(6.0, 5.0))
     FigureCanvasAgg(figure)
-    return figure.add_axes((0.125, 0.125, 0.85, 0.805))
+    return figure.add_axes((0.125, 0.125, 0.84, 0.805))
 
 
 def _conditions(luminosity_fb: float | None, sqrt_s_tev: float | None) -> str:
@@ -149,6 +149,7 @@ def _tail(ax: Axes, values: FloatArray, edges: FloatArray, count: float) -> Step
 def _label_axes(ax: Axes, distribution: CountDistribution) -> None:
     ax.set_xlabel("Events N in the aggregate bin")
     ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, prune="upper"))
     per = f" of {distribution.width} counts" if distribution.width > 1 else ""
     ax.set_ylabel(f"Probability{per}")
     ax.yaxis.set_label_coords(-0.1, 1.0)
@@ -212,7 +213,7 @@ def _limit(
     bottom = 10.0 ** math.floor(math.log10(lowest))
     shown = np.flatnonzero(larger >= bottom)
     low, high = float(edges[shown[0]]), float(edges[shown[-1] + 1])
-    margin = 0.03 * (high - low)
+    margin = 0.03 * (max(high, count) - min(low, count))
     ax.set_xlim(min(low, count - margin), max(high, count + margin))
     share = min(depth(ax, *texts) / axes_size(ax)[1] + 0.03, 0.85)
     log_axis(ax, bottom, min(1.5 * peak, 1.0), share)

@@ -55,6 +55,8 @@ _SETTINGS = {
     "axes.linewidth": 1.1,
     "lines.linewidth": 1.4,
     "hatch.linewidth": 0.6,
+    # Letters scale with the resolution, so that what was measured at one holds at another and in a PDF.
+    "text.hinting": "none",
     "xtick.major.size": 6,
     "xtick.minor.size": 3,
     "ytick.major.size": 6,
