@@ -76,7 +76,10 @@ def _fill(store: Store, digest: str) -> None:
 def _packaged_digest() -> str:
     """SHA-256 over the packaged tables and the version that reads them: when it changes, they are read anew."""
     total = hashlib.sha256(version("superbin").encode())
-    for path in sorted(path for path in _PACKAGED.rglob("*") if path.is_file()):
+    paths = [
+        p for pattern in ("*/search.json", "*/*.csv", "*/signals/*.csv") for p in _PACKAGED.glob(pattern)
+    ]
+    for path in sorted(paths):
         content = path.read_bytes()
         total.update(f"\n{path.relative_to(_PACKAGED).as_posix()} {len(content)}\n".encode())
         total.update(content)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Table, func, select
+from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from superbin._arrays import FloatArray
 from superbin.errors import DatabaseError, UnknownNameError
@@ -290,8 +290,14 @@ def _load_groups(
 def _ordered(connection: Connection, table: Table, search_id: int, *columns: str) -> FloatArray:
     """Columns of a search's rows in the order of the primary key, which begins with the search."""
     query = select(*(table.c[name] for name in columns)).where(table.c.search_id == search_id)
-    numbers = connection.execute(query.order_by(*table.primary_key.columns)).all()
-    return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(columns))
+    return _numbers(connection, query.order_by(*table.primary_key.columns), len(columns))
+
+
+def _numbers(connection: Connection, query: Select[Any], columns: int) -> FloatArray:
+    """Rows of numbers as an array of shape (n_rows, columns); NULL is NaN."""
+    # NumPy takes tuples apart ten times as fast as SQLAlchemy's rows.
+    found = [tuple(row) for row in connection.execute(query)]
+    return np.array(found, dtype=np.float64).reshape(len(found), columns)
 
 
 def load_signal(
@@ -322,11 +328,9 @@ def load_signal(
         .where(parameters.c.signal_id == row.id)
         .order_by(parameters.c.position)
     )
-    events = connection.execute(
-        select(*yields.c["events", "error"]).where(yields.c.signal_id == row.id).order_by(yields.c.bin)
-    ).all()
+    events = select(*yields.c["events", "error"]).where(yields.c.signal_id == row.id).order_by(yields.c.bin)
     try:
-        numbers = np.array(events, dtype=np.float64).reshape(len(events), 2)
+        numbers = _numbers(connection, events, 2)
         signal = SignalModel(
             model=row.model,
             parameters={entry.name: entry.value for entry in named},
