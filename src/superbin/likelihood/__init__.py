@@ -1,1 +1,42 @@
-"""Many-channel counting likelihoods."""
+"""Many-channel counting likelihoods: read, fit, test, merge and export them. A map of the room.
+
+Where numbers come from
+    `packaged` gives the published likelihood that ships with superbin; `from_datacards` compiles cards just read
+    (cards.py, packed.py). Both are a `PublishedLikelihood`, whose `model` fills in a signal (model.py).
+Fits
+    `Fitter.fit` minimises a `CountingModel` over all its nuisances and says how it ended (fit.py, newton.py);
+    objective.py holds likelihood and derivatives, blocks.py the linear algebra, interpolation.py the factors.
+Statistics
+    `evaluate` does everything for one signal (summary.py) from the pieces of inference.py; toys.py where asymptotic
+    formulae fail; impacts.py for pulls; minuit.py as a second engine.
+Predictions
+    `predict` with the covariance of a fit (predict.py); `variations` nuisance by nuisance, up and down, and the
+    uncertainty of an aggregate of bins (variations.py); `CountingModel.merged` for the aggregate's own likelihood.
+Export
+    pyhf documents without pyhf (export.py).
+
+The algebra of the fit is in README.md, the promises in ``specs/likelihood.md``.
+"""
+
+from superbin.likelihood.fit import Fit, Fitter
+from superbin.likelihood.model import CountingModel, PublishedLikelihood
+from superbin.likelihood.packed import from_datacards, packaged
+from superbin.likelihood.predict import BinPrediction, predict
+from superbin.likelihood.summary import Evaluation, evaluate
+from superbin.likelihood.variations import Total, Variations, variations
+
+__all__ = [
+    "BinPrediction",
+    "CountingModel",
+    "Evaluation",
+    "Fit",
+    "Fitter",
+    "PublishedLikelihood",
+    "Total",
+    "Variations",
+    "evaluate",
+    "from_datacards",
+    "packaged",
+    "predict",
+    "variations",
+]

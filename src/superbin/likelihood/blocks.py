@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from superbin._arrays import FloatArray
-from superbin.likelihood.model import CountingModel, IntArray
+from superbin.likelihood.model import BoolArray, CountingModel, IntArray
 
 __all__ = ["Blocks", "Factor"]
 
@@ -71,8 +71,8 @@ class Factor:
         top = lapack.dpotrs(self.schur, top, lower=1)[0] if self.shared.size else top
         rest[self.shared] = top
         for group, factor, half in zip(self.groups, self.factors, halves, strict=True):
-            half -= factor.coupling @ top[place[group.shared]]
-            rest[group.local] = _triangular(factor.lower, half, transposed=True)
+            inner = half - factor.coupling @ top[place[group.shared]]
+            rest[group.local] = _triangular(factor.lower, inner, transposed=True)
         return rest[:, 0] if flat else rest
 
 
@@ -165,9 +165,8 @@ def _hessian(
 ) -> FloatArray:
     """Dense Hessian of one group's channels in its own columns, without the diagonal additions."""
     columns = group.local.size + group.shared.size
-    slopes = np.zeros(group.terms.size * columns)
-    slopes[group.fill] = entries[group.entries]
-    slopes = slopes.reshape(group.terms.size, columns)
+    slopes = np.zeros((group.terms.size, columns))
+    slopes.ravel()[group.fill] = entries[group.entries]
     nu, w = terms[group.terms], weight[group.term_channel]
     scaled = slopes * nu[:, None]
     by_channel = np.add.reduceat(scaled, group.starts, axis=0)
@@ -183,7 +182,7 @@ def _hessian(
     return hessian
 
 
-def _group(model: CountingModel, channels: IntArray, shared: FloatArray) -> _Group:
+def _group(model: CountingModel, channels: IntArray, shared: BoolArray) -> _Group:
     terms = np.flatnonzero(np.isin(model.term_channel, channels))
     entries = np.flatnonzero(np.isin(model.entry_term, terms))
     has_signal = bool(model.signal[terms].any())
@@ -203,7 +202,7 @@ def _group(model: CountingModel, channels: IntArray, shared: FloatArray) -> _Gro
     )
 
 
-def _partition(model: CountingModel) -> tuple[IntArray, FloatArray]:
+def _partition(model: CountingModel) -> tuple[IntArray, BoolArray]:
     """Return the group of every channel, and whether each parameter (mu first) is shared between groups.
 
     Parameters that touch few channels are tried first; each joins the groups it touches unless the result had

@@ -19,7 +19,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superbin.errors import DocumentError, InputError
-from superbin.io.datacards import Datacards, GammaNuisance, LogNuisance, Placeholder, RateParameter, Term, repair
+from superbin.io.datacards import (
+    Datacards,
+    GammaNuisance,
+    LogNuisance,
+    Placeholder,
+    RateParameter,
+    Term,
+    repair,
+)
 from superbin.io.datacards.lint import FLOOR
 
 __all__ = ["FORMAT", "compile_cards"]
@@ -97,7 +105,9 @@ def _channels(cards: Datacards) -> tuple[dict[str, int], dict[str, int]]:
     open_ = [t for t in cards.terms if t.is_signal and (isinstance(t.rate, Placeholder) or t.rate > FLOOR)]
     several = [channel for channel, n in Counter(t.channel for t in open_).items() if n > 1]
     if several:
-        raise InputError(f"channel {several[0]!r} has several signal processes; one signal per bin can be filled in")
+        raise InputError(
+            f"channel {several[0]!r} has several signal processes; one signal per bin can be filled in"
+        )
     with_signal = {t.channel for t in open_}
     if not with_signal:
         raise InputError(
@@ -117,13 +127,13 @@ def _term(term: Term, channels: dict[str, int], bins: dict[str, int]) -> Row:
 
 
 def _log(nuisance: LogNuisance) -> Row:
-    entries: list[Row] = []
-    for e in nuisance.entries:
-        entries.append([e.term, e.up] if e.symmetric else [e.term, e.down, e.up])
+    entries = [[e.term, e.up] if e.symmetric else [e.term, e.down, e.up] for e in nuisance.entries]
     if nuisance.kind == "lnN":
         return [nuisance.name, "normal", None, None, 0.0, entries]
     factors = {abs(math.log(value)) for e in nuisance.entries for value in (e.down, e.up)}
-    if max(factors) - min(factors) <= 1e-12 * max(factors) and all(e.up > 1 > e.down for e in nuisance.entries):
+    if max(factors) - min(factors) <= 1e-12 * max(factors) and all(
+        e.up > 1 > e.down for e in nuisance.entries
+    ):
         upper = max(e.up for e in nuisance.entries)
         return [nuisance.name, "free", 1 / upper, upper, 1.0, [[e.term] for e in nuisance.entries]]
     return [nuisance.name, "flat", -1.0, 1.0, 0.0, entries]

@@ -7,24 +7,28 @@ not converge is returned with its status and a reason, and has no number: `Fit.n
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
-from superbin.likelihood.model import CountingModel
-from superbin.likelihood.newton import Minimum, Status, minimize
+from superbin.likelihood.blocks import Factor
+from superbin.likelihood.model import CountingModel, add_up
+from superbin.likelihood.newton import Known, Minimum, Status, minimize
 from superbin.likelihood.objective import Data, Objective
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 __all__ = ["Fit", "Fitter", "control_start", "single_threaded"]
+
+Branch: TypeAlias = tuple[tuple[int, float], ...]
+"""Parameters, by position in x, with the values that lead to one minimum."""
 
 REASONS: dict[Status, str] = {
     "converged": "",
@@ -139,7 +143,15 @@ class Fitter:
         """Return a data set; by default what was observed. See `Objective.data`."""
         return self.objective.data(counts, centres)
 
-    def fit(self, *, mu: float | None = None, data: Data | None = None, start: Fit | None = None) -> Fit:
+    def fit(
+        self,
+        *,
+        mu: float | None = None,
+        data: Data | None = None,
+        start: Fit | None = None,
+        hold: Mapping[str, float] | None = None,
+        explore: bool = True,
+    ) -> Fit:
         """Fit all parameters.
 
         Parameters
@@ -150,6 +162,11 @@ class Fitter:
             By default the observed counts.
         start : Fit, optional
             An earlier fit of this fitter, of other data or another mu, to start from.
+        hold : mapping of str to float, optional
+            Parameters to hold at a value.
+        explore : bool
+            Whether to look again for branches that ended in the same minimum in `start`; without, only the
+            minima that it found are followed.
 
         Returns
         -------
@@ -166,26 +183,53 @@ class Fitter:
         began = time.perf_counter()
         data = self.observed if data is None else data
         with single_threaded():
-            minima = self._minima(mu, data, start)
+            held = {1 + self.model.position(name): value for name, value in (hold or {}).items()}
+            minima = self._minima(mu, data, start, held, explore=explore)
         best = min(minima, key=lambda m: (m.status != "converged", m.point.nll))
         ordered = (best, *(m for m in minima if m is not best))
-        return self._result(mu, ordered, [m.point.nll if m.status == "converged" else np.nan for m in minima], data, began)
+        return self._result(
+            mu, ordered, [m.point.nll if m.status == "converged" else np.nan for m in minima], data, began
+        )
 
-    def _minima(self, mu: float | None, data: Data, start: Fit | None) -> list[Minimum]:
+    def hessian(self, fit: Fit) -> Factor:
+        """Return the Hessian at a converged fit, in the parameters that are not held.
+
+        Raises
+        ------
+        InputError
+            If the fit did not converge.
+        """
+        best = fit.minima[0]
+        with single_threaded():
+            factor = self.objective.factor(self.objective.curvature(best.point, fit.data), best.free)
+        if not fit.ok or factor is None:
+            raise InputError(f"errors need a converged fit; this one is {fit.status}: {fit.reason}")
+        return factor
+
+    def _minima(
+        self, mu: float | None, data: Data, start: Fit | None, hold: Mapping[int, float], *, explore: bool
+    ) -> list[Minimum]:
         objective = self.objective
         fixed = np.zeros(objective.n_parameters, dtype=bool)
         # Without signal mu acts on nothing.
         fixed[0] = mu is not None or not self.model.signal.any()
         if mu == 0:
             fixed |= self._idle
+        fixed[list(hold)] = True
         first = control_start(self, data, mu) if start is None else start.minima[0].point.x
         minima: list[Minimum] = []
-        for branch in self._branches:
-            x = self._start(branch, first, start, minima, mu if start is not None and start.data is data else None)
+        branches = self._branches
+        if start is not None and not explore:
+            branches = tuple(b for b in branches if _earlier(start, b) is not None) or branches
+        for branch in branches:
+            x, near = self._start(
+                branch, first, start, minima, mu if start is not None and start.data is data else None
+            )
             if fixed[0]:
                 x[0] = mu or 0.0
             if mu == 0:
                 x[self._idle] = objective.initial[self._idle]
+            x[list(hold)] = list(hold.values())
             minima.append(
                 minimize(
                     objective,
@@ -195,37 +239,39 @@ class Fitter:
                     lower=objective.lower,
                     upper=objective.upper,
                     iterations=self.iterations,
+                    near=near,
                 )
             )
         return minima
 
     def _start(
         self,
-        branch: tuple[tuple[int, float], ...],
+        branch: Branch,
         first: FloatArray,
         start: Fit | None,
         done: list[Minimum],
         mu: float | None,
-    ) -> FloatArray:
+    ) -> tuple[FloatArray, Known | None]:
         """Return the earlier minimum of this branch, or else the best other one moved to this branch.
 
         `mu` is given if the earlier minimum is one of the same data: then it is followed to that mu.
         """
-        for minimum in () if start is None else start.minima:
-            x = minimum.point.x
-            if all(x[j] * value > 0 for j, value in branch):
-                return x.copy() if mu is None else self._followed(minimum, start, mu)
+        minimum = None if start is None else _earlier(start, branch)
+        if minimum is not None:
+            x = minimum.point.x.copy() if mu is None else self._followed(minimum, start, mu)
+            return x, minimum.known
         ended = [m for m in done if m.status == "converged"]
         x = (ended[0].point.x if ended else first).copy()
         for j, value in branch:
             x[j] = value
-        return x
+        return x, None
 
     def _followed(self, minimum: Minimum, start: Fit | None, mu: float) -> FloatArray:
         """Move along the profile to another mu, to first order."""
-        x, factor = minimum.point.x, minimum.factor
-        if factor is None or start is None or x[0] == mu:
+        x = minimum.point.x
+        if minimum.known is None or start is None or x[0] == mu:
             return x.copy()
+        factor = minimum.known.factor
         unit = np.zeros(x.size)
         unit[0] = 1.0
         if minimum.free[0]:
@@ -247,10 +293,11 @@ class Fitter:
         moved[0] = mu is None and bool(self.model.signal.any())
         names = ("mu", *(p.name for p in self.model.parameters))
         error = None
-        if ok and best.factor is not None and best.free[0]:
+        if ok and best.free[0]:
             unit = np.zeros(x.size)
             unit[0] = 1.0
-            error = float(np.sqrt(best.factor.solve(unit)[0]))
+            hessian = self.objective.factor(self.objective.curvature(best.point, data), best.free)
+            error = None if hessian is None else float(np.sqrt(hessian.solve(unit)[0]))
         return Fit(
             status=best.status,
             nll=best.point.nll if ok else np.nan,
@@ -260,12 +307,22 @@ class Fitter:
             iterations=sum(m.iterations for m in minima),
             projected_gradient=best.projected_gradient,
             at_bounds=tuple(names[j] for j in np.flatnonzero(moved & ~best.free)),
-            branch=", ".join(f"{name} = {x[1 + self.model.position(name)]:.3f}" for name in self.model.branches),
+            branch=", ".join(
+                f"{name} = {x[1 + self.model.position(name)]:.3f}" for name in self.model.branches
+            ),
             branch_nll=tuple(branch_nll),
             seconds=time.perf_counter() - began,
             minima=minima,
             data=data,
         )
+
+
+def _earlier(fit: Fit, branch: Branch) -> Minimum | None:
+    """Return the minimum of an earlier fit that lies on the same side as a branch's start."""
+    for minimum in fit.minima:
+        if all(minimum.point.x[j] * value > 0 for j, value in branch):
+            return minimum
+    return None
 
 
 def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
@@ -276,11 +333,11 @@ def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
     """
     objective, model = fitter.objective, fitter.model
     x = np.where(objective.constrained > 0, data.centres, objective.initial)
-    terms = np.bincount(model.term_channel, weights=model.rates * ~model.signal, minlength=len(model.channels))
+    terms = add_up(model.term_channel, model.rates * ~model.signal, len(model.channels))
     for j in np.flatnonzero(model.kinds == "free"):
         touched = model.entry_term[model.entry_parameter == j]
         touched = touched[(model.bins[model.term_channel[touched]] == -1) & ~model.signal[touched]]
-        own = np.bincount(model.term_channel[touched], weights=model.rates[touched], minlength=terms.size)
+        own = add_up(model.term_channel[touched], model.rates[touched], terms.size)
         if own.any():
             c = int(own.argmax())
             x[1 + j] = (data.counts[c] - terms[c] + own[c]) / own[c]
@@ -290,8 +347,8 @@ def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
         return x
     x[0] = 0.0
     rates, signal = objective.rates(x)
-    background = np.bincount(model.term_channel, weights=rates, minlength=terms.size)
-    s = np.bincount(model.term_channel[model.signal], weights=signal, minlength=terms.size)
+    background = add_up(model.term_channel, rates, terms.size)
+    s = add_up(model.term_channel[model.signal], signal, terms.size)
     # Where hardly anything is expected a ratio says little.
     variance = np.maximum(background, 0.1)
     size = float((s**2 / variance).sum())

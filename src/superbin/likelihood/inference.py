@@ -20,6 +20,7 @@ from scipy.special import ndtr, ndtri
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.fit import Fit, Fitter
+from superbin.likelihood.model import add_up
 from superbin.likelihood.objective import Data
 
 __all__ = [
@@ -39,8 +40,8 @@ __all__ = [
 QUANTILES = (-2, -1, 0, 1, 2)
 """Standard deviations of the expected limit's band."""
 
-PRECISION = 1e-4
-"""In units of sqrt(q) or -ln CLs, when solving for mu; what is left is taken off along the chord."""
+PRECISION = 1e-3
+"""In units of sqrt(q) or -ln CLs, when solving for mu; what is left is interpolated, so that limits are good to 1e-5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Limit:
     status: str
 
 
-class FitFailed(Exception):
+class FitFailedError(Exception):
     """Carries the status of a fit that did not converge to the function that reports it."""
 
     def __init__(self, what: str, fit: Fit) -> None:
@@ -113,7 +114,7 @@ class FitFailed(Exception):
 
 def _need(fit: Fit, what: str) -> Fit:
     if not fit.ok:
-        raise FitFailed(what, fit)
+        raise FitFailedError(what, fit)
     return fit
 
 
@@ -195,8 +196,9 @@ def interval(fitter: Fitter, free: Fit) -> Interval:
         low = 0.0
         if free.mu > 0 and root(free.mu, -1.0) > 1:
             low = free.mu - _Curve(lambda d: root(d, -1.0), limit=free.mu).where(1.0, size)
+        profile.confirm(high)
         return Interval(low, high, "converged")
-    except FitFailed as failure:
+    except FitFailedError as failure:
         return Interval(None, None, str(failure))
 
 
@@ -210,9 +212,16 @@ class _Profile:
     def __call__(self, mu: float) -> Fit:
         if mu not in self._done:
             near = min(self._done, key=lambda m: abs(m - mu))
-            fit = self._fitter.fit(mu=mu, data=self._data, start=self._done[near])
+            fit = self._fitter.fit(mu=mu, data=self._data, start=self._done[near], explore=False)
             self._done[mu] = _need(fit, f"fit at mu = {mu:.6g}")
         return self._done[mu]
+
+    def confirm(self, mu: float) -> None:
+        """Look once more for other minima near the solution."""
+        near = min(self._done, key=lambda m: abs(m - mu))
+        again = self._fitter.fit(mu=near, data=self._data, start=self._done[near])
+        if near > 0 and again.nll < self._done[near].nll - 1e-6:
+            raise FitFailedError(f"at mu = {near:.6g} a lower minimum was missed", again)
 
 
 class _Curve:
@@ -239,21 +248,17 @@ class _Curve:
         for _ in range(60):
             found = self(guess)
             if abs(found - value) < PRECISION:
-                return guess + self._correction(guess, found, value)
+                return _inverse(self._near(value), value)
             guess = self._guess(value)
         return guess
 
-    def _correction(self, mu: float, found: float, value: float) -> float:
-        """Move the last bit along the chord to the nearest other point."""
-        other = min((m for m in self._points if m != mu), key=lambda m: abs(m - mu))
-        rise = found - self._points[other]
-        return (value - found) * (mu - other) / rise if rise != 0 else 0.0
+    def _near(self, value: float) -> list[tuple[float, float]]:
+        return sorted(self._points.items(), key=lambda p: abs(p[1] - value))[:4]
 
     def _guess(self, value: float) -> float:
         below = max(m for m, v in self._points.items() if v <= value)
         above = min((m for m, v in self._points.items() if v > value), default=np.inf)
-        near = sorted(self._points.items(), key=lambda p: abs(p[1] - value))[:4]
-        guess = _inverse(near, value)
+        guess = _inverse(self._near(value), value)
         if below < guess < above:
             return min(guess, self._limit, max(4 * below, guess / 4))
         if np.isinf(above):
@@ -329,15 +334,17 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
 
         start = free.mu + (bands[0] or 1.0)
         observed = _Curve(exclusion).where(-float(np.log(1 - level)), start)
+        asimov_set.confirm(bands[2] or 0.0)
+        profile.confirm(observed)
         status = "converged"
-    except FitFailed as failure:
+    except FitFailedError as failure:
         status = str(failure)
     return Limit(observed, bands[0], bands, level, status)
 
 
 def _first_guess(fitter: Fitter, background: Fit) -> float:
-    """mu per unit of sqrt(q_A): one over the root of s^2/b summed over channels."""
+    """Return mu per unit of sqrt(q_A): one over the root of s^2/b summed over channels."""
     objective, model = fitter.objective, fitter.model
     _, signal = objective.rates(objective.initial)
-    s = np.bincount(model.term_channel[model.signal], weights=signal, minlength=objective.n_channels)
+    s = add_up(model.term_channel[model.signal], signal, objective.n_channels)
     return 1 / float(np.sqrt((s**2 / np.maximum(objective.expected(background.x), 0.1)).sum()))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin.likelihood.model import IntArray, Interpolation
+from superbin.likelihood.model import BoolArray, IntArray, Interpolation
 
 __all__ = ["Exponents"]
 
@@ -52,7 +52,7 @@ class Exponents:
     """
 
     parameter: IntArray
-    free: FloatArray
+    free: BoolArray
     odd: FloatArray
     even: FloatArray
     smooth: bool
@@ -61,7 +61,7 @@ class Exponents:
 
     @classmethod
     def make(
-        cls, parameter: IntArray, free: FloatArray, low: FloatArray, high: FloatArray, code: Interpolation
+        cls, parameter: IntArray, free: BoolArray, low: FloatArray, high: FloatArray, code: Interpolation
     ) -> "Exponents":
         """Prepare entries with logarithms `low` and `high` of their factors at -1 and +1."""
         on_free = free[parameter]

@@ -24,6 +24,7 @@ from superbin._arrays import FloatArray, frozen_array
 from superbin.errors import InputError, UnknownNameError
 
 __all__ = [
+    "BoolArray",
     "CountingModel",
     "IntArray",
     "Interpolation",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 IntArray: TypeAlias = NDArray[np.intp]
+BoolArray: TypeAlias = NDArray[np.bool_]
 Kind: TypeAlias = Literal["normal", "flat", "free"]
 Interpolation: TypeAlias = Literal["combine", "code1", "code4"]
 Systematics: TypeAlias = Literal["published", "global", "none"]
@@ -109,7 +111,7 @@ class CountingModel:
     term_channel: IntArray
     term_bin: IntArray
     rates: FloatArray
-    signal: NDArray[np.bool_]
+    signal: BoolArray
     parameters: tuple[Parameter, ...]
     entry_term: IntArray
     entry_parameter: IntArray
@@ -177,11 +179,12 @@ class CountingModel:
         control = [int(c) for c in touched if self.bins[c] < 0]
         self._check_controls(needed, control)
         first = int(chosen[0])
+        place = np.arange(len(self.channels)) == first
         moved = replace(
             self,
             channels=tuple(name if i == first else c for i, c in enumerate(self.channels)),
-            bins=_put(self.bins, first, -2),
-            observed=_put(self.observed, first, float(self.observed[chosen].sum())),
+            bins=np.where(place, -2, self.bins),
+            observed=np.where(place, self.observed[chosen].sum(), self.observed),
             term_channel=np.where(in_aggregate, first, self.term_channel),
         )
         keep = np.zeros(len(self.channels), dtype=bool)
@@ -209,13 +212,7 @@ class CountingModel:
                 )
 
 
-def _put(array: NDArray[np.generic], place: int, value: float) -> NDArray[np.generic]:
-    changed = array.copy()
-    changed[place] = value
-    return changed
-
-
-def _compact(model: CountingModel, terms: NDArray[np.bool_], channels: NDArray[np.bool_]) -> CountingModel:
+def _compact(model: CountingModel, terms: BoolArray, channels: BoolArray) -> CountingModel:
     """Keep some terms and channels, drop parameters that act on nothing, and sort terms by channel."""
     kept = np.flatnonzero(terms)
     kept = kept[np.argsort(model.term_channel[kept], kind="stable")]
@@ -314,9 +311,7 @@ class PublishedLikelihood:
         InputError
             If the yields have the wrong length, are negative, NaN, infinite or all zero, or an option is unknown.
         """
-        signal = frozen_array(
-            yields, name=f"the signal in the bins of {self.name!r}", shape=(self.n_bins,)
-        )
+        signal = frozen_array(yields, name=f"the signal in the bins of {self.name!r}", shape=(self.n_bins,))
         if not signal.any():
             raise InputError(f"the signal is zero in all {self.n_bins} bins; there is nothing to fit")
         return self._filled(signal, systematics, zero_count, interpolation)
@@ -328,7 +323,11 @@ class PublishedLikelihood:
         return self._filled(None, "none", zero_count, interpolation)
 
     def _filled(
-        self, signal: FloatArray | None, systematics: Systematics, zero_count: ZeroCount, interpolation: Interpolation
+        self,
+        signal: FloatArray | None,
+        systematics: Systematics,
+        zero_count: ZeroCount,
+        interpolation: Interpolation,
     ) -> CountingModel:
         choice("systematics", systematics, get_args(Systematics))
         choice("zero_count", zero_count, get_args(ZeroCount))
@@ -364,6 +363,11 @@ class PublishedLikelihood:
         names = np.array([parameter.name for parameter in self.template.parameters])
         allowed = np.isin(names, self.global_systematics if systematics == "global" else ())
         return ~on_signal | allowed[self.template.entry_parameter]
+
+
+def add_up(index: IntArray, values: FloatArray, n: int) -> FloatArray:
+    """Return the sums of values that share an index, shape (n,)."""
+    return np.asarray(np.bincount(index, weights=values, minlength=n), dtype=np.float64)
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

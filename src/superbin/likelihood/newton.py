@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
 from superbin.likelihood.blocks import Factor
+from superbin.likelihood.model import BoolArray
 from superbin.likelihood.objective import Curvature, Data, Objective, Point
 
-__all__ = ["Minimum", "Status", "minimize"]
+__all__ = ["Known", "Minimum", "Status", "minimize"]
 
 Status: TypeAlias = Literal["converged", "iteration-limit", "no-descent", "singular", "saddle", "not-finite"]
 
@@ -27,14 +27,22 @@ LARGEST_STEP = 3.0
 DAMPING = (0.01, 0.1, 1.0)
 """Tried in turn where the Hessian is not positive definite."""
 
-SHORT = 1e-4
-"""A step in no parameter longer than this leaves the Hessian as it is."""
+CONTRACTION = 0.2
+"""A step with the Hessian of another point must reduce the gradient at least to this part."""
 
 ROUNDS = 6
 """Changes of the set of held parameters within one step."""
 
 TOLERANCE = 1e-6
 """On the projected gradient, in units of likelihood per standard deviation: an error in the NLL below 1e-12."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """A factorised Hessian, with the parameters it is for."""
+
+    factor: Factor
+    free: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,16 +61,16 @@ class Minimum:
         Largest gradient component that is not held by a bound.
     free : array of bool
         Parameters that are neither fixed nor held at a bound.
-    factor : Factor or None
-        Of the Hessian in these, at convergence.
+    known : Known or None
+        At convergence, the Hessian in these parameters here or at a point near by.
     """
 
     point: Point
     status: Status
     iterations: int
     projected_gradient: float
-    free: NDArray[np.bool_]
-    factor: Factor | None = None
+    free: BoolArray
+    known: Known | None = None
 
 
 def minimize(
@@ -70,10 +78,11 @@ def minimize(
     data: Data,
     start: FloatArray,
     *,
-    fixed: NDArray[np.bool_],
+    fixed: BoolArray,
     lower: FloatArray,
     upper: FloatArray,
     iterations: int = 100,
+    near: Known | None = None,
 ) -> Minimum:
     """Minimise the negative log-likelihood within bounds.
 
@@ -91,39 +100,68 @@ def minimize(
         Bounds, which may be infinite.
     iterations : int
         Largest number of Newton steps.
+    near : Known, optional
+        Hessian of a minimum that is thought to be near; used for as long as it leads on.
     """
     point = objective.point(np.where(fixed, start, np.clip(start, lower, upper)), data)
     if not (np.isfinite(point.nll) and np.isfinite(point.gradient).all()):
         return Minimum(point, "not-finite", 0, np.inf, ~fixed)
-    last: tuple[Factor, NDArray[np.bool_]] | None = None
+    known = near
     for iteration in range(iterations):
         free = _free(point, fixed, lower, upper)
         gradient = np.where(free, point.gradient, 0.0)
         largest = float(np.abs(gradient).max(initial=0.0))
+        usable = known is not None and np.array_equal(known.free, free)
         if largest <= TOLERANCE:
-            if last is not None and np.array_equal(last[1], free):
-                return Minimum(point, "converged", iteration, largest, free, last[0])
-            factor = objective.factor(objective.curvature(point, data), free)
-            return Minimum(point, "saddle" if factor is None else "converged", iteration, largest, free, factor)
-        step, factor, moved = _step(objective, point, data, fixed, lower, upper)
-        if step is None:
-            return Minimum(point, "singular", iteration, largest, free)
-        # After a step this short the Hessian is still the same for every purpose.
-        short = float(np.abs(step).max()) < SHORT
-        last = (factor, moved) if factor is not None and short else None
-        following = _line_search(objective, data, point, step, lower, upper)
+            known = known if usable else _known(objective, point, data, free)
+            return Minimum(point, "saddle" if known is None else "converged", iteration, largest, free, known)
+        following = None
+        if known is not None and usable:
+            following = _chord(objective, data, point, known, gradient, lower, upper)
+        if following is None:
+            step, known = _step(objective, point, data, fixed, lower, upper)
+            if step is None:
+                return Minimum(point, "singular", iteration, largest, free)
+            following = _line_search(objective, data, point, step, lower, upper)
         if following is None:
             return Minimum(point, "no-descent", iteration, largest, free)
         point = following
     free = _free(point, fixed, lower, upper)
-    return Minimum(point, "iteration-limit", iterations, float(np.abs(point.gradient[free]).max(initial=0.0)), free)
+    return Minimum(
+        point, "iteration-limit", iterations, float(np.abs(point.gradient[free]).max(initial=0.0)), free
+    )
 
 
-def _free(
-    point: Point, fixed: NDArray[np.bool_], lower: FloatArray, upper: FloatArray
-) -> NDArray[np.bool_]:
+def _known(objective: Objective, point: Point, data: Data, free: BoolArray) -> Known | None:
+    factor = objective.factor(objective.curvature(point, data), free)
+    return None if factor is None else Known(factor, free)
+
+
+def _chord(
+    objective: Objective,
+    data: Data,
+    point: Point,
+    known: Known,
+    gradient: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+) -> Point | None:
+    """Step with a Hessian of a nearby point; None unless that contracts well and stays inside the bounds.
+
+    Where it contracts, the true Hessian is as positive definite as the known one.
+    """
+    x = point.x - np.where(known.free, known.factor.solve(gradient), 0.0)
+    if not ((x >= lower) & (x <= upper))[known.free].all():
+        return None
+    following = objective.point(x, data)
+    left = np.abs(following.gradient[known.free]).max(initial=0.0)
+    good = following.nll <= point.nll and left < CONTRACTION * np.abs(gradient).max()
+    return following if good else None
+
+
+def _free(point: Point, fixed: BoolArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
     held = (point.x <= lower) & (point.gradient > 0) | (point.x >= upper) & (point.gradient < 0)
-    free: NDArray[np.bool_] = ~(fixed | held)
+    free: BoolArray = ~(fixed | held)
     return free
 
 
@@ -131,25 +169,25 @@ def _step(
     objective: Objective,
     point: Point,
     data: Data,
-    fixed: NDArray[np.bool_],
+    fixed: BoolArray,
     lower: FloatArray,
     upper: FloatArray,
-) -> tuple[FloatArray | None, Factor | None, NDArray[np.bool_]]:
+) -> tuple[FloatArray | None, Known | None]:
     """Return the step to the minimum of the quadratic model within the bounds; None if the model has none.
 
-    With it come the factor of the true Hessian, if that was positive definite, and the parameters it is for.
+    With it comes the true Hessian, if that was positive definite.
     """
     low, high = lower - point.x, upper - point.x
     at_low = (low >= 0) & (point.gradient > 0) & ~fixed
     at_high = (high <= 0) & (point.gradient < 0) & ~fixed
     curvature, factor = _positive(objective, point, data, ~(fixed | at_low | at_high))
     step: FloatArray | None = None
-    true, used = curvature.damping == 0, None
+    used: Known | None = None
     for _ in range(ROUNDS):
         if factor is None:
             break
         free = ~(fixed | at_low | at_high)
-        used = factor if true else None
+        used = Known(factor, free) if curvature.damping == 0 else None
         held = np.where(at_low, low, np.where(at_high, high, 0.0))
         pull = point.gradient + (objective.times(curvature, held) if held.any() else 0.0)
         step = held - np.where(free, factor.solve(np.where(free, pull, 0.0)), 0.0)
@@ -161,14 +199,14 @@ def _step(
         at_low, at_high = below, above
         factor = objective.factor(curvature, ~(fixed | at_low | at_high))
     if step is None:
-        return None, None, fixed
+        return None, None
     step = np.clip(step, low, high)
     theta = float(np.abs(step[objective.constrained > 0]).max(initial=0.0))
-    return step * (LARGEST_STEP / theta) if theta > LARGEST_STEP else step, used, free
+    return step * (LARGEST_STEP / theta) if theta > LARGEST_STEP else step, used
 
 
 def _positive(
-    objective: Objective, point: Point, data: Data, free: NDArray[np.bool_]
+    objective: Objective, point: Point, data: Data, free: BoolArray
 ) -> tuple[Curvature, Factor | None]:
     """Return a Hessian that is positive definite, as near to the true one as need be, with its factor."""
     curvature = objective.curvature(point, data)

@@ -14,12 +14,11 @@ it may be zero. The Hessian is assembled in the blocks of `superbin.likelihood.b
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
 from superbin.likelihood.blocks import Blocks, Factor
 from superbin.likelihood.interpolation import Exponents
-from superbin.likelihood.model import CountingModel
+from superbin.likelihood.model import BoolArray, CountingModel, add_up
 
 __all__ = ["Curvature", "Data", "Objective", "Point"]
 
@@ -129,7 +128,7 @@ class Objective:
         return self._rates(x, self.exponents.values(x))
 
     def _rates(self, x: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray]:
-        exponent = np.bincount(self._term, weights=k, minlength=self._channel.size)
+        exponent = add_up(self._term, k, self._channel.size)
         # Beyond e^600 a rate is no number a fit can use; the bound turns overflow into a large finite value.
         terms = self.model.rates * np.exp(np.minimum(exponent, 600.0))
         signal = terms[self._signal]
@@ -138,7 +137,7 @@ class Objective:
 
     def expected(self, x: FloatArray) -> FloatArray:
         """Return the expected events of every channel."""
-        return np.bincount(self._channel, weights=self.rates(x)[0], minlength=self.n_channels)
+        return add_up(self._channel, self.rates(x)[0], self.n_channels)
 
     def nll(self, x: FloatArray, data: Data) -> float:
         """Return the negative log-likelihood; infinite where an observed channel expects nothing."""
@@ -158,14 +157,12 @@ class Objective:
         """Evaluate the likelihood and its gradient, and keep what the Hessian needs."""
         k, d, dd = self.exponents.derivatives(x)
         terms, signal = self._rates(x, k)
-        expected = np.bincount(self._channel, weights=terms, minlength=self.n_channels)
+        expected = add_up(self._channel, terms, self.n_channels)
         nll = self._nll(x, expected, data)
         safe = np.where(expected > 0, expected, 1.0)
         weight = 1 - data.counts / safe
         per_term = weight[self._channel] * terms
-        gradient = np.bincount(
-            self.exponents.parameter, weights=d * per_term[self._term], minlength=self.n_parameters
-        )
+        gradient = add_up(self.exponents.parameter, d * per_term[self._term], self.n_parameters)
         gradient += (x - data.centres) * self.constrained
         gradient[0] += float(weight[self._channel[self._signal]] @ signal)
         return Point(x, nll, gradient, expected, terms, signal, d, dd, weight)
@@ -186,16 +183,12 @@ class Objective:
         """
         weight = np.maximum(point.weight, 0.0) if convex else point.weight
         per_term = weight[self._channel] * point.terms
-        bend = np.bincount(
-            self.exponents.parameter, weights=point.dd * per_term[self._term], minlength=self.n_parameters
-        )
+        bend = add_up(self.exponents.parameter, point.dd * per_term[self._term], self.n_parameters)
         if convex:
             # Yields are convex in the logarithm of a free rate, not in the rate and a nuisance together.
             bend = np.where(self.exponents.free, 0.0, np.maximum(bend, 0.0))
         # One for a nuisance; for a free rate the information of the events that it scales.
-        events = np.bincount(
-            self.exponents.parameter, weights=point.terms[self._term], minlength=self.n_parameters
-        )
+        events = add_up(self.exponents.parameter, point.terms[self._term], self.n_parameters)
         scale = np.where(self.exponents.free, events / np.where(self.exponents.free, point.x, 1.0) ** 2, 1.0)
         signal = np.zeros(self._channel.size)
         signal[self._signal] = point.signal_terms
@@ -210,7 +203,7 @@ class Objective:
             damping=damping,
         )
 
-    def factor(self, curvature: Curvature, free: NDArray[np.bool_]) -> Factor | None:
+    def factor(self, curvature: Curvature, free: BoolArray) -> Factor | None:
         """Factorise the Hessian in the parameters that may move; None if it is not positive definite.
 
         Parameters
@@ -232,15 +225,13 @@ class Objective:
     def times(self, curvature: Curvature, vector: FloatArray) -> FloatArray:
         """Return the Hessian times a vector of shape (n_parameters,)."""
         j = self.exponents.parameter
-        exponent = np.bincount(self._term, weights=curvature.slopes * vector[j], minlength=self._channel.size)
+        exponent = add_up(self._term, curvature.slopes * vector[j], self._channel.size)
         moved = curvature.terms * exponent
-        shift = np.bincount(
-            self._channel, weights=moved + curvature.signal * vector[0], minlength=self.n_channels
-        )
+        shift = add_up(self._channel, moved + curvature.signal * vector[0], self.n_channels)
         per_channel = curvature.poisson * shift
         w = curvature.weight[self._channel]
         pull = per_channel[self._channel] * curvature.terms + w * (moved + curvature.signal * vector[0])
-        result = np.bincount(j, weights=curvature.slopes * pull[self._term], minlength=self.n_parameters)
+        result = add_up(j, curvature.slopes * pull[self._term], self.n_parameters)
         result += curvature.diagonal * vector
         result[0] += float(curvature.signal @ (per_channel[self._channel] + w * exponent))
         return result

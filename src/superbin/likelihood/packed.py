@@ -45,7 +45,9 @@ def packaged(search: str) -> PublishedLikelihood:
     """
     known = sorted(path.parent.name for path in _PACKAGED.glob(f"*/{_FILE}"))
     if search not in known:
-        raise UnknownNameError(f"no likelihood ships for search {search!r}; there is one for {', '.join(known)}")
+        raise UnknownNameError(
+            f"no likelihood ships for search {search!r}; there is one for {', '.join(known)}"
+        )
     return _packaged(search)
 
 
