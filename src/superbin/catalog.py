@@ -22,7 +22,7 @@ __all__ = ["open_catalog", "read_folder", "write_folder"]
 _PACKAGED = Path(__file__).with_name("data")
 
 
-def open_catalog(database: str | Path | None = None) -> Store:
+def open_catalog(database: str | Path | None = None, *, refresh: bool = False) -> Store:
     """Open the database, and bring the searches and signals that ship with superbin up to date in it.
 
     Parameters
@@ -30,6 +30,8 @@ def open_catalog(database: str | Path | None = None) -> Store:
     database : str or Path, optional
         The path of a SQLite file or an SQLAlchemy URL; by default the environment variable SUPERBIN_DATABASE,
         or else ``superbin.sqlite`` in the user's data directory.
+    refresh : bool
+        Whether to store what ships even if it is there already, which restores what was damaged.
 
     Returns
     -------
@@ -55,18 +57,18 @@ def open_catalog(database: str | Path | None = None) -> Store:
     store = Store(database)
     try:
         digest = _packaged_digest()
-        if store.packaged_digest != digest:
-            _fill(store, digest)
+        if refresh or store.packaged_digest != digest:
+            _fill(store, digest, refresh=refresh)
     except BaseException:
         store.close()
         raise
     return store
 
 
-def _fill(store: Store, digest: str) -> None:
+def _fill(store: Store, digest: str, *, refresh: bool) -> None:
     folders = sorted(path.parent for path in _PACKAGED.glob("*/search.json"))
     try:
-        store.fill_packaged(map(read_folder, folders), digest=digest)
+        store.fill_packaged(map(read_folder, folders), digest=digest, refresh=refresh)
     except DatabaseError as error:
         raise DatabaseError(
             f"the tables of superbin {version('superbin')} are not in the database yet: {error}"

@@ -35,10 +35,10 @@ def db() -> None:
 @db.command("init")
 @database_option
 def init(database: str | None) -> None:
-    """Make the database and fill it, or bring it up to date."""
+    """Make the database and fill it, or restore what ships with superbin in it."""
     from superbin.catalog import open_catalog
 
-    with open_catalog(database) as catalog:
+    with open_catalog(database, refresh=True) as catalog:
         searches = catalog.searches()
         click.echo(f"{catalog.place}: {_counted(searches)}")
 
@@ -184,7 +184,7 @@ def _show_signal(
     catalog: "Store", search: str, model: str, parameters: tuple[float, ...]
 ) -> tuple[object, str]:
     signal = catalog.signal(search, model, parameters)
-    stored = next(s for s in catalog.signals(search) if s.label == signal.label and s.digest == signal.digest)
+    stored = next(s for s in catalog.signals(search) if s.digest == signal.digest)
     sigma = signal.cross_section_pb
     lines = [
         f"{signal.label} in {search}",

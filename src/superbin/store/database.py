@@ -200,7 +200,13 @@ class Store:
                 writing.drop_signals(connection, given)
             writing.put_signals(connection, given, origin="imported")
 
-    def fill_packaged(self, packaged: Iterable[tuple[Search, Iterable[SignalModel]]], *, digest: str) -> None:
+    def fill_packaged(
+        self,
+        packaged: Iterable[tuple[Search, Iterable[SignalModel]]],
+        *,
+        digest: str,
+        refresh: bool = False,
+    ) -> None:
         """Store the searches and signals that come with superbin, unless a process did so meanwhile.
 
         What was imported by a user stays, and goes first where it has the same name or point.
@@ -211,6 +217,8 @@ class Store:
             Read only if needed.
         digest : str
             Of the packaged tables; kept, to be compared with theirs when the database is next opened.
+        refresh : bool
+            Whether to store them even if they are there already.
 
         Raises
         ------
@@ -220,7 +228,8 @@ class Store:
             If the database cannot be written.
         """
         with engine.writing(self._engine) as connection:
-            if connection.scalar(select(schema.database.c.packaged_digest)) == digest:
+            stored = connection.scalar(select(schema.database.c.packaged_digest))
+            if stored == digest and not refresh:
                 return
             for search, signals in packaged:
                 writing.refresh(connection, search, signals)

@@ -226,9 +226,10 @@ def load_search(connection: Connection, row: Row[Any]) -> Search:
             source=row.source,
         )
     except (ValueError, IndexError) as error:
-        raise _changed(f"search {row.name!r}", str(error)) from error
+        raise _changed(f"search {row.name!r}", str(error), row.origin) from error
     if search.digest != row.digest:
-        raise _changed(f"search {row.name!r}", f"digest {search.digest[:12]} instead of {row.digest[:12]}")
+        how = f"digest {search.digest[:12]} instead of {row.digest[:12]}"
+        raise _changed(f"search {row.name!r}", how, row.origin)
     return search
 
 
@@ -311,7 +312,7 @@ def load_signal(
         If the content is not what was imported.
     """
     query = (
-        select(schema.signals, *schema.provenance.c["source", "digest"])
+        select(schema.signals, *schema.provenance.c["origin", "source", "digest"])
         .join(schema.provenance)
         .where(
             schema.signals.c.search_id == search_id,
@@ -341,15 +342,18 @@ def load_signal(
             cross_section_pb=row.cross_section_pb,
         )
     except ValueError as error:
-        raise _changed(f"signal {model}({point})", str(error)) from error
-    if rows.point(signal.parameters.values()) != point:
-        raise _changed(f"signal {signal.label}", f"it stands at the point {point}")
+        raise _changed(f"signal {model}({point})", str(error), row.origin) from error
     if signal.digest != row.digest:
-        raise _changed(f"signal {signal.label}", f"digest {signal.digest[:12]} instead of {row.digest[:12]}")
+        how = f"digest {signal.digest[:12]} instead of {row.digest[:12]}"
+        raise _changed(f"signal {signal.label}", how, row.origin)
+    if rows.point(signal.parameters.values()) != point:
+        raise DatabaseError(
+            f"signal {signal.label} in the database stands at the point {point}, which superbin never writes; "
+            "restore the database from a copy"
+        )
     return signal
 
 
-def _changed(what: str, how: str) -> DatabaseError:
-    return DatabaseError(
-        f"{what} in the database is not what was imported ({how}); import it again with --replace"
-    )
+def _changed(what: str, how: str, origin: str) -> DatabaseError:
+    cure = "restore it with: superbin db init" if origin == "packaged" else "import it again with --replace"
+    return DatabaseError(f"{what} in the database is not what was imported ({how}); {cure}")

@@ -36,7 +36,7 @@ def put_search(connection: Connection, search: Search, *, origin: _Origin, repla
         If stored signals are in bins that the new search has not.
     """
     row = reading.find_search(connection, search.name)
-    note = _provenance(origin, search.source, search.digest)
+    note = {**_import_note(origin), "source": search.source, "digest": search.digest}
     if row is None:
         provenance_id = _insert_one(connection, schema.provenance, note)
         values = {**rows.search_row(search), "provenance_id": provenance_id}
@@ -71,12 +71,15 @@ def _empty(connection: Connection, search: Search, search_id: int) -> None:
             )
         connection.execute(delete(bins).where(bins.c.search_id == search_id))
         _insert(connection, rows.bin_rows(search, search_id))
-    for table in (schema.observables, schema.processes, schema.shared_stat_groups, schema.observations):
+    for table, _ in reversed(rows.search_rows(search, search_id)):
         connection.execute(delete(table).where(table.c.search_id == search_id))
 
 
 def _same_bins(connection: Connection, search: Search, search_id: int) -> bool:
-    observables, low, high = reading.load_bins(connection, search_id)
+    try:
+        observables, low, high = reading.load_bins(connection, search_id)
+    except ValueError:  # damaged; to be replaced all the same
+        return False
     return (
         [o.name for o in observables] == [o.name for o in search.observables]
         and np.array_equal(low, search.low)
@@ -96,18 +99,19 @@ def put_signals(connection: Connection, signals: Iterable[SignalModel], *, origi
     OutputError
         If a point is taken.
     """
+    note = _import_note(origin)
     places: dict[str, _Place] = {}
     for signal in signals:
         place = places.get(signal.search) or _place(connection, signal.search)
         places[signal.search] = place
         _check_signal(signal, place)
-        note = _insert_one(connection, schema.provenance, _provenance(origin, signal.source, signal.digest))
+        provenance = {**note, "source": signal.source, "digest": signal.digest}
         values = {
             "search_id": place.search_id,
             "model": signal.model,
             "point": rows.point(signal.parameters.values()),
             "cross_section_pb": signal.cross_section_pb,
-            "provenance_id": note,
+            "provenance_id": _insert_one(connection, schema.provenance, provenance),
         }
         signal_id = _insert_one(connection, schema.signals, values)
         _insert(connection, rows.signal_rows(signal, signal_id, place.search_id))
@@ -209,14 +213,12 @@ def _forget(connection: Connection, provenance: Sequence[int]) -> None:
         connection.execute(delete(schema.provenance).where(gone), [{"gone": key} for key in provenance])
 
 
-def _provenance(origin: _Origin, source: str, digest: str) -> dict[str, Any]:
-    now = dt.datetime.now(dt.UTC)
+def _import_note(origin: _Origin) -> dict[str, Any]:
+    """What the rows of provenance of one import have in common."""
     return {
         "origin": origin,
-        "source": source,
-        "digest": digest,
         "superbin_version": version("superbin"),
-        "imported_utc": now.replace(microsecond=0, tzinfo=None),
+        "imported_utc": dt.datetime.now(dt.UTC).replace(microsecond=0, tzinfo=None),
     }
 
 

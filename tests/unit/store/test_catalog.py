@@ -2,15 +2,18 @@
 
 import dataclasses
 import logging
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from superbin import catalog as catalog_module
 from superbin.catalog import open_catalog, read_folder, write_folder
-from superbin.errors import DocumentError, InputError
+from superbin.cli.db import db
+from superbin.errors import DatabaseError, DocumentError, InputError
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import Store
@@ -33,6 +36,26 @@ def test_second_use_reads_no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(catalog_module, "read_folder", None)
     open_catalog(path).close()
     assert path.read_bytes() == content
+
+
+def test_init_restores_packaged_content(tmp_path: Path, cms_search: Search, t1bbbb: SignalModel) -> None:
+    """STORE-13: packaged content that was changed in the database names its cure, which works."""
+    path = tmp_path / "s.sqlite"
+    open_catalog(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE estimates SET nominal = 0")
+    connection.execute("DELETE FROM signal_yields WHERE bin > 80")
+    connection.commit()
+    connection.close()
+    with open_catalog(path) as catalog:
+        with pytest.raises(DatabaseError, match=r"; restore it with: superbin db init$"):
+            catalog.search(cms_search.name)
+        with pytest.raises(DatabaseError, match=r"; restore it with: superbin db init$"):
+            catalog.signal(cms_search.name, "T1bbbb", (1750, 1))
+    assert CliRunner().invoke(db, ["init", "--database", str(path)]).exit_code == 0
+    with open_catalog(path) as catalog:
+        assert catalog.search(cms_search.name).digest == cms_search.digest
+        assert catalog.signal(cms_search.name, "T1bbbb", (1750, 1)).digest == t1bbbb.digest
 
 
 def test_changed_package_refreshes(

@@ -272,16 +272,19 @@ TAMPERING = [
 
 @pytest.mark.parametrize("statement", TAMPERING)
 def test_changed_search_is_not_served(tmp_path: Path, small_search: Search, statement: str) -> None:
-    """STORE-2: a search changed behind superbin's back is an error, whatever was changed."""
+    """STORE-2: a search changed behind superbin's back is an error, whatever was changed; the cure it names works."""
     path = tmp_path / "s.sqlite"
     with Store(path) as store:
         store.add_search(small_search)
     tamper(path, statement)
-    with (
-        Store(path) as store,
-        pytest.raises(DatabaseError, match=r"^search 'small' in the database is not what was imp"),
-    ):
-        store.search("small")
+    with Store(path) as store:
+        with pytest.raises(
+            DatabaseError,
+            match=r"^search 'small' in the database is not what was .*; import it again with --repl",
+        ):
+            store.search("small")
+        store.add_search(small_search, replace=True)
+        assert_same_search(store.search("small"), small_search)
 
 
 @pytest.mark.parametrize(
@@ -293,20 +296,38 @@ def test_changed_search_is_not_served(tmp_path: Path, small_search: Search, stat
         "DELETE FROM signal_yields WHERE bin = 4",
         "DELETE FROM signal_yields",
         "UPDATE signal_parameters SET value = 1001 WHERE position = 0",
-        "UPDATE signals SET point = '1.0,2.0'",
     ],
 )
 def test_changed_signal_is_not_served(
     tmp_path: Path, small_search: Search, small_signal: SignalModel, statement: str
 ) -> None:
-    """STORE-2: a signal changed behind superbin's back is an error."""
+    """STORE-2: a signal changed behind superbin's back is an error; the cure it names works."""
     path = tmp_path / "s.sqlite"
     with Store(path) as store:
         store.add_search(small_search, signals=[small_signal])
     tamper(path, statement)
-    point = (1.0, 2.0) if "point" in statement else (1000, 100)
-    with Store(path) as store, pytest.raises(DatabaseError, match=r"^signal T0\(.*not what was imported"):
-        store.signal("small", "T0", point)
+    with Store(path) as store:
+        with pytest.raises(
+            DatabaseError, match=r"^signal T0\(.*not what was imported.*; import it again with --replace"
+        ):
+            store.signal("small", "T0", (1000, 100))
+        store.add_signals([small_signal], replace=True)
+        assert store.signal("small", "T0", (1000, 100)).digest == small_signal.digest
+
+
+def test_signal_at_another_point_is_not_served(
+    tmp_path: Path, small_search: Search, small_signal: SignalModel
+) -> None:
+    """STORE-1: the one redundant column cannot mislead."""
+    path = tmp_path / "s.sqlite"
+    with Store(path) as store:
+        store.add_search(small_search, signals=[small_signal])
+    tamper(path, "UPDATE signals SET point = '1.0,2.0'")
+    with (
+        Store(path) as store,
+        pytest.raises(DatabaseError, match=r"stands at the point 1\.0,2\.0, which superbin nev"),
+    ):
+        store.signal("small", "T0", (1, 2))
 
 
 def tamper(path: Path, statement: str) -> None:
