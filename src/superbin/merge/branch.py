@@ -23,7 +23,9 @@ import numpy as np
 
 from superbin._arrays import FloatArray
 from superbin.merge.archive import Archive
+from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual
+from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import Rows, box_maximum, lagrange
 from superbin.merge.thresholds import prefixes
@@ -32,6 +34,9 @@ __all__ = ["Certificate", "Limits", "branch_and_bound"]
 
 _PIECE = 1.5
 """Ratio of the ends of the first intervals of u; at most 2, or tangents at one end would not hold at the other."""
+
+_ENUMERATED = 8
+"""With so few free bins, trying every set is faster than bounding them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +121,10 @@ class _Tangent:
 class _Proof:
     """One run of branch and bound."""
 
-    def __init__(self, archive: Archive, dual: Dual, rows: Rows, limits: Limits) -> None:
+    def __init__(self, archive: Archive, dual: Dual, rules: Rules, limits: Limits) -> None:
         self.problem: Problem = archive.problem
-        self.archive, self.dual, self.rows, self.limits = archive, dual, rows, limits
+        self.archive, self.dual, self.rules, self.limits = archive, dual, rules, limits
+        self.rows = rules.rows(self.problem)
         self.square = archive.best[1] ** 2 if archive.found else 0.0
         self.hint = archive.best[0].astype(np.float64) if archive.found else np.zeros(self.problem.n_bins)
         self.nodes = 0
@@ -136,10 +142,10 @@ class _Proof:
         if node.bound > self.target:
             heapq.heappush(self.heap, (-node.bound, next(self.order), node))
 
-    def run(self, required: BoolArray, allowed: BoolArray) -> Certificate:
+    def run(self) -> Certificate:
         """Search until nothing is open or a limit is reached."""
         deadline = time.perf_counter() + self.limits.seconds
-        for node in self.roots(required, allowed):
+        for node in self.roots():
             self.push(node)
         while self.heap and self.nodes < self.limits.nodes and time.perf_counter() < deadline:
             node = heapq.heappop(self.heap)[2]
@@ -154,13 +160,17 @@ class _Proof:
 
     # --- where the search starts ----------------------------------------------------------------------------
 
-    def roots(self, required: BoolArray, allowed: BoolArray) -> Iterator[_Node]:
+    def roots(self) -> Iterator[_Node]:
         """The whole problem, in intervals of u short enough for tangents."""
-        chosen, free = np.flatnonzero(required), np.flatnonzero(allowed & ~required)
+        required = self.rules.required
+        chosen, free = np.flatnonzero(required), np.flatnonzero(self.rules.possible & ~required)
         root = self.restrict(chosen, free)
         s, b = self.problem.signal, self.problem.background
         # Above the largest root every score is negative; below u the value is at most 2 u S.
         highest = float(self.dual.roots(s, b, self.own_variance())[np.concatenate([chosen, free])].max())
+        # No set has u above S / B.
+        least = max(self.rules.min_background, float(b[required].sum()))
+        highest = min(highest, float(s.sum()) / least) if least > 0 else highest
         lowest = self.square / (2 * float(s.sum())) or 1e-12 * highest
         if not np.isfinite(highest):
             # Bins without background whose variances are wholly shared: no finite u settles them.
@@ -225,6 +235,10 @@ class _Proof:
 
     def relax(self, node: _Node, rows: Rows) -> tuple[float, FloatArray]:
         """A multiplier u and fractions w at which the node's relaxation is near its largest."""
+        if node.quadratic is None:
+            points = [float(u) for u in np.geomspace(node.low, node.high, 5)]
+            u = max(points, key=lambda u: self.bound(self.tangent(node, u, node.relaxed), rows, u)[0])
+            return u, self.relaxed_set(node, rows, u, node.relaxed)
         u = float(np.sqrt(node.low * node.high))
         w = node.relaxed
         for _ in range(3):
@@ -257,8 +271,10 @@ class _Proof:
     def split(self, node: _Node) -> Iterator[_Node]:
         """Open parts of a node."""
         rows = self.rows.restrict(node.free, node.chosen)
-        if not node.free.size:
-            self.offer(self.full_sets(node, np.zeros((1, 0), dtype=bool)))
+        if node.free.size <= _ENUMERATED:
+            inside = self.full_sets(node, np.array([[False], [True]]).repeat(node.free.size, axis=1))
+            for sets in every_set(*inside):
+                self.offer(sets)
             return
         if np.isinf(node.bound):
             # A first interval of u: what settled its neighbour may settle it, or most of its bins.
@@ -271,25 +287,37 @@ class _Proof:
         u, w = self.relax(node, rows)
         self.hint[:] = 0.0
         self.hint[node.chosen], self.hint[node.free] = 1.0, w
-        self.try_sets(node, w, self.bound(self.tangent(node, u, w), rows, u)[1])
         tangent = self.tangent(node, u, w)
         middle, adjusted = self.bound(tangent, rows, u)
+        self.try_sets(node, w, adjusted)
         if middle > self.target:
             yield from self.branch(node, rows, tangent, w, adjusted)
             return
         for end in (node.low, node.high):
-            value, _ = self.bound(tangent, rows, end)
+            if self.bound(tangent, rows, end)[0] > self.target:
+                yield from self.beyond(node, rows, tangent, w, end)
+
+    def beyond(
+        self, node: _Node, rows: Rows, tangent: _Tangent, w: FloatArray, end: float
+    ) -> Iterator[_Node]:
+        """What a tangent that settles its own u leaves open towards one end of the interval."""
+        low, high = sorted((self.settled(tangent, rows, tangent.u, end), end))
+        rest = self.reduced(replace(node, low=low, high=high, relaxed=w), rows, tangent)
+        if rest is None:
+            return
+        if rest.free.size == node.free.size and high - low > 0.5 * (node.high - node.low):
+            # Little was settled. If even the end itself stays open, that is for the bins to settle, not for ever
+            # shorter intervals; if not, the two halves are closer to their tangents.
+            w = self.relaxed_set(node, rows, end, w)
+            tangent = self.tangent(node, end, w)
+            value, adjusted = self.bound(tangent, rows, end)
             if value > self.target:
-                low, high = sorted((self.settled(tangent, rows, u, end), end))
-                trimmed = replace(node, bound=min(node.bound, value), low=low, high=high, relaxed=w)
-                rest = self.reduced(trimmed, rows, tangent)
-                if rest is None:
-                    continue
-                # Little was settled: look from the middle next, not from the same end again.
-                cut = high - low > 0.7 * (node.high - node.low)
-                edges = (low, (low + high) / 2, high) if cut else (low, high)
-                for ends in itertools.pairwise(edges):
-                    yield replace(rest, low=ends[0], high=ends[1])
+                yield from self.branch(rest, rows, tangent, w, adjusted)
+                return
+            middle = (low + high) / 2
+            yield replace(rest, high=middle, relaxed=w)
+            rest = replace(rest, low=middle, relaxed=w)
+        yield rest
 
     def settled(self, tangent: _Tangent, rows: Rows, start: float, end: float) -> float:
         """How far from `start` towards `end` a tangent settles a node; `start` if not even there."""
@@ -388,33 +416,25 @@ class _Proof:
         self.square = max(self.square, best**2)
 
 
-def branch_and_bound(
-    archive: Archive,
-    dual: Dual,
-    rows: Rows,
-    required: BoolArray,
-    allowed: BoolArray,
-    limits: Limits,
-) -> Certificate:
+def branch_and_bound(archive: Archive, dual: Dual, rules: Rules, limits: Limits) -> Certificate:
     """Prove how good the best set of an archive is, improving it on the way.
 
     Parameters
     ----------
     archive : Archive
-        Holds the incumbent, its figure of merit and the constraints; receives every set that is tried.
+        Holds the incumbent and its figure of merit; receives every set that is tried, and refuses those the
+        rules do.
     dual : Dual
         The dual of the archive's figure of merit.
-    rows : Rows
-        The constraints that are linear in the set.
-    required, allowed : ndarray of bool, shape (n_bins,)
-        Bins that must be in, and those that may.
+    rules : Rules
+        What sets are allowed.
     limits : Limits
 
     Returns
     -------
     Certificate
     """
-    return _Proof(archive, dual, rows, limits).run(required, allowed)
+    return _Proof(archive, dual, rules, limits).run()
 
 
 def _separable(covariance: FloatArray) -> FloatArray:

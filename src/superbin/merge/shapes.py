@@ -116,8 +116,7 @@ def certify(task: Task, archive: Archive) -> Proof:
     _start(task, archive)
     if archive.found:
         improve(archive, *archive.best)
-    rows = task.rules.rows(task.problem)
-    proof = branch_and_bound(archive, dual, rows, task.rules.required, task.rules.possible, task.limits)
+    proof = branch_and_bound(archive, dual, task.rules, task.limits)
     archive.problem = task.problem
     return Proof(proof.bound * (1 + ROUNDING), proof.complete, proof.nodes)
 

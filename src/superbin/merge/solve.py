@@ -243,7 +243,8 @@ def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
 def _result(task: Task, shape: str, archive: Archive, proof: Proof) -> MergeResult:
     chosen, value = archive.best
     baseline, reached = greedy_set(Archive(task.problem, figure(task.name)))
-    bound = None if proof.bound is None else max(proof.bound, value)
+    # An infinite bound is none: the proof stopped before it had looked everywhere.
+    bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
     return MergeResult(
         bins=numbers(chosen),
         figure_of_merit=task.name,
@@ -254,6 +255,6 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof) -> MergeResu
         greedy=GreedyBaseline(numbers(baseline), reached),
         shape=shape,
         bound=bound,
-        gap=bound / value - 1 if bound is not None and np.isfinite(bound) and value > 0 else None,
+        gap=bound / value - 1 if bound is not None and value > 0 else None,
         nodes=proof.nodes,
     )

@@ -1,0 +1,136 @@
+"""Impossible or malformed input is refused with its cause; limits degrade honestly: MERGE-17, MERGE-30, MERGE-31."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from superbin._arrays import FloatArray
+from superbin.aggregate import BinSums, bin_sums, combine
+from superbin.errors import InputError, UnknownNameError
+from superbin.merge import FIGURES, Constraints, Limits, front, optimize, trade_offs
+from superbin.merge.archive import Archive, numbers
+from superbin.merge.constraints import rules
+from superbin.merge.problem import problem_from
+from superbin.search import Search
+from superbin.signal import SignalModel
+
+ONES = np.ones(4)
+SUMS = BinSums(np.array([1.0, 0.0, 2.0, 1.0]), 3 * ONES, ONES, ONES)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "text"),
+    [
+        (Constraints(at_most=0), "at_most is 0.*>= 1"),
+        (Constraints(exactly=-1), "exactly is -1"),
+        (Constraints(exactly=2.5), "exactly is 2.5"),  # type: ignore[arg-type]  # a wrong type is the point
+        (Constraints(exactly=3, at_most=2), "contradict"),
+        (Constraints(exactly=5), "only 4 are allowed"),
+        (Constraints(exactly=4, forbidden=(1,)), "only 3 are allowed"),
+        (Constraints(at_most=1, required=(1, 2)), "2 bins are required"),
+        (Constraints(required=(2,), forbidden=(2,)), "bin 2 is both"),
+        (Constraints(required=(5,)), "required bin 5 does not exist.*1 to 4"),
+        (Constraints(forbidden=(0,)), "forbidden bin 0 does not exist"),
+        (Constraints(forbidden=(1, 3, 4)), "every bin with signal is forbidden"),
+        (Constraints(min_background=12.5), "at most 12 events"),
+        (Constraints(min_signal=3.5, at_most=2), "at most 3 events"),
+        (Constraints(min_background=float("nan")), "min_background is nan"),
+        (Constraints(min_signal=float("inf")), "min_signal is inf"),
+        (Constraints(min_background=-1), "min_background is -1"),
+    ],
+)
+def test_impossible_constraints(constraints: Constraints, text: str) -> None:
+    """MERGE-30."""
+    with pytest.raises(InputError, match=text):
+        rules(problem_from(SUMS), constraints)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "text"),
+    [
+        (np.eye(3), r"shape \(3, 3\); \(4, 4\)"),
+        (np.eye(4) + np.eye(4, k=1), "bins 1 and 2 is 1 one way and 0 the other"),
+        (2 * np.eye(4) - np.ones((4, 4)), "not positive semidefinite.*eigenvalue"),
+        (np.full((4, 4), np.nan), "covariance in bin 1 is nan"),
+        ([[1, 2], [3]], "must be numbers"),
+    ],
+)
+def test_covariances_that_are_none(covariance: FloatArray, text: str) -> None:
+    """MERGE-30."""
+    with pytest.raises(InputError, match=text):
+        problem_from(SUMS, covariance)
+
+
+@pytest.mark.parametrize("part", ["signal", "background", "variance_up", "variance_down"])
+@pytest.mark.parametrize("value", [np.nan, -1.0, np.inf])
+def test_numbers_that_are_none(part: str, value: float) -> None:
+    """MERGE-30."""
+    wrong = getattr(SUMS, part).copy()
+    wrong[2] = value
+    with pytest.raises(InputError, match=f"{part} in bin 3"):
+        problem_from(dataclasses.replace(SUMS, **{part: wrong}))
+
+
+def test_constraints_no_set_satisfies(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-30: each fits alone, together they do not, which only the search can tell."""
+    with pytest.raises(InputError, match="no set of bins"):
+        optimize(
+            cms_search,
+            t1bbbb,
+            figure_of_merit="s_over_sqrt_bv",
+            shape="rectangle",
+            constraints=Constraints(exactly=11),
+        )
+    with pytest.raises(UnknownNameError, match="'square'.*rectangle"):
+        optimize(cms_search, t1bbbb, shape="square")
+
+
+def test_identical_bins_are_chosen_the_same_way() -> None:
+    """MERGE-14: of equal sets, fewer bins and then lower numbers, in whatever order they are offered."""
+    problem = problem_from(BinSums(ONES, 2 * ONES, ONES, ONES))
+    pairs = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 1, 1]], dtype=bool)
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        archive = Archive(problem, FIGURES["s_over_sqrt_bv"])
+        for row in order:
+            archive.evaluate(pairs[row][None, :])
+        assert numbers(archive.best[0]) == (1, 2)
+
+
+def test_unfinished_proofs_say_so(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-17: with one node the status is best found, and the bound still bounds the finished answer."""
+    limits = Limits(nodes=1)
+    size = Constraints(exactly=12, min_background=9.0)
+    short = optimize(cms_search, t1bbbb, figure_of_merit="profile_asimov", constraints=size, limits=limits)
+    done = optimize(cms_search, t1bbbb, figure_of_merit="profile_asimov", constraints=size)
+    assert (short.status, done.status) == ("best found", "certified")
+    assert done.gap is not None
+    assert done.gap < 1e-5
+    assert short.bound is None or short.bound >= done.value
+
+
+def test_correlations_enter_the_uncertainty(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-3: fully correlated, uncertainties add linearly, so the value is that of the linear sum."""
+    from superbin.stats import pvalue
+
+    sigma = np.sqrt(bin_sums(cms_search, t1bbbb).variance_up)
+    result = optimize(cms_search, t1bbbb, covariance=np.outer(sigma, sigma))
+    rows = np.array(result.bins) - 1
+    total = combine(cms_search, t1bbbb, result.bins)
+    b = total.background.nominal
+    down = float(np.sqrt(bin_sums(cms_search, t1bbbb).variance_down)[rows].sum())
+    z = pvalue.midp_significance(total.signal + b, b, float(sigma[rows].sum()), min(down, b))
+    assert result.value == pytest.approx(z, abs=1e-9)
+    assert result.value < optimize(cms_search, t1bbbb).value
+
+
+def test_shapes_and_sizes_side_by_side(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-25: losses are relative to the best; a narrower shape never wins."""
+    shapes = trade_offs(cms_search, t1bbbb, figure_of_merit="profile_asimov", shapes=("free", "rectangle"))
+    assert shapes[0].loss == 0
+    assert shapes[1].loss == pytest.approx(1 - shapes[1].merge.value / shapes[0].merge.value)
+    assert shapes[1].loss > 0
+    assert all(entry.seconds > 0 for entry in shapes)
+    sizes = front(cms_search, t1bbbb, (1, 11, 40), figure_of_merit="profile_asimov")
+    assert [len(entry.merge.bins) for entry in sizes] == [1, 11, 40]
+    assert sizes[1].merge.value == pytest.approx(shapes[0].merge.value)
