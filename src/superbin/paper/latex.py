@@ -115,6 +115,6 @@ def _first_error(log: str) -> str:
     for pattern in (r"^(?:\./)?[^:\n]+\.tex:\d+: .+$", r"^! .+$", r"^.*---line \d+ of file .+$", r"^I .+$"):
         found = re.search(pattern, log, flags=re.MULTILINE)
         if found:
-            return found.group().strip()
+            return found.group().strip().removeprefix("./").rstrip(".")
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else "no message"

@@ -21,12 +21,19 @@ __all__ = ["render"]
 
 _MERITS = {
     "midp": "the exact expected mid-p significance at $n=s+b$",
-    "profile_asimov": "the expected median significance of the Asimov data set",
-    "s_over_sqrt_bv": r"$s/\sqrt{b+\sigma^2}$",
+    "profile_asimov": "the Asimov significance of a Gaussian-constrained background",
+    "s_over_sqrt_bv": r"$s/\sqrt{b+\sigma_+^2}$",
 }
 _STATUS = {
-    "certified": "certified: no set of bins does better",
-    "best found": "the best found; that no set does better is not proved",
+    "certified": "certified: no set of bins that was allowed does better",
+    "best found": "the best found, which does not prove that no other does better",
+}
+_SHAPES = {
+    "free": "",
+    "rectangle": "one range in each observable",
+    "two rectangles": "at most two rectangles, each one range in each observable",
+    "three rectangles": "at most three rectangles, each one range in each observable",
+    "connected": "bins that touch one another",
 }
 _FITS = {"prefit": "pre-fit", "postfit": "post-fit"}
 
@@ -108,6 +115,8 @@ def _environment() -> jinja2.Environment:
 
 def _printed(value: object) -> str:
     """What a template prints for a value: text escaped, whole numbers as they are, nothing else."""
+    if isinstance(value, jinja2.Undefined):
+        return str(value)  # raises, and names it
     if isinstance(value, TeX):
         return value
     if isinstance(value, str):
@@ -137,6 +146,7 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "options": result.options,
         "merit": TeX(_MERITS[merit]) if merit in _MERITS else merit,
         "status": _STATUS.get(result.merge.status, result.merge.status),
+        "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
         "significance": significance,
         "figures": list(zip(stems, result.projections, strict=True)) if figures else [],
         "figure_labels": [tex.mathtext(p.label) for p in result.projections],
