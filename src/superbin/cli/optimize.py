@@ -78,10 +78,11 @@ def optimize(
         search = catalog.search(search_name)
         signal = catalog.signal(search_name, model, parameters)
     limits = merge.Limits(seconds=seconds)
-    chosen = {"figure_of_merit": figure_of_merit, "limits": limits}
     names = [shape.replace("-", " ") for shape in shapes]
-    found = merge.trade_offs(search, signal, shapes=names, **chosen) if names else ()
-    found += merge.front(search, signal, sizes, **chosen) if sizes else ()
+    found = (
+        *merge.trade_offs(search, signal, shapes=names, figure_of_merit=figure_of_merit, limits=limits),
+        *merge.front(search, signal, sizes, figure_of_merit=figure_of_merit, limits=limits),
+    )
     rows = [_row(offer, combine(search, signal, offer.merge.bins), search.n_bins) for offer in found]
     best = max((row["z"] for row in rows), default=0.0)
     for row in rows:
