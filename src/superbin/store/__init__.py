@@ -8,7 +8,6 @@ domain values into rows, ``reading`` and ``writing`` are the statements, ``datab
 """
 
 from superbin.store.database import Store
-from superbin.store.engine import ENVIRONMENT_VARIABLE
 from superbin.store.reading import StoredSearch, StoredSignal
 
-__all__ = ["ENVIRONMENT_VARIABLE", "Store", "StoredSearch", "StoredSignal"]
+__all__ = ["Store", "StoredSearch", "StoredSignal"]

@@ -18,11 +18,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from superbin.errors import DatabaseError, MissingDependencyError, SuperbinError
 from superbin.store import schema
 
-__all__ = ["ENVIRONMENT_VARIABLE", "describe", "locate", "open_engine", "reading", "writing"]
+__all__ = ["describe", "locate", "open_engine", "reading", "writing"]
 
-ENVIRONMENT_VARIABLE = "SUPERBIN_DATABASE"
+_VARIABLE = "SUPERBIN_DATABASE"
 
-_CURE = f"choose another place with --database or {ENVIRONMENT_VARIABLE}"
+_CURE = f"choose another place with --database or {_VARIABLE}"
 
 # SQLite's own wait for another process's write to end, in seconds.
 _PATIENCE = 60
@@ -60,7 +60,7 @@ def locate(database: str | Path | None = None) -> URL:
     DatabaseError
         If the URL cannot be parsed, or the data directory cannot be made.
     """
-    chosen = str(database or os.environ.get(ENVIRONMENT_VARIABLE) or _default_file())
+    chosen = str(database or os.environ.get(_VARIABLE) or _default_file())
     if "://" not in chosen:
         return URL.create("sqlite", database=str(Path(chosen).expanduser().absolute()))
     try:
