@@ -1,7 +1,8 @@
 """Choosing the bins to merge: figures of merit, searches for the best set, and its text as cuts.
 
 Start with `optimize`. `greedy` is the original tool's method, the baseline; `candidates` lists the best sets
-the search visited; `trade_offs` compares shapes and `front` sizes; `cuts` writes any set as selections. The
+the search visited; `trade_offs` compares shapes and `front` sizes; `cuts` writes any set as selections.
+`common_merge` and `merges_for_grid` serve many signals at once. The
 ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
 """
 
@@ -11,19 +12,24 @@ from superbin.merge.constraints import Constraints
 from superbin.merge.cuts import cuts
 from superbin.merge.figures import FIGURES
 from superbin.merge.greedy import greedy
+from superbin.merge.many import CommonMerge, GridMerges, common_merge, merges_for_grid
 from superbin.merge.solve import SHAPES, TradeOff, candidates, front, optimize, trade_offs
 
 __all__ = [
     "FIGURES",
     "SHAPES",
     "Candidate",
+    "CommonMerge",
     "Constraints",
+    "GridMerges",
     "Limits",
     "TradeOff",
     "candidates",
+    "common_merge",
     "cuts",
     "front",
     "greedy",
+    "merges_for_grid",
     "optimize",
     "trade_offs",
 ]

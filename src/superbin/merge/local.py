@@ -4,12 +4,22 @@ A set that it ends on cannot be improved by adding, dropping or exchanging a sin
 optimality.
 """
 
+from typing import Protocol
+
 import numpy as np
 
-from superbin.merge.archive import TIE, Archive
+from superbin._arrays import FloatArray
+from superbin.merge.archive import TIE
 from superbin.merge.problem import BoolArray
 
-__all__ = ["flips", "improve", "swaps"]
+__all__ = ["Evaluator", "flips", "improve", "swaps"]
+
+
+class Evaluator(Protocol):
+    """Whatever gives sets of bins a value; an `Archive` does."""
+
+    def evaluate(self, sets: BoolArray) -> FloatArray:
+        """Value of every row, -inf where it is not allowed."""
 
 
 def flips(chosen: BoolArray) -> BoolArray:
@@ -28,14 +38,14 @@ def swaps(chosen: BoolArray) -> BoolArray:
 
 
 def improve(
-    archive: Archive, chosen: BoolArray, value: float, *, swap: bool = True
+    archive: Evaluator, chosen: BoolArray, value: float, *, swap: bool = True
 ) -> tuple[BoolArray, float]:
     """Climb from a set until no neighbour is better.
 
     Parameters
     ----------
-    archive : Archive
-        Evaluates and remembers every neighbour.
+    archive : Evaluator
+        Evaluates every neighbour.
     chosen : ndarray of bool, shape (n_bins,)
     value : float
         Its figure of merit.

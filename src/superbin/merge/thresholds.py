@@ -122,7 +122,7 @@ def all_thresholds(
     variance : ndarray, shape (n_bins,)
         What v is; with a covariance, the marginal variances at some set.
     score : callable
-        Quick figure of merit; the variances enter it as the sums of `variance` and of the downward ones.
+        Quick figure of merit, of the upward uncertainty alone; the variances enter it as sums of `variance`.
     rules : Rules
         Required bins are in every set; sets that break a constraint are left out.
     keep : int
@@ -185,14 +185,12 @@ class _Walk:
             without = np.concatenate([first[:, None], first[:, None] + np.cumsum(steps, axis=1)], axis=1)
             return np.stack([without, without + values[self.pivots, None]]).ravel()
 
-        signal, background, up, down = (
-            np.maximum(sums(values), 0.0)
-            for values in (problem.signal, problem.background, variance, problem.variance_down)
+        signal, background, up = (
+            np.maximum(sums(values), 0.0) for values in (problem.signal, problem.background, variance)
         )
         # An empty set leaves rounding behind instead of zero.
         signal[signal < 1e-12 * problem.signal.sum()] = 0.0
-        totals = Totals(signal, background, np.sqrt(up), np.minimum(np.sqrt(down), background))
-        return totals, sums(np.ones(problem.n_bins))
+        return Totals(signal, background, np.sqrt(up), np.zeros_like(up)), sums(np.ones(problem.n_bins))
 
     def sets(self, rows: IntArray) -> BoolArray:
         """The cells numbered `rows` as sets."""
