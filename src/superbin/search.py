@@ -148,6 +148,9 @@ class Search:
             raise InputError(
                 f"low has shape {shape}; (n_bins, {len(self.observables)}) is needed, one column per observable"
             )
+        names = [observable.name for observable in self.observables]
+        if len(set(names)) != len(names):
+            raise InputError(f"search {self.name!r} has observables {names}; their names must differ")
         for name, finite in (("low", True), ("high", False)):
             array = frozen_array(getattr(self, name), name=name, shape=shape, finite=finite)
             object.__setattr__(self, name, array)

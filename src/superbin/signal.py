@@ -58,7 +58,7 @@ class SignalModel:
         for name in ("yields", "errors"):
             array = frozen_array(getattr(self, name), name=f"{name} of signal {self.model!r}", shape=shape)
             object.__setattr__(self, name, array)
-        parameters = {str(key): float(value) for key, value in self.parameters.items()}
+        parameters = {str(key): float(value) + 0.0 for key, value in self.parameters.items()}
         for key, value in parameters.items():
             if not np.isfinite(value):
                 raise InputError(f"parameter {key} of signal {self.model!r} is {value}; it must be finite")

@@ -18,7 +18,7 @@ from superbin.signal import SignalModel
 from superbin.store import Store
 
 # Every double the domain types take, subnormal ones and whole numbers beyond 64 bits included.
-EVENTS = st.floats(min_value=0.0, allow_infinity=False, allow_nan=False)
+EVENTS = st.floats(min_value=-0.0, allow_infinity=False, allow_nan=False)
 COUNTS = st.integers(0, 10**30).map(float)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
 NAMES = st.text(string.ascii_letters + string.digits + "_ $é", min_size=1, max_size=8)

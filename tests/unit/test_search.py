@@ -67,6 +67,18 @@ def test_duplicate_process_is_refused(small_search: Search) -> None:
         changed(small_search, processes=small_search.processes[:1] * 2)
 
 
+def test_duplicate_observable_is_refused(small_search: Search) -> None:
+    """SEARCH-3."""
+    with pytest.raises(InputError, match="observables .* names must differ"):
+        changed(small_search, observables=small_search.observables[:1] * 2)
+
+
+def test_negative_zero_is_zero() -> None:
+    """SEARCH-4: databases do not tell the two apart, so neither does a digest."""
+    plain, negative = (SignalModel("T0", {"m": z}, "small", np.array([z]), np.array([z])) for z in (0.0, -0.0))
+    assert plain.digest == negative.digest
+
+
 @pytest.mark.parametrize("bad", [-1.0, np.inf, np.nan])
 def test_estimate_refuses_bad_uncertainty(bad: float) -> None:
     """SEARCH-3."""
