@@ -32,6 +32,8 @@ INCOMPLETE_GAMMA_UP_TO = 1e5
 SMALLEST_SPREAD = 1e-9
 """A relative spread of a Gamma mean below this changes no p-value in the tenth digit."""
 
+MOST_TERMS = 10_000
+
 UNDERFLOW = 1e-280
 SHORT_FROM = 8.0
 """From this count on the density of ln Gamma_n falls quickly enough downwards to be integrated."""
@@ -113,11 +115,14 @@ def _on_off_tails(
     far = np.flatnonzero(below < UNDERFLOW)
     if far.size:
         log_p[i[far]] = _far_beta(n[i[far]], off[far] + 1, tau[far])
+    far = np.flatnonzero(above < UNDERFLOW)
+    if far.size:
+        log_q[i[far]] = _far_beta(off[far] + 1, n[i[far]], 1 / tau[far])
     return log_p, log_q
 
 
 def _far_beta(a: FloatArray, c: FloatArray, tau: FloatArray) -> FloatArray:
-    """``ln I(1/(1 + tau); a, c)`` far out, by the power series of the incomplete beta function (DLMF 8.17.8)."""
+    """``ln I(1/(1 + tau); a, c)`` far out, by the continued fraction of DLMF 8.17.22, evaluated forwards (Lentz)."""
     total = a + c
     x = 1 / (1 + tau)
     log = (
@@ -127,13 +132,21 @@ def _far_beta(a: FloatArray, c: FloatArray, tau: FloatArray) -> FloatArray:
         - np.log(a)
     )
     log -= a * poisson.log_ratio(a, total * x) + c * poisson.log_ratio(c, total * tau * x)
-    term = series = np.ones_like(a)
-    j = 0
-    while (term > 1e-17 * series).any():
-        term = term * (total + j) * x / (a + 1 + j)
-        series = series + term
-        j += 1
-    return np.asarray(log + np.log(series))
+    fraction = numerator = np.ones_like(a)
+    denominator = np.zeros_like(a)
+    for j in range(1, MOST_TERMS):
+        m = j // 2
+        even, odd = (
+            m * (c - m) / ((a + 2 * m - 1) * (a + 2 * m)),
+            (a + m) * (total + m) / ((a + 2 * m) * (a + 2 * m + 1)),
+        )
+        step = even * x if j % 2 == 0 else -odd * x
+        denominator = 1 / (1 + step * denominator)
+        numerator = 1 + step / numerator
+        fraction = fraction * numerator * denominator
+        if (np.abs(numerator * denominator - 1) < 1e-15).all():
+            break
+    return np.asarray(log - np.log(fraction))
 
 
 def _sum(rows: Rows, branch: Branches, upper: FloatArray, lower: FloatArray) -> tuple[FloatArray, FloatArray]:

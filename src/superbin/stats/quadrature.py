@@ -46,8 +46,13 @@ Measured against 32 panels on 1e5 random arms: the error stays below 1e-11 on sh
 fall faster than geometrically, and below 1e-11 at the second value on spans of any length.
 """
 
+MOST_LOOKS = 12
+
 GENTLE = 1.5
 """Below this offset the weight of a lower `LinearArm` is ``e^-y`` within a factor of three."""
+
+FAR = 1e100
+"""A z that is as good as infinite and has a square."""
 
 STRETCH = 4.0
 """Power of the variable in which long spans of a `LinearArm` are smooth."""
@@ -218,7 +223,7 @@ class LinearArm:
     def weight(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gaussian exponent and scaled tail above; difference of two tails below."""
         scale, offset = self.scale[:, None], self.offset[:, None]
-        z = scale * np.expm1(self.sign[:, None] * y) + (scale - offset)
+        z = np.minimum(scale * np.expm1(np.minimum(self.sign[:, None] * y, 500.0)), FAR) + (scale - offset)
         if (self.sign > 0).all():
             return -0.5 * z * z, scaled_tail(np.maximum(z, 0.0))
         short = np.minimum(z, 0.0)
@@ -228,13 +233,10 @@ class LinearArm:
 
     def span(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
         """Ends of the arrival-time density times the weight's ``e^-y``; where that is too crude, looked up on grids."""
-        below = self.sign < 0
-        mode = np.maximum(np.where(below, rows.log_r - np.log1p(1 / rows.n), -rows.log_r), 0.0)
-        left, right = _ends(rows, self.sign, mode, np.zeros_like(mode), np.where(below, 1.0, 0.0))
-        if below.all() and self.offset.max() < GENTLE:
+        left, right = _outer(rows, self)
+        if (self.sign < 0).all() and self.offset.max() < GENTLE:
             return left, right
-        left = np.zeros_like(mode)
-        return _scanned(rows, self, left, right)
+        return _scanned(rows, self, np.zeros_like(right), right)
 
 
 def _log_density(rows: Rows, sign: FloatArray, y: FloatArray) -> FloatArray:
@@ -242,10 +244,18 @@ def _log_density(rows: Rows, sign: FloatArray, y: FloatArray) -> FloatArray:
     return np.asarray(rows.n[:, None] * (u - np.expm1(u)))
 
 
+def _outer(rows: Rows, arm: Arm) -> tuple[FloatArray, FloatArray]:
+    """Span of the arrival-time density, times ``e^-y`` below the reference of a `LinearArm`; wide enough for any arm."""
+    none = np.zeros_like(rows.n)
+    extra = np.where(arm.sign < 0, 1.0, 0.0) if isinstance(arm, LinearArm) else none
+    mode = np.maximum(-arm.sign * (rows.log_r - np.log1p(extra / rows.n)), 0.0)
+    return _ends(rows, arm.sign, mode, none, extra)
+
+
 def _scanned(rows: Rows, arm: Arm, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Narrow an interval to where the integrand is within `DROP` of its maximum, by looking at it on grids."""
     steps = np.linspace(0.0, 1.0, 49)
-    for _ in range(4):
+    for _ in range(MOST_LOOKS):
         y = left[:, None] + (right - left)[:, None] * steps
         exponent, factor = arm.weight(y)
         with np.errstate(divide="ignore"):
@@ -254,6 +264,8 @@ def _scanned(rows: Rows, arm: Arm, left: FloatArray, right: FloatArray) -> tuple
         first = np.maximum(np.argmax(inside, axis=1) - 1, 0)
         last = np.minimum(steps.size - np.argmax(inside[:, ::-1], axis=1), steps.size - 1)
         left, right = (np.take_along_axis(y, i[:, None], axis=1)[:, 0] for i in (first, last))
+        if (last - first > steps.size // 2).all():
+            break
     return left, right
 
 
@@ -381,10 +393,8 @@ def integral(rows: Rows, arm: Arm) -> FloatArray:
 
 def _searched(rows: Rows, arm: Arm) -> tuple[FloatArray, FloatArray]:
     """Span found without any formula for the weight, which never rises with the distance."""
-    mode = np.maximum(-arm.sign * rows.log_r, 0.0)
-    none = np.zeros_like(mode)
-    _, right = _ends(rows, arm.sign, mode, none, 0.0)
-    return _scanned(rows, arm, none, right)
+    _, right = _outer(rows, arm)
+    return _scanned(rows, arm, np.zeros_like(right), right)
 
 
 def _divided(rows: Rows, arm: Arm, left: FloatArray, right: FloatArray, panels: int) -> FloatArray:
