@@ -27,7 +27,7 @@ from superbin.merge.exhaustive import brute_force
 from superbin.merge.figures import figure, profile_lognormal
 from superbin.merge.greedy import greedy_set
 from superbin.merge.local import improve
-from superbin.merge.problem import BoolArray, Problem, Totals, first_rows
+from superbin.merge.problem import BoolArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
 from superbin.merge.thresholds import all_thresholds, prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
@@ -126,10 +126,7 @@ def _start(task: Task, archive: Archive) -> FloatArray:
     problem = task.problem
     variance = problem.variance_up
     for _ in range(1 if problem.covariance_up is None else 3):
-        sets = seeds(problem, variance, task.rules)
-        values = task.quick(problem.totals(sets))
-        sets = sets[np.argsort(-values, kind="stable")[: 4 * _RERANKED]]
-        archive.evaluate(sets[first_rows(sets)[:_RERANKED]])
+        archive.evaluate(seeds(problem, variance, task.quick, task.rules, keep=_RERANKED))
         if problem.covariance_up is not None and archive.found:
             variance = problem.covariance_up @ archive.best[0].astype(np.float64)
     return variance

@@ -64,25 +64,62 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
     return [np.argsort(-np.nan_to_num(ratio), kind="stable") for ratio in ratios]
 
 
-def seeds(problem: Problem, variance: FloatArray, rules: Rules) -> BoolArray:
-    """Prefixes of the orderings that satisfy the constraints as far as simple means make them.
+def seeds(
+    problem: Problem,
+    variance: FloatArray,
+    score: Callable[[Totals], FloatArray],
+    rules: Rules,
+    *,
+    keep: int,
+) -> BoolArray:
+    """The best prefixes of the orderings under a quick figure of merit.
 
-    Sets may repeat. Required bins come first in every ordering; where a minimum of background or signal is asked for, a prefix
-    below it is filled up with the largest bins of what is short.
+    Required bins come first in every ordering; where a minimum of background or signal is asked for, prefixes
+    are also filled up with the largest bins of what is short.
+
+    Parameters
+    ----------
+    problem, score, rules, keep
+        As in `all_thresholds`.
+    variance : ndarray, shape (n_bins,)
+        Only orders the bins; prefixes are ranked with their full variances.
+
+    Returns
+    -------
+    ndarray of bool, shape (<= keep, n_bins)
+        Best first.
     """
+    required = np.flatnonzero(rules.required)
     free = rules.possible & ~rules.required
-    room = max(rules.most - int(rules.required.sum()), 0)
-    found = [rules.required[None, :]] if rules.required.any() else []
-    for order in orderings(problem, variance):
-        rest = order[free[order]][:room]
-        if rest.size:
-            found.append(prefixes(rest, problem.n_bins) | rules.required)
-    sets = np.concatenate(found)
-    for values, limit in ((problem.background, rules.min_background), (problem.signal, rules.min_signal)):
+    orders = [
+        np.concatenate([required, order[free[order]]])[: rules.most] for order in orderings(problem, variance)
+    ]
+    values = np.array([score(_prefix_totals(problem, order)) for order in orders])
+    size = np.arange(1, values.shape[1] + 1)
+    values[:, (size < rules.least) | (size < required.size)] = -np.inf
+    best = np.argsort(-values.ravel(), kind="stable")[: 4 * keep]
+    sets = np.zeros((best.size, problem.n_bins), dtype=bool)
+    for row, (which, length) in enumerate(zip(*np.divmod(best, values.shape[1]), strict=True)):
+        sets[row, orders[which][: length + 1]] = True
+    for minimum, limit in ((problem.background, rules.min_background), (problem.signal, rules.min_signal)):
         if limit > 0:
-            sets = np.concatenate([sets, _filled(sets[first_rows(sets)], values, limit, rules)])
+            sets = np.concatenate([sets, _filled(sets, minimum, limit, rules)])
     totals = problem.totals(sets)
-    return sets[rules.allowed(sets, totals) & (totals.signal > 0)]
+    sets = sets[rules.allowed(sets, totals) & (totals.signal > 0)]
+    return sets[first_rows(sets)[: 2 * keep]] if len(sets) else sets
+
+
+def _prefix_totals(problem: Problem, order: IntArray) -> Totals:
+    """Sums of the prefixes of an ordering, without the downward side."""
+    if problem.covariance_up is None:
+        variance = problem.variance_up[order]
+    else:
+        block = problem.covariance_up[np.ix_(order, order)]
+        variance = np.diag(block) + 2 * np.tril(block, -1).sum(axis=1)
+    up = np.sqrt(np.maximum(np.cumsum(variance), 0.0))
+    return Totals(
+        np.cumsum(problem.signal[order]), np.cumsum(problem.background[order]), up, np.zeros_like(up)
+    )
 
 
 def _filled(sets: BoolArray, values: FloatArray, limit: float, rules: Rules) -> BoolArray:
