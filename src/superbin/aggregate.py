@@ -1,10 +1,10 @@
 """Adding bins up: what a merged bin expects, with asymmetric uncertainties.
 
-The convention is the original tool's, called ``none`` for the correlations it assumes between bins:
-up and down uncertainties add separately, in quadrature over bins, processes and sources; within a bin the
-statistical uncertainties of processes that share their events (`Search.shared_stat`) add linearly first. The
-variance of a sum is therefore the sum of per-bin variances, which is what the optimiser works with. Specified
-in ``specs/merging.md``.
+The original tool's convention is called ``none`` for the correlations it assumes between bins: up and down
+uncertainties add separately, in quadrature over bins, processes and sources; within a bin the statistical
+uncertainties of processes that share their events (`Search.shared_stat`) add linearly first. The variance of a
+sum is therefore the sum of per-bin variances. With a `Covariance`, the total uncertainty of a set of bins is
+the root of the sum over its block instead, upward and downward separately. Specified in ``specs/merging.md``.
 """
 
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 from superbin.search import Process, Search
 from superbin.signal import SignalModel
 
-__all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine"]
+__all__ = ["AggregateBin", "Background", "BinSums", "Covariance", "ProcessYield", "bin_sums", "combine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,36 @@ class AggregateBin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Covariance:
+    """Covariance of the background predictions of the bins, one for each side of their uncertainties.
+
+    Attributes
+    ----------
+    up, down : array_like, shape (n_bins, n_bins)
+        Events squared; symmetric.
+    source : str
+        What it comes from, such as ``"likelihood"``.
+
+    Raises
+    ------
+    InputError
+        If a matrix is not square, has a NaN or an infinity, is not symmetric, or the two differ in size.
+    """
+
+    up: FloatArray
+    down: FloatArray
+    source: str
+
+    def __post_init__(self) -> None:
+        size = np.shape(self.up)[:1] * 2
+        for name in ("up", "down"):
+            matrix = frozen_array(getattr(self, name), name=f"covariance {name}", shape=size, low=-np.inf)
+            if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-9 * np.abs(matrix).max(initial=0.0)):
+                raise InputError(f"the covariance {name} is not symmetric; give the same value both ways")
+            object.__setattr__(self, name, matrix)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class BinSums:
     """What is additive when bins merge, as arrays over the bins of a search.
 
@@ -111,7 +141,9 @@ def bin_sums(search: Search, signal: SignalModel) -> BinSums:
     )
 
 
-def combine(search: Search, signal: SignalModel, bins: Iterable[int]) -> AggregateBin:
+def combine(
+    search: Search, signal: SignalModel, bins: Iterable[int], *, covariance: Covariance | None = None
+) -> AggregateBin:
     """Merge bins into one.
 
     Parameters
@@ -121,6 +153,9 @@ def combine(search: Search, signal: SignalModel, bins: Iterable[int]) -> Aggrega
         A signal in the bins of `search`.
     bins : iterable of int
         Published 1-based numbers; order and repeats do not matter.
+    covariance : Covariance, optional
+        Of the bins of `search`; gives the total uncertainty. Those of the processes stay as published, in
+        quadrature over bins.
 
     Returns
     -------
@@ -135,7 +170,7 @@ def combine(search: Search, signal: SignalModel, bins: Iterable[int]) -> Aggrega
     _check_match(search, signal)
     chosen = np.array(search.indices(bins))
     nominal = float(sum(p.estimate.nominal[chosen].sum() for p in search.processes))
-    up, down = (float(np.sqrt(_variance(search, side)[chosen].sum())) for side in ("up", "down"))
+    up, down = (_total(search, side, chosen, covariance) for side in ("up", "down"))
     return AggregateBin(
         bins=tuple(int(i) + 1 for i in chosen),
         signal=float(signal.yields[chosen].sum()),
@@ -173,6 +208,18 @@ def _variance(search: Search, side: str) -> FloatArray:
     syst = [getattr(p.estimate, f"syst_{side}") ** 2 for p in search.processes]
     total: FloatArray = np.sum([*stat, *syst], axis=0)
     return total
+
+
+def _total(search: Search, side: str, chosen: NDArray[np.intp], covariance: Covariance | None) -> float:
+    if covariance is None:
+        return float(np.sqrt(_variance(search, side)[chosen].sum()))
+    matrix: FloatArray = getattr(covariance, side)
+    if len(matrix) != search.n_bins:
+        raise InputError(
+            f"the covariance is of {len(matrix)} bins; search {search.name!r} has {search.n_bins}"
+        )
+    # Rounding may leave a perfectly anticorrelated set a hair below zero.
+    return float(np.sqrt(max(matrix[np.ix_(chosen, chosen)].sum(), 0.0)))
 
 
 def _process_yield(search: Search, process: Process, chosen: NDArray[np.intp]) -> ProcessYield:

@@ -18,13 +18,15 @@ from scipy.special import gammainc, ndtr
 
 from superbin import merge, workspace
 from superbin._arrays import FloatArray
-from superbin.aggregate import Background, combine
-from superbin.errors import InputError
+from superbin.aggregate import AggregateBin, Background, Covariance, combine
+from superbin.errors import InputError, UnknownNameError
+from superbin.likelihood import packaged, variations
 from superbin.projection import bin_ranges, project
 from superbin.results import (
     AnalysisResult,
     Asimov,
     BinRow,
+    Convention,
     CountDistribution,
     PValue,
     SearchSummary,
@@ -37,10 +39,18 @@ from superbin.signal import SignalModel
 from superbin.stats import asymptotic, pvalue, smear
 from superbin.stats.toys import throw
 
-__all__ = ["CORRELATIONS", "DEFAULT_TOYS", "Timed", "analyze", "count_distribution", "evaluate"]
+__all__ = [
+    "CORRELATIONS",
+    "DEFAULT_TOYS",
+    "Timed",
+    "analyze",
+    "count_distribution",
+    "evaluate",
+    "likelihood_covariance",
+]
 
-CORRELATIONS = ("none",)
-"""Models of the correlations between bins; ``none`` adds uncertainties in quadrature over bins."""
+CORRELATIONS = ("likelihood", "none")
+"""Where correlations between bins come from: the published likelihood's nuisances, or nowhere."""
 
 DEFAULT_TOYS = 1_000_000
 
@@ -61,7 +71,7 @@ def analyze(
     search: Search,
     signal: SignalModel,
     *,
-    correlations: str = "none",
+    correlations: str | None = None,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
 ) -> AnalysisResult:
@@ -73,8 +83,9 @@ def analyze(
         The published search.
     signal : SignalModel
         Expected signal in its bins; must not be zero everywhere.
-    correlations : {"none"}
-        How the uncertainties of bins combine; see `superbin.aggregate`.
+    correlations : {"likelihood", "none"}, optional
+        How the uncertainties of bins combine: with the correlations of the published likelihood, or in
+        quadrature. By default the former where a likelihood ships for the search, else the latter.
     toys : int
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
@@ -90,11 +101,11 @@ def analyze(
     InputError
         If the signal does not fit the search, is zero everywhere, or an option is outside its domain.
     """
-    if correlations not in CORRELATIONS:
-        raise InputError(f"correlations is {correlations!r}; it must be one of {', '.join(CORRELATIONS)}")
+    conventions = covariances(search, correlations)
+    covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
-    merged = merge.optimize(search, signal)
-    aggregate = combine(search, signal, merged.bins)
+    merged = merge.optimize(search, signal, covariance=covariance)
+    aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None
 
@@ -113,7 +124,7 @@ def analyze(
         search=_search_summary(search),
         signal=_signal_summary(signal),
         options={
-            "correlations": correlations,
+            "correlations": _convention_name(covariance),
             "figure_of_merit": merged.figure_of_merit,
             "toys": toys,
             "seed": seed,
@@ -126,8 +137,11 @@ def analyze(
         ),
         expected=panel(aggregate.signal + aggregate.background.nominal, observed=False),
         observed=panel(aggregate.observed, observed=True),
+        conventions=tuple(
+            _convention(combine(search, signal, merged.bins, covariance=c), c) for c in conventions
+        ),
         distribution=count_distribution(aggregate.background, aggregate.signal),
-        projections=project(search, signal, merged.bins),
+        projections=project(search, signal, merged.bins, covariance=covariance),
         superbin=version("superbin"),
     )
 
@@ -256,6 +270,72 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
     tails = (np.exp(-0.5 * z * z) * (step / math.sqrt(2 * math.pi))) @ above
     probabilities: FloatArray = np.clip(-np.diff(tails), 0.0, 1.0)
     return probabilities
+
+
+def likelihood_covariance(search: Search) -> Covariance:
+    """Covariance of a search's bins from its published likelihood, upward and downward.
+
+    Raises
+    ------
+    UnknownNameError
+        If no likelihood ships for the search.
+    InputError
+        If the likelihood predicts other backgrounds than the search has.
+    """
+    shifts = variations(packaged(search.name))
+    nominal = np.sum([p.estimate.nominal for p in search.processes], axis=0)
+    if shifts.nominal.shape != nominal.shape or not np.allclose(
+        shifts.nominal, nominal, rtol=1e-3, atol=1e-2
+    ):
+        raise InputError(
+            f"the published likelihood of {search.name!r} predicts other backgrounds than this search has; "
+            "use correlations 'none'"
+        )
+    up, down = shifts.covariances()
+    return Covariance(up, down, "likelihood")
+
+
+def covariances(search: Search, correlations: str | None) -> tuple[Covariance | None, ...]:
+    """The convention to use for the correlations between bins first, then the other one if it is at hand.
+
+    Parameters
+    ----------
+    search : Search
+    correlations : {"likelihood", "none"}, optional
+        As in `analyze`.
+
+    Returns
+    -------
+    tuple of Covariance or None
+        None stands for quadrature over bins.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        If the likelihood is asked for and there is none that fits, or the name is another.
+    """
+    if correlations is not None and correlations not in CORRELATIONS:
+        raise InputError(f"correlations is {correlations!r}; it must be one of {', '.join(CORRELATIONS)}")
+    if correlations == "likelihood":
+        return (likelihood_covariance(search), None)
+    try:
+        known = likelihood_covariance(search)
+    except (UnknownNameError, InputError):
+        return (None,)
+    return (None, known) if correlations == "none" else (known, None)
+
+
+def _convention_name(covariance: Covariance | None) -> str:
+    return "none" if covariance is None else covariance.source
+
+
+def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:
+    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
+    expected, observed = (
+        _named(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
+        for n in (aggregate.signal + b, aggregate.observed)
+    )
+    return Convention(_convention_name(covariance), aggregate.background, expected, observed)
 
 
 def _named(p: float, z: float) -> PValue:

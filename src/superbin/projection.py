@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin.aggregate import combine
+from superbin.aggregate import Covariance, combine
 from superbin.results import Projection, ProjectionColumn, Range
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -57,7 +57,9 @@ def bin_ranges(search: Search, number: int) -> tuple[Range, ...]:
     )
 
 
-def project(search: Search, signal: SignalModel, bins: Iterable[int]) -> tuple[Projection, ...]:
+def project(
+    search: Search, signal: SignalModel, bins: Iterable[int], *, covariance: Covariance | None = None
+) -> tuple[Projection, ...]:
     """Project the region around an aggregate on every observable.
 
     Parameters
@@ -66,6 +68,8 @@ def project(search: Search, signal: SignalModel, bins: Iterable[int]) -> tuple[P
     signal : SignalModel
     bins : iterable of int
         The aggregate, published numbers.
+    covariance : Covariance, optional
+        Of the background, for the uncertainty of the columns; by default quadrature over bins.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def project(search: Search, signal: SignalModel, bins: Iterable[int]) -> tuple[P
         One per observable, in the search's order.
     """
     chosen = frozenset(search.indices(bins))
-    return tuple(_project(search, signal, chosen, j) for j in range(len(search.observables)))
+    return tuple(_project(search, signal, chosen, j, covariance) for j in range(len(search.observables)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,9 @@ class _Group:
     caption: str
 
 
-def _project(search: Search, signal: SignalModel, chosen: frozenset[int], axis: int) -> Projection:
+def _project(
+    search: Search, signal: SignalModel, chosen: frozenset[int], axis: int, covariance: Covariance | None
+) -> Projection:
     observable = search.observables[axis]
     region = [n - 1 for n in region_bins(search, [i + 1 for i in chosen], observable.name)]
     groups = _groups(search, region, axis)
@@ -99,7 +105,7 @@ def _project(search: Search, signal: SignalModel, chosen: frozenset[int], axis: 
                     text=f"<= {high:g}" if len(lows) > 1 else observable.text(low, high),
                     group=group.caption if len(groups) > 1 else "",
                     aggregate=bool(chosen.intersection(members)),
-                    yields=combine(search, signal, [i + 1 for i in members]),
+                    yields=combine(search, signal, [i + 1 for i in members], covariance=covariance),
                 )
             )
     return Projection(

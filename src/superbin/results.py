@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superbin.aggregate import AggregateBin
+from superbin.aggregate import AggregateBin, Background
 from superbin.errors import DocumentError, OutputError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "AnalysisResult",
     "Asimov",
     "BinRow",
+    "Convention",
     "CountDistribution",
     "GreedyBaseline",
     "MergeResult",
@@ -287,6 +288,26 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
+class Convention:
+    """The same aggregate bin under one convention for the correlations between bins.
+
+    Attributes
+    ----------
+    correlations : str
+        ``"likelihood"``: from the published likelihood's nuisances; ``"none"``: in quadrature over bins.
+    background : Background
+        With the uncertainty of this convention.
+    expected, observed : PValue
+        Exact mid-p.
+    """
+
+    correlations: str
+    background: Background
+    expected: PValue
+    observed: PValue
+
+
+@dataclass(frozen=True, slots=True)
 class SearchSummary:
     """Which search a result is about; `digest` is the SHA-256 of its content."""
 
@@ -330,6 +351,8 @@ class AnalysisResult:
         The published bins it is made of.
     expected, observed : Significance
         Pre-fit expectation at n = s + b, and the data.
+    conventions : tuple of Convention
+        The aggregate bin under every convention at hand, the one in use first.
     distribution : CountDistribution
         Of the count in the aggregate bin.
     projections : tuple of Projection
@@ -347,6 +370,7 @@ class AnalysisResult:
     bins: tuple[BinRow, ...]
     expected: Significance
     observed: Significance
+    conventions: tuple[Convention, ...]
     distribution: CountDistribution
     projections: tuple[Projection, ...]
     superbin: str

@@ -4,11 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    correlations_option,
+    database_option,
+    search_option,
+)
 
 if TYPE_CHECKING:
-    from superbin.aggregate import AggregateBin
-    from superbin.merge import TradeOff
+    from superbin.aggregate import AggregateBin, Covariance
+    from superbin.merge import Limits, TradeOff
+    from superbin.search import Search
+    from superbin.signal import SignalModel
 
 FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv")
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
@@ -48,6 +56,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @click.option(
     "--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Limit of each proof."
 )
+@correlations_option
 @database_option
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
 def optimize(
@@ -58,6 +67,7 @@ def optimize(
     shapes: tuple[str, ...],
     sizes: tuple[int, ...],
     seconds: float,
+    correlations: str | None,
     database: str | None,
     json_: bool,
 ) -> None:
@@ -72,28 +82,53 @@ def optimize(
     """
     from superbin import merge
     from superbin.aggregate import combine
+    from superbin.analysis import covariances
     from superbin.catalog import open_catalog
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
         signal = catalog.signal(search_name, model, parameters)
-    limits = merge.Limits(seconds=seconds)
-    names = [shape.replace("-", " ") for shape in shapes]
-    found = (
-        *merge.trade_offs(search, signal, shapes=names, figure_of_merit=figure_of_merit, limits=limits),
-        *merge.front(search, signal, sizes, figure_of_merit=figure_of_merit, limits=limits),
-    )
-    rows = [_row(offer, combine(search, signal, offer.merge.bins), search.n_bins) for offer in found]
+    covariance = covariances(search, correlations)[0]
+    options = (covariance, merge.Limits(seconds=seconds), figure_of_merit)
+    found = _compare(search, signal, [shape.replace("-", " ") for shape in shapes], sizes, options)
+    rows = [_row(offer, combine(search, signal, offer.merge.bins, covariance=covariance)) for offer in found]
     best = max((row["z"] for row in rows), default=0.0)
     for row in rows:
         row["loss"] = 1 - row["z"] / best if best > 0 else 0.0
     if json_:
-        click.echo(as_json({"search": search.name, "signal": signal.label, "merges": rows}))
+        click.echo(
+            as_json(
+                {
+                    "search": search.name,
+                    "signal": signal.label,
+                    "correlations": "none" if covariance is None else covariance.source,
+                    "merges": rows,
+                }
+            )
+        )
     else:
         click.echo(_table(signal.label, search.name, figure_of_merit, rows))
 
 
-def _row(offer: "TradeOff", aggregate: "AggregateBin", n_bins: int) -> dict[str, Any]:
+def _compare(
+    search: "Search",
+    signal: "SignalModel",
+    shapes: list[str],
+    sizes: tuple[int, ...],
+    options: "tuple[Covariance | None, Limits, str]",
+) -> tuple["TradeOff", ...]:
+    from superbin import merge
+
+    covariance, limits, merit = options
+    return (
+        *merge.trade_offs(
+            search, signal, shapes=shapes, figure_of_merit=merit, covariance=covariance, limits=limits
+        ),
+        *merge.front(search, signal, sizes, figure_of_merit=merit, covariance=covariance, limits=limits),
+    )
+
+
+def _row(offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, Any]:
     from superbin.stats import midp_significance
 
     merged, total = offer.merge, aggregate.background
@@ -111,7 +146,6 @@ def _row(offer: "TradeOff", aggregate: "AggregateBin", n_bins: int) -> dict[str,
         "seconds": offer.seconds,
         "signal": aggregate.signal,
         "background": {"nominal": total.nominal, "up": total.up, "down": total.down},
-        "of": n_bins,
     }
 
 

@@ -32,6 +32,16 @@ def database_option(command: F) -> F:
     )(command)
 
 
+def correlations_option(command: F) -> F:
+    """Add ``--correlations``."""
+    return click.option(
+        "--correlations",
+        type=click.Choice(["likelihood", "none"]),
+        help="How background uncertainties of merged bins combine: with the correlations of the published "
+        "likelihood (the default where one ships), or none, in quadrature over bins.",
+    )(command)
+
+
 def search_option(command: F) -> F:
     """Add ``--search``."""
     return click.option(

@@ -8,6 +8,7 @@ import click
 
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    correlations_option,
     database_option,
     number,
     search_option,
@@ -30,13 +31,7 @@ if TYPE_CHECKING:
     help="Folder to write; must not exist yet.",
 )
 @search_option
-@click.option(
-    "--correlations",
-    type=click.Choice(["none"]),
-    default="none",
-    show_default=True,
-    help="How the background uncertainties of merged bins combine; none: in quadrature over bins.",
-)
+@correlations_option
 @toys_option
 @seed_option
 @database_option
@@ -55,7 +50,7 @@ def run(
     parameters: tuple[float, ...],
     output: Path,
     search_name: str,
-    correlations: str,
+    correlations: str | None,
     toys: int,
     seed: int,
     database: str | None,
@@ -141,6 +136,11 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
     for name, panel in (("expected", result.expected), ("observed", result.observed)):
         values = (panel.midp, panel.tail, panel.asymptotic, panel.asimov, panel.toys, panel.pyhf)
         head.append(f"{name:<10}" + "".join(f"{number(v.z if v else None):>8}" for v in values))
+    head.extend(
+        f"correlations {c.correlations}: background +{c.background.up:.2f} -{c.background.down:.2f}, "
+        f"exact mid-p Z expected {number(c.expected.z)}, observed {number(c.observed.z)}"
+        for c in result.conventions
+    )
     head.append(
         f"greedy search of the original: Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
     )

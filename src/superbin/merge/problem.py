@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._arrays import FloatArray, frozen_array
-from superbin.aggregate import BinSums
+from superbin.aggregate import BinSums, Covariance
 from superbin.errors import InputError
 
 __all__ = ["BoolArray", "IntArray", "Problem", "Totals", "first_rows", "problem_from"]
@@ -99,16 +99,17 @@ def _uncertainty(w: FloatArray, variance: FloatArray, covariance: FloatArray | N
     return np.sqrt(np.maximum(total, 0.0))
 
 
-def problem_from(sums: BinSums, covariance: ArrayLike | None = None) -> Problem:
+def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None) -> Problem:
     """Check the numbers of a merge.
 
     Parameters
     ----------
     sums : BinSums
         Signal, background and variances of the bins.
-    covariance : array_like, shape (n_bins, n_bins), optional
-        Covariance of the background's upward uncertainties, events squared; positive semidefinite. It
-        replaces the upward variances. The downward uncertainties keep their sizes and take its correlations.
+    covariance : Covariance or array_like, shape (n_bins, n_bins), optional
+        Covariance of the background, events squared; positive semidefinite. It replaces the variances. A plain
+        matrix is that of the upward uncertainties; the downward ones then keep their sizes and take its
+        correlations.
 
     Raises
     ------
@@ -129,9 +130,13 @@ def problem_from(sums: BinSums, covariance: ArrayLike | None = None) -> Problem:
     if covariance is None:
         problem = Problem(**arrays)
     else:
-        up = _checked_covariance(covariance, shape[0])
-        arrays["variance_up"] = np.diag(up).copy()
-        problem = Problem(**arrays, covariance_up=up, covariance_down=_rescaled(up, arrays["variance_down"]))
+        if isinstance(covariance, Covariance):
+            up, down = (_checked_covariance(matrix, shape[0]) for matrix in (covariance.up, covariance.down))
+        else:
+            up = _checked_covariance(covariance, shape[0])
+            down = _rescaled(up, arrays["variance_down"])
+        arrays |= {"variance_up": np.diag(up).copy(), "variance_down": np.diag(down).copy()}
+        problem = Problem(**arrays, covariance_up=up, covariance_down=down)
     empty = (problem.signal > 0) & (problem.background == 0) & (problem.variance_up == 0)
     if empty.any():
         raise InputError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.aggregate import bin_sums
+from superbin.aggregate import Covariance, bin_sums
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
@@ -60,7 +60,7 @@ def optimize(
     figure_of_merit: str = "midp",
     shape: str = "free",
     constraints: Constraints | None = None,
-    covariance: ArrayLike | None = None,
+    covariance: Covariance | ArrayLike | None = None,
     limits: Limits | None = None,
 ) -> MergeResult:
     """Choose the bins to merge, from expectations alone.
@@ -76,7 +76,7 @@ def optimize(
         One of `superbin.merge.SHAPES`.
     constraints : Constraints, optional
         By default any set of bins.
-    covariance : array_like, shape (n_bins, n_bins), optional
+    covariance : Covariance or array_like, shape (n_bins, n_bins), optional
         Of the background's upward uncertainties, events squared; by default the uncertainties of bins add in
         quadrature. Downward uncertainties take its correlations.
     limits : Limits, optional
@@ -106,7 +106,7 @@ def candidates(
     *,
     figure_of_merit: str = "midp",
     top: int = 10,
-    covariance: ArrayLike | None = None,
+    covariance: Covariance | ArrayLike | None = None,
 ) -> tuple[Candidate, ...]:
     """The best distinct merges the free search of `optimize` visits, best first.
 
@@ -139,7 +139,7 @@ def trade_offs(
     *,
     figure_of_merit: str = "midp",
     shapes: Iterable[str] = SHAPES[:3],
-    covariance: ArrayLike | None = None,
+    covariance: Covariance | ArrayLike | None = None,
     limits: Limits | None = None,
 ) -> tuple[TradeOff, ...]:
     """Merges of several shapes side by side.
@@ -172,7 +172,7 @@ def front(
     sizes: Iterable[int],
     *,
     figure_of_merit: str = "midp",
-    covariance: ArrayLike | None = None,
+    covariance: Covariance | ArrayLike | None = None,
     limits: Limits | None = None,
 ) -> tuple[TradeOff, ...]:
     """The best merge of exactly k bins, for several k.
@@ -219,7 +219,7 @@ def _task(
     signal: SignalModel,
     name: str,
     constraints: Constraints | None,
-    covariance: ArrayLike | None,
+    covariance: Covariance | ArrayLike | None,
     limits: Limits | None,
 ) -> Task:
     figure(name)
