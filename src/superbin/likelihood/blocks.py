@@ -112,6 +112,7 @@ class Blocks:
         terms: FloatArray,
         signal: FloatArray,
         weight: FloatArray,
+        mixed: FloatArray,
         curvature: FloatArray,
         diagonal: FloatArray,
     ) -> Factor | None:
@@ -127,6 +128,8 @@ class Blocks:
             Derivative of them by mu; zero if mu is held.
         weight, curvature : array, shape (n_channels,)
             First and second derivative of the Poisson term by the channel's expectation.
+        mixed : array, shape (n_channels,)
+            The weight where mu and a nuisance meet.
         diagonal : array, shape (n_parameters,)
             What comes on top, on the diagonal.
 
@@ -138,7 +141,7 @@ class Blocks:
         schur = np.diag(diagonal[self.shared])
         factors = []
         for group in self.groups:
-            hessian = _hessian(group, entries, terms, signal, weight, curvature)
+            hessian = _hessian(group, entries, terms, signal, weight, mixed, curvature)
             n = group.local.size
             hessian[np.arange(n), np.arange(n)] += diagonal[group.local]
             lower, info = lapack.dpotrf(hessian[:n, :n], lower=1, clean=0) if n else (hessian[:0, :0], 0)
@@ -161,6 +164,7 @@ def _hessian(
     terms: FloatArray,
     signal: FloatArray,
     weight: FloatArray,
+    mixed: FloatArray,
     curvature: FloatArray,
 ) -> FloatArray:
     """Dense Hessian of one group's channels in its own columns, without the diagonal additions."""
@@ -176,7 +180,7 @@ def _hessian(
     hessian: FloatArray = slopes.T @ (scaled * w[:, None])
     hessian += by_channel.T @ (by_channel * curvature[group.channels, None])
     if s is not None:
-        cross = (s * w) @ slopes
+        cross = (s * mixed[group.term_channel]) @ slopes
         hessian[group.poi] += cross
         hessian[:, group.poi] += cross
     return hessian
@@ -208,6 +212,8 @@ def _partition(model: CountingModel) -> tuple[IntArray, BoolArray]:
     Parameters that touch few channels are tried first; each joins the groups it touches unless the result had
     more local parameters than `MOST_LOCAL`.
     """
+    if not model.parameters:
+        return np.arange(len(model.channels)), np.array([True])
     pairs = np.unique(np.stack([model.entry_parameter, model.term_channel[model.entry_term]]), axis=1)
     touched = np.split(pairs[1], np.flatnonzero(np.diff(pairs[0])) + 1)
     group = np.arange(len(model.channels))

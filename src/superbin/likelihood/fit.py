@@ -132,8 +132,8 @@ class Fitter:
         # Without constraint and acting on the signal alone, these mean nothing at mu = 0.
         acting = np.zeros(self.objective.n_parameters, dtype=bool)
         acting[1 + model.entry_parameter[~model.signal[model.entry_term]]] = True
-        self._idle = ~acting & (self.objective.constrained == 0)
-        self._idle[0] = False
+        self.idle = ~acting & (self.objective.constrained == 0)
+        self.idle[0] = False
         self._branches = tuple(
             tuple(zip([1 + model.position(name) for name in model.branches], values, strict=True))
             for values in itertools.product(*model.branches.values())
@@ -199,12 +199,17 @@ class Fitter:
         InputError
             If the fit did not converge.
         """
-        best = fit.minima[0]
-        with single_threaded():
-            factor = self.objective.factor(self.objective.curvature(best.point, fit.data), best.free)
-        if not fit.ok or factor is None:
+        factor = self._exact(fit.minima[0], fit.data) if fit.ok else None
+        if factor is None:
             raise InputError(f"errors need a converged fit; this one is {fit.status}: {fit.reason}")
         return factor
+
+    def _exact(self, minimum: Minimum, data: Data) -> Factor | None:
+        """Return the Hessian for errors: without the ridge, unless some direction has no curvature at all."""
+        objective, point = self.objective, minimum.point
+        with single_threaded():
+            factor = objective.factor(objective.curvature(point, data, ridge=0.0), minimum.free)
+            return factor or objective.factor(objective.curvature(point, data), minimum.free)
 
     def _minima(
         self, mu: float | None, data: Data, start: Fit | None, hold: Mapping[int, float], *, explore: bool
@@ -214,7 +219,7 @@ class Fitter:
         # Without signal mu acts on nothing.
         fixed[0] = mu is not None or not self.model.signal.any()
         if mu == 0:
-            fixed |= self._idle
+            fixed |= self.idle
         fixed[list(hold)] = True
         first = control_start(self, data, mu) if start is None else start.minima[0].point.x
         minima: list[Minimum] = []
@@ -228,7 +233,7 @@ class Fitter:
             if fixed[0]:
                 x[0] = mu or 0.0
             if mu == 0:
-                x[self._idle] = objective.initial[self._idle]
+                x[self.idle] = objective.initial[self.idle]
             x[list(hold)] = list(hold.values())
             minima.append(
                 minimize(
@@ -296,7 +301,7 @@ class Fitter:
         if ok and best.free[0]:
             unit = np.zeros(x.size)
             unit[0] = 1.0
-            hessian = self.objective.factor(self.objective.curvature(best.point, data), best.free)
+            hessian = self._exact(best, data)
             error = None if hessian is None else float(np.sqrt(hessian.solve(unit)[0]))
         return Fit(
             status=best.status,

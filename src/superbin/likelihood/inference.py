@@ -246,6 +246,7 @@ class _Curve:
         if len(self._points) > 1:
             guess = self._guess(value)
         for _ in range(60):
+            guess = min(guess, self._limit)
             found = self(guess)
             if abs(found - value) < PRECISION:
                 return _inverse(self._near(value), value)

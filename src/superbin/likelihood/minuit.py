@@ -80,6 +80,8 @@ def minuit_fit(
     engine.strategy = strategy
     engine.tol = 1e-3
     engine.limits = list(zip(objective.lower, objective.upper, strict=True))
+    for j in np.flatnonzero(fitter.idle) if mu == 0 else ():
+        engine.fixed[int(j)] = True
     engine.fixed[0] = mu is not None
     engine.errors = np.where(objective.constrained > 0, 1.0, 0.1 * np.maximum(np.abs(x), 0.1))
     engine.migrad(ncall=100 * x.size + 10_000)

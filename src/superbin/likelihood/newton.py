@@ -24,8 +24,11 @@ Status: TypeAlias = Literal["converged", "iteration-limit", "no-descent", "singu
 LARGEST_STEP = 3.0
 """In units of a nuisance's own uncertainty."""
 
-DAMPING = (0.01, 0.1, 1.0)
+DAMPING = (1e-6, 1e-4, 0.01, 0.1, 1.0)
 """Tried in turn where the Hessian is not positive definite."""
+
+FIRST_LEVEL = 3
+"""Far from a minimum little damping is no use: the first search starts below this level."""
 
 CONTRACTION = 0.2
 """A step with the Hessian of another point must reduce the gradient at least to this part."""
@@ -106,7 +109,7 @@ def minimize(
     point = objective.point(np.where(fixed, start, np.clip(start, lower, upper)), data)
     if not (np.isfinite(point.nll) and np.isfinite(point.gradient).all()):
         return Minimum(point, "not-finite", 0, np.inf, ~fixed)
-    known = near
+    known, level = near, FIRST_LEVEL
     for iteration in range(iterations):
         free = _free(point, fixed, lower, upper)
         gradient = np.where(free, point.gradient, 0.0)
@@ -119,9 +122,15 @@ def minimize(
         if known is not None and usable:
             following = _chord(objective, data, point, known, gradient, lower, upper)
         if following is None:
-            step, known = _step(objective, point, data, fixed, lower, upper)
+            step, known, level = _step(objective, point, data, fixed, lower, upper, level)
             if step is None:
                 return Minimum(point, "singular", iteration, largest, free)
+            if point.gradient @ step < 0:
+                following = _line_search(objective, data, point, step, lower, upper)
+        if following is None:
+            # Rarely the bounds turn a Newton step uphill; down along the gradient there is always a way.
+            known = None
+            step = -gradient / objective.information(point)
             following = _line_search(objective, data, point, step, lower, upper)
         if following is None:
             return Minimum(point, "no-descent", iteration, largest, free)
@@ -172,15 +181,16 @@ def _step(
     fixed: BoolArray,
     lower: FloatArray,
     upper: FloatArray,
-) -> tuple[FloatArray | None, Known | None]:
+    level: int,
+) -> tuple[FloatArray | None, Known | None, int]:
     """Return the step to the minimum of the quadratic model within the bounds; None if the model has none.
 
-    With it comes the true Hessian, if that was positive definite.
+    With it come the true Hessian, if that was positive definite, and the level of damping.
     """
     low, high = lower - point.x, upper - point.x
     at_low = (low >= 0) & (point.gradient > 0) & ~fixed
     at_high = (high <= 0) & (point.gradient < 0) & ~fixed
-    curvature, factor = _positive(objective, point, data, ~(fixed | at_low | at_high))
+    curvature, factor, level = _positive(objective, point, data, ~(fixed | at_low | at_high), level)
     step: FloatArray | None = None
     used: Known | None = None
     for _ in range(ROUNDS):
@@ -199,27 +209,31 @@ def _step(
         at_low, at_high = below, above
         factor = objective.factor(curvature, ~(fixed | at_low | at_high))
     if step is None:
-        return None, None
+        return None, None, level
     step = np.clip(step, low, high)
     theta = float(np.abs(step[objective.constrained > 0]).max(initial=0.0))
-    return step * (LARGEST_STEP / theta) if theta > LARGEST_STEP else step, used
+    return step * (LARGEST_STEP / theta) if theta > LARGEST_STEP else step, used, level
 
 
 def _positive(
-    objective: Objective, point: Point, data: Data, free: BoolArray
-) -> tuple[Curvature, Factor | None]:
-    """Return a Hessian that is positive definite, as near to the true one as need be, with its factor."""
+    objective: Objective, point: Point, data: Data, free: BoolArray, level: int
+) -> tuple[Curvature, Factor | None, int]:
+    """Return a Hessian that is positive definite, as near to the true one as need be, with its factor.
+
+    The search for the damping starts one level below the one that was needed last.
+    """
     curvature = objective.curvature(point, data)
     factor = objective.factor(curvature, free)
-    for damping in DAMPING:
+    for i in range(max(0, level - 1), len(DAMPING)):
         if factor is not None:
             break
-        curvature = objective.curvature(point, data, damping=damping)
+        level = i
+        curvature = objective.curvature(point, data, damping=DAMPING[i])
         factor = objective.factor(curvature, free)
     if factor is None:
         curvature = objective.curvature(point, data, convex=True, damping=DAMPING[0])
         factor = objective.factor(curvature, free)
-    return curvature, factor
+    return curvature, factor, level
 
 
 def _line_search(

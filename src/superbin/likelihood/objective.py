@@ -70,6 +70,8 @@ class Curvature:
         Expected events, and their derivative by mu.
     weight, poisson : array, shape (n_channels,)
         First and second derivative of the Poisson term by the expectation.
+    mixed : array, shape (n_channels,)
+        The weight that the second derivatives by mu and a nuisance have.
     diagonal : array, shape (n_parameters,)
         Everything that stands on the diagonal alone.
     damping : float
@@ -80,6 +82,7 @@ class Curvature:
     terms: FloatArray
     signal: FloatArray
     weight: FloatArray
+    mixed: FloatArray
     poisson: FloatArray
     diagonal: FloatArray
     damping: float
@@ -167,7 +170,9 @@ class Objective:
         gradient[0] += float(weight[self._channel[self._signal]] @ signal)
         return Point(x, nll, gradient, expected, terms, signal, d, dd, weight)
 
-    def curvature(self, point: Point, data: Data, *, convex: bool = False, damping: float = 0.0) -> Curvature:
+    def curvature(
+        self, point: Point, data: Data, *, convex: bool = False, damping: float = 0.0, ridge: float = RIDGE
+    ) -> Curvature:
         """Prepare the Hessian at a point.
 
         Parameters
@@ -180,6 +185,8 @@ class Objective:
             Leave out the negative part, so that the result is positive semidefinite.
         damping : float
             Added to the diagonal, in units of each parameter's own scale.
+        ridge : float
+            Added to the diagonal of unconstrained parameters.
         """
         weight = np.maximum(point.weight, 0.0) if convex else point.weight
         per_term = weight[self._channel] * point.terms
@@ -187,21 +194,29 @@ class Objective:
         if convex:
             # Yields are convex in the logarithm of a free rate, not in the rate and a nuisance together.
             bend = np.where(self.exponents.free, 0.0, np.maximum(bend, 0.0))
-        # One for a nuisance; for a free rate the information of the events that it scales.
-        events = add_up(self.exponents.parameter, point.terms[self._term], self.n_parameters)
-        scale = np.where(self.exponents.free, events / np.where(self.exponents.free, point.x, 1.0) ** 2, 1.0)
         signal = np.zeros(self._channel.size)
         signal[self._signal] = point.signal_terms
         safe = np.where(point.expected > 0, point.expected, 1.0)
+        scale = np.where(self.constrained > 0, 1.0, self.information(point)) if damping else 0.0
         return Curvature(
             slopes=point.d,
             terms=point.terms,
             signal=signal,
             weight=weight,
+            # mu times the exponential of a nuisance is convex in neither direction alone.
+            mixed=np.zeros_like(weight) if convex else weight,
             poisson=data.counts / safe**2,
-            diagonal=self.constrained + bend + RIDGE * (1 - self.constrained) + damping * scale,
+            diagonal=self.constrained + bend + ridge * (1 - self.constrained) + damping * scale,
             damping=damping,
         )
+
+    def information(self, point: Point) -> FloatArray:
+        """Return a scale of the curvature for every parameter by itself, > 0: events times squared slope, and constraint."""
+        slope = point.d**2 * point.terms[self._term]
+        scale = add_up(self.exponents.parameter, slope, self.n_parameters) + self.constrained + RIDGE
+        signal = add_up(self._channel[self._signal], point.signal_terms, self.n_channels)
+        scale[0] += float((signal**2 / np.where(point.expected > 0, point.expected, 1.0)).sum())
+        return scale
 
     def factor(self, curvature: Curvature, free: BoolArray) -> Factor | None:
         """Factorise the Hessian in the parameters that may move; None if it is not positive definite.
@@ -218,6 +233,7 @@ class Objective:
             terms=curvature.terms,
             signal=curvature.signal if free[0] else np.zeros_like(curvature.signal),
             weight=curvature.weight,
+            mixed=curvature.mixed,
             curvature=curvature.poisson,
             diagonal=np.where(free, curvature.diagonal, 1.0),
         )
@@ -229,11 +245,11 @@ class Objective:
         moved = curvature.terms * exponent
         shift = add_up(self._channel, moved + curvature.signal * vector[0], self.n_channels)
         per_channel = curvature.poisson * shift
-        w = curvature.weight[self._channel]
-        pull = per_channel[self._channel] * curvature.terms + w * (moved + curvature.signal * vector[0])
+        w, mixed = curvature.weight[self._channel], curvature.mixed[self._channel]
+        pull = per_channel[self._channel] * curvature.terms + w * moved + mixed * curvature.signal * vector[0]
         result = add_up(j, curvature.slopes * pull[self._term], self.n_parameters)
         result += curvature.diagonal * vector
-        result[0] += float(curvature.signal @ (per_channel[self._channel] + w * exponent))
+        result[0] += float(curvature.signal @ (per_channel[self._channel] + mixed * exponent))
         return result
 
     def jacobian(self, point: Point) -> FloatArray:

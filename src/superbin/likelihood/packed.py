@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from superbin._arrays import FloatArray
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io.datacards import Datacards
 from superbin.likelihood.cards import FORMAT, compile_cards
-from superbin.likelihood.model import CountingModel, Parameter, PublishedLikelihood
+from superbin.likelihood.model import CountingModel, IntArray, Parameter, PublishedLikelihood
 
 __all__ = ["from_datacards", "from_document", "packaged", "read", "write"]
 
@@ -131,21 +132,20 @@ def from_document(document: Mapping[str, Any]) -> PublishedLikelihood:
         If a part is missing, has another shape, or points at nothing; the text names the part.
     """
     try:
-        template = _template(document)
+        return PublishedLikelihood(
+            name=str(document["name"]),
+            source=str(document["source"]),
+            template=_template(document),
+            zero_count=tuple(document["zero_count"]),
+            global_systematics=tuple(document["global_systematics"]),
+            notes=tuple(document["notes"]),
+        )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         if isinstance(error, DocumentError):
             raise
         raise DocumentError(
             f"likelihood {document.get('name')!r}: a part is missing or malformed ({error!r}); pack it anew"
         ) from error
-    return PublishedLikelihood(
-        name=str(document["name"]),
-        source=str(document["source"]),
-        template=template,
-        zero_count=tuple(document["zero_count"]),
-        global_systematics=tuple(document["global_systematics"]),
-        notes=tuple(document["notes"]),
-    )
 
 
 def _template(document: Mapping[str, Any]) -> CountingModel:
@@ -182,7 +182,9 @@ def _parameter(row: Sequence[Any]) -> Parameter:
     )
 
 
-def _entries(parameters: Sequence[Any], position: Mapping[int, int]) -> tuple[Any, Any, Any, Any]:
+def _entries(
+    parameters: Sequence[Any], position: Mapping[int, int]
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     rows = []
     for j, (*_, entries) in enumerate(parameters):
         for term, *factors in entries:
@@ -191,6 +193,5 @@ def _entries(parameters: Sequence[Any], position: Mapping[int, int]) -> tuple[An
                 down = 1 / up
             rows.append((position[term], j, down, up))
     rows.sort(key=lambda row: row[:2])
-    term, parameter, down, up = zip(*rows, strict=True)
-    logs = np.log(np.array([down, up], dtype=np.float64))
-    return np.array(term, dtype=np.intp), np.array(parameter, dtype=np.intp), logs[0], logs[1]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4).T
+    return table[0].astype(np.intp), table[1].astype(np.intp), np.log(table[2]), np.log(table[3])

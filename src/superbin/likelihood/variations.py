@@ -135,7 +135,11 @@ def variations(likelihood: PublishedLikelihood, *, zero_count: ZeroCount = "prof
             plus.append(up)
             minus.append(down)
     return Variations(
-        tuple(names), work.bins(work.nominal), np.array(plus), np.array(minus), {"zero_count": zero_count}
+        tuple(names),
+        work.bins(work.nominal),
+        np.array(plus).reshape(-1, likelihood.n_bins),
+        np.array(minus).reshape(-1, likelihood.n_bins),
+        {"zero_count": zero_count},
     )
 
 
@@ -165,10 +169,11 @@ class _Work:
         self.terms_of = _grouped(self.rate_of[self.rate_of >= 0], len(model.parameters))
         self.scaled = np.flatnonzero(self.rate_of >= 0)
         self.control = {int(j): self._control(int(j)) for j in np.flatnonzero(self.kinds == "free")}
-        self.phi = np.ones(len(model.parameters))
+        # One entry more, for terms without a free rate, whose index is -1.
+        self.phi = np.ones(len(model.parameters) + 1)
         for j in self.control:
             self.phi[j] = self._phi(j, self.rates)
-        self.nominal = self.rates * np.where(self.rate_of >= 0, self.phi[self.rate_of], 1.0)
+        self.nominal = self.rates * self.phi[self.rate_of]
 
     def bins(self, terms: FloatArray) -> FloatArray:
         """Sum terms of signal regions into bins."""
@@ -237,5 +242,7 @@ def garwood(count: float) -> tuple[float, float]:
 
 def _grouped(keys: IntArray, n: int) -> list[IntArray]:
     """Positions of every key 0 ... n - 1."""
+    if n == 0:
+        return []
     order = np.argsort(keys, kind="stable")
     return np.split(order, np.searchsorted(keys[order], np.arange(1, n)))

@@ -1,0 +1,100 @@
+"""The command ``superbin likelihood``, on cards of its own and on a few merged bins of the packaged likelihood."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from superbin.cli.likelihood import likelihood
+
+SIGNAL = ["T1bbbb", "1750", "1", "--bins", "29,30,70"]
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """Standard output of one call."""
+    result = CliRunner().invoke(likelihood, list(arguments), catch_exceptions=True)
+    assert result.exit_code == code, result.output + str(result.exception)
+    return result.stdout
+
+
+def test_lint_counts_and_places(tmp_path: Path) -> None:
+    """LIK-27."""
+    card = tmp_path / "card.txt"
+    card.write_text(
+        "bin a\nobservation 3\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL oops\nk lnN - 1.0\n"
+    )
+    document = json.loads(run("lint", str(tmp_path), "--json"))
+    assert document["counts"] == {"inert-entry": 1, "leaked-placeholder": 1}
+    assert (document["cards"], document["channels"], document["terms"], document["nuisances"]) == (1, 1, 2, 1)
+    assert document["findings"][0]["line"] == 6
+    assert f"{card}:6: leaked-placeholder" in run("lint", str(card))
+
+
+def test_fit_has_what_is_promised() -> None:
+    """LIK-27: the keys, consistent with one another."""
+    document = json.loads(run("fit", *SIGNAL, "--json", "--toys", "4", "--seed", "1", "--pulls", "2"))
+    assert document["status"] == "converged"
+    assert document["z0_observed"] ** 2 == pytest.approx(2 * (document["nll_mu0"] - document["nll_free"]))
+    assert set(document["z0_expected"]) == {"prefit", "postfit"}
+    bands = document["limit"]["bands"]
+    assert list(bands.values()) == sorted(bands.values())
+    assert bands["0"] == document["limit"]["expected"]
+    assert document["options"] == {
+        "systematics": "published",
+        "zero_count": "profiled",
+        "interpolation": "combine",
+    }
+    assert document["toys"]["toys"] + document["toys"]["failed"] == 4
+    assert len(document["pulls"]) == 2
+    for key in ("mu_hat", "mu_err", "seconds"):
+        assert document[key] > 0
+    text = run("fit", *SIGNAL)
+    assert "systematics published, zero_count profiled, interpolation combine" in text
+    assert f"mu = {document['mu_hat']:.3f} +- {document['mu_err']:.3f}" in text
+
+
+def test_limit_follows_its_options() -> None:
+    """LIK-27, LIK-6: a weaker level gives a lower limit, and so does a signal without uncertainty."""
+    document = json.loads(run("limit", *SIGNAL, "--json"))
+    lower = json.loads(run("limit", *SIGNAL, "--json", "--level", "0.9"))
+    certain = json.loads(run("limit", *SIGNAL, "--json", "--systematics", "none"))
+    assert lower["observed"] < document["observed"]
+    assert certain["observed"] < document["observed"]
+    sigma = document["cross_section_pb"]
+    assert document["observed_cross_section_pb"] == pytest.approx(sigma * document["observed"])
+    assert "cross section in fb" in run("limit", *SIGNAL)
+
+
+@pytest.mark.parametrize("scope", ["control", "variations"])
+def test_covariance_of_chosen_bins(scope: str, tmp_path: Path) -> None:
+    """LIK-27, LIK-22."""
+    out = tmp_path / "c.json"
+    run("covariance", "--scope", scope, "--bins", "29,30,70", "-o", str(out))
+    document = json.loads(out.read_text())
+    assert document["bins"] == [29, 30, 70]
+    assert len(document["expected"]) == 3
+    if scope == "variations":
+        total = sum(map(sum, document["covariance_up"]))
+        assert document["total"]["up"] ** 2 == pytest.approx(total)
+    else:
+        assert [len(row) for row in document["covariance"]] == [3, 3, 3]
+
+
+def test_export_writes_documents_and_says_what_is_lost(tmp_path: Path) -> None:
+    """LIK-27, LIK-25."""
+    text = run("export", *SIGNAL, "-o", str(tmp_path / "out"))
+    assert "code4: factors differ from combine by at most" in text
+    assert "METResolutionSys: no native form" in text
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"background.json", "patchset.json", "workspace.json", "report.json"}
+    patches = json.loads((tmp_path / "out" / "patchset.json").read_text())
+    assert patches["patches"][0]["metadata"] == {"name": "T1bbbb_1750_1", "values": [1750.0, 1.0]}
+
+
+@pytest.mark.parametrize("bins", ["0", "161", "a", "1,,2"])
+def test_impossible_bins_are_refused(bins: str) -> None:
+    """LIK-26: an error of ours, which the command line prints as one line."""
+    result = CliRunner().invoke(likelihood, ["fit", "T1bbbb", "1750", "1", "--bins", bins])
+    assert result.exit_code == 1
+    assert type(result.exception).__name__ == "InputError"
