@@ -12,6 +12,7 @@ from superbin.results import (
     AnalysisResult,
     Asimov,
     BinRow,
+    Convention,
     CountDistribution,
     GreedyBaseline,
     MergeResult,
@@ -232,6 +233,10 @@ def make_result(**changes: Any) -> AnalysisResult:
             toys=ToyPValue(p=0.3761, z=0.316, p_err=0.0005, n=1_000_000, seed=0),
             pyhf=PValue(p=0.371, z=0.33),
             pyhf_total=PValue(p=0.372, z=0.327),
+        ),
+        conventions=(
+            Convention("none", Background(12.28, 4.38, 3.07), PValue(0.0166, 2.13), PValue(0.376, 0.32)),
+            Convention("likelihood", Background(12.28, 4.9, 3.6), PValue(0.0262, 1.94), PValue(0.388, 0.285)),
         ),
         distribution=make_distribution(),
         projections=make_projections(),

@@ -35,6 +35,7 @@ _SHAPES = {
     "three rectangles": "at most three rectangles, each one range in each observable",
     "connected": "bins that touch one another",
 }
+_CORRELATIONS = {"none": "none", "likelihood": "from the published likelihood"}
 _FITS = {"prefit": "pre-fit", "postfit": "post-fit"}
 
 
@@ -147,6 +148,7 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "merit": TeX(_MERITS[merit]) if merit in _MERITS else merit,
         "status": _STATUS.get(result.merge.status, result.merge.status),
         "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
+        "correlations": _CORRELATIONS,
         "significance": significance,
         "figures": list(zip(stems, result.projections, strict=True)) if figures else [],
         "figure_labels": [tex.mathtext(p.label) for p in result.projections],

@@ -165,13 +165,26 @@ class TestContent:
         for words in (
             "quadrature",
             "split log-normal",
-            "Correlations",
+            "correlations between bins are neglected",
             "signal are not included",
             "pre-fit",
             "local",
             "expectations only",
         ):
             assert words in part
+
+    def test_conventions(self, example_result: AnalysisResult, tmp_path: Path) -> None:
+        """PAPER-2, PAPER-3: how uncertainties of bins combine is said, and what another way would give."""
+        text = source(example_result, tmp_path)
+        rows = table(text, "tab:conventions")
+        assert "correlations between bins are neglected" in text
+        assert rows["none"] == ["$12.28^{+4.38}_{-3.07}$", "$2.13$", "$0.32$"]
+        assert rows["from the published likelihood"] == ["$12.28^{+4.90}_{-3.60}$", "$1.94$", "$0.28$"]
+        _, second = example_result.conventions
+        text = source(replace(example_result, conventions=(second,)), tmp_path)
+        assert "tab:conventions" not in text
+        assert "Correlations between bins are therefore kept" in text
+        assert "neglected" not in text
 
     def test_figures(self, example_result: AnalysisResult, tmp_path: Path) -> None:
         """PAPER-2: every figure of the result is included, or none."""
@@ -258,6 +271,7 @@ def with_text(result: AnalysisResult, text: str) -> AnalysisResult:
             for p in result.projections
         ),
         expected=replace(result.expected, asimov=Asimov(1.0, text)),
+        conventions=tuple(replace(c, correlations=text) for c in result.conventions),
         superbin=text,
     )
 
