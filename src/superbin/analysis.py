@@ -7,7 +7,7 @@ projects its surroundings. `evaluate` is the significance part alone, for any co
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
@@ -21,6 +21,7 @@ from superbin._arrays import FloatArray
 from superbin.aggregate import AggregateBin, Background, Covariance, combine
 from superbin.errors import InputError, UnknownNameError
 from superbin.likelihood import packaged, variations
+from superbin.likelihood.export import full_workspace
 from superbin.projection import bin_ranges, project
 from superbin.results import (
     AnalysisResult,
@@ -293,6 +294,29 @@ def likelihood_covariance(search: Search) -> Covariance:
         )
     up, down = shifts.covariances()
     return Covariance(up, down, "likelihood")
+
+
+def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> dict[str, object]:
+    """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
+
+    Templates of the bins are summed and nuisances are shared by name, so the correlations of the published
+    likelihood survive. The signal has no systematic uncertainty, as everywhere in this analysis.
+
+    Parameters
+    ----------
+    signal : SignalModel
+    bins : iterable of int
+        Published 1-based numbers.
+
+    Raises
+    ------
+    UnknownNameError
+        If no likelihood ships for the signal's search.
+    InputError
+        If the set is empty or holds no bin of the search.
+    """
+    model = packaged(signal.search).model(signal.yields, systematics="none")
+    return full_workspace(model.merged([number - 1 for number in bins]))
 
 
 def covariances(search: Search, correlations: str | None) -> tuple[Covariance | None, ...]:

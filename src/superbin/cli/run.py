@@ -18,6 +18,7 @@ from superbin.cli.options import (
 
 if TYPE_CHECKING:
     from superbin.results import AnalysisResult
+    from superbin.signal import SignalModel
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -77,7 +78,7 @@ def run(
             signal = catalog.signal(search_name, model, parameters)
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(search, signal, correlations=correlations, toys=toys, seed=seed)
-        _write_documents(result, stage)
+        _write_documents(result, signal, stage)
         if figures:
             _progress("drawing the figures")
             _draw(result, stage / "figures")
@@ -91,13 +92,17 @@ def _progress(text: str) -> None:
     click.echo(f"superbin: {text}", err=True)
 
 
-def _write_documents(result: "AnalysisResult", folder: Path) -> None:
+def _write_documents(result: "AnalysisResult", signal: "SignalModel", folder: Path) -> None:
     from superbin import workspace
+    from superbin.analysis import likelihood_workspace
     from superbin.files import write_text
     from superbin.results import result_to_json
 
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
+    if any(convention.correlations == "likelihood" for convention in result.conventions):
+        correlated = likelihood_workspace(signal, result.merge.bins)
+        write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 
 
 def _draw(result: "AnalysisResult", folder: Path) -> None:
