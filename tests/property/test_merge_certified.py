@@ -110,12 +110,12 @@ def subsets(n: int) -> BoolArray:
 
 
 def sums(problem: Problem, sets: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """S, B and V of sets, one by one."""
+    """S, B and V of sets."""
     w = sets.astype(float)
     if problem.covariance_up is None:
         variance = w @ problem.variance_up
     else:
-        variance = np.array([row @ problem.covariance_up @ row for row in w])
+        variance = ((w @ problem.covariance_up) * w).sum(axis=1)
     return w @ problem.signal, w @ problem.background, variance
 
 
@@ -133,21 +133,23 @@ def textbook(figure: str, s: FloatArray, b: FloatArray, v: FloatArray) -> FloatA
 
 
 def satisfies(constraints: Constraints, problem: Problem, sets: BoolArray) -> BoolArray:
-    """Which sets satisfy constraints, one by one."""
+    """Which sets satisfy constraints."""
 
-    def one(row: BoolArray) -> bool:
-        bins = {int(i) + 1 for i in np.flatnonzero(row)}
-        return (
-            (constraints.at_most is None or len(bins) <= constraints.at_most)
-            and (constraints.exactly is None or len(bins) == constraints.exactly)
-            and bins.issuperset(constraints.required)
-            and bins.isdisjoint(constraints.forbidden)
-            and problem.background[row].sum() >= constraints.min_background * (1 - 1e-12)
-            and problem.signal[row].sum() >= constraints.min_signal * (1 - 1e-12)
-            and problem.signal[row].sum() > 0
-        )
+    def column(bins: tuple[int, ...]) -> BoolArray:
+        return np.isin(np.arange(1, problem.n_bins + 1), bins)
 
-    return np.array([one(row) for row in sets])
+    w = sets.astype(float)
+    size, signal = w.sum(axis=1), w @ problem.signal
+    fine: BoolArray = signal > 0
+    if constraints.at_most is not None:
+        fine &= size <= constraints.at_most
+    if constraints.exactly is not None:
+        fine &= size == constraints.exactly
+    fine &= w @ column(constraints.required) == len(constraints.required)
+    fine &= w @ column(constraints.forbidden) == 0
+    fine &= w @ problem.background >= constraints.min_background * (1 - 1e-12)
+    fine &= signal >= constraints.min_signal * (1 - 1e-12)
+    return fine
 
 
 def boxes(n: int, rows: int) -> list[BoolArray]:

@@ -32,7 +32,7 @@ def midp(totals: Totals) -> FloatArray:
     z = np.zeros(totals.signal.shape)
     if some.any():
         s, b, up, down = (part[some] for part in (totals.signal, totals.background, totals.up, totals.down))
-        z[some] = pvalue.significance_from_log(pvalue.log_midp(s + b, b, up, down))
+        z[some] = pvalue.midp_significance(s + b, b, up, down)
     return z
 
 

@@ -125,7 +125,7 @@ def _start(task: Task, archive: Archive) -> FloatArray:
     """Evaluate the best prefixes; returns the marginal variances at the best set."""
     problem = task.problem
     variance = problem.variance_up
-    for _ in range(1 if problem.covariance_up is None else 3):
+    for _ in range(1 if problem.covariance_up is None else 2):
         archive.evaluate(seeds(problem, variance, task.quick, task.rules, keep=_RERANKED))
         if problem.covariance_up is not None and archive.found:
             variance = problem.covariance_up @ archive.best[0].astype(np.float64)

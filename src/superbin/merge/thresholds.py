@@ -50,6 +50,7 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
     """
     s, b = problem.signal, problem.background
     v = np.maximum(variance, 0.0)
+    points = _CURVE if problem.covariance_up is None else _CURVE // 3
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = [
             s / (b + np.sqrt(v)),
@@ -60,7 +61,7 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
         ]
     for dual in DUALS.values():
         highest = float(dual.roots(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0)))).max(initial=1.0))
-        ratios += [dual.score(float(u), s, b, v) for u in np.geomspace(1e-3 * highest, highest, _CURVE)]
+        ratios += [dual.score(float(u), s, b, v) for u in np.geomspace(1e-3 * highest, highest, points)]
     return [np.argsort(-np.nan_to_num(ratio), kind="stable") for ratio in ratios]
 
 
@@ -94,7 +95,7 @@ def seeds(
     orders = [
         np.concatenate([required, order[free[order]]])[: rules.most] for order in orderings(problem, variance)
     ]
-    values = np.array([score(_prefix_totals(problem, order)) for order in orders])
+    values = score(_prefix_totals(problem, np.array(orders))).reshape(len(orders), -1)
     size = np.arange(1, values.shape[1] + 1)
     values[:, (size < rules.least) | (size < required.size)] = -np.inf
     best = np.argsort(-values.ravel(), kind="stable")[: 4 * keep]
@@ -109,17 +110,21 @@ def seeds(
     return sets[first_rows(sets)[: 2 * keep]] if len(sets) else sets
 
 
-def _prefix_totals(problem: Problem, order: IntArray) -> Totals:
-    """Sums of the prefixes of an ordering, without the downward side."""
+def _prefix_totals(problem: Problem, orders: IntArray) -> Totals:
+    """Sums of the prefixes of orderings, ordering after ordering, without the downward side."""
     if problem.covariance_up is None:
-        variance = problem.variance_up[order]
+        variance = problem.variance_up[orders]
     else:
-        block = problem.covariance_up[np.ix_(order, order)]
-        variance = np.diag(block) + 2 * np.tril(block, -1).sum(axis=1)
-    up = np.sqrt(np.maximum(np.cumsum(variance), 0.0))
-    return Totals(
-        np.cumsum(problem.signal[order]), np.cumsum(problem.background[order]), up, np.zeros_like(up)
+        before = np.tri(orders.shape[1], k=-1)
+        blocks = (problem.covariance_up[np.ix_(order, order)] for order in orders)
+        variance = problem.variance_up[orders] + 2 * np.array(
+            [(block * before).sum(axis=1) for block in blocks]
+        )
+    signal, background, total = (
+        np.cumsum(values, axis=1).ravel()
+        for values in (problem.signal[orders], problem.background[orders], variance)
     )
+    return Totals(signal, background, np.sqrt(np.maximum(total, 0.0)), np.zeros_like(total))
 
 
 def _filled(sets: BoolArray, values: FloatArray, limit: float, rules: Rules) -> BoolArray:
