@@ -18,6 +18,7 @@ __all__ = [
     "as_count",
     "checked",
     "checked_auxiliary",
+    "checked_probability",
     "checked_signal",
     "checked_yields",
     "plain",
@@ -129,6 +130,17 @@ def checked_yields(
             "a background cannot fluctuate below zero, so give down <= b"
         )
     return count, background, upward, downward
+
+
+def checked_probability(name: str, value: Numbers) -> FloatArray:
+    """Return `value` as a float64 array after checking it lies strictly between 0 and 1."""
+    array = _as_array(name, value)
+    bad = ~((array > 0) & (array < 1))
+    if bad.any():
+        raise InputError(
+            f"{name} = {_first(array, bad)} must lie strictly between 0 and 1; correct the input"
+        )
+    return array
 
 
 def checked_signal(s: Numbers, shape: tuple[int, ...]) -> FloatArray:

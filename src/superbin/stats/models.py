@@ -27,7 +27,7 @@ from superbin.errors import InputError, UnknownNameError
 from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
 
-__all__ = ["NAMES", "Branches", "branches", "check_model", "draw_means", "on_off"]
+__all__ = ["NAMES", "Branches", "branches", "check_model", "draw_means", "lowest_z", "mean_at", "on_off"]
 
 NAMES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
 
@@ -129,6 +129,47 @@ def branches(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> Bra
         np.where(folded, 2.0, 1.0),
         vanishing,
     )
+
+
+def mean_at(model: str, z: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
+    """Mean at a standard normal ``z`` (any model but ``none``); all arguments of one shape, from `lowest_z` on."""
+    if model == "split-lognormal":
+        return smear.mean(z, b, up, down)
+    if model == "lognormal":
+        with np.errstate(over="ignore"):
+            return np.asarray(b * np.exp(np.log1p(_ratio(_sigma(up, down), b)) * z))
+    if model == "gaussian":
+        return np.asarray(np.where(b > 0, np.maximum(b + np.where(z > 0, up, down) * z, 0.0), np.abs(z) * up))
+    off, tau = on_off(b, up, down)
+    lower, upper = (
+        special.gammaincinv(off + 1, special.ndtr(z)),
+        special.gammainccinv(off + 1, special.ndtr(-z)),
+    )
+    return np.asarray(np.where(z < 0, lower, upper) / tau)
+
+
+def lowest_z(
+    model: str, b: FloatArray, up: FloatArray, down: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Where the mean reaches zero on the way down.
+
+    Returns
+    -------
+    tuple of three float64 arrays
+        That ``z``, minus infinity where there is none and for ``b = 0`` where both signs of ``z`` mean the same;
+        the probability of a vanishing mean beyond it; the logarithm of the probability that a truncation there leaves.
+    """
+    del up
+    floor = np.full(b.shape, -np.inf)
+    vanishing, log_kept = np.zeros(b.shape), np.zeros(b.shape)
+    linear = smear.is_linear(b, down) if model == "split-lognormal" else (b > 0) & (model == "gaussian")
+    i = np.flatnonzero(linear & (down > 0))
+    floor[i] = -b[i] / down[i]
+    if model == "gaussian":
+        log_kept[i] = special.log_ndtr(-floor[i])
+    else:
+        vanishing[i] = special.ndtr(floor[i])
+    return floor, vanishing, log_kept
 
 
 def draw_means(
