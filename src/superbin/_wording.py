@@ -29,7 +29,6 @@ MATH = re.compile(r"(\$[^$]*\$)")
 """A formula in a mathtext whose dollars come in pairs; splits a text into words and formulas in turn."""
 
 
-
 def outside_math(text: str, change: Callable[[str], str]) -> str:
     """Apply `change` to the parts of a mathtext that are not mathematics.
 
