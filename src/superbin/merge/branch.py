@@ -444,19 +444,26 @@ def _separable(covariance: FloatArray) -> FloatArray:
     """
     variance = np.diag(covariance)
     own = np.zeros_like(variance)
-    if not len(own) or not (variance > 0).all():
-        return own
-    shapes = [variance]
+    # A bin without variance has no covariance either.
+    some = np.flatnonzero(variance > 0)
+    if some.size:
+        own[some] = _share(covariance[np.ix_(some, some)])
+    return own
+
+
+def _share(covariance: FloatArray) -> FloatArray:
+    shapes = [np.diag(covariance)]
     try:
         precision = np.diag(np.linalg.inv(covariance))
     except np.linalg.LinAlgError:
-        precision = own
+        precision = np.zeros(len(covariance))
     if (precision > 0).all() and np.isfinite(precision).all():
         shapes.append(1 / precision)
+    best = np.zeros(len(covariance))
     for shape in shapes:
         unit = 1 / np.sqrt(shape)
         # Below the smallest eigenvalue by a hair: rounding must not push it over.
-        share = float(np.linalg.eigvalsh(covariance * np.outer(unit, unit))[0]) - 1e-13 * len(own)
-        if share > 0 and np.log(share * shape).sum() > np.log(own + 1e-300).sum():
-            own = share * shape
-    return own
+        share = float(np.linalg.eigvalsh(covariance * np.outer(unit, unit))[0]) - 1e-13 * len(best)
+        if share > 0 and np.log(share * shape).sum() > np.log(best + 1e-300).sum():
+            best = share * shape
+    return best
