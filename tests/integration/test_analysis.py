@@ -5,12 +5,14 @@ import json
 import math
 
 import numpy as np
+import pyhf
 import pytest
 
 import superbin
 from superbin.aggregate import Background, combine
-from superbin.analysis import count_distribution, evaluate
-from superbin.errors import DocumentError, InputError, OutputError
+from superbin.analysis import count_distribution, evaluate, likelihood_covariance, likelihood_workspace
+from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
+from superbin.likelihood import packaged, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -29,7 +31,7 @@ def test_document_has_what_is_promised(result: AnalysisResult) -> None:
     assert {"name", "luminosity_fb", "digest"} <= document["search"].keys()
     assert document["signal"]["model"] == "T1bbbb"
     assert document["signal"]["parameters"] == {"m_mother": 1750.0, "m_lsp": 1.0}
-    assert document["options"]["correlations"] == "none"
+    assert document["options"]["correlations"] == "likelihood"
     assert {"bins", "figure_of_merit", "value", "status", "cuts"} <= document["merge"].keys()
     assert {"nominal", "up", "down"} == document["yields"]["background"].keys()
     assert [p["name"] for p in document["yields"]["processes"]] == ["lostlep", "hadtau", "znn", "qcd"]
@@ -47,7 +49,8 @@ def test_document_comes_back_equal(result: AnalysisResult) -> None:
 
 def test_numbers_belong_together(result: AnalysisResult, cms_search: Search, t1bbbb: SignalModel) -> None:
     """RES-1, RES-4."""
-    assert result.yields == combine(cms_search, t1bbbb, result.merge.bins)
+    covariance = likelihood_covariance(cms_search)
+    assert result.yields == combine(cms_search, t1bbbb, result.merge.bins, covariance=covariance)
     assert result.expected.count == pytest.approx(result.yields.signal + result.yields.background.nominal)
     assert (
         result.observed.count
@@ -71,6 +74,64 @@ def test_methods_agree(result: AnalysisResult) -> None:
         assert panel.pyhf_total is not None
         assert panel.pyhf_total.z == pytest.approx(panel.asymptotic.z, abs=1e-3)
         assert panel.tail.p > panel.midp.p
+
+
+def test_conventions_stand_side_by_side(
+    result: AnalysisResult, cms_search: Search, t1bbbb: SignalModel
+) -> None:
+    """MERGE: the same bins with the likelihood's correlations and without, whichever is in use."""
+    assert [c.correlations for c in result.conventions] == ["likelihood", "none"]
+    used, other = result.conventions
+    assert used.background == result.yields.background
+    assert used.expected == result.expected.midp
+    assert used.observed == result.observed.midp
+    assert other.background == combine(cms_search, t1bbbb, result.merge.bins).background
+    plain = superbin.analyze(cms_search, t1bbbb, correlations="none", toys=0)
+    assert [c.correlations for c in plain.conventions] == ["none", "likelihood"]
+    assert plain.options["correlations"] == "none"
+
+
+def test_covariance_is_that_of_the_nuisances(cms_search: Search) -> None:
+    """MERGE: the root of a block's sum against the shifts of every nuisance, added with their signs by hand."""
+    shifts = variations(packaged(cms_search.name))
+    covariance = likelihood_covariance(cms_search)
+    for bins in ([19, 29, 59], [0, 1, 2, 40], list(range(160))):
+        plus, minus = shifts.plus[:, bins].sum(axis=1), shifts.minus[:, bins].sum(axis=1)
+        up = math.sqrt(sum(max(p, m, 0.0) ** 2 for p, m in zip(plus, minus, strict=True)))
+        found = math.sqrt(covariance.up[np.ix_(bins, bins)].sum())
+        assert found == pytest.approx(up, rel=2e-3)
+
+
+def test_search_without_a_likelihood(small_search: Search, small_signal: SignalModel) -> None:
+    """MERGE: quadrature is the default there, and asking for more is refused."""
+    result = superbin.analyze(small_search, small_signal, toys=0)
+    assert [c.correlations for c in result.conventions] == ["none"]
+    with pytest.raises(UnknownNameError, match="no likelihood ships for search 'small'"):
+        superbin.analyze(small_search, small_signal, correlations="likelihood")
+
+
+def test_changed_search_does_not_take_the_likelihood(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE: a search of the same name with other backgrounds is another search."""
+    process = cms_search.processes[0]
+    larger = dataclasses.replace(process.estimate, nominal=2 * process.estimate.nominal)
+    other = dataclasses.replace(
+        cms_search, processes=(dataclasses.replace(process, estimate=larger), *cms_search.processes[1:])
+    )
+    with pytest.raises(InputError, match="predicts other backgrounds"):
+        superbin.analyze(other, t1bbbb, correlations="likelihood")
+
+
+def test_correlated_workspace_agrees_with_the_sum_of_bins(
+    result: AnalysisResult, t1bbbb: SignalModel
+) -> None:
+    """WS: pyhf reads the aggregate's own likelihood, whose signal is that of the bins."""
+    document = likelihood_workspace(t1bbbb, result.merge.bins)
+    model = pyhf.Workspace(document).model()
+    assert model.config.poi_name == "mu"
+    (aggregate,) = (c for c in document["channels"] if c["name"] == "aggregate")
+    signal = [sample["data"][0] for sample in aggregate["samples"] if sample["name"].startswith("sig")]
+    assert sum(signal) == pytest.approx(result.yields.signal)
+    assert model.config.channel_nbins["aggregate"] == 1
 
 
 def test_data_do_not_enter_the_choice(cms_search: Search, t1bbbb: SignalModel) -> None:

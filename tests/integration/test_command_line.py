@@ -91,7 +91,12 @@ def test_force_replaces(tmp_path: Path) -> None:
         )
         == 0
     )
-    assert sorted(p.name for p in target.iterdir()) == ["paper", "result.json", "workspace.json"]
+    assert sorted(p.name for p in target.iterdir()) == [
+        "paper",
+        "result.json",
+        "workspace-likelihood.json",
+        "workspace.json",
+    ]
 
 
 @pytest.mark.parametrize(

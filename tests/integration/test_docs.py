@@ -49,7 +49,9 @@ def test_console_examples(page: Path, tmp_path: Path) -> None:
 def test_readme_quotes_what_its_script_prints() -> None:
     """Every number of the README comes from validation/readme/quoted.py."""
     script = ROOT / "validation" / "readme" / "quoted.py"
-    printed = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=300, check=True
+    ).stdout
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     quoted = re.search(r"<!-- validation/readme/quoted.py -->\n\n```text\n(.*?)```", readme, re.DOTALL)
     assert quoted is not None

@@ -13,11 +13,19 @@ def main() -> None:
         signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
     result = superbin.analyze(search, signal, toys=0)
     merged, aggregate = result.merge, result.yields
-    background = aggregate.background
     print(f"{signal.label} in {search.n_bins} bins: {merged.status} merge of {len(merged.bins)} bins")
-    print(f"signal {aggregate.signal:.2f}, background {background.nominal:.2f} +{background.up:.2f} -{background.down:.2f}")
-    print(f"expected Z (exact mid-p): {result.expected.midp.z:.3f}; greedy search of the original: {merged.greedy.value:.3f}")
-    print(f"observed {aggregate.observed}: Z = {result.observed.midp.z:.3f} (exact mid-p), {result.observed.tail.z:.3f} (exact tail)")
+    print(
+        f"signal {aggregate.signal:.2f}, background {aggregate.background.nominal:.2f}, observed {aggregate.observed}"
+    )
+    for convention in result.conventions:
+        background = convention.background
+        print(
+            f"correlations {convention.correlations}: background +{background.up:.2f} -{background.down:.2f}, "
+            f"exact mid-p Z expected {convention.expected.z:.3f}, observed {convention.observed.z:.3f}"
+        )
+    print(
+        f"greedy search of the original: expected Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
+    )
     print("n, b +up -down: Z of midp, tail, asymptotic q0")
     for case in ((40, 25, 5, 5), (8, 0.6, 0.5, 0.3), (1000, 700, 60, 55)):
         n, b, up, down = case
