@@ -29,7 +29,7 @@ __all__ = ["asimov_z", "asymptotic_z", "fit_nuisance", "pull", "q0"]
 
 
 def q0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, auxiliary: Numbers = 0.0) -> FloatOrArray:
-    """Discovery test statistic ``q0 = -2 ln [max_z L(0, z) / max_{s >= 0, z} L(s, z)]`` ([1]_ equation 12).
+    """Discovery test statistic ``q0 = -2 ln [max_z L(0, z) / max_{s >= 0, z} L(s, z)]``, Cowan et al. equation 12.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def asymptotic_z(
 
 
 def asimov_z(s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, auxiliary: Numbers = 0.0) -> FloatOrArray:
-    """Expected significance ``sqrt(q0)`` of the Asimov data set ``n = s + mu(auxiliary)`` ([1]_ section 3.2).
+    """Expected significance ``sqrt(q0)`` of the Asimov data set ``n = s + mu(auxiliary)``, Cowan et al. section 3.2.
 
     Pre-fit with ``auxiliary = 0``, hence ``n = s + b``; post-fit with the nuisance fitted to the observed count
     (`fit_nuisance`) as the auxiliary. `s` is the expected signal in events, >= 0; the rest is as in `q0`.
