@@ -5,10 +5,11 @@ Every p-value has a name, no result says just "p":
 * `tail`, `midp` (`superbin.stats.pvalue`): exact prior-predictive p-values by quadrature;
 * `throw` (`superbin.stats.toys`): the same two by pseudo-experiments, with errors;
 * `counts` (`superbin.stats.counts`): the exact distribution of the count under signal plus background;
+* `limits` (`superbin.stats.limits`): upper limits on the signal, exact CLs, Bayesian and asymptotic;
 * `asymptotic_z`, `asimov_z` (`superbin.stats.asymptotic`): the profile-likelihood ratio q0.
 """
 
-from superbin.stats import counts
+from superbin.stats import counts, limits
 from superbin.stats.arguments import as_count
 from superbin.stats.asymptotic import asimov_z, asymptotic_z, fit_nuisance, pull, q0
 from superbin.stats.pvalue import (
@@ -30,6 +31,7 @@ __all__ = [
     "asymptotic_z",
     "counts",
     "fit_nuisance",
+    "limits",
     "log_midp",
     "log_tail",
     "merge",

@@ -1,0 +1,428 @@
+"""Upper limits on the signal events of one bin.
+
+Which to use: `cls_limit` is exact and what experiments quote; `bayes_limit` the credible limit of a flat prior;
+`asymptotic_limit` what a fit with asymptotic formulas gives, and what pyhf computes. `cls` and `asymptotic_cls` are
+the CLs values whose crossing of ``1 - level`` the limits are. `expected_limits` gives median and bands under background alone, before
+any fit to data. The signal may have a log-normal uncertainty ``x``: its mean is ``s (1 + x)^y`` with a standard normal y.
+
+Definitions. Exact CLs [1]_, averaged over the priors of the nuisances as `superbin.stats.tail` is:
+
+    CLs(s) = P(N <= n | s + b) / P(N <= n | b).
+
+Bayesian: since the integral of a Poisson probability over its mean from m on is P(N <= n | m), the posterior probability
+above s under a flat prior is that very ratio, and without signal uncertainty both limits are the same number. With
+one, the posterior of ``s e^(k y)``, k = ln(1 + x), weights y by ``e^(-k y)``: this shifts y by -k, so
+``s_Bayes = s_CLs e^(k^2)``.
+
+Asymptotic: the test statistic with tilde, q_s [2]_ equation 16, its distributions in equations 64 and 65 with sigma from the Asimov
+data set of background alone. For observed data that is the background fitted to them (as in pyhf), for `expected_limits`
+the nominal background.
+
+.. [1] A. L. Read, J. Phys. G 28 (2002) 2693, doi:10.1088/0954-3899/28/10/313.
+.. [2] G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554, doi:10.1140/epjc/s10052-011-1554-0.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from scipy import special
+
+from superbin.errors import InputError, UnknownNameError
+from superbin.stats import smear
+from superbin.stats.arguments import (
+    FloatArray,
+    FloatOrArray,
+    Index,
+    Numbers,
+    checked,
+    checked_probability,
+    checked_yields,
+    plain,
+)
+from superbin.stats.asymptotic import conditional_fit
+from superbin.stats.counts import log_cdf_of, quantile
+from superbin.stats.integration import EVEN, log_integral
+from superbin.stats.models import check_model
+
+__all__ = [
+    "METHODS",
+    "Bands",
+    "asymptotic_cls",
+    "asymptotic_limit",
+    "bayes_limit",
+    "cls",
+    "cls_limit",
+    "expected_limits",
+]
+
+METHODS = ("cls", "bayes", "asymptotic")
+
+SIGMAS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+
+FARTHEST_SIGNAL = 7.0
+"""Standard deviations of the signal uncertainty that are integrated over."""
+
+TOLERANCE = 1e-10
+MOST_STEPS = 200
+LARGEST_UNCERTAINTY = 10.0
+
+ZOOM_POINTS = 17
+ZOOMS = 9
+
+_LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
+_Problem: TypeAlias = tuple[FloatArray, ...]
+"""Count, b, up, down, width k of the signal and 1 - level: checked, 1-D, of one length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Median of a quantity under a hypothesis, with the bands that hold 68 % and 95 % of the outcomes.
+
+    Attributes
+    ----------
+    low2, low1, median, high1, high2 : float
+        In ascending order.
+    """
+
+    low2: float
+    low1: float
+    median: float
+    high1: float
+    high2: float
+
+
+def cls(
+    s: Numbers,
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    *,
+    signal_uncertainty: Numbers = 0.0,
+    model: str = "split-lognormal",
+) -> FloatOrArray:
+    """Exact CLs of `s` signal events: P(N <= n | s + b) / P(N <= n | b).
+
+    Parameters
+    ----------
+    s : array_like
+        Signal, in events, >= 0.
+    n : array_like
+        Count, real and >= 0.
+    b, up, down : array_like
+        Expected background and its upward and downward uncertainty, in events; ``down <= b``.
+    signal_uncertainty : array_like
+        Relative log-normal uncertainty of the signal, from 0 to 10.
+    model : str
+        Name of the uncertainty model of the background.
+
+    Returns
+    -------
+    float or ndarray
+        In the broadcast shape; 1 at ``s = 0``.
+
+    Raises
+    ------
+    InputError
+        For values outside the domain or shapes that do not broadcast.
+    UnknownNameError
+        For an unknown model.
+    """
+    yields, shape = _prepared(n, b, up, down, signal_uncertainty, 0.95, s)
+    check_model(model, *yields[2:5])
+    problem = (yields[1], *yields[2:])
+    return plain(np.exp(_log_cls(model, yields[0], problem)).reshape(shape))
+
+
+def cls_limit(
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    *,
+    level: Numbers = 0.95,
+    signal_uncertainty: Numbers = 0.0,
+    model: str = "split-lognormal",
+) -> FloatOrArray:
+    """Exact CLs upper limit on the signal: the s at which `cls` is ``1 - level``.
+
+    Parameters
+    ----------
+    n, b, up, down, signal_uncertainty, model
+        As in `cls`.
+    level : array_like
+        Confidence level, strictly between 0 and 1.
+
+    Returns
+    -------
+    float or ndarray
+        Events, to a relative 1e-9.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        As `cls`.
+    """
+    problem, shape = _prepared(n, b, up, down, signal_uncertainty, level)
+    check_model(model, *problem[1:4])
+    return plain(_cls_limit(model, problem).reshape(shape))
+
+
+def bayes_limit(
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    *,
+    level: Numbers = 0.95,
+    signal_uncertainty: Numbers = 0.0,
+    model: str = "split-lognormal",
+) -> FloatOrArray:
+    """Bayesian upper limit: a flat prior of ``s >= 0`` leaves the posterior probability ``1 - level`` above it.
+
+    Equal to `cls_limit` times ``exp(ln(1 + signal_uncertainty)^2)`` (see the module); arguments, result and errors as there.
+    """
+    problem, shape = _prepared(n, b, up, down, signal_uncertainty, level)
+    check_model(model, *problem[1:4])
+    return plain((_cls_limit(model, problem) * np.exp(problem[4] ** 2)).reshape(shape))
+
+
+def asymptotic_cls(
+    s: Numbers, n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, signal_uncertainty: Numbers = 0.0
+) -> FloatOrArray:
+    """Asymptotic CLs of the test statistic with tilde, for the split log-normal; otherwise as `cls`."""
+    yields, shape = _prepared(n, b, up, down, signal_uncertainty, 0.95, s)
+    return plain(np.exp(_log_asymptotic(yields[0], yields[1:])).reshape(shape))
+
+
+def asymptotic_limit(
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    *,
+    level: Numbers = 0.95,
+    signal_uncertainty: Numbers = 0.0,
+) -> FloatOrArray:
+    """Asymptotic CLs upper limit, for the split log-normal; arguments, result and errors otherwise as in `cls_limit`."""
+    problem, shape = _prepared(n, b, up, down, signal_uncertainty, level)
+    limit = _root(lambda i, s: _log_asymptotic(s, tuple(a[i] for a in problem)), problem)
+    return plain(limit.reshape(shape))
+
+
+def expected_limits(
+    method: str,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    level: float = 0.95,
+    signal_uncertainty: float = 0.0,
+    model: str = "split-lognormal",
+) -> Bands:
+    """Median limit and its -2 to +2 sigma bands under background alone, pre-fit.
+
+    Parameters
+    ----------
+    method : {"cls", "bayes", "asymptotic"}
+        The first two are the limits at the exact quantiles of the count (with systematics); the last is that of the Asimov data set
+        at the nominal background, with the bands of [2]_ section 4.3.
+    b, up, down, level, signal_uncertainty, model
+        Scalars; otherwise as in `cls_limit`.
+
+    Returns
+    -------
+    Bands
+        In events.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        As `cls_limit`; for an unknown method, for arrays, and for another model with ``asymptotic``.
+    """
+    if method not in METHODS:
+        raise UnknownNameError(f"no limit is named {method!r}; choose one of {', '.join(METHODS)}")
+    problem, shape = _prepared(0.0, b, up, down, signal_uncertainty, level)
+    if shape:
+        raise InputError(f"expected limits take one bin at a time, but an argument has shape {shape}")
+    check_model(model, *problem[1:4])
+    sigmas = np.array(SIGMAS)
+    five = tuple(np.repeat(a, sigmas.size) for a in problem)
+    if method == "asymptotic":
+        if model != "split-lognormal":
+            raise InputError(f"the asymptotic limit knows the split-lognormal model only, not {model}")
+        return Bands(*map(float, _asimov_limits(sigmas, five)))
+    counts = np.asarray(quantile(special.ndtr(sigmas), b, up, down, model=model))
+    limit = _cls_limit(model, (counts, *five[1:]))
+    return Bands(*map(float, limit * np.exp(five[4] ** 2) if method == "bayes" else limit))
+
+
+def _prepared(
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    uncertainty: Numbers,
+    level: Numbers,
+    *signal: Numbers,
+) -> tuple[_Problem, tuple[int, ...]]:
+    """Check and flatten; the signal first, if one is given. Returns the shape, too."""
+    yields = checked_yields(n, b, up, down)
+    width = checked("signal_uncertainty", uncertainty)
+    if (width > LARGEST_UNCERTAINTY).any():
+        raise InputError(
+            f"signal_uncertainty = {float(width.max()):g} is relative and must not exceed {LARGEST_UNCERTAINTY:g}; "
+            "give 0.1 for 10 %"
+        )
+    extra = (np.log1p(width), 1 - checked_probability("level", level))
+    strength = tuple(checked("s", s) for s in signal)
+    try:
+        arrays = np.broadcast_arrays(*strength, *yields, *extra)
+    except ValueError as error:
+        shapes = ", ".join(str(a.shape) for a in (*strength, yields[0], *extra))
+        raise InputError(f"the shapes do not broadcast: {shapes}; give equal shapes or scalars") from error
+    return tuple(np.asarray(a, dtype=np.float64).ravel() for a in arrays), arrays[0].shape
+
+
+# --- exact ------------------------------------------------------------------------------------------------------
+
+
+def _log_at_most(model: str, s: FloatArray, problem: _Problem) -> FloatArray:
+    """``ln P(N <= n)`` under signal and background, averaged over both uncertainties."""
+    n, b, up, down, k, _ = problem
+    result = np.empty(s.shape)
+    i = np.flatnonzero((k == 0) | (s == 0))
+    if i.size:
+        result[i] = log_cdf_of(model, n[i], s[i], b[i], up[i], down[i])
+    i = np.flatnonzero((k > 0) & (s > 0))
+    if not i.size:
+        return result
+
+    def height(index: Index, y: FloatArray) -> FloatArray:
+        j = np.repeat(i[index], y.shape[1])
+        mean = s[j] * np.exp(k[j] * (y.ravel() - FARTHEST_SIGNAL))
+        inner = log_cdf_of(model, n[j], mean, b[j], up[j], down[j]).reshape(y.shape)
+        return np.asarray(inner - 0.5 * (y - FARTHEST_SIGNAL) ** 2 - _LOG_ROOT_2PI)
+
+    result[i] = log_integral(height, np.zeros(i.size), np.full(i.size, 2 * FARTHEST_SIGNAL), edges=EVEN)
+    return result
+
+
+def _log_cls(model: str, s: FloatArray, problem: _Problem) -> FloatArray:
+    return _log_at_most(model, s, problem) - _log_at_most(model, np.zeros_like(s), problem)
+
+
+def _cls_limit(model: str, problem: _Problem) -> FloatArray:
+    alone = _log_at_most(model, np.zeros_like(problem[0]), problem)
+
+    def log_cls(i: Index, s: FloatArray) -> FloatArray:
+        return _log_at_most(model, s, tuple(a[i] for a in problem)) - alone[i]
+
+    return _root(log_cls, problem)
+
+
+def _root(log_cls: Callable[[Index, FloatArray], FloatArray], problem: _Problem) -> FloatArray:
+    """Signal at which ``log_cls``, which falls from zero, reaches ``ln(1 - level)``: regula falsi, Illinois variant."""
+    n, target = problem[0], np.log(problem[-1])
+    low, above = np.zeros(n.shape), -target
+    high = 3 + np.sqrt(n) - target
+    below = log_cls(np.arange(n.size), high) - target
+    while (i := np.flatnonzero(below > 0)).size:
+        low[i], above[i] = high[i], below[i]
+        high[i] *= 2
+        below[i] = log_cls(i, high[i]) - target[i]
+    last = np.zeros(n.shape, dtype=np.int8)
+    for _ in range(MOST_STEPS):
+        i = np.flatnonzero(high - low > TOLERANCE * high)
+        if not i.size:
+            break
+        lowest = np.maximum(below[i], -1e6)
+        s = high[i] + (high[i] - low[i]) * lowest / (above[i] - lowest)
+        value = log_cls(i, s) - target[i]
+        side = np.where(value > 0, 1, -1)
+        again = np.where(side == last[i], 0.5, 1.0)  # an end that stays put counts half
+        below[i] = np.where(value > 0, again * lowest, value)
+        above[i] = np.where(value > 0, value, again * above[i])
+        low[i], high[i] = np.where(value > 0, s, low[i]), np.where(value > 0, high[i], s)
+        last[i] = side
+        there = i[np.abs(value) < TOLERANCE]
+        low[there] = high[there] = s[np.abs(value) < TOLERANCE]
+    return np.asarray(0.5 * (low + high))
+
+
+# --- asymptotic -------------------------------------------------------------------------------------------------
+
+
+def _profiled(n: FloatArray, s: FloatArray, problem: _Problem, centre: FloatArray) -> FloatArray:
+    """``-2 ln L`` at fixed signal over the saturated one, both nuisances profiled."""
+    _, b, up, down, k, _ = problem
+    best = conditional_fit(n, s, b, up, down, centre)[1]
+    i = np.flatnonzero((k > 0) & (s > 0))
+    if i.size:
+        best[i] = _profiled_signal(n[i], s[i], b[i], up[i], down[i], centre[i], k[i], best[i])
+    return best
+
+
+def _profiled_signal(
+    n: FloatArray,
+    s: FloatArray,
+    b: FloatArray,
+    up: FloatArray,
+    down: FloatArray,
+    centre: FloatArray,
+    k: FloatArray,
+    nominal: FloatArray,
+) -> FloatArray:
+    """Minimum over the signal's nuisance, on zooming grids; no farther out than the root of the value at zero."""
+    reach = np.sqrt(nominal)
+    low, high = -reach, reach.copy()
+    steps = np.linspace(0.0, 1.0, ZOOM_POINTS)
+    for _ in range(ZOOMS):
+        y = low[:, None] + (high - low)[:, None] * steps
+        rest = (np.broadcast_to(a[:, None], y.shape) for a in (b, up, down, centre))
+        mean = s[:, None] * np.exp(k[:, None] * y)
+        value = conditional_fit(np.broadcast_to(n[:, None], y.shape), mean, *rest)[1] + y * y
+        best = np.argmin(value, axis=1)[:, None]
+        low = np.take_along_axis(y, np.maximum(best - 1, 0), axis=1)[:, 0]
+        high = np.take_along_axis(y, np.minimum(best + 1, ZOOM_POINTS - 1), axis=1)[:, 0]
+    return np.asarray(np.take_along_axis(value, best, axis=1)[:, 0])
+
+
+def _q_tilde(s: FloatArray, n: FloatArray, problem: _Problem, centre: FloatArray) -> FloatArray:
+    """Test statistic with tilde ([2]_ equation 16): zero for an estimate above s, against s = 0 for a negative one."""
+    _, b, up, down, _, _ = problem
+    estimate = n - smear.mean(centre, b, up, down)
+    at_s = _profiled(n, s, problem, centre)
+    at_zero = conditional_fit(n, np.zeros_like(s), b, up, down, centre)[1]
+    return np.asarray(
+        np.where(estimate > s, 0.0, np.maximum(at_s - np.where(estimate < 0, at_zero, 0.0), 0.0))
+    )
+
+
+def _log_asymptotic(s: FloatArray, problem: _Problem) -> FloatArray:
+    """``ln CLs`` of observed data; the Asimov data set is the background as fitted to them."""
+    n, b, up, down = problem[:4]
+    zero = np.zeros_like(s)
+    fitted = conditional_fit(n, zero, b, up, down, zero)[0]
+    q = _q_tilde(s, n, problem, zero)
+    asimov = _q_tilde(s, smear.mean(fitted, b, up, down), problem, fitted)
+    root = np.sqrt(asimov)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.where(q <= asimov, np.sqrt(q) - root, (q - asimov) / (2 * root))
+    distance = np.where(root > 0, distance, 0.0)
+    return np.asarray(special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance))
+
+
+def _asimov_limits(sigmas: FloatArray, problem: _Problem) -> FloatArray:
+    """Limits at which sqrt(q) of the nominal background is ``sigma - Phi^-1((1 - level) Phi(sigma))``."""
+    _, b, up, down, _, alpha = problem
+    zero = np.zeros_like(b)
+    n = smear.mean(zero, b, up, down)
+
+    def log_cls(i: Index, s: FloatArray) -> FloatArray:
+        root = np.sqrt(_q_tilde(s, n[i], tuple(a[i] for a in problem), zero[i]))
+        return np.asarray(special.log_ndtr(sigmas[i] - root) - special.log_ndtr(sigmas[i]))
+
+    return _root(log_cls, (n, *problem[1:5], alpha))
