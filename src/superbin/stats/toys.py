@@ -7,14 +7,16 @@ the (n+1)-th, one unit exponential later. The toy count reaches ``n`` exactly wh
 Chunks have their own random stream (child ``i`` of the seed), so chunks can be thrown anywhere, in any order, by any
 number of workers, and `merge` gives the same answer. Memory is bounded by the chunk.
 
-Which to use: `throw` for one count; `throw_chunk` and `merge` to distribute the work.
+Which to use: `throw` for one count; `throw_chunk` and `merge` to distribute the work. Beyond 4 sigma
+`superbin.stats.weighted` needs far fewer toys; `superbin.stats.frequentist` throws those of the profile likelihood.
 """
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,7 +24,20 @@ from superbin.errors import InputError
 from superbin.stats.arguments import checked_yields
 from superbin.stats.models import check_model, draw_means
 
-__all__ = ["Toys", "merge", "throw", "throw_chunk"]
+__all__ = [
+    "LARGEST_CHUNK",
+    "Toys",
+    "merge",
+    "numbers_of_toys",
+    "run_chunks",
+    "scalar",
+    "stream",
+    "throw",
+    "throw_chunk",
+    "whole",
+]
+
+T = TypeVar("T")
 
 MOST_TOYS = 10**12
 LARGEST_CHUNK = 10**7
@@ -118,11 +133,14 @@ def throw(
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
     """
-    total, size = _whole("toys", toys, 1, MOST_TOYS), _whole("chunk", chunk, 1, LARGEST_CHUNK)
-    _whole("workers", workers, 1, 1024)
-    result = Toys(0, 0, 0, _whole("seed", seed, 0, None))
+    total, size, _ = numbers_of_toys(toys, chunk, workers)
+
+    def one(index: int, toys: int) -> Toys:
+        return throw_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
+
+    result = Toys(0, 0, 0, whole("seed", seed, 0, None))
     try:
-        for part in _parts(n, b, up, down, total, size, seed, workers, model):
+        for part in run_chunks(one, total, size, workers):
             result = merge((result, part))
     except KeyboardInterrupt:
         if result.toys == 0:
@@ -131,26 +149,28 @@ def throw(
     return result
 
 
-def _parts(
-    n: float, b: float, up: float, down: float, total: int, size: int, seed: int, workers: int, model: str
-) -> Iterator[Toys]:
-    """Chunk results in order; no more than a few in flight."""
+def run_chunks(one: Callable[[int, int], T], total: int, size: int, workers: int) -> Iterator[T]:
+    """Results of ``one(index, toys)`` for every chunk, in order; no more than a few in flight."""
     chunks = -(-total // size)
 
-    def one(index: int) -> Toys:
-        return throw_chunk(
-            n, b, up, down, index=index, toys=min(size, total - index * size), seed=seed, model=model
-        )
+    def chunk(index: int) -> T:
+        return one(index, min(size, total - index * size))
 
     if workers == 1 or chunks == 1:
-        yield from map(one, range(chunks))
+        yield from map(chunk, range(chunks))
         return
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(0, chunks, 4 * workers):
-            yield from pool.map(one, range(start, min(start + 4 * workers, chunks)))
+            yield from pool.map(chunk, range(start, min(start + 4 * workers, chunks)))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stream(seed: int, index: int) -> np.random.Generator:
+    """Random stream `index` of the seed."""
+    child = np.random.SeedSequence(whole("seed", seed, 0, None), spawn_key=(whole("index", index, 0, None),))
+    return np.random.Generator(np.random.SFC64(child))
 
 
 def throw_chunk(
@@ -165,13 +185,10 @@ def throw_chunk(
     model: str = "split-lognormal",
 ) -> Toys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`."""
-    count, background, upward, downward = (_scalar(a) for a in checked_yields(n, b, up, down))
+    count, background, upward, downward = (scalar(a) for a in checked_yields(n, b, up, down))
     check_model(model, background, upward, downward)
-    size = _whole("toys", toys, 1, LARGEST_CHUNK)
-    stream = np.random.SeedSequence(
-        _whole("seed", seed, 0, None), spawn_key=(_whole("index", index, 0, None),)
-    )
-    random = np.random.Generator(np.random.SFC64(stream))
+    size = whole("toys", toys, 1, LARGEST_CHUNK)
+    random = stream(seed, index)
     mu = draw_means(model, random, size, background, upward, downward)
     arrival = random.standard_gamma(count[0], size) if count[0] > 0 else np.zeros(size)
     reached = int(np.count_nonzero(arrival <= mu))
@@ -203,7 +220,17 @@ def merge(parts: Iterable[Toys]) -> Toys:
     )
 
 
-def _scalar(array: np.ndarray) -> np.ndarray:
+def numbers_of_toys(toys: int, chunk: int, workers: int) -> tuple[int, int, int]:
+    """Check the three numbers that say how toys are thrown."""
+    return (
+        whole("toys", toys, 1, MOST_TOYS),
+        whole("chunk", chunk, 1, LARGEST_CHUNK),
+        whole("workers", workers, 1, 1024),
+    )
+
+
+def scalar(array: np.ndarray) -> np.ndarray:
+    """Return a checked scalar in shape (1,)."""
     if array.ndim:
         raise InputError(
             f"toys test one count at a time, but an argument has shape {array.shape}; give scalars"
@@ -211,7 +238,8 @@ def _scalar(array: np.ndarray) -> np.ndarray:
     return array.reshape(1)
 
 
-def _whole(name: str, value: int, low: int, high: int | None) -> int:
+def whole(name: str, value: int, low: int, high: int | None) -> int:
+    """Return a whole number in its range, or raise."""
     try:
         number = operator.index(value)
     except TypeError:
