@@ -145,7 +145,7 @@ class Blocks:
             n = group.local.size
             hessian[np.arange(n), np.arange(n)] += diagonal[group.local]
             lower, info = lapack.dpotrf(hessian[:n, :n], lower=1, clean=0) if n else (hessian[:0, :0], 0)
-            if info != 0 or not np.isfinite(lower).all():
+            if info != 0 or (n and not np.isfinite(lower[-1, -1])):
                 return None
             coupling = _triangular(lower, hessian[:n, n:])
             place = self._place[group.shared]
@@ -153,7 +153,7 @@ class Blocks:
             factors.append(_GroupFactor(lower, coupling))
         if self.shared.size:
             schur, info = lapack.dpotrf(schur, lower=1, clean=0)
-            if info != 0 or not np.isfinite(schur).all():
+            if info != 0 or not np.isfinite(schur[-1, -1]):
                 return None
         return Factor(self.n_parameters, self.groups, tuple(factors), self.shared, schur)
 

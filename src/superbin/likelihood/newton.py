@@ -24,8 +24,8 @@ Status: TypeAlias = Literal["converged", "iteration-limit", "no-descent", "singu
 LARGEST_STEP = 3.0
 """In units of a nuisance's own uncertainty."""
 
-DAMPING = (1e-6, 1e-4, 0.01, 0.1, 1.0)
-"""Tried in turn where the Hessian is not positive definite."""
+DAMPING = (0.0, 1e-4, 0.01, 0.1, 1.0)
+"""Tried in turn until the Hessian is positive definite."""
 
 FIRST_LEVEL = 3
 """Far from a minimum little damping is no use: the first search starts below this level."""
@@ -109,7 +109,7 @@ def minimize(
     point = objective.point(np.where(fixed, start, np.clip(start, lower, upper)), data)
     if not (np.isfinite(point.nll) and np.isfinite(point.gradient).all()):
         return Minimum(point, "not-finite", 0, np.inf, ~fixed)
-    known, level = near, FIRST_LEVEL
+    known, level = near, FIRST_LEVEL if near is None else 0
     for iteration in range(iterations):
         free = _free(point, fixed, lower, upper)
         gradient = np.where(free, point.gradient, 0.0)
@@ -222,16 +222,14 @@ def _positive(
 
     The search for the damping starts one level below the one that was needed last.
     """
-    curvature = objective.curvature(point, data)
-    factor = objective.factor(curvature, free)
     for i in range(max(0, level - 1), len(DAMPING)):
-        if factor is not None:
-            break
         level = i
         curvature = objective.curvature(point, data, damping=DAMPING[i])
         factor = objective.factor(curvature, free)
+        if factor is not None:
+            break
     if factor is None:
-        curvature = objective.curvature(point, data, convex=True, damping=DAMPING[0])
+        curvature = objective.curvature(point, data, convex=True, damping=DAMPING[1])
         factor = objective.factor(curvature, free)
     return curvature, factor, level
 

@@ -1,0 +1,35 @@
+"""The figure of a correlation matrix."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from superbin.errors import InputError
+from superbin.plot.correlation import correlation_matrix
+
+
+def test_draws_the_matrix_it_is_given() -> None:
+    """LIK-29."""
+    before = dict(mpl.rcParams)
+    matrix = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.0], [-0.2, 0.0, 1.0]])
+    drawn = correlation_matrix(matrix, blocks=[2], attribution="Test", luminosity_fb=12.9, sqrt_s_tev=13)
+    np.testing.assert_array_equal(np.asarray(drawn.mesh.get_array()).reshape(3, 3), matrix)
+    assert drawn.mesh.get_clim() == (-1, 1)
+    assert drawn.ax.get_xlim() == (0.5, 3.5)
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("matrix", "text"),
+    [
+        (np.ones((2, 3)), "must be square"),
+        (np.ones(4), "must be square"),
+        (np.zeros((0, 0)), "must be square"),
+        (np.array([[1.0, 1.2], [1.2, 1.0]]), "correlation of bins 1 and 2 is 1.2"),
+        (np.array([[1.0, np.nan], [np.nan, 1.0]]), "correlation of bins 1 and 2 is nan"),
+    ],
+)
+def test_refuses_what_is_no_correlation(matrix: np.ndarray, text: str) -> None:
+    """LIK-29."""
+    with pytest.raises(InputError, match=text):
+        correlation_matrix(matrix)
