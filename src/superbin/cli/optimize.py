@@ -1,5 +1,6 @@
 """``superbin optimize``: the best merges of several shapes, side by side."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,6 +59,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 )
 @correlations_option
 @database_option
+@click.option("--figures", type=click.Path(path_type=Path), help="Folder for figures; must not exist yet.")
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
 def optimize(
     model: str,
@@ -69,6 +71,7 @@ def optimize(
     seconds: float,
     correlations: str | None,
     database: str | None,
+    figures: Path | None,
     json_: bool,
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
@@ -89,12 +92,19 @@ def optimize(
         search = catalog.search(search_name)
         signal = catalog.signal(search_name, model, parameters)
     covariance = covariances(search, correlations)[0]
-    options = (covariance, merge.Limits(seconds=seconds), figure_of_merit)
-    found = _compare(search, signal, [shape.replace("-", " ") for shape in shapes], sizes, options)
-    rows = [_row(offer, combine(search, signal, offer.merge.bins, covariance=covariance)) for offer in found]
+    names = [shape.replace("-", " ") for shape in shapes]
+    found = _compare(
+        search, signal, names, sizes, (covariance, merge.Limits(seconds=seconds), figure_of_merit)
+    )
+    rows = [
+        _row(name, offer, combine(search, signal, offer.merge.bins, covariance=covariance))
+        for name, offer in found
+    ]
     best = max((row["z"] for row in rows), default=0.0)
     for row in rows:
         row["loss"] = 1 - row["z"] / best if best > 0 else 0.0
+    if figures is not None:
+        _draw(search, f"{signal.label} in {search.name}", found, rows, figures)
     if json_:
         click.echo(
             as_json(
@@ -116,25 +126,28 @@ def _compare(
     shapes: list[str],
     sizes: tuple[int, ...],
     options: "tuple[Covariance | None, Limits, str]",
-) -> tuple["TradeOff", ...]:
+) -> list[tuple[str, "TradeOff"]]:
+    """The merges by name: a shape, or a number of bins."""
     from superbin import merge
 
     covariance, limits, merit = options
-    return (
+    offers = (
         *merge.trade_offs(
             search, signal, shapes=shapes, figure_of_merit=merit, covariance=covariance, limits=limits
         ),
         *merge.front(search, signal, sizes, figure_of_merit=merit, covariance=covariance, limits=limits),
     )
+    names = [*shapes, *(f"{size} bin{'s' if size > 1 else ''}" for size in sizes)]
+    return list(zip(names, offers, strict=True))
 
 
-def _row(offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, Any]:
+def _row(name: str, offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, Any]:
     from superbin.stats import midp_significance
 
     merged, total = offer.merge, aggregate.background
     z = midp_significance(aggregate.signal + total.nominal, total.nominal, total.up, total.down)
     return {
-        "shape": merged.shape,
+        "shape": name,
         "bins": list(merged.bins),
         "z": float(z),
         "figure_of_merit": merged.figure_of_merit,
@@ -147,6 +160,28 @@ def _row(offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, Any]:
         "signal": aggregate.signal,
         "background": {"nominal": total.nominal, "up": total.up, "down": total.down},
     }
+
+
+def _draw(
+    search: "Search",
+    title: str,
+    found: list[tuple[str, "TradeOff"]],
+    rows: list[dict[str, Any]],
+    folder: Path,
+) -> None:
+    from superbin.files import staged_directory
+    from superbin.plot import bin_map, merge_front, save
+    from superbin.projection import bin_ranges
+
+    marked = {name: row for (name, _), row in zip(found, rows, strict=True) if not name[0].isdigit()}
+    sizes = [(len(row["bins"]), row["z"]) for row in rows if row["shape"] not in marked]
+    merges = {f"{name}, Z = {marked[name]['z']:.2f}": o.merge for name, o in found if name in marked}
+    with staged_directory(folder) as stage:
+        shapes = {name: (len(row["bins"]), row["z"]) for name, row in marked.items()}
+        save(merge_front(sizes, shapes, title=title).figure, stage / "front")
+        if merges:
+            ranges = {number: bin_ranges(search, number) for number in search.numbers}
+            save(bin_map(ranges, merges, title=title).figure, stage / "map")
 
 
 def _table(label: str, search: str, figure_of_merit: str, rows: list[dict[str, Any]]) -> str:

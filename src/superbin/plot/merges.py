@@ -1,0 +1,208 @@
+"""Merges of bins side by side: what each number of bins costs, and which bins each merge takes.
+
+Specified in ``specs/figures.md``, FIG-16 and FIG-17.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from superbin._wording import readable
+from superbin.errors import InputError
+from superbin.plot.style import COLOURS, figure_of, header, style
+from superbin.plot.text import label
+from superbin.results import MergeResult, Range
+
+__all__ = ["BinMapArtists", "FrontArtists", "bin_map", "merge_front"]
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontArtists:
+    """What `merge_front` drew: `front` through the sizes, and one marker per other shape."""
+
+    figure: Figure
+    ax: Axes
+    front: Line2D
+    shapes: dict[str, Line2D]
+
+
+@dataclass(frozen=True, slots=True)
+class BinMapArtists:
+    """What `bin_map` drew: per merge, its panel and the patch of every bin by published number."""
+
+    figure: Figure
+    panels: tuple[Axes, ...]
+    cells: tuple[Mapping[int, Rectangle], ...]
+
+
+def merge_front(
+    sizes: Sequence[tuple[int, float]],
+    shapes: Mapping[str, tuple[int, float]],
+    *,
+    title: str = "",
+    ax: Axes | None = None,
+) -> FrontArtists:
+    """Draw the expected significance against the number of merged bins.
+
+    Parameters
+    ----------
+    sizes : sequence of (int, float)
+        Best free merges of exactly so many bins, with their significance.
+    shapes : mapping of str to (int, float)
+        Other merges by name.
+    title : str
+        What stands above the figure at the left.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw.
+    """
+    if not sizes and not shapes:
+        raise InputError("there is no merge to draw; give at least one")
+    points = sorted(sizes)
+    with style():
+        ax = ax if ax is not None else _axes((6.0, 5.0), (0.125, 0.125, 0.84, 0.805))
+        header(ax, label(title), "")
+        (front,) = ax.plot(*_columns(points), color=COLOURS[0], marker="o", label="Best of exactly k bins")
+        drawn = {
+            name: ax.plot(
+                [count],
+                [z],
+                linestyle="none",
+                marker=marker,
+                markersize=10,
+                color=colour,
+                label=name.capitalize(),
+            )[0]
+            for (name, (count, z)), marker, colour in zip(
+                shapes.items(), "*sD^vPX" * len(shapes), COLOURS[1:] * len(shapes), strict=False
+            )
+        }
+        values = [z for _, z in (*points, *shapes.values())]
+        ax.set_ylim(0, 1.3 * max(*values, 0.1))
+        ax.set_xlabel("Number of merged bins")
+        ax.set_ylabel("Expected significance Z (exact mid-p)")
+        ax.legend(loc="upper left", fontsize=11, ncols=2)
+    return FrontArtists(figure_of(ax), ax, front, drawn)
+
+
+def bin_map(
+    bins: Mapping[int, Sequence[Range]], merges: Mapping[str, MergeResult], *, title: str = ""
+) -> BinMapArtists:
+    """Draw which bins every merge takes, in the plane of counted against measured observables.
+
+    Rows are the ranges of observables without a unit, such as jets and b jets; columns those of the others, such as
+    HT and missing HT. One panel per merge.
+
+    Parameters
+    ----------
+    bins : mapping of int to sequence of Range
+        Ranges of every bin of the search, by published number.
+    merges : mapping of str to MergeResult
+        By the name to write above the panel.
+    title : str
+        What stands above the figure at the left.
+
+    Raises
+    ------
+    InputError
+        If there are no merges or no bins.
+    """
+    if not merges or not bins:
+        raise InputError("there is no merge to draw; give at least one, and the bins of its search")
+    rows, columns = (_keys(bins, measured=measured) for measured in (False, True))
+    width = 1.5 + 2.6 * len(merges)
+    with style():
+        figure = Figure(figsize=(width, 6.6))
+        FigureCanvasAgg(figure)
+        left, right = 1.35 / width, 1 - 0.1 / width
+        panels, cells = [], []
+        for i, (name, merge) in enumerate(merges.items()):
+            share = (right - left) / len(merges)
+            ax = figure.add_axes((left + i * share, 0.24, share - 0.12 / width, 0.65))
+            cells.append(_panel(ax, bins, merge, rows, columns))
+            ax.set_title(f"{name}\n{len(merge.bins)} bins", fontsize=11)
+            _label(ax, rows, columns, first=i == 0)
+            panels.append(ax)
+        figure.text(left, 0.96, label(title), fontsize=12, style="italic")
+        _axis_names(figure, bins, left)
+    return BinMapArtists(figure, tuple(panels), tuple(cells))
+
+
+def _axes(size: tuple[float, float], place: tuple[float, float, float, float]) -> Axes:
+    figure = Figure(figsize=size)
+    FigureCanvasAgg(figure)
+    return figure.add_axes(place)
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [count for count, _ in points], [z for _, z in points]
+
+
+def _key(ranges: Sequence[Range], *, measured: bool) -> Key:
+    return tuple(r.text for r in ranges if bool(r.unit) == measured)
+
+
+def _keys(bins: Mapping[int, Sequence[Range]], *, measured: bool) -> dict[Key, int]:
+    """Rows or columns in the order of the bins' lower edges."""
+    order: dict[Key, tuple[float, ...]] = {}
+    for ranges in bins.values():
+        # The last observable varies slowest, as missing HT does above HT.
+        edges = [r.low for r in ranges if bool(r.unit) == measured]
+        order.setdefault(
+            _key(ranges, measured=measured), tuple(reversed(edges)) if measured else tuple(edges)
+        )
+    return {key: i for i, key in enumerate(sorted(order, key=lambda key: order[key]))}
+
+
+def _panel(
+    ax: Axes,
+    bins: Mapping[int, Sequence[Range]],
+    merge: MergeResult,
+    rows: Mapping[Key, int],
+    columns: Mapping[Key, int],
+) -> dict[int, Rectangle]:
+    drawn = {}
+    for number, ranges in bins.items():
+        x, y = columns[_key(ranges, measured=True)], rows[_key(ranges, measured=False)]
+        chosen = number in merge.bins
+        patch = Rectangle(
+            (x - 0.5, y - 0.5), 1, 1, facecolor=COLOURS[1] if chosen else "white", edgecolor="#c8c8c8"
+        )
+        ax.add_patch(patch)
+        drawn[number] = patch
+        ax.text(
+            x, y, str(number), ha="center", va="center", fontsize=6, color="black" if chosen else "#9c9ca1"
+        )
+    ax.set_xlim(-0.5, len(columns) - 0.5)
+    ax.set_ylim(-0.5, len(rows) - 0.5)
+    return drawn
+
+
+def _label(ax: Axes, rows: Mapping[Key, int], columns: Mapping[Key, int], *, first: bool) -> None:
+    ax.set_xticks(range(len(columns)), [_text(key) for key in columns], rotation=90, fontsize=7)
+    ax.set_yticks(range(len(rows)), [_text(key) for key in rows] if first else [], fontsize=8)
+    ax.tick_params(which="both", length=0)
+    ax.minorticks_off()
+
+
+def _text(key: Key) -> str:
+    return readable("; ".join(key))
+
+
+def _axis_names(figure: Figure, bins: Mapping[int, Sequence[Range]], left: float) -> None:
+    ranges = next(iter(bins.values()))
+    counted = "; ".join(r.label for r in ranges if not r.unit)
+    measured = "; ".join(f"{r.label} [{r.unit}]" for r in ranges if r.unit)
+    figure.text(left - 0.01, 0.9, label(counted), fontsize=9, ha="right")
+    figure.text(0.99, 0.05, label(measured), fontsize=9, ha="right")
