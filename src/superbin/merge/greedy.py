@@ -18,7 +18,7 @@ SKIP = 0.01
 STOP = 5.0
 DROP = 0.5
 
-_BATCH = 16
+_BATCH = 8
 
 
 def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
@@ -58,19 +58,21 @@ def greedy_set(archive: Archive) -> tuple[BoolArray, float]:
     chosen = np.zeros(problem.n_bins, dtype=bool)
     value = -np.inf
     order = order[(q[order] >= SKIP) | (np.arange(order.size) == 0)]
+    batch = _BATCH
     while order.size and value < STOP:
         # One call for many trials: all up to the first that helps are made with the same bins.
-        trials = np.repeat(chosen[None, :], min(_BATCH, order.size), axis=0)
+        trials = np.repeat(chosen[None, :], min(batch, order.size), axis=0)
         trials[np.arange(len(trials)), order[: len(trials)]] = True
         values = archive.evaluate(trials)
         verdict = np.flatnonzero((values > value) | (values < value - DROP))
         if not verdict.size:
-            order = order[len(trials) :]
+            order, batch = order[len(trials) :], 2 * batch
             continue
         first = int(verdict[0])
         if values[first] < value:
             break
         chosen, value, order = trials[first], float(values[first]), order[first + 1 :]
+        batch = _BATCH
     single = np.eye(problem.n_bins, dtype=bool)
     alone = archive.evaluate(single)
     best = int(np.argmax(alone))

@@ -44,6 +44,10 @@ _RERANKED = 150
 _CLIMBS = 3
 """Sets the local search starts from."""
 
+_SURROGATE_GAP = 1e-2
+_SURROGATE_NODES = 200
+"""How far the provable stand-in is proved, where its sets are only starts."""
+
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
 
@@ -139,10 +143,22 @@ def cast_wide(task: Task, archive: Archive) -> None:
     archive.evaluate(np.eye(problem.n_bins, dtype=bool))
     variance = _start(task, archive)
     archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
+    if not task.rules.free:
+        archive.evaluate(_surrogate(task))
     for start in archive.candidates(_CLIMBS):
         improve(archive, as_set(start.bins, problem.n_bins), start.value, swap=False)
     if archive.found:
         improve(archive, *archive.best)
+
+
+def _surrogate(task: Task) -> BoolArray:
+    """The best sets under a provable figure of merit: what satisfies several constraints at once is hard to guess."""
+    limits = replace(task.limits, gap=_SURROGATE_GAP, nodes=min(task.limits.nodes, _SURROGATE_NODES))
+    other = replace(task, name="profile_asimov", limits=limits)
+    archive = other.archive(keep=_RERANKED)
+    certify(other, archive)
+    sets = [as_set(found.bins, task.problem.n_bins) for found in archive.candidates(_RERANKED)]
+    return np.array(sets, dtype=bool).reshape(len(sets), task.problem.n_bins)
 
 
 def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
