@@ -17,7 +17,11 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "db": ("superbin.cli.db:db", "Look into, fill and move the database of searches and signals."),
-    "likelihood": ("superbin.cli.likelihood:likelihood", "Fit, limit and export the published full likelihood."),
+    "likelihood": (
+        "superbin.cli.likelihood:likelihood",
+        "Fit, limit and export the published full likelihood.",
+    ),
+    "limit": ("superbin.cli.limit:limit", "Print every named upper limit on the signal of one count."),
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
     "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
     "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),

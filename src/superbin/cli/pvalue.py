@@ -63,6 +63,7 @@ def pvalue(
     from superbin.aggregate import Background
     from superbin.analysis import count_distribution, evaluate
     from superbin.files import write_text
+    from superbin.stats.verdict import compare
 
     expected = Background(background, up, down)
     timed = evaluate(n, expected, observed=observed, toys=toys, seed=seed)
@@ -84,6 +85,8 @@ def pvalue(
             )
         write_text(export, workspace.to_json(model))
     deviation = workspace.largest_deviation(model) if model else None
+    panel_z = {name: getattr(timed.significance, name) for name in METHODS if name != "toys"}
+    verdict = compare({name: value.z for name, value in panel_z.items() if value}, n, background)
     if json_:
         panel = cattrs.unstructure(timed.significance)
         del panel["pyhf_total"]
@@ -92,11 +95,14 @@ def pvalue(
             "background": cattrs.unstructure(expected),
             **panel,
             "interpolation_deviation": deviation,
+            "spread": verdict.spread,
+            "verdict": verdict.text,
             "seconds": dict(timed.seconds),
         }
         click.echo(as_json(document))
     else:
         click.echo(_table(timed, expected_b=f"{background:g} +{up:g} -{down:g}", observed=observed))
+        click.echo(f"verdict: {verdict.text}")
         if deviation is not None and deviation > 0:
             click.echo(
                 f"pyhf interpolates between the background's variations differently: up to {deviation:.1%} there."

@@ -22,7 +22,7 @@ the nominal background.
 .. [2] G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554, doi:10.1140/epjc/s10052-011-1554-0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -45,15 +45,19 @@ from superbin.stats.asymptotic import conditional_fit
 from superbin.stats.counts import log_cdf_of, quantile
 from superbin.stats.integration import EVEN, log_integral
 from superbin.stats.models import check_model
+from superbin.stats.verdict import Verdict, compare
 
 __all__ = [
     "METHODS",
     "Bands",
+    "Comparison",
+    "Limit",
     "asymptotic_cls",
     "asymptotic_limit",
     "bayes_limit",
     "cls",
     "cls_limit",
+    "compare_limits",
     "expected_limits",
 ]
 
@@ -426,3 +430,53 @@ def _asimov_limits(sigmas: FloatArray, problem: _Problem) -> FloatArray:
         return np.asarray(special.log_ndtr(sigmas[i] - root) - special.log_ndtr(sigmas[i]))
 
     return _root(log_cls, (n, *problem[1:5], alpha))
+
+
+# --- all of them ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An observed upper limit and what background alone makes expect, pre-fit; in events."""
+
+    observed: float
+    expected: Bands
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Limits by method.
+
+    Attributes
+    ----------
+    limits : mapping of str to Limit
+        By the names of `METHODS`.
+    verdict : Verdict
+        Of the significance with which each CLs excludes the exact limit: the exact one that of ``1 - level``.
+    """
+
+    limits: Mapping[str, Limit]
+    verdict: Verdict
+
+
+def compare_limits(
+    n: float, b: float, up: float, down: float, *, level: float = 0.95, signal_uncertainty: float = 0.0
+) -> Comparison:
+    """Compute every named limit of the split log-normal; scalars, otherwise as in `cls_limit`."""
+    problem, _ = _prepared(n, b, up, down, signal_uncertainty, level)
+    sigmas = np.array(SIGMAS)
+    counts = np.append(np.asarray(quantile(special.ndtr(sigmas), b, up, down)), problem[0])
+    # One batch for the bands and the data; the Bayesian limits are those times a factor.
+    six = tuple(np.repeat(a, counts.size) for a in problem[1:])
+    exact = _cls_limit("split-lognormal", (counts, *six))
+    bayes = exact * np.exp(six[3] ** 2)
+    asymptotic = float(asymptotic_limit(n, b, up, down, level=level, signal_uncertainty=signal_uncertainty))
+    bands = expected_limits("asymptotic", b, up, down, level=level, signal_uncertainty=signal_uncertainty)
+    approximate = _log_asymptotic(exact[-1:], problem)
+    z = {"cls": -special.ndtri(problem[-1][0]), "asymptotic": -special.ndtri_exp(approximate[0])}
+    limits = {
+        "cls": Limit(float(exact[-1]), Bands(*map(float, exact[:-1]))),
+        "bayes": Limit(float(bayes[-1]), Bands(*map(float, bayes[:-1]))),
+        "asymptotic": Limit(asymptotic, bands),
+    }
+    return Comparison(limits, compare({name: float(value) for name, value in z.items()}, n, b))

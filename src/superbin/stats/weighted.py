@@ -161,8 +161,15 @@ def throw_weighted_chunk(
         reached = _weights(base + (1 - shrink) * time, shrink * time <= mu)
         above = _weights(base + np.log(shrink) + (1 - shrink) * later, shrink * later <= mu)
     middle = 0.5 * (reached + above)
-    sums = (float(np.sum(a)) for a in (reached, reached * reached, middle, middle * middle))
-    return WeightedToys(size, log_scale, *sums, seed)
+    return WeightedToys(
+        size,
+        log_scale,
+        float(np.sum(reached)),
+        float(np.sum(reached * reached)),
+        float(np.sum(middle)),
+        float(np.sum(middle * middle)),
+        seed,
+    )
 
 
 def _weights(log_weight: FloatArray, counts: np.ndarray) -> FloatArray:

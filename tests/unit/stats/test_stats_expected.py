@@ -11,7 +11,7 @@ from superbin.errors import InputError
 def test_counts_are_quantiles() -> None:
     """STAT-20: against SciPy's Poisson quantiles, and its survival function for the p-values, without systematics."""
     result = superstats.expected(4.4, 3, 0, 0)
-    n = stats.poisson.ppf([0.025, 0.16, 0.5, 0.84, 0.975], 7.4)
+    n = np.asarray(stats.poisson.ppf([0.025, 0.16, 0.5, 0.84, 0.975], 7.4))
     assert [one.n for one in result.at_quantiles] == list(n)
     for one in result.at_quantiles:
         p = stats.poisson.sf(one.n, 3) + 0.5 * stats.poisson.pmf(one.n, 3)

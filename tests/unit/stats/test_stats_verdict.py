@@ -1,0 +1,39 @@
+"""The plain word on several methods."""
+
+import pytest
+
+from superbin.stats.verdict import compare
+
+
+def test_agreement() -> None:
+    """STAT-23: within 0.1 in Z, at counts where asymptotic formulas hold, no warning."""
+    verdict = compare({"midp": 1.925, "tail": 1.872, "asymptotic": 1.918}, 40, 25)
+    assert verdict.spread == pytest.approx(0.053)
+    assert verdict.agree
+    assert verdict.asymptotic
+    assert verdict.text == "the methods agree within 0.05 in Z"
+
+
+def test_disagreement_names_the_extremes() -> None:
+    """STAT-23: above 0.1."""
+    verdict = compare({"midp": 2.26, "tail": 2.10, "asymptotic": 2.27}, 40, 25)
+    assert not verdict.agree
+    assert "differ by 0.17 in Z, from tail to asymptotic" in verdict.text
+    assert "out of their domain" not in verdict.text
+
+
+@pytest.mark.parametrize(("n", "b"), [(4, 0.6), (20, 0.6), (4, 6)])
+def test_low_counts(n: float, b: float) -> None:
+    """STAT-23: asymptotic formulas need five events on either side."""
+    verdict = compare({"midp": 2.0, "asymptotic": 2.0}, n, b)
+    assert verdict.agree
+    assert not verdict.asymptotic
+    assert "below 5 events asymptotic formulas are out of their domain" in verdict.text
+
+
+def test_what_has_no_value_is_left_out() -> None:
+    """STAT-23: infinite Z, and pyhf's zero for every deficit."""
+    verdict = compare({"midp": -1.0, "tail": None, "asymptotic": -1.02, "pyhf": 0.0}, 10, 20)
+    assert verdict.spread == pytest.approx(0.02)
+    assert compare({}, 10, 20).spread == 0
+    assert compare({"midp": 1.0, "pyhf": 1.5}, 30, 20).spread == pytest.approx(0.5)
