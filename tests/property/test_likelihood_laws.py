@@ -1,6 +1,5 @@
 """Laws that every counting model obeys, on random ones."""
 
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from superbin._arrays import FloatArray
 from superbin.likelihood import CountingModel, Fitter
+from superbin.likelihood.inference import fit_both
 from superbin.likelihood.model import Interpolation, Parameter
 from superbin.likelihood.objective import Objective
 
@@ -112,15 +112,16 @@ def test_factor_solves_what_times_multiplies(seed: int) -> None:
 def test_fits_end_in_a_minimum_or_say_why(seed: int) -> None:
     """LIK-10: no point near or far is better than a converged fit by more than its tolerance allows."""
     fitter = Fitter(random_model(seed))
-    fit = fitter.fit()
+    fit, background = fit_both(fitter)
     assert fit.ok, fit.reason
+    assert background.ok, background.reason
     objective = fitter.objective
     assert ((fit.x >= objective.lower) & (fit.x <= objective.upper)).all()
     rng = np.random.default_rng(seed + 1)
     for size in (1e-3, 1e-2, 1e-1):
         x = np.clip(fit.x + size * rng.normal(size=fit.x.size), objective.lower, objective.upper)
         assert objective.nll(x, fit.data) >= fit.nll - 1e-9
-    assert fitter.fit(mu=0.0).nll >= fit.nll - 1e-9
+    assert background.nll >= fit.nll - 1e-6
 
 
 @settings(deadline=None, max_examples=30)

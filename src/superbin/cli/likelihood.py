@@ -141,11 +141,10 @@ def fit(toys: int, seed: int, workers: int, n_pulls: int, machine: bool, **chose
 @_json_option
 def limit(level: float, toys: int, seed: int, workers: int, machine: bool, **chosen: Any) -> None:
     """Print the CLs upper limits on the signal strength of MODEL, and on its cross section if that is known."""
-    from superbin.likelihood.inference import upper_limit
+    from superbin.likelihood.inference import fit_both, upper_limit
 
     signal, fitter = _fitter(**chosen)
-    free = fitter.fit()
-    background = fitter.fit(mu=0.0, start=free if free.ok else None)
+    free, background = fit_both(fitter)
     found = upper_limit(fitter, free, background, level=level)
     sigma = signal.cross_section_pb
     document = _head(signal, fitter.model, chosen) | {

@@ -33,9 +33,13 @@ __all__ = [
     "cls",
     "discovery",
     "expected_discovery",
+    "fit_both",
     "interval",
     "upper_limit",
 ]
+
+SAME = 1e-6
+"""Likelihoods that differ by less are the same minimum."""
 
 QUANTILES = (-2, -1, 0, 1, 2)
 """Standard deviations of the expected limit's band."""
@@ -109,13 +113,40 @@ class FitFailedError(Exception):
     """Carries the status of a fit that did not converge to the function that reports it."""
 
     def __init__(self, what: str, fit: Fit) -> None:
-        super().__init__(f"{what}: {fit.status} ({fit.reason}; {fit.iterations} steps)")
+        super().__init__(what if fit.ok else f"{what}: {fit.status} ({fit.reason}; {fit.iterations} steps)")
 
 
 def _need(fit: Fit, what: str) -> Fit:
     if not fit.ok:
         raise FitFailedError(what, fit)
     return fit
+
+
+def fit_both(
+    fitter: Fitter, mu: float = 0.0, *, data: Data | None = None, start: Fit | None = None
+) -> tuple[Fit, Fit]:
+    """Return the fit of mu and the fit at a given mu, of which neither missed the other's minimum.
+
+    A likelihood of few counts can have minima nobody named. If the fit with mu held finds a lower one, the fit of mu
+    is repeated from there.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    mu : float
+        Signal strength of the second fit.
+    data : Data, optional
+        By default the observed data.
+    start : Fit, optional
+        An earlier fit to start from.
+    """
+    free = fitter.fit(data=data, start=start)
+    held = fitter.fit(mu=mu, data=data, start=free if free.ok else start)
+    if held.ok and not free.nll <= held.nll + SAME:
+        again = fitter.fit(data=data, start=held)
+        free = again if again.ok else free
+    return free, held
 
 
 def asimov(fitter: Fitter, x: FloatArray, mu: float) -> Data:
@@ -208,19 +239,23 @@ class _Profile:
     def __init__(self, fitter: Fitter, data: Data | None, first: Fit) -> None:
         self._fitter, self._data = fitter, data
         self._done: dict[float, Fit] = {first.mu: first}
+        # The Asimov set is its own best fit, at zero; of data it is the fit of mu.
+        self._lowest = first.nll if first.data is data else 0.0
 
     def __call__(self, mu: float) -> Fit:
         if mu not in self._done:
             near = min(self._done, key=lambda m: abs(m - mu))
             fit = self._fitter.fit(mu=mu, data=self._data, start=self._done[near], explore=False)
             self._done[mu] = _need(fit, f"fit at mu = {mu:.6g}")
+            if fit.nll < self._lowest - SAME:
+                raise FitFailedError(f"at mu = {mu:.6g} there is a lower minimum than that of the fit", fit)
         return self._done[mu]
 
     def confirm(self, mu: float) -> None:
         """Look once more for other minima near the solution."""
         near = min(self._done, key=lambda m: abs(m - mu))
         again = self._fitter.fit(mu=near, data=self._data, start=self._done[near])
-        if near > 0 and again.nll < self._done[near].nll - 1e-6:
+        if near > 0 and again.nll < self._done[near].nll - SAME:
             raise FitFailedError(f"at mu = {near:.6g} a lower minimum was missed", again)
 
 

@@ -16,6 +16,7 @@ from superbin.likelihood.inference import (
     asimov_prefit,
     discovery,
     expected_discovery,
+    fit_both,
     interval,
     upper_limit,
 )
@@ -119,8 +120,7 @@ def evaluate(fitter: Fitter, *, level: float = 0.95) -> Evaluation:
         If `level` is outside (0, 1). Failed fits do not raise; see `Evaluation.status`.
     """
     began = time.perf_counter()
-    free = fitter.fit()
-    background = fitter.fit(mu=0.0, start=free if free.ok else None)
+    free, background = fit_both(fitter)
     model: CountingModel = fitter.model
     return Evaluation(
         free=free,

@@ -16,6 +16,7 @@ import numpy as np
 
 from superbin.errors import InputError
 from superbin.likelihood.fit import Fit, Fitter
+from superbin.likelihood.inference import fit_both
 from superbin.likelihood.model import CountingModel
 from superbin.likelihood.objective import Data
 
@@ -81,8 +82,7 @@ class ToyLimit:
 
 def statistic(fitter: Fitter, data: Data, mu: float, start: Fit) -> float | None:
     """Return q0 (for mu = 0) or qtilde_mu of a data set, or None if a fit fails."""
-    free = fitter.fit(data=data, start=start)
-    held = fitter.fit(mu=mu, data=data, start=free if free.ok else start)
+    free, held = fit_both(fitter, mu, data=data, start=start)
     if not (free.ok and held.ok):
         return None
     if mu > 0 and free.mu > mu:
