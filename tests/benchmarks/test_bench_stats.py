@@ -11,6 +11,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from superbin import stats as superstats
+from superbin import workspace
+from superbin.aggregate import Background
 from superbin.stats.arguments import FloatArray
 
 ROWS = 10_000
@@ -70,3 +72,48 @@ def test_toys_in_a_python_loop(benchmark: BenchmarkFixture) -> None:
         return (above + 0.5 * equal) / 10_000
 
     assert benchmark(loop) == pytest.approx(0.0271, abs=0.01)
+
+
+@pytest.mark.benchmark(group="one p-value")
+def test_weighted_toys(benchmark: BenchmarkFixture) -> None:
+    """STAT-21: 50 000 importance-sampled toys."""
+    assert benchmark(superstats.throw_weighted, 40, 25, 5, 5).midp == pytest.approx(0.0271, rel=0.05)
+
+
+@pytest.mark.benchmark(group="one p-value")
+def test_pyhf_asymptotic(benchmark: BenchmarkFixture) -> None:
+    """STAT-10: pyhf's q0 on the exported workspace."""
+    document = workspace.background_only(40, Background(25, 5, 5))
+    assert benchmark(workspace.asymptotic_q0, document).p == pytest.approx(0.0275, abs=1e-4)
+
+
+@pytest.mark.benchmark(group="1000 q0 toys")
+def test_q0_toys(benchmark: BenchmarkFixture) -> None:
+    """STAT-22: ours, to be held against a fiftieth of them by pyhf."""
+    assert benchmark(superstats.throw_q0, 40, 25, 5, 5, toys=1000).p < 0.1
+
+
+@pytest.mark.benchmark(group="1000 q0 toys")
+def test_pyhf_toys(benchmark: BenchmarkFixture) -> None:
+    """STAT-22: 10 toys of each hypothesis by pyhf's ToyCalculator."""
+    pyhf = pytest.importorskip("pyhf")
+    space = pyhf.Workspace(workspace.background_only(40, Background(25, 5, 5)))
+    model = space.model()
+    calculator = pyhf.infer.calculators.ToyCalculator(
+        space.data(model), model, test_stat="q0", ntoys=10, track_progress=False
+    )
+    assert len(benchmark(calculator.distributions, 0.0)) == 2
+
+
+@pytest.mark.benchmark(group="one limit")
+@pytest.mark.parametrize("uncertainty", [0.0, 0.2])
+def test_exact_limit(benchmark: BenchmarkFixture, uncertainty: float) -> None:
+    """STAT-17: exact CLs, without and with signal uncertainty."""
+    limit = benchmark(superstats.limits.cls_limit, 40, 25, 5, 5, signal_uncertainty=uncertainty)
+    assert 29 < limit < 32
+
+
+@pytest.mark.benchmark(group="one limit")
+def test_asymptotic_limit(benchmark: BenchmarkFixture) -> None:
+    """STAT-18: asymptotic CLs."""
+    assert benchmark(superstats.limits.asymptotic_limit, 40, 25, 5, 5) == pytest.approx(29.06, abs=0.1)

@@ -125,7 +125,7 @@ def draw(table: Table) -> None:
                 axes.set_xlabel("expected background b")
             if k == 0:
                 axes.set_ylabel("rate of p <= alpha, over alpha")
-    grid[0, 0].legend(fontsize="x-small")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(HERE / "coverage.png", dpi=100)
 
 
