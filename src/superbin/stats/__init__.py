@@ -6,7 +6,7 @@ Every p-value has a name, no result says just "p":
 * `throw` (`superbin.stats.toys`): the same two by pseudo-experiments, with errors;
 * `throw_weighted` (`superbin.stats.weighted`): the same by importance sampling, for beyond 4 sigma;
 * `throw_q0` (`superbin.stats.frequentist`): the profile likelihood's, count and auxiliary measurement thrown;
-* `expected` (`superbin.stats.expected`): p-values that a signal would give, pre-fit;
+* `expected` (`superbin.stats.expectation`): p-values that a signal would give, pre-fit;
 * `counts` (`superbin.stats.counts`): the exact distribution of the count under signal plus background;
 * `limits` (`superbin.stats.limits`): upper limits on the signal, exact CLs, Bayesian and asymptotic;
 * `asymptotic_z`, `asimov_z` (`superbin.stats.asymptotic`): the profile-likelihood ratio q0.
@@ -15,7 +15,7 @@ Every p-value has a name, no result says just "p":
 from superbin.stats import counts, limits
 from superbin.stats.arguments import as_count
 from superbin.stats.asymptotic import asimov_z, asymptotic_z, fit_nuisance, pull, q0
-from superbin.stats.expected import Expected, expected
+from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import Q0Toys, throw_q0
 from superbin.stats.pvalue import (
     log_midp,
