@@ -232,7 +232,7 @@ def expected_limits(
     ----------
     method : {"cls", "bayes", "asymptotic"}
         The first two are the limits at the exact quantiles of the count (with systematics); the last is that of the Asimov data set
-        at the nominal background, with the bands of [2]_ section 4.3.
+        at the nominal background, with the bands of Cowan et al., section 4.3.
     b, up, down, level, signal_uncertainty, model
         Scalars; otherwise as in `cls_limit`.
 
@@ -395,7 +395,7 @@ def _profiled_signal(
 
 
 def _q_tilde(s: FloatArray, n: FloatArray, problem: _Problem, centre: FloatArray) -> FloatArray:
-    """Test statistic with tilde ([2]_ equation 16): zero for an estimate above s, against s = 0 for a negative one."""
+    """Test statistic with tilde (Cowan et al., equation 16): zero for an estimate above s, against s = 0 for a negative one."""
     _, b, up, down, _, _ = problem
     estimate = n - smear.mean(centre, b, up, down)
     at_s = _profiled(n, s, problem, centre)
