@@ -286,7 +286,7 @@ def likelihood_covariance(search: Search) -> Covariance:
     return Covariance(up, down, "likelihood")
 
 
-def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> dict[str, object]:
+def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
     """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
 
     Templates of the bins are summed and nuisances are shared by name, so the correlations of the published
@@ -306,7 +306,7 @@ def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> dict[str, 
         If the set is empty or holds no bin of the search.
     """
     model = packaged(signal.search).model(signal.yields, systematics="none")
-    return full_workspace(model.merged([number - 1 for number in bins]))
+    return full_workspace(model.merged(bins))
 
 
 def covariances(search: Search, correlations: str | None) -> tuple[Covariance | None, ...]:

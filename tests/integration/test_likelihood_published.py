@@ -111,7 +111,7 @@ def test_limit_without_signal_systematics(published: PublishedLikelihood, t1bbbb
 
 def test_minuit_confirms_a_region(fitter: Fitter) -> None:
     """LIK-13: the merged likelihood of eight bins, from the same first point by MIGRAD."""
-    small = Fitter(fitter.model.merged([28, 29, 68, 69, 78, 79, 108, 109]))
+    small = Fitter(fitter.model.merged([29, 30, 69, 70, 79, 80, 109, 110]))
     ours, theirs = small.fit(), minuit_fit(small)
     assert theirs.status == "converged"
     assert theirs.nll == pytest.approx(ours.nll, abs=2e-4)
@@ -132,8 +132,8 @@ def test_uncertainties_are_near_those_of_the_table(
     """LIK-21: single bins; the table has sqrt(N) for photons where the likelihood has a Poisson interval."""
     found = variations(published)
     ratios = []
-    for b in range(160):
-        table = combine(cms_search, t1bbbb, [b + 1]).background
+    for b in cms_search.numbers:
+        table = combine(cms_search, t1bbbb, [b]).background
         ratios.append(found.total([b]).up / table.up)
     assert np.median(ratios) == pytest.approx(1, abs=0.01)
     assert np.percentile(ratios, 5) > 0.9
@@ -154,7 +154,7 @@ def test_covariance_of_control_regions(published: PublishedLikelihood) -> None:
 
 def test_merged_bins_keep_their_control_regions(fitter: Fitter) -> None:
     """LIK-23: bins 9 and 10 of one photon bin each, which other bins share."""
-    merged = fitter.model.merged([8, 9])
+    merged = fitter.model.merged([9, 10])
     assert set(merged.channels) == {
         "aggregate", "BinLowdphi8", "BinLowdphi9", "BinSLControl8", "BinSLControl9", "Binsphoton8", "Binsphoton9",
     }  # fmt: skip

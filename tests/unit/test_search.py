@@ -75,7 +75,9 @@ def test_duplicate_observable_is_refused(small_search: Search) -> None:
 
 def test_negative_zero_is_zero() -> None:
     """SEARCH-4: databases do not tell the two apart, so neither does a digest."""
-    plain, negative = (SignalModel("T0", {"m": z}, "small", np.array([z]), np.array([z])) for z in (0.0, -0.0))
+    plain, negative = (
+        SignalModel("T0", {"m": z}, "small", np.array([z]), np.array([z])) for z in (0.0, -0.0)
+    )
     assert plain.digest == negative.digest
 
 

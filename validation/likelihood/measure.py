@@ -59,15 +59,15 @@ def aggregates(published: Any, search: Any, signal: Any) -> dict[str, Any]:
     ratio = signal.yields / np.maximum(moved.nominal, 0.05)
     rows = []
     for name, bins in (
-        ("the certified merge of superbin", tuple(b - 1 for b in best.bins)),
-        ("the ten bins of highest s/b", tuple(np.argsort(-ratio)[:10].tolist())),
+        ("the certified merge of superbin", best.bins),
+        ("the ten bins of highest s/b", tuple((np.argsort(-ratio)[:10] + 1).tolist())),
     ):
         result = evaluate(Fitter(model.merged(bins)))
-        total, table = moved.total(bins), combine(search, signal, [b + 1 for b in bins]).background
+        total, table = moved.total(bins), combine(search, signal, bins).background
         rows.append(
             {
                 "name": name,
-                "bins": sorted(int(b) + 1 for b in bins),
+                "bins": sorted(int(b) for b in bins),
                 "nominal": total.nominal,
                 "likelihood": [total.up, total.down],
                 "quadrature": [table.up, table.down],

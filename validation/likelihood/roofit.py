@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BINS = (28, 29, 68, 69)
+BINS = (29, 30, 69, 70)
 
 
 def prepare(path: Path) -> None:

@@ -190,15 +190,16 @@ def covariance(search_name: str, scope: str, bin_numbers: str | None, output: Pa
     from superbin.likelihood import packaged, predict, variations
 
     published = packaged(search_name)
-    bins = _bins(bin_numbers) or tuple(range(published.n_bins))
-    document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": [b + 1 for b in bins]}
+    bins = _bins(bin_numbers) or tuple(range(1, published.n_bins + 1))
+    rows = [b - 1 for b in bins]
+    document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
     if scope == "variations":
         found = variations(published)
         up, down = found.covariances(bins)
         total = found.total(bins)
         document |= {
             "options": found.options,
-            "expected": found.nominal[list(bins)].tolist(),
+            "expected": found.nominal[rows].tolist(),
             "covariance_up": up.tolist(),
             "covariance_down": down.tolist(),
             "total": {"nominal": total.nominal, "up": total.up, "down": total.down},
@@ -209,8 +210,8 @@ def covariance(search_name: str, scope: str, bin_numbers: str | None, output: Pa
             raise InputError(f"the fit of scope {scope!r} failed: {prediction.status}")
         document |= {
             "options": prediction.options,
-            "expected": prediction.expected[list(bins)].tolist(),
-            "covariance": prediction.covariance[list(bins)][:, list(bins)].tolist(),
+            "expected": prediction.expected[rows].tolist(),
+            "covariance": prediction.covariance[rows][:, rows].tolist(),
         }
     _write(document, output)
 
@@ -285,21 +286,20 @@ def _fitter(
 
 
 def _bins(text: str | None) -> tuple[int, ...]:
-    """0-based bins from published numbers."""
+    """Published bin numbers from the text of an option; none without it."""
     if text is None:
         return ()
     try:
-        numbers = [int(part) for part in text.split(",")]
+        return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--bins {text!r} is not a list of bin numbers; write it as 29,30,69") from None
-    return tuple(n - 1 for n in numbers)
 
 
 def _head(signal: "SignalModel", model: "CountingModel", chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "search": signal.search,
         "signal": signal.label,
-        "bins": [b + 1 for b in _bins(chosen["bin_numbers"])] or "all",
+        "bins": list(_bins(chosen["bin_numbers"])) or "all",
         "channels": len(model.channels),
         "parameters": len(model.parameters),
     }

@@ -162,7 +162,7 @@ class CountingModel:
         Parameters
         ----------
         bins : iterable of int
-            0-based bins, at least one.
+            Published 1-based numbers, at least one.
         name : str
             Name of the merged channel.
 
@@ -195,10 +195,10 @@ class CountingModel:
         wanted = sorted(set(bins))
         if not wanted:
             raise InputError("the set of bins is empty; name at least one bin to merge")
-        where = {int(b): i for i, b in enumerate(self.bins) if b >= 0}
+        where = {int(b) + 1: i for i, b in enumerate(self.bins) if b >= 0}
         for b in wanted:
             if b not in where:
-                raise InputError(f"bin {b + 1} has no channel in this likelihood; it holds {len(where)} bins")
+                raise InputError(f"bin {b} has no channel in this likelihood; it holds {len(where)} bins")
         return np.array([where[b] for b in wanted], dtype=np.intp)
 
     def _check_controls(self, needed: IntArray, control: list[int]) -> None:

@@ -63,7 +63,7 @@ class Variations:
         Parameters
         ----------
         bins : iterable of int
-            0-based bins.
+            Published 1-based numbers.
         """
         chosen = self._chosen(bins)
         up, down = _sides(self.plus[:, chosen].sum(axis=1), self.minus[:, chosen].sum(axis=1))
@@ -80,14 +80,14 @@ class Variations:
         Parameters
         ----------
         bins : iterable of int, optional
-            0-based bins; by default all.
+            Published 1-based numbers; by default all.
 
         Returns
         -------
         tuple of array, shape (len(bins), len(bins))
             Events squared.
         """
-        chosen = self._chosen(range(self.nominal.size) if bins is None else bins)
+        chosen = self._chosen(range(1, self.nominal.size + 1) if bins is None else bins)
         plus, minus = self.plus[:, chosen], self.minus[:, chosen]
         turned = (plus.sum(axis=1) < minus.sum(axis=1))[:, None]
         up, down = np.where(turned, minus, plus), np.where(turned, plus, minus)
@@ -95,12 +95,12 @@ class Variations:
         return up.T @ up, down.T @ down
 
     def _chosen(self, bins: Iterable[int]) -> IntArray:
-        chosen = np.array(sorted(set(bins)), dtype=np.intp)
+        chosen = np.array(sorted(set(bins)), dtype=np.intp) - 1
         if chosen.size == 0:
             raise InputError("the set of bins is empty; name at least one bin to merge")
         if chosen[0] < 0 or chosen[-1] >= self.nominal.size:
             raise InputError(
-                f"bins {chosen[0]} to {chosen[-1]} were asked for; there are 0 to {self.nominal.size - 1}"
+                f"bins {chosen[0] + 1} to {chosen[-1] + 1} were asked for; there are 1 to {self.nominal.size}"
             )
         return chosen
 

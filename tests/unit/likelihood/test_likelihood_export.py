@@ -59,7 +59,7 @@ def somewhere(model: CountingModel, seed: int, least: float = 0.0) -> FloatArray
 def test_code4_agrees_everywhere(two_bins: PublishedLikelihood, merged: bool) -> None:
     """LIK-24: the same function, for the bins and for their merged likelihood."""
     model = two_bins.model([2.0, 3.0], interpolation="code4")
-    model = model.merged([0, 1]) if merged else model
+    model = model.merged([1, 2]) if merged else model
     document = full_workspace(model)
     for seed in range(5):
         x = somewhere(model, seed)

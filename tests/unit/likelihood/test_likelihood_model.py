@@ -235,7 +235,7 @@ def test_unknown_searches_and_parameters_are_named(two_bins: PublishedLikelihood
 def test_merging_sums_what_bins_expect(two_bins: PublishedLikelihood) -> None:
     """LIK-23: at any parameters, and the control region is kept."""
     model = two_bins.model([2.0, 3.0])
-    merged = model.merged([0, 1])
+    merged = model.merged([1, 2])
     assert merged.channels == ("aggregate", "control")
     assert merged.observed.tolist() == [19.0, 25.0]
     rng = np.random.default_rng(2)
@@ -251,7 +251,7 @@ def test_merging_keeps_only_what_acts(two_bins: PublishedLikelihood, compiled: C
         "bin a b ca cb\nobservation 4 5 6 7\nbin a a b b ca cb\nprocess s k s k k k\nprocess 0 1 0 1 1 1\n"
         "rate SIGNAL 3 SIGNAL 4 6 7\npa lnU - 100 - - 100 -\npb lnU - - - 100 - 100\nk lnN - 1.1 - - - -\n"
     )
-    model = compiled(card).model([1.0, 1.0]).merged([1])
+    model = compiled(card).model([1.0, 1.0]).merged([2])
     assert model.channels == ("aggregate", "cb")
     assert [p.name for p in model.parameters] == ["pb"]
     assert two_bins.n_bins == 2
@@ -265,8 +265,8 @@ def test_merging_refuses_missing_controls_and_bins(compiled: Compiled) -> None:
     with pytest.raises(
         InputError, match="free rate 'free' acts on the bins chosen but no control region measures it"
     ):
-        model.merged([0])
+        model.merged([1])
     with pytest.raises(InputError, match="bin 8 has no channel"):
-        model.merged([7])
+        model.merged([8])
     with pytest.raises(InputError, match="empty"):
         model.merged([])

@@ -62,8 +62,8 @@ def test_variations_by_hand(two_bins: PublishedLikelihood) -> None:
 def test_totals_add_within_a_nuisance_and_in_quadrature_between(two_bins: PublishedLikelihood) -> None:
     """LIK-21, LIK-22: both sides, with the covariance matrices of the same bins."""
     found = variations(two_bins)
-    for bins in ([0], [1], [0, 1]):
-        shifts = [(sum(p[b] for b in bins), sum(m[b] for b in bins)) for p, m in by_hand().values()]
+    for bins in ([1], [2], [1, 2]):
+        shifts = [(sum(p[b - 1] for b in bins), sum(m[b - 1] for b in bins)) for p, m in by_hand().values()]
         up = math.sqrt(sum(max(p, m, 0) ** 2 for p, m in shifts))
         down = math.sqrt(sum(min(p, m, 0) ** 2 for p, m in shifts))
         total = found.total(bins)
@@ -76,7 +76,7 @@ def test_totals_add_within_a_nuisance_and_in_quadrature_between(two_bins: Publis
 def test_downward_errors_stop_at_zero(compiled: Callable[..., PublishedLikelihood]) -> None:
     """LIK-21: many factors of a third in one bin would reach below zero events."""
     card = "bin a\nobservation 4\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL 3\na lnN - 3\nb lnN - 3\nc lnN - 3\n"
-    total = variations(compiled(card)).total([0])
+    total = variations(compiled(card)).total([1])
     assert total.down == total.nominal == 3.0
     assert total.up == pytest.approx(6 * math.sqrt(3))
 
@@ -88,11 +88,11 @@ def test_zero_counts_only_go_up(compiled: Callable[..., PublishedLikelihood]) ->
         "phi lnU - - 100 100 100\n"
     )
     likelihood = compiled(card, zero_count=["y", "z"])
-    total = variations(likelihood).total([0])
+    total = variations(likelihood).total([1])
     assert total.nominal == 3.0
     assert total.up == pytest.approx(0.75 * 1.8410216, rel=1e-6)
     assert total.down == 0.0
-    assert variations(likelihood, zero_count="dropped").total([0]).up == 0.0
+    assert variations(likelihood, zero_count="dropped").total([1]).up == 0.0
 
 
 def test_predictions_need_their_control_regions(compiled: Callable[..., PublishedLikelihood]) -> None:
@@ -102,7 +102,7 @@ def test_predictions_need_their_control_regions(compiled: Callable[..., Publishe
         variations(compiled(card))
 
 
-@pytest.mark.parametrize("bins", [[], [2], [-1]])
+@pytest.mark.parametrize("bins", [[], [3], [0]])
 def test_impossible_bins_are_refused(two_bins: PublishedLikelihood, bins: list[int]) -> None:
     """LIK-26."""
     with pytest.raises(InputError, match=r"bins"):
