@@ -202,14 +202,15 @@ def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[Bo
     """
     archive = Archive(problem, figure(figure_of_merit), keep=1, allowed=checked.allowed)
     possible = checked.possible & (problem.signal > 0)
-    if figure_of_merit in DUALS:
-        order = best_order(DUALS[figure_of_merit], problem, problem.variance_up)
-        sets = prefixes(order[possible[order]], problem.n_bins)
-    else:
-        # The prefixes are among them.
+    for name, dual in DUALS.items():
+        # For `midp`, too: where counts are small the quick ranking alone can go badly wrong.
+        if figure_of_merit == name or figure_of_merit not in DUALS:
+            order = best_order(dual, problem, problem.variance_up)
+            archive.evaluate(prefixes(order[possible[order]], problem.n_bins))
+    if figure_of_merit not in DUALS:
         few = replace(checked, possible=possible)
         sets = all_thresholds(problem, problem.variance_up, profile_lognormal, few, keep=_EXACT)
-    archive.evaluate(sets)
+        archive.evaluate(sets)
     return archive.best
 
 
