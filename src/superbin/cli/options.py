@@ -82,4 +82,5 @@ def as_json(document: object) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number for a table, or a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    # Adding zero after rounding prints a tiny negative number as zero, without a sign.
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
