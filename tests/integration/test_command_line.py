@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from superbin.cli import main
+from superbin.errors import DocumentError
 from superbin.results import load_result
 
 
@@ -177,6 +178,36 @@ def test_interruption(
     assert run("run", "T1bbbb", "1750", "1", "-o", str(tmp_path / "out")) == 130
     assert "interrupted" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_failing_latex_does_not_cost_the_analysis(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CLI-1: the source is kept and the reason told."""
+    import superbin.paper
+
+    def broken(_: Path) -> None:
+        raise DocumentError("paper.tex:3: File 'booktabs.sty' not found")
+
+    monkeypatch.setattr(superbin.paper, "latex_available", lambda: True)
+    monkeypatch.setattr(superbin.paper, "compile_pdf", broken)
+    target = tmp_path / "out"
+    assert run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures") == 0
+    assert "booktabs.sty" in capsys.readouterr().err
+    assert sorted(p.name for p in (target / "paper").iterdir()) == ["paper.tex", "references.bib"]
+
+
+def test_missing_latex_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CLI-1: without a LaTeX the paper is left as source."""
+    import superbin.paper
+
+    monkeypatch.setattr(superbin.paper, "latex_available", lambda: False)
+    target = tmp_path / "out"
+    assert run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures") == 0
+    assert "install pdflatex" in capsys.readouterr().err
+    assert (target / "paper" / "paper.tex").exists()
 
 
 def test_pvalue_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from superbin.cli.options import (
     seed_option,
     toys_option,
 )
+from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
     from superbin.results import AnalysisResult
@@ -120,10 +121,14 @@ def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: 
     paper.render(result, folder, figures=figures)
     if not pdf:
         return
-    if paper.latex_available():
-        paper.compile_pdf(folder)
-    else:
+    if not paper.latex_available():
         _progress("no LaTeX found: the paper is left as source; " + paper.HOW_TO_GET_LATEX)
+        return
+    try:
+        paper.compile_pdf(folder)
+    except SuperbinError as error:
+        # An incomplete LaTeX must not cost the analysis; the source is there to be compiled elsewhere.
+        _progress(f"the paper is left as source: {error}")
 
 
 def _summary(result: "AnalysisResult", output: Path) -> str:
