@@ -1,6 +1,7 @@
 """The command line as a user meets it: clauses CLI-1 to CLI-5."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from superbin.cli import main
 from superbin.errors import DocumentError
 from superbin.results import load_result
+from superbin.stats import midp_significance
 
 
 def run(*arguments: str) -> int:
@@ -234,6 +236,31 @@ def test_pvalue_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert document["toys"]["n"] == 1_000_000
     assert document["seconds"].keys() == {"midp", "tail", "asymptotic", "toys", "pyhf"}
     assert json.loads(target.read_text())["observations"][0]["data"] == [12.0]
+
+
+def test_pvalue_expected_bands(capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-2: quantiles of the count with the signal, found by adding up a brute-force distribution."""
+    assert run("pvalue", "10", "2", "1", "0.6", "--toys", "0", "--json") == 0
+    bands = json.loads(capsys.readouterr().out)["expected_z"]
+    assert bands["fit"] == "prefit"
+    step, cumulative, counts = 1e-2, 0.0, []
+    z = [(k + 0.5) * step for k in range(-700, 700)]
+    means = [8 + (2 * 1.5**x if x >= 0 else 2 * 0.7**-x) for x in z]
+    weights = [math.exp(-0.5 * x * x) * step / math.sqrt(2 * math.pi) for x in z]
+    levels = [0.0227501, 0.1586553, 0.5, 0.8413447, 0.9772499]
+    for n in range(60):
+        log_n = math.lgamma(n + 1)
+        cumulative += sum(
+            w * math.exp(n * math.log(m) - m - log_n) for w, m in zip(weights, means, strict=True)
+        )
+        while levels and cumulative >= levels[0]:
+            counts.append(n)
+            levels.pop(0)
+    assert list(bands["quantiles"].values()) == pytest.approx(
+        [midp_significance(n, 2.0, 1.0, 0.6) for n in counts], abs=1e-12
+    )
+    assert run("pvalue", "10", "2", "1", "0.6", "--toys", "0", "--observed", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["expected_z"] is None
 
 
 def test_pvalue_figure(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """``superbin pvalue``: every named p-value of one count."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option, toys_option
 
 if TYPE_CHECKING:
+    from superbin.aggregate import Background
     from superbin.analysis import Timed
     from superbin.results import Significance
 
@@ -86,6 +87,7 @@ def pvalue(
         write_text(export, workspace.to_json(model))
     deviation = workspace.largest_deviation(model) if model else None
     panel_z = {name: getattr(timed.significance, name) for name in METHODS if name != "toys"}
+    bands = None if observed or n <= background else _bands(n - background, expected)
     verdict = compare({name: value.z for name, value in panel_z.items() if value}, n, background)
     if json_:
         panel = cattrs.unstructure(timed.significance)
@@ -94,6 +96,7 @@ def pvalue(
             "observed": observed,
             "background": cattrs.unstructure(expected),
             **panel,
+            "expected_z": bands,
             "interpolation_deviation": deviation,
             "spread": verdict.spread,
             "verdict": verdict.text,
@@ -102,11 +105,24 @@ def pvalue(
         click.echo(as_json(document))
     else:
         click.echo(_table(timed, expected_b=f"{background:g} +{up:g} -{down:g}", observed=observed))
+        if bands is not None:
+            text = "  ".join(f"{name}: {number(z)}" for name, z in bands["quantiles"].items())
+            click.echo(
+                f"Z expected over counts with the signal, {bands['fit']}, exact mid-p in sigma: {text}"
+            )
         click.echo(f"verdict: {verdict.text}")
         if deviation is not None and deviation > 0:
             click.echo(
                 f"pyhf interpolates between the background's variations differently: up to {deviation:.1%} there."
             )
+
+
+def _bands(signal: float, background: "Background") -> dict[str, Any]:
+    from superbin.stats import expected
+
+    found = expected(signal, background.nominal, background.up, background.down)
+    names = ("-2", "-1", "median", "+1", "+2")
+    return {"fit": found.fit, "quantiles": {k: o.z for k, o in zip(names, found.at_quantiles, strict=True)}}
 
 
 def _table(timed: "Timed", *, expected_b: str, observed: bool) -> str:
