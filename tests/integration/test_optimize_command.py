@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 
+from superbin import merge
 from superbin.aggregate import combine
+from superbin.analysis import CORRELATIONS
 from superbin.cli import main
+from superbin.cli.optimize import FIGURES_OF_MERIT, SHAPES, optimize
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats import midp_significance
@@ -57,6 +61,15 @@ def test_provable_figure_of_merit(capsys: pytest.CaptureFixture[str]) -> None:
         assert free["status"] == "certified"
         assert free["bound"] >= free["value"] * (1 - 1e-9)
         assert free["gap"] <= 1e-6 + 2e-9  # the gap asked for, and the certificate's allowance for rounding
+
+
+def test_choices_are_those_of_the_library() -> None:
+    """CLI-5, CLI-6: help names them without importing the library, so nothing but this keeps them equal."""
+    assert set(FIGURES_OF_MERIT) == set(merge.FIGURES)
+    assert tuple(shape.replace("-", " ") for shape in SHAPES) == merge.SHAPES
+    (option,) = (o for o in optimize.params if o.name == "correlations")
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == CORRELATIONS
 
 
 def test_bad_input(capsys: pytest.CaptureFixture[str]) -> None:

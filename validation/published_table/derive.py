@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from superbin.errors import DocumentError, InputError, SuperbinError
 from superbin.io.datacards import Datacards, Kappa, Placeholder, Term, read_datacards
 from superbin.io.root import read_histogram
 from superbin.io.tables import write_search, write_signal
+from superbin.likelihood.variations import garwood
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
 
@@ -159,16 +159,6 @@ def quadrature(kappas: Iterable[Kappa]) -> tuple[float, float]:
     """Return the root of the sum of squares of relative shifts, up and down."""
     pairs = [shifts(kappa) for kappa in kappas]
     return math.hypot(*(up for up, _ in pairs)), math.hypot(*(down for _, down in pairs))
-
-
-def garwood(count: float) -> tuple[float, float]:
-    """Return the distances up and down to the ends of the central 68.3 % interval for a (real) count >= 0.
-
-    F. Garwood, Biometrika 28 (1936) 437: the ends are the gamma quantiles at count + 1 and at count.
-    """
-    up = float(gammaincinv(count + 1, ONE_SIGMA)) - count
-    down = count - float(gammaincinv(count, 1 - ONE_SIGMA)) if count > 0 else 0.0
-    return up, down
 
 
 def lost_lepton(cards: Cards, index: int) -> Prediction:

@@ -23,7 +23,7 @@ from superbin.io.datacards.lint import FLOOR
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, IntArray, PublishedLikelihood, ZeroCount, add_up
 
-__all__ = ["Total", "Variations", "variations"]
+__all__ = ["Total", "Variations", "garwood", "variations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,10 @@ class _Work:
 
 
 def garwood(count: float) -> tuple[float, float]:
-    """Distances up and down to the ends of the central 68.3 % interval of a Poisson mean; real counts >= 0."""
+    """Distances up and down to the ends of the central 68.3 % interval of a Poisson mean; real counts >= 0.
+
+    The ends are the gamma quantiles at count + 1 and at count: F. Garwood, Biometrika 28 (1936) 437.
+    """
     one = float(ndtr(1.0))
     up = float(gammaincinv(count + 1, one)) - count
     down = count - float(gammaincinv(count, 1 - one)) if count > 0 else 0.0
