@@ -4,19 +4,12 @@ Figures and papers are drawn from these alone, so they can be redrawn from a ``r
 fit. The document's shape is fixed by ``schemas/result-1.json`` and checked whenever one is written or read.
 """
 
-import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from superbin._documents import Form, Option
 from superbin.aggregate import AggregateBin, Background
-from superbin.errors import DocumentError, OutputError
-
-if TYPE_CHECKING:
-    import cattrs
 
 __all__ = [
     "SCHEMA",
@@ -41,9 +34,6 @@ __all__ = [
 ]
 
 SCHEMA = "superbin/result/1"
-
-Option = str | int | float | None
-"""What an option of an analysis may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,11 +367,12 @@ class AnalysisResult:
     schema: str = SCHEMA
 
 
+_FORM = Form(SCHEMA, AnalysisResult, "superbin run")
+
+
 def result_to_json(result: AnalysisResult) -> str:
     """The document, checked against its schema; ends with a newline."""
-    document = _converter().unstructure(result)
-    _validate(document, "the result")
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return _FORM.to_json(result)
 
 
 def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
@@ -399,15 +390,7 @@ def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
     DocumentError
         If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
     """
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DocumentError(f"{place} is not JSON: {error}; write it anew with 'superbin run'") from error
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != SCHEMA:
-        raise DocumentError(f"{place} has schema {found!r}; this superbin reads {SCHEMA!r}; write it anew")
-    _validate(document, place)
-    return _converter().structure(document, AnalysisResult)
+    return _FORM.from_json(text, place=place)
 
 
 def load_result(path: str | Path) -> AnalysisResult:
@@ -420,37 +403,4 @@ def load_result(path: str | Path) -> AnalysisResult:
     DocumentError
         If its content is not a result.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(
-            f"cannot read {path}: {error}; give a result.json that 'superbin run' wrote"
-        ) from error
-    return result_from_json(text, place=str(path))
-
-
-@functools.cache
-def _converter() -> "cattrs.Converter":
-    """Between results and JSON's types; an option stays what it is."""
-    import cattrs
-
-    converter = cattrs.Converter()
-    converter.register_structure_hook(Option, lambda value, _: value)
-    return converter
-
-
-@functools.cache
-def _schema() -> dict[str, Any]:
-    text = resources.files("superbin").joinpath("schemas/result-1.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-def _validate(document: Any, place: str) -> None:
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(_schema())
-    error = next(iter(sorted(validator.iter_errors(document), key=lambda e: e.json_path)), None)
-    if error is not None:
-        raise DocumentError(f"{place} breaks {SCHEMA} at {error.json_path}: {error.message}")
+    return _FORM.load(path)

@@ -1,0 +1,133 @@
+"""Frozen values as versioned JSON documents and back: what `superbin.results` and `superbin.scan_results` share.
+
+A `Form` binds a type to its schema in ``schemas/``. Every document is checked against it when it is written and when it
+is read; a breach names the JSON path.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from superbin.errors import DocumentError, OutputError
+
+if TYPE_CHECKING:
+    import cattrs
+    import jsonschema
+
+__all__ = ["Form", "Option"]
+
+T = TypeVar("T")
+
+Option = str | int | float | None
+"""What an option of an analysis may be."""
+
+
+@dataclass(frozen=True)
+class Form(Generic[T]):
+    """The document form of a type.
+
+    Attributes
+    ----------
+    schema : str
+        Its name and version, such as ``"superbin/result/1"``.
+    type : type
+    verb : str
+        The command that writes such documents, such as ``"superbin run"``.
+    """
+
+    schema: str
+    type: type[T]
+    verb: str
+
+    def to_json(self, value: T) -> str:
+        """The document, checked against its schema; ends with a newline."""
+        document = converter().unstructure(value)
+        self.check(document, "the result")
+        return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def from_json(self, text: str, *, place: str = "the result") -> T:
+        """Read a document back.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+        place : str
+            What to call it in an error text.
+
+        Raises
+        ------
+        DocumentError
+            If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DocumentError(f"{place} is not JSON: {error}; write it anew with '{self.verb}'") from error
+        found = document.get("schema") if isinstance(document, dict) else None
+        if found != self.schema:
+            raise DocumentError(
+                f"{place} has schema {found!r}; this superbin reads {self.schema!r}; write it anew"
+            )
+        self.check(document, place)
+        return converter().structure(document, self.type)
+
+    def load(self, path: str | Path) -> T:
+        """Read a file.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be read.
+        DocumentError
+            If its content is no such document.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            name = f"{self.schema.split('/')[1]}.json"
+            raise OutputError(
+                f"cannot read {path}: {error}; give a {name} that '{self.verb}' wrote"
+            ) from error
+        return self.from_json(text, place=str(path))
+
+    def check(self, document: Any, place: str) -> None:
+        """Check plain values against the schema.
+
+        Raises
+        ------
+        DocumentError
+            If they break it.
+        """
+        errors = sorted(_validator(self.schema).iter_errors(document), key=lambda e: e.json_path)
+        if errors:
+            raise DocumentError(f"{place} breaks {self.schema} at {errors[0].json_path}: {errors[0].message}")
+
+
+@functools.cache
+def converter() -> "cattrs.Converter":
+    """Between results and JSON's types; an option stays what it is."""
+    import cattrs
+
+    made = cattrs.Converter()
+    made.register_structure_hook(Option, lambda value, _: value)
+    return made
+
+
+@functools.cache
+def _validator(schema: str) -> "jsonschema.Draft202012Validator":
+    import jsonschema
+    from referencing import Registry, Resource
+
+    folder = resources.files("superbin").joinpath("schemas")
+    texts = [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".json")]
+    # A schema may refer to another's definitions.
+    known = {document["$id"]: document for document in map(json.loads, texts)}
+    resolved = Registry().with_resources(
+        (name, Resource.from_contents(document)) for name, document in known.items()
+    )
+    return jsonschema.Draft202012Validator(known[schema], registry=resolved)

@@ -1,0 +1,201 @@
+"""What a scan found: one `ScanPoint` for every signal, and the `ScanResult` of all of them.
+
+As everything in `superbin.results`, frozen values that go to versioned JSON (``schemas/scan-1.json``) and come back equal;
+maps are drawn from them alone. Specified in ``specs/scans.md``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from superbin._documents import Form, Option
+from superbin.aggregate import AggregateBin
+from superbin.results import PValue, SearchSummary
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "SCHEMA",
+    "ScanLimit",
+    "ScanPoint",
+    "ScanResult",
+    "load_scan",
+    "scan_from_json",
+    "scan_to_json",
+]
+
+SCHEMA = "superbin/scan/1"
+
+DONE = "done"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLimit:
+    """An upper limit by CLs: observed, and what background alone makes expect.
+
+    Attributes
+    ----------
+    observed : float or None
+        None only where a fit failed.
+    low2, low1, median, high1, high2 : float or None
+        The median expected limit with the bands that hold 68 % and 95 % of the outcomes, ascending.
+    status : str
+        ``"exact"`` or ``"converged"`` when all is well; else which fit failed and why.
+    """
+
+    observed: float | None
+    low2: float | None
+    low1: float | None
+    median: float | None
+    high1: float | None
+    high2: float | None
+    status: str
+
+    def over(self, signal: float) -> "ScanLimit":
+        """The limit in units of a signal: from events to the signal strength mu.
+
+        Parameters
+        ----------
+        signal : float
+            Expected signal events, > 0.
+        """
+
+        def scaled(value: float | None) -> float | None:
+            return None if value is None else value / signal
+
+        return ScanLimit(
+            scaled(self.observed),
+            scaled(self.low2),
+            scaled(self.low1),
+            scaled(self.median),
+            scaled(self.high1),
+            scaled(self.high2),
+            self.status,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPoint:
+    """One signal of a scan, finished or failed.
+
+    A failed point has its parameters, its cross section and the reason, and nothing else.
+
+    Attributes
+    ----------
+    parameters : mapping of str to float
+        In the model's order; masses in GeV.
+    status : str
+        ``"done"`` or ``"failed"``.
+    reason : str or None
+        Why it failed.
+    bins : tuple of int
+        Published 1-based numbers of the aggregate bin, ascending.
+    cuts : tuple of str
+        Selections whose union is exactly these bins.
+    merge_status : str or None
+        ``"certified"`` when no better merge exists, else ``"best found"``.
+    yields : AggregateBin or None
+        Signal, background and observed count of the aggregate bin.
+    expected, observed : PValue or None
+        Exact mid-p; expected is pre-fit, at n = s + b.
+    limit : ScanLimit or None
+        Exact 95 % CLs limit on the signal events in the aggregate bin; expected is pre-fit.
+    likelihood_limit : ScanLimit or None
+        Asymptotic 95 % CLs limit on the signal strength from the published full likelihood; expected is post-fit. None
+        where it was not asked for.
+    cross_section_pb : float or None
+        What the signal is normalised to.
+    cross_section_error : float or None
+        Its relative uncertainty.
+    """
+
+    parameters: Mapping[str, float]
+    status: str
+    reason: str | None = None
+    bins: tuple[int, ...] = ()
+    cuts: tuple[str, ...] = ()
+    merge_status: str | None = None
+    yields: AggregateBin | None = None
+    expected: PValue | None = None
+    observed: PValue | None = None
+    limit: ScanLimit | None = None
+    likelihood_limit: ScanLimit | None = None
+    cross_section_pb: float | None = None
+    cross_section_error: float | None = None
+
+    @property
+    def mu_limit(self) -> ScanLimit | None:
+        """The one-bin limit on the signal strength: mu < 1 is excluded. None where the point failed."""
+        if self.limit is None or self.yields is None:
+            return None
+        return self.limit.over(self.yields.signal)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """A finished scan.
+
+    Attributes
+    ----------
+    search : SearchSummary
+    model : str
+    parameters : tuple of str
+        Names, in the model's order.
+    options : mapping
+        Everything that was chosen and that changes a number: ``correlations``, ``figure_of_merit``, ``level``,
+        ``likelihood_limit``.
+    points : tuple of ScanPoint
+        In the order of the grid, whoever computed them.
+    superbin : str
+        Version that made it.
+    schema : str
+        Version of the document.
+    """
+
+    search: SearchSummary
+    model: str
+    parameters: tuple[str, ...]
+    options: Mapping[str, Option]
+    points: tuple[ScanPoint, ...]
+    superbin: str
+    schema: str = SCHEMA
+
+
+_FORM = Form(SCHEMA, ScanResult, "superbin scan")
+
+
+def scan_to_json(result: ScanResult) -> str:
+    """The document, checked against its schema; ends with a newline."""
+    return _FORM.to_json(result)
+
+
+def scan_from_json(text: str, *, place: str = "the scan") -> ScanResult:
+    """Read a document back.
+
+    Parameters
+    ----------
+    text : str
+        JSON.
+    place : str
+        What to call it in an error text.
+
+    Raises
+    ------
+    DocumentError
+        If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
+    """
+    return _FORM.from_json(text, place=place)
+
+
+def load_scan(path: str | Path) -> ScanResult:
+    """Read a ``scan.json``.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read.
+    DocumentError
+        If its content is not a scan.
+    """
+    return _FORM.load(path)
