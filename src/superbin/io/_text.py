@@ -1,7 +1,9 @@
 """Text and numbers coming in: UTF-8 or an error that names the line, finite numbers or an error."""
 
+import gzip
 import math
 import re
+import zlib
 from pathlib import Path
 
 from superbin.errors import DocumentError, InputError
@@ -14,19 +16,24 @@ _SHOWN = 40
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a UTF-8 text file.
+    """Return the content of a UTF-8 text file, decompressed where its name ends in ``.gz``.
 
     Raises
     ------
     InputError
         If there is no such file or it cannot be read.
     DocumentError
-        If it is not UTF-8; the text names the line.
+        If it is not UTF-8, the text names the line; or if it is not a whole gzip file.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name an existing text file") from error
+    if path.name.endswith(".gz"):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DocumentError(f"{path}: not a whole gzip file ({error}); copy or pack it again") from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

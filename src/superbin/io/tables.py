@@ -7,21 +7,17 @@ written with as many digits as they need to read back the same, so reading and w
 - `read_signal`, `write_signal`: a CSV file whose comment header holds ``key: value`` lines.
 """
 
-import csv
-import io
 import json
-import math
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from superbin.errors import DocumentError, InputError, OutputError
 from superbin.files import write_text
-from superbin.io._text import number_text, parse_number, read_text
+from superbin.io._documents import Head, csv_text, header, rows
+from superbin.io._text import read_text
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
 
@@ -51,8 +47,8 @@ def read_search(directory: Path) -> Search:
         If a file breaks its format; the text names the file and the line.
     """
     directory = Path(directory)
-    head = _Head(directory / "search.json")
-    head.check_format()
+    head = Head(directory / "search.json")
+    head.expect("format", _FORMAT)
     observables = tuple(
         Observable(part.text("name"), part.text("label"), part.text("unit"), part.flag("discrete"))
         for part in head.parts("observables")
@@ -148,11 +144,11 @@ def _bins_text(search: Search) -> str:
         *(f"{o.name}_{side}" for o in search.observables for side in ("low", "high")),
         "observed",
     ]
-    rows = (
+    table = (
         [number, *_interleaved(search.low[i], search.high[i]), search.observed[i]]
         for i, number in enumerate(search.numbers)
     )
-    return _csv_text(comments, columns, rows)
+    return csv_text(comments, columns, table)
 
 
 def _interleaved(low: Sequence[float], high: Sequence[float]) -> list[float]:
@@ -164,12 +160,12 @@ def _backgrounds_text(search: Search) -> str:
         f"{search.name}: the predicted background events of every bin and process.",
         "stat and syst, up and down, are distances from the nominal in events. Source and derivation: see search.json.",
     )
-    rows = (
+    table = (
         [number, p.name, *(getattr(p.estimate, part)[i] for part in _PARTS)]
         for i, number in enumerate(search.numbers)
         for p in search.processes
     )
-    return _csv_text(comments, ["bin", "process", *_PARTS], rows)
+    return csv_text(comments, ["bin", "process", *_PARTS], table)
 
 
 def _read_bins(
@@ -179,7 +175,7 @@ def _read_bins(
     low: list[list[float]] = []
     high: list[list[float]] = []
     observed: list[float] = []
-    for row in _rows(path, columns):
+    for row in rows(path, read_text(path), columns):
         row.expect_bin(len(observed) + 1)
         edges = [row.number(column, infinite=column.endswith("_high")) for column in columns[1:-1]]
         low.append(edges[::2])
@@ -190,12 +186,12 @@ def _read_bins(
     return low, high, observed
 
 
-def _read_backgrounds(path: Path, heads: "Sequence[_Head]", n_bins: int) -> tuple[Process, ...]:
+def _read_backgrounds(path: Path, heads: Sequence[Head], n_bins: int) -> tuple[Process, ...]:
     labels = {head.text("name"): head.text("label") for head in heads}
     if len(labels) != len(heads):
         raise heads[0].error("two processes have the same name; every name may come once")
     values = {name: np.full((len(_PARTS), n_bins), np.nan) for name in labels}
-    for row in _rows(path, ["bin", "process", *_PARTS]):
+    for row in rows(path, read_text(path), ["bin", "process", *_PARTS]):
         name = row.cells["process"]
         number = row.number("bin")
         if name not in values:
@@ -232,10 +228,11 @@ def read_signal(path: Path) -> SignalModel:
         If it breaks its format; the text names the line.
     """
     path = Path(path)
-    head = _signal_head(path)
+    text = read_text(path)
+    head = header(path, text, _SIGNAL_KEYS)
     yields: list[float] = []
     errors: list[float] = []
-    for row in _rows(path, ["bin", "yield", "error"]):
+    for row in rows(path, text, ["bin", "yield", "error"]):
         row.expect_bin(len(yields) + 1)
         yields.append(row.number("yield", low=0.0))
         errors.append(row.number("error", low=0.0))
@@ -285,175 +282,5 @@ def write_signal(signal: SignalModel, path: Path) -> None:
         "Masses are in GeV. The lines 'key: value' below are read by superbin; the values are JSON.",
         *(f"{key}: {json.dumps(head[key], ensure_ascii=True)}" for key in _SIGNAL_KEYS),
     ]
-    rows = ([i + 1, signal.yields[i], signal.errors[i]] for i in range(len(signal.yields)))
-    write_text(path, _csv_text(comments, ["bin", "yield", "error"], rows))
-
-
-def _signal_head(path: Path) -> "_Head":
-    content: dict[str, Any] = {}
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
-        match = re.fullmatch(r"# (\w+): (.*)", text.rstrip("\r"), re.ASCII)
-        if match is None:
-            continue
-        key, value = match.groups()
-        if key not in _SIGNAL_KEYS:
-            raise DocumentError(f"{path}:{line}: unknown key {key!r}; the keys are {', '.join(_SIGNAL_KEYS)}")
-        if key in content:
-            raise DocumentError(f"{path}:{line}: key {key!r} comes twice; remove one line")
-        content[key] = _json(value, path, first_line=line)
-    for key in _SIGNAL_KEYS:
-        if key not in content:
-            raise DocumentError(f"{path}: no line '# {key}: ...' in the header; add it")
-    return _Head(path, content)
-
-
-# --- JSON with places -------------------------------------------------------------------------------------
-
-
-def _json(text: str, path: Path, *, first_line: int = 1) -> Any:
-    def refuse(constant: str) -> float:
-        raise DocumentError(f"{path}: {constant} is not a finite number")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise DocumentError(f"{path}:{line}: not JSON at column {error.colno}: {error.msg}") from error
-    except RecursionError as error:
-        raise DocumentError(f"{path}: the JSON is nested too deeply") from error
-
-
-class _Head:
-    """A JSON object whose entries are fetched with their type checked."""
-
-    def __init__(self, path: Path, content: object = None, place: str = "") -> None:
-        self.path = path
-        self.place = place
-        loaded = _json(read_text(path), path) if content is None else content
-        if not isinstance(loaded, dict):
-            raise self.error("is not a JSON object")
-        self.content: dict[str, Any] = loaded
-
-    def error(self, message: str) -> DocumentError:
-        return DocumentError(f"{self.path}: {self.place}{message}")
-
-    def _get(self, key: str) -> Any:
-        if key not in self.content:
-            raise self.error(f"the key {key!r} is missing")
-        return self.content[key]
-
-    def check_format(self) -> None:
-        if self._get("format") != _FORMAT:
-            raise self.error(
-                f"format is {self.content['format']!r}; this version of superbin reads {_FORMAT}"
-            )
-
-    def text(self, key: str) -> str:
-        value = self._get(key)
-        if not isinstance(value, str):
-            raise self.error(f"{key} is {value!r}; it must be a string")
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self._get(key)
-        if not isinstance(value, bool):
-            raise self.error(f"{key} is {value!r}; it must be true or false")
-        return value
-
-    def number(self, key: str) -> float:
-        return self._number(key, self._get(key))
-
-    def numbers(self, key: str) -> dict[str, float]:
-        value = self._get(key)
-        if not isinstance(value, dict):
-            raise self.error(f"{key} is {value!r}; it must be an object of numbers")
-        return {name: self._number(f"{key}.{name}", entry) for name, entry in value.items()}
-
-    def _number(self, key: str, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"{key} is {value!r}; it must be a number")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            raise self.error(f"{key} is too large for a floating-point number")
-        return number
-
-    def parts(self, key: str) -> "list[_Head]":
-        return [_Head(self.path, entry, f"{key}[{i}]: ") for i, entry in enumerate(self._list(key))]
-
-    def groups(self, key: str) -> tuple[tuple[str, ...], ...]:
-        groups = self._list(key)
-        if not all(isinstance(g, list) and all(isinstance(name, str) for name in g) for g in groups):
-            raise self.error(f"{key} is {groups!r}; it must be a list of lists of process names")
-        return tuple(tuple(group) for group in groups)
-
-    def _list(self, key: str) -> list[Any]:
-        value = self._get(key)
-        if not isinstance(value, list):
-            raise self.error(f"{key} is {value!r}; it must be a list")
-        return value
-
-
-# --- CSV with places --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    path: Path
-    line: int
-    cells: dict[str, str]
-
-    def error(self, message: str) -> DocumentError:
-        return DocumentError(f"{self.path}:{self.line}: {message}")
-
-    def number(self, column: str, *, low: float = -math.inf, infinite: bool = False) -> float:
-        text = self.cells[column]
-        if infinite and text == "inf":
-            return math.inf
-        try:
-            value = parse_number(text)
-        except InputError as error:
-            raise self.error(f"{column} {error}") from None
-        if value < low:
-            raise self.error(f"{column} is {text}; it must be >= {low:g}")
-        return value
-
-    def expect_bin(self, number: int) -> None:
-        if self.number("bin") != number:
-            raise self.error(f"bin is {self.cells['bin']}; the next bin is {number}, rows go in order from 1")
-
-
-def _rows(path: Path, columns: list[str]) -> Iterator[_Row]:
-    """Yield the rows of a table whose header must be `columns`; comment and empty lines are skipped."""
-    lines = [(i, t.rstrip("\r")) for i, t in enumerate(read_text(path).split("\n"), start=1)]
-    lines = [(i, t) for i, t in lines if t.strip() and not t.startswith("#")]
-    if not lines:
-        raise DocumentError(f"{path}: the table is empty; its first line must be {','.join(columns)}")
-    header = [cell.strip() for cell in lines[0][1].split(",")]
-    if header != columns:
-        raise DocumentError(
-            f"{path}:{lines[0][0]}: the columns are {','.join(header)}; {','.join(columns)} is needed"
-        )
-    for line, text in lines[1:]:
-        try:
-            cells = next(csv.reader([text], strict=True))
-        except csv.Error as error:
-            raise DocumentError(f"{path}:{line}: not a CSV row ({error})") from error
-        if len(cells) != len(columns):
-            raise DocumentError(
-                f"{path}:{line}: {len(cells)} cells for {len(columns)} columns; is the line truncated?"
-            )
-        yield _Row(path, line, dict(zip(columns, (c.strip() for c in cells), strict=True)))
-
-
-def _csv_text(comments: Sequence[str], columns: Sequence[str], rows: Iterator[list[Any]]) -> str:
-    buffer = io.StringIO()
-    for comment in comments:
-        buffer.write(f"# {' '.join(comment.split())}\n")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([cell if isinstance(cell, str) else number_text(cell) for cell in row])
-    return buffer.getvalue()
+    table = ([i + 1, signal.yields[i], signal.errors[i]] for i in range(len(signal.yields)))
+    write_text(path, csv_text(comments, ["bin", "yield", "error"], table))

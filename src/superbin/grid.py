@@ -1,0 +1,539 @@
+"""A signal model over a plane of masses: generated points, and the efficiency anywhere between them.
+
+- `SignalPoint`: what one run of the generator gives, before any luminosity and cross section.
+- `SignalGrid`: many of them, and `SignalGrid.at`, the interpolation; `SignalGrid.signal` turns an efficiency
+  into the expected events of a search.
+- `LeaveOut`: how well every point is predicted by the others.
+
+The interpolated quantity is the square root of the efficiency, whose Monte Carlo error is the same in every bin;
+the surface is a smoothed thin-plate spline [1]_ in m(mother)/200 GeV and 4 ln(mass difference / GeV). The spline is
+linear in the points, so an answer is a weighted sum and its error follows from the weights. Nothing is extrapolated.
+Specified in ``specs/signals.md``, measured in ``validation/grids``.
+
+References
+----------
+.. [1] G. Wahba, "Spline Models for Observational Data", SIAM (1990), chapters 2 and 4;
+   doi:10.1137/1.9781611970128
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from superbin import cross_sections
+from superbin._arrays import FloatArray, frozen_array
+from superbin.errors import InputError
+from superbin.signal import SignalModel
+
+__all__ = ["IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
+
+IntArray = NDArray[np.int64]
+
+_SMOOTHING = 0.3
+_MASS_SCALE = 200.0
+_LOG_SCALE = 4.0
+_FEWEST = 6
+"""The plane takes three points; below twice that there is nothing to tell an error from."""
+_PB_TO_FB = 1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class SignalPoint:
+    """One generated point of a signal model.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model, such as ``"T1bbbb"``.
+    parameters : mapping of str to float
+        The two masses in GeV, the produced particle's first: ``{"m_mother": 1750, "m_lsp": 1}``.
+    search : str
+        Name of the search in whose bins the efficiencies are.
+    events : int
+        Generated events, > 0.
+    seed : int
+        The generator's, >= 0.
+    efficiencies : array_like, shape (n_bins,)
+        Expected weighted fraction of all produced events in every bin, from 0 to 1.
+    errors : array_like, shape (n_bins,)
+        Monte Carlo standard errors.
+    settings : mapping
+        Everything the generator records of how the point was made; JSON.
+
+    Raises
+    ------
+    InputError
+        If an efficiency or error is negative, NaN or above 1, or the masses are not two or not possible.
+    """
+
+    model: str
+    parameters: Mapping[str, float]
+    search: str
+    events: int
+    seed: int
+    efficiencies: FloatArray
+    errors: FloatArray
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        parameters = {str(key): float(value) + 0.0 for key, value in self.parameters.items()}
+        _check_masses(self.model, tuple(parameters), tuple(parameters.values()))
+        object.__setattr__(self, "parameters", MappingProxyType(parameters))
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        for name, low in (("events", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or value != int(value) or value < low:
+                raise InputError(f"{name} of {self.label} is {value!r}; it must be a whole number >= {low}")
+            object.__setattr__(self, name, int(value))
+        shape = np.shape(self.efficiencies)
+        if len(shape) != 1:
+            raise InputError(f"the efficiencies of {self.label} have shape {shape}; one per bin is needed")
+        for name in ("efficiencies", "errors"):
+            array = _fractions(getattr(self, name), name=f"{name} of {self.label}", shape=shape)
+            object.__setattr__(self, name, array)
+
+    @property
+    def label(self) -> str:
+        """Name with masses, such as ``T1bbbb(1750, 1)``."""
+        return _label(self.model, tuple(self.parameters.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Every inner point of a grid beside what the others predict for it.
+
+    Attributes
+    ----------
+    inside : ndarray of bool, shape (n_points,)
+        Which points lie in the hull of the others; the rest cannot be predicted.
+    efficiencies : ndarray, shape (n_points, n_bins)
+        Predictions by the other points.
+    errors : ndarray, shape (n_points, n_bins)
+        Standard error of prediction minus point from the Monte Carlo statistics of all, the point's own included.
+    """
+
+    inside: NDArray[np.bool_]
+    efficiencies: FloatArray
+    errors: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SignalGrid:
+    """Efficiencies of a signal model in the bins of one search, over a plane of two masses.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model, such as ``"T1bbbb"``.
+    search : str
+        Name of the search whose bins the efficiencies are in.
+    parameters : tuple of str
+        Names of the two masses, the produced particle's first: ``("m_mother", "m_lsp")``.
+    points : array_like, shape (n_points, 2)
+        Masses in GeV, no point twice.
+    efficiencies : array_like, shape (n_points, n_bins)
+        Expected weighted fraction of all produced events in every bin, from 0 to 1.
+    errors : array_like, shape (n_points, n_bins)
+        Monte Carlo standard errors.
+    events : array_like of int, shape (n_points,)
+        Generated events of every point, > 0.
+    process : str
+        What is produced, as `superbin.cross_sections` names it, such as ``"gluino"``.
+    source : str
+        Where the efficiencies come from, one line.
+    settings : mapping
+        How the points were made; JSON.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, a point comes twice or is impossible, or a number is negative, NaN or above 1.
+    """
+
+    model: str
+    search: str
+    parameters: tuple[str, ...]
+    points: FloatArray
+    efficiencies: FloatArray
+    errors: FloatArray
+    events: IntArray
+    process: str
+    source: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(map(str, self.parameters)))
+        shape = np.shape(self.points)
+        if len(shape) != 2 or shape[0] == 0:
+            raise InputError(f"the points of grid {self.model!r} have shape {shape}; (n_points, 2) is needed")
+        points = frozen_array(self.points, name=f"the masses of grid {self.model!r}", shape=shape)
+        object.__setattr__(self, "points", points)
+        seen: set[tuple[float, ...]] = set()
+        for masses in map(tuple, points.tolist()):
+            _check_masses(self.model, self.parameters, masses)
+            if masses in seen:
+                raise InputError(
+                    f"{_label(self.model, masses)} comes twice in the grid; remove one of the two"
+                )
+            seen.add(masses)
+        n_bins = np.shape(self.efficiencies)[-1:]
+        for name in ("efficiencies", "errors"):
+            object.__setattr__(self, name, self._table(name, n_bins))
+        events = frozen_array(self.events, name="events of the grid", shape=shape[:1], low=1)
+        if (events != np.floor(events)).any():
+            raise InputError(f"the generated events of grid {self.model!r} must be whole numbers")
+        whole = events.astype(np.int64)
+        whole.flags.writeable = False
+        object.__setattr__(self, "events", whole)
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+
+    def _table(self, name: str, n_bins: tuple[int, ...]) -> FloatArray:
+        given = getattr(self, name)
+        if np.shape(given) != (len(self.points), *n_bins) or not n_bins:
+            raise InputError(
+                f"the {name} of grid {self.model!r} have shape {np.shape(given)}; "
+                f"one row for each of {len(self.points)} points and one column per bin is needed"
+            )
+        rows = [
+            _fractions(row, name=f"{name} of {_label(self.model, masses)}", shape=n_bins)
+            for row, masses in zip(given, self.points.tolist(), strict=True)
+        ]
+        table = np.array(rows)
+        table.flags.writeable = False
+        return table
+
+    @classmethod
+    def from_points(
+        cls, points: Iterable[SignalPoint], *, process: str | None = None, source: str = ""
+    ) -> "SignalGrid":
+        """Put generated points together, sorted by their masses.
+
+        Parameters
+        ----------
+        points : iterable of SignalPoint
+            Of one model, in the bins of one search.
+        process : str, optional
+            What is produced; by default what the model's name stands for.
+        source : str
+            One line on where they come from.
+
+        Returns
+        -------
+        SignalGrid
+            Settings that all points share stand once, the others and the seeds as lists in the order of the
+            points under ``by_point``.
+
+        Raises
+        ------
+        InputError
+            If there is no point, one comes twice, or they differ in model, search, masses or bins.
+        """
+        chosen = sorted(points, key=lambda point: tuple(point.parameters.values()))
+        if not chosen:
+            raise InputError("there are no points to make a grid of; generate some first")
+        first = chosen[0]
+        for point in chosen:
+            for name in ("model", "search"):
+                if getattr(point, name) != getattr(first, name):
+                    raise InputError(
+                        f"{point.label} has {name} {getattr(point, name)!r}, {first.label} has "
+                        f"{getattr(first, name)!r}; a grid is of one model in one search"
+                    )
+            if tuple(point.parameters) != tuple(first.parameters) or len(point.errors) != len(first.errors):
+                raise InputError(f"{point.label} has other masses or bins than {first.label}")
+        return cls(
+            model=first.model,
+            search=first.search,
+            parameters=tuple(first.parameters),
+            points=np.array([tuple(point.parameters.values()) for point in chosen]),
+            efficiencies=np.array([point.efficiencies for point in chosen]),
+            errors=np.array([point.errors for point in chosen]),
+            events=np.array([point.events for point in chosen]),
+            process=cross_sections.process_of(first.model) if process is None else process,
+            source=source,
+            settings=_shared_settings(chosen),
+        )
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return int(self.efficiencies.shape[1])
+
+    def at(self, *masses: float) -> tuple[FloatArray, FloatArray]:
+        """Efficiency per bin at any masses the grid covers.
+
+        Parameters
+        ----------
+        *masses : float
+            The two masses in GeV, inside the convex hull of the points in the plane of the masses.
+
+        Returns
+        -------
+        efficiencies, errors : ndarray, shape (n_bins,)
+            At a generated point its own, not smoothed. Elsewhere the interpolated efficiency, and as error the
+            propagated Monte Carlo statistics in quadrature with `interpolation_error` times the efficiency.
+
+        Raises
+        ------
+        InputError
+            If the masses are impossible or outside, or the points are too few or span no plane.
+        """
+        wanted = tuple(float(mass) + 0.0 for mass in masses)
+        _check_masses(self.model, self.parameters, wanted)
+        same = np.flatnonzero((self.points == wanted).all(axis=1))
+        if same.size:
+            return self.efficiencies[same[0]], self.errors[same[0]]
+        self._check_inside(wanted)
+        efficiencies, errors = self._spline.at(np.array([wanted]))
+        return efficiencies[0], np.hypot(errors[0], self.interpolation_error * efficiencies[0])
+
+    def is_point(self, *masses: float) -> bool:
+        """Whether these masses were generated; `at` then interpolates nothing."""
+        return bool((self.points == masses).all(axis=1).any())
+
+    def signal(
+        self, parameters: Sequence[float], *, luminosity_fb: float, cross_section: float | None = None
+    ) -> SignalModel:
+        """Expected events per bin at any masses the grid covers.
+
+        Parameters
+        ----------
+        parameters : sequence of float
+            The two masses in GeV.
+        luminosity_fb : float
+            Integrated luminosity in fb^-1, > 0.
+        cross_section : float, optional
+            In pb, > 0; by default the table's for what the model produces.
+
+        Returns
+        -------
+        SignalModel
+            Events = efficiency * cross section * luminosity. Its errors are those of the efficiency alone; its
+            source says what it was made of and how far it can be trusted.
+
+        Raises
+        ------
+        InputError
+            As from `at`; or if a number is not positive, or the table ends before this mass.
+        UnknownNameError
+            If there is no table of cross sections for what the model produces.
+        """
+        if not (math.isfinite(luminosity_fb) and luminosity_fb > 0):
+            raise InputError(f"luminosity_fb is {luminosity_fb}; it must be a finite number > 0")
+        efficiencies, errors = self.at(*parameters)
+        if cross_section is None:
+            cross_section = cross_sections.cross_section(self.process, parameters[0]).pb
+        elif not (math.isfinite(cross_section) and cross_section > 0):
+            raise InputError(f"the cross section is {cross_section} pb; it must be a finite number > 0")
+        events = cross_section * _PB_TO_FB * luminosity_fb
+        return SignalModel(
+            model=self.model,
+            parameters=dict(zip(self.parameters, parameters, strict=True)),
+            search=self.search,
+            yields=events * efficiencies,
+            errors=events * errors,
+            source=self._describe(parameters),
+            cross_section_pb=float(cross_section),
+        )
+
+    def _describe(self, masses: Sequence[float]) -> str:
+        how = (
+            "a generated point of the grid"
+            if self.is_point(*masses)
+            else f"interpolated between {len(self.points)} generated points"
+        )
+        return f"{how}; {self.source}; accuracy: {self.accuracy(masses)}"
+
+    def accuracy(self, masses: Sequence[float]) -> str:
+        """How far the efficiencies at these masses can be trusted, in words."""
+        for lowest, claim in _CLAIMS.get(self.search, ()):
+            if masses[0] - masses[1] >= lowest:
+                return claim
+        return "not measured for this search"
+
+    @cached_property
+    def interpolation_error(self) -> float:
+        """Relative error of an interpolated bin beyond Monte Carlo statistics.
+
+        Measured by leaving out one inner point at a time: the mean square of the relative deviations in bins
+        above 2 % of the point's efficiency, less what statistics explain; 0 if they explain it all.
+        """
+        left_out = self.leave_out
+        excess: list[FloatArray] = []
+        for i in np.flatnonzero(left_out.inside):
+            truth = self.efficiencies[i]
+            large = (truth > 0) & (truth >= 0.02 * truth.sum())
+            deviation = left_out.efficiencies[i] - truth
+            excess.append(((deviation**2 - left_out.errors[i] ** 2) / np.where(large, truth, 1) ** 2)[large])
+        pooled = np.concatenate(excess) if excess else np.zeros(0)
+        return math.sqrt(max(float(pooled.mean()), 0.0)) if pooled.size else 0.0
+
+    @cached_property
+    def leave_out(self) -> LeaveOut:
+        """What the other points predict for each.
+
+        Raises
+        ------
+        InputError
+            If the points are too few or span no plane.
+        """
+        predictions, variances = self._spline.left_out()
+        inside = np.ones(len(self.points), dtype=np.bool_)
+        inside[self._hull[1]] = False
+        own = 4 * self.efficiencies * self._spline.variances
+        return LeaveOut(inside, predictions, np.sqrt(variances + own))
+
+    @cached_property
+    def _spline(self) -> "_Spline":
+        if len(self.points) < _FEWEST:
+            raise InputError(
+                f"grid {self.model!r} has {len(self.points)} points; at least {_FEWEST} are needed to interpolate"
+            )
+        return _Spline(_coordinates(self.points), self.efficiencies, self.errors, self.events)
+
+    @cached_property
+    def _hull(self) -> tuple[FloatArray, IntArray]:
+        """Outward unit normals with offsets, and the points that are corners."""
+        from scipy.spatial import ConvexHull, QhullError
+
+        try:
+            hull = ConvexHull(self.points)
+        except QhullError as error:
+            raise InputError(
+                f"the points of grid {self.model!r} lie on a line; they must span a plane to interpolate"
+            ) from error
+        return np.asarray(hull.equations, dtype=np.float64), np.asarray(hull.vertices, dtype=np.int64)
+
+    def _check_inside(self, masses: tuple[float, ...]) -> None:
+        if len(self.points) >= _FEWEST:
+            equations = self._hull[0]
+            beyond = float((equations[:, :2] @ np.array(masses) + equations[:, 2]).max())
+            if beyond <= 1e-6:  # GeV, for the rounding of an edge
+                return
+        nearest = tuple(self.points[np.argmin(np.hypot(*(self.points - masses).T))].tolist())
+        ranges = " and ".join(
+            f"{name} {low:g}-{high:g}"
+            for name, low, high in zip(
+                self.parameters, self.points.min(axis=0), self.points.max(axis=0), strict=True
+            )
+        )
+        raise InputError(
+            f"{_label(self.model, masses)} lies outside the grid, whose {len(self.points)} points span {ranges} GeV; "
+            f"the nearest is {_label(self.model, nearest)}; nothing is extrapolated, generate a point there instead"
+        )
+
+
+class _Spline:
+    """Smoothed thin-plate splines of the root efficiency of every bin, all linear in the points alike."""
+
+    def __init__(
+        self, coordinates: FloatArray, efficiencies: FloatArray, errors: FloatArray, events: IntArray
+    ) -> None:
+        from scipy.interpolate import RBFInterpolator
+
+        # A fixed order makes the answer the same to the last bit whatever the order of the points.
+        order = np.lexsort(coordinates.T[::-1])
+        self._order = order
+        self._coordinates = coordinates[order]
+        self._roots = np.sqrt(efficiencies[order])
+        self.variances = _root_variances(efficiencies, errors, events)
+        try:
+            self._weights = RBFInterpolator(
+                self._coordinates,
+                np.eye(len(coordinates)),
+                kernel="thin_plate_spline",
+                smoothing=_SMOOTHING,
+            )
+        except np.linalg.LinAlgError as error:
+            raise InputError("the points of the grid lie on a line; they must span a plane") from error
+
+    def at(self, masses: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Efficiencies and statistical errors at masses, shape (k, 2) -> twice (k, n_bins)."""
+        efficiencies, variances = self._combine(self._weights(_coordinates(masses)))
+        return efficiencies, np.sqrt(variances)
+
+    def left_out(self) -> tuple[FloatArray, FloatArray]:
+        """Efficiencies and variances predicted for every point by the others.
+
+        By Wahba's identity: leaving a point out divides the others' weights in the smoothed value by one less
+        the point's own.
+        """
+        weights = np.asarray(self._weights(self._coordinates), dtype=np.float64)
+        own = np.diag(weights).copy()
+        np.fill_diagonal(weights, 0.0)
+        efficiencies, variances = self._combine(weights / (1 - own)[:, None])
+        back = np.argsort(self._order)
+        return efficiencies[back], variances[back]
+
+    def _combine(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        roots = np.maximum(weights @ self._roots, 0.0)
+        variances = weights**2 @ self.variances[self._order]
+        # The variance of a normal variable's square.
+        return roots**2, 4 * roots**2 * variances + 2 * variances**2
+
+
+def _root_variances(efficiencies: FloatArray, errors: FloatArray, events: IntArray) -> FloatArray:
+    """Variance of the root of an efficiency: that of the efficiency over four times itself.
+
+    For events of equal weight it is a quarter of that weight over their number in any bin, so a bin without
+    events takes the point's mean.
+    """
+    squares, totals = (errors**2).sum(axis=1), efficiencies.sum(axis=1)
+    mean = np.where(totals > 0, squares / np.where(totals > 0, totals, 1.0), 1.0 / events) / 4
+    filled = efficiencies > 0
+    return np.where(filled, errors**2 / np.where(filled, 4 * efficiencies, 1.0), mean[:, None])
+
+
+def _coordinates(masses: FloatArray) -> FloatArray:
+    mother, lightest = masses.T
+    return np.column_stack((mother / _MASS_SCALE, _LOG_SCALE * np.log(mother - lightest)))
+
+
+_CLAIMS: Mapping[str, tuple[tuple[float, str], ...]] = {
+    "cms-pas-sus-16-014": (
+        (300.0, "10-15 % on the total and projections, 15-20 % a bin, 20-50 % with 9 or more jets"),
+        (0.0, "compressed masses: 20-50 % on the total, and up to a factor 2 too low"),
+    )
+}
+"""Search -> (smallest mass difference in GeV, claim), the widest first; measured in ``validation/signals``."""
+
+
+def _check_masses(model: str, names: tuple[str, ...], masses: tuple[float, ...]) -> None:
+    if len(names) != 2 or len(masses) != 2:
+        raise InputError(
+            f"model {model!r} has {len(masses)} masses here; two are needed, the produced particle's and the lightest's"
+        )
+    mother, lightest = masses
+    if not (math.isfinite(mother) and 0 <= lightest < mother):
+        raise InputError(
+            f"{_label(model, masses)} is impossible: {names[0]} must be finite and above {names[1]}, and that >= 0 GeV"
+        )
+
+
+def _fractions(values: ArrayLike, *, name: str, shape: tuple[int, ...]) -> FloatArray:
+    array = frozen_array(values, name=name, shape=shape)
+    if (array > 1).any():
+        i = int(np.argmax(array > 1))
+        raise InputError(
+            f"{name} in bin {i + 1} is {array[i]:g}; an efficiency is a fraction of events, at most 1"
+        )
+    return array
+
+
+def _label(model: str, masses: Sequence[float]) -> str:
+    return f"{model}({', '.join(f'{mass:g}' for mass in masses)})"
+
+
+def _shared_settings(points: Sequence[SignalPoint]) -> dict[str, Any]:
+    """Settings that all points share, and the rest as a list over the points."""
+    keys = list(dict.fromkeys(key for point in points for key in point.settings))
+    values = {key: [point.settings.get(key) for point in points] for key in keys}
+    shared = {key: found[0] for key, found in values.items() if all(v == found[0] for v in found)}
+    rest = {key: found for key, found in values.items() if key not in shared}
+    return shared | {"by_point": {"seed": [point.seed for point in points]} | rest}

@@ -1,0 +1,244 @@
+"""Signal points and grids as text files; `specs/signals.md` defines them.
+
+- `read_point`, `write_point`: one generated point, a JSON document, as the generator leaves it.
+- `read_points`: all of a folder.
+- `read_grid`, `write_grid`: many points as one table, compressed where its name ends in ``.gz``.
+
+Numbers are written with as many digits as they need to read back the same.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.errors import DocumentError, InputError
+from superbin.files import write_bytes, write_text
+from superbin.grid import SignalGrid, SignalPoint
+from superbin.io._documents import Head, Row, csv_text, header, rows
+from superbin.io._text import read_text
+
+__all__ = ["read_grid", "read_point", "read_points", "write_grid", "write_point"]
+
+_POINT = "superbin/signal-point/1"
+_GRID = "superbin/signal-grid/1"
+_KEYS = (
+    "schema",
+    "model",
+    "search",
+    "parameters",
+    "process",
+    "n_bins",
+    "source",
+    "settings",
+    "points",
+    "events",
+)
+
+
+# --- a point ----------------------------------------------------------------------------------------------
+
+
+def read_point(path: str | Path) -> SignalPoint:
+    """Read one generated point.
+
+    Raises
+    ------
+    InputError
+        If the file is missing.
+    DocumentError
+        If it breaks its format.
+    """
+    head = Head(Path(path))
+    head.expect("schema", _POINT)
+    settings = head.get("settings")
+    if not isinstance(settings, dict):
+        raise head.error("settings must be a JSON object")
+    try:
+        return SignalPoint(
+            model=head.text("model"),
+            parameters=head.numbers("parameters"),
+            search=head.text("search"),
+            events=head.whole("events"),
+            seed=head.whole("seed"),
+            efficiencies=np.array(head.list_of_numbers("efficiencies")),
+            errors=np.array(head.list_of_numbers("errors")),
+            settings=settings,
+        )
+    except DocumentError:
+        raise
+    except InputError as error:
+        raise DocumentError(f"{path}: {error}") from error
+
+
+def write_point(point: SignalPoint, path: str | Path) -> None:
+    """Write one generated point, in one step; `read_point` gives it back.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written.
+    """
+    document = {
+        "schema": _POINT,
+        "model": point.model,
+        "parameters": dict(point.parameters),
+        "search": point.search,
+        "events": point.events,
+        "seed": point.seed,
+        "efficiencies": point.efficiencies.tolist(),
+        "errors": point.errors.tolist(),
+        "settings": dict(point.settings),
+    }
+    write_text(path, json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_points(folder: str | Path) -> tuple[SignalPoint, ...]:
+    """Read every ``*.json`` of a folder as a point, in the order of their names.
+
+    Raises
+    ------
+    InputError
+        If it is no folder or holds none.
+    DocumentError
+        If a file breaks its format.
+    """
+    paths = sorted(Path(folder).glob("*.json"))
+    if not paths:
+        raise InputError(
+            f"{folder} holds no points (*.json); name a folder that superbin signal generate wrote"
+        )
+    return tuple(map(read_point, paths))
+
+
+# --- a grid -----------------------------------------------------------------------------------------------
+
+
+def read_grid(path: str | Path) -> SignalGrid:
+    """Read a grid.
+
+    Raises
+    ------
+    InputError
+        If the file is missing.
+    DocumentError
+        If it breaks its format; the text names the line where there is one.
+    """
+    path = Path(path)
+    text = read_text(path)
+    head = header(path, text, _KEYS)
+    head.expect("schema", _GRID)
+    parameters = head.names("parameters")
+    points = [tuple(map(float, point)) for point in _points(head, len(parameters))]
+    efficiencies, errors = _read_rows(path, text, parameters, points, head.whole("n_bins"))
+    settings = head.get("settings")
+    if not isinstance(settings, dict):
+        raise head.error("settings must be a JSON object")
+    try:
+        return SignalGrid(
+            model=head.text("model"),
+            search=head.text("search"),
+            parameters=parameters,
+            points=np.array(points),
+            efficiencies=efficiencies,
+            errors=errors,
+            events=np.array(head.list_of_numbers("events")),
+            process=head.text("process"),
+            source=head.text("source"),
+            settings=settings,
+        )
+    except DocumentError:
+        raise
+    except InputError as error:
+        raise DocumentError(f"{path}: {error}") from error
+
+
+def _points(head: Head, n_parameters: int) -> list[list[float]]:
+    points = head.rows_of_numbers("points")
+    if not points or any(len(point) != n_parameters for point in points):
+        raise head.error(f"points must be a list of lists of {n_parameters} numbers, at least one")
+    return points
+
+
+def _read_rows(
+    path: Path, text: str, parameters: tuple[str, ...], points: list[tuple[float, ...]], n_bins: int
+) -> tuple[FloatArray, FloatArray]:
+    """Efficiencies and errors; a bin without a row is zero."""
+    where = {point: i for i, point in enumerate(points)}
+    efficiencies, errors = np.zeros((2, len(points), n_bins))
+    seen: set[tuple[int, int]] = set()
+    for row in rows(path, text, [*parameters, "bin", "efficiency", "error"]):
+        point = tuple(row.number(name) for name in parameters)
+        if point not in where:
+            raise row.error(f"the point {_numbers(point)} is not among those of the header")
+        place = (where[point], _bin(row, n_bins))
+        if place in seen:
+            raise row.error(
+                f"bin {row.cells['bin']} of the point {_numbers(point)} comes twice; remove one row"
+            )
+        seen.add(place)
+        efficiencies[place] = row.number("efficiency", low=0.0)
+        errors[place] = row.number("error", low=0.0)
+        if efficiencies[place] > 1:
+            raise row.error(f"efficiency is {row.cells['efficiency']}; a fraction of events is at most 1")
+    return efficiencies, errors
+
+
+def _bin(row: Row, n_bins: int) -> int:
+    number = row.number("bin")
+    if number not in range(1, n_bins + 1):
+        raise row.error(f"bin {row.cells['bin']} does not exist; the header says n_bins is {n_bins}")
+    return int(number) - 1
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})"
+
+
+def write_grid(grid: SignalGrid, path: str | Path) -> None:
+    """Write a grid, in one step; `read_grid` gives it back, and equal grids give equal bytes.
+
+    Parameters
+    ----------
+    grid : SignalGrid
+    path : str or Path
+        Its folder must exist; compressed if the name ends in ``.gz``.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written.
+    """
+    path = Path(path)
+    head: dict[str, Any] = {
+        "schema": _GRID,
+        "model": grid.model,
+        "search": grid.search,
+        "parameters": list(grid.parameters),
+        "process": grid.process,
+        "n_bins": grid.n_bins,
+        "source": grid.source,
+        "settings": dict(grid.settings),
+        "points": grid.points.tolist(),
+        "events": grid.events.tolist(),
+    }
+    comments = [
+        "Weighted fraction of produced events in every bin, and its Monte Carlo standard error; masses in GeV.",
+        "A bin without a row is zero. The lines 'key: value' below are read by superbin; the values are JSON.",
+        *(f"{key}: {json.dumps(head[key], allow_nan=False)}" for key in _KEYS),
+    ]
+    text = csv_text(comments, [*grid.parameters, "bin", "efficiency", "error"], _table(grid))
+    if path.name.endswith(".gz"):
+        # Without the time in it, equal grids are equal files.
+        write_bytes(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
+    else:
+        write_text(path, text)
+
+
+def _table(grid: SignalGrid) -> Iterator[list[float]]:
+    for i, j in np.argwhere((grid.efficiencies > 0) | (grid.errors > 0)):
+        yield [*grid.points[i], j + 1, grid.efficiencies[i, j], grid.errors[i, j]]
