@@ -19,7 +19,7 @@ from superbin._arrays import FloatArray
 from superbin.errors import DocumentError, InputError
 from superbin.files import write_bytes, write_text
 from superbin.grid import SignalGrid, SignalPoint
-from superbin.io._documents import Head, Row, csv_text, header, rows
+from superbin.io._places import Head, Row, csv_text, header, rows
 from superbin.io._text import read_text
 
 __all__ = ["read_grid", "read_point", "read_points", "write_grid", "write_point"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from superbin.errors import DocumentError, InputError, OutputError
 from superbin.files import write_text
-from superbin.io._documents import Head, csv_text, header, rows
+from superbin.io._places import Head, csv_text, header, rows
 from superbin.io._text import read_text
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
