@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import cattrs
     import jsonschema
 
-__all__ = ["Form", "Option"]
+__all__ = ["Form", "Option", "converter"]
 
 T = TypeVar("T")
 

@@ -4,6 +4,8 @@ As everything in `superbin.results`, frozen values that go to versioned JSON (``
 maps are drawn from them alone. Specified in ``specs/scans.md``.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +162,19 @@ class ScanResult:
     points: tuple[ScanPoint, ...]
     superbin: str
     schema: str = SCHEMA
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything but the points: what makes two scans the same."""
+        content = [
+            self.search.digest,
+            self.model,
+            list(self.parameters),
+            dict(self.options),
+            self.superbin,
+            self.schema,
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 _FORM = Form(SCHEMA, ScanResult, "superbin scan")

@@ -167,7 +167,7 @@ VIOLATIONS = {
     "signal of no search": "UPDATE signals SET search_id = 99",
     "free of charge": "UPDATE signals SET cross_section_pb = 0",
     "parameter name twice": "UPDATE signal_parameters SET name = 'm'",
-    "second marker": "INSERT INTO superbin (id, schema_version) VALUES (2, 1)",
+    "second marker": "INSERT INTO superbin (id, schema_version) VALUES (2, 2)",
 }
 
 
@@ -362,9 +362,9 @@ def test_newer_schema(database: str) -> None:
     """STORE-11: on each database."""
     Store(database).close()
     with connected(database) as connection:
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 2"))
+        connection.execute(sa.text("UPDATE superbin SET schema_version = 3"))
     with pytest.raises(
-        DatabaseError, match="has schema version 2; superbin .* reads version 1: install a newer"
+        DatabaseError, match="has schema version 3; superbin .* reads version 2: install a newer"
     ):
         Store(database)
 

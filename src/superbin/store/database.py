@@ -12,9 +12,10 @@ from typing import NoReturn, Self
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from superbin.errors import DatabaseError, InputError, UnknownNameError
+from superbin.scan_results import ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
-from superbin.store import engine, reading, rows, schema, writing
+from superbin.store import engine, reading, rows, scanning, schema, writing
 
 __all__ = ["Store"]
 
@@ -236,30 +237,102 @@ class Store:
             connection.execute(update(schema.database).values(packaged_digest=digest))
         _log.info("filled %s with the packaged tables", self.place)
 
-    def _prepare(self) -> None:
-        """Check what the database is, and make the tables if it is nothing yet."""
+    def scans(self) -> tuple[scanning.StoredScan, ...]:
+        """List the scans, by search, model and when they were begun."""
         with engine.reading(self._engine) as connection:
-            if _is_ready(connection, self.place):
-                return
+            return scanning.list_scans(connection)
+
+    def begin_scan(self, header: ScanResult, *, fresh: bool = False) -> dict[str, ScanPoint]:
+        """Make room for the points of a scan, and say which are there already.
+
+        Parameters
+        ----------
+        header : ScanResult
+            The scan; its points do not matter.
+        fresh : bool
+            Whether to forget what is stored of it.
+
+        Returns
+        -------
+        dict of str to ScanPoint
+            Stored points by the digest of their signal.
+
+        Raises
+        ------
+        UnknownNameError
+            If its search is not stored.
+        InputError
+            If the search that is stored has another content.
+        DatabaseError
+            If the database cannot be written, or a stored point is not what superbin writes.
+        """
+        with engine.writing(self._engine) as connection:
+            if fresh:
+                scanning.drop(connection, header.digest)
+            scanning.begin(connection, header)
+            return scanning.load(connection, header.digest)
+
+    def add_scan_points(self, scan: str, points: Iterable[scanning.FinishedPoint]) -> None:
+        """Store points of a scan that `begin_scan` made room for, all or none.
+
+        Parameters
+        ----------
+        scan : str
+            The scan's digest.
+        points : iterable of FinishedPoint
+            Each takes the place of an earlier one of the same signal.
+
+        Raises
+        ------
+        DatabaseError
+            If the database cannot be written, or the scan is not there any more.
+        """
+        with engine.writing(self._engine) as connection:
+            scanning.put(connection, scan, points)
+
+    def _prepare(self) -> None:
+        """Check what the database is; make the tables if it is nothing yet, and those an older one lacks."""
+        with engine.reading(self._engine) as connection:
+            found = _version(connection, self.place)
+        if found == schema.SCHEMA_VERSION:
+            return
         for pause in (*_PAUSES, None):
             try:
                 with engine.writing(self._engine, lock=False) as connection:
-                    if not _is_ready(connection, self.place):
-                        schema.metadata.create_all(connection)
-                        connection.execute(
-                            insert(schema.database).values(id=1, schema_version=schema.SCHEMA_VERSION)
-                        )
-            except DatabaseError:
+                    _bring_up(connection, _version(connection, self.place))
+            except DatabaseError as error:
                 # On a server two processes may make the same table at once, and one of them be refused.
                 if pause is None or self._engine.dialect.name == "sqlite":
-                    raise
+                    if found is None:
+                        raise
+                    raise DatabaseError(
+                        f"schema version {found} cannot be brought to {schema.SCHEMA_VERSION}: {error}"
+                    ) from error
                 time.sleep(pause)
             else:
                 return
 
 
-def _is_ready(connection: Connection, place: str) -> bool:
-    """Whether the tables are all there; false if there are none, or another process is making them."""
+def _bring_up(connection: Connection, found: int | None) -> None:
+    """Make what tables are missing, and write the version that vouches for them last."""
+    if found == schema.SCHEMA_VERSION:
+        return
+    schema.metadata.create_all(connection)
+    version_row = {"schema_version": schema.SCHEMA_VERSION}
+    if found is None:
+        connection.execute(insert(schema.database).values(id=1, **version_row))
+    else:
+        connection.execute(update(schema.database).values(**version_row))
+
+
+def _version(connection: Connection, place: str) -> int | None:
+    """The schema's version; None if there are no tables, or another process is making them.
+
+    Raises
+    ------
+    DatabaseError
+        If it is one that this superbin cannot read, or the tables are of something else.
+    """
     names = set(inspect(connection).get_table_names())
     marker = schema.database
     if marker.name not in names:
@@ -269,15 +342,15 @@ def _is_ready(connection: Connection, place: str) -> bool:
                 f"database {place} holds other tables ({', '.join(foreign[:3])}), and is not superbin's; "
                 "name an empty database, or a new file"
             )
-        return False
+        return None
     # Written after the last table, so that it vouches for all of them.
     found = connection.scalar(select(marker.c.schema_version))
-    if found not in {None, schema.SCHEMA_VERSION}:
+    if found not in {None, schema.SCHEMA_VERSION, *schema.MIGRATES_FROM}:
         raise DatabaseError(
             f"database {place} has schema version {found}; superbin {version('superbin')} reads version "
             f"{schema.SCHEMA_VERSION}: install a newer superbin, or name another database"
         )
-    return found is not None
+    return found
 
 
 def _refuse(

@@ -22,9 +22,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 __all__ = [
+    "MIGRATES_FROM",
     "SCHEMA_VERSION",
     "bin_ranges",
     "bins",
@@ -35,6 +37,9 @@ __all__ = [
     "observations",
     "processes",
     "provenance",
+    "scan_parameters",
+    "scan_points",
+    "scans",
     "searches",
     "shared_stat_groups",
     "shared_stat_members",
@@ -43,11 +48,18 @@ __all__ = [
     "signals",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+MIGRATES_FROM = frozenset({1})
+"""Older versions, whose tables are as here and which lack some: opening such a database adds them."""
 
 # MariaDB wants lengths, and at most 3072 bytes in a key.
 _NAME = 255
 _POINT = 500
+_DIGEST = 64
+
+# MariaDB's TEXT ends at 64 kB, less than the result of an aggregate of many hundred bins may need.
+_DOCUMENT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 metadata = MetaData()
 
@@ -232,4 +244,47 @@ signal_yields = _table(
     _events("error"),
     _cascade(["signal_id", "search_id"], ["signals.id", "signals.search_id"]),
     _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
+
+scans = _table(
+    "scans",
+    Column("id", Integer, primary_key=True),
+    Column("search_id", Integer, ForeignKey("searches.id", ondelete="CASCADE"), nullable=False),
+    # Of everything below and the search's content: what makes two scans the same.
+    Column("digest", String(_DIGEST), nullable=False, unique=True),
+    Column("search_digest", String(_DIGEST), nullable=False),
+    Column("model", String(_NAME), nullable=False),
+    Column("options", Text, nullable=False),
+    Column("superbin_version", String(64), nullable=False),
+    Column("started_utc", DateTime, nullable=False),
+)
+
+scan_parameters = _table(
+    "scan_parameters",
+    Column(
+        "scan_id", Integer, ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    _key("position"),
+    Column("name", String(_NAME), nullable=False),
+    UniqueConstraint("scan_id", "name"),
+)
+
+scan_points = _table(
+    "scan_points",
+    Column(
+        "scan_id", Integer, ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("signal_digest", String(_DIGEST), primary_key=True),
+    Column("point", String(_POINT), nullable=False),
+    Column("cross_section_pb", Double, CheckConstraint("cross_section_pb > 0")),
+    Column("cross_section_error", Double, CheckConstraint("cross_section_error >= 0")),
+    Column("status", String(8), nullable=False),
+    Column("reason", Text),
+    Column("result", _DOCUMENT),
+    Column("seconds", Double, CheckConstraint("seconds >= 0"), nullable=False),
+    Column("finished_utc", DateTime, nullable=False),
+    CheckConstraint(
+        "(status = 'done' AND result IS NOT NULL AND reason IS NULL)"
+        " OR (status = 'failed' AND result IS NULL AND reason IS NOT NULL)"
+    ),
 )
