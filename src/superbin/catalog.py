@@ -1,23 +1,41 @@
 """The searches and signals at hand: the database, filled on first use with what ships in the package.
 
-`open_catalog` is how every command and most scripts begin. `read_folder` and `write_folder` are the text form
+`open_catalog` is how every command and most scripts begin. `find_signal` gives the signal of a model at any masses,
+from the database or from a grid; `find_grid` the grid itself. `read_folder` and `write_folder` are the text form
 that databases exchange: a folder of tables as `superbin.io.tables` defines them, with its signals in ``signals/``.
-Specified in ``specs/store.md``.
+Specified in ``specs/store.md`` and ``specs/signals.md``.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from superbin.errors import DatabaseError
+from superbin.errors import DatabaseError, InputError, UnknownNameError
+from superbin.grid import SignalGrid
+from superbin.io.grids import read_grid
 from superbin.io.tables import read_search, read_signal, write_search, write_signal
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import Store
+from superbin.store.reading import nearest
 
-__all__ = ["open_catalog", "read_folder", "write_folder"]
+__all__ = [
+    "SOURCES",
+    "find_grid",
+    "find_signal",
+    "open_catalog",
+    "packaged_models",
+    "read_folder",
+    "signal_source",
+    "write_folder",
+]
+
+SOURCES = ("table", "grid")
+"""Where a signal may come from: yields stored in the database as they were given, or a grid of a model."""
 
 _PACKAGED = Path(__file__).with_name("data")
 
@@ -86,6 +104,154 @@ def _packaged_digest() -> str:
         total.update(f"\n{path.relative_to(_PACKAGED).as_posix()} {len(content)}\n".encode())
         total.update(content)
     return total.hexdigest()
+
+
+def find_signal(
+    store: Store,
+    search: Search,
+    model: str,
+    parameters: Sequence[float],
+    *,
+    source: str | None = None,
+    grid: str | Path | None = None,
+    cross_section: float | None = None,
+) -> SignalModel:
+    """Find the signal of a model at any masses.
+
+    Parameters
+    ----------
+    store : Store
+    search : Search
+        In whose bins, and at whose luminosity.
+    model : str
+        Such as ``"T1bbbb"``.
+    parameters : sequence of float
+        In the model's order, masses in GeV.
+    source : {"table", "grid"}, optional
+        By default as `signal_source` chooses.
+    grid : str or Path, optional
+        A grid file to use in place of the packaged grid.
+    cross_section : float, optional
+        In pb; by default the one the stored yields have, or for a grid that of the package's table.
+
+    Returns
+    -------
+    SignalModel
+        Its `source` says which one it came from.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model or the point is not there; the text names the nearest.
+    InputError
+        If the masses are impossible or outside the grid, the grid is of another model or search, the stored yields
+        have no cross section to be changed, or `source` is another word.
+    DocumentError
+        If the grid file breaks its format.
+    """
+    if source is None:
+        source = signal_source(store, search, model, parameters, grid=grid)
+    if source == "table":
+        if grid is not None:
+            raise InputError("source 'table' takes the stored yields and no grid file; drop one of the two")
+        return _rescaled(store.signal(search.name, model, parameters), cross_section)
+    if source != "grid":
+        raise InputError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
+    return find_grid(search, model, grid).signal(
+        parameters, luminosity_fb=search.luminosity_fb, cross_section=cross_section
+    )
+
+
+def signal_source(
+    store: Store, search: Search, model: str, parameters: Sequence[float], *, grid: str | Path | None = None
+) -> str:
+    """Choose where a signal comes from: a grid file if one is given, stored yields of exactly this point, the grid.
+
+    Returns
+    -------
+    str
+        One of `SOURCES`.
+
+    Raises
+    ------
+    UnknownNameError
+        If neither the point is stored nor a grid of the model at hand.
+    InputError
+        If the model has another number of parameters.
+    """
+    if grid is not None:
+        return "grid"
+    stored = [s for s in store.signals(search.name) if s.model == model]
+    if any(tuple(s.parameters.values()) == tuple(parameters) for s in stored):
+        return "table"
+    if model in packaged_models(search.name):
+        return "grid"
+    if stored:
+        store.signal(search.name, model, parameters)  # which says what is nearest
+    names = {s.model for s in store.signals(search.name)} | set(packaged_models(search.name))
+    raise UnknownNameError(
+        f"model {model!r} has neither stored signals nor a grid in the bins of {search.name!r}; {nearest(model, names)}"
+    )
+
+
+def find_grid(search: Search, model: str, path: str | Path | None = None) -> SignalGrid:
+    """Read the grid of a model in the bins of a search: the packaged one, or a file.
+
+    Raises
+    ------
+    UnknownNameError
+        If none ships for the model; the text names the nearest.
+    InputError
+        If the file is missing, or of another model or search.
+    DocumentError
+        If it breaks its format.
+    """
+    if path is None:
+        if model not in packaged_models(search.name):
+            raise UnknownNameError(
+                f"no grid of model {model!r} ships for {search.name!r}; "
+                f"{nearest(model, packaged_models(search.name))}; make one with: superbin signal generate"
+            )
+        return _packaged_grid(search.name, model)
+    grid = read_grid(path)
+    if (grid.model, grid.search) != (model, search.name):
+        raise InputError(
+            f"{path} is a grid of {grid.model!r} in the bins of {grid.search!r}, and not of {model!r} in those of "
+            f"{search.name!r}; name another file"
+        )
+    if grid.n_bins != search.n_bins:
+        raise InputError(f"{path} has {grid.n_bins} bins, and search {search.name!r} has {search.n_bins}")
+    return grid
+
+
+def packaged_models(search: str) -> tuple[str, ...]:
+    """Models of which a grid ships in the bins of a search, sorted."""
+    return tuple(
+        sorted(path.name.removesuffix(".csv.gz") for path in _PACKAGED.glob(f"{search}/grids/*.csv.gz"))
+    )
+
+
+@cache
+def _packaged_grid(search: str, model: str) -> SignalGrid:
+    return read_grid(_PACKAGED / search / "grids" / f"{model}.csv.gz")
+
+
+def _rescaled(signal: SignalModel, cross_section: float | None) -> SignalModel:
+    """The stored yields at another cross section."""
+    if cross_section is None:
+        return signal
+    if signal.cross_section_pb is None:
+        raise InputError(
+            f"the stored yields of {signal.label} do not say their cross section; no other one can be set"
+        )
+    factor = cross_section / signal.cross_section_pb
+    return replace(
+        signal,
+        yields=factor * signal.yields,
+        errors=factor * signal.errors,
+        source=f"{signal.source}; here scaled to {cross_section:g} pb",
+        cross_section_pb=cross_section,
+    )
 
 
 def read_folder(folder: Path) -> tuple[Search, tuple[SignalModel, ...]]:

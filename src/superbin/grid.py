@@ -210,7 +210,7 @@ class SignalGrid:
 
     @classmethod
     def from_points(
-        cls, points: Iterable[SignalPoint], *, process: str | None = None, source: str = ""
+        cls, points: Iterable[SignalPoint], *, process: str | None = None, source: str | None = None
     ) -> "SignalGrid":
         """Put generated points together, sorted by their masses.
 
@@ -220,8 +220,8 @@ class SignalGrid:
             Of one model, in the bins of one search.
         process : str, optional
             What is produced; by default what the model's name stands for.
-        source : str
-            One line on where they come from.
+        source : str, optional
+            One line on where they come from; by default the versions of the programs that made them.
 
         Returns
         -------
@@ -247,6 +247,7 @@ class SignalGrid:
                     )
             if tuple(point.parameters) != tuple(first.parameters) or len(point.errors) != len(first.errors):
                 raise InputError(f"{point.label} has other masses or bins than {first.label}")
+        settings = _shared_settings(chosen)
         return cls(
             model=first.model,
             search=first.search,
@@ -256,8 +257,8 @@ class SignalGrid:
             errors=np.array([point.errors for point in chosen]),
             events=np.array([point.events for point in chosen]),
             process=cross_sections.process_of(first.model) if process is None else process,
-            source=source,
-            settings=_shared_settings(chosen),
+            source=_programs(settings) if source is None else source,
+            settings=settings,
         )
 
     @property
@@ -537,3 +538,10 @@ def _shared_settings(points: Sequence[SignalPoint]) -> dict[str, Any]:
     shared = {key: found[0] for key, found in values.items() if all(v == found[0] for v in found)}
     rest = {key: found for key, found in values.items() if key not in shared}
     return shared | {"by_point": {"seed": [point.seed for point in points]} | rest}
+
+
+def _programs(settings: Mapping[str, Any]) -> str:
+    versions = settings.get("versions")
+    if not isinstance(versions, dict):
+        return "origin not recorded"
+    return "made with " + ", ".join(f"{name} {version}" for name, version in versions.items())

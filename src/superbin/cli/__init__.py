@@ -7,13 +7,14 @@ defect of superbin itself, 130 interrupted.
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
 from superbin.errors import SuperbinError
 
-__all__ = ["cli", "main"]
+__all__ = ["LazyGroup", "cli", "main"]
 
 COMMANDS = {
     "db": ("superbin.cli.db:db", "Look into, fill and move the database of searches and signals."),
@@ -25,34 +26,48 @@ COMMANDS = {
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
     "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
     "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),
+    "signal": ("superbin.cli.signal:signal", "Look into signal models and their grids, and make new ones."),
 }
 """Where each command lives, with the line that help shows without importing it."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A group some of whose commands are imported when they are called.
+
+    Parameters
+    ----------
+    lazy : mapping of str to (str, str)
+        Where each such command lives, and the line that help shows without importing it.
+    *arguments, **options
+        As of `click.Group`.
+    """
+
+    def __init__(self, *arguments: Any, lazy: Mapping[str, tuple[str, str]], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands, sorted."""
-        del ctx
-        return sorted(COMMANDS)
+        return sorted({*super().list_commands(ctx), *self.lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, name = COMMANDS[cmd_name][0].split(":")
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, name = self.lazy[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
+        del ctx
+        known = {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+        known |= {name: line for name, (_, line) in self.lazy.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+            formatter.write_dl(sorted(known.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="superbin", prog_name="superbin")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and log more.")
 def cli(debug: bool) -> None:

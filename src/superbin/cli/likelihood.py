@@ -14,6 +14,7 @@ from superbin.cli.options import (
     number,
     search_option,
     seed_option,
+    signal_options,
 )
 from superbin.errors import InputError
 
@@ -34,6 +35,7 @@ def _model_options(command: F) -> F:
         click.argument("model"),
         click.argument("parameters", nargs=-1, required=True, type=float),
         search_option,
+        signal_options,
         click.option(
             "--systematics",
             type=click.Choice(["published", "global", "none"]),
@@ -66,7 +68,7 @@ def _model_options(command: F) -> F:
 
 @click.group()
 def likelihood() -> None:
-    r"""Fit the published likelihood of a search, all channels and nuisances.
+    """Fit the published likelihood of a search, all channels and nuisances.
 
     \b
     superbin likelihood fit T1bbbb 1750 1
@@ -263,18 +265,24 @@ def _fitter(
     model: str,
     parameters: tuple[float, ...],
     search_name: str,
+    source: str | None,
+    grid: Path | None,
+    cross_section: float | None,
     systematics: str,
     zero_count: str,
     interpolation: str,
     bin_numbers: str | None,
     database: str | None,
 ) -> "tuple[SignalModel, Fitter]":
-    from superbin.catalog import open_catalog
+    from superbin.catalog import find_signal, open_catalog
     from superbin.likelihood import Fitter, packaged
 
     published = packaged(search_name)
     with open_catalog(database) as catalog:
-        signal = catalog.signal(search_name, model, parameters)
+        search = catalog.search(search_name)
+        signal = find_signal(
+            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        )
     filled = published.model(
         signal.yields,
         systematics=systematics,  # type: ignore[arg-type]  # checked by click and again inside
@@ -299,6 +307,7 @@ def _head(signal: "SignalModel", model: "CountingModel", chosen: Mapping[str, An
     return {
         "search": signal.search,
         "signal": signal.label,
+        "source": signal.source,
         "bins": list(_bins(chosen["bin_numbers"])) or "all",
         "channels": len(model.channels),
         "parameters": len(model.parameters),

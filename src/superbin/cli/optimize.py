@@ -11,6 +11,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     search_option,
+    signal_options,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
+@signal_options
 @click.option(
     "--figure-of-merit",
     type=click.Choice(FIGURES_OF_MERIT),
@@ -65,6 +67,9 @@ def optimize(
     model: str,
     parameters: tuple[float, ...],
     search_name: str,
+    source: str | None,
+    grid: Path | None,
+    cross_section: float | None,
     figure_of_merit: str,
     shapes: tuple[str, ...],
     sizes: tuple[int, ...],
@@ -86,11 +91,13 @@ def optimize(
     from superbin import merge
     from superbin.aggregate import combine
     from superbin.analysis import covariances
-    from superbin.catalog import open_catalog
+    from superbin.catalog import find_signal, open_catalog
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        signal = catalog.signal(search_name, model, parameters)
+        signal = find_signal(
+            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        )
     covariance = covariances(search, correlations)[0]
     names = [shape.replace("-", " ") for shape in shapes]
     found = _compare(
@@ -111,6 +118,7 @@ def optimize(
                 {
                     "search": search.name,
                     "signal": signal.label,
+                    "source": signal.source,
                     "correlations": "none" if covariance is None else covariance.source,
                     "merges": rows,
                 }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,7 @@ __all__ = [
     "number",
     "search_option",
     "seed_option",
+    "signal_options",
     "toys_option",
 ]
 
@@ -51,6 +53,32 @@ def search_option(command: F) -> F:
         show_default=True,
         help="Search to reinterpret.",
     )(command)
+
+
+def signal_options(command: F) -> F:
+    """Add ``--source``, ``--grid`` and ``--cross-section``: the keywords of `superbin.catalog.find_signal`."""
+    for option in (
+        click.option(
+            "--cross-section",
+            metavar="PB",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Cross section in pb, in place of the stored one or that of the package's table.",
+        ),
+        click.option(
+            "--grid",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Grid of efficiencies to use in place of the packaged one.",
+        ),
+        click.option(
+            "--source",
+            type=click.Choice(["table", "grid"]),
+            help="Take the signal from yields stored in the database, or from the grid of its model; by default "
+            "stored yields of exactly these masses, or else the grid.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def toys_option(command: F) -> F:

@@ -13,6 +13,7 @@ from superbin.cli.options import (
     number,
     search_option,
     seed_option,
+    signal_options,
     toys_option,
 )
 from superbin.errors import SuperbinError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     help="Folder to write; must not exist yet.",
 )
 @search_option
+@signal_options
 @correlations_option
 @toys_option
 @seed_option
@@ -52,6 +54,9 @@ def run(
     parameters: tuple[float, ...],
     output: Path,
     search_name: str,
+    source: str | None,
+    grid: Path | None,
+    cross_section: float | None,
     correlations: str | None,
     toys: int,
     seed: int,
@@ -66,9 +71,10 @@ def run(
 
     \b
     superbin run T1bbbb 1750 1 -o out
+    superbin run T1qqqq 1500 700 -o out
     """
     from superbin.analysis import analyze
-    from superbin.catalog import open_catalog
+    from superbin.catalog import find_signal, open_catalog
     from superbin.files import staged_directory
 
     start = time.perf_counter()
@@ -76,7 +82,9 @@ def run(
         _progress("reading the search and the signal")
         with open_catalog(database) as catalog:
             search = catalog.search(search_name)
-            signal = catalog.signal(search_name, model, parameters)
+            signal = find_signal(
+                catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+            )
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(search, signal, correlations=correlations, toys=toys, seed=seed)
         _write_documents(result, signal, stage)
@@ -135,6 +143,7 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
     merged, total = result.merge, result.yields
     head = [
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
+        f"signal: {result.signal.source}",
         f"aggregate bin ({merged.status}, maximal {merged.figure_of_merit}): bins {', '.join(map(str, merged.bins))}",
         *(f"  {cut}" for cut in merged.cuts),
         (

@@ -1,0 +1,257 @@
+"""``superbin signal``: look into signal models and their grids, and make new ones."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superbin.cli import LazyGroup
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    database_option,
+    search_option,
+    signal_options,
+)
+
+if TYPE_CHECKING:
+    from superbin.search import Search
+    from superbin.signal import SignalModel
+    from superbin.store import Store
+
+__all__ = ["signal"]
+
+_LAZY = {
+    "generate": ("superbin.cli.generate:generate", "Simulate a signal: yields per bin from masses."),
+}
+_json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
+
+
+@click.group(cls=LazyGroup, lazy=_LAZY)
+def signal() -> None:
+    """Look into signal models and their grids, and make new ones.
+
+    \b
+    superbin signal list
+    superbin signal show T1qqqq 1500 700
+    """
+
+
+# --- list -------------------------------------------------------------------------------------------------
+
+
+@signal.command("list")
+@search_option
+@database_option
+@_json_option
+def list_(search_name: str, database: str | None, machine: bool) -> None:
+    """List the models that have signals, and their masses."""
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        found = _sources(catalog, catalog.search(search_name))
+    if machine:
+        click.echo(as_json({"search": search_name, "models": found}))
+        return
+    click.echo(f"{search_name}")
+    click.echo(f"{'model':<12}{'source':<8}{'points':>6}  {'events/point':<14}masses [GeV]")
+    for entry in found:
+        click.echo(
+            f"{entry['model']:<12}{entry['source']:<8}{entry['points']:>6}  {_span(entry['events']):<14}"
+            + ", ".join(f"{name} {_span(ends)}" for name, ends in entry["ranges"].items())
+        )
+
+
+def _sources(catalog: "Store", search: "Search") -> list[dict[str, Any]]:
+    """Every model and source: number of points, the range of each parameter and of the generated events."""
+    from superbin.catalog import find_grid, packaged_models
+
+    stored = catalog.signals(search.name)
+    found: list[dict[str, Any]] = []
+    for model in dict.fromkeys(s.model for s in stored):
+        points = [dict(s.parameters) for s in stored if s.model == model]
+        ranges = {name: _ends(point[name] for point in points) for name in points[0]}
+        found.append(
+            {"model": model, "source": "table", "points": len(points), "events": None, "ranges": ranges}
+        )
+    for model in packaged_models(search.name):
+        grid = find_grid(search, model)
+        ranges = {
+            name: _ends(column) for name, column in zip(grid.parameters, grid.points.T.tolist(), strict=True)
+        }
+        found.append(
+            {
+                "model": model,
+                "source": "grid",
+                "points": len(grid.points),
+                "events": _ends(grid.events.tolist()),
+                "ranges": ranges,
+            }
+        )
+    return sorted(found, key=lambda entry: (entry["model"], entry["source"]))
+
+
+def _ends(values: Iterable[float]) -> list[float]:
+    known = list(values)
+    return [min(known), max(known)]
+
+
+def _span(ends: Sequence[float] | None) -> str:
+    if ends is None:
+        return "-"
+    low, high = ends
+    return f"{low:g}" if low == high else f"{low:g}-{high:g}"
+
+
+# --- show -------------------------------------------------------------------------------------------------
+
+
+@signal.command("show", context_settings=POSITIONAL_NUMBERS)
+@click.argument("model")
+@click.argument("parameters", nargs=-1, required=True, type=float)
+@search_option
+@signal_options
+@click.option(
+    "--bins",
+    "n_shown",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many bins to show.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="CSV file to write the yields to, as superbin db import reads it.",
+)
+@database_option
+@_json_option
+def show(
+    model: str,
+    parameters: tuple[float, ...],
+    search_name: str,
+    source: str | None,
+    grid: Path | None,
+    cross_section: float | None,
+    n_shown: int,
+    output: Path | None,
+    database: str | None,
+    machine: bool,
+) -> None:
+    """Show the signal of MODEL at its PARAMETERS.
+
+    Its events, cross section and largest bins, where they come from and how far they can be trusted.
+    """
+    from superbin.catalog import find_signal, open_catalog, signal_source
+    from superbin.io.tables import write_signal
+
+    with open_catalog(database) as catalog:
+        search = catalog.search(search_name)
+        if source is None:
+            source = signal_source(catalog, search, model, parameters, grid=grid)
+        found = find_signal(
+            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        )
+    document = _document(search, found, source)
+    if output is not None:
+        write_signal(found, output)
+    click.echo(as_json(document) if machine else "\n".join(_text(search, document, n_shown)))
+
+
+def _document(search: "Search", found: "SignalModel", source: str) -> dict[str, Any]:
+    total = float(found.yields.sum())
+    sigma = found.cross_section_pb
+    return {
+        "search": search.name,
+        "luminosity_fb": search.luminosity_fb,
+        "model": found.model,
+        "parameters": dict(found.parameters),
+        "from": source,
+        "source": found.source,
+        "total": total,
+        "total_error": float((found.errors**2).sum()) ** 0.5,
+        "cross_section": None if sigma is None else _cross_section(found, sigma),
+        "efficiency": None if sigma is None else total / (sigma * 1000 * search.luminosity_fb),
+        "yields": found.yields.tolist(),
+        "errors": found.errors.tolist(),
+    }
+
+
+def _cross_section(found: "SignalModel", sigma: float) -> dict[str, Any]:
+    """The cross section, with the calculation's uncertainty where it is the table's."""
+    from superbin import cross_sections
+
+    process = cross_sections.process_of(found.model)
+    mass = next(iter(found.parameters.values()))
+    try:
+        listed = cross_sections.cross_section(process, mass)
+    except (LookupError, ValueError):
+        listed = None
+    same = listed is not None and abs(listed.pb - sigma) <= 1e-6 * sigma
+    return {
+        "process": process,
+        "pb": sigma,
+        "relative_uncertainty": listed.relative_uncertainty if listed is not None and same else None,
+    }
+
+
+def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]:
+    from superbin.projection import bin_ranges
+
+    label = f"{document['model']}({', '.join(f'{v:g}' for v in document['parameters'].values())})"
+    lines = [
+        f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
+        f"expected events  {document['total']:.4g} +- {document['total_error']:.2g} (bins in quadrature)",
+    ]
+    sigma = document["cross_section"]
+    if sigma is not None:
+        relative = sigma["relative_uncertainty"]
+        known = f" +- {relative:.1%}" if relative is not None else ""
+        lines.append(f"cross section    {sigma['pb']:g} pb{known}, pairs of: {sigma['process']}")
+        lines.append(f"efficiency       {document['efficiency']:.2%} of produced events are in a bin")
+    lines.append(f"from the {document['from']}: {document['source']}")
+    order = sorted(search.numbers, key=lambda number: -document["yields"][number - 1])[:n_shown]
+    if order:
+        lines.append(f"{'bin':>5}{'events':>10}{'error':>10}  ranges")
+    for number in order:
+        events, error = document["yields"][number - 1], document["errors"][number - 1]
+        ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
+        lines.append(f"{number:>5}{events:>10.4g}{error:>10.2g}  {ranges}")
+    return lines
+
+
+# --- pack -------------------------------------------------------------------------------------------------
+
+
+@signal.command("pack")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Grid file to write, compressed if it ends in .gz; one that is there is replaced.",
+)
+@click.option(
+    "--process",
+    help="What is produced in pairs, such as gluino, for the cross section; by default what the model's name says.",
+)
+@click.option("--source", help="One line on where the points come from, kept in the file.")
+def pack(folder: Path, output: Path, process: str | None, source: str | None) -> None:
+    """Pack the points of a FOLDER into a grid file.
+
+    \b
+    superbin signal pack points -o T1bbbb.csv.gz
+    superbin run T1bbbb 1500 700 --grid T1bbbb.csv.gz -o out
+    """
+    from superbin.grid import SignalGrid
+    from superbin.io.grids import read_points, write_grid
+
+    grid = SignalGrid.from_points(read_points(folder), process=process, source=source)
+    write_grid(grid, output)
+    low, high = grid.events.min(), grid.events.max()
+    click.echo(
+        f"{output}: {grid.model}, {len(grid.points)} points of {_span([float(low), float(high)])} events, {grid.source}"
+    )
