@@ -133,6 +133,16 @@ def test_many_counts_measure_the_uncertainty_alone() -> None:
         assert superstats.tail_significance(b * 0.8**z, b, up, down) == pytest.approx(-z, abs=1e-4)
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("relative", [1e-300, 1e-38, 1e-30, 1e-21, 1e-19, 1e-12])
+def test_next_to_no_uncertainty_is_none(model: str, relative: float) -> None:
+    """STAT-7: no width, however small, is too small for the quadrature."""
+    n, b = np.array([0.0, 0.3, 1.0, 4.0, 30.0]), np.array([1.0, 2.0, 0.1, 3.0, 25.0])
+    sharp = superstats.midp(n, b, 0, 0)
+    for up, down in ((relative * b, 0), (0, relative * b), (relative * b, relative * b)):
+        np.testing.assert_allclose(superstats.midp(n, b, up, down, model=model), sharp, rtol=1e-9)
+
+
 @given(
     st.sampled_from(MODELS),
     st.one_of(st.just(0.0), st.floats(0, 1e6)),

@@ -16,14 +16,17 @@ from scipy import special
 from superbin.stats import poisson
 from superbin.stats.arguments import FloatArray, Index
 from superbin.stats.models import Branches, branches, on_off
-from superbin.stats.quadrature import BareArm, LinearArm, LogArm, Rows, integral
+from superbin.stats.quadrature import EDGE, PEAK, BareArm, LinearArm, LogArm, Rows, Rule, integral
 
 __all__ = ["log_p_values"]
 
 CHUNK = 256
 """Rows at a time: the nodes of one chunk stay in the cache."""
 
-SMALLEST_SLOPE = 1e-40
+NEGLIGIBLE = 34.0
+"""What is smaller by this in the logarithm does not change the sixteenth digit."""
+
+SMALLEST_SLOPE = 1e-20
 """A relative uncertainty below this is none."""
 
 INCOMPLETE_GAMMA_UP_TO = 1e5
@@ -71,22 +74,28 @@ def _chunk(
     else:
         branch = branches(model, b, up, down)
         rows = Rows(n, poisson.log_ratio(branch.reference, n), np.full(n.shape, half))
-        upper, lower = _arms(rows, branch)
-        log_p, log_q = _sum(rows, branch, upper, lower)
+        log_p, log_q = _sum(rows, branch)
     if not impossible.any():
         return log_p, log_q
     return np.where(impossible, -np.inf, log_p), np.where(impossible, 0.0, log_q)
 
 
-def _arms(rows: Rows, branch: Branches) -> tuple[FloatArray, FloatArray]:
-    """Logarithms of the integrals above and below the reference; both log-normal arms in one batch."""
-    upper, lower = np.full(rows.n.shape, -np.inf), np.full(rows.n.shape, -np.inf)
-    high, low = (np.flatnonzero(k > SMALLEST_SLOPE) for k in (branch.log_above, branch.log_below))
-    if high.size + low.size:
-        sign = np.repeat([1.0, -1.0], [high.size, low.size])
-        k = np.concatenate([branch.log_above[high], branch.log_below[low]])
-        logs = integral(rows.take(np.concatenate([high, low])), LogArm(sign, k))
-        upper[high], lower[low] = logs[: high.size], logs[high.size :]
+def _arms(
+    rows: Rows, branch: Branches, reached: FloatArray, missed: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Logarithms of the integrals above and below the reference, given the Poisson terms in the same unit.
+
+    Of the two log-normal arms of a row, one holds the maximum of its integrand and the other falls from the reference;
+    the latter is at most half the Poisson term of its side, and left out where that does not matter.
+    """
+    excess = rows.log_r < 0
+    sign = np.where(excess, 1.0, -1.0)
+    peak, edge = np.full(rows.n.shape, -np.inf), np.full(rows.n.shape, -np.inf)
+    _log_arm(peak, rows, sign, np.where(excess, branch.log_above, branch.log_below), PEAK)
+    k = np.where(excess, branch.log_below, branch.log_above)
+    k[peak > np.where(excess, reached, missed) + NEGLIGIBLE] = 0.0
+    _log_arm(edge, rows, -sign, k, EDGE)
+    upper, lower = np.where(excess, peak, edge), np.where(excess, edge, peak)
     for target, width, side in ((upper, branch.width_above, 1.0), (lower, branch.width_below, -1.0)):
         i = np.flatnonzero(width > SMALLEST_SLOPE * branch.reference)
         if i.size:
@@ -95,6 +104,15 @@ def _arms(rows: Rows, branch: Branches) -> tuple[FloatArray, FloatArray]:
                 branch.factor[i]
             )
     return upper, lower
+
+
+def _log_arm(target: FloatArray, rows: Rows, sign: FloatArray, k: FloatArray, gauss: Rule) -> None:
+    """Fill in the integrals over a log-normal arm of slope `k` where there is one."""
+    i = np.flatnonzero(k > SMALLEST_SLOPE)
+    if i.size == k.size:
+        target[:] = integral(rows, LogArm(sign, k), gauss)
+    elif i.size:
+        target[i] = integral(rows.take(i), LogArm(sign[i], k[i]), gauss)
 
 
 def _on_off_tails(
@@ -149,12 +167,12 @@ def _far_beta(a: FloatArray, c: FloatArray, tau: FloatArray) -> FloatArray:
     return np.asarray(log - np.log(fraction))
 
 
-def _sum(rows: Rows, branch: Branches, upper: FloatArray, lower: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _sum(rows: Rows, branch: Branches) -> tuple[FloatArray, FloatArray]:
     """Add the Poisson tail and the two arms; ln p and ln(1 - p)."""
     density = poisson.log_mode_density(rows.n)
     reached, missed = _log_poisson(rows, branch.reference, density)
+    upper, lower = (arm + density for arm in _arms(rows, branch, reached - density, missed - density))
     vanishing = branch.vanishing
-    upper, lower = upper + density, lower + density
     top = np.maximum(reached, upper)
     p = (1 - vanishing) * np.exp(reached - top) + np.exp(upper - top) - np.exp(lower - top)
     rest_top = np.maximum(missed, lower)

@@ -185,9 +185,9 @@ def draw_means(
         floor = float(special.ndtr(-b[0] / down[0]))
         z = special.ndtri(floor + (1 - floor) * random.random(size))
         return np.asarray(np.maximum(b + np.where(z > 0, up, down) * z, 0.0))
+    if model == "split-lognormal":
+        return smear.draw(random, size, b, up, down)
     z = random.standard_normal(size)
     if model == "gaussian":
         return np.asarray(b + np.where(b > 0, np.maximum(z, 0.0), np.abs(z)) * up)
-    if model == "lognormal":
-        return np.asarray(b * np.exp(np.log1p(_sigma(up, down) / b) * z))
-    return smear.mean(z, b, up, down)
+    return np.asarray(b * np.exp(np.log1p(_sigma(up, down) / b) * z))

@@ -10,7 +10,7 @@ The mathematics is in `superbin.stats.quadrature`.
 import numpy as np
 from scipy import special
 
-from superbin.stats import exact
+from superbin.stats import exact, single
 from superbin.stats.arguments import FloatArray, FloatOrArray, Numbers, checked_yields, plain
 from superbin.stats.models import check_model
 
@@ -30,6 +30,9 @@ def _logs(
     n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mid: bool
 ) -> tuple[FloatArray, FloatArray]:
     """``ln p`` and ``ln(1 - p)`` in the broadcast shape."""
+    one = single.log_p_value(n, b, up, down, model, mid=mid)
+    if one is not None:
+        return np.asarray(one[0]), np.asarray(one[1])
     arrays = checked_yields(n, b, up, down)
     check_model(model, *arrays[1:])
     flat = [array.ravel() for array in arrays]

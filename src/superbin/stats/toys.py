@@ -5,7 +5,7 @@ the (n+1)-th, one unit exponential later. The toy count reaches ``n`` exactly wh
 ``n`` this is counting Poisson toys, and for real ``n`` it is the continuation that defines `superbin.stats.tail`.
 
 Chunks have their own random stream (child ``i`` of the seed), so chunks can be thrown anywhere, in any order, by any
-number of workers, and `merge` gives the same answer. Memory is bounded by the chunk.
+number of workers, and `merge` gives the same answer. Memory is bounded by a block, whatever the numbers.
 
 Which to use: `throw` for one count; `throw_chunk` and `merge` to distribute the work. Beyond 4 sigma
 `superbin.stats.weighted` needs far fewer toys; `superbin.stats.frequentist` throws those of the profile likelihood.
@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 MOST_TOYS = 10**12
 LARGEST_CHUNK = 10**7
+BLOCK = 16384
+"""Toys of a chunk that are in memory at a time: they stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +191,16 @@ def throw_chunk(
     check_model(model, background, upward, downward)
     size = whole("toys", toys, 1, LARGEST_CHUNK)
     random = stream(seed, index)
-    mu = draw_means(model, random, size, background, upward, downward)
-    arrival = random.standard_gamma(count[0], size) if count[0] > 0 else np.zeros(size)
-    reached = int(np.count_nonzero(arrival <= mu))
-    arrival += random.standard_exponential(size)
-    above = int(np.count_nonzero(arrival <= mu))
+    reached = above = 0
+    for start in range(0, size, BLOCK):
+        block = min(BLOCK, size - start)
+        left = draw_means(model, random, block, background, upward, downward)
+        if count[0] > 0:
+            left -= random.standard_gamma(count[0], block)
+        # Only the toys that reached n need to know when the next event comes.
+        left = left[left >= 0]
+        reached += left.size
+        above += int(np.count_nonzero(random.standard_exponential(left.size) <= left))
     return Toys(size, above, reached - above, seed)
 
 
