@@ -6,6 +6,7 @@ stands, the rule it breaks and what to do. The command line prints just that lin
 """
 
 __all__ = [
+    "ClusterError",
     "DatabaseError",
     "DocumentError",
     "InputError",
@@ -42,3 +43,7 @@ class DatabaseError(SuperbinError, RuntimeError):
 
 class MissingDependencyError(SuperbinError, ImportError):
     """An optional package that is not installed; the text says which extra brings it."""
+
+
+class ClusterError(SuperbinError, ConnectionError):
+    """Workers that cannot be reached, were lost or cannot do the work."""

@@ -18,6 +18,7 @@ __all__ = [
     "DONE",
     "FAILED",
     "SCHEMA",
+    "FinishedPoint",
     "ScanLimit",
     "ScanPoint",
     "ScanResult",
@@ -132,6 +133,24 @@ class ScanPoint:
         if self.limit is None or self.yields is None:
             return None
         return self.limit.over(self.yields.signal)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedPoint:
+    """A computed point on its way to the result.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the signal it is about: what makes two points of a scan the same.
+    point : ScanPoint
+    seconds : float
+        Wall time it took; not part of the answer, which is the same whoever computes it.
+    """
+
+    digest: str
+    point: ScanPoint
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Searches, signals and scans in a SQL database: the only room that knows SQL. Specified in ``specs/store.md``.
 
 Use `Store` for everything; `superbin.catalog.open_catalog` gives one that holds the packaged searches.
-`StoredSearch`, `StoredSignal` and `StoredScan` are what its listings consist of; a `FinishedPoint` is what a scan stores.
+`StoredSearch`, `StoredSignal` and `StoredScan` are what its listings consist of.
 
 Inside: ``schema`` holds the tables, ``engine`` finds and opens the database and words its errors, ``rows`` turns
 domain values into rows, ``reading``, ``writing`` and ``scanning`` are the statements, ``database`` is the `Store` over them.
@@ -9,6 +9,6 @@ domain values into rows, ``reading``, ``writing`` and ``scanning`` are the state
 
 from superbin.store.database import Store
 from superbin.store.reading import StoredSearch, StoredSignal
-from superbin.store.scanning import FinishedPoint, StoredScan
+from superbin.store.scanning import StoredScan
 
-__all__ = ["FinishedPoint", "Store", "StoredScan", "StoredSearch", "StoredSignal"]
+__all__ = ["Store", "StoredScan", "StoredSearch", "StoredSignal"]

@@ -12,7 +12,7 @@ from typing import NoReturn, Self
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from superbin.errors import DatabaseError, InputError, UnknownNameError
-from superbin.scan_results import ScanPoint, ScanResult
+from superbin.scan_results import FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import engine, reading, rows, scanning, schema, writing
@@ -272,7 +272,7 @@ class Store:
             scanning.begin(connection, header)
             return scanning.load(connection, header.digest)
 
-    def add_scan_points(self, scan: str, points: Iterable[scanning.FinishedPoint]) -> None:
+    def add_scan_points(self, scan: str, points: Iterable[FinishedPoint]) -> None:
         """Store points of a scan that `begin_scan` made room for, all or none.
 
         Parameters

@@ -14,30 +14,12 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from superbin._documents import converter
 from superbin.errors import DatabaseError, InputError
-from superbin.scan_results import DONE, ScanPoint, ScanResult
+from superbin.scan_results import DONE, FAILED, FinishedPoint, ScanPoint, ScanResult
 from superbin.store import reading, rows, schema
 
-__all__ = ["FinishedPoint", "StoredScan", "begin", "drop", "list_scans", "load", "put"]
+__all__ = ["StoredScan", "begin", "drop", "list_scans", "load", "put"]
 
 _COLUMNS = ("cross_section_pb", "cross_section_error", "status", "reason")
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedPoint:
-    """A point to be stored.
-
-    Attributes
-    ----------
-    digest : str
-        SHA-256 of the signal it is about: what makes two points of a scan the same.
-    point : ScanPoint
-    seconds : float
-        Time it took.
-    """
-
-    digest: str
-    point: ScanPoint
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +162,7 @@ def list_scans(connection: Connection) -> tuple[StoredScan, ...]:
         select(func.count())
         .where(points.c.scan_id == schema.scans.c.id, points.c.status == status)
         .scalar_subquery()
-        for status in ("done", "failed")
+        for status in (DONE, FAILED)
     )
     query = (
         select(

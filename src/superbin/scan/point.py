@@ -1,0 +1,211 @@
+"""One signal of a scan: a pure function of the search, the signal and what was chosen.
+
+`prepare` computes once what every signal of a scan shares, `scan_point` the rest. The numbers are those of
+`superbin.analysis.analyze` for the same search, signal and correlations, without toys, projections and pyhf, and with limits.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from superbin import merge
+from superbin.aggregate import AggregateBin, Covariance, combine
+from superbin.analysis import CORRELATIONS, covariances
+from superbin.errors import InputError, SuperbinError
+from superbin.likelihood import Fitter, PublishedLikelihood, packaged
+from superbin.likelihood.fit import single_threaded
+from superbin.likelihood.inference import fit_both, upper_limit
+from superbin.results import PValue
+from superbin.scan_results import DONE, FAILED, ScanLimit, ScanPoint
+from superbin.search import Search
+from superbin.signal import SignalModel
+from superbin.stats import counts, pvalue
+from superbin.stats.limits import cls_limit
+
+__all__ = ["FIGURE_OF_MERIT", "Settings", "Shared", "failed_point", "prepare", "scan_point"]
+
+_log = logging.getLogger(__name__)
+
+FIGURE_OF_MERIT = "midp"
+"""What the merge of every point maximises: that of ``superbin run``, so that a row of the table can be run."""
+
+# Phi(-2 ... +2): where a normal variable has its median and the edges of its 68 % and 95 % bands.
+_QUANTILES = (0.022750131948179195, 0.15865525393145707, 0.5, 0.8413447460685429, 0.9772498680518208)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is chosen for all signals of a scan.
+
+    Parameters
+    ----------
+    correlations : {"likelihood", "none"}, optional
+        As in `superbin.analysis.analyze`.
+    level : float
+        Confidence level of the limits, strictly between 0 and 1.
+    likelihood_limit : bool
+        Whether to add the limit from the published full likelihood, which takes seconds for each signal.
+
+    Raises
+    ------
+    InputError
+        If an option is outside its domain.
+    """
+
+    correlations: str | None = None
+    level: float = 0.95
+    likelihood_limit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.correlations is not None and self.correlations not in CORRELATIONS:
+            raise InputError(
+                f"correlations is {self.correlations!r}; it must be one of {', '.join(CORRELATIONS)}"
+            )
+        if not 0 < self.level < 1:
+            raise InputError(f"the confidence level is {self.level}; it must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What every signal of a scan needs, computed once in every process.
+
+    Attributes
+    ----------
+    search : Search
+    settings : Settings
+    covariance : Covariance or None
+        Of the bins' backgrounds; None adds uncertainties in quadrature.
+    likelihood : PublishedLikelihood or None
+        Only where limits from it are asked for.
+    """
+
+    search: Search
+    settings: Settings
+    covariance: Covariance | None
+    likelihood: PublishedLikelihood | None
+
+    @property
+    def correlations(self) -> str:
+        """The convention for the correlations between bins that is in use."""
+        return "none" if self.covariance is None else self.covariance.source
+
+
+def prepare(search: Search, settings: Settings) -> Shared:
+    """Compute what all signals of a scan share.
+
+    Raises
+    ------
+    UnknownNameError
+        If the likelihood is asked for and none ships for the search.
+    InputError
+        If the likelihood predicts other backgrounds than the search has.
+    """
+    with single_threaded():
+        covariance = covariances(search, settings.correlations)[0]
+    likelihood = None
+    if settings.likelihood_limit:
+        likelihood = packaged(search.name)
+        if likelihood.n_bins != search.n_bins:
+            raise InputError(
+                f"the published likelihood of {search.name!r} has {likelihood.n_bins} bins, this search has "
+                f"{search.n_bins}; scan without the full-likelihood limit"
+            )
+    return Shared(search, settings, covariance, likelihood)
+
+
+def scan_point(signal: SignalModel, shared: Shared, *, cross_section_error: float | None = None) -> ScanPoint:
+    """Design and evaluate the most sensitive aggregate bin of one signal.
+
+    BLAS is kept to one thread, so that the answer does not depend on how many cores there are.
+
+    Parameters
+    ----------
+    signal : SignalModel
+    shared : Shared
+        Of `prepare`.
+    cross_section_error : float, optional
+        Relative uncertainty of the signal's cross section; recorded, and part of no number.
+
+    Returns
+    -------
+    ScanPoint
+        With status ``"failed"`` and the reason instead of any error.
+    """
+    try:
+        with single_threaded():
+            return _evaluate(signal, shared, cross_section_error)
+    except SuperbinError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001  a defect met at one signal must not cost the others
+        _log.debug("%s failed", signal.label, exc_info=True)
+        reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
+    return failed_point(signal.parameters, reason, signal.cross_section_pb, cross_section_error)
+
+
+def failed_point(
+    parameters: Mapping[str, float],
+    reason: str,
+    cross_section_pb: float | None = None,
+    cross_section_error: float | None = None,
+) -> ScanPoint:
+    """A point without numbers, and why."""
+    return ScanPoint(
+        parameters=dict(parameters),
+        status=FAILED,
+        reason=reason,
+        cross_section_pb=cross_section_pb,
+        cross_section_error=cross_section_error,
+    )
+
+
+def _evaluate(signal: SignalModel, shared: Shared, cross_section_error: float | None) -> ScanPoint:
+    search, covariance = shared.search, shared.covariance
+    merged = merge.optimize(search, signal, figure_of_merit=FIGURE_OF_MERIT, covariance=covariance)
+    aggregate = combine(search, signal, merged.bins, covariance=covariance)
+    expected, observed = _significances(aggregate)
+    return ScanPoint(
+        parameters=dict(signal.parameters),
+        status=DONE,
+        bins=merged.bins,
+        cuts=merged.cuts,
+        merge_status=merged.status,
+        yields=aggregate,
+        expected=expected,
+        observed=observed,
+        limit=_limit(aggregate, shared.settings.level),
+        likelihood_limit=None
+        if shared.likelihood is None
+        else _likelihood_limit(shared.likelihood, signal, shared.settings.level),
+        cross_section_pb=signal.cross_section_pb,
+        cross_section_error=cross_section_error,
+    )
+
+
+def _significances(aggregate: AggregateBin) -> tuple[PValue, PValue]:
+    """Exact mid-p of the pre-fit expectation s + b and of the data."""
+    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
+    n = np.array([aggregate.signal + b, aggregate.observed])
+    p = np.asarray(pvalue.midp(n, b, up, down)).tolist()
+    z = np.asarray(pvalue.midp_significance(n, b, up, down))
+    finite = np.isfinite(z)
+    # Adding zero turns a negative zero into a plain one.
+    expected, observed = (PValue(p[i], float(z[i]) + 0.0 if finite[i] else None) for i in range(2))
+    return expected, observed
+
+
+def _limit(aggregate: AggregateBin, level: float) -> ScanLimit:
+    """Exact CLs limit of the data, and at the quantiles of the count under background alone."""
+    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
+    n = np.append(counts.quantile(_QUANTILES, b, up, down), aggregate.observed)
+    low2, low1, median, high1, high2, observed = np.asarray(cls_limit(n, b, up, down, level=level)).tolist()
+    return ScanLimit(observed, low2, low1, median, high1, high2, "exact")
+
+
+def _likelihood_limit(likelihood: PublishedLikelihood, signal: SignalModel, level: float) -> ScanLimit:
+    fitter = Fitter(likelihood.model(signal.yields, systematics="none"))
+    free, background = fit_both(fitter)
+    limit = upper_limit(fitter, free, background, level=level)
+    low2, low1, median, high1, high2 = (limit.bands[n] for n in (-2, -1, 0, 1, 2))
+    return ScanLimit(limit.observed, low2, low1, median, high1, high2, limit.status)

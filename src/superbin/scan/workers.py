@@ -1,0 +1,246 @@
+"""Who computes: processes of this machine, or a Dask cluster. Each is a `concurrent.futures.Executor`.
+
+`local_workers` and `dask_workers` are context managers that end what they began. Any other executor will do as well; these
+two add `in_flight`, how many batches to hand out at a time, and what makes a scan survive its workers: `LocalWorkers`
+replaces processes that died, `DaskWorkers.check` notices a scheduler that is gone.
+"""
+
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from superbin.errors import ClusterError, InputError, MissingDependencyError
+
+__all__ = ["DaskWorkers", "LocalWorkers", "dask_workers", "local_workers"]
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 5
+"""How long a scheduler may take to answer."""
+
+_CHECK_SECONDS = 5
+"""How often to ask a silent scheduler whether it is there."""
+
+
+class LocalWorkers(Executor):
+    """Processes of this machine; when one is killed, all are replaced.
+
+    They are spawned, not forked, so a script that uses them needs the usual ``if __name__ == "__main__":``.
+
+    Parameters
+    ----------
+    processes : int, optional
+        How many, at least 1; by default one for every core.
+    """
+
+    def __init__(self, processes: int | None = None) -> None:
+        processes = (os.cpu_count() or 1) if processes is None else processes
+        if processes < 1:
+            raise InputError(f"{processes} processes were asked for; at least 1 is needed")
+        self.processes = processes
+        self.in_flight = 3 * processes
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_live_and_die_with_parent,
+        )
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Hand out a call, to new processes if the old ones died."""
+        try:
+            return self._pool.submit(fn, *args, **kwargs)
+        except BrokenProcessPool:
+            self._pool.shutdown(wait=False)
+            self._pool = self._start()
+            return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes, as of `concurrent.futures.Executor`."""
+        self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+
+def _live_and_die_with_parent() -> None:
+    """Leave Ctrl-C to the parent, which says what is kept; end when the parent was killed and can say nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+
+
+@contextmanager
+def local_workers(processes: int | None = None) -> Iterator[LocalWorkers]:
+    """Start processes of this machine, and end them.
+
+    Parameters
+    ----------
+    processes : int, optional
+        How many; by default one for every core.
+
+    Raises
+    ------
+    InputError
+        If the number is below 1.
+    """
+    workers = LocalWorkers(processes)
+    try:
+        yield workers
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+class DaskWorkers(Executor):
+    """The workers of a Dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected; stays the caller's to close.
+    """
+
+    in_flight = 2048
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        # Two equal calls are two calls: Dask would answer the second from the first.
+        self._executor = client.get_executor(pure=False)
+        self._asked = time.monotonic()
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Hand out a call.
+
+        Raises
+        ------
+        ClusterError
+            If the scheduler is gone.
+        """
+        try:
+            future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+        except Exception as error:
+            raise self.lost() from error
+        return future
+
+    def check(self) -> None:
+        """Ask a scheduler from which nothing was heard whether it is there.
+
+        Raises
+        ------
+        ClusterError
+            If it is not.
+        """
+        if time.monotonic() - self._asked < _CHECK_SECONDS:
+            return
+        try:
+            cores = self._client.sync(self._client.scheduler.ncores, callback_timeout=4 * _CONNECT_SECONDS)
+        except Exception as error:
+            raise self.lost() from error
+        if not cores:
+            logging.getLogger(__name__).warning(
+                "the Dask cluster has no workers yet, or none any more; waiting"
+            )
+        self._asked = time.monotonic()
+
+    def lost(self) -> ClusterError:
+        """The error that says that the scheduler is gone."""
+        scheduler = self._client.scheduler
+        place = f" at {scheduler.address}" if scheduler is not None else ""
+        return ClusterError(f"the Dask scheduler{place} was lost; check that it runs")
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Cancel what is left, as of `concurrent.futures.Executor`."""
+        self._executor.shutdown(wait=wait and not cancel_futures)
+
+
+@contextmanager
+def dask_workers(*, scheduler: str | None = None, workers: int | None = None) -> Iterator[DaskWorkers]:
+    """Connect to a Dask cluster, or start one on this machine.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Address of a scheduler that runs, such as ``"tcp://host:8786"``.
+    workers : int, optional
+        How many workers of one thread to start on this machine; one of the two must be given.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Dask is not installed.
+    ClusterError
+        If the scheduler cannot be reached within seconds.
+    InputError
+        If not exactly one of the two is given, or the number is below 1.
+    """
+    if (scheduler is None) == (workers is None):
+        raise InputError("give either the address of a scheduler or a number of workers")
+    if workers is not None and workers < 1:
+        raise InputError(f"{workers} Dask workers were asked for; at least 1 is needed")
+    try:
+        dask: Any = importlib.import_module("dask")
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError as error:
+        raise MissingDependencyError(
+            'a scan on Dask needs an extra that is not installed; run: pip install "superbin[dask]"'
+        ) from error
+    config = {
+        "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
+        # A task that took two workers with it is looked at alone; the default would sacrifice two more.
+        "distributed.scheduler.allowed-failures": 1,
+    }
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        stack.enter_context(dask.config.set(config))
+        if workers is not None:
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=":0",
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            scheduler = cluster.scheduler_address
+        try:
+            client = distributed.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            raise ClusterError(
+                f"the Dask scheduler {scheduler!r} cannot be reached within {_CONNECT_SECONDS} s; check that it runs and "
+                "that the address reads like tcp://host:8786"
+            ) from error
+        try:
+            yield DaskWorkers(client)
+        finally:
+            # A scheduler that is gone must not hold up the message that says so.
+            client.close(timeout=_CONNECT_SECONDS)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave it to superbin to say what went wrong: Dask logs every lost connection with its traceback."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
