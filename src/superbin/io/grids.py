@@ -134,7 +134,10 @@ def read_grid(path: str | Path) -> SignalGrid:
     head.expect("schema", _GRID)
     parameters = head.names("parameters")
     points = [tuple(map(float, point)) for point in _points(head, len(parameters))]
-    efficiencies, errors = _read_rows(path, text, parameters, points, head.whole("n_bins"))
+    n_bins = head.whole("n_bins")
+    if n_bins < 1:
+        raise head.error(f"n_bins is {n_bins}; it must be at least 1")
+    efficiencies, errors = _read_rows(path, text, parameters, points, n_bins)
     settings = head.get("settings")
     if not isinstance(settings, dict):
         raise head.error("settings must be a JSON object")

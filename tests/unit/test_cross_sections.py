@@ -1,0 +1,80 @@
+"""Cross sections against published numbers: clauses SIG-9 and SIG-10."""
+
+import math
+
+import pytest
+
+from superbin.cross_sections import cross_section, process_of, processes
+from superbin.errors import InputError, UnknownNameError
+from superbin.signal import SignalModel
+
+PUBLISHED = {
+    # GeV: (pb, %), NLO+NLL at 13 TeV with decoupled squarks, as the working group lists them
+    200: (3574.52, 14.0616),
+    600: (9.20353, 13.7185),
+    1000: (0.325388, 16.758),
+    1500: (0.0141903, 22.7296),
+    1750: (0.00359842, 27.1502),
+    3000: (7.08299e-06, 56.6394),
+}
+
+
+@pytest.mark.parametrize("mass", PUBLISHED)
+def test_published_masses(mass: int) -> None:
+    """SIG-9: exactly the published number, in pb."""
+    pb, percent = PUBLISHED[mass]
+    found = cross_section("gluino", mass)
+    assert (found.process, found.mass, found.pb) == ("gluino", mass, pb)
+    assert found.relative_uncertainty == pytest.approx(percent / 100, rel=1e-12)
+
+
+def test_units_by_the_packaged_histogram(t1bbbb: SignalModel) -> None:
+    """SIG-9: CMS normalised its histogram of gluinos of 1750 GeV at 12.9 fb-1 to this cross section; 60 % are selected."""
+    produced = cross_section("gluino", 1750).pb * 1000 * 12.9
+    assert produced == pytest.approx(46.42, abs=0.005)
+    assert t1bbbb.yields.sum() / produced == pytest.approx(0.600, abs=0.0005)
+    assert t1bbbb.cross_section_pb == cross_section("gluino", 1750).pb
+
+
+def test_between_masses_the_logarithm_is_linear() -> None:
+    """SIG-9."""
+    low, middle, high = (cross_section("gluino", m) for m in (1750, 1752.5, 1755))
+    assert middle.pb == pytest.approx(math.sqrt(low.pb * high.pb), rel=1e-12)
+    assert middle.relative_uncertainty == pytest.approx(
+        (low.relative_uncertainty + high.relative_uncertainty) / 2, rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("mass", [199.9, 3000.1, math.nan, math.inf, -1])
+def test_outside_is_refused(mass: float) -> None:
+    """SIG-9."""
+    with pytest.raises(InputError, match="go from 200 to 3000 GeV and not to .*--cross-section"):
+        cross_section("gluino", mass)
+
+
+def test_unknown_process() -> None:
+    """SIG-10: the cure is in the text."""
+    with pytest.raises(
+        UnknownNameError, match="'stop' pairs, only for gluino; .*cross_section=.*--cross-section"
+    ):
+        cross_section("stop", 1000)
+    assert processes() == ("gluino",)
+
+
+@pytest.mark.parametrize(
+    ("model", "process"),
+    [
+        ("T1bbbb", "gluino"),
+        ("T1tttt", "gluino"),
+        ("T1qqqq", "gluino"),
+        ("T5qqqqVV", "gluino"),
+        ("T2bb", "sbottom"),
+        ("T2tt", "stop"),
+        ("T2qq", "squark"),
+        ("mine", "unknown"),
+        ("T1", "unknown"),
+    ],
+)
+def test_what_a_model_produces(model: str, process: str) -> None:
+    """SIG-10."""
+    assert process_of(model) == process
