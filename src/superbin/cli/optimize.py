@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from superbin.search import Search
     from superbin.signal import SignalModel
 
-FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv")
+FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit")
+LIMITS = ("limit", "asimov_limit")
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
 DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
 DEFAULT_SIZES = (1, 2, 3, 5)
@@ -36,7 +37,8 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     type=click.Choice(FIGURES_OF_MERIT),
     default="midp",
     show_default=True,
-    help="What is maximised; midp is the exact expected significance, the others can be proved.",
+    help="What is best: the largest expected significance, exact (midp) or approximate and provable (profile_asimov, "
+    "s_over_sqrt_bv); or the lowest expected 95 % CLs limit, exact (limit) or provable (asimov_limit).",
 )
 @click.option(
     "--shape",
@@ -81,12 +83,14 @@ def optimize(
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
-    Only expectations enter. Z is the exact expected significance of every merge, whatever was maximised; the loss
-    is against the best of the list.
+    Only expectations enter. Z is the exact expected significance and limit the exact expected 95 % CLs upper limit on the
+    signal strength of every merge, whatever was chosen for; the loss is against the best of the list, in the limit if that
+    is to be lowest, else in Z.
 
     \b
     superbin optimize T1bbbb 1750 1
     superbin optimize T1bbbb 1750 1 --figure-of-merit profile_asimov --shape free --json
+    superbin optimize T1bbbb 1750 1 --figure-of-merit limit
     """
     from superbin import merge
     from superbin.aggregate import combine
@@ -107,9 +111,10 @@ def optimize(
         _row(name, offer, combine(search, signal, offer.merge.bins, covariance=covariance))
         for name, offer in found
     ]
-    best = max((row["z"] for row in rows), default=0.0)
-    for row in rows:
-        row["loss"] = 1 - row["z"] / best if best > 0 else 0.0
+    worth = [1 / row["limit"] if figure_of_merit in LIMITS else row["z"] for row in rows]
+    best = max(worth, default=0.0)
+    for row, value in zip(rows, worth, strict=True):
+        row["loss"] = 1 - value / best if best > 0 else 0.0
     if figures is not None:
         _draw(search, f"{signal.label} in {search.name}", found, rows, figures)
     if json_:
@@ -151,13 +156,16 @@ def _compare(
 
 def _row(name: str, offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, Any]:
     from superbin.stats import midp_significance
+    from superbin.stats.limits import expected_limits
 
     merged, total = offer.merge, aggregate.background
+    events = expected_limits("cls", total.nominal, total.up, total.down).median
     z = midp_significance(aggregate.signal + total.nominal, total.nominal, total.up, total.down)
     return {
         "shape": name,
         "bins": list(merged.bins),
         "z": float(z),
+        "limit": events / aggregate.signal,
         "figure_of_merit": merged.figure_of_merit,
         "value": merged.value,
         "status": merged.status,
@@ -193,14 +201,15 @@ def _draw(
 
 
 def _table(label: str, search: str, figure_of_merit: str, rows: list[dict[str, Any]]) -> str:
+    inverse = figure_of_merit in LIMITS
     lines = [
-        f"{label} in {search}, maximising {figure_of_merit}",
-        f"{'shape':<18}{'bins':>5}{'Z':>8}{'loss':>8}{'value':>9}{'gap':>9}{'time':>10}  status",
+        f"{label} in {search}, maximising {figure_of_merit}" + (" (value: 1/limit)" if inverse else ""),
+        f"{'shape':<18}{'bins':>5}{'Z':>8}{'limit':>8}{'loss':>8}{'value':>9}{'gap':>9}{'time':>10}  status",
     ]
     for row in rows:
         gap = "-" if row["gap"] is None else f"{row['gap']:.1e}"
         lines.append(
-            f"{row['shape']:<18}{len(row['bins']):>5}{row['z']:>8.3f}{row['loss']:>8.1%}{row['value']:>9.4f}"
+            f"{row['shape']:<18}{len(row['bins']):>5}{row['z']:>8.3f}{row['limit']:>8.3f}{row['loss']:>8.1%}{row['value']:>9.4f}"
             f"{gap:>9}{1e3 * row['seconds']:>7.0f} ms  {row['status']}"
         )
         lines.extend(f"    {cut}" for cut in row["cuts"])

@@ -74,6 +74,7 @@ class Archive:
         self.keep = keep
         self.allowed = allowed
         self.evaluated = 0
+        # By the bytes of what is *not* in the set: of equally many bins, the lower numbers then sort first.
         self._best: dict[bytes, tuple[float, BoolArray]] = {}
 
     def evaluate(self, sets: BoolArray) -> FloatArray:
@@ -96,22 +97,24 @@ class Archive:
             self._remember(sets, values)
         return values
 
+    def take_over(self, other: "Archive") -> None:
+        """Remember what another archive of the same problem and figure of merit has seen."""
+        self.evaluated += other.evaluated
+        self._best |= other._best
+
     def _remember(self, sets: BoolArray, values: FloatArray) -> None:
         # A little more than `keep`, because the tie rule may reorder what lies at the edge.
         order = np.argsort(-values, kind="stable")[: 2 * self.keep]
-        for row in order:
-            if values[row] > -np.inf:
-                self._best[sets[row].tobytes()] = (float(values[row]), sets[row].copy())
+        for row in order[values[order] > -np.inf]:
+            self._best[(~sets[row]).tobytes()] = (float(values[row]), sets[row].copy())
         if len(self._best) > 4 * self.keep:
-            self._best = {chosen.tobytes(): (value, chosen) for value, chosen in self._ranked()[: self.keep]}
+            self._best = {key: self._best[key] for key in self._ranked()[: self.keep]}
 
-    def _ranked(self) -> list[tuple[float, BoolArray]]:
-        ranked = sorted(self._best.values(), key=lambda entry: (-entry[0], *_simplicity(entry[1])))
-        if len(ranked) > 1:
-            top = ranked[0][0]
-            equal = [entry for entry in ranked if is_tie(entry[0], top)]
-            equal.sort(key=lambda entry: _simplicity(entry[1]))
-            ranked[: len(equal)] = equal
+    def _ranked(self) -> list[bytes]:
+        ranked = sorted(self._best, key=lambda key: (-self._best[key][0], *_simplicity(key)))
+        top = self._best[ranked[0]][0]
+        equal = [key for key in ranked if is_tie(self._best[key][0], top)]
+        ranked[: len(equal)] = sorted(equal, key=_simplicity)
         return ranked
 
     @property
@@ -126,12 +129,15 @@ class Archive:
     @property
     def best(self) -> tuple[BoolArray, float]:
         """The best set and its figure of merit."""
-        _, chosen = self._ranked()[0]
+        chosen = self._best[self._ranked()[0]][1]
         return chosen, self.value(chosen)
 
     def candidates(self, top: int) -> tuple[Candidate, ...]:
         """The best distinct sets, best first."""
-        return tuple(Candidate(numbers(chosen), value) for value, chosen in self._ranked()[:top])
+        if not self._best:
+            return ()
+        best = (self._best[key] for key in self._ranked()[:top])
+        return tuple(Candidate(numbers(chosen), value) for value, chosen in best)
 
 
 def is_tie(value: float, other: float) -> bool:
@@ -139,5 +145,5 @@ def is_tie(value: float, other: float) -> bool:
     return abs(value - other) <= TIE * max(1.0, abs(value), abs(other))
 
 
-def _simplicity(chosen: BoolArray) -> tuple[int, tuple[int, ...]]:
-    return int(chosen.sum()), numbers(chosen)
+def _simplicity(key: bytes) -> tuple[int, bytes]:
+    return key.count(0), key

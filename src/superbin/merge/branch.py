@@ -164,13 +164,14 @@ class _Proof:
         """The whole problem, in intervals of u short enough for tangents."""
         required = self.rules.required
         chosen, free = np.flatnonzero(required), np.flatnonzero(self.rules.possible & ~required)
-        root = self.restrict(chosen, free)
+        own = self.own_variance()
+        # Part of what is left for all bins is left for the free ones, too.
+        root = self.restrict(chosen, free, own[free])
         s, b = self.problem.signal, self.problem.background
         # Above the largest root every score is negative; below u the value is at most 2 u S.
-        highest = float(self.dual.roots(s, b, self.own_variance())[np.concatenate([chosen, free])].max())
-        # No set has u above S / B.
+        highest = float(self.dual.roots(s, b, own)[np.concatenate([chosen, free])].max())
         least = max(self.rules.min_background, float(b[required].sum()))
-        highest = min(highest, float(s.sum()) / least) if least > 0 else highest
+        highest = min(highest, self.dual.largest(float(s.sum()), least))
         lowest = self.square / (2 * float(s.sum())) or 1e-12 * highest
         if not np.isfinite(highest):
             # Bins without background whose variances are wholly shared: no finite u settles them.
@@ -188,15 +189,15 @@ class _Proof:
             return self.problem.variance_up
         return _separable(covariance)
 
-    def restrict(self, chosen: IntArray, free: IntArray) -> _Node:
-        """A node from scratch, with the variance split anew for the bins that are free."""
+    def restrict(self, chosen: IntArray, free: IntArray, own: FloatArray | None = None) -> _Node:
+        """A node from scratch, with the variance split anew for the bins that are free, or as given."""
         covariance = self.problem.covariance_up
         if covariance is None:
             fixed = float(self.problem.variance_up[chosen].sum())
             linear, quadratic = self.problem.variance_up[free], None
         else:
-            block = covariance[np.ix_(free, free)]
-            own = _separable(block)
+            block = covariance.take(free, axis=0).take(free, axis=1)
+            own = _separable(block) if own is None else own
             fixed = float(covariance[np.ix_(chosen, chosen)].sum())
             linear = own + 2 * covariance[np.ix_(free, chosen)].sum(axis=1)
             quadratic = block - np.diag(own)
@@ -440,30 +441,25 @@ def branch_and_bound(archive: Archive, dual: Dual, rules: Rules, limits: Limits)
 def _separable(covariance: FloatArray) -> FloatArray:
     """Own variances d such that ``covariance - diag(d)`` stays positive semidefinite, as large as is cheap.
 
-    In proportion to the variance of each bin given all others, or to its variance, whichever adds up to more.
+    In proportion to the variance of each bin given all others, or to its variance where there is no such thing.
     """
     variance = np.diag(covariance)
     own = np.zeros_like(variance)
     # A bin without variance has no covariance either.
     some = np.flatnonzero(variance > 0)
     if some.size:
-        own[some] = _share(covariance[np.ix_(some, some)])
+        own[some] = _share(covariance.take(some, axis=0).take(some, axis=1))
     return own
 
 
 def _share(covariance: FloatArray) -> FloatArray:
-    shapes = [np.diag(covariance)]
     try:
         precision = np.diag(np.linalg.inv(covariance))
     except np.linalg.LinAlgError:
         precision = np.zeros(len(covariance))
-    if (precision > 0).all() and np.isfinite(precision).all():
-        shapes.append(1 / precision)
-    best = np.zeros(len(covariance))
-    for shape in shapes:
-        unit = 1 / np.sqrt(shape)
-        # Below the smallest eigenvalue by a hair: rounding must not push it over.
-        share = float(np.linalg.eigvalsh(covariance * np.outer(unit, unit))[0]) - 1e-13 * len(best)
-        if share > 0 and np.log(share * shape).sum() > np.log(best + 1e-300).sum():
-            best = share * shape
-    return best
+    sound = bool((precision > 0).all() and np.isfinite(precision).all())
+    shape = 1 / precision if sound else np.diag(covariance)
+    unit = 1 / np.sqrt(shape)
+    # Below the smallest eigenvalue by a hair: rounding must not push it over.
+    share = float(np.linalg.eigvalsh(covariance * np.outer(unit, unit))[0]) - 1e-13 * len(shape)
+    return shape * max(share, 0.0)

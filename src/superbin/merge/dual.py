@@ -1,6 +1,6 @@
 r"""Figures of merit as one-parameter maxima: what makes an optimum provable.
 
-The squares of ``s_over_sqrt_bv`` and ``profile_asimov`` are suprema of functions that are *linear* in the sums
+The squares of ``s_over_sqrt_bv`` and ``profile_asimov``, and the test of an excluded signal, are suprema of functions that are *linear* in the sums
 of a set, taken over a single number u >= 0:
 
 ``Z^2(S, B, V) = max_u [phi(u, S, B) - u^2 V]``
@@ -8,6 +8,7 @@ of a set, taken over a single number u >= 0:
 * ``s_over_sqrt_bv``: ``phi = 2 u S - u^2 B``, attained at ``u = S / (B + V)``;
 * ``profile_asimov``: ``phi = 2 ln(1 + u) (S + B) - 2 u B``, attained at ``u = n / m - 1``, m being the fitted
   background.
+* the exclusion behind ``asimov_limit``: `superbin.merge.exclusion.ExclusionDual`.
 
 For a given u every bin has a *score* ``h_i(u)``, its own value of the bracket, and the best set is that of
 positive scores. A score starts at zero with slope 2 s_i, is concave, and so is positive exactly for u below a
@@ -23,7 +24,7 @@ from typing import TypeAlias
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin.merge.figures import PROVABLE
+from superbin.merge.exclusion import ExclusionDual
 from superbin.merge.problem import IntArray, Problem
 
 FloatOrArray: TypeAlias = float | FloatArray
@@ -50,6 +51,10 @@ class RatioDual:
     def attained(self, s: FloatArray, b: FloatArray, v: FloatArray) -> FloatArray:
         """The u at which the maximum over u is attained."""
         return np.divide(s, b + v, out=np.full_like(s, np.inf), where=b + v > 0)
+
+    def largest(self, s: float, b: float) -> float:
+        """No set with at most s signal and at least b background attains a larger u."""
+        return s / b if b > 0 else math.inf
 
     def roots(self, s: FloatArray, b: FloatArray, v: FloatArray) -> FloatArray:
         """The u > 0 at which each score vanishes; infinite without background, zero without signal."""
@@ -79,6 +84,10 @@ class AsimovDual:
         total = half + np.sqrt(half**2 + s * v)
         return np.divide(s, total, out=np.full_like(s, np.inf), where=total > 0)
 
+    def largest(self, s: float, b: float) -> float:
+        """No set with at most s signal and at least b background attains a larger u."""
+        return s / b if b > 0 else math.inf
+
     def roots(self, s: FloatArray, b: FloatArray, v: FloatArray) -> FloatArray:
         """The u > 0 at which each score vanishes; infinite without background, zero without signal."""
         u = np.where(s > 0, 2 * self.attained(s, b, v), 0.0)
@@ -97,10 +106,12 @@ class AsimovDual:
         return u
 
 
-Dual: TypeAlias = RatioDual | AsimovDual
+Dual: TypeAlias = RatioDual | AsimovDual | ExclusionDual
 
-DUALS: Mapping[str, Dual] = MappingProxyType(dict(zip(PROVABLE, (AsimovDual(), RatioDual()), strict=True)))
-"""The dual of every provable figure of merit, by the figure's name."""
+DUALS: Mapping[str, RatioDual | AsimovDual] = MappingProxyType(
+    {"profile_asimov": AsimovDual(), "s_over_sqrt_bv": RatioDual()}
+)
+"""The dual of every provable significance, by its name."""
 
 
 def _u_minus_log(u: FloatOrArray) -> FloatOrArray:

@@ -1,12 +1,17 @@
 """Figures of merit by name: what a merge maximises, as functions of its sums.
 
-All are significances in standard deviations, expected for signal s on background b with uncertainty
-``+up -down``, and all are zero where there is no signal. Which to use:
+All are expected, for signal s on background b with uncertainty ``+up -down``, and all are zero where there is no
+signal. To discover the signal, significances in standard deviations:
 
 * ``midp``: the exact expected mid-p significance at n = s + b, which is what the analysis quotes. No proof of
   optimality exists for it.
 * ``profile_asimov``: Z_G, the Asimov significance of a Gaussian-constrained background. Provable.
 * ``s_over_sqrt_bv``: s / sqrt(b + up^2). Provable, fastest, and the crudest: it overrates small counts.
+
+To exclude it, the inverse of the expected 95 % CLs upper limit on its strength (`superbin.merge.exclusion`):
+
+* ``limit``: exact, at the median count of background alone. No proof of optimality exists for it.
+* ``asimov_limit``: asymptotic, with a Gaussian-constrained background. Provable.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +21,21 @@ import numpy as np
 
 from superbin._arrays import FloatArray
 from superbin.errors import UnknownNameError
+from superbin.merge.exclusion import asimov_limit, limit, quick_limit, rough_limit
 from superbin.merge.problem import Totals
 
-__all__ = ["FIGURES", "PROVABLE", "figure", "midp", "profile_asimov", "profile_lognormal", "s_over_sqrt_bv"]
+__all__ = [
+    "FIGURES",
+    "LIMITS",
+    "PROVABLE",
+    "STAND_INS",
+    "figure",
+    "midp",
+    "profile_asimov",
+    "profile_lognormal",
+    "quick",
+    "s_over_sqrt_bv",
+]
 
 
 def midp(totals: Totals) -> FloatArray:
@@ -96,22 +113,45 @@ def profile_lognormal(totals: Totals) -> FloatArray:
 
 
 FIGURES: Mapping[str, Callable[[Totals], FloatArray]] = MappingProxyType(
-    {"midp": midp, "profile_asimov": profile_asimov, "s_over_sqrt_bv": s_over_sqrt_bv}
+    {
+        "midp": midp,
+        "profile_asimov": profile_asimov,
+        "s_over_sqrt_bv": s_over_sqrt_bv,
+        "limit": limit,
+        "asimov_limit": asimov_limit,
+    }
 )
 """Every figure of merit by its name."""
 
-PROVABLE = ("profile_asimov", "s_over_sqrt_bv")
-"""Those whose square is convex and homogeneous in the sums, so that an optimum can be certified."""
+LIMITS = ("limit", "asimov_limit")
+"""Those that are no significances but inverses of limits."""
+
+PROVABLE = ("profile_asimov", "s_over_sqrt_bv", "asimov_limit")
+"""Those that a function convex and homogeneous in the sums decides, so that an optimum can be certified."""
+
+STAND_INS: Mapping[str, str] = MappingProxyType({"limit": "quick_limit"})
+"""Where a figure of merit is too slow for a search: what searches instead, before it ranks the best."""
+
+_QUICK: Mapping[str, Callable[[Totals], FloatArray]] = MappingProxyType(
+    {"midp": profile_lognormal, "limit": rough_limit, "quick_limit": rough_limit}
+)
+
+
+def quick(name: str) -> Callable[[Totals], FloatArray]:
+    """What ranks very many sets for a figure of merit: itself where it is cheap. Looks at the upward side alone."""
+    return _QUICK.get(name) or figure(name)
 
 
 def figure(name: str) -> Callable[[Totals], FloatArray]:
-    """Look a figure of merit up by its name.
+    """Look a figure of merit up by its name, or a stand-in.
 
     Raises
     ------
     UnknownNameError
         If there is none of that name.
     """
+    if name in STAND_INS.values():
+        return quick_limit
     try:
         return FIGURES[name]
     except KeyError:

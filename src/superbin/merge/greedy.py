@@ -4,15 +4,17 @@ The original ranks bins by ``q = 2 (sqrt(s + b) - sqrt(b))`` and adds them in th
 pseudo-experiments see the significance grow. Their noise made it stop early; here every step is exact.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from superbin.aggregate import BinSums
 from superbin.merge.archive import Archive, numbers
-from superbin.merge.figures import figure
-from superbin.merge.problem import BoolArray, problem_from
+from superbin.merge.figures import LIMITS, STAND_INS, figure
+from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.results import GreedyBaseline
 
-__all__ = ["greedy", "greedy_set"]
+__all__ = ["Baseline", "baseline", "greedy", "greedy_set"]
 
 SKIP = 0.01
 STOP = 5.0
@@ -25,7 +27,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     """Merge bins in the order of q while the figure of merit grows.
 
     A bin that does not make the figure of merit grow is left out. Bins with q below 0.01 are not tried; the
-    search ends at 5 standard deviations or when a trial falls 0.5 below the best. The best single bin by q is
+    search ends at 5 standard deviations or when a trial falls 0.5 below the best (for limits it does not). The best single bin by q is
     always taken first; where another bin alone does better than all that follows, the answer is that bin, so
     that the baseline is never worse than a single bin.
 
@@ -45,13 +47,31 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     InputError
         If the numbers are not valid, or the signal is zero everywhere.
     """
-    archive = Archive(problem_from(sums), figure(figure_of_merit))
-    chosen, value = greedy_set(archive)
-    return GreedyBaseline(numbers(chosen), value)
+    found = baseline(problem_from(sums), figure_of_merit)
+    return GreedyBaseline(numbers(found.chosen), found.value)
 
 
-def greedy_set(archive: Archive) -> tuple[BoolArray, float]:
-    """The greedy search within an archive; see `greedy`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Baseline:
+    """What the greedy search chose, its figure of merit, and all it saw (judged by the stand-in, if there is one)."""
+
+    chosen: BoolArray
+    value: float
+    archive: Archive
+
+
+def baseline(problem: Problem, figure_of_merit: str) -> Baseline:
+    """The greedy search of a problem; limits, which are in no units of sigma, have it try every bin."""
+    archive = Archive(problem, figure(STAND_INS.get(figure_of_merit, figure_of_merit)))
+    no_end = np.inf if figure_of_merit in LIMITS else None
+    chosen, value = greedy_set(archive, stop=no_end or STOP, drop=no_end or DROP)
+    if figure_of_merit in STAND_INS:
+        value = float(figure(figure_of_merit)(problem.totals(chosen[None, :]))[0])
+    return Baseline(chosen, value, archive)
+
+
+def greedy_set(archive: Archive, *, stop: float = STOP, drop: float = DROP) -> tuple[BoolArray, float]:
+    """The greedy search within an archive; see `greedy`. It ends at `stop`, or `drop` below the best."""
     problem = archive.problem
     q = 2 * (np.sqrt(problem.signal + problem.background) - np.sqrt(problem.background))
     order = np.argsort(-q, kind="stable")
@@ -59,12 +79,12 @@ def greedy_set(archive: Archive) -> tuple[BoolArray, float]:
     value = -np.inf
     order = order[(q[order] >= SKIP) | (np.arange(order.size) == 0)]
     batch = _BATCH
-    while order.size and value < STOP:
+    while order.size and value < stop:
         # One call for many trials: all up to the first that helps are made with the same bins.
         trials = np.repeat(chosen[None, :], min(batch, order.size), axis=0)
         trials[np.arange(len(trials)), order[: len(trials)]] = True
         values = archive.evaluate(trials)
-        verdict = np.flatnonzero((values > value) | (values < value - DROP))
+        verdict = np.flatnonzero((values > value) | (values < value - drop))
         if not verdict.size:
             order, batch = order[len(trials) :], 2 * batch
             continue

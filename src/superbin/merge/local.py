@@ -4,6 +4,7 @@ A set that it ends on cannot be improved by adding, dropping or exchanging a sin
 optimality.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -38,7 +39,13 @@ def swaps(chosen: BoolArray) -> BoolArray:
 
 
 def improve(
-    archive: Evaluator, chosen: BoolArray, value: float, *, swap: bool = True
+    archive: Evaluator,
+    chosen: BoolArray,
+    value: float,
+    *,
+    swap: bool = True,
+    flipped: bool = False,
+    screen: Callable[[BoolArray, BoolArray], BoolArray] | None = None,
 ) -> tuple[BoolArray, float]:
     """Climb from a set until no neighbour is better.
 
@@ -51,6 +58,10 @@ def improve(
         Its figure of merit.
     swap : bool
         Whether exchanges are tried when no flip helps.
+    flipped : bool
+        Whether it is known already that no flip of the start helps.
+    screen : callable, optional
+        Given the set and its neighbours, which of them are worth evaluating; by default all.
 
     Returns
     -------
@@ -58,15 +69,18 @@ def improve(
         The set and its figure of merit, never below the start's.
     """
     neighbourhoods = (flips, swaps) if swap else (flips,)
+    begin = 1 if flipped else 0
     while True:
-        for neighbours in neighbourhoods:
+        for neighbours in neighbourhoods[begin:]:
             sets = neighbours(chosen)
+            if screen is not None:
+                sets = sets[screen(chosen, sets)]
             if not len(sets):
                 continue
             values = archive.evaluate(sets)
             row = int(np.argmax(values))
             if values[row] > value + TIE * max(1.0, abs(value)):
-                chosen, value = sets[row], float(values[row])
+                chosen, value, begin = sets[row], float(values[row]), 0
                 break
         else:
             return chosen, value

@@ -22,7 +22,7 @@ from superbin.merge.archive import Archive, numbers
 from superbin.merge.constraints import Constraints, Rules, rules
 from superbin.merge.cuts import cuts
 from superbin.merge.dual import DUALS, best_order
-from superbin.merge.figures import figure, profile_lognormal
+from superbin.merge.figures import figure, quick
 from superbin.merge.local import improve
 from superbin.merge.problem import BoolArray, Problem, Totals, first_rows, problem_from
 from superbin.merge.thresholds import all_thresholds, prefixes
@@ -209,7 +209,7 @@ def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[Bo
             archive.evaluate(prefixes(order[possible[order]], problem.n_bins))
     if figure_of_merit not in DUALS:
         few = replace(checked, possible=possible)
-        sets = all_thresholds(problem, problem.variance_up, profile_lognormal, few, keep=_EXACT)
+        sets = all_thresholds(problem, problem.variance_up, quick(figure_of_merit), few, keep=_EXACT)
         archive.evaluate(sets)
     return archive.best
 

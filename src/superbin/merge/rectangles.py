@@ -7,6 +7,7 @@ differ and select the same bins; the one with the fewest numbers to write is kep
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,9 @@ class _Axis:
     touched: BoolArray
 
 
+@lru_cache(maxsize=8)
 def rectangles(search: Search) -> Rectangles:
-    """Enumerate the rectangles of a search.
+    """Enumerate the rectangles of a search; once for a search, since every merge's text needs them.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ Every solver takes a `Task` and how many sets to keep, and returns the `Archive`
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -22,10 +23,11 @@ from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
-from superbin.merge.dual import DUALS, best_order
+from superbin.merge.dual import DUALS, Dual, best_order
+from superbin.merge.exclusion import THRESHOLD, ExclusionDual, asimov_exclusion
 from superbin.merge.exhaustive import brute_force
-from superbin.merge.figures import figure, profile_lognormal
-from superbin.merge.greedy import greedy_set
+from superbin.merge.figures import PROVABLE, STAND_INS, figure, quick
+from superbin.merge.greedy import Baseline, greedy_set
 from superbin.merge.local import improve
 from superbin.merge.problem import BoolArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
@@ -33,7 +35,7 @@ from superbin.merge.thresholds import all_thresholds, prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
 from superbin.search import Search
 
-__all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify"]
+__all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify", "solve"]
 
 ROUNDING = 1e-9
 """Relative allowance for floating point in every certificate."""
@@ -41,12 +43,24 @@ ROUNDING = 1e-9
 _RERANKED = 150
 """Sets of each quick ranking that get the exact figure of merit."""
 
+_CERTIFIED = 16
+"""The same where the figure of merit is its own quick ranking and a proof follows."""
+
+_STARTS = 24
 _CLIMBS = 3
-"""Sets the local search starts from."""
+_ALIKE = 2
+"""Sets the local search may start from, how many it does start from, and differences that are none to it."""
 
 _SURROGATE_GAP = 1e-2
 _SURROGATE_NODES = 200
 """How far the provable stand-in is proved, where its sets are only starts."""
+
+_HOPELESS = 0.75
+_HOPELESS_LIMIT = 0.5
+"""A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
+
+_LIMITED = 48
+"""Sets a stand-in ranks highest that get the exact figure of merit."""
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
@@ -54,18 +68,22 @@ _FEW = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One problem with what may be chosen and how it is judged."""
+    """One problem with what may be chosen and how it is judged.
+
+    `baseline` is what the greedy search found, if that was done already: a start for searches of any set.
+    """
 
     search: Search
     problem: Problem
     name: str
     rules: Rules
     limits: Limits
+    baseline: Baseline | None = None
 
     @property
     def quick(self) -> Callable[[Totals], FloatArray]:
         """What ranks many sets: the figure of merit itself where it is cheap."""
-        return figure(self.name) if self.name in DUALS else profile_lognormal
+        return quick(self.name)
 
     def archive(
         self, allowed: Callable[[BoolArray, Totals], BoolArray] | None = None, *, keep: int = 8
@@ -93,7 +111,7 @@ def _free(task: Task, keep: int) -> tuple[Archive, Proof]:
     if int((task.rules.possible & ~task.rules.required).sum()) <= _FEW:
         brute_force(archive, task.rules)
         return archive, _exhausted(archive)
-    if task.name in DUALS:
+    if task.name in PROVABLE:
         return archive, certify(task, archive)
     cast_wide(task, archive)
     return archive, Proof()
@@ -109,7 +127,13 @@ def certify(task: Task, archive: Archive) -> Proof:
     archive : Archive
         Receives the sets evaluated.
     """
-    dual = DUALS[task.name]
+    if task.name in DUALS:
+        return _prove(task, archive, DUALS[task.name])
+    return _certify_limit(task, archive)
+
+
+def _prove(task: Task, archive: Archive, dual: Dual) -> Proof:
+    """Find and prove the best set of an archive's figure of merit, which the dual is of."""
     if task.rules.free and task.problem.covariance_up is None:
         possible = task.rules.possible
         order = best_order(dual, task.problem, task.problem.variance_up)
@@ -117,20 +141,47 @@ def certify(task: Task, archive: Archive) -> Proof:
         return _exhausted(archive)
     # The downward side does not enter a provable figure; leaving it out saves half the work.
     archive.problem = replace(task.problem, covariance_down=None)
-    _start(task, archive)
+    if not archive.found:
+        _start(task, archive, keep=_CERTIFIED)
     if archive.found:
-        improve(archive, *archive.best)
+        improve(archive, *archive.best, swap=False)
     proof = branch_and_bound(archive, dual, task.rules, task.limits)
     archive.problem = task.problem
     return Proof(proof.bound * (1 + ROUNDING), proof.complete, proof.nodes)
 
 
-def _start(task: Task, archive: Archive) -> FloatArray:
+def _certify_limit(task: Task, archive: Archive) -> Proof:
+    """Prove an `asimov_limit`: no set excludes the signal at the strength mu that the best set just excludes.
+
+    For a given mu this is a question to the dual. A set that does exclude it has a lower limit and is the next
+    best; none is left after few rounds. As the test q is convex in mu and zero at zero, a bound Q on it at mu is
+    one on all limits: not below ``mu c / Q``.
+    """
+    _start(task, archive, keep=_CERTIFIED)
+    value, bound, nodes = 0.0, np.inf, 0
+    while archive.found and archive.best[1] > value * (1 + ROUNDING):
+        chosen, value = archive.best
+        scaled = replace(task.problem, signal=task.problem.signal / value)
+        rules = replace(task.rules, min_signal=task.rules.min_signal / value)
+        limits = replace(task.limits, gap=task.limits.gap / 4)
+        at_mu = replace(task, problem=scaled, rules=rules, limits=limits)
+        exclusion = Archive(scaled, asimov_exclusion, keep=1, allowed=rules.allowed)
+        exclusion.evaluate(chosen[None, :])
+        proof = _prove(at_mu, exclusion, ExclusionDual())
+        archive.evaluate(exclusion.best[0][None, :])
+        nodes += proof.nodes
+        if proof.bound is not None:
+            bound = min(bound, value * max(proof.bound**2 / THRESHOLD, 1.0) * (1 + 10 * ROUNDING))
+    complete = archive.found and bound <= archive.best[1] * (1 + task.limits.gap)
+    return Proof(bound, complete or not archive.found, nodes)
+
+
+def _start(task: Task, archive: Archive, *, keep: int = _RERANKED) -> FloatArray:
     """Evaluate the best prefixes; returns the marginal variances at the best set."""
     problem = task.problem
     variance = problem.variance_up
     for _ in range(1 if problem.covariance_up is None else 2):
-        archive.evaluate(seeds(problem, variance, task.quick, task.rules, keep=_RERANKED))
+        archive.evaluate(seeds(problem, variance, task.quick, task.rules, keep=keep))
         if problem.covariance_up is not None and archive.found:
             variance = problem.covariance_up @ archive.best[0].astype(np.float64)
     return variance
@@ -139,16 +190,38 @@ def _start(task: Task, archive: Archive) -> FloatArray:
 def cast_wide(task: Task, archive: Archive) -> None:
     """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
     problem = task.problem
-    greedy_set(archive)
-    archive.evaluate(np.eye(problem.n_bins, dtype=bool))
+    if task.baseline is not None and task.rules.free:
+        archive.take_over(task.baseline.archive)
+    else:
+        greedy_set(archive)
     variance = _start(task, archive)
     archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
     if not task.rules.free:
         archive.evaluate(_surrogate(task))
-    for start in archive.candidates(_CLIMBS):
-        improve(archive, as_set(start.bins, problem.n_bins), start.value, swap=False)
-    if archive.found:
-        improve(archive, *archive.best)
+    share = _HOPELESS_LIMIT if task.name in STAND_INS.values() else _HOPELESS
+    screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
+    _climb(archive, screen)
+
+
+def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]) -> None:
+    """Improve a few sets that are not alike by flips, and the best of all by exchanges, too."""
+    tops: list[BoolArray] = []
+    for start in archive.candidates(_STARTS):
+        chosen = as_set(start.bins, archive.problem.n_bins)
+        if len(tops) < _CLIMBS and all((chosen ^ top).sum() > _ALIKE for top in tops):
+            tops.append(improve(archive, chosen, start.value, swap=False, screen=screen)[0])
+    if tops:
+        best, value = archive.best
+        improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
+
+
+def _promising(
+    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, chosen: BoolArray, sets: BoolArray
+) -> BoolArray:
+    """Which sets a quick figure of merit does not put far below a chosen one."""
+    values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
+    fine: BoolArray = values[1:] >= share * values[0]
+    return fine
 
 
 def _surrogate(task: Task) -> BoolArray:
@@ -170,7 +243,7 @@ def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
     best_pairs(archive, rectangles(task.search).sets, task.quick, task.rules)
-    return archive, _exhausted(archive) if task.name in DUALS else Proof()
+    return archive, _exhausted(archive) if task.name in PROVABLE else Proof()
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
@@ -203,7 +276,7 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     """Bound a shape by the optimum without the shape, where that can be proved."""
-    if task.name not in DUALS or not archive.found:
+    if task.name not in PROVABLE or not archive.found:
         return Proof()
     free, proof = _free(task, 1)
     del free
@@ -211,6 +284,29 @@ def _relaxed_proof(task: Task, archive: Archive) -> Proof:
         return Proof()
     reached = proof.bound <= archive.best[1] * (1 + task.limits.gap + ROUNDING)
     return Proof(proof.bound, reached, proof.nodes)
+
+
+def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+    """Solve a task in a shape; with a stand-in, and its best judged exactly, where the figure of merit is slow.
+
+    Parameters
+    ----------
+    task : Task
+    shape : str
+        One of `SOLVERS`.
+    keep : int
+        How many of the best sets to remember.
+    """
+    if task.name not in STAND_INS:
+        return SOLVERS[shape](task, keep)
+    rough, _ = SOLVERS[shape](replace(task, name=STAND_INS[task.name]), max(keep, _LIMITED))
+    archive = task.archive(keep=keep)
+    sets = [as_set(found.bins, task.problem.n_bins) for found in rough.candidates(max(keep, _LIMITED))]
+    if task.baseline is not None and shape == "free":
+        sets.append(task.baseline.chosen)
+    archive.evaluate(np.array(sets, dtype=bool).reshape(len(sets), task.problem.n_bins))
+    archive.evaluated = rough.evaluated
+    return archive, Proof()
 
 
 SOLVERS: Mapping[str, Callable[[Task, int], tuple[Archive, Proof]]] = MappingProxyType(

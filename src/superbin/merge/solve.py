@@ -7,7 +7,7 @@ shapes and sizes side by side. What is proved depends on the figure of merit and
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,9 +19,9 @@ from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import cuts
 from superbin.merge.figures import figure
-from superbin.merge.greedy import greedy_set
+from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
-from superbin.merge.shapes import SOLVERS, Proof, Task
+from superbin.merge.shapes import SOLVERS, Proof, Task, solve
 from superbin.results import GreedyBaseline, MergeResult
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -96,8 +96,9 @@ def optimize(
         If there is no such figure of merit or shape.
     """
     task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
-    archive, proof = _solve(task, shape, keep=8)
-    return _result(task, shape, archive, proof)
+    greedy = baseline(task.problem, figure_of_merit)
+    archive, proof = _solve(replace(task, baseline=greedy), shape, keep=8)
+    return _result(task, shape, archive, proof, greedy)
 
 
 def candidates(
@@ -228,11 +229,9 @@ def _task(
 
 
 def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
-    try:
-        solver = SOLVERS[shape]
-    except KeyError:
-        raise UnknownNameError(f"no shape is called {shape!r}; there are {', '.join(SHAPES)}") from None
-    archive, proof = solver(task, keep)
+    if shape not in SOLVERS:
+        raise UnknownNameError(f"no shape is called {shape!r}; there are {', '.join(SHAPES)}")
+    archive, proof = solve(task, shape, keep)
     if not archive.found:
         raise InputError(
             f"no set of bins of shape {shape!r} was found that satisfies all constraints; loosen one of them"
@@ -240,9 +239,8 @@ def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
     return archive, proof
 
 
-def _result(task: Task, shape: str, archive: Archive, proof: Proof) -> MergeResult:
+def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Baseline) -> MergeResult:
     chosen, value = archive.best
-    baseline, reached = greedy_set(Archive(task.problem, figure(task.name)))
     # An infinite bound is none: the proof stopped before it had looked everywhere.
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
     return MergeResult(
@@ -252,7 +250,7 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof) -> MergeResu
         status=CERTIFIED if proof.complete else BEST_FOUND,
         cuts=cuts(task.search, numbers(chosen)),
         evaluated=archive.evaluated,
-        greedy=GreedyBaseline(numbers(baseline), reached),
+        greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,
         bound=bound,
         gap=bound / value - 1 if bound is not None and value > 0 else None,

@@ -60,7 +60,9 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
             s,
         ]
     for dual in DUALS.values():
-        highest = float(dual.roots(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0)))).max(initial=1.0))
+        # No score is positive beyond, except where there is no background.
+        reached = dual.attained(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0))))[s > 0]
+        highest = 2 * float(reached.max(initial=0.5, where=np.isfinite(reached)))
         ratios += [dual.score(float(u), s, b, v) for u in np.geomspace(1e-3 * highest, highest, points)]
     return [np.argsort(-np.nan_to_num(ratio), kind="stable") for ratio in ratios]
 
@@ -116,9 +118,9 @@ def _prefix_totals(problem: Problem, orders: IntArray) -> Totals:
         variance = problem.variance_up[orders]
     else:
         before = np.tri(orders.shape[1], k=-1)
-        blocks = (problem.covariance_up[np.ix_(order, order)] for order in orders)
+        blocks = (problem.covariance_up.take(order, axis=0).take(order, axis=1) for order in orders)
         variance = problem.variance_up[orders] + 2 * np.array(
-            [(block * before).sum(axis=1) for block in blocks]
+            [np.einsum("ij,ij->i", block, before) for block in blocks]
         )
     signal, background, total = (
         np.cumsum(values, axis=1).ravel()
