@@ -7,6 +7,7 @@ Specified in ``specs/store.md`` and ``specs/signals.md``.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -240,6 +241,8 @@ def _rescaled(signal: SignalModel, cross_section: float | None) -> SignalModel:
     """The stored yields at another cross section."""
     if cross_section is None:
         return signal
+    if not (math.isfinite(cross_section) and cross_section > 0):
+        raise InputError(f"the cross section is {cross_section} pb; it must be a finite number > 0")
     if signal.cross_section_pb is None:
         raise InputError(
             f"the stored yields of {signal.label} do not say their cross section; no other one can be set"
