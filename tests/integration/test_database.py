@@ -1,17 +1,10 @@
-"""The store on every database it is made for: SQLite always, PostgreSQL and MariaDB where a server is named.
-
-A server is named by SUPERBIN_TEST_POSTGRESQL_URL or SUPERBIN_TEST_MARIADB_URL, whose user may create databases
-(``.ci/servers.sh`` starts both). Where none is named the test skips, unless SUPERBIN_REQUIRE_SERVERS is 1.
-"""
+"""The store on every database it is made for; ``conftest.py`` says which."""
 
 import dataclasses
-import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,36 +22,6 @@ from superbin.store.engine import locate, open_engine
 from superbin.store.schema import metadata
 
 CMS = "cms-pas-sus-16-014"
-
-
-def server(kind: str) -> str:
-    """The URL of a test server, or a skip that CI turns into a failure."""
-    url = os.environ.get(f"SUPERBIN_TEST_{kind.upper()}_URL")
-    if url is None:
-        reason = f"no {kind} server: set SUPERBIN_TEST_{kind.upper()}_URL, or source .ci/servers.sh"
-        if os.environ.get("SUPERBIN_REQUIRE_SERVERS") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database of its own."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'superbin.sqlite'}"
-        return
-    url = locate(server(request.param))
-    name = f"superbin_test_{uuid.uuid4().hex[:12]}"
-    engine = open_engine(url)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    try:
-        yield url.set(database=name).render_as_string(hide_password=False)
-    finally:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name}"))
-        engine.dispose()
 
 
 @contextmanager
@@ -380,7 +343,7 @@ def test_other_tables(database: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_unreachable_server(kind: str) -> None:
+def test_unreachable_server(kind: str, server: Callable[[str], str]) -> None:
     """STORE-10: a server that does not answer is named without the password."""
     url = locate(server(kind)).set(username="u", password="hunter2", port=1)
     with pytest.raises(DatabaseError, match="cannot be reached: .*; check that the server runs") as caught:
@@ -390,7 +353,7 @@ def test_unreachable_server(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_missing_database(kind: str) -> None:
+def test_missing_database(kind: str, server: Callable[[str], str]) -> None:
     """STORE-10: a database that the server does not have."""
     url = locate(server(kind)).set(database="no_such_thing")
     with pytest.raises(DatabaseError, match="cannot be reached: .*no_such_thing"):
@@ -398,7 +361,7 @@ def test_missing_database(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_unknown_option(kind: str) -> None:
+def test_unknown_option(kind: str, server: Callable[[str], str]) -> None:
     """STORE-10: an option in the URL that the driver does not have."""
     url = locate(server(kind)).update_query_dict({"colour": "blue"})
     with pytest.raises(DatabaseError, match="cannot be .*colour"):

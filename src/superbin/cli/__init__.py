@@ -26,6 +26,10 @@ COMMANDS = {
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
     "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
     "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),
+    "scan": (
+        "superbin.cli.scan:scan",
+        "Run the analysis over a plane of masses, on every core or a cluster.",
+    ),
     "signal": ("superbin.cli.signal:signal", "Look into signal models and their grids, and make new ones."),
 }
 """Where each command lives, with the line that help shows without importing it."""

@@ -1,0 +1,410 @@
+"""``superbin scan``: the analysis over a plane of masses, on every core or on a cluster."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superbin.cli.options import correlations_option, database_option, number, search_option
+from superbin.errors import DocumentError, OutputError, SuperbinError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from superbin.scan import Progress, Target
+    from superbin.scan.workers import DaskWorkers, LocalWorkers
+    from superbin.scan_results import ScanPoint, ScanResult
+    from superbin.search import Search
+    from superbin.store import Store
+
+ROWS = 10
+"""Points in the printed table."""
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--grid",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Grid of efficiencies to use in place of the packaged one.",
+)
+@click.option(
+    "--points",
+    "points_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Masses to scan, two numbers a line, in place of the grid's own points; between these the grid is "
+    "interpolated.",
+)
+@click.option(
+    "--stored",
+    is_flag=True,
+    help="Scan the signals of the model that are stored in the database in place of a grid.",
+)
+@click.option(
+    "--max-points",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="For a quick look, only so many points, spread over all.",
+)
+@search_option
+@correlations_option
+@click.option(
+    "--likelihood-limit", is_flag=True, help="Add the limit from the published full likelihood; slow."
+)
+@click.option(
+    "--processes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Processes of this machine that share the work; by default one for every core.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Share the work on a Dask cluster of N workers started here.",
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Share the work on the Dask cluster of a running scheduler."
+)
+@click.option("--retry-failed", is_flag=True, help="Compute points again that are stored as failed.")
+@click.option("--fresh", is_flag=True, help="Forget what is stored of this scan, and begin anew.")
+@database_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for scan.json and the maps; must not exist yet.",
+)
+@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
+@click.option(
+    "--figures/--no-figures", default=True, show_default=True, help="Draw the maps into the folder."
+)
+@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def scan(
+    model: str,
+    grid: Path | None,
+    points_file: Path | None,
+    stored: bool,
+    max_points: int | None,
+    search_name: str,
+    correlations: str | None,
+    likelihood_limit: bool,
+    processes: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    retry_failed: bool,
+    fresh: bool,
+    database: str | None,
+    output: Path | None,
+    force: bool,
+    figures: bool,
+    json_: bool,
+    quiet: bool,
+) -> None:
+    """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
+
+    Every point is stored in the database as soon as it is finished. Interrupt the scan and run the same
+    command again, and it continues; run it once more, and it only prints. The signal has no systematic uncertainty.
+
+    \b
+    superbin scan T1qqqq --max-points 20
+    superbin scan T1qqqq -o maps
+    superbin scan T1qqqq --scheduler tcp://host:8786
+    """
+    from superbin.catalog import open_catalog
+    from superbin.files import staged_directory
+    from superbin.scan import Settings, run_scan
+
+    _check_options({"--processes": processes, "--workers": workers, "--scheduler": scheduler})
+    if stored and (grid is not None or points_file is not None):
+        raise click.UsageError("--stored scans stored signals; it goes with neither --grid nor --points")
+    settings = Settings(correlations=correlations, likelihood_limit=likelihood_limit)
+    stage: AbstractContextManager[Path | None] = (
+        nullcontext() if output is None else staged_directory(output, force=force)
+    )
+    with stage as folder, open_catalog(database) as catalog:
+        search = catalog.search(search_name)
+        targets = _targets(catalog, search, model, grid, points_file, stored)
+        if max_points is not None:
+            targets = _spread(targets, max_points)
+        with (
+            _reported(catalog.place, quiet=quiet) as report,
+            _executor(processes, workers, scheduler) as crew,
+        ):
+            result = run_scan(
+                search,
+                targets,
+                settings=settings,
+                executor=crew,
+                store=catalog,
+                retry_failed=retry_failed,
+                fresh=fresh,
+                on_progress=report,
+            )
+        if folder is not None:
+            _write(result, folder, figures=figures)
+    row_options = _row_options(search_name, grid, stored, correlations, database)
+    click.echo(_as_json(result) if json_ else _summary(result, row_options, output))
+
+
+def _check_options(where: dict[str, object]) -> None:
+    given = [name for name, value in where.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} name different workers; give one of them")
+
+
+def _targets(
+    catalog: "Store", search: "Search", model: str, grid: Path | None, points: Path | None, stored: bool
+) -> "tuple[Target, ...]":
+    from superbin.catalog import find_grid
+    from superbin.scan import Target, grid_targets
+
+    if stored:
+        known = [s for s in catalog.signals(search.name) if s.model == model]
+        if not known:
+            catalog.signal(search.name, model, ())  # which says what there is
+        signals = (catalog.signal(search.name, model, tuple(s.parameters.values())) for s in known)
+        return tuple(Target.of(signal) for signal in signals)
+    return grid_targets(
+        find_grid(search, model, grid), search, points=None if points is None else _read_points(points)
+    )
+
+
+def _read_points(path: Path) -> list[tuple[float, ...]]:
+    """Masses from a text file: numbers with commas or blanks between them, and comments after ``#``."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"cannot read {path}: {error}; give a text file of masses, two a line") from error
+    points = []
+    for i, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].replace(",", " ").split()
+        try:
+            point = tuple(map(float, words))
+        except ValueError:
+            raise DocumentError(
+                f"{path}:{i}: {line.strip()!r} is not a list of masses; write two numbers a line, such as 1500, 700"
+            ) from None
+        if point:
+            points.append(point)
+    if not points:
+        raise DocumentError(f"{path} holds no masses; write two numbers a line, such as 1500, 700")
+    return points
+
+
+def _spread(targets: "tuple[Target, ...]", count: int) -> "tuple[Target, ...]":
+    from superbin.scan import spread
+
+    return tuple(targets[i] for i in spread([tuple(t.parameters.values()) for t in targets], count))
+
+
+def _executor(
+    processes: int | None, workers: int | None, scheduler: str | None
+) -> "AbstractContextManager[LocalWorkers | DaskWorkers | None]":
+    from superbin.scan import dask_workers, local_workers
+
+    if workers is not None or scheduler is not None:
+        return dask_workers(scheduler=scheduler, workers=workers)
+    return nullcontext() if processes == 1 else local_workers(processes)
+
+
+# --- progress -------------------------------------------------------------------------------------------------
+
+
+class _Report:
+    """Progress on stderr: one line that is redrawn on a terminal, a line now and then elsewhere."""
+
+    width = 30
+    pause = 30.0
+    """Seconds between lines where there is no terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.last: Progress | None = None
+        self.terminal = sys.stderr.isatty()
+        self._start = self._shown = time.monotonic()
+
+    def __call__(self, progress: "Progress") -> None:
+        """Show how far the scan is."""
+        if self.last is None:
+            self._start = self._shown = time.monotonic()
+        first, self.last = self.last is None, progress
+        if self.quiet:
+            return
+        now = time.monotonic()
+        if self.terminal:
+            click.echo(f"\r{self._line(progress, now - self._start)}\x1b[K", err=True, nl=False)
+        elif first or not progress.left or now - self._shown >= self.pause:
+            self._shown = now
+            click.echo(f"superbin: {self._line(progress, now - self._start)}", err=True)
+
+    def end(self) -> None:
+        """Leave the redrawn line."""
+        if self.last is not None and self.terminal and not self.quiet:
+            click.echo("", err=True)
+
+    def _line(self, progress: "Progress", seconds: float) -> str:
+        done = progress.total - progress.left
+        filled = self.width * done // progress.total
+        parts = [f"[{'#' * filled}{'.' * (self.width - filled)}] {done}/{progress.total} points"]
+        if progress.restored:
+            parts.append(f"{progress.restored} from before")
+        if progress.failed:
+            parts.append(f"{progress.failed} failed")
+        if progress.finished and seconds > 0:
+            rate = progress.finished / seconds
+            parts.append(f"{rate:.2g}/s")
+            if progress.left:
+                parts.append(f"{_duration(progress.left / rate)} left")
+        return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{minutes:.0f} min" if minutes < 100 else f"{hours:.1f} h"
+
+
+@contextmanager
+def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
+    """Report progress, and after any end but a good one, what is kept and how to go on."""
+    report = _Report(quiet=quiet)
+    try:
+        yield report
+    except (SuperbinError, KeyboardInterrupt) as error:
+        report.end()
+        if report.last is not None:
+            done = report.last.total - report.last.left
+            click.echo(
+                f"superbin: {done} of {report.last.total} points are stored in {place}; run the same command again to "
+                "continue",
+                err=True,
+            )
+        if isinstance(error, KeyboardInterrupt):
+            raise click.Abort from error
+        raise
+    else:
+        report.end()
+
+
+# --- output ---------------------------------------------------------------------------------------------------
+
+
+def _as_json(result: "ScanResult") -> str:
+    from superbin.scan_results import scan_to_json
+
+    return scan_to_json(result).rstrip("\n")
+
+
+def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
+    from superbin.files import write_text
+
+    write_text(folder / "scan.json", _as_json(result) + "\n")
+    if figures:
+        from superbin.plot import save, scan_maps
+
+        (folder / "maps").mkdir()
+        for name, figure in scan_maps(result).items():
+            save(figure, folder / "maps" / name)
+
+
+def _row_options(
+    search: str, grid: Path | None, stored: bool, correlations: str | None, database: str | None
+) -> list[str]:
+    """Options with which ``superbin run`` gives the analysis of a point of this scan."""
+    options = (
+        ["--source", "table"] if stored else ["--source", "grid"] if grid is None else ["--grid", str(grid)]
+    )
+    if search != "cms-pas-sus-16-014":
+        options += ["--search", search]
+    if correlations is not None:
+        options += ["--correlations", correlations]
+    if database is not None:
+        options += ["--database", database]
+    return options
+
+
+def _summary(result: "ScanResult", row_options: Sequence[str], output: Path | None) -> str:
+    done = [point for point in result.points if point.status == "done"]
+    failed = [point for point in result.points if point.status != "done"]
+    lines = [
+        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
+        + (f", {len(failed)} failed" if failed else ""),
+        f"correlations {result.options['correlations']}; expected numbers are pre-fit; no systematic uncertainty of "
+        + "the signal",
+    ]
+    if done:
+        lines += _excluded(done)
+        lines += ["", f"The most discrepant points (Z is local: {len(done)} points were looked at)"]
+        lines += _table(result, done, row_options)
+    if failed:
+        lines += ["", "Failed points"]
+        lines += [f"  {_masses(point)}: {point.reason}" for point in failed[:ROWS]]
+        if len(failed) > ROWS:
+            lines.append(f"  and {len(failed) - ROWS} more")
+        lines.append("  compute them again with --retry-failed")
+    if output is not None:
+        lines += ["", f"written to {output}"]
+    return "\n".join(lines)
+
+
+def _excluded(done: "Sequence[ScanPoint]") -> list[str]:
+    limits = [point.mu_limit for point in done]
+    observed = sum(
+        limit is not None and limit.observed is not None and limit.observed < 1 for limit in limits
+    )
+    expected = sum(limit is not None and limit.median is not None and limit.median < 1 for limit in limits)
+    return [f"excluded at 95 % CLs by their one bin: {observed} points observed, {expected} expected"]
+
+
+def _table(result: "ScanResult", done: "Sequence[ScanPoint]", row_options: Sequence[str]) -> list[str]:
+    def discrepancy(point: "ScanPoint") -> float:
+        # No finite significance means a p-value that is zero in floating point.
+        z = None if point.observed is None else point.observed.z
+        return float("inf") if z is None else z
+
+    head = "".join(f"{name:>10}" for name in result.parameters)
+    lines = [
+        f"{head}{'Z obs':>8}{'Z exp':>8}{'signal':>9}{'background':>12}{'+':>8}{'-':>8}{'observed':>10}"
+        + f"{'mu95 obs':>10}{'mu95 exp':>10}"
+    ]
+    for point in sorted(done, key=discrepancy, reverse=True)[:ROWS]:
+        lines += [_row(point), f"    bins {', '.join(map(str, point.bins))}"]
+        words = [_plain(value) for value in point.parameters.values()]
+        name = "_".join([result.model, *words])
+        command = ["superbin", "run", result.model, *words, *row_options, "-o", name]
+        lines.append(f"    {shlex.join(command)}")
+    return lines
+
+
+def _row(point: "ScanPoint") -> str:
+    # The schema promises these of a point that is done.
+    assert point.yields is not None
+    assert point.observed is not None
+    assert point.expected is not None
+    limit = point.mu_limit
+    assert limit is not None
+    total = point.yields.background
+    masses = "".join(f"{_plain(value):>10}" for value in point.parameters.values())
+    return (
+        f"{masses}{number(point.observed.z, 2):>8}{number(point.expected.z, 2):>8}{point.yields.signal:>9.2f}"
+        f"{total.nominal:>12.2f}{total.up:>8.2f}{total.down:>8.2f}{point.yields.observed:>10}"
+        f"{number(limit.observed):>10}{number(limit.median):>10}"
+    )
+
+
+def _masses(point: "ScanPoint") -> str:
+    return ", ".join(f"{name} {_plain(value)}" for name, value in point.parameters.items())
+
+
+def _plain(value: float) -> str:
+    return repr(value).removesuffix(".0")
