@@ -1,6 +1,6 @@
 """Design the most sensitive one-bin reinterpretation of a multi-bin LHC search, with exact p-values.
 
-Start with `analyze`, on a search and a signal from `open_catalog`. The rooms below are importable by name:
+Start with `analyze`, on a search from `open_catalog` and a signal from `find_signal`. The rooms below are importable by name:
 `superbin.stats` for p-values of any count, `superbin.merge` for the search for bins, `superbin.workspace` for
 pyhf, `superbin.plot` and `superbin.paper` for what a person looks at.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from superbin.aggregate import combine
     from superbin.analysis import analyze
-    from superbin.catalog import open_catalog
+    from superbin.catalog import find_signal, open_catalog
     from superbin.errors import SuperbinError
     from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
     from superbin.search import Estimate, Observable, Process, Search
@@ -27,6 +27,7 @@ __all__ = [
     "SuperbinError",
     "analyze",
     "combine",
+    "find_signal",
     "load_result",
     "open_catalog",
     "result_from_json",
@@ -43,6 +44,7 @@ _HOMES = {
     "SuperbinError": "errors",
     "analyze": "analysis",
     "combine": "aggregate",
+    "find_signal": "catalog",
     "load_result": "results",
     "open_catalog": "catalog",
     "result_from_json": "results",

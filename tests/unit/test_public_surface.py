@@ -17,6 +17,7 @@ def test_top_level_names() -> None:
         "SuperbinError",
         "analyze",
         "combine",
+        "find_signal",
         "load_result",
         "open_catalog",
         "result_from_json",
