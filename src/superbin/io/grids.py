@@ -172,16 +172,20 @@ def _read_rows(
 ) -> tuple[FloatArray, FloatArray]:
     """Efficiencies and errors; a bin without a row is zero."""
     where = {point: i for i, point in enumerate(points)}
+    known: dict[tuple[str, ...], int] = {}
     efficiencies, errors = np.zeros((2, len(points), n_bins))
     seen: set[tuple[int, int]] = set()
     for row in rows(path, text, [*parameters, "bin", "efficiency", "error"]):
-        point = tuple(row.number(name) for name in parameters)
-        if point not in where:
-            raise row.error(f"the point {_numbers(point)} is not among those of the header")
-        place = (where[point], _bin(row, n_bins))
+        cells = tuple(row.cells[name] for name in parameters)
+        if cells not in known:
+            point = tuple(row.number(name) for name in parameters)
+            if point not in where:
+                raise row.error(f"the point {_numbers(point)} is not among those of the header")
+            known[cells] = where[point]
+        place = (known[cells], _bin(row, n_bins))
         if place in seen:
             raise row.error(
-                f"bin {row.cells['bin']} of the point {_numbers(point)} comes twice; remove one row"
+                f"bin {row.cells['bin']} of the point ({', '.join(cells)}) comes twice; remove one row"
             )
         seen.add(place)
         efficiencies[place] = row.number("efficiency", low=0.0)
