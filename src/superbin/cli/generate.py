@@ -1,0 +1,361 @@
+"""``superbin signal generate``: simulate a signal, one point or a plane of them, into files that can be resumed."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
+
+if TYPE_CHECKING:
+    from superbin.generate import Cards, Job, Progress
+    from superbin.grid import SignalPoint
+    from superbin.search import Search
+
+__all__ = ["generate"]
+
+_SECONDS_BETWEEN_LINES = 30.0
+"""Where stderr is a file, progress is a line now and then instead of one that changes."""
+
+
+@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.argument("model")
+@click.argument("parameters", nargs=-1, type=float)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("points"),
+    show_default=True,
+    help="Folder for one file per point; points finished in it are kept, whatever interrupted the rest.",
+)
+@click.option(
+    "--points", "table", type=click.Path(path_type=Path), help="CSV file with columns m_mother,m_lsp."
+)
+@click.option("--max-points", type=click.IntRange(min=1), help="The first so many, from coarse to fine.")
+@click.option(
+    "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--slha", type=click.Path(path_type=Path), help="A spectrum of your own, with its decays.")
+@click.option(
+    "--mother",
+    "mothers",
+    type=int,
+    multiple=True,
+    default=(1000021,),
+    show_default=True,
+    help="With --slha, the PDG number of what is produced in pairs; repeat for several squarks.",
+)
+@click.option(
+    "--from-events",
+    type=click.Path(path_type=Path),
+    help="Events of your own: HepMC, or LHE that Pythia showers.",
+)
+@click.option(
+    "--set", "changes", metavar="CARD.NAME=VALUE", multiple=True, help="Change a constant; repeatable."
+)
+@click.option("--show-constants", is_flag=True, help="Print every constant as JSON and do nothing.")
+@click.option("--cross-section", type=click.FloatRange(min=0, min_open=True), help="Cross section in pb.")
+@search_option
+@database_option
+def generate(
+    model: str,
+    parameters: tuple[float, ...],
+    output: Path,
+    table: Path | None,
+    max_points: int | None,
+    events: int | None,
+    seed: int,
+    workers: int,
+    slha: Path | None,
+    mothers: tuple[int, ...],
+    from_events: Path | None,
+    changes: tuple[str, ...],
+    show_constants: bool,
+    cross_section: float | None,
+    search_name: str,
+    database: str | None,
+) -> None:
+    """Simulate MODEL and write the efficiency of every bin, one JSON file per point.
+
+    With masses (m_mother m_lsp, in GeV), one point, with its expected events as a table beside it. Without, the
+    standard plane of the model or that of --points. MODEL is one of T1bbbb, T1tttt, T1qqqq, T2bb, T2tt, T2qq, or any
+    name with --slha or --from-events.
+
+    Accuracy: totals and projections 10-15 % and single bins 15-20 % where the mass difference is above 300 GeV (T1tttt:
+    above 650 GeV); nine jets or more and smaller differences 20-50 %, up to a factor two too low. See "What simulated
+    signals may claim" in the documentation.
+
+    \b
+    superbin signal generate T1bbbb 1750 1 --events 20000
+    superbin signal generate T1tttt -o T1tttt --workers 2
+    superbin signal generate mine --slha spectrum.slha
+    superbin signal generate mine 1500 200 --from-events events.hepmc.gz
+    """
+    from superbin.catalog import open_catalog
+    from superbin.generate import Cards, Job
+
+    with open_catalog(database) as catalog:
+        search = catalog.search(search_name)
+    cards = Cards.of(search).changed(changes)
+    if show_constants:
+        click.echo(as_json(cards.record()))
+        return
+    _make_folder(output)
+    if slha is not None or from_events is not None:
+        point = _own_point(model, parameters, slha, mothers, from_events, search, cards, events, seed)
+        _summarise(point, _save(output, point), search, cross_section)
+        return
+    job = Job(model, search, events=events or 5000, seed=seed, cards=cards)
+    points = _planned(model, parameters, table)[:max_points]
+    _run(job, points, output, workers)
+    if parameters:
+        from superbin.io.grids import read_point
+
+        path = _path(output, model, points[0])
+        _summarise(read_point(path), path, search, cross_section)
+
+
+# --- a plane ----------------------------------------------------------------------------------------------
+
+
+def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> list[tuple[float, float]]:
+    from superbin.errors import InputError
+    from superbin.generate import coarse_to_fine, masses, model_named, standard_plane
+
+    if parameters and table is not None:
+        raise InputError("masses and --points were given; give one of them")
+    if parameters:
+        return [masses(model_named(model), parameters)]
+    return standard_plane(model) if table is None else coarse_to_fine(_read_table(table))
+
+
+def _read_table(path: Path) -> list[tuple[float, float]]:
+    """Masses of a CSV file; lines that begin with # and a heading are passed over."""
+    from superbin.errors import DocumentError, InputError
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read {path}: {error}; give a CSV file with columns m_mother,m_lsp"
+        ) from error
+    points: dict[tuple[float, float], int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#") or line.replace(" ", "") == "m_mother,m_lsp":
+            continue
+        try:
+            mother, lsp = map(float, line.split(","))
+        except ValueError:
+            raise DocumentError(
+                f"{path}, line {number}: {line!r} is not two masses, m_mother,m_lsp in GeV"
+            ) from None
+        if (mother, lsp) in points:
+            first = points[mother, lsp]
+            raise DocumentError(f"{path}, line {number}: {line!r} stands in line {first} already; remove one")
+        points[mother, lsp] = number
+    if not points:
+        raise DocumentError(f"{path} holds no point; write one a line, m_mother,m_lsp in GeV")
+    return list(points)
+
+
+def _run(job: "Job", points: list[tuple[float, float]], output: Path, workers: int) -> None:
+    from superbin.errors import InputError
+    from superbin.generate import run_campaign
+
+    left = [point for point in points if not _finished(_path(output, job.model, point), job)]
+    if len(left) < len(points):
+        click.echo(f"{len(points) - len(left)} of {len(points)} points stand in {output} already", err=True)
+    if not left:
+        return
+
+    def save(point: "SignalPoint") -> None:
+        _save(output, point)
+
+    with _Line() as line:
+        outcome = run_campaign(job, left, save=save, workers=workers, report=line.campaign)
+    for point, reason in outcome.failed:
+        click.echo(f"failed: {job.model}{point}: {reason}", err=True)
+    click.echo(f"{outcome.done} points written to {output}", err=True)
+    if outcome.failed:
+        raise InputError(
+            f"{len(outcome.failed)} of {len(left)} points failed, as listed; the others are kept"
+        )
+
+
+def _finished(path: Path, job: "Job") -> bool:
+    """Whether a point is there, made as it is asked for now."""
+    from superbin.errors import OutputError
+    from superbin.io.grids import read_point
+
+    if not path.exists():
+        return False
+    point = read_point(path)
+    mine = {"search": job.search.name, "seed": job.seed, "events": job.events, **job.cards.record()}
+    theirs = {"search": point.search, "seed": point.seed, "events": point.events, **point.settings}
+    for name, value in mine.items():
+        if theirs.get(name) != value:
+            raise OutputError(
+                f"{path} was made with another {name}; choose another folder with -o, or remove the file to make it "
+                "again"
+            )
+    return True
+
+
+# --- a point of the user's --------------------------------------------------------------------------------
+
+
+def _own_point(
+    name: str,
+    parameters: tuple[float, ...],
+    slha: Path | None,
+    mothers: tuple[int, ...],
+    from_events: Path | None,
+    search: "Search",
+    cards: "Cards",
+    events: int | None,
+    seed: int,
+) -> "SignalPoint":
+    from superbin.errors import InputError
+    from superbin.generate import generate_from_events, generate_spectrum
+
+    spectrum = None
+    if slha is not None:
+        try:
+            spectrum = slha.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {slha}: {error}; give an SLHA file") from error
+    with _Line(events or (None if from_events else 5000)) as line:
+        if from_events is not None:
+            return generate_from_events(
+                name,
+                parameters,
+                from_events,
+                search,
+                slha=spectrum,
+                events=events,
+                seed=seed,
+                cards=cards,
+                progress=line.point,
+            )
+        if parameters:
+            raise InputError(
+                "masses and --slha were given; the masses are those of the spectrum, leave them out"
+            )
+        return generate_spectrum(
+            name,
+            spectrum or "",
+            search,
+            mothers=mothers,
+            events=events or 5000,
+            seed=seed,
+            cards=cards,
+            progress=line.point,
+        )
+
+
+# --- output -----------------------------------------------------------------------------------------------
+
+
+def _make_folder(folder: Path) -> None:
+    from superbin.errors import OutputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
+        ) from error
+
+
+def _path(folder: Path, model: str, point: tuple[float, ...]) -> Path:
+    return folder / f"{model}_{'_'.join(f'{value:g}' for value in point)}.json"
+
+
+def _save(folder: Path, point: "SignalPoint") -> Path:
+    from superbin.io.grids import write_point
+
+    path = _path(folder, point.model, tuple(point.parameters.values()))
+    write_point(point, path)
+    return path
+
+
+def _summarise(point: "SignalPoint", path: Path, search: "Search", cross_section: float | None) -> None:
+    """Print what one point comes to, and write its expected events where the cross section is known."""
+    import numpy as np
+
+    from superbin import cross_sections
+    from superbin.io.tables import write_signal
+    from superbin.signal import SignalModel
+
+    flow = point.settings["cut_flow"]
+    total, error = point.efficiencies.sum(), np.hypot.reduce(point.errors)
+    click.echo(f"{point.label} in {search.name}, {point.events} events")
+    for cut, left in flow.items():
+        click.echo(f"  {cut:<10}{left:>8.4f}")
+    click.echo(f"efficiency, all bins: {total:.4f} +- {error:.4f}")
+    click.echo(f"written: {path}")
+    process = cross_sections.process_of(point.model)
+    if cross_section is None and process in cross_sections.processes():
+        cross_section = cross_sections.cross_section(process, point.parameters["m_mother"]).pb
+    if cross_section is None:
+        click.echo(
+            "no cross section is known for this; give one with --cross-section to have expected events"
+        )
+        return
+    scale = 1000 * cross_section * search.luminosity_fb
+    source = f"superbin signal generate, {point.events} events, seed {point.seed}; see {path.name}"
+    parameters = dict(point.parameters)
+    signal = SignalModel(
+        point.model,
+        parameters,
+        search.name,
+        point.efficiencies * scale,
+        point.errors * scale,
+        source,
+        cross_section,
+    )
+    write_signal(signal, path.with_suffix(".csv"))
+    click.echo(
+        f"expected events at {search.luminosity_fb:g} fb^-1 and {cross_section:.4g} pb: {total * scale:.4g} "
+        f"+- {error * scale:.2g}; written: {path.with_suffix('.csv')}"
+    )
+
+
+class _Line:
+    """Progress on stderr: one line that changes on a terminal, a line now and then in a file."""
+
+    def __init__(self, events: int | None = None) -> None:
+        self._events = events
+        self._start = time.monotonic()
+        self._last = 0.0
+
+    def __enter__(self) -> "_Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if sys.stderr.isatty() and self._last:
+            click.echo("", err=True)
+
+    def campaign(self, progress: "Progress") -> None:
+        remaining = "" if progress.remaining is None else f", {progress.remaining / 60:.1f} min left"
+        self._show(
+            f"{progress.points}/{progress.all_points} points, {progress.events} events, "
+            f"{progress.rate:.0f} events/s{remaining}"
+        )
+
+    def point(self, done: int) -> None:
+        rate = done / (time.monotonic() - self._start)
+        remaining = "" if self._events is None else f", {(self._events - done) / rate / 60:.1f} min left"
+        self._show(f"{done} events, {rate:.0f} events/s{remaining}")
+
+    def _show(self, text: str) -> None:
+        terminal = sys.stderr.isatty()
+        now = time.monotonic()
+        if terminal or now - (self._last or self._start) > _SECONDS_BETWEEN_LINES:
+            self._last = now
+            click.echo(f"\r{text}\033[K" if terminal else text, err=True, nl=not terminal)

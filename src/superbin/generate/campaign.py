@@ -1,0 +1,287 @@
+"""Many points: the standard plane of a model, the order to make it in, and the workers.
+
+A campaign hands finished points to the caller as they come, so that an interrupted one loses only the points in
+work; which points are left to do is the caller's knowledge. Clauses GEN-60 to GEN-67 of ``specs/generation.md``.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from superbin.errors import InputError, SuperbinError
+from superbin.generate.cards import Cards
+from superbin.generate.chain import generate_point
+from superbin.generate.slha import masses, model_named
+from superbin.grid import SignalPoint
+from superbin.search import Search
+
+__all__ = ["Campaign", "Job", "Progress", "coarse_to_fine", "run_campaign", "standard_plane"]
+
+Masses = tuple[float, float]
+
+_COARSE, _BETWEEN, _DENSE = (600, 1000, 1400, 1800, 2200), (800, 1200, 1600, 2000), (1500, 1700, 1900)
+_DIFFERENCES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+    "light": ((25, 50, 100, 200, 400, 700, 1000, 1400), (25, 100, 300, 600, 1000), ()),
+    "top": (
+        (375, 450, 600, 800, 1000, 1400, 1800),
+        (375, 500, 700, 900, 1200, 1600),
+        (450, 600, 1000),
+    ),
+}
+
+
+def standard_plane(model: str) -> list[Masses]:
+    """The points that superbin's own grids are made of.
+
+    Mother masses from 600 to 2200 GeV, denser where the published limits run; differences to the LSP from compressed
+    (25 GeV; 375 GeV with two top quarks) to a massless LSP (1 GeV), evenly in their logarithm.
+
+    Parameters
+    ----------
+    model : str
+        A name in `superbin.generate.MODELS`.
+
+    Returns
+    -------
+    list of (float, float)
+        m_mother and m_lsp in GeV, from coarse to fine.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model.
+    """
+    chosen = model_named(model)
+    tops = sum(abs(quark) == 6 for quark in chosen.decays[0][0])
+    least = 25 if tops == 0 else chosen.min_difference
+    points: set[Masses] = set()
+    kind = _DIFFERENCES["top" if tops else "light"]
+    for mothers, differences in zip((_COARSE, _BETWEEN, _DENSE), kind, strict=True):
+        for mother in mothers:
+            if differences:
+                points.add((float(mother), 1.0))
+            points |= {(float(mother), float(mother - d)) for d in differences if least <= d < mother - 50}
+    return coarse_to_fine(sorted(points))
+
+
+def coarse_to_fine(points: Sequence[Masses]) -> list[Masses]:
+    """Order points so that every beginning of the list covers the plane as evenly as its length allows.
+
+    Each next point is the one farthest from all before it, in the coordinates grids are interpolated in: m/200 GeV and
+    4 ln(mass difference/GeV). It starts at the lightest, most compressed point.
+    """
+    if not points:
+        return []
+    at = np.array([(m / 200, 4 * np.log(m - lsp)) for m, lsp in points])
+    chosen = [int(np.lexsort((at[:, 1], at[:, 0]))[0])]
+    distance = np.full(len(points), np.inf)
+    while len(chosen) < len(points):
+        distance = np.minimum(distance, np.hypot(*(at - at[chosen[-1]]).T))
+        distance[chosen] = -1
+        chosen.append(int(np.argmax(distance)))
+    return [points[i] for i in chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is common to all points of a campaign.
+
+    Parameters
+    ----------
+    model : str
+        A name in `superbin.generate.MODELS`.
+    search : Search
+        Whose bins are filled.
+    events : int
+        Events per point.
+    seed : int
+        The user's seed; that of each point follows from it.
+    cards : Cards
+        The constants.
+    """
+
+    model: str
+    search: Search
+    events: int = 5000
+    seed: int = 0
+    cards: Cards = field(default_factory=Cards)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a campaign is.
+
+    Parameters
+    ----------
+    points, all_points : int
+        Finished points, failed ones included, and all.
+    events, all_events : int
+        Simulated events and those planned.
+    seconds : float
+        Since the start.
+    """
+
+    points: int
+    all_points: int
+    events: int
+    all_events: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Events per second of all workers together."""
+        return self.events / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to go at this rate; unknown before the first event."""
+        return (self.all_events - self.events) / self.rate if self.rate > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What became of the points.
+
+    Parameters
+    ----------
+    done : int
+        Points handed to `save`.
+    failed : tuple of (tuple of float, str)
+        Points that could not be made, with the reason.
+    """
+
+    done: int
+    failed: tuple[tuple[Masses, str], ...]
+
+
+def run_campaign(
+    job: Job,
+    points: Sequence[Masses],
+    *,
+    save: Callable[[SignalPoint], None],
+    workers: int = 1,
+    report: Callable[[Progress], None] | None = None,
+) -> Campaign:
+    """Make points in processes of their own and hand each to `save` when it is finished.
+
+    Parameters
+    ----------
+    job : Job
+        Model, search, cards, events and seed.
+    points : sequence of (float, float)
+        m_mother and m_lsp, GeV; made in this order.
+    save : callable
+        Called in this process with each finished point, in the order they finish. If it raises, the campaign stops.
+    workers : int
+        Processes. The answer does not depend on their number.
+    report : callable
+        Called about once a second.
+
+    Returns
+    -------
+    Campaign
+        What became of them. A point that fails does not stop the others.
+
+    Raises
+    ------
+    InputError
+        If a point is kinematically impossible: before anything is made.
+    MissingDependencyError
+        If the extra ``superbin[mc]`` is not installed.
+    SuperbinError
+        If a worker is killed.
+    """
+    if workers < 1:
+        raise InputError(f"workers is {workers}; at least 1 is needed")
+    model = model_named(job.model)
+    for point in points:
+        masses(model, point)
+    context = multiprocessing.get_context("spawn")
+    counter, stop = context.SimpleQueue(), context.Event()
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(counter, stop)
+    ) as pool:
+        try:
+            futures = {pool.submit(_work, job, point): point for point in points}
+            return _collect(futures, counter, save, report or (lambda _: None), job.events)
+        except BrokenProcessPool as error:
+            raise SuperbinError(
+                "a worker ended before its point was done, perhaps for want of memory; finished points are kept, "
+                "run the same command again to go on, with fewer workers"
+            ) from error
+        finally:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _collect(
+    futures: dict["Future[dict[str, Any]]", Masses],
+    counter: Any,
+    save: Callable[[SignalPoint], None],
+    report: Callable[[Progress], None],
+    events: int,
+) -> Campaign:
+    start, made = time.monotonic(), 0
+    failed: list[tuple[Masses, str]] = []
+    waiting = set(futures)
+    while waiting:
+        finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        while not counter.empty():
+            made += counter.get()
+        for future in finished:
+            try:
+                point = SignalPoint(**future.result())
+            except InputError as error:
+                failed.append((futures[future], str(error)))
+            else:
+                save(point)
+        count = len(futures) - len(waiting)
+        report(Progress(count, len(futures), made, len(futures) * events, time.monotonic() - start))
+    return Campaign(len(futures) - len(failed), tuple(failed))
+
+
+_worker: list[Any] = []
+"""In a worker: the queue to count on and the event that ends it. They can only be handed over at its start."""
+
+
+def _start_worker(counter: Any, stop: Any) -> None:
+    _worker[:] = [counter, stop]
+    # An interrupt from the keyboard reaches all processes; the one that collects decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # FastJet greets on stdout, which belongs to results.
+    sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _work(job: Job, point: Masses) -> dict[str, Any]:
+    """The fields of a finished point: its read-only mappings cannot travel between processes."""
+    counter, stop = _worker
+    last = 0
+
+    def progress(done: int) -> None:
+        nonlocal last
+        counter.put(done - last)
+        last = done
+        if stop.is_set():
+            raise InterruptedError
+
+    made = generate_point(
+        job.model,
+        point,
+        job.search,
+        events=job.events,
+        seed=job.seed,
+        cards=job.cards,
+        progress=progress,
+    )
+    fields = {name: getattr(made, name) for name in made.__dataclass_fields__}
+    return fields | {"parameters": dict(made.parameters), "settings": dict(made.settings)}

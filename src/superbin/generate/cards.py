@@ -1,0 +1,116 @@
+"""Every constant of the simulation in one place, and how to change one by name.
+
+Clauses GEN-70 to GEN-73 of ``specs/generation.md``.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from superbin.errors import InputError, UnknownNameError
+from superbin.generate.detector import DetectorCard
+from superbin.generate.pythia import GeneratorSettings
+from superbin.generate.selection import SelectionCard
+from superbin.search import Search
+
+__all__ = ["CALIBRATED", "Cards"]
+
+CALIBRATED = "cms-pas-sus-16-014"
+"""The search that the overall factor was fitted to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The constants of generator, detector and selection.
+
+    Parameters
+    ----------
+    generator : GeneratorSettings
+        What Pythia is told.
+    detector : DetectorCard
+        Jets, smearing and tagging.
+    selection : SelectionCard
+        Cuts, vetoes, weights of radiation and the overall factor.
+    """
+
+    generator: GeneratorSettings = field(default_factory=GeneratorSettings)
+    detector: DetectorCard = field(default_factory=DetectorCard)
+    selection: SelectionCard = field(default_factory=SelectionCard)
+
+    @classmethod
+    def of(cls, search: Search) -> "Cards":
+        """The cards of a search: the overall factor is one but for the search it was fitted to."""
+        energy = GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)
+        if search.name == CALIBRATED:
+            return cls(energy)
+        return cls(energy, selection=SelectionCard(overall_factor=1.0))
+
+    def changed(self, changes: Iterable[str]) -> "Cards":
+        """The same cards with some constants changed.
+
+        Parameters
+        ----------
+        changes : iterable of str
+            Such as ``"detector.b_efficiency=0.7"`` or ``"selection.isr_weights=[]"``; values are JSON.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such constant.
+        InputError
+            If a change is not ``card.name=value``, or the value is not of the constant's kind.
+        """
+        cards = self
+        for change in changes:
+            name, equals, text = change.partition("=")
+            card, dot, constant = name.strip().partition(".")
+            if not (equals and dot):
+                raise InputError(
+                    f"{change!r} is not a change of a constant; write card.name=value, such as "
+                    "detector.b_efficiency=0.7"
+                )
+            old = getattr(cards, card) if card in cls_names(Cards) else None
+            if old is None or constant not in cls_names(type(old)):
+                known = [f"{c}.{n}" for c in cls_names(Cards) for n in cls_names(type(getattr(self, c)))]
+                raise UnknownNameError(
+                    f"there is no constant {name.strip()!r}; the constants are {', '.join(known)}"
+                )
+            value = _parsed(text, getattr(old, constant), name.strip())
+            cards = replace(cards, **{card: replace(old, **{constant: value})})
+        return cards
+
+    def record(self) -> dict[str, Any]:
+        """All constants as JSON has them."""
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return content
+
+
+def cls_names(cls: Any) -> list[str]:
+    """Names of a dataclass' fields."""
+    return [f.name for f in fields(cls)]
+
+
+def _parsed(text: str, old: object, name: str) -> object:
+    """A value of the same kind as the one it replaces."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text.strip()
+    if isinstance(old, bool) or isinstance(value, bool):
+        good = isinstance(old, bool) and isinstance(value, bool)
+    elif isinstance(old, tuple):
+        value = _tuples(value)
+        good = isinstance(value, tuple)
+    elif isinstance(old, int):
+        good = isinstance(value, int)
+    else:
+        good = isinstance(value, int | float)
+    if not good:
+        kind = {bool: "true or false", tuple: "a JSON list", int: "a whole number"}.get(type(old), "a number")
+        raise InputError(f"{name} = {text.strip()!r} is not {kind}; its default is {json.dumps(old)}")
+    return value
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,349 @@
+"""From events to efficiencies: one batch after the other through detector and selection, then the sums.
+
+`generate_point` makes a point of a model, `generate_spectrum` one of a spectrum, `generate_from_events` takes what
+others made; all end in `analyse`, which takes any stream of events.
+Clauses GEN-50 to GEN-58 of ``specs/generation.md``.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.errors import InputError
+from superbin.generate.cards import Cards
+from superbin.generate.detector import cluster, flavours, smear, tag_probability, visible
+from superbin.generate.events import Particles
+from superbin.generate.isr import isr_jets, isr_weights
+from superbin.generate.pythia import generate_events, process_lines, settings_lines
+from superbin.generate.readers import read_events
+from superbin.generate.selection import bin_probabilities, kinematics, poisson_binomial, tag_columns, veto
+from superbin.generate.slha import LSP, check_slha, masses, model_named, slha_text
+from superbin.grid import SignalPoint
+from superbin.search import Search
+
+__all__ = [
+    "CUTS",
+    "Efficiencies",
+    "analyse",
+    "generate_from_events",
+    "generate_point",
+    "generate_spectrum",
+    "seeds",
+]
+
+CUTS = ("generated", "jets", "HT", "MHT", "angles", "leptons", "tracks", "in a bin")
+"""Steps of the cut flow, each after those before it."""
+
+_PYTHIA_SEEDS = 900_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Efficiencies:
+    """What a stream of events comes to.
+
+    Parameters
+    ----------
+    values, errors : ndarray of float, shape (n_bins,)
+        Weighted fraction of the events in every bin, with the overall factor, and the Monte Carlo standard error:
+        the root of the sum of squared weights.
+    events : int
+        Number of events.
+    cut_flow : dict of str to float
+        Weighted fraction of the events left after each of `CUTS`, without the overall factor.
+    """
+
+    values: FloatArray
+    errors: FloatArray
+    events: int
+    cut_flow: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Running sums of weights; normalised once at the end, since the mean weight is known only then."""
+
+    first: FloatArray
+    second: FloatArray
+    flow: FloatArray = field(default_factory=lambda: np.zeros(len(CUTS)))
+    generated: float = 0.0
+    events: int = 0
+
+
+def analyse(
+    batches: Iterable[Particles],
+    search: Search,
+    *,
+    cards: Cards,
+    random: np.random.Generator,
+    progress: Callable[[int], None] | None = None,
+) -> Efficiencies:
+    """Run events through detector and selection.
+
+    Parameters
+    ----------
+    batches : iterable of Particles
+        The events.
+    search : Search
+        Whose bins are filled.
+    cards : Cards
+        The constants.
+    random : numpy.random.Generator
+        For the smearing.
+    progress : callable, optional
+        Called with the number of events done, after each batch.
+
+    Raises
+    ------
+    InputError
+        If there are no events, or the search has bins in other observables.
+    """
+    columns = tag_columns(search)
+    sums = _Sums(np.zeros(search.n_bins), np.zeros(search.n_bins))
+    for batch in batches:
+        _add(sums, batch, search, columns, cards, random)
+        if progress is not None:
+            progress(sums.events)
+    if not sums.generated > 0:
+        raise InputError(
+            "there are no events with positive total weight; nothing can be said of the efficiencies"
+        )
+    scale = cards.selection.overall_factor / sums.flow[0]
+    flow = dict(zip(CUTS, (sums.flow / sums.flow[0]).tolist(), strict=True))
+    return Efficiencies(sums.first * scale, np.sqrt(sums.second) * scale, sums.events, flow)
+
+
+def _add(
+    sums: _Sums,
+    batch: Particles,
+    search: Search,
+    columns: int,
+    cards: Cards,
+    random: np.random.Generator,
+) -> None:
+    detector, selection = cards.detector, cards.selection
+    seen = visible(batch, detector)
+    jets = smear(cluster(batch, seen, detector), batch.n_events, detector, random)
+    kin = kinematics(jets, batch.n_events, selection)
+    weight = batch.weight * isr_weights(isr_jets(batch, jets, kin, selection), selection)
+    steps = [np.ones(batch.n_events, dtype=bool)]
+    for passed in (
+        kin.njet >= selection.min_njet,
+        kin.ht > selection.min_ht,
+        kin.mht > selection.min_mht,
+        kin.angles,
+    ):
+        steps.append(steps[-1] & passed)
+    # Isolation and flavours only for what is left: they cost most.
+    lepton, track = veto(batch, seen, kin, steps[-1], selection)
+    steps.append(steps[-1] & ~lepton)
+    steps.append(steps[-1] & ~track)
+    events = np.flatnonzero(steps[-1])
+    mine = kin.central[steps[-1][jets.event[kin.central]]]
+    chance = tag_probability(jets.pt[mine], flavours(jets, batch, mine, detector), detector)
+    tags = poisson_binomial(chance, np.searchsorted(events, jets.event[mine]), len(events), most=columns)
+    filled = bin_probabilities(search, kin, events, tags) * weight[events][:, None]
+    sums.first += filled.sum(axis=0)
+    sums.second += (filled**2).sum(axis=0)
+    sums.flow += [*(weight[step].sum() for step in steps), filled.sum()]
+    sums.generated += weight.sum()
+    sums.events += batch.n_events
+
+
+def seeds(seed: int, model: str, parameters: Sequence[float]) -> tuple[int, np.random.Generator]:
+    """The seed of Pythia and the random numbers of the detector, for one point.
+
+    Both follow from the user's seed, the model and the masses, so that a point comes out the same in whatever order
+    and by however many workers a grid is made.
+    """
+    identity = json.dumps([model, *(f"{value:.6g}" for value in parameters)]).encode()
+    words = np.frombuffer(hashlib.sha256(identity).digest(), dtype=np.uint32)
+    first, second = np.random.SeedSequence([seed, *words.tolist()]).spawn(2)
+    return 1 + int(first.generate_state(1, np.uint64)[0] % _PYTHIA_SEEDS), np.random.default_rng(second)
+
+
+def generate_point(
+    model: str,
+    parameters: Sequence[float],
+    search: Search,
+    *,
+    events: int = 5000,
+    seed: int = 0,
+    cards: Cards | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> SignalPoint:
+    """Simulate one point of a simplified model.
+
+    Parameters
+    ----------
+    model : str
+        One of `superbin.generate.MODELS`.
+    parameters : sequence of float
+        m_mother and m_lsp, GeV.
+    search : Search
+        Whose bins are filled.
+    events : int
+        Number of events.
+    seed : int
+        The user's seed; see `seeds`.
+    cards : Cards, optional
+        The constants; by default ``Cards.of(search)``, the validated recipe.
+    progress : callable, optional
+        Called with the number of events done, after each batch.
+
+    Returns
+    -------
+    SignalPoint
+        Efficiencies with errors; its settings record the cards, Pythia's settings and seed, the versions and the cut
+        flow.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model.
+    InputError
+        If the masses are kinematically impossible, or a number is out of its range.
+    MissingDependencyError
+        If the extra ``superbin[mc]`` is not installed.
+    """
+    chosen = model_named(model)
+    point = masses(chosen, tuple(parameters))
+    cards = cards or Cards.of(search)
+    pythia_seed, random = seeds(seed, model, point)
+    lines = settings_lines(cards.generator, process_lines(chosen.mothers), pythia_seed)
+    spectrum = slha_text(chosen, *point)
+    return _simulated(
+        (model, point, seed), (lines, spectrum), search, (cards, random, _positive(events), progress)
+    )
+
+
+def generate_spectrum(
+    name: str,
+    slha: str,
+    search: Search,
+    *,
+    mothers: tuple[int, ...] = (1000021,),
+    lsp: int = LSP,
+    events: int = 5000,
+    seed: int = 0,
+    cards: Cards | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> SignalPoint:
+    """Simulate a spectrum of the user's.
+
+    Parameters
+    ----------
+    name : str
+        What to call it.
+    slha : str
+        Content of an SLHA file, with the decays of all that is made.
+    search, events, seed, cards, progress
+        As in `generate_point`.
+    mothers : tuple of int
+        What is produced in pairs: the gluino, or squarks.
+    lsp : int
+        PDG number of the lightest supersymmetric particle, for the point's second mass.
+
+    Raises
+    ------
+    DocumentError
+        If the text is no spectrum, or lacks a mass or a mother's decays.
+    InputError, MissingDependencyError
+        As in `generate_point`.
+    """
+    found = check_slha(slha, place=name, needed=(*mothers, lsp), decaying=mothers)
+    point = (found[mothers[0]], found[lsp])
+    cards = cards or Cards.of(search)
+    pythia_seed, random = seeds(seed, name, point)
+    lines = settings_lines(cards.generator, process_lines(mothers), pythia_seed)
+    made = _simulated(
+        (name, point, seed), (lines, slha), search, (cards, random, _positive(events), progress)
+    )
+    return replace(made, settings={**made.settings, "slha": slha})
+
+
+def generate_from_events(
+    name: str,
+    parameters: Sequence[float],
+    path: str | Path,
+    search: Search,
+    *,
+    slha: str | None = None,
+    events: int | None = None,
+    seed: int = 0,
+    cards: Cards | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> SignalPoint:
+    """Take events from a file instead of generating them; see `read_events` for the formats.
+
+    Parameters
+    ----------
+    name : str
+        What to call the model.
+    parameters : sequence of float
+        The mass of what is produced and of the LSP, GeV; they only label the point.
+    path : str or Path
+        HepMC or Les Houches events.
+    slha : str, optional
+        Spectrum with decays, for Les Houches events without one.
+    events : int, optional
+        The first so many; by default all.
+    search, seed, cards, progress
+        As in `generate_point`.
+
+    Notes
+    -----
+    Events may carry weights, negative ones too. A bin with a negative sum is set to zero; its error stays.
+    """
+    if len(parameters) != 2:
+        raise InputError(
+            f"{len(parameters)} masses were given; name the mass of what is produced and of the LSP"
+        )
+    cards = cards or Cards.of(search)
+    point = (float(parameters[0]), float(parameters[1]))
+    pythia_seed, random = seeds(seed, name, point)
+    batches, lines = read_events(path, settings=cards.generator, seed=pythia_seed, events=events, slha=slha)
+    result = analyse(batches, search, cards=cards, random=random, progress=progress)
+    made = _point((name, point, seed), search, result, cards, lines)
+    return replace(made, settings={**made.settings, "events_file": Path(path).name})
+
+
+def _positive(events: int) -> int:
+    if events < 1:
+        raise InputError(f"events is {events}; at least 1 is needed")
+    return events
+
+
+def _simulated(
+    label: tuple[str, tuple[float, float], int],
+    source: tuple[list[str], str],
+    search: Search,
+    rest: tuple[Cards, np.random.Generator, int, Callable[[int], None] | None],
+) -> SignalPoint:
+    (lines, spectrum), (cards, random, events, progress) = source, rest
+    stream = generate_events(lines, events=events, batch=cards.generator.batch, slha=spectrum)
+    result = analyse(stream, search, cards=cards, random=random, progress=progress)
+    return _point(label, search, result, cards, lines)
+
+
+def _point(
+    label: tuple[str, tuple[float, float], int],
+    search: Search,
+    result: Efficiencies,
+    cards: Cards,
+    lines: list[str],
+) -> SignalPoint:
+    name, (m_mother, m_lsp), seed = label
+    record = cards.record() | {
+        "versions": {package: version(package) for package in ("superbin", "pythia8mc", "fastjet")},
+        "pythia": lines,
+        "cut_flow": result.cut_flow,
+    }
+    parameters = {"m_mother": m_mother, "m_lsp": m_lsp}
+    values = np.maximum(result.values, 0)
+    return SignalPoint(name, parameters, search.name, result.events, seed, values, result.errors, record)
