@@ -339,8 +339,7 @@ def _summary(result: "ScanResult", row_options: Sequence[str], output: Path | No
     lines = [
         f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
         + (f", {len(failed)} failed" if failed else ""),
-        f"correlations {result.options['correlations']}; expected numbers are pre-fit; no systematic uncertainty of "
-        + "the signal",
+        f"correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty",
     ]
     if done:
         lines += _excluded(done)
@@ -367,17 +366,15 @@ def _excluded(done: "Sequence[ScanPoint]") -> list[str]:
 
 
 def _table(result: "ScanResult", done: "Sequence[ScanPoint]", row_options: Sequence[str]) -> list[str]:
-    def discrepancy(point: "ScanPoint") -> float:
-        # No finite significance means a p-value that is zero in floating point.
-        z = None if point.observed is None else point.observed.z
-        return float("inf") if z is None else z
+    def discrepancy(point: "ScanPoint") -> tuple[float, float]:
+        # Where p is zero in floating point, Z still tells points apart.
+        assert point.observed is not None
+        return point.observed.p, -(point.observed.z or 0.0)
 
     head = "".join(f"{name:>10}" for name in result.parameters)
-    lines = [
-        f"{head}{'Z obs':>8}{'Z exp':>8}{'signal':>9}{'background':>12}{'+':>8}{'-':>8}{'observed':>10}"
-        + f"{'mu95 obs':>10}{'mu95 exp':>10}"
-    ]
-    for point in sorted(done, key=discrepancy, reverse=True)[:ROWS]:
+    head += f"{'Z obs':>8}{'Z exp':>8}{'signal':>9}{'background':>12}{'+':>8}{'-':>8}"
+    lines = [f"{head}{'observed':>10}{'mu95 obs':>10}{'mu95 exp':>10}"]
+    for point in sorted(done, key=discrepancy)[:ROWS]:
         lines += [_row(point), f"    bins {', '.join(map(str, point.bins))}"]
         words = [_plain(value) for value in point.parameters.values()]
         name = "_".join([result.model, *words])

@@ -1,0 +1,85 @@
+"""The scan's document: it comes back equal, and a breach is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superbin.errors import DocumentError, OutputError
+from superbin.scan import run_scan
+from superbin.scan_results import ScanResult, load_scan, scan_from_json, scan_to_json
+from superbin.search import Search
+from superbin.signal import SignalModel
+
+
+@pytest.fixture
+def result(small_search: Search, small_signal: SignalModel) -> ScanResult:
+    """A point that is done and one that failed."""
+    nothing = SignalModel(
+        "T0", {"m_mother": 900, "m_lsp": 1}, "small", 0 * small_signal.yields, small_signal.errors
+    )
+    return run_scan(small_search, [small_signal, nothing])
+
+
+def test_round_trip(result: ScanResult, tmp_path: Path) -> None:
+    """SCAN-6: what is written reads back equal."""
+    assert [point.status for point in result.points] == ["done", "failed"]
+    path = tmp_path / "scan.json"
+    path.write_text(scan_to_json(result), encoding="utf-8")
+    assert load_scan(path) == result
+    assert load_scan(path).digest == result.digest
+
+
+def test_what_a_machine_finds(result: ScanResult) -> None:
+    """SCAN-6: masses, bins, expected and observed Z and status stand where the specification says."""
+    document = json.loads(scan_to_json(result))
+    first, second = document["points"]
+    assert first["parameters"] == {"m_mother": 1000, "m_lsp": 100}
+    assert set(first["bins"]) <= {1, 2, 3, 4}
+    assert isinstance(first["expected"]["z"], float)
+    assert isinstance(first["observed"]["z"], float)
+    assert (first["status"], second["status"]) == ("done", "failed")
+    assert "zero" in second["reason"]
+    assert document["options"] == {
+        "correlations": "none",
+        "figure_of_merit": "midp",
+        "level": 0.95,
+        "likelihood_limit": "none",
+    }
+
+
+BREACHES: list[tuple[tuple[str | int, ...], Any, str]] = [
+    (("points", 0, "yields", "signal"), -1.0, r"\$\.points\[0\]\.yields\.signal"),
+    (("points", 0, "expected", "p"), 2.0, r"\$\.points\[0\]\.expected\.p"),
+    (("points", 0, "limit"), None, r"\$\.points\[0\]\.limit"),
+    (("points", 1, "reason"), None, r"\$\.points\[1\]\.reason"),
+    (("points", 1, "status"), "done", r"\$\.points\[1\]\."),
+    (("points", 0, "limit", "observed"), "x", r"\$\.points\[0\]\.limit\.observed"),
+    (("search", "digest"), "x", r"\$\.search\.digest"),
+    (("extra",), 1, r"at \$: "),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "place"), BREACHES, ids=lambda x: str(x)[:30])
+def test_breaches(result: ScanResult, path: tuple[str | int, ...], value: Any, place: str) -> None:
+    """SCAN-6: a document that breaks the schema is refused with the place in it."""
+    document: Any = json.loads(scan_to_json(result))
+    spot = document
+    for step in path[:-1]:
+        spot = spot[step]
+    spot[path[-1]] = value
+    with pytest.raises(DocumentError, match=f"the scan breaks superbin/scan/1 at .*{place}|{place}"):
+        scan_from_json(json.dumps(document))
+
+
+def test_other_documents(tmp_path: Path) -> None:
+    """SCAN-6: another schema, no JSON, no file."""
+    with pytest.raises(
+        DocumentError, match="has schema 'superbin/result/1'; this superbin reads 'superbin/scan/1'"
+    ):
+        scan_from_json('{"schema": "superbin/result/1"}')
+    with pytest.raises(DocumentError, match="the scan is not JSON: .*; write it anew with 'superbin scan'"):
+        scan_from_json("{")
+    with pytest.raises(OutputError, match=r"cannot read .*; give a scan\.json that 'superbin scan' wrote"):
+        load_scan(tmp_path / "none.json")
