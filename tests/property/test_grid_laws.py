@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
-from superbin.grid import SignalGrid
-from superbin.io.grids import read_grid, write_grid
+from superbin.grid import SignalGrid, SignalPoint
+from superbin.io.grids import read_grid, read_point, write_grid, write_point
 
 PLANE = [(m, x) for m in range(600, 2201, 200) for x in (1, *range(200, m - 150, 200), m - 150, m - 50)]
 N_BINS = 20
@@ -141,3 +141,37 @@ def test_any_grid_round_trips(
         np.testing.assert_array_equal(getattr(again, name), getattr(grid, name))
     for name in ("model", "search", "parameters", "process", "source", "settings"):
         assert getattr(again, name) == getattr(grid, name)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    place=st.floats(0, 1),
+    cut=st.integers(0, 12),
+    text=st.one_of(
+        st.text(max_size=8),
+        st.sampled_from(["nan", "-1", "1e999", "null", "[", "]", ",", "\n", "\n# model: 1\n"]),
+    ),
+    table=st.booleans(),
+)
+def test_a_damaged_file_reads_or_says_why(
+    tmp_path_factory: pytest.TempPathFactory, place: float, cut: int, text: str, table: bool
+) -> None:
+    """SIG-13: never another error, and one line that names the file."""
+    path = tmp_path_factory.mktemp("damaged") / ("g.csv" if table else "p.json")
+    if table:
+        write_grid(make_grid(PLANE[:3]), path)
+    else:
+        values = surface(1000, 1)
+        masses = {"m_mother": 1000.0, "m_lsp": 1.0}
+        write_point(SignalPoint("T1bbbb", masses, "small", 5000, 1, values, values, {"tune": 14}), path)
+    whole = path.read_text(encoding="utf-8")
+    at = int(place * len(whole))
+    damaged = whole[:at] + text.encode("utf-8", "ignore").decode() + whole[at + cut :]
+    path.write_text(damaged, encoding="utf-8", newline="")
+    text = f"{path}: fine"
+    try:
+        read_grid(path) if table else read_point(path)
+    except InputError as error:
+        text = str(error)
+    assert text.startswith(str(path))
+    assert len(text.splitlines()) == 1

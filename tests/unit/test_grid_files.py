@@ -108,7 +108,8 @@ def test_grid_round_trip(name: str, written: Callable[[str], Path], tmp_path: Pa
         ("[5000, 6000]", '[5000, "x"]', ": events[1] is 'x'; it must be a number"),
         ("[5000, 6000]", "[5000, 0.5]", ": events of the grid in bin 2 is 0.5"),
         ("n_bins: 3", "n_bins: 3.5", ": n_bins is 3.5; it must be a whole number"),
-        ("n_bins: 3", "n_bins: 0", ": n_bins is 0; it must be at least 1"),
+        ("n_bins: 3", "n_bins: 0", ": n_bins is 0; it must be from 1 to 100000"),
+        ("n_bins: 3", "n_bins: 3000000000", ": n_bins is 3000000000; it must be from 1 to 100000"),
         ('{"tune": 14}', "[]", ": settings must be a JSON object"),
         (
             '["m_mother", "m_lsp"]',

@@ -20,6 +20,9 @@ from superbin.io._text import number_text, parse_number, read_text
 
 __all__ = ["Head", "Row", "csv_text", "header", "parse_json", "rows"]
 
+_SHOWN = 100
+"""As much of a wrong line as an error text repeats."""
+
 
 def parse_json(text: str, path: Path, *, first_line: int = 1) -> Any:
     """Parse JSON without NaN and infinities; an error names the file and the line.
@@ -236,9 +239,10 @@ def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
         raise DocumentError(f"{path}: the table is empty; its first line must be {','.join(columns)}")
     given = [cell.strip() for cell in lines[0][1].split(",")]
     if given != list(columns):
-        raise DocumentError(
-            f"{path}:{lines[0][0]}: the columns are {','.join(given)}; {','.join(columns)} is needed"
-        )
+        shown = ",".join(given)
+        if len(shown) > _SHOWN or not shown.isprintable():
+            shown = repr(shown[:_SHOWN]) + "..."
+        raise DocumentError(f"{path}:{lines[0][0]}: the columns are {shown}; {','.join(columns)} is needed")
     for line, content in lines[1:]:
         try:
             cells = next(csv.reader([content], strict=True))

@@ -26,6 +26,8 @@ __all__ = ["read_grid", "read_point", "read_points", "write_grid", "write_point"
 
 _POINT = "superbin/signal-point/1"
 _GRID = "superbin/signal-grid/1"
+_MOST_BINS = 100_000
+"""More is a damaged number, and would fill the memory."""
 _KEYS = (
     "schema",
     "model",
@@ -135,8 +137,8 @@ def read_grid(path: str | Path) -> SignalGrid:
     parameters = head.names("parameters")
     points = [tuple(map(float, point)) for point in _points(head, len(parameters))]
     n_bins = head.whole("n_bins")
-    if n_bins < 1:
-        raise head.error(f"n_bins is {n_bins}; it must be at least 1")
+    if not 1 <= n_bins <= _MOST_BINS:
+        raise head.error(f"n_bins is {n_bins}; it must be from 1 to {_MOST_BINS}")
     efficiencies, errors = _read_rows(path, text, parameters, points, n_bins)
     settings = head.get("settings")
     if not isinstance(settings, dict):
