@@ -109,7 +109,7 @@ def test_show_the_histogram(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     """SIG-9, SIG-17: 27.84 events of 46.42 produced, as CMS published."""
     assert run("signal", "show", "T1bbbb", 1750, 1, "--json", "-o", tmp_path / "s.csv") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["from"] == "table"
+    assert (document["from"], document["accuracy"]) == ("table", None)
     assert document["total"] == pytest.approx(27.84357, abs=1e-5)
     assert document["efficiency"] == pytest.approx(0.600, abs=5e-4)
     assert document["cross_section"] == {
@@ -130,6 +130,7 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert run("signal", "show", "T1bbbb", 1725, 300, "--grid", grid, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["from"] == "grid"
+    assert document["accuracy"].startswith("10-15 % on the total")
     produced = document["cross_section"]["pb"] * 12900
     assert document["total"] == pytest.approx(produced * sum(efficiencies(1725, 300)), rel=0.02)
     assert document["source"].startswith(

@@ -144,7 +144,7 @@ def show(
 
     Its events, cross section and largest bins, where they come from and how far they can be trusted.
     """
-    from superbin.catalog import find_signal, open_catalog, signal_source
+    from superbin.catalog import find_grid, find_signal, open_catalog, signal_source
     from superbin.io.tables import write_signal
 
     with open_catalog(database) as catalog:
@@ -154,7 +154,8 @@ def show(
         found = find_signal(
             catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
-    document = _document(search, found, source)
+    accuracy = find_grid(search, model, grid).accuracy(parameters) if source == "grid" else None
+    document = _document(search, found, source) | {"accuracy": accuracy}
     if output is not None:
         write_signal(found, output)
     click.echo(as_json(document) if machine else "\n".join(_text(search, document, n_shown)))
