@@ -13,8 +13,8 @@ from superbin.aggregate import bin_sums
 from superbin.merge import optimize
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
+from superbin.merge.fleet import own_best
 from superbin.merge.greedy import greedy
-from superbin.merge.many import own_best
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import SOLVERS, Task

@@ -27,7 +27,7 @@ from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.exhaustive import brute_force
 from superbin.merge.figures import FIGURES
-from superbin.merge.many import own_best
+from superbin.merge.fleet import own_best
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.shapes import Task, cast_wide, certify
 from superbin.search import Search

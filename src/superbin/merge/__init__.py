@@ -2,8 +2,8 @@
 
 Start with `optimize`. `greedy` is the original tool's method, the baseline; `candidates` lists the best sets
 the search visited; `trade_offs` compares shapes and `front` sizes; `cuts` writes any set as selections.
-`common_merge` and `merges_for_grid` serve many signals at once. The
-ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
+`fleet` gathers many signals, which `common_merge` and
+`merges_for_grid` serve at once. The ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
 """
 
 from superbin.merge.archive import Candidate
@@ -11,6 +11,7 @@ from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
 from superbin.merge.cuts import cuts
 from superbin.merge.figures import FIGURES
+from superbin.merge.fleet import Fleet, fleet
 from superbin.merge.greedy import greedy
 from superbin.merge.many import CommonMerge, GridMerges, common_merge, merges_for_grid
 from superbin.merge.solve import SHAPES, TradeOff, candidates, front, optimize, trade_offs
@@ -21,12 +22,14 @@ __all__ = [
     "Candidate",
     "CommonMerge",
     "Constraints",
+    "Fleet",
     "GridMerges",
     "Limits",
     "TradeOff",
     "candidates",
     "common_merge",
     "cuts",
+    "fleet",
     "front",
     "greedy",
     "merges_for_grid",

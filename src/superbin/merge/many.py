@@ -1,41 +1,43 @@
 r"""One merge for many signals, and a few merges for a grid of them.
 
 What a merge is worth to a signal is its *efficiency*: its figure of merit over that of the signal's own best
-merge, between 0 and 1.
+merge, between 0 and 1. `superbin.merge.fleet` holds the signals with their own best merges.
 
 * `common_merge` finds one merge for all: the largest mean efficiency, or the largest smallest one.
   For ``s_over_sqrt_bv`` the mean efficiency of a set is that of one average signal, so its optimum is certified;
   and no set's smallest efficiency exceeds the optimum of *any* average, which bounds the worst case:
-  ``min_m f_m(w) <= sum_m a_m f_m(w)`` for weights a that add up to 1. Other figures of merit are best found.
+  ``min_m f_m(w) <= sum_m a_m f_m(w)`` for weights a that add up to 1. For limits the same holds, since the limit on
+  the events does not depend on the signal. Other figures of merit are best found.
 * `merges_for_grid` picks 1, 2, ... k merges, each signal using the best of them, and says what is lost.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, numbers
-from superbin.merge.constraints import Constraints, Rules, rules
+from superbin.merge.branch import Limits
+from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import cuts
-from superbin.merge.dual import DUALS, best_order
-from superbin.merge.figures import figure, quick
+from superbin.merge.figures import PROVABLE, figure
+from superbin.merge.fleet import Fleet, own_best
 from superbin.merge.local import improve
-from superbin.merge.problem import BoolArray, Problem, Totals, first_rows, problem_from
-from superbin.merge.thresholds import all_thresholds, prefixes
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.merge.problem import BoolArray, IntArray, first_rows
+from superbin.merge.shapes import Task, certify
 
-__all__ = ["CommonMerge", "GridMerges", "common_merge", "merges_for_grid", "own_best"]
+__all__ = ["CommonMerge", "GridMerges", "common_merge", "merges_for_grid"]
 
 _ROUNDS = 150
+_ROUNDS_CORRELATED = 40
 """Steps of the search for the weights that bound the worst case."""
 
-_EXACT = 50
-"""Threshold sets per signal that get the exact figure of merit."""
+_CLIMBS = 6
+"""Sets from which the search for the worst case climbs: many of its tops are not the highest."""
+
+_AVERAGED = ("s_over_sqrt_bv", "asimov_limit")
+"""Provable figures of merit that are proportional to the signal: their mean is that of one average signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +94,15 @@ class GridMerges:
     worst_loss: float
 
 
-def common_merge(
-    search: Search,
-    signals: Sequence[SignalModel],
-    *,
-    objective: str = "mean",
-    figure_of_merit: str = "s_over_sqrt_bv",
-) -> CommonMerge:
+def common_merge(fleet: Fleet, *, objective: str = "mean") -> CommonMerge:
     """Choose one merge for several signals.
 
     Parameters
     ----------
-    search : Search
-    signals : sequence of SignalModel
-        At least one, none of them zero everywhere.
+    fleet : Fleet
+        The signals; bounds exist for ``s_over_sqrt_bv`` and ``asimov_limit``.
     objective : {"mean", "worst"}
         Maximise the mean efficiency or the smallest.
-    figure_of_merit : str
-        One of `superbin.merge.FIGURES`; bounds exist for ``s_over_sqrt_bv``.
 
     Returns
     -------
@@ -118,23 +111,15 @@ def common_merge(
     Raises
     ------
     InputError
-        If there is no signal, one does not fit the search or is zero, or the objective is unknown.
+        If the objective is unknown.
     """
     if objective not in ("mean", "worst"):
         raise InputError(f"objective is {objective!r}; it must be 'mean' or 'worst'")
-    fleet = _Fleet.of(search, signals, figure_of_merit)
-    weights, bound, pool = _bound(fleet, objective)
-    del weights
-    judge = _Judge(fleet, objective)
-    sets = np.concatenate([pool, fleet.best_sets])
-    sets = sets[first_rows(sets)]
-    values = judge.evaluate(sets)
-    start = int(np.argmax(values))
-    chosen, value = improve(judge, sets[start], float(values[start]), swap=figure_of_merit in DUALS)
+    chosen, value, bound = _common(fleet, objective)
     certified = bound is not None and bound <= value * (1 + 1e-6)
     return CommonMerge(
         bins=numbers(chosen),
-        cuts=cuts(search, numbers(chosen)),
+        cuts=cuts(fleet.search, numbers(chosen)),
         objective=objective,
         efficiency=value,
         bound=None if bound is None else max(bound, value),
@@ -143,28 +128,18 @@ def common_merge(
     )
 
 
-def merges_for_grid(
-    search: Search,
-    signals: Sequence[SignalModel],
-    k: int,
-    *,
-    figure_of_merit: str = "midp",
-    exclusive: bool = False,
-) -> tuple[GridMerges, ...]:
+def merges_for_grid(fleet: Fleet, k: int, *, exclusive: bool = False) -> tuple[GridMerges, ...]:
     """Choose 1, 2, ... k merges for a grid of signals, each signal using the best of them.
 
     Every step adds the candidate that raises the mean efficiency most, then exchanges earlier choices while
-    that helps. Candidates are the best merges of the single signals; exclusive ones are found among the bins
-    that are left.
+    that helps. Candidates are the best merges of the single signals and, where merges may share bins, the best common
+    merges of the signals that have used the same one; exclusive merges are found among the bins that are left.
 
     Parameters
     ----------
-    search : Search
-    signals : sequence of SignalModel
+    fleet : Fleet
     k : int
         Number of merges, at least 1.
-    figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
     exclusive : bool
         Whether merges may not share bins, so that they can be combined as independent counts.
 
@@ -176,94 +151,31 @@ def merges_for_grid(
     Raises
     ------
     InputError
-        If k is below 1, there is no signal, or one does not fit the search or is zero.
+        If k is below 1.
     """
     if k < 1:
         raise InputError(f"k is {k}; ask for at least 1 merge")
-    fleet = _Fleet.of(search, signals, figure_of_merit)
     return _exclusive(fleet, k) if exclusive else _overlapping(fleet, k)
 
 
-def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[BoolArray, float]:
-    """The best merge of one signal, fast: without local search, and without a proof for ``midp``.
-
-    Parameters
-    ----------
-    problem : Problem
-    figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
-    checked : Rules
-        What sets are allowed.
-
-    Returns
-    -------
-    tuple of ndarray and float
-        The set and its figure of merit.
-    """
-    archive = Archive(problem, figure(figure_of_merit), keep=1, allowed=checked.allowed)
-    possible = checked.possible & (problem.signal > 0)
-    for name, dual in DUALS.items():
-        # For `midp`, too: where counts are small the quick ranking alone can go badly wrong.
-        if figure_of_merit == name or figure_of_merit not in DUALS:
-            order = best_order(dual, problem, problem.variance_up)
-            archive.evaluate(prefixes(order[possible[order]], problem.n_bins))
-    if figure_of_merit not in DUALS:
-        few = replace(checked, possible=possible)
-        sets = all_thresholds(problem, problem.variance_up, quick(figure_of_merit), few, keep=_EXACT)
-        archive.evaluate(sets)
-    return archive.best
-
-
-# --- the signals together ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fleet:
-    """Signals of one search with their own best merges."""
-
-    problem: Problem
-    figure_of_merit: str
-    signals: FloatArray
-    best_sets: BoolArray
-    best_values: FloatArray
-
-    @classmethod
-    def of(cls, search: Search, signals: Sequence[SignalModel], figure_of_merit: str) -> "_Fleet":
-        if not signals:
-            raise InputError("there is no signal to merge bins for; give at least one")
-        problems = [problem_from(bin_sums(search, signal)) for signal in signals]
-        best = [own_best(p, figure_of_merit, rules(p, Constraints())) for p in problems]
-        values = np.array([value for _, value in best])
-        if (values <= 0).any():
-            i = int(np.argmax(values <= 0))
-            raise InputError(
-                f"signal {signals[i].label} reaches no positive significance in any merge; leave it out"
-            )
-        return cls(
-            problems[0],
-            figure_of_merit,
-            np.array([p.signal for p in problems]),
-            np.array([chosen for chosen, _ in best]),
-            values,
-        )
-
-    def efficiencies(self, sets: BoolArray) -> FloatArray:
-        """Efficiency of every set for every signal; shape (n_sets, n_signals)."""
-        shared = self.problem.totals(sets)
-        shape = (len(sets), len(self.signals))
-        columns = (np.broadcast_to(x[:, None], shape) for x in (shared.background, shared.up, shared.down))
-        values = figure(self.figure_of_merit)(Totals(sets.astype(np.float64) @ self.signals.T, *columns))
-        return values / self.best_values
-
-    def average(self, weights: FloatArray) -> Problem:
-        """The problem of the weighted sum of signals, each in units of its own best."""
-        return replace(self.problem, signal=(weights / self.best_values) @ self.signals)
+def _common(fleet: Fleet, objective: str) -> tuple[BoolArray, float, float | None]:
+    """One set for all signals, what it reaches, and what bounds that."""
+    bound, pool = _bound(fleet, objective)
+    judge = _Judge(fleet, objective)
+    sets = np.concatenate([pool, fleet.best_sets])
+    sets = sets[first_rows(sets)]
+    values = judge.evaluate(sets)
+    swap = fleet.figure_of_merit in PROVABLE
+    starts = np.argsort(-values, kind="stable")[: 1 if objective == "mean" else _CLIMBS]
+    ends = [improve(judge, sets[row], float(values[row]), swap=swap) for row in starts]
+    chosen, value = max(ends, key=lambda end: end[1])
+    return chosen, value, bound
 
 
 class _Judge:
     """Values sets by the mean or the smallest of their efficiencies."""
 
-    def __init__(self, fleet: _Fleet, objective: str) -> None:
+    def __init__(self, fleet: Fleet, objective: str) -> None:
         self.fleet, self.objective = fleet, objective
 
     def evaluate(self, sets: BoolArray) -> FloatArray:
@@ -273,43 +185,63 @@ class _Judge:
         return np.where(sets.any(axis=1), judged, -np.inf)
 
 
-def _bound(fleet: _Fleet, objective: str) -> tuple[FloatArray, float | None, BoolArray]:
-    """Weights whose average signal bounds the objective, the bound, and good sets met on the way."""
-    dual = DUALS["s_over_sqrt_bv"]
-    count = len(fleet.signals)
-    weights = np.full(count, 1 / count)
-    bound, best_weights, pool = np.inf, weights, []
-    for step in range(1 if objective == "mean" else _ROUNDS):
+def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:
+    """What bounds the objective, if anything does, and good sets met on the way."""
+    name = fleet.figure_of_merit if fleet.figure_of_merit in _AVERAGED else _AVERAGED[0]
+    value_of, count = figure(name), len(fleet.signals)
+    correlated = fleet.problem.covariance_up is not None
+    rounds = _ROUNDS_CORRELATED if correlated else _ROUNDS
+    # A mean that is to be certified needs a finer proof than one of many weights.
+    limits = Limits(gap=1e-7 if objective == "mean" else 1e-4)
+    weights, bound, pool = np.full(count, 1 / count), np.inf, []
+    for step in range(1 if objective == "mean" else rounds):
         problem = fleet.average(weights)
-        sets = prefixes(best_order(dual, problem, problem.variance_up), problem.n_bins)
-        values = figure("s_over_sqrt_bv")(problem.totals(sets))
-        chosen = sets[np.argmax(values)]
-        pool.append(chosen)
-        if values.max() < bound:
-            bound, best_weights = float(values.max()), weights
+        archive = Archive(problem, value_of, keep=1)
+        proof = certify(Task(None, problem, name, rules(problem, Constraints()), limits), archive)
+        pool.append(archive.best[0])
+        bound = min(bound, np.inf if proof.bound is None else proof.bound)
         # The weights move towards the signals that the best set serves badly.
-        shares = fleet.problem.totals(chosen[None, :])
-        reached = (fleet.signals @ chosen) / np.sqrt(shares.background + shares.up**2) / fleet.best_values
+        shares = replace(fleet.problem.totals(pool[-1][None, :]), signal=np.ones(1))
+        reached = (fleet.signals @ pool[-1]) * value_of(shares) / fleet.best_values
         weights = weights * np.exp(-4 / np.sqrt(step + 1) * (reached - reached.min()))
         weights = weights / weights.sum()
-    proved = bound * (1 + 1e-9) if fleet.figure_of_merit == "s_over_sqrt_bv" else None
-    return best_weights, proved, np.array(pool)
+    proved = fleet.figure_of_merit in _AVERAGED and np.isfinite(bound)
+    # No efficiency exceeds 1 where the own best merges are proved.
+    return min(float(bound), 1.0) * (1 + 1e-9) if proved else None, np.array(pool)
 
 
 # --- several merges ---------------------------------------------------------------------------------------
 
 
-def _overlapping(fleet: _Fleet, k: int) -> tuple[GridMerges, ...]:
+def _overlapping(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
     candidates = fleet.best_sets[first_rows(fleet.best_sets)]
     table = fleet.efficiencies(candidates)
     picked: list[int] = []
     curve = []
-    for _ in range(min(k, len(candidates))):
+    for _ in range(k):
         reached = table[picked].max(axis=0, initial=0.0)
+        if picked and reached.min() >= 1 - 1e-12:
+            break
         picked.append(int(np.argmax(np.maximum(table, reached).mean(axis=1))))
         _exchange(table, picked)
+        # What serves a group of signals together may be the best merge of none of them.
+        fresh = _common_of_groups(fleet, table[picked].argmax(axis=0))
+        if len(fresh):
+            candidates = np.concatenate([candidates, fresh])
+            table = np.concatenate([table, fleet.efficiencies(fresh)])
+            _exchange(table, picked)
         curve.append(_summary(candidates[picked], table[picked], exclusive=False))
     return tuple(curve)
+
+
+def _common_of_groups(fleet: Fleet, group: IntArray) -> BoolArray:
+    """The best common merge of every group of two signals or more."""
+    sets = [
+        _common(fleet.some(group == which), "mean")[0]
+        for which in np.unique(group)
+        if np.count_nonzero(group == which) > 1
+    ]
+    return np.array(sets, dtype=bool).reshape(len(sets), fleet.problem.n_bins)
 
 
 def _exchange(table: FloatArray, picked: list[int]) -> None:
@@ -325,7 +257,7 @@ def _exchange(table: FloatArray, picked: list[int]) -> None:
                 picked[i], improved = best, True
 
 
-def _exclusive(fleet: _Fleet, k: int) -> tuple[GridMerges, ...]:
+def _exclusive(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
     merges: list[BoolArray] = []
     curve = []
     used = np.zeros(fleet.problem.n_bins, dtype=bool)
@@ -342,7 +274,7 @@ def _exclusive(fleet: _Fleet, k: int) -> tuple[GridMerges, ...]:
     return tuple(curve)
 
 
-def _among(fleet: _Fleet, possible: BoolArray) -> BoolArray:
+def _among(fleet: Fleet, possible: BoolArray) -> BoolArray:
     """The best merges of the single signals among some of the bins."""
     sets = []
     for signal in fleet.signals:

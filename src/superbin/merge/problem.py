@@ -5,7 +5,8 @@ rounding piles up however long a search runs. With a covariance the variance of 
 one it is the sum of the bins' variances, the convention of `superbin.aggregate`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -70,6 +71,11 @@ class Problem:
         """Number of bins."""
         return int(self.signal.size)
 
+    def for_signal(self, signal: FloatArray) -> "Problem":
+        """The same background with another signal, shape (n_bins,), checked against it."""
+        _check_certain_zeros(signal, self.background, self.variance_up)
+        return replace(self, signal=signal)
+
     def totals(self, sets: BoolArray) -> Totals:
         """Sums over every row of `sets`, from scratch.
 
@@ -131,19 +137,29 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
         problem = Problem(**arrays)
     else:
         if isinstance(covariance, Covariance):
-            up, down = (_checked_covariance(matrix, shape[0]) for matrix in (covariance.up, covariance.down))
+            up, down = _checked_pair(covariance, shape[0])
         else:
             up = _checked_covariance(covariance, shape[0])
             down = _rescaled(up, arrays["variance_down"])
         arrays |= {"variance_up": np.diag(up).copy(), "variance_down": np.diag(down).copy()}
         problem = Problem(**arrays, covariance_up=up, covariance_down=down)
-    empty = (problem.signal > 0) & (problem.background == 0) & (problem.variance_up == 0)
+    _check_certain_zeros(problem.signal, problem.background, problem.variance_up)
+    return problem
+
+
+def _check_certain_zeros(signal: FloatArray, background: FloatArray, variance: FloatArray) -> None:
+    empty = (signal > 0) & (background == 0) & (variance == 0)
     if empty.any():
         raise InputError(
             f"bin {int(np.argmax(empty)) + 1} expects signal but no background with no uncertainty, so one event "
             "would prove it; give the background an upward uncertainty (1.84 events for zero control counts)"
         )
-    return problem
+
+
+@lru_cache(maxsize=8)
+def _checked_pair(covariance: Covariance, n: int) -> tuple[FloatArray, FloatArray]:
+    """Both sides; checked once for all the signals of a scan."""
+    return _checked_covariance(covariance.up, n), _checked_covariance(covariance.down, n)
 
 
 def _checked_covariance(covariance: ArrayLike, n: int) -> FloatArray:

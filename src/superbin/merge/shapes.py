@@ -70,10 +70,10 @@ _FEW = 12
 class Task:
     """One problem with what may be chosen and how it is judged.
 
-    `baseline` is what the greedy search found, if that was done already: a start for searches of any set.
+    Free merges can do without a search. `baseline` is what the greedy search found, if that was done already: a start for searches of any set.
     """
 
-    search: Search
+    search: Search | None
     problem: Problem
     name: str
     rules: Rules
@@ -84,6 +84,13 @@ class Task:
     def quick(self) -> Callable[[Totals], FloatArray]:
         """What ranks many sets: the figure of merit itself where it is cheap."""
         return quick(self.name)
+
+    @property
+    def ground(self) -> Search:
+        """The search, where the shape needs it."""
+        if self.search is None:
+            raise TypeError("this shape needs the search whose bins they are")
+        return self.search
 
     def archive(
         self, allowed: Callable[[BoolArray, Totals], BoolArray] | None = None, *, keep: int = 8
@@ -236,19 +243,19 @@ def _surrogate(task: Task) -> BoolArray:
 
 def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    archive.evaluate(rectangles(task.search).sets)
+    archive.evaluate(rectangles(task.ground).sets)
     return archive, _exhausted(archive)
 
 
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    best_pairs(archive, rectangles(task.search).sets, task.quick, task.rules)
+    best_pairs(archive, rectangles(task.ground).sets, task.quick, task.rules)
     return archive, _exhausted(archive) if task.name in PROVABLE else Proof()
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=max(keep, 64))
-    boxes = rectangles(task.search)
+    boxes = rectangles(task.ground)
     best_pairs(archive, boxes.sets, task.quick, task.rules)
     if archive.found:
         best_triples(archive, boxes, task.quick)
@@ -256,7 +263,7 @@ def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 
 def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
-    adjacency = neighbours(task.search)
+    adjacency = neighbours(task.ground)
 
     def allowed(sets: BoolArray, totals: Totals) -> BoolArray:
         return task.rules.allowed(sets, totals) & is_connected(sets, adjacency)
@@ -268,7 +275,7 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
         return archive, _exhausted(archive)
     grow(archive, adjacency, task.rules.possible)
     _start(task, archive)
-    archive.evaluate(rectangles(task.search).sets)
+    archive.evaluate(rectangles(task.ground).sets)
     for start in archive.candidates(_CLIMBS):
         improve(archive, as_set(start.bins, task.problem.n_bins), start.value)
     return archive, _relaxed_proof(task, archive)

@@ -248,7 +248,7 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
         figure_of_merit=task.name,
         value=value,
         status=CERTIFIED if proof.complete else BEST_FOUND,
-        cuts=cuts(task.search, numbers(chosen)),
+        cuts=cuts(task.ground, numbers(chosen)),
         evaluated=archive.evaluated,
         greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,

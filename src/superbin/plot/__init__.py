@@ -2,7 +2,7 @@
 
 * `projection`: an observable around the aggregate bin, with stacked backgrounds, signal, data and ratio.
 * `count_distribution`: probability of the count in the aggregate bin, a p-value shaded.
-* `merge_front`, `bin_map`: merges side by side.
+* `merge_front`, `bin_map`, `loss_curve`: merges side by side, and what few merges lose for many signals.
 * `figures`: all figures of a result, by file name.
 * `save`: a figure as PDF and PNG, complete or not at all, the same bytes every time.
 
@@ -13,17 +13,19 @@ settings stay as they were. Specified in ``specs/figures.md``.
 
 from superbin.plot.counts import CountArtists, count_distribution
 from superbin.plot.files import figures, save
-from superbin.plot.merges import BinMapArtists, FrontArtists, bin_map, merge_front
+from superbin.plot.merges import BinMapArtists, FrontArtists, LossArtists, bin_map, loss_curve, merge_front
 from superbin.plot.projections import ProjectionArtists, projection
 
 __all__ = [
     "BinMapArtists",
     "CountArtists",
     "FrontArtists",
+    "LossArtists",
     "ProjectionArtists",
     "bin_map",
     "count_distribution",
     "figures",
+    "loss_curve",
     "merge_front",
     "projection",
     "save",

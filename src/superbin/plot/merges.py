@@ -1,6 +1,6 @@
-"""Merges of bins side by side: what each number of bins costs, and which bins each merge takes.
+"""Merges of bins side by side: what each number of bins costs, which bins each merge takes, and what few merges lose.
 
-Specified in ``specs/figures.md``, FIG-16 and FIG-17.
+Specified in ``specs/figures.md``, FIG-16 to FIG-18.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from superbin.plot.style import COLOURS, figure_of, header, style
 from superbin.plot.text import label
 from superbin.results import MergeResult, Range
 
-__all__ = ["BinMapArtists", "FrontArtists", "bin_map", "merge_front"]
+__all__ = ["BinMapArtists", "FrontArtists", "LossArtists", "bin_map", "loss_curve", "merge_front"]
 
 Key = tuple[str, ...]
 
@@ -40,6 +40,55 @@ class BinMapArtists:
     figure: Figure
     panels: tuple[Axes, ...]
     cells: tuple[Mapping[int, Rectangle], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LossArtists:
+    """What `loss_curve` drew: a line per kind of loss."""
+
+    figure: Figure
+    ax: Axes
+    lines: dict[str, Line2D]
+
+
+def loss_curve(
+    losses: Mapping[str, Sequence[tuple[int, float]]], *, title: str = "", ax: Axes | None = None
+) -> LossArtists:
+    """Draw what is lost by serving many signals with k merges.
+
+    Parameters
+    ----------
+    losses : mapping of str to sequence of (int, float)
+        By what the legend calls them: k with the loss from 0 to 1, relative to every signal's own best merge.
+    title : str
+        What stands above the figure at the left.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw.
+    """
+    if not any(losses.values()):
+        raise InputError("there is no loss to draw; give at least one number of merges")
+    with style():
+        ax = ax if ax is not None else _axes((6.0, 5.0), (0.125, 0.125, 0.84, 0.805))
+        header(ax, label(title), "")
+        drawn = {
+            name: ax.plot(*_columns(sorted(points)), color=colour, marker=marker, label=label(name))[0]
+            for (name, points), marker, colour in zip(
+                losses.items(), "osD^v" * len(losses), COLOURS * len(losses), strict=False
+            )
+        }
+        numbers = sorted({k for points in losses.values() for k, _ in points})
+        ax.set_xticks(numbers if len(numbers) <= 12 else numbers[:: len(numbers) // 8])
+        ax.xaxis.minorticks_off()
+        ax.set_ylim(0, 1.25 * max(0.01, *(loss for points in losses.values() for _, loss in points)))
+        ax.set_xlabel("Number of merges")
+        ax.set_ylabel("Loss against each signal's own best")
+        ax.legend(loc="upper right", fontsize=11)
+    return LossArtists(figure_of(ax), ax, drawn)
 
 
 def merge_front(

@@ -12,7 +12,7 @@ from superbin.merge.branch import Limits as ProofLimits
 from superbin.merge.constraints import rules
 from superbin.merge.exclusion import asimov_exclusion, quick_limit, rough_limit
 from superbin.merge.figures import STAND_INS
-from superbin.merge.many import own_best
+from superbin.merge.fleet import own_best
 from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
 from superbin.merge.shapes import Task, certify, solve
 from superbin.search import Search
@@ -61,7 +61,7 @@ def by_bisection(problem: Problem, sets: BoolArray) -> FloatArray:
         brentq(lambda x, b=b[i], v=v[i]: textbook(x, b, v) - 1.9599639845400545**2, 1e-3, 1e4, xtol=1e-12)
         for i in range(len(w))
     ]
-    return s / np.array(limits)
+    return np.asarray(s / np.array(limits))
 
 
 def test_figures_against_textbook_and_the_statistics_room() -> None:
@@ -103,7 +103,7 @@ def test_asimov_limit_is_certified(correlated: bool, constrained: bool) -> None:
         sets = sets[sets @ problem.signal > 0]
         best = by_bisection(problem, sets).max()
         # Without a search: free and certified shapes never look at it.
-        task = Task(None, problem, "asimov_limit", rules(problem, constraints), ProofLimits(gap=1e-7))  # type: ignore[arg-type]
+        task = Task(None, problem, "asimov_limit", rules(problem, constraints), ProofLimits(gap=1e-7))
         archive = task.archive()
         proof = certify(task, archive)
         assert archive.best[1] == pytest.approx(best, rel=1e-7)
@@ -123,7 +123,7 @@ def test_exact_limit_misses_rarely() -> None:
         quick = quick_limit(problem.totals(sets))
         # The stand-in is within two per cent, so the best is among these.
         best = FIGURES["limit"](problem.totals(sets[quick > 0.96 * quick.max()])).max()
-        task = Task(None, problem, "limit", rules(problem, Constraints()), ProofLimits())  # type: ignore[arg-type]
+        task = Task(None, problem, "limit", rules(problem, Constraints()), ProofLimits())
         archive, proof = solve(task, "free", 4)
         assert not proof.complete
         assert archive.best[1] <= best * (1 + 1e-9)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from superbin._arrays import FloatArray
-from superbin.errors import InputError
-from superbin.merge import common_merge, merges_for_grid
+from superbin.aggregate import bin_sums
+from superbin.errors import InputError, UnknownNameError
+from superbin.merge import FIGURES, common_merge, fleet, merges_for_grid
+from superbin.merge.problem import problem_from
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
 
@@ -56,7 +58,7 @@ def test_mean_is_certified(seed: int) -> None:
     """MERGE-26: against every set."""
     search, signals = case(seed, 4)
     best = efficiencies(search, signals, subsets()).mean(axis=1).max()
-    found = common_merge(search, signals, objective="mean")
+    found = common_merge(fleet(search, signals, figure_of_merit="s_over_sqrt_bv"), objective="mean")
     assert found.status == "certified"
     assert found.efficiency == pytest.approx(best, rel=1e-9)
     assert found.efficiencies == pytest.approx(efficiencies(search, signals, as_sets((found.bins,)))[0])
@@ -67,7 +69,7 @@ def test_worst_case_lies_between_what_is_found_and_the_bound(seed: int) -> None:
     """MERGE-27: against every set; the local search misses rarely and little."""
     search, signals = case(seed, 3)
     best = efficiencies(search, signals, subsets()).min(axis=1).max()
-    found = common_merge(search, signals, objective="worst")
+    found = common_merge(fleet(search, signals, figure_of_merit="s_over_sqrt_bv"), objective="worst")
     assert found.bound is not None
     assert 0.97 * best <= found.efficiency <= best * (1 + 1e-9)
     assert found.bound >= best * (1 - 1e-9)
@@ -79,7 +81,7 @@ def test_worst_case_lies_between_what_is_found_and_the_bound(seed: int) -> None:
 def test_more_merges_lose_less(exclusive: bool, figure: str) -> None:
     """MERGE-28: the curve falls, losses are those of the sets, exclusive merges share no bin."""
     search, signals = case(3, 6)
-    curve = merges_for_grid(search, signals, 4, figure_of_merit=figure, exclusive=exclusive)
+    curve = merges_for_grid(fleet(search, signals, figure_of_merit=figure), 4, exclusive=exclusive)
     losses = [step.mean_loss for step in curve]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] > 0
@@ -96,15 +98,65 @@ def test_more_merges_lose_less(exclusive: bool, figure: str) -> None:
 def test_as_many_merges_as_signals_lose_nothing() -> None:
     """MERGE-28."""
     search, signals = case(5, 3)
-    assert merges_for_grid(search, signals, 3)[-1].worst_loss == pytest.approx(0, abs=1e-12)
+    assert merges_for_grid(fleet(search, signals), 3)[-1].worst_loss == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("objective", ["mean", "worst"])
+@pytest.mark.parametrize("figure", ["s_over_sqrt_bv", "asimov_limit"])
+def test_bounds_with_correlations(objective: str, figure: str) -> None:
+    """MERGE-26, MERGE-27: against every set, for both figures that are proportional to the signal."""
+    for seed in range(3):
+        search, signals = case(seed, 3)
+        sigma = 0.3 * search.processes[0].estimate.nominal
+        matrix = np.outer(sigma, sigma) * (0.6 + 0.4 * np.eye(N_BINS))
+        together = fleet(search, signals, figure_of_merit=figure, covariance=matrix)
+        found = common_merge(together, objective=objective)
+        every = subsets().astype(bool)
+        values = np.array(
+            [FIGURES[figure](problem_from(bin_sums(search, s), matrix).totals(every)) for s in signals]
+        )
+        reached = values / values.max(axis=1, keepdims=True)
+        best = (reached.mean(axis=0) if objective == "mean" else reached.min(axis=0)).max()
+        assert 0.97 * best <= found.efficiency <= best * (1 + 1e-9)
+        assert found.bound is not None
+        assert found.bound >= best * (1 - 1e-9)
+        if objective == "mean":
+            assert found.status == "certified"
+
+
+def test_signals_nobody_can_find_are_left_out() -> None:
+    """MERGE-26: they would say nothing about which merge is good; the rest keeps its order."""
+    search, signals = case(2, 3)
+    none = SignalModel("none", {"m": 0}, "row", np.zeros(N_BINS), np.zeros(N_BINS))
+    faint = SignalModel("faint", {"m": 0}, "row", 1e-3 * signals[0].yields, np.zeros(N_BINS))
+    together = fleet(search, [none, signals[0], faint, *signals[1:]], least=0.3)
+    assert together.labels == tuple(s.label for s in signals)
+    assert together.left_out == ("none(0)", "faint(0)")
+
+
+def test_exact_limits_for_many() -> None:
+    """MERGE-28: the loss is that of the figure itself, also where a stand-in searched."""
+    search, signals = case(4, 3)
+    together = fleet(search, signals, figure_of_merit="limit")
+    (one,) = merges_for_grid(together, 1)
+    totals = [problem_from(bin_sums(search, s)).totals(as_sets(one.merges).astype(bool)) for s in signals]
+    reached = [FIGURES["limit"](t)[0] / best for t, best in zip(totals, together.best_values, strict=True)]
+    assert one.mean_loss == pytest.approx(1 - np.mean(reached))
 
 
 def test_bad_input() -> None:
     """MERGE-30."""
     search, signals = case(1, 2)
     with pytest.raises(InputError, match="no signal"):
-        common_merge(search, [])
+        fleet(search, [])
+    with pytest.raises(UnknownNameError, match="'best'"):
+        fleet(search, signals, figure_of_merit="best")
+    with pytest.raises(InputError, match="least is nan"):
+        fleet(search, signals, least=float("nan"))
+    with pytest.raises(InputError, match="none of the 2 signals reaches more than 100"):
+        fleet(search, signals, least=100)
+    together = fleet(search, signals)
     with pytest.raises(InputError, match="objective is 'median'"):
-        common_merge(search, signals, objective="median")
+        common_merge(together, objective="median")
     with pytest.raises(InputError, match="k is 0"):
-        merges_for_grid(search, signals, 0)
+        merges_for_grid(together, 0)

@@ -1,11 +1,11 @@
-"""Merges side by side: clauses FIG-16 and FIG-17."""
+"""Merges side by side: clauses FIG-16 to FIG-18."""
 
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
 from superbin.errors import InputError
-from superbin.plot import bin_map, merge_front
+from superbin.plot import bin_map, loss_curve, merge_front
 from superbin.plot.style import COLOURS
 from superbin.projection import bin_ranges
 from superbin.results import GreedyBaseline, MergeResult
@@ -62,3 +62,17 @@ def test_nothing_to_draw_is_refused() -> None:
         merge_front([], {})
     with pytest.raises(InputError, match="no merge"):
         bin_map({}, {"free": merged(1)})
+
+
+def test_losses_by_number_of_merges() -> None:
+    """FIG-18: every kind of loss is a line through its numbers of merges, in order, from zero loss upwards."""
+    drawn = loss_curve({"Mean": [(2, 0.1), (1, 0.3)], "Worst": [(1, 0.5), (2, 0.2)]}, title="2 signals")
+    assert np.array_equal(drawn.lines["Mean"].get_xdata(), [1, 2])
+    assert np.array_equal(drawn.lines["Mean"].get_ydata(), [0.3, 0.1])
+    assert np.array_equal(drawn.lines["Worst"].get_ydata(), [0.5, 0.2])
+    low, high = drawn.ax.get_ylim()
+    assert low == 0
+    assert high > 0.5
+    assert drawn.ax.get_xlabel() == "Number of merges"
+    with pytest.raises(InputError, match="no loss"):
+        loss_curve({"Mean": []})

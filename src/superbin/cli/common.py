@@ -1,0 +1,243 @@
+"""``superbin common``: one merge for many signals, and a few for a grid of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superbin.cli.options import as_json, correlations_option, database_option, search_option
+from superbin.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from superbin.merge import CommonMerge, Fleet, GridMerges
+    from superbin.search import Search
+    from superbin.signal import SignalModel
+    from superbin.store import Store
+
+FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit")
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option(
+    "--at",
+    "points",
+    type=(float, float),
+    multiple=True,
+    metavar="M1 M2",
+    help="Masses of a signal of MODEL, from its grid or stored; repeat for more. By default every point of the grid.",
+)
+@click.option(
+    "--grid",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Grid of efficiencies to use in place of the packaged one.",
+)
+@click.option("--stored", is_flag=True, help="All signals of MODEL that are stored in the database instead.")
+@click.option(
+    "--signal",
+    "files",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A signal's table (CSV) to add; repeat for more.",
+)
+@click.option(
+    "--max-signals",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="For a quick look, only so many signals, spread over all.",
+)
+@search_option
+@click.option(
+    "--objective",
+    type=click.Choice(["mean", "worst"]),
+    default="mean",
+    show_default=True,
+    help="What the one common merge makes largest: the mean efficiency over the signals, or the smallest.",
+)
+@click.option(
+    "--aggregates",
+    metavar="K",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Also the best 1, 2, ... K merges, each signal using the best of them.",
+)
+@click.option("--exclusive", is_flag=True, help="No bin in two of the K merges; by default they may overlap.")
+@click.option(
+    "--figure-of-merit",
+    type=click.Choice(FIGURES_OF_MERIT),
+    default="midp",
+    show_default=True,
+    help="As for superbin optimize; s_over_sqrt_bv and asimov_limit have bounds.",
+)
+@click.option(
+    "--least",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="Leave out signals whose own best merge does not exceed this figure of merit.",
+)
+@correlations_option
+@database_option
+@click.option("--figures", type=click.Path(path_type=Path), help="Folder for the figure; must not exist yet.")
+@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+def common(
+    model: str | None,
+    points: tuple[tuple[float, float], ...],
+    grid: Path | None,
+    stored: bool,
+    files: tuple[Path, ...],
+    max_signals: int | None,
+    search_name: str,
+    objective: str,
+    aggregates: int,
+    exclusive: bool,
+    figure_of_merit: str,
+    least: float,
+    correlations: str | None,
+    database: str | None,
+    figures: Path | None,
+    json_: bool,
+) -> None:
+    """Choose one merge of bins for many signals of MODEL, and K merges with what each number of them loses.
+
+    The efficiency of a merge for a signal is its figure of merit over that of the signal's own best merge; the loss is
+    what is missing to 1. Only expectations enter.
+
+    \b
+    superbin common T1bbbb --aggregates 6 --figures curves
+    superbin common T1bbbb --at 1750 1 --at 1500 800 --objective worst
+    superbin common --signal mine.csv --signal yours.csv --figure-of-merit s_over_sqrt_bv
+    """
+    from superbin import merge
+    from superbin.analysis import covariances
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        search = catalog.search(search_name)
+        signals = _signals(catalog, search, model, (points, grid, stored, files))
+    if max_signals is not None:
+        signals = _spread(signals, max_signals)
+    covariance = covariances(search, correlations)[0]
+    fleet = merge.fleet(search, signals, figure_of_merit=figure_of_merit, covariance=covariance, least=least)
+    one = merge.common_merge(fleet, objective=objective)
+    curve = merge.merges_for_grid(fleet, aggregates, exclusive=exclusive)
+    document = _document(fleet, one, curve)
+    document |= {
+        "correlations": "none" if covariance is None else covariance.source,
+        "exclusive": exclusive,
+        "least": least,
+    }
+    if figures is not None:
+        _draw(document, figures)
+    click.echo(as_json(document) if json_ else _text(document))
+
+
+def _signals(
+    catalog: "Store", search: "Search", model: str | None, sources: tuple[Any, ...]
+) -> "list[SignalModel]":
+    from superbin.catalog import find_grid, find_signal
+    from superbin.io.tables import read_signal
+    from superbin.scan import grid_targets
+
+    points, grid, stored, files = sources
+    signals = [read_signal(path) for path in files]
+    if model is None:
+        if points or stored or grid is not None or not signals:
+            raise InputError("no model is named; write for example: superbin common T1bbbb, or --signal FILE")
+        return signals
+    if points:
+        return [*(find_signal(catalog, search, model, point, grid=grid) for point in points), *signals]
+    if stored:
+        found = [s for s in catalog.signals(search.name) if s.model == model]
+        if not found:
+            raise InputError(
+                f"no signal of {model!r} is stored in the bins of {search.name!r}; see: superbin db list"
+            )
+        masses = (tuple(s.parameters.values()) for s in found)
+        return [*(catalog.signal(search.name, model, values) for values in masses), *signals]
+    targets = grid_targets(find_grid(search, model, grid), search)
+    return [*(target.signal for target in targets if target.signal is not None), *signals]
+
+
+def _spread(signals: "Sequence[SignalModel]", count: int) -> "list[SignalModel]":
+    """Signals of one plane far from one another; of others simply the first."""
+    from superbin.scan import spread
+
+    names = {tuple(signal.parameters) for signal in signals}
+    if len(names) > 1:
+        return list(signals[:count])
+    return [signals[i] for i in spread([tuple(s.parameters.values()) for s in signals], count)]
+
+
+def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]") -> dict[str, Any]:
+    from superbin.merge import cuts
+
+    return {
+        "search": fleet.search.name,
+        "figure_of_merit": fleet.figure_of_merit,
+        "signals": list(fleet.labels),
+        "left_out": list(fleet.left_out),
+        "best_values": fleet.best_values.tolist(),
+        "common": {
+            "objective": one.objective,
+            "bins": list(one.bins),
+            "cuts": list(one.cuts),
+            "efficiency": one.efficiency,
+            "bound": one.bound,
+            "status": one.status,
+            "efficiencies": list(one.efficiencies),
+        },
+        "curve": [
+            {
+                "k": len(step.merges),
+                "mean_loss": step.mean_loss,
+                "worst_loss": step.worst_loss,
+                "merges": [
+                    {"bins": list(bins), "cuts": list(cuts(fleet.search, bins))} for bins in step.merges
+                ],
+                "assignment": list(step.assignment),
+            }
+            for step in curve
+        ],
+    }
+
+
+def _draw(document: dict[str, Any], folder: Path) -> None:
+    from superbin.files import staged_directory
+    from superbin.plot import loss_curve, save
+
+    sharing = "exclusive" if document["exclusive"] else "overlapping"
+    title = f"{len(document['signals'])} signals in {document['search']}, {sharing} merges"
+    steps = document["curve"]
+    losses = {
+        "Mean over the signals": [(step["k"], step["mean_loss"]) for step in steps],
+        "Signal served worst": [(step["k"], step["worst_loss"]) for step in steps],
+    }
+    with staged_directory(folder) as stage:
+        save(loss_curve(losses, title=title).figure, stage / "loss")
+
+
+def _text(document: dict[str, Any]) -> str:
+    one, count = document["common"], len(document["signals"])
+    out = f"; {len(document['left_out'])} left out" if document["left_out"] else ""
+    bound = "" if one["bound"] is None else f", not above {one['bound']:.4f}"
+    lines = [
+        f"{count} signals in {document['search']}, {document['figure_of_merit']}{out}",
+        f"one merge for all, largest {one['objective']} efficiency: {one['efficiency']:.4f}{bound} ({one['status']})",
+        f"  bins {', '.join(map(str, one['bins']))}",
+        *(f"    {cut}" for cut in one["cuts"]),
+        f"{'exclusive' if document['exclusive'] else 'overlapping'} merges, each signal using the best of them:",
+        f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
+        *(f"{s['k']:>4}{s['mean_loss']:>12.1%}{s['worst_loss']:>12.1%}" for s in document["curve"]),
+    ]
+    last = document["curve"][-1]
+    for i, merge in enumerate(last["merges"]):
+        users = last["assignment"].count(i)
+        lines.append(f"merge {i + 1} of {last['k']}, best for {users} signal{'s' if users != 1 else ''}:")
+        lines.extend(f"    {cut}" for cut in merge["cuts"])
+    return "\n".join(lines)

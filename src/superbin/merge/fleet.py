@@ -1,0 +1,208 @@
+"""Many signals of one search, with the best merge of each: what merges for all of them are measured against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from superbin._arrays import FloatArray
+from superbin.aggregate import Covariance, bin_sums
+from superbin.errors import InputError
+from superbin.merge.archive import Archive, as_set
+from superbin.merge.branch import Limits
+from superbin.merge.constraints import Constraints, Rules, rules
+from superbin.merge.dual import DUALS, best_order
+from superbin.merge.figures import LIMITS, PROVABLE, STAND_INS, figure, quick
+from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
+from superbin.merge.shapes import Task, certify
+from superbin.merge.thresholds import all_thresholds, prefixes
+from superbin.search import Search
+from superbin.signal import SignalModel
+
+__all__ = ["Fleet", "fleet", "own_best"]
+
+_EXACT = 50
+"""Threshold sets per signal that get the exact figure of merit."""
+
+_ROUGH = 600
+"""The same for a figure of merit that has a stand-in: so many get the stand-in, `_FINAL` the figure itself."""
+
+_FINAL = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fleet:
+    """Signals of one search with their own best merges; made and checked by `fleet`.
+
+    Attributes
+    ----------
+    search : Search
+    problem : Problem
+        Background and its uncertainty; its signal is that of the first.
+    figure_of_merit : str
+    labels : tuple of str
+        Names of the signals.
+    signals : ndarray, shape (n_signals, n_bins)
+        Expected events.
+    best_sets : ndarray of bool, shape (n_signals, n_bins)
+        Best merges of the single signals.
+    best_values : ndarray, shape (n_signals,)
+        Their figures of merit, > 0.
+    left_out : tuple of str
+        Names of signals whose best merge was below the least value asked for.
+    """
+
+    search: Search
+    problem: Problem
+    figure_of_merit: str
+    labels: tuple[str, ...]
+    signals: FloatArray
+    best_sets: BoolArray
+    best_values: FloatArray
+    left_out: tuple[str, ...] = ()
+
+    def some(self, which: BoolArray) -> "Fleet":
+        """Some of the signals, shape (n_signals,)."""
+        labels = tuple(label for label, kept in zip(self.labels, which, strict=True) if kept)
+        return replace(
+            self,
+            labels=labels,
+            signals=self.signals[which],
+            best_sets=self.best_sets[which],
+            best_values=self.best_values[which],
+        )
+
+    def efficiencies(self, sets: BoolArray) -> FloatArray:
+        """Efficiency of every set for every signal; shape (n_sets, n_signals)."""
+        shared = self.problem.totals(sets)
+        signal = sets.astype(np.float64) @ self.signals.T
+        if self.figure_of_merit in LIMITS:
+            # The limit on the events does not depend on the signal.
+            unit = replace(shared, signal=np.ones(len(sets)))
+            values = signal * figure(self.figure_of_merit)(unit)[:, None]
+        else:
+            columns = (np.repeat(x, len(self.signals)) for x in (shared.background, shared.up, shared.down))
+            values = figure(self.figure_of_merit)(Totals(signal.ravel(), *columns)).reshape(signal.shape)
+        result: FloatArray = values / self.best_values
+        return result
+
+    def average(self, weights: FloatArray) -> Problem:
+        """The problem of the weighted sum of signals, each in units of its own best."""
+        return replace(self.problem, signal=(weights / self.best_values) @ self.signals)
+
+
+def fleet(
+    search: Search,
+    signals: Sequence[SignalModel],
+    *,
+    figure_of_merit: str = "midp",
+    covariance: Covariance | ArrayLike | None = None,
+    least: float = 0.0,
+) -> Fleet:
+    """Find the best merge of every signal.
+
+    Parameters
+    ----------
+    search : Search
+    signals : sequence of SignalModel
+        In the bins of `search`.
+    figure_of_merit : str
+        One of `superbin.merge.FIGURES`.
+    covariance : Covariance or array_like, shape (n_bins, n_bins), optional
+        As in `superbin.merge.optimize`.
+    least : float
+        Signals whose own best merge does not exceed this figure of merit are left out: what no merge can find says
+        nothing about which merge is good. Signals without events always are.
+
+    Returns
+    -------
+    Fleet
+
+    Raises
+    ------
+    InputError
+        If a signal does not fit the search, `least` is negative or NaN, or no signal is left.
+    UnknownNameError
+        If there is no such figure of merit.
+    """
+    figure(figure_of_merit)
+    if not least >= 0:
+        raise InputError(f"least is {least}; it must be a figure of merit >= 0")
+    if not signals:
+        raise InputError("there is no signal to merge bins for; give at least one")
+    kept, left_out = [], []
+    shared: Problem | None = None
+    for signal in signals:
+        sums = bin_sums(search, signal)
+        if not sums.signal.any():
+            left_out.append(signal.label)
+            continue
+        # The covariance is checked once.
+        shared = problem_from(sums, covariance) if shared is None else shared
+        problem = shared.for_signal(sums.signal)
+        chosen, value = own_best(problem, figure_of_merit, rules(problem, Constraints()))
+        if value > least:
+            kept.append((signal, chosen, value))
+        else:
+            left_out.append(signal.label)
+    if shared is None or not kept:
+        raise InputError(
+            f"none of the {len(signals)} signals reaches more than {least:g} in any merge; lower what is asked for "
+            "or give others"
+        )
+    return Fleet(
+        search,
+        shared,
+        figure_of_merit,
+        tuple(signal.label for signal, _, _ in kept),
+        np.array([signal.yields for signal, _, _ in kept]),
+        np.array([chosen for _, chosen, _ in kept]),
+        np.array([value for _, _, value in kept]),
+        tuple(left_out),
+    )
+
+
+def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[BoolArray, float]:
+    """The best merge of one signal, fast: without local search, and without a proof for the exact figures.
+
+    Parameters
+    ----------
+    problem : Problem
+    figure_of_merit : str
+        One of `superbin.merge.FIGURES`.
+    checked : Rules
+        What sets are allowed.
+
+    Returns
+    -------
+    tuple of ndarray and float
+        The set and its figure of merit.
+    """
+    archive = Archive(problem, figure(figure_of_merit), keep=1, allowed=checked.allowed)
+    if figure_of_merit in PROVABLE:
+        # Free and certified shapes never look at the search.
+        certify(Task(None, problem, figure_of_merit, checked, Limits(gap=1e-9)), archive)
+    elif figure_of_merit in STAND_INS:
+        rough = Archive(problem, figure(STAND_INS[figure_of_merit]), keep=_FINAL, allowed=checked.allowed)
+        _threshold_sets(rough, figure_of_merit, checked, _ROUGH)
+        best = [as_set(found.bins, problem.n_bins) for found in rough.candidates(_FINAL)]
+        archive.evaluate(np.array(best, dtype=bool).reshape(len(best), problem.n_bins))
+    else:
+        _threshold_sets(archive, figure_of_merit, checked, _EXACT)
+    return archive.best
+
+
+def _threshold_sets(archive: Archive, figure_of_merit: str, checked: Rules, keep: int) -> None:
+    """Evaluate the best prefixes and the best threshold sets of a quick ranking."""
+    problem, variance = archive.problem, archive.problem.variance_up
+    few = replace(checked, possible=checked.possible & (problem.signal > 0))
+    for again in (False, True) if problem.covariance_up is not None else (False,):
+        if again and archive.found and problem.covariance_up is not None:
+            variance = problem.covariance_up @ archive.best[0].astype(np.float64)
+        # Where counts are small the quick ranking alone can go badly wrong.
+        for dual in DUALS.values():
+            order = best_order(dual, problem, np.maximum(variance, 0.0))
+            archive.evaluate(prefixes(order[few.possible[order]], problem.n_bins))
+        sets = all_thresholds(problem, variance, quick(figure_of_merit), few, keep=keep)
+        archive.evaluate(sets)
