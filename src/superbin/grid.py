@@ -31,16 +31,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from superbin import cross_sections
 from superbin._arrays import FloatArray, frozen_array
+from superbin._spline import IntArray, Spline
 from superbin.errors import InputError
 from superbin.signal import SignalModel
 
 __all__ = ["IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
 
-IntArray = NDArray[np.int64]
-
-_SMOOTHING = 0.3
-_MASS_SCALE = 200.0
-_LOG_SCALE = 4.0
 _FEWEST = 6
 """The plane takes three points; below twice that there is nothing to tell an error from."""
 _LARGE_BIN = 0.02
@@ -397,12 +393,12 @@ class SignalGrid:
         return LeaveOut(inside, predictions, np.sqrt(variances + own))
 
     @cached_property
-    def _spline(self) -> "_Spline":
+    def _spline(self) -> Spline:
         if len(self.points) < _FEWEST:
             raise InputError(
                 f"grid {self.model!r} has {len(self.points)} points; at least {_FEWEST} are needed to interpolate"
             )
-        return _Spline(_coordinates(self.points), self.efficiencies, self.errors, self.events)
+        return Spline(self.points, self.efficiencies, self.errors, self.events)
 
     @cached_property
     def _hull(self) -> tuple[FloatArray, IntArray]:
@@ -434,75 +430,6 @@ class SignalGrid:
             f"{_label(self.model, masses)} lies outside the grid, whose {len(self.points)} points span {ranges} GeV; "
             f"the nearest is {_label(self.model, nearest)}; nothing is extrapolated, generate a point there instead"
         )
-
-
-class _Spline:
-    """Smoothed thin-plate splines of the root efficiency of every bin, all linear in the points alike."""
-
-    def __init__(
-        self, coordinates: FloatArray, efficiencies: FloatArray, errors: FloatArray, events: IntArray
-    ) -> None:
-        from scipy.interpolate import RBFInterpolator
-
-        # A fixed order makes the answer the same to the last bit whatever the order of the points.
-        order = np.lexsort(coordinates.T[::-1])
-        self._order = order
-        self._coordinates = coordinates[order]
-        self._roots = np.sqrt(efficiencies[order])
-        self.variances = _root_variances(efficiencies, errors, events)
-        try:
-            self._weights = RBFInterpolator(
-                self._coordinates,
-                np.eye(len(coordinates)),
-                kernel="thin_plate_spline",
-                smoothing=_SMOOTHING,
-            )
-        except np.linalg.LinAlgError as error:
-            raise InputError("the points of the grid lie on a line; they must span a plane") from error
-
-    def at(self, masses: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Efficiencies and statistical errors at masses, shape (k, 2) -> twice (k, n_bins)."""
-        efficiencies, variances = self._combine(self._weights(_coordinates(masses)))
-        return efficiencies, np.sqrt(variances)
-
-    def left_out(self) -> tuple[FloatArray, FloatArray]:
-        """Efficiencies and variances predicted for every point by the others.
-
-        By Wahba's identity: leaving a point out divides the others' weights in the smoothed value by one less
-        the point's own.
-        """
-        weights = np.asarray(self._weights(self._coordinates), dtype=np.float64)
-        own = np.diag(weights).copy()
-        np.fill_diagonal(weights, 0.0)
-        efficiencies, variances = self._combine(weights / (1 - own)[:, None])
-        back = np.argsort(self._order)
-        return efficiencies[back], variances[back]
-
-    def _combine(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        roots = np.maximum(weights @ self._roots, 0.0)
-        ordered = self.variances[self._order]
-        variances = weights**2 @ ordered
-        # A mean root is low by the variance of one value, and the square of their weighted sum high by its own.
-        missed = (weights - weights**2) @ np.where(self._roots > 0, ordered, 0.0)
-        # The variance of a normal variable's square.
-        return np.maximum(roots**2 + missed, 0.0), 4 * roots**2 * variances + 2 * variances**2
-
-
-def _root_variances(efficiencies: FloatArray, errors: FloatArray, events: IntArray) -> FloatArray:
-    """Variance of the root of an efficiency: that of the efficiency over four times itself.
-
-    For events of equal weight it is a quarter of that weight over their number in any bin, so a bin without
-    events takes the point's mean.
-    """
-    squares, totals = (errors**2).sum(axis=1), efficiencies.sum(axis=1)
-    mean = np.where(totals > 0, squares / np.where(totals > 0, totals, 1.0), 1.0 / events) / 4
-    filled = efficiencies > 0
-    return np.where(filled, errors**2 / np.where(filled, 4 * efficiencies, 1.0), mean[:, None])
-
-
-def _coordinates(masses: FloatArray) -> FloatArray:
-    mother, lightest = masses.T
-    return np.column_stack((mother / _MASS_SCALE, _LOG_SCALE * np.log(mother - lightest)))
 
 
 _CLAIMS: Mapping[str, tuple[tuple[float, str], ...]] = {
