@@ -17,6 +17,7 @@ from superbin.errors import SuperbinError
 __all__ = ["LazyGroup", "cli", "main"]
 
 COMMANDS = {
+    "chance": ("superbin.cli.chance:chance", "Print the global p-value of the largest excess anywhere."),
     "common": ("superbin.cli.common:common", "One merge for many signals, and a few for a grid of them."),
     "db": ("superbin.cli.db:db", "Look into, fill and move the database of searches and signals."),
     "likelihood": (

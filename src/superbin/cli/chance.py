@@ -1,0 +1,167 @@
+"""``superbin chance``: how likely background alone makes something stand out anywhere."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from superbin.cli.options import correlations_option, database_option, number, search_option, seed_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from superbin.chance_results import ChanceResult
+
+
+@click.command()
+@click.option(
+    "--scan",
+    "scan_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Test the points of this scan.json in place of all rectangles of the search.",
+)
+@click.option(
+    "--toys",
+    type=click.IntRange(min=1),
+    default=100_000,
+    show_default=True,
+    help="Pseudo-experiments of the whole search.",
+)
+@seed_option
+@click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Throw on so many threads; the answer does not depend on it.",
+)
+@search_option
+@correlations_option
+@database_option
+@click.option(
+    "-o", "--output-file", type=click.Path(path_type=Path), help="Write the document for machines here."
+)
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path),
+    help="Draw the distribution of the largest significance here (.pdf or .png).",
+)
+@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def chance(
+    context: click.Context,
+    scan_file: Path | None,
+    toys: int,
+    seed: int,
+    threads: int,
+    search_name: str,
+    correlations: str | None,
+    database: str | None,
+    output_file: Path | None,
+    figure: Path | None,
+    json_: bool,
+    quiet: bool,
+) -> None:
+    """Print the global p-value of the most significant rectangle of a search, or point of a scan.
+
+    A rectangle is a set of bins that one range per observable selects exactly. Pseudo-experiments draw the counts of all
+    bins under background alone, as the control regions of the published likelihood determine it, and
+    count how often something stands out at least as much. Interrupted, it prints what was thrown so far.
+
+    \b
+    superbin chance
+    superbin chance --scan maps/scan.json --toys 1000000
+    """
+    from superbin.catalog import open_catalog
+    from superbin.chance import of_rectangles, of_scan
+    from superbin.chance_results import chance_to_json
+    from superbin.files import write_text
+    from superbin.scan_results import load_scan
+
+    scan = None if scan_file is None else load_scan(scan_file)
+    if scan is not None and (correlations is not None or _given(context, "search_name")):
+        raise click.UsageError(
+            "--scan says which search and which correlations; drop --search and --correlations"
+        )
+    with open_catalog(database) as catalog:
+        search = catalog.search(search_name if scan is None else scan.search.name)
+    report = None if quiet else _progress()
+    if scan is None:
+        result = of_rectangles(
+            search, correlations=correlations, toys=toys, seed=seed, workers=threads, on_progress=report
+        )
+    else:
+        result = of_scan(search, scan, toys=toys, seed=seed, workers=threads, on_progress=report)
+    document = chance_to_json(result)
+    if output_file is not None:
+        write_text(output_file, document)
+    if figure is not None:
+        from superbin.plot import largest_significance, save
+
+        save(largest_significance(result).figure, figure)
+    click.echo(document.rstrip("\n") if json_ else _summary(result))
+
+
+def _given(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source not in {None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP}
+
+
+def _progress() -> "Callable[[int, int], None]":
+    """Report on stderr: one line that is redrawn on a terminal, a line now and then elsewhere."""
+    start = shown = time.monotonic()
+    terminal = sys.stderr.isatty()
+
+    def report(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if done < total and now - shown < (0.2 if terminal else 30.0):
+            return
+        shown = now
+        rate = done / max(now - start, 1e-9)
+        left = f", {(total - done) / rate:.0f} s left" if done < total else ""
+        text = f"{done:,} of {total:,} pseudo-experiments, {rate:,.0f}/s{left}"
+        if terminal:
+            click.echo(f"\r{text}\x1b[K", err=True, nl=done == total)
+        else:
+            click.echo(f"superbin: {text}", err=True)
+
+    return report
+
+
+def _summary(result: "ChanceResult") -> str:
+    excess, chance_ = result.excess, result.chance
+    b = excess.background
+    bins = f"bin{'s' if len(excess.bins) > 1 else ''} {', '.join(map(str, excess.bins))}"
+    lines = [
+        f"Search   {result.search.name}: {result.search.title}",
+        f"Tried    {result.tried}",
+        f"Largest  {excess.observed} observed, {b.nominal:.4g} +{b.up:.3g} -{b.down:.3g} expected in {bins}",
+    ]
+    lines += [f"         {'or ' if i else ''}{cut}" for i, cut in enumerate(excess.cuts)]
+    if excess.models:
+        more = len(excess.models) - 3
+        names = "; ".join(excess.models[:3]) + (f" and {more} more" if more > 0 else "")
+        lines.append(f"         chosen for {names}")
+    trials = "" if result.trials is None else f"; trials factor {result.trials:.3g}"
+    lines += [
+        f"Local    p = {excess.local.p:.3g}, Z = {number(excess.local.z)} (exact mid-p){trials}",
+        f"Global   {_p(result)}",
+        f"         {chance_.hits:,} of {chance_.n:,} pseudo-experiments, seed {chance_.seed}",
+        f"Drawn    {result.ensemble}",
+    ]
+    if chance_.interrupted:
+        lines.append("Stopped before the number asked for was thrown.")
+    return "\n".join(lines)
+
+
+def _p(result: "ChanceResult") -> str:
+    found = result.chance
+    if not found.hits:
+        return f"p < {found.p_upper:.2g} at 95 % confidence: no pseudo-experiment does as much, throw more"
+    return f"p = {found.p:.4g} +- {found.p_err:.1g}, Z = {number(found.z)}"
