@@ -85,7 +85,7 @@ class _Distribution:
         self._suspects: deque[Target] = deque()
         self._strikes: Counter[str] = Counter()
         self._deaths = 0
-        self._recorded = 0
+        self._computed = 0
 
     def run(self, batches: Iterator[Batch]) -> None:
         """Go on until there is nothing left."""
@@ -140,7 +140,6 @@ class _Distribution:
                 trouble = error
         if finished:
             self._record(finished)
-            self._recorded += len(finished)
         if trouble is not None:
             raise trouble
 
@@ -160,6 +159,7 @@ class _Distribution:
             raise lost() if lost is not None else ClusterError("the executor dropped work that it had taken")
         error = future.exception()
         if error is None:
+            self._computed += len(batch)
             return future.result()
         if isinstance(error, SuperbinError):
             raise error
@@ -171,7 +171,7 @@ class _Distribution:
         return self._suspect(batch)
 
     def _suspect(self, batch: Batch) -> list[FinishedPoint]:
-        if not self._flying and not self._recorded:
+        if not self._flying and not self._computed:
             self._deaths += 1
             if self._deaths >= _HOPELESS:
                 raise ClusterError(

@@ -8,6 +8,7 @@ replaces processes that died, `DaskWorkers.check` notices a scheduler that is go
 import importlib
 import logging
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
 import threading
@@ -31,11 +32,16 @@ _CONNECT_SECONDS = 5
 _CHECK_SECONDS = 5
 """How often to ask a silent scheduler whether it is there."""
 
+_SILENT = logging.CRITICAL + 1
+
+_IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""What a Dask worker started here runs first: Ctrl-C reaches every process of the terminal, and is the client's."""
+
 
 class LocalWorkers(Executor):
     """Processes of this machine; when one is killed, all are replaced.
 
-    They are spawned, not forked, so a script that uses them needs the usual ``if __name__ == "__main__":``.
+    They do not inherit the parent's memory, so a script that uses them needs the usual ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -53,9 +59,7 @@ class LocalWorkers(Executor):
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self.processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_live_and_die_with_parent,
+            self.processes, mp_context=_context(), initializer=_live_and_die_with_parent
         )
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -70,6 +74,18 @@ class LocalWorkers(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes, as of `concurrent.futures.Executor`."""
         self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """How processes start: from a server that has imported superbin once, where the system has such, or each anew.
+
+    They are never forked from this process, whose threads and database connections must not be copied.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["superbin.scan.work"])
+    return context
 
 
 def _live_and_die_with_parent() -> None:
@@ -123,6 +139,7 @@ class DaskWorkers(Executor):
         # Two equal calls are two calls: Dask would answer the second from the first.
         self._executor = client.get_executor(pure=False)
         self._asked = time.monotonic()
+        self._warned = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Hand out a call.
@@ -152,10 +169,9 @@ class DaskWorkers(Executor):
             cores = self._client.sync(self._client.scheduler.ncores, callback_timeout=4 * _CONNECT_SECONDS)
         except Exception as error:
             raise self.lost() from error
-        if not cores:
-            logging.getLogger(__name__).warning(
-                "the Dask cluster has no workers yet, or none any more; waiting"
-            )
+        if not cores and not self._warned:
+            logging.getLogger(__name__).warning("the Dask cluster has no workers now; waiting for some")
+        self._warned = not cores
         self._asked = time.monotonic()
 
     def lost(self) -> ClusterError:
@@ -202,8 +218,8 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
         ) from error
     config = {
         "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
-        # A task that took two workers with it is looked at alone; the default would sacrifice two more.
-        "distributed.scheduler.allowed-failures": 1,
+        # A batch whose worker died comes back at once, to be looked at point by point.
+        "distributed.scheduler.allowed-failures": 0,
     }
     with ExitStack() as stack:
         stack.enter_context(_quiet())
@@ -214,7 +230,8 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=":0",
-                    silence_logs=logging.CRITICAL,
+                    silence_logs=_SILENT,
+                    preload=[_IGNORE_INTERRUPTS],
                 )
             )
             scheduler = cluster.scheduler_address
@@ -235,10 +252,10 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Leave it to superbin to say what went wrong: Dask logs every lost connection with its traceback."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "tornado")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+        logger.setLevel(_SILENT)
     try:
         yield
     finally:

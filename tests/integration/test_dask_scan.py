@@ -1,0 +1,280 @@
+"""Scans on a real Dask cluster on this machine: workers killed, the scheduler lost, the client interrupted."""
+
+import json
+import logging
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from superbin.cli import cli
+from superbin.errors import ClusterError, InputError, MissingDependencyError
+from superbin.scan import Progress, dask_workers, run_scan
+from superbin.scan_results import scan_to_json
+from superbin.search import Search
+from superbin.signal import SignalModel
+from superbin.store import Store
+
+distributed: Any = pytest.importorskip("distributed")
+
+
+@pytest.fixture
+def plane() -> list[SignalModel]:
+    """Twelve points of a made-up model; the last one is zero everywhere, and fails."""
+    rng = np.random.default_rng(3)
+    scales = [*np.geomspace(0.1, 10, 11), 0.0]
+    return [
+        SignalModel(
+            "T0", {"m_mother": 1000.0 + i, "m_lsp": 100.0}, "small", s * rng.exponential(1.0, 4), np.zeros(4)
+        )
+        for i, s in enumerate(scales)
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path, small_search: Search) -> Iterator[Store]:
+    with Store(tmp_path / "s.sqlite") as store:
+        store.add_search(small_search)
+        yield store
+
+
+def n_rows(store: Store) -> int:
+    connection = sqlite3.connect(store.place)
+    ((found,),) = connection.execute("SELECT COUNT(*) FROM scan_points").fetchall()
+    connection.close()
+    return int(found)
+
+
+class Cluster:
+    """A scheduler and two workers, each a process of its own, as on a cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        file = folder / "scheduler.json"
+        self.scheduler = self._start(
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--scheduler-file",
+            str(file),
+        )
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.address = json.loads(file.read_text())["address"]
+        self.workers = [self.add_worker() for _ in range(2)]
+
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments, "--no-dashboard"],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+
+    def add_worker(self) -> subprocess.Popen[bytes]:
+        return self._start(
+            "distributed.cli.dask_worker",
+            self.address,
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--host",
+            "127.0.0.1",
+        )
+
+    def close(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.close()
+
+
+def test_scan_on_a_cluster_with_a_worker_killed(
+    cluster: Cluster, store: Store, small_search: Search, plane: list[SignalModel]
+) -> None:
+    """SCAN-10, SCAN-13: a worker killed mid-scan costs nothing; the answer is that of this process, each point once."""
+    killed: list[int] = []
+
+    def kill_once(progress: Progress) -> None:
+        if progress.finished >= 2 and not killed:
+            killed.append(cluster.workers[0].pid)
+            cluster.workers[0].kill()
+
+    with dask_workers(scheduler=cluster.address) as workers:
+        result = run_scan(small_search, plane, store=store, executor=workers, on_progress=kill_once)
+    assert killed
+    assert scan_to_json(result) == scan_to_json(run_scan(small_search, plane))
+    assert n_rows(store) == 12
+
+
+def test_scheduler_lost(
+    cluster: Cluster, store: Store, small_search: Search, plane: list[SignalModel]
+) -> None:
+    """SCAN-13: a scheduler killed mid-scan is said within seconds, what was finished is kept, and the scan goes on elsewhere."""
+    struck: list[float] = []
+
+    def strike(progress: Progress) -> None:
+        if progress.finished >= 3 and not struck:
+            struck.append(time.monotonic())
+            cluster.scheduler.kill()
+
+    with (
+        pytest.raises(ClusterError, match=f"the Dask scheduler at {cluster.address} was lost"),
+        dask_workers(scheduler=cluster.address) as workers,
+    ):
+        run_scan(small_search, plane, store=store, executor=workers, on_progress=strike)
+    assert time.monotonic() - struck[0] < 30
+    kept = n_rows(store)
+    assert 3 <= kept < 12
+    seen: list[Progress] = []
+    result = run_scan(small_search, plane, store=store, on_progress=seen.append)
+    assert (seen[0].restored, seen[-1].finished) == (kept, 12 - kept)
+    assert scan_to_json(result) == scan_to_json(run_scan(small_search, plane))
+    with (
+        pytest.raises(ClusterError, match=r"cannot be reached within 5 s; check that it runs"),
+        dask_workers(scheduler=cluster.address),
+    ):
+        pass
+
+
+def group_ends(group: int, *, seconds: float) -> bool:
+    """Whether every process of a group is gone in time; helpers of Python's own follow a moment after the client."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+CLIENT = """
+import sys
+from superbin.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_client_interrupted(
+    tmp_path: Path, store: Store, small_search: Search, plane: list[SignalModel]
+) -> None:
+    """SCAN-12: Ctrl-C in a client with a Dask cluster of its own keeps what is finished, says how to go on, and leaves no process."""
+    many = [
+        SignalModel(
+            "T0",
+            {"m_mother": 1000.0 + i, "m_lsp": 1.0},
+            "small",
+            (1 + i / 99) * plane[5].yields,
+            0 * plane[5].errors,
+        )
+        for i in range(100)
+    ]
+    store.add_signals(many)
+    command = ["scan", "T0", "--search", "small", "--stored", "--database", store.place, "--workers", "1"]
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while n_rows(store) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(client.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    out, err = client.communicate(timeout=60)
+    kept = n_rows(store)
+    assert client.returncode == 130, err
+    assert 5 <= kept < 100
+    assert f"{kept} of 100 points are stored in {store.place}; run the same command again to continue" in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert group_ends(client.pid, seconds=20)
+    seen: list[Progress] = []
+    signals = [store.signal("small", "T0", tuple(s.parameters.values())) for s in many[:10]]
+    run_scan(small_search, signals, store=store, on_progress=seen.append)
+    assert seen[0].restored > 0
+
+
+def test_point_that_kills_its_worker(
+    store: Store, small_search: Search, plane: list[SignalModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SCAN-13: on Dask, too, a point that kills its workers is recorded as failed and the others are finished."""
+    with dask_workers(workers=1) as workers:
+        submit = workers.submit
+
+        def poisoned(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if args[1][0].signal["parameters"]["m_mother"] == 1004.0:
+                return submit(os._exit, 9)
+            return submit(fn, *args, **kwargs)
+
+        monkeypatch.setattr(workers, "submit", poisoned)
+        result = run_scan(small_search, plane, store=store, executor=workers)
+    assert [i for i, point in enumerate(result.points) if point.status == "failed"] == [4, 11]
+    assert "its worker was killed" in (result.points[4].reason or "")
+    assert n_rows(store) == 12
+
+
+def test_unreachable_scheduler(tmp_path: Path, small_search: Search, small_signal: SignalModel) -> None:
+    """SCAN-15: an address where nothing listens is one clear line within seconds, and exit code 2."""
+    with Store(tmp_path / "s.sqlite") as store:
+        store.add_search(small_search, signals=[small_signal])
+    command = ["scan", "T0", "--search", "small", "--stored", "--database", str(tmp_path / "s.sqlite")]
+    start = time.monotonic()
+    for address in ("tcp://127.0.0.1:9", "nonsense://x", "tcp://no.such.host.invalid:8786"):
+        caught = CliRunner().invoke(cli, [*command, "--scheduler", address])
+        assert isinstance(caught.exception, ClusterError), caught.output
+        assert f"the Dask scheduler '{address}' cannot be reached within 5 s" in str(caught.exception)
+    assert time.monotonic() - start < 30
+
+
+def test_logging_is_as_before() -> None:
+    """Dask is quiet while superbin uses it, and as the user set it afterwards."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    with pytest.raises(ClusterError), dask_workers(scheduler="nonsense://x"):
+        pass
+    assert logger.level == before
+
+
+def test_what_to_give() -> None:
+    """SCAN-15: an address or a number, and at least one worker."""
+    with (
+        pytest.raises(InputError, match="either the address of a scheduler or a number of workers"),
+        dask_workers(),
+    ):
+        pass
+    with pytest.raises(InputError, match="0 Dask workers were asked for"), dask_workers(workers=0):
+        pass
+
+
+@pytest.mark.parametrize("module", ["dask", "distributed"])
+def test_without_dask(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SCAN-15: without the extra the error says which one to install."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with (
+        pytest.raises(MissingDependencyError, match=r'run: pip install "superbin\[dask\]"$'),
+        dask_workers(workers=1),
+    ):
+        pass
