@@ -37,9 +37,6 @@ FloatOrArray: TypeAlias = Any
 LARGEST = 1e15
 """Above this, float64 no longer tells a count from its neighbours."""
 
-LARGEST_AUXILIARY = 40.0
-"""Farther out, the unit normal itself underflows."""
-
 SMALLEST = 1e-250
 """Anything below this counts as zero: the ratios inside the formulas would leave the float64 range."""
 
@@ -171,13 +168,15 @@ def plain(array: FloatArray) -> FloatOrArray:
     return float(array) if array.ndim == 0 else array
 
 
-def checked_auxiliary(yields: tuple[FloatArray, ...], auxiliary: Numbers) -> tuple[FloatArray, ...]:
-    """Broadcast checked yields with the auxiliary measurement of the nuisance, a finite number within +-40."""
+def checked_auxiliary(
+    yields: tuple[FloatArray, ...], auxiliary: Numbers, lowest: float, largest: float
+) -> tuple[FloatArray, ...]:
+    """Broadcast checked yields with the auxiliary measurement of the background, a number in its range."""
     centre = _as_array("auxiliary", auxiliary)
-    bad = ~(np.abs(centre) <= LARGEST_AUXILIARY)
+    bad = ~((centre >= lowest) & (centre <= largest))
     if bad.any():
         raise InputError(
-            f"auxiliary = {_first(centre, bad)} must be within +-{LARGEST_AUXILIARY:g} sigma; correct the input"
+            f"auxiliary = {_first(centre, bad)} must be from {lowest:g} to {largest:g}; correct the input"
         )
     named = dict(zip(("n", "b", "up", "down"), yields, strict=True))
     return _broadcast({**named, "auxiliary": centre})

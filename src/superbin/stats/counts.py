@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import special
 
 from superbin.errors import InputError
-from superbin.stats import exact, poisson
+from superbin.stats import poisson
 from superbin.stats.arguments import (
     FloatArray,
     FloatOrArray,
@@ -44,7 +44,6 @@ DEPTH = 40.0
 CHUNK = 4096
 """Rows at a time, so that memory stays bounded."""
 
-LARGEST_GAMMA = 1e5
 UNDERFLOW = 1e-280
 FRACTION_TERMS = 60
 _LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
@@ -188,16 +187,22 @@ def log_cdf_of(
 
 def _log_at_most(n: FloatArray, mean: FloatArray) -> FloatArray:
     """``ln P(N <= n)`` at a fixed mean."""
+    many = (n >= poisson.UNIFORM_FROM) & (mean > 0) & (mean < 1e300)
+    if not many.any():
+        return _log_at_most_few(n, mean)
+    result = np.empty(n.shape)
+    result[many] = poisson.log_at_most_uniform(n[many], mean[many])
+    result[~many] = _log_at_most_few(n[~many], mean[~many])
+    return result
+
+
+def _log_at_most_few(n: FloatArray, mean: FloatArray) -> FloatArray:
     p = special.gammaincc(n + 1, mean)
     with np.errstate(divide="ignore"):
         result = np.log(p)
     deep = (p < UNDERFLOW) & (mean < 1e300)
     if deep.any():
         result[deep] = _deep_at_most(n[deep], mean[deep])
-    rough = (n > LARGEST_GAMMA) & ~deep & (mean < 1e300)
-    if rough.any():  # SciPy's function loses digits there
-        zero = np.zeros(int(rough.sum()))
-        result[rough] = exact.log_p_values("none", n[rough] + 1, mean[rough], zero, zero, mid=False)[1]
     return np.asarray(result)
 
 

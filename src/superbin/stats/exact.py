@@ -15,7 +15,7 @@ from scipy import special
 
 from superbin.stats import poisson
 from superbin.stats.arguments import FloatArray, Index
-from superbin.stats.models import Branches, branches, on_off
+from superbin.stats.models import SMALLEST_SPREAD, Branches, branches, on_off
 from superbin.stats.quadrature import EDGE, PEAK, BareArm, LinearArm, LogArm, Rows, Rule, integral
 
 __all__ = ["log_p_values"]
@@ -31,9 +31,6 @@ SMALLEST_SLOPE = 1e-20
 
 INCOMPLETE_GAMMA_UP_TO = 1e5
 """scipy's incomplete gamma functions lose digits beyond (1e-5 at n = 1e6, 4.6 sigma out)."""
-
-SMALLEST_SPREAD = 1e-9
-"""A relative spread of a Gamma mean below this changes no p-value in the tenth digit."""
 
 MOST_TERMS = 10_000
 

@@ -78,8 +78,7 @@ def expected(
     b, up, down : float
         Expected background and its upward and downward uncertainty, in events; ``down <= b``.
     model : str
-        Uncertainty model of the exact p-values and of the count; the Asimov significance always is that of the split
-        log-normal.
+        Name of the uncertainty model.
 
     Returns
     -------
@@ -101,4 +100,4 @@ def expected(
     )
     p, z = midp(n, b, up, down, model=model), midp_significance(n, b, up, down, model=model)
     low2, low1, median, high1, high2, mean = (Outcome(*map(float, row)) for row in zip(n, p, z, strict=True))
-    return Expected(mean, (low2, low1, median, high1, high2), float(asimov_z(s, b, up, down)))
+    return Expected(mean, (low2, low1, median, high1, high2), float(asimov_z(s, b, up, down, model=model)))

@@ -1,7 +1,8 @@
 """Frequentist pseudo-experiments of q0: both the count and the auxiliary measurement fluctuate.
 
-The background-only fit of the count fixes the nuisance at ``z^``; a toy is a count ``N ~ Poisson(mu(z^))`` and an auxiliary
-measurement ``a ~ Normal(z^, 1)``, and its test statistic is q0 with the constraint centred at ``a``. The p-value is the
+The background-only fit of the count fixes the background; a toy is a count around it and an auxiliary measurement as that fit
+expects it (`superbin.stats.profile`): a unit normal around the fitted nuisance, or an off-source count. Its test statistic is q0
+with that auxiliary measurement, and the p-value is the
 part of the toys with a q0 at least as large as that of the data. This is the definition of pyhf's ``ToyCalculator``; it differs
 from the prior-predictive `superbin.stats.tail` and `midp`, most at low counts.
 """
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.stats import smear
 from superbin.stats.arguments import checked_yields
-from superbin.stats.asymptotic import conditional_fit, q0
-from superbin.stats.toys import LARGEST_CHUNK, numbers_of_toys, run_chunks, scalar, stream, whole
+from superbin.stats.asymptotic import q0
+from superbin.stats.profile import constraint
+from superbin.stats.toys import BLOCK, LARGEST_CHUNK, numbers_of_toys, run_chunks, scalar, stream, whole
 
 __all__ = ["Q0Toys", "throw_q0", "throw_q0_chunk"]
 
@@ -65,12 +66,13 @@ def throw_q0(
     seed: int = 0,
     chunk: int = 50_000,
     workers: int = 1,
+    model: str = "split-lognormal",
 ) -> Q0Toys:
-    """Throw frequentist background-only toys of the split log-normal against the count `n`.
+    """Throw frequentist background-only toys against the count `n`.
 
     Parameters
     ----------
-    n, b, up, down, toys, seed, chunk, workers
+    n, b, up, down, toys, seed, chunk, workers, model
         As in `superbin.stats.throw`.
 
     Returns
@@ -87,11 +89,13 @@ def throw_q0(
     """
     total, size, threads = numbers_of_toys(toys, chunk, workers)
     thrown = extreme = 0
-    observed = float(q0(n, b, up, down))
+    observed = float(q0(n, b, up, down, model=model))
     interrupted = False
     try:
         for part in run_chunks(
-            lambda index, toys: throw_q0_chunk(n, b, up, down, index=index, toys=toys, seed=seed),
+            lambda index, toys: throw_q0_chunk(
+                n, b, up, down, index=index, toys=toys, seed=seed, model=model
+            ),
             total,
             size,
             threads,
@@ -105,17 +109,30 @@ def throw_q0(
 
 
 def throw_q0_chunk(
-    n: float, b: float, up: float, down: float, *, index: int, toys: int, seed: int = 0
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    index: int,
+    toys: int,
+    seed: int = 0,
+    model: str = "split-lognormal",
 ) -> Q0Toys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_q0`."""
-    count, background, upward, downward = (scalar(a) for a in checked_yields(n, b, up, down))
+    count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
     size = whole("toys", toys, 1, LARGEST_CHUNK)
+    held = constraint(model, *yields)
     random = stream(seed, index)
-    zero = np.zeros(1)
-    fit = conditional_fit(count, zero, background, upward, downward, zero)[0]
-    mean = float(smear.mean(fit, background, upward, downward)[0])
-    counts = random.poisson(mean, size).astype(np.float64)
-    auxiliary = fit + random.standard_normal(size)
-    thrown = q0(counts, background, upward, downward, auxiliary=np.clip(auxiliary, -40.0, 40.0))
-    observed = float(q0(count, background, upward, downward)[0])
-    return Q0Toys(size, int(np.count_nonzero(np.asarray(thrown) >= observed)), observed, seed)
+    expected = held.fit(count, np.zeros(1), held.nominal())[0]
+    mean = float(held.mean(expected)[0])
+    observed = float(q0(count, *yields, model=model)[0])
+    extreme = 0
+    for start in range(0, size, BLOCK):
+        block = min(BLOCK, size - start)
+        counts = random.poisson(mean, block).astype(np.float64)
+        auxiliary = held.throw(random, expected, block)
+        thrown = q0(counts, *yields, auxiliary=auxiliary, model=model)
+        # where both measurements are counts, toys equal to the data must not be lost to rounding
+        extreme += int(np.count_nonzero(np.asarray(thrown) >= (1 - 1e-12) * observed))
+    return Q0Toys(size, extreme, observed, seed)

@@ -30,7 +30,6 @@ import numpy as np
 from scipy import special
 
 from superbin.errors import InputError, UnknownNameError
-from superbin.stats import smear
 from superbin.stats.arguments import (
     FloatArray,
     FloatOrArray,
@@ -41,10 +40,10 @@ from superbin.stats.arguments import (
     checked_yields,
     plain,
 )
-from superbin.stats.asymptotic import conditional_fit
 from superbin.stats.counts import log_cdf_of, quantile
-from superbin.stats.integration import EVEN, log_integral
 from superbin.stats.models import check_model
+from superbin.stats.profile import Constraint, constraint
+from superbin.stats.uncertain_signal import at_most
 from superbin.stats.verdict import Verdict, compare
 
 __all__ = [
@@ -65,9 +64,6 @@ METHODS = ("cls", "bayes", "asymptotic")
 
 SIGMAS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
-FARTHEST_SIGNAL = 7.0
-"""Standard deviations of the signal uncertainty that are integrated over."""
-
 TOLERANCE = 1e-10
 MOST_STEPS = 200
 LARGEST_UNCERTAINTY = 10.0
@@ -75,7 +71,6 @@ LARGEST_UNCERTAINTY = 10.0
 ZOOM_POINTS = 17
 ZOOMS = 9
 
-_LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
 _Problem: TypeAlias = tuple[FloatArray, ...]
 """Count, b, up, down, width k of the signal and 1 - level: checked, 1-D, of one length."""
 
@@ -194,11 +189,19 @@ def bayes_limit(
 
 
 def asymptotic_cls(
-    s: Numbers, n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, signal_uncertainty: Numbers = 0.0
+    s: Numbers,
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    *,
+    signal_uncertainty: Numbers = 0.0,
+    model: str = "split-lognormal",
 ) -> FloatOrArray:
-    """Asymptotic CLs of the test statistic with tilde, for the split log-normal; otherwise as `cls`."""
+    """Asymptotic CLs of the test statistic with tilde; otherwise as `cls`."""
     yields, shape = _prepared(n, b, up, down, signal_uncertainty, 0.95, s)
-    return plain(np.exp(_log_asymptotic(yields[0], yields[1:])).reshape(shape))
+    held = constraint(model, *yields[2:5])
+    return plain(np.exp(_log_asymptotic(yields[0], yields[1], yields[5], held)).reshape(shape))
 
 
 def asymptotic_limit(
@@ -209,10 +212,13 @@ def asymptotic_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
+    model: str = "split-lognormal",
 ) -> FloatOrArray:
-    """Asymptotic CLs upper limit, for the split log-normal; arguments, result and errors otherwise as in `cls_limit`."""
+    """Asymptotic CLs upper limit; arguments, result and errors as in `cls_limit`."""
     problem, shape = _prepared(n, b, up, down, signal_uncertainty, level)
-    limit = _root(lambda i, s: _log_asymptotic(s, tuple(a[i] for a in problem)), problem)
+    count, *yields, width, _ = problem
+    held = constraint(model, *yields)
+    limit = _root(lambda i, s: _log_asymptotic(s, count[i], width[i], held.take(i)), problem)
     return plain(limit.reshape(shape))
 
 
@@ -244,7 +250,7 @@ def expected_limits(
     Raises
     ------
     InputError, UnknownNameError
-        As `cls_limit`; for an unknown method, for arrays, and for another model with ``asymptotic``.
+        As `cls_limit`; for an unknown method, and for arrays.
     """
     if method not in METHODS:
         raise UnknownNameError(f"no limit is named {method!r}; choose one of {', '.join(METHODS)}")
@@ -255,9 +261,7 @@ def expected_limits(
     sigmas = np.array(SIGMAS)
     five = tuple(np.repeat(a, sigmas.size) for a in problem)
     if method == "asymptotic":
-        if model != "split-lognormal":
-            raise InputError(f"the asymptotic limit knows the split-lognormal model only, not {model}")
-        return Bands(*map(float, _asimov_limits(sigmas, five)))
+        return Bands(*map(float, _asimov_limits(sigmas, five, constraint(model, *five[1:4]))))
     counts = np.asarray(quantile(special.ndtr(sigmas), b, up, down, model=model))
     limit = _cls_limit(model, (counts, *five[1:]))
     return Bands(*map(float, limit * np.exp(five[4] ** 2) if method == "bayes" else limit))
@@ -293,38 +297,36 @@ def _prepared(
 # --- exact ------------------------------------------------------------------------------------------------------
 
 
-def _log_at_most(model: str, s: FloatArray, problem: _Problem) -> FloatArray:
-    """``ln P(N <= n)`` under signal and background, averaged over both uncertainties."""
+def _cdf_of_signal(model: str, problem: _Problem) -> Callable[[Index, FloatArray], FloatArray]:
+    """``ln P(N <= n)`` of any rows at any signals, averaged over both uncertainties."""
     n, b, up, down, k, _ = problem
-    result = np.empty(s.shape)
-    i = np.flatnonzero((k == 0) | (s == 0))
-    if i.size:
-        result[i] = log_cdf_of(model, n[i], s[i], b[i], up[i], down[i])
-    i = np.flatnonzero((k > 0) & (s > 0))
-    if not i.size:
+    uncertain = k > 0
+    place = np.cumsum(uncertain) - 1
+    curves = at_most(model, *(a[uncertain] for a in (n, b, up, down))) if uncertain.any() else None
+
+    def log_cdf(index: Index, s: FloatArray) -> FloatArray:
+        result = np.empty(s.shape)
+        averaged = uncertain[index] & (s > 0)
+        i = np.flatnonzero(~averaged)
+        if i.size:
+            result[i] = log_cdf_of(model, n[index[i]], s[i], *(a[index[i]] for a in (b, up, down)))
+        i = np.flatnonzero(averaged)
+        if i.size and curves is not None:
+            result[i] = curves.log_average(place[index[i]], s[i], k[index[i]])
         return result
 
-    def height(index: Index, y: FloatArray) -> FloatArray:
-        j = np.repeat(i[index], y.shape[1])
-        mean = s[j] * np.exp(k[j] * (y.ravel() - FARTHEST_SIGNAL))
-        inner = log_cdf_of(model, n[j], mean, b[j], up[j], down[j]).reshape(y.shape)
-        return np.asarray(inner - 0.5 * (y - FARTHEST_SIGNAL) ** 2 - _LOG_ROOT_2PI)
-
-    result[i] = log_integral(height, np.zeros(i.size), np.full(i.size, 2 * FARTHEST_SIGNAL), edges=EVEN)
-    return result
+    return log_cdf
 
 
 def _log_cls(model: str, s: FloatArray, problem: _Problem) -> FloatArray:
-    return _log_at_most(model, s, problem) - _log_at_most(model, np.zeros_like(s), problem)
+    log_cdf, every = _cdf_of_signal(model, problem), np.arange(s.size)
+    return log_cdf(every, s) - log_cdf(every, np.zeros_like(s))
 
 
 def _cls_limit(model: str, problem: _Problem) -> FloatArray:
-    alone = _log_at_most(model, np.zeros_like(problem[0]), problem)
-
-    def log_cls(i: Index, s: FloatArray) -> FloatArray:
-        return _log_at_most(model, s, tuple(a[i] for a in problem)) - alone[i]
-
-    return _root(log_cls, problem)
+    log_cdf = _cdf_of_signal(model, problem)
+    alone = log_cdf(np.arange(problem[0].size), np.zeros_like(problem[0]))
+    return _root(lambda i, s: log_cdf(i, s) - alone[i], problem)
 
 
 def _root(log_cls: Callable[[Index, FloatArray], FloatArray], problem: _Problem) -> FloatArray:
@@ -359,59 +361,58 @@ def _root(log_cls: Callable[[Index, FloatArray], FloatArray], problem: _Problem)
 # --- asymptotic -------------------------------------------------------------------------------------------------
 
 
-def _profiled(n: FloatArray, s: FloatArray, problem: _Problem, centre: FloatArray) -> FloatArray:
+def _profiled(
+    n: FloatArray, s: FloatArray, k: FloatArray, held: Constraint, auxiliary: FloatArray
+) -> FloatArray:
     """``-2 ln L`` at fixed signal over the saturated one, both nuisances profiled."""
-    _, b, up, down, k, _ = problem
-    best = conditional_fit(n, s, b, up, down, centre)[1]
+    best = held.fit(n, s, auxiliary)[1]
     i = np.flatnonzero((k > 0) & (s > 0))
     if i.size:
-        best[i] = _profiled_signal(n[i], s[i], b[i], up[i], down[i], centre[i], k[i], best[i])
+        best[i] = _profiled_signal(n[i], s[i], k[i], held.take(i), auxiliary[i], best[i])
     return best
 
 
 def _profiled_signal(
     n: FloatArray,
     s: FloatArray,
-    b: FloatArray,
-    up: FloatArray,
-    down: FloatArray,
-    centre: FloatArray,
     k: FloatArray,
+    held: Constraint,
+    auxiliary: FloatArray,
     nominal: FloatArray,
 ) -> FloatArray:
     """Minimum over the signal's nuisance, on zooming grids; no farther out than the root of the value at zero."""
     reach = np.sqrt(nominal)
     low, high = -reach, reach.copy()
     steps = np.linspace(0.0, 1.0, ZOOM_POINTS)
+    wide = held.take((slice(None), None))
     for _ in range(ZOOMS):
         y = low[:, None] + (high - low)[:, None] * steps
-        rest = (np.broadcast_to(a[:, None], y.shape) for a in (b, up, down, centre))
         mean = s[:, None] * np.exp(k[:, None] * y)
-        value = conditional_fit(np.broadcast_to(n[:, None], y.shape), mean, *rest)[1] + y * y
+        value = wide.fit(n[:, None], mean, auxiliary[:, None])[1] + y * y
         best = np.argmin(value, axis=1)[:, None]
         low = np.take_along_axis(y, np.maximum(best - 1, 0), axis=1)[:, 0]
         high = np.take_along_axis(y, np.minimum(best + 1, ZOOM_POINTS - 1), axis=1)[:, 0]
     return np.asarray(np.take_along_axis(value, best, axis=1)[:, 0])
 
 
-def _q_tilde(s: FloatArray, n: FloatArray, problem: _Problem, centre: FloatArray) -> FloatArray:
+def _q_tilde(
+    s: FloatArray, n: FloatArray, k: FloatArray, held: Constraint, auxiliary: FloatArray
+) -> FloatArray:
     """Test statistic with tilde (Cowan et al., equation 16): zero for an estimate above s, against s = 0 for a negative one."""
-    _, b, up, down, _, _ = problem
-    estimate = n - smear.mean(centre, b, up, down)
-    at_s = _profiled(n, s, problem, centre)
-    at_zero = conditional_fit(n, np.zeros_like(s), b, up, down, centre)[1]
+    estimate = n - held.mean(auxiliary)
+    at_s = _profiled(n, s, k, held, auxiliary)
+    at_zero = held.fit(n, np.zeros_like(s), auxiliary)[1]
     return np.asarray(
         np.where(estimate > s, 0.0, np.maximum(at_s - np.where(estimate < 0, at_zero, 0.0), 0.0))
     )
 
 
-def _log_asymptotic(s: FloatArray, problem: _Problem) -> FloatArray:
+def _log_asymptotic(s: FloatArray, n: FloatArray, k: FloatArray, held: Constraint) -> FloatArray:
     """``ln CLs`` of observed data; the Asimov data set is the background as fitted to them."""
-    n, b, up, down = problem[:4]
-    zero = np.zeros_like(s)
-    fitted = conditional_fit(n, zero, b, up, down, zero)[0]
-    q = _q_tilde(s, n, problem, zero)
-    asimov = _q_tilde(s, smear.mean(fitted, b, up, down), problem, fitted)
+    auxiliary = held.nominal()
+    fitted = held.fit(n, np.zeros_like(s), auxiliary)[0]
+    q = _q_tilde(s, n, k, held, auxiliary)
+    asimov = _q_tilde(s, held.mean(fitted), k, held, fitted)
     root = np.sqrt(asimov)
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(q <= asimov, np.sqrt(q) - root, (q - asimov) / (2 * root))
@@ -419,17 +420,17 @@ def _log_asymptotic(s: FloatArray, problem: _Problem) -> FloatArray:
     return np.asarray(special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance))
 
 
-def _asimov_limits(sigmas: FloatArray, problem: _Problem) -> FloatArray:
+def _asimov_limits(sigmas: FloatArray, problem: _Problem, held: Constraint) -> FloatArray:
     """Limits at which sqrt(q) of the nominal background is ``sigma - Phi^-1((1 - level) Phi(sigma))``."""
-    _, b, up, down, _, alpha = problem
-    zero = np.zeros_like(b)
-    n = smear.mean(zero, b, up, down)
+    k = problem[4]
+    auxiliary = held.nominal()
+    n = held.mean(auxiliary)
 
     def log_cls(i: Index, s: FloatArray) -> FloatArray:
-        root = np.sqrt(_q_tilde(s, n[i], tuple(a[i] for a in problem), zero[i]))
+        root = np.sqrt(_q_tilde(s, n[i], k[i], held.take(i), auxiliary[i]))
         return np.asarray(special.log_ndtr(sigmas[i] - root) - special.log_ndtr(sigmas[i]))
 
-    return _root(log_cls, (n, *problem[1:5], alpha))
+    return _root(log_cls, (n, *problem[1:]))
 
 
 # --- all of them ------------------------------------------------------------------------------------------------
@@ -460,19 +461,28 @@ class Comparison:
 
 
 def compare_limits(
-    n: float, b: float, up: float, down: float, *, level: float = 0.95, signal_uncertainty: float = 0.0
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    level: float = 0.95,
+    signal_uncertainty: float = 0.0,
+    model: str = "split-lognormal",
 ) -> Comparison:
-    """Compute every named limit of the split log-normal; scalars, otherwise as in `cls_limit`."""
+    """Compute every named limit; scalars, otherwise as in `cls_limit`."""
     problem, _ = _prepared(n, b, up, down, signal_uncertainty, level)
+    held = constraint(model, *problem[1:4])
     sigmas = np.array(SIGMAS)
-    counts = np.append(np.asarray(quantile(special.ndtr(sigmas), b, up, down)), problem[0])
+    counts = np.append(np.asarray(quantile(special.ndtr(sigmas), b, up, down, model=model)), problem[0])
     # One batch for the bands and the data; the Bayesian limits are those times a factor.
     six = tuple(np.repeat(a, counts.size) for a in problem[1:])
-    exact = _cls_limit("split-lognormal", (counts, *six))
+    exact = _cls_limit(model, (counts, *six))
     bayes = exact * np.exp(six[3] ** 2)
-    asymptotic = float(asymptotic_limit(n, b, up, down, level=level, signal_uncertainty=signal_uncertainty))
-    bands = expected_limits("asymptotic", b, up, down, level=level, signal_uncertainty=signal_uncertainty)
-    approximate = _log_asymptotic(exact[-1:], problem)
+    options = {"level": level, "signal_uncertainty": signal_uncertainty}
+    asymptotic = float(asymptotic_limit(n, b, up, down, model=model, **options))
+    bands = expected_limits("asymptotic", b, up, down, model=model, **options)
+    approximate = _log_asymptotic(exact[-1:], problem[0], problem[4], held)
     z = {"cls": -special.ndtri(problem[-1][0]), "asymptotic": -special.ndtri_exp(approximate[0])}
     limits = {
         "cls": Limit(float(exact[-1]), Bands(*map(float, exact[:-1]))),

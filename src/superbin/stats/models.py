@@ -27,7 +27,21 @@ from superbin.errors import InputError, UnknownNameError
 from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
 
-__all__ = ["NAMES", "Branches", "branches", "check_model", "draw_means", "lowest_z", "mean_at", "on_off"]
+__all__ = [
+    "NAMES",
+    "SMALLEST_SPREAD",
+    "Branches",
+    "branches",
+    "check_model",
+    "draw_means",
+    "lowest_z",
+    "mean_at",
+    "on_off",
+    "relative_width",
+]
+
+SMALLEST_SPREAD = 1e-9
+"""A relative spread of a Gamma mean below this changes no p-value in the tenth digit."""
 
 NAMES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
 
@@ -89,6 +103,11 @@ def _sigma(up: FloatArray, down: FloatArray) -> FloatArray:
 def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
     """``a/b``, zero where ``a`` is."""
     return np.asarray(np.where(a > 0, a, 0.0) / np.where(a > 0, b, 1.0))
+
+
+def relative_width(b: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
+    """``(up + down)/2 b``, the relative width of the symmetric log-normal."""
+    return _ratio(_sigma(up, down), b)
 
 
 def on_off(b: FloatArray, up: FloatArray, down: FloatArray) -> tuple[FloatArray, FloatArray]:

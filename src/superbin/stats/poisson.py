@@ -9,8 +9,25 @@ import numpy as np
 from scipy import special
 
 from superbin.stats.arguments import FloatArray
+from superbin.stats.quadrature import scaled_tail
 
-__all__ = ["log_mode_density", "log_probability", "log_ratio", "tail_and_rest"]
+__all__ = [
+    "UNIFORM_FROM",
+    "log_at_most_uniform",
+    "log_mode_density",
+    "log_probability",
+    "log_ratio",
+    "tail_and_rest",
+]
+
+UNIFORM_FROM = 1e4
+"""Count from which two terms of the uniform expansion are good to 1e-12."""
+
+NEAR = 0.02
+"""Where the closed forms of the expansion's coefficients cancel, their series are used."""
+
+C0_SERIES = (-1 / 3, 1 / 12, -2 / 135, 1 / 864, 1 / 2835)
+C1_SERIES = (-1 / 540, -1 / 288, 1 / 378)
 
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 """Coefficients of 1/n, 1/n^3, ... in ``ln Gamma(n) - (n - 1/2) ln n + n - ln(2 pi)/2``; good to 1e-16 from n = 15 on."""
@@ -59,3 +76,43 @@ def tail_and_rest(n: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]
         if i.size:
             smaller[i] = function(n[i], m[i])
     return np.where(below, smaller, 1 - smaller), np.where(below, 1 - smaller, smaller)
+
+
+def _beyond_linear(u: FloatArray) -> FloatArray:
+    """``e^u - 1 - u`` to full relative precision."""
+    near = np.abs(u) < 0.5
+    small = np.where(near, u, 0.0)
+    series = np.ones_like(u)
+    for j in range(16, 2, -1):
+        series *= small / j
+        series += 1.0
+    return np.where(near, 0.5 * small * small * series, np.expm1(u) - u)
+
+
+def log_at_most_uniform(n: FloatArray, m: FloatArray) -> FloatArray:
+    """``ln P(N <= n)`` at finite means m > 0, for `n` from `UNIFORM_FROM` on, real; relative error of P below 1e-11.
+
+    Temme's uniform expansion of the incomplete gamma function (DLMF 8.12.4 and 8.12.7) with a = n + 1 and eta^2/2 = m/a - 1 -
+    ln(m/a), which has no underflow on the side of small probabilities.
+    """
+    a = n + 1
+    u = log_ratio(m, a)
+    grown = np.expm1(u)
+    half_square = _beyond_linear(u)
+    eta = np.copysign(np.sqrt(2 * half_square), u)
+    near = np.abs(eta) < NEAR
+    small, ray, inverse = (
+        np.where(near, eta, 0.0),
+        1 / np.where(near, 1.0, eta),
+        1 / np.where(near, 1.0, grown),
+    )
+    first = np.where(near, np.polynomial.polynomial.polyval(small, C0_SERIES), inverse - ray)
+    closed = ray**3 - inverse * (1 / 12 + inverse * (1 + inverse))
+    second = np.where(near, np.polynomial.polynomial.polyval(small, C1_SERIES), closed)
+    # everything in units of exp(-y^2/2), y = |eta| sqrt(a): the unit normal's smaller tail, and the correction
+    tail = scaled_tail(np.sqrt(2 * a * half_square))
+    correction = (first + second / a) / np.sqrt(2 * np.pi * a)
+    exponent = -a * half_square
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = np.log1p(-np.exp(exponent) * np.where(u > 0, 0.0, tail - correction))
+        return np.asarray(np.where(u > 0, exponent + np.log(np.maximum(tail + correction, 0.0)), below))

@@ -7,7 +7,7 @@ Split log-normal (`mean`), with expected background ``b`` and uncertainty ``+up 
 * ``mu(z) = |z| up`` for ``b = 0``.
 
 It is continuous in ``z``; it jumps in ``down`` at ``0.8 b`` and in ``b`` at zero, where the definition changes.
-The toys and the profile likelihood evaluate it here; the quadrature uses its inverse.
+The toys evaluate it here; the profile likelihood (`superbin.stats.profile`) and the quadrature know its branches.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from superbin.stats.arguments import FloatArray
 
-__all__ = ["LINEAR_FROM", "draw", "inverse", "is_linear", "log_slopes", "mean"]
+__all__ = ["LINEAR_FROM", "draw", "is_linear", "log_slopes", "mean"]
 
 LINEAR_FROM = 0.8
 """From ``down = 0.8 b`` on the downward branch is linear: a log-normal one would fall to nothing at one sigma."""
@@ -75,25 +75,3 @@ def draw(
         np.exp(z, out=z)
     z *= b
     return z
-
-
-def inverse(
-    mu: FloatArray,
-    b: FloatArray,
-    up: FloatArray,
-    down: FloatArray,
-    *,
-    negative: npt.NDArray[np.bool_] | bool = False,
-) -> FloatArray:
-    """Nuisance ``z`` at which the background mean is `mu`; infinite where no ``z`` reaches it.
-
-    For ``b = 0`` two values of ``z`` do; `negative` chooses that below zero.
-    """
-    above, below = log_slopes(b, up, down)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logarithmic = (np.log(mu) - np.log(b)) / np.where(mu >= b, above, below)
-        linear = (mu - b) / down
-        folded = mu / up
-    z = np.where((mu < b) & is_linear(b, down), linear, logarithmic)
-    z = np.where(b > 0, z, np.where(negative, -folded, folded))
-    return np.asarray(np.where(mu == b, 0.0, z))

@@ -25,6 +25,7 @@ from superbin.stats.arguments import checked_yields
 from superbin.stats.models import check_model, draw_means
 
 __all__ = [
+    "BLOCK",
     "LARGEST_CHUNK",
     "Toys",
     "merge",

@@ -8,7 +8,10 @@ of the densities,
     w = exp((z^ - 2 z) z^/2)  c^n e^((1 - c) g),      g the time before shrinking.
 
 Where a toy counts, ``c g <= mu(z)``, so the second factor is at most the likelihood ratio of mu(z): no weight is much
-larger than the rest, and the variance is finite.
+larger than the rest, and the variance is finite. A truncated mean has weight zero beyond its truncation.
+
+The model ``gamma`` has no nuisance z that a unit normal holds; its tail is a closed form (`superbin.stats.tail`), which leaves nothing
+to sample.
 """
 
 import math
@@ -18,9 +21,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from superbin.errors import InputError
-from superbin.stats import smear
 from superbin.stats.arguments import FloatArray, checked_yields
-from superbin.stats.asymptotic import conditional_fit
+from superbin.stats.models import lowest_z
+from superbin.stats.profile import constraint
 from superbin.stats.toys import LARGEST_CHUNK, numbers_of_toys, run_chunks, scalar, stream, whole
 
 __all__ = ["WeightedToys", "merge_weighted", "throw_weighted", "throw_weighted_chunk"]
@@ -95,13 +98,16 @@ def throw_weighted(
     seed: int = 0,
     chunk: int = 50_000,
     workers: int = 1,
+    model: str = "split-lognormal",
 ) -> WeightedToys:
-    """Throw importance-sampled background-only toys of the split log-normal against the count `n`.
+    """Throw importance-sampled background-only toys against the count `n`.
 
     Parameters
     ----------
     n, b, up, down, toys, seed, chunk, workers
         As in `superbin.stats.throw`.
+    model : str
+        Name of the uncertainty model, any but ``gamma``.
 
     Returns
     -------
@@ -111,14 +117,15 @@ def throw_weighted(
     Raises
     ------
     InputError
-        For values outside the domain, and for an excess where no background is possible (``b = up = 0``).
+        For values outside the domain, for the model ``gamma``, and for an excess where no background is possible
+        (``b = up = 0``).
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
     """
     total, size, threads = numbers_of_toys(toys, chunk, workers)
 
     def one(index: int, toys: int) -> WeightedToys:
-        return throw_weighted_chunk(n, b, up, down, index=index, toys=toys, seed=seed)
+        return throw_weighted_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
 
     parts: list[WeightedToys] = []
     try:
@@ -132,22 +139,35 @@ def throw_weighted(
 
 
 def throw_weighted_chunk(
-    n: float, b: float, up: float, down: float, *, index: int, toys: int, seed: int = 0
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    index: int,
+    toys: int,
+    seed: int = 0,
+    model: str = "split-lognormal",
 ) -> WeightedToys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_weighted`."""
-    count, background, upward, downward = (scalar(a) for a in checked_yields(n, b, up, down))
-    if count[0] > 0 and background[0] == 0 and upward[0] == 0:
+    count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
+    if model == "gamma":
+        raise InputError(
+            "the model 'gamma' has a closed-form tail and no importance-sampled toys; use tail or midp"
+        )
+    held = constraint(model, *yields)
+    folded = bool(yields[0][0] == 0)
+    if count[0] > 0 and folded and (yields[1][0] == 0 or model == "none"):
         raise InputError(
             f"n = {count[0]:g} is impossible with b = up = 0; its p-value is zero, drop the toys"
         )
     size = whole("toys", toys, 1, LARGEST_CHUNK)
     random = stream(seed, index)
-    zero = np.zeros(1)
-    fit, cost = conditional_fit(count, zero, background, upward, downward, zero)
-    folded = background[0] == 0
+    fit, cost = held.fit(count, np.zeros(1), np.zeros(1))
     fit = np.abs(fit) if folded else fit
     z = fit + random.standard_normal(size)
-    mu = smear.mean(z, background, upward, downward)
+    floor, _, log_kept = lowest_z(model, *yields)
+    mu = held.mean(z)
     shrink = np.minimum(1.0, mu / count) if count[0] > 0 else np.ones(size)
     time = random.standard_gamma(count[0], size) if count[0] > 0 else np.zeros(size)
     later = time + random.standard_exponential(size)
@@ -155,6 +175,8 @@ def throw_weighted_chunk(
     with np.errstate(divide="ignore", invalid="ignore"):
         power = np.where(shrink < 1, count * np.log(shrink), 0.0)
         base = power + fit * (0.5 * fit - z) - log_scale
+        if model == "gaussian":
+            base = np.where(z >= floor, base - log_kept, -np.inf)
         if folded:  # both signs of z give the same mean: throw one, count it twice
             base = np.where(z >= 0, base + math.log(2), -np.inf)
         # The later arrival is shrunk as well, and its exponential has one more factor c.

@@ -152,5 +152,3 @@ def test_bad_input() -> None:
         limits.expected_limits("CLs", 1, 0, 0)
     with pytest.raises(InputError, match="one bin at a time"):
         limits.expected_limits("cls", [1.0, 2.0], 0, 0)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="split-lognormal model only"):
-        limits.expected_limits("asymptotic", 1, 0.1, 0.1, model="gamma")
