@@ -1,6 +1,6 @@
 """Every constant of the simulation in one place, and how to change one by name.
 
-Clauses GEN-70 to GEN-73 of ``specs/generation.md``.
+Clause GEN-70 of ``specs/generation.md``.
 """
 
 import json

@@ -1,8 +1,8 @@
 """From events to efficiencies: one batch after the other through detector and selection, then the sums.
 
 `generate_point` makes a point of a model, `generate_spectrum` one of a spectrum, `generate_from_events` takes what
-others made; all end in `analyse`, which takes any stream of events.
-Clauses GEN-50 to GEN-58 of ``specs/generation.md``.
+others made; all end in `analyse`, which takes any stream of events. Clauses GEN-50 to
+GEN-53 of ``specs/generation.md``.
 """
 
 import hashlib

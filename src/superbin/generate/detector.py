@@ -3,7 +3,7 @@
 `DetectorCard` holds every constant. Jets are anti-kT [1]_ jets of FastJet [2]_ (extra ``superbin[mc]``). The constants
 describe CMS at 13 TeV in 2016; the efficiency for b jets and the scale of the light ones were fitted to the one public
 histogram of the 160-bin search, the others are round numbers read off CMS's public performance plots. Clauses GEN-20 to
-GEN-27 of ``specs/generation.md``.
+GEN-23 of ``specs/generation.md``.
 
 References
 ----------

@@ -1,7 +1,7 @@
 """Initial-state radiation: how many jets come from it, and the weight that corrects its rate.
 
 CMS weighted its simulated signals by the number of jets that do not come from the decay chain, as measured in events
-with top pairs. The mean weight is one, so that the cross section stays. Clauses GEN-40 to GEN-42 of
+with top pairs. The mean weight is one, so that the cross section stays. Clauses GEN-40 and GEN-41 of
 ``specs/generation.md``.
 """
 

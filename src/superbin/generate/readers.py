@@ -1,6 +1,6 @@
 """Events that somebody else made: HepMC files, and Les Houches events that Pythia showers.
 
-Clauses GEN-80 to GEN-85 of ``specs/generation.md``.
+Clauses GEN-80 to GEN-84 of ``specs/generation.md``.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 `SelectionCard` holds the constants of CMS-PAS-SUS-16-014; the bins are those of the `superbin.search.Search`. An event
 is not in one bin: b tags are probabilities, so it is spread over the bins in Nb (`bin_probabilities`). Clauses GEN-30 to
-GEN-38 of ``specs/generation.md``.
+GEN-37 of ``specs/generation.md``.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,243 @@
+"""Spectra, settings, constants and the plane of points: all that needs no simulation (specs/generation.md)."""
+
+import itertools
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
+from superbin.generate import (
+    MODELS,
+    Cards,
+    GeneratorSettings,
+    SelectionCard,
+    coarse_to_fine,
+    masses,
+    model_named,
+    slha_text,
+    standard_plane,
+)
+from superbin.generate.chain import seeds
+from superbin.generate.pythia import optional, process_lines, settings_lines
+from superbin.generate.slha import check_slha
+
+
+def blocks(text: str) -> tuple[dict[int, float], dict[int, list[tuple[float, list[int]]]]]:
+    """Masses and decays of a spectrum, by a reader of its own."""
+    found: dict[int, float] = {}
+    decays: dict[int, list[tuple[float, list[int]]]] = {}
+    block = ""
+    for line in text.splitlines():
+        words = line.split()
+        if words[0] in ("BLOCK", "DECAY"):
+            block = words[1] if words[0] == "BLOCK" else "DECAY"
+            if block == "DECAY":
+                mother = int(words[1])
+                decays[mother] = []
+        elif block == "MASS":
+            found[int(words[0])] = float(words[1])
+        elif block == "DECAY":
+            assert int(words[1]) == len(words) - 2
+            decays[mother].append((float(words[0]), [int(w) for w in words[2:]]))
+    return found, decays
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_spectrum(name: str) -> None:
+    """GEN-1, GEN-3, GEN-4: masses where they belong, branching ratios that add up, charge and colour conserved."""
+    model = model_named(name)
+    found, decays = blocks(slha_text(model, 1200, 150))
+    assert {n for n, m in found.items() if m == 1200} == set(model.mothers)
+    assert found[1000022] == 150
+    assert found[25] == 125
+    rest = set(found) - set(model.mothers) - {1000022, 25}
+    assert {found[n] for n in rest} == {1e5}
+    # 12 squarks, 9 sleptons, 3 heavy Higgs bosons, gluino, 4 neutralinos and 2 charginos, but the LSP.
+    assert len(rest) + len(model.mothers) == 30
+    for mother in model.mothers:
+        assert math.isclose(sum(ratio for ratio, _ in decays[mother]), 1, rel_tol=1e-9)
+        for _, products in decays[mother]:
+            quarks = [p for p in products if p != 1000022]
+            assert products.count(1000022) == 1
+            # A gluino gives a quark and its antiquark; a squark its own quark.
+            assert sum(quarks) == 0 if mother == 1000021 else quarks == [mother % 1000000]
+
+
+def test_light_flavours_share_evenly() -> None:
+    """GEN-1: T1qqqq decays to d, u, s and c at a quarter each."""
+    _, decays = blocks(slha_text(model_named("T1qqqq"), 1500, 700))
+    assert decays[1000021] == [(0.25, [q, -q, 1000022]) for q in (1, 2, 3, 4)]
+
+
+def test_unknown_model() -> None:
+    """GEN-1: the error lists what is known."""
+    with pytest.raises(UnknownNameError, match=r"no model 'T1xxxx'.*T1bbbb.*--slha"):
+        model_named("T1xxxx")
+
+
+@pytest.mark.parametrize(
+    ("name", "point", "text"),
+    [
+        ("T1bbbb", (1000, 1000), "kinematically closed"),
+        ("T1bbbb", (1000, 1200), "kinematically closed"),
+        ("T1bbbb", (1000, 989), ">= 12 GeV, here it is 11"),
+        ("T1tttt", (1000, 646), ">= 355 GeV"),
+        ("T2tt", (400, 221), ">= 180 GeV"),
+        ("T1bbbb", (1000, 0), "m_lsp of T1bbbb is 0 GeV"),
+        ("T1bbbb", (7000, 1), "m_mother of T1bbbb is 7000 GeV"),
+        ("T1bbbb", (math.nan, 1), "m_mother of T1bbbb is nan"),
+        ("T1bbbb", (1000,), "takes 2 parameters"),
+    ],
+)
+def test_impossible_masses(name: str, point: tuple[float, ...], text: str) -> None:
+    """GEN-2: refused, with the least difference that is possible."""
+    with pytest.raises(InputError, match=text):
+        masses(model_named(name), point)
+
+
+def test_masses_at_the_threshold() -> None:
+    """GEN-2: the least difference itself is allowed."""
+    assert masses(model_named("T1tttt"), (1000, 645)) == (1000, 645)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("BLOCK MASS", "BLOCK MASSES", "has no block MASS"),
+        (" 1000021 1500", " 1000021 heavy", r"line \d+: 'heavy' is not a number"),
+        (" 1000022 100\n", "", "has no mass of 1000022"),
+        ("DECAY 1000021", "DECAY 1000023", "has no decays of 1000021"),
+        (" 1 3 5 -5", " 0.9 3 5 -5", r"line \d+: the branching ratios of 1000021 add up to 0.9"),
+    ],
+)
+def test_bad_spectra(old: str, new: str, text: str) -> None:
+    """GEN-5: what is wrong, with the line."""
+    good = slha_text(model_named("T1bbbb"), 1500, 100)
+    assert old in good
+    with pytest.raises(DocumentError, match=rf"mine\.slha.*{text}"):
+        check_slha(good.replace(old, new), place="mine.slha", needed=(1000021, 1000022), decaying=(1000021,))
+
+
+def test_good_spectrum_with_comments_and_signs() -> None:
+    """GEN-5: comments and negative masses, which some spectrum calculators write, are read."""
+    text = "# mine\nBlock mass  # GeV\n 1000022 -97.5 # neutralino\n"
+    assert check_slha(text, place="mine") == {1000022: 97.5}
+
+
+def test_processes() -> None:
+    """GEN-6: gluino pairs, or the squarks that are named; nothing else."""
+    assert process_lines((1000021,)) == ("SUSY:gg2gluinogluino = on", "SUSY:qqbar2gluinogluino = on")
+    assert "SUSY:idVecB = {1000005,2000005}" in process_lines((1000005, 2000005))
+    for wrong in ((1000021, 1000005), (1000022,), (), (6,)):
+        with pytest.raises(InputError, match="production of"):
+            process_lines(wrong)
+
+
+def test_settings_name_the_recoil() -> None:
+    """GEN-10, GEN-11, GEN-13: every setting once, the recoil among them, what the user adds last."""
+    lines = settings_lines(GeneratorSettings(extra=("Beams:eCM = 8000",)), ("SUSY:gg2gluinogluino = on",), 77)
+    names = [line.split(" = ")[0] for line in lines[:-1]]
+    assert len(set(names)) == len(names)
+    settings = dict(line.split(" = ") for line in lines[:-1])
+    assert settings["TimeShower:recoilStrategyRF"] == "1"
+    assert settings["Random:seed"] == "77"
+    assert settings["PartonLevel:MPI"] == settings["HadronLevel:all"] == "on"
+    assert settings["111:mayDecay"] == "off"
+    assert lines[-1] == "Beams:eCM = 8000"
+
+
+def test_missing_package() -> None:
+    """GEN-14: the extra is named."""
+    with pytest.raises(MissingDependencyError, match=r"'no_such_package'.*pip install \"superbin\[mc\]\""):
+        optional("no_such_package")
+
+
+def test_import_is_light() -> None:
+    """GEN-14: neither Pythia nor FastJet nor awkward is loaded by importing the room."""
+    code = (
+        "import sys, superbin.generate; "
+        "print([m for m in ('pythia8mc', 'fastjet', 'awkward', 'pyhepmc') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_seeds() -> None:
+    """GEN-52: fixed by seed, model and masses, and another for each of them; in the range Pythia takes."""
+    first, random = seeds(1, "T1bbbb", (1500.0, 100.0))
+    again, random_again = seeds(1, "T1bbbb", (1500.0, 100.0))
+    assert first == again
+    assert np.array_equal(random.random(5), random_again.random(5))
+    cases = itertools.product((0, 1), ("T1bbbb", "T1tttt"), (1500.0, 1501.0), (100.0, 101.0))
+    all_seeds = [seeds(s, m, (a, b))[0] for s, m, a, b in cases]
+    assert len(set(all_seeds)) == 16
+    assert all(1 <= s <= 900_000_000 for s in all_seeds)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_standard_plane(name: str) -> None:
+    """GEN-60: enough points, all possible, from compressed to massless over the range of mothers."""
+    points = standard_plane(name)
+    assert len(points) >= 60
+    assert len(set(points)) == len(points)
+    for point in points:
+        masses(model_named(name), point)
+    mothers = {m for m, _ in points}
+    assert (min(mothers), max(mothers)) == (600, 2200)
+    least = 375 if "t" in name[2:] else 25
+    for mother in (600, 1000, 1400, 1800, 2200):
+        assert {1.0, float(mother - least)} <= {lsp for m, lsp in points if m == mother}
+
+
+def test_coarse_to_fine() -> None:
+    """GEN-61: each point is the farthest from those before it, by brute force; nothing is lost."""
+    points = [(float(m), float(m - d)) for m in (600, 1000, 1300) for d in (20, 80, 300, 590)]
+    ordered = coarse_to_fine(points)
+    assert sorted(ordered) == sorted(points)
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        return point[0] / 200, 4 * math.log(point[0] - point[1])
+
+    def gap(point: tuple[float, float], before: list[tuple[float, float]]) -> float:
+        return min(math.dist(at(point), at(other)) for other in before)
+
+    for i in range(1, len(ordered)):
+        best = max(gap(point, ordered[:i]) for point in ordered[i:])
+        assert math.isclose(gap(ordered[i], ordered[:i]), best)
+    assert coarse_to_fine([]) == []
+
+
+def test_constants_change_by_name() -> None:
+    """GEN-70: numbers, lists and switches; the rest stays."""
+    changes = ("detector.b_efficiency=0.7", "selection.isr_weights=[]", "generator.multiparton=false")
+    changed = Cards().changed(changes)
+    assert changed.detector.b_efficiency == 0.7
+    assert changed.selection == SelectionCard(isr_weights=())
+    assert not changed.generator.multiparton
+    rates = Cards().changed(["detector.c_rate=[[30, 0.1], [100, 0.2]]"]).detector.c_rate
+    assert rates == ((30, 0.1), (100, 0.2))
+    assert json.loads(json.dumps(changed.record())) == changed.record()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ("detector.b=1", UnknownNameError, r"no constant 'detector\.b'.*detector\.b_efficiency"),
+        ("camera.b=1", UnknownNameError, "no constant"),
+        ("detector.b_efficiency", InputError, "write card.name=value"),
+        ("b_efficiency=1", InputError, "write card.name=value"),
+        ("detector.b_efficiency=high", InputError, r"'high' is not a number; its default is 0\.69"),
+        ("detector.b_efficiency=true", InputError, "is not a number"),
+        ("selection.min_njet=2.5", InputError, "is not a whole number"),
+        ("selection.angles=0.5", InputError, "is not a JSON list"),
+        ("generator.multiparton=0", InputError, "is not true or false"),
+    ],
+)
+def test_bad_changes(change: str, error: type[Exception], text: str) -> None:
+    """GEN-70: an unknown constant and a value of another kind are refused."""
+    with pytest.raises(error, match=text):
+        Cards().changed([change])
