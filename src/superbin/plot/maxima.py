@@ -97,10 +97,16 @@ def largest_significance(result: ChanceResult, *, ax: Axes | None = None) -> Max
             linestyle="--",
             label="One, with an exact p-value",
         )
-        observed = ax.axvline(seen, color=SIGNAL_COLOUR, label=f"Data: Z = {seen:.2f}, {_global(result)}")
-        ax.set_xlim(low, high)
         floor = min([float(ndtr(-high)), *(x - y for x, y in zip(p, below, strict=True) if x > y)])
-        log_axis(ax, max(0.5 * floor, 1e-12), 1.0, 0.24)
+        bottom = max(0.5 * floor, 1e-12)
+        (observed,) = ax.plot(
+            [seen, seen],
+            [bottom, 1.0],
+            color=SIGNAL_COLOUR,
+            label=f"Data: Z = {seen:.2f}, {_global(result)}",
+        )
+        ax.set_xlim(low, high)
+        log_axis(ax, bottom, 1.0, 0.24)
         ax.set_xlabel("Local significance z")
         ax.set_ylabel("Probability of z or more, background alone")
         legend = ax.legend(handles=[reached, one, observed], loc="upper right", fontsize=11)

@@ -1,0 +1,534 @@
+"""Maps of a scan over the plane of its two masses: significances and limits, with the points they stand on.
+
+A map draws every point, filled with its own colour. Between points the colour is interpolated and pale, and it ends
+where there are none: outside their hull, across gaps, and around failed points. Contours follow the same triangles.
+Specified in ``specs/figures.md``, FIG-20 to FIG-27.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator
+from matplotlib.tri import Triangulation
+from numpy.typing import NDArray
+
+from superbin._arrays import FloatArray
+from superbin._wording import attribution
+from superbin.cross_sections import process_of
+from superbin.errors import UnknownNameError
+from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
+from superbin.plot.text import label
+from superbin.published import PublishedLimit, published_limits
+from superbin.scan_results import DONE, ScanLimit, ScanPoint, ScanResult
+
+__all__ = ["MapArtists", "MapContour", "MapValue", "scan_map", "scan_maps"]
+
+BoolArray = NDArray[np.bool_]
+Value = Callable[[ScanPoint], float | None]
+LineStyle = Literal["-", "--", ":"]
+
+_PALE = 0.6
+"""How much white is mixed into interpolated colour."""
+
+_GAP = 2.5
+"""An edge longer than this many times the usual distance of neighbours is a gap."""
+
+_LARGEST_Z = 8.0
+"""End of the colour scale of expected significances."""
+
+_PARTICLES = {
+    "gluino": r"\tilde{g}",
+    "sbottom": r"\tilde{b}",
+    "stop": r"\tilde{t}",
+    "squark": r"\tilde{q}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MapContour:
+    """A line where a value is one level.
+
+    Attributes
+    ----------
+    value : callable
+        What, of a `ScanPoint`; None where there is none.
+    level : float
+    name : str
+        For the legend.
+    line : str
+        Matplotlib's line style.
+    colour : str
+    logarithmic : bool
+        Whether the logarithm is interpolated.
+    """
+
+    value: Value
+    level: float
+    name: str
+    line: LineStyle = "-"
+    colour: str = "black"
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MapValue:
+    """What the colour of a map shows.
+
+    Attributes
+    ----------
+    value : callable
+        Of a `ScanPoint`; None where there is none.
+    name : str
+        For the colour scale.
+    scale : {"linear", "symmetric", "logarithmic"}
+    """
+
+    value: Value
+    name: str
+    scale: str = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class MapArtists:
+    """What `scan_map` drew.
+
+    Attributes
+    ----------
+    figure : Figure
+    ax : Axes
+    points : PathCollection or None
+        Finished points with a value; None where there is none.
+    triangles : Triangulation or None
+        Between them, masked across gaps; None where they span no triangle.
+    failed, empty : Line2D or None
+        Failed points, and finished ones without a value.
+    contours : mapping of str to tuple of array
+        Lines drawn, by name: coordinates, shape (n, 2).
+    published : PathCollection or None
+        Published limits.
+    colorbar : Colorbar or None
+    """
+
+    figure: Figure
+    ax: Axes
+    points: PathCollection | None
+    triangles: Triangulation | None
+    failed: Line2D | None
+    empty: Line2D | None
+    contours: Mapping[str, tuple[FloatArray, ...]]
+    published: PathCollection | None
+    colorbar: Colorbar | None
+
+
+def scan_maps(result: ScanResult) -> dict[str, Figure]:
+    """Every map of a scan.
+
+    Parameters
+    ----------
+    result : ScanResult
+
+    Returns
+    -------
+    dict of str to Figure
+        By file name without suffix: ``significance-expected``, ``significance-observed``, ``limit-expected``,
+        ``limit-observed``, and ``likelihood-limit-expected``, ``likelihood-limit-observed`` where the scan has them.
+        Empty unless the scan has two parameters.
+    """
+    if len(result.parameters) != 2:
+        return {}
+    published = published_limits(result.search.name, result.model)
+    maps: dict[str, tuple[MapValue, tuple[MapContour, ...], tuple[PublishedLimit, ...]]] = {
+        "significance-expected": (_significance("expected"), _discovery(), ()),
+        "significance-observed": (_significance("observed"), (), ()),
+    }
+    kinds: dict[str, tuple[str, Callable[[ScanPoint], ScanLimit | None]]] = {
+        "limit": ("", lambda point: point.mu_limit),
+    }
+    if any(point.likelihood_limit is not None for point in result.points):
+        kinds["likelihood-limit"] = (", full likelihood", lambda point: point.likelihood_limit)
+    for kind, (words, limit) in kinds.items():
+        for side, compared in (("expected", ()), ("observed", published)):
+            shown = _limit(result, side, words, limit)
+            maps[f"{kind}-{side}"] = (shown, _exclusion(limit), compared)
+    return {
+        name: scan_map(result, value, contours=contours, published=compared).figure
+        for name, (value, contours, compared) in maps.items()
+    }
+
+
+def scan_map(
+    result: ScanResult,
+    value: MapValue,
+    *,
+    contours: Sequence[MapContour] = (),
+    published: Sequence[PublishedLimit] = (),
+) -> MapArtists:
+    """Draw one map.
+
+    Parameters
+    ----------
+    result : ScanResult
+        With two parameters.
+    value : MapValue
+        What the colour shows.
+    contours : sequence of MapContour
+        Drawn where the level lies between points.
+    published : sequence of PublishedLimit
+        Drawn as stars where they are in the map, with the limit in fb and filled on the same colour scale, which
+        then must be one of cross sections in fb.
+    """
+    first, second = result.parameters
+    x, y = (
+        np.array([p.parameters[name] for p in result.points], dtype=np.float64) for name in (first, second)
+    )
+    done = np.array([p.status == DONE for p in result.points], dtype=bool)
+    values = _values(result.points, value.value, logarithmic=value.scale == "logarithmic")
+    known = np.isfinite(values)
+    with style():
+        figure = Figure(figsize=(7.4, 5.8))
+        FigureCanvasAgg(figure)
+        ax = figure.add_axes((0.125, 0.12, 0.7, 0.81))
+        _axes(ax, result, (x, y))
+        shown = [p for p in published if _inside(ax, p, (first, second))]
+        norm, cmap = _scale(values[known], value.scale, [1000 * p.observed_pb for p in shown])
+        triangles = _triangles(x[known], y[known], (x[~done], y[~done]))
+        if triangles is not None:
+            ax.tripcolor(
+                triangles, values[known], norm=norm, cmap=_pale(cmap), shading="gouraud", rasterized=True
+            )
+        drawn = {c.name: _contour(ax, result.points, c, (x, y, done)) for c in contours}
+        points = _points(ax, (x[known], y[known], values[known]), norm, cmap)
+        failed = _marked(ax, x[~done], y[~done], marker="x", color="#717581", label="Failed")
+        rest = done & ~known
+        empty = _marked(
+            ax, x[rest], y[rest], marker="o", color="#717581", markerfacecolor="none", label="No finite value"
+        )
+        stars = _stars(ax, shown, (first, second), norm, cmap)
+        bar = None
+        if points is not None:
+            bar = figure.colorbar(
+                points,
+                cax=figure.add_axes((0.845, 0.12, 0.03, 0.81)),
+                label=label(value.name),
+                # Plain numbers: most scales span less than two decades.
+                ticks=LogLocator(subs=(1, 2, 5)) if value.scale == "logarithmic" else None,
+                format="%g",
+                extend="max" if float(values[known].max()) > float(norm.vmax or 0.0) else "neither",
+            )
+        _legend(ax, result, [c for c in contours if drawn[c.name]], (points, failed, empty, stars), (x, y))
+    return MapArtists(
+        figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, stars, bar
+    )
+
+
+# --- what is shown --------------------------------------------------------------------------------------------
+
+
+def _significance(side: str) -> MapValue:
+    def z(point: ScanPoint) -> float | None:
+        found = point.expected if side == "expected" else point.observed
+        return None if found is None else found.z
+
+    if side == "expected":
+        return MapValue(z, "Expected significance Z (exact mid-p, pre-fit)")
+    return MapValue(z, "Observed local significance Z (exact mid-p)", "symmetric")
+
+
+def _discovery() -> tuple[MapContour, ...]:
+    z = _significance("expected").value
+    return (MapContour(z, 3.0, "Expected Z = 3", "--"), MapContour(z, 5.0, "Expected Z = 5", "-"))
+
+
+def _limit(
+    result: ScanResult, side: str, words: str, limit: Callable[[ScanPoint], ScanLimit | None]
+) -> MapValue:
+    """The limit on the cross section, or on the signal strength where cross sections are not known."""
+    cross_sections = any(p.cross_section_pb for p in result.points if p.status == DONE)
+
+    def found(point: ScanPoint) -> float | None:
+        mu = _part(limit, "median" if side == "expected" else "observed")(point)
+        if not cross_sections or mu is None:
+            return mu
+        return None if point.cross_section_pb is None else 1000 * mu * point.cross_section_pb
+
+    level = result.options.get("level")
+    level_text = f"{level:.3g}" if isinstance(level, float) else "0.95"
+    percent = f"{100 * float(level_text):g}%"
+    what = "cross section [fb]" if cross_sections else "signal strength"
+    return MapValue(found, f"{side.capitalize()} {percent} CL limit on the {what}{words}", "logarithmic")
+
+
+def _exclusion(limit: Callable[[ScanPoint], ScanLimit | None]) -> tuple[MapContour, ...]:
+    return (
+        MapContour(_part(limit, "observed"), 1.0, "Observed exclusion", "-", "black", logarithmic=True),
+        MapContour(_part(limit, "median"), 1.0, "Expected exclusion", "--", SIGNAL_COLOUR, logarithmic=True),
+        MapContour(
+            _part(limit, "low1"), 1.0, r"Expected $\pm 1\sigma$", ":", SIGNAL_COLOUR, logarithmic=True
+        ),
+        MapContour(
+            _part(limit, "high1"), 1.0, r"Expected $\pm 1\sigma$ ", ":", SIGNAL_COLOUR, logarithmic=True
+        ),
+    )
+
+
+def _part(limit: Callable[[ScanPoint], ScanLimit | None], name: str) -> Value:
+    def value(point: ScanPoint) -> float | None:
+        found = limit(point)
+        if found is None:
+            return None
+        part: float | None = getattr(found, name)
+        return part
+
+    return value
+
+
+def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> FloatArray:
+    """Values of finished points; NaN where there is none that the scale can show."""
+    found = [value(point) if point.status == DONE else None for point in points]
+    shown = [math.nan if v is None or (logarithmic and v <= 0) else v for v in found]
+    return np.array(shown, dtype=np.float64)
+
+
+# --- colour between points ------------------------------------------------------------------------------------
+
+
+def _triangles(x: FloatArray, y: FloatArray, holes: tuple[FloatArray, FloatArray]) -> Triangulation | None:
+    """Triangles between points, without those that span a gap or hold a hole; None where there are none."""
+    if x.size < 3:
+        return None
+    try:
+        made = Triangulation(x, y)
+    except (RuntimeError, ValueError):  # all on one line
+        return None
+    a, b, c = made.triangles.T
+    edges = [np.hypot(x[i] - x[j], y[i] - y[j]) for i, j in ((a, b), (b, c), (c, a))]
+    spacing = _spacing(x, y)
+    mask = np.max(edges, axis=0) > _GAP * spacing
+    find: Any = made.get_trifinder()
+    # A hole on an edge belongs to the triangles on both sides.
+    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        inside = find(holes[0] + 1e-3 * spacing * dx, holes[1] + 1e-3 * spacing * dy)
+        mask[inside[inside >= 0]] = True
+    made.set_mask(mask)
+    return None if mask.all() else made
+
+
+def _spacing(x: FloatArray, y: FloatArray) -> float:
+    """Usual distance of neighbours: the median, over points, of that to the fourth nearest."""
+    distance = np.hypot(x[:, None] - x, y[:, None] - y)
+    return float(np.median(np.sort(distance, axis=1)[:, min(4, x.size - 1)]))
+
+
+def _contour(
+    ax: Axes,
+    points: Sequence[ScanPoint],
+    contour: MapContour,
+    place: tuple[FloatArray, FloatArray, BoolArray],
+) -> tuple[FloatArray, ...]:
+    """Draw a contour, and return its lines."""
+    x, y, done = place
+    values = _values(points, contour.value, logarithmic=contour.logarithmic)
+    if contour.logarithmic:
+        values = np.log(values)
+    level = math.log(contour.level) if contour.logarithmic else contour.level
+    known = np.isfinite(values)
+    triangles = _triangles(x[known], y[known], (x[~done], y[~done]))
+    if triangles is None or not values[known].min() < level < values[known].max():
+        return ()
+    lines: Any = ax.tricontour(
+        triangles,
+        values[known],
+        levels=[level],
+        colors=[contour.colour],
+        linestyles=[contour.line],
+        linewidths=1.8,
+    )
+    return tuple(np.asarray(segment, dtype=np.float64) for segment in lines.allsegs[0] if len(segment))
+
+
+def _scale(values: FloatArray, scale: str, others: Sequence[float]) -> tuple[Normalize, Colormap]:
+    shown = np.concatenate([values, np.array(others, dtype=np.float64)]) if values.size else np.ones(1)
+    low, high = float(shown.min()), float(shown.max())
+    if scale == "logarithmic":
+        if high <= 1.01 * low:
+            low, high = low / 2, high * 2
+        return LogNorm(low, high), colormaps["viridis"]
+    if scale == "symmetric":
+        reach = max(abs(low), abs(high), 1.0)
+        return Normalize(-reach, reach), colormaps["RdBu_r"]
+    # Beyond the last contour everything is equally certain.
+    return Normalize(min(low, 0.0), min(max(high, 1.0), _LARGEST_Z)), colormaps["viridis"]
+
+
+def _pale(cmap: Colormap) -> Colormap:
+    colours = np.asarray(cmap(np.linspace(0, 1, 256)))
+    colours[:, :3] = 1 - (1 - colours[:, :3]) * (1 - _PALE)
+    return ListedColormap(colours)
+
+
+# --- points, axes, legend -------------------------------------------------------------------------------------
+
+
+def _points(
+    ax: Axes, known: tuple[FloatArray, FloatArray, FloatArray], norm: Normalize, cmap: Colormap
+) -> PathCollection | None:
+    x, y, values = known
+    if not x.size:
+        return None
+    return ax.scatter(
+        x,
+        y,
+        c=values,
+        norm=norm,
+        cmap=cmap,
+        s=30,
+        edgecolors="black",
+        linewidths=0.5,
+        zorder=3,
+        clip_on=False,
+    )
+
+
+def _marked(ax: Axes, x: FloatArray, y: FloatArray, **kwargs: Any) -> Line2D | None:
+    if not x.size:
+        return None
+    (line,) = ax.plot(x, y, linestyle="none", markersize=5, zorder=3, **kwargs)
+    return line
+
+
+def _stars(
+    ax: Axes,
+    published: Sequence[PublishedLimit],
+    names: tuple[str, str],
+    norm: Normalize,
+    cmap: Colormap,
+) -> PathCollection | None:
+    if not published:
+        return None
+    x, y = ([p.place[name] for p in published] for name in names)
+    for i, limit in enumerate(published):
+        ax.annotate(
+            f"{1000 * limit.observed_pb:.3g} fb",
+            (x[i], y[i]),
+            xytext=(8, 8),
+            textcoords="offset points",
+            fontsize=9.5,
+            color=SIGNAL_COLOUR,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            zorder=5,
+        )
+    return ax.scatter(
+        x,
+        y,
+        c=[1000 * p.observed_pb for p in published],
+        norm=norm,
+        cmap=cmap,
+        marker="*",
+        s=190,
+        edgecolors=SIGNAL_COLOUR,
+        linewidths=1.2,
+        zorder=4,
+        label="Published limit",
+    )
+
+
+def _inside(ax: Axes, limit: PublishedLimit, names: tuple[str, str]) -> bool:
+    """Whether a published limit is of these two masses and lies in the map."""
+    if not set(names) <= set(limit.place):
+        return False
+    ranges = (ax.get_xlim(), ax.get_ylim())
+    return all(low <= limit.place[name] <= high for name, (low, high) in zip(names, ranges, strict=True))
+
+
+def _axes(ax: Axes, result: ScanResult, place: tuple[FloatArray, FloatArray]) -> None:
+    search = result.search
+    ax.set_xlim(*_range(place[0]))
+    ax.set_ylim(*_range(place[1]))
+    ax.set_xlabel(_axis_label(result.model, result.parameters[0]))
+    ax.set_ylabel(_axis_label(result.model, result.parameters[1]))
+    header(
+        ax, attribution(search.reference), f"{search.luminosity_fb:g} fb$^{{-1}}$ ({search.sqrt_s_tev:g} TeV)"
+    )
+
+
+def _range(values: FloatArray) -> tuple[float, float]:
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    margin = 0.05 * (high - low) if high > low else max(0.1 * abs(high), 1.0)
+    return low - margin, high + margin
+
+
+def _axis_label(model: str, name: str) -> str:
+    if name == "m_lsp":
+        return r"$m_{\tilde{\chi}^0_1}$ [GeV]"
+    if name == "m_mother":
+        try:
+            return f"$m_{{{_PARTICLES[process_of(model)]}}}$ [GeV]"
+        except (UnknownNameError, KeyError):
+            return "Mass of the mother [GeV]"
+    return label(f"{name} [GeV]" if name.startswith("m_") else name)
+
+
+def _legend(
+    ax: Axes,
+    result: ScanResult,
+    contours: Sequence[MapContour],
+    marks: Sequence[Any],
+    place: tuple[FloatArray, FloatArray],
+) -> None:
+    """Put model and legend at the upper left, above the diagonal, and raise the axis where points are in their way."""
+    title = ax.text(
+        0.03, 0.965, label(result.model), transform=ax.transAxes, va="top", fontsize=13, fontweight="bold"
+    )
+    handles: list[tuple[Any, str]] = []
+    points, failed, empty, stars = marks
+    if points is not None:
+        mark = Line2D(
+            [], [], linestyle="none", marker="o", markeredgecolor="black", color="#9c9ca1", markersize=6
+        )
+        handles.append((mark, "Point of the scan"))
+    handles += [(mark, str(mark.get_label())) for mark in (failed, empty, stars) if mark is not None]
+    for contour in contours:
+        if contour.name.strip() not in [name for _, name in handles]:
+            line = Line2D([], [], color=contour.colour, linestyle=contour.line, linewidth=1.8)
+            handles.append((line, contour.name.strip()))
+    legend = ax.legend(
+        [handle for handle, _ in handles],
+        [name for _, name in handles],
+        loc="upper left",
+        bbox_to_anchor=(0.01, 0.915),
+        fontsize=10,
+        borderaxespad=0.3,
+        labelspacing=0.35,
+    )
+    x, y = place
+    share = (depth(ax, title, legend) + 8) / axes_size(ax)[1]
+    right = ax.transData.inverted().transform((legend.get_window_extent().x1 + 8, 0))[0]
+    low, high = ax.get_ylim()
+    under = y[x <= right]
+    if under.size:
+        high = max(high, low + (float(under.max()) + 0.02 * (high - low) - low) / (1 - min(share, 0.8)))
+        ax.set_ylim(low, high)
+    if all(name.startswith("m_") for name in result.parameters):
+        _diagonal(ax)
+
+
+def _diagonal(ax: Axes) -> None:
+    """Where the decay ceases to be possible: the two masses are equal."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    start, stop = max(left, low), min(right, high)
+    if start < stop:
+        ax.plot([start, stop], [start, stop], color="#717581", linestyle=(0, (6, 4)), linewidth=1.0, zorder=1)
+        ax.set_xlim(left, right)
+        ax.set_ylim(low, high)
