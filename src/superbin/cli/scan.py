@@ -237,14 +237,18 @@ class _Report:
         if self.last is None:
             self._start = self._shown = time.monotonic()
         first, self.last = self.last is None, progress
-        if self.quiet:
-            return
         now = time.monotonic()
+        if self.quiet or not (self.terminal or first or not progress.left or now - self._shown >= self.pause):
+            return
+        self._shown = now
+        self._show(progress)
+
+    def _show(self, progress: "Progress") -> None:
+        line = self._line(progress, self._shown - self._start)
         if self.terminal:
-            click.echo(f"\r{self._line(progress, now - self._start)}\x1b[K", err=True, nl=False)
-        elif first or not progress.left or now - self._shown >= self.pause:
-            self._shown = now
-            click.echo(f"superbin: {self._line(progress, now - self._start)}", err=True)
+            click.echo(f"\r{line}\x1b[K", err=True, nl=False)
+        else:
+            click.echo(f"superbin: {line}", err=True)
 
     def end(self) -> None:
         """Leave the redrawn line."""

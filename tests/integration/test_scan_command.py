@@ -1,0 +1,247 @@
+"""``superbin scan``: what a physicist types, on a small search and a made-up grid."""
+
+import json
+import re
+import shlex
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from superbin.cli import main
+from superbin.cli.scan import scan
+from superbin.grid import SignalGrid
+from superbin.io.grids import read_grid, write_grid
+from superbin.scan import Progress
+from superbin.scan_results import load_scan, scan_from_json
+from superbin.search import Search
+from superbin.store import Store
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """Nine points in the bins of the small search."""
+    points = np.array([(m, d) for m in (1000.0, 1200.0, 1400.0) for d in (1.0, 300.0, 600.0)])
+    efficiency = (points[:, 0] - points[:, 1])[:, None] / 5e3 * np.array([1.0, 2.0, 3.0, 1.0]) / 10
+    made = SignalGrid(
+        "T1xxxx",
+        "small",
+        ("m_mother", "m_lsp"),
+        points,
+        efficiency,
+        0.05 * efficiency,
+        np.full(9, 5000),
+        "gluino",
+        "made up",
+    )
+    path = tmp_path / "grid.csv"
+    write_grid(made, path)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, small_search: Search, grid: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Scan the grid with options, in this process unless told otherwise."""
+    database = tmp_path / "s.sqlite"
+    with Store(database) as store:
+        store.add_search(small_search)
+
+    def call(*options: str, processes: bool = True) -> tuple[int, str, str]:
+        given = ["scan", "T1xxxx", "--search", "small", "--database", str(database)]
+        if not {"--grid", "--stored"} & set(options):
+            given += ["--grid", str(grid)]
+        if processes:
+            given += ["--processes", "1"]
+        with pytest.raises(SystemExit) as stop:
+            main([*given, *options])
+        caught = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, caught.out, caught.err
+
+    return call
+
+
+def test_document(run: Run) -> None:
+    """SCAN-16: --json prints the document alone on stdout; progress is on stderr."""
+    code, out, err = run("--json")
+    assert code == 0
+    result = scan_from_json(out)
+    assert [tuple(p.parameters.values()) for p in result.points] == [
+        (m, d) for m in (1000, 1200, 1400) for d in (1, 300, 600)
+    ]
+    document = json.loads(out)
+    assert {"parameters", "bins", "expected", "observed", "status"} <= document["points"][0].keys()
+    assert "9/9 points" in err
+    assert run("--json", "--quiet") == (0, out, "")
+
+
+def test_quick_look_then_all(run: Run) -> None:
+    """SCAN-16: --max-points takes a few that are spread, and the whole scan takes them over."""
+    code, out, _ = run("--max-points", "4", "--json")
+    assert code == 0
+    few = scan_from_json(out)
+    corners = {(1000, 1), (1000, 600), (1400, 1), (1400, 600)}
+    assert {tuple(p.parameters.values()) for p in few.points} == corners
+    _, out, err = run("--json")
+    assert "4 from before" in err
+    everything = {tuple(p.parameters.values()): p for p in scan_from_json(out).points}
+    assert all(everything[tuple(p.parameters.values())] == p for p in few.points)
+
+
+def test_table(run: Run, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SCAN-17: the most discrepant points first, each with its bins and a command that gives the same analysis."""
+    _, out, _ = run("--json", "--correlations", "none")
+    result = scan_from_json(out)
+    _, out, _ = run("--correlations", "none")
+    assert "(Z is local: 9 points were looked at)" in out
+    by_z = sorted(result.points, key=lambda p: -(p.observed.z or 0) if p.observed else 0)
+    commands = [line.strip() for line in out.splitlines() if line.strip().startswith("superbin run")]
+    assert len(commands) == 9
+    masses = " ".join(f"{value:g}" for value in by_z[0].parameters.values())
+    options = f"--grid {shlex.quote(str(grid))} --search small --correlations none --database"
+    assert commands[0].startswith(f"superbin run T1xxxx {masses} {options}")
+    assert f"bins {', '.join(map(str, by_z[0].bins))}" in out
+    words = shlex.split(commands[0])[1:]
+    words[-1] = str(tmp_path / words[-1])
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--toys", "0", "--no-figures", "--no-pdf"])
+    assert stop.value.code == 0
+    capsys.readouterr()
+    analysis = json.loads((Path(words[-1]) / "result.json").read_text(encoding="utf-8"))
+    assert analysis["merge"]["bins"] == list(by_z[0].bins)
+    assert by_z[0].observed is not None
+    assert analysis["observed"]["midp"]["z"] == pytest.approx(by_z[0].observed.z, rel=1e-12)
+
+
+def test_points_between(run: Run, tmp_path: Path) -> None:
+    """SCAN-16: masses from a file are interpolated, those outside fail with their reason."""
+    points = tmp_path / "points.txt"
+    points.write_text("# mother, lsp\n1100, 150\n1300 200  # between\n\n3000,1\n")
+    code, out, _ = run("--points", str(points))
+    assert code == 0
+    assert "2 points, 1 failed" in out
+    assert "Failed points\n  m_mother 3000, m_lsp 1: " in out
+    assert "compute them again with --retry-failed" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("1100, x", r"points\.txt:1: '1100, x' is not a list of masses"),
+        ("# nothing\n", r"points\.txt holds no masses"),
+        ("1100\n", "has 1 values; grid 'T1xxxx' has the parameters m_mother, m_lsp"),
+        ("1100, 1\n1100.0, 1\n", r"T1xxxx\(1100, 1\) comes twice in the scan"),
+        (None, r"cannot read .*points\.txt"),
+    ],
+)
+def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str) -> None:
+    """SCAN-15: a file of masses that is none is one line and exit code 2."""
+    points = tmp_path / "points.txt"
+    if content is not None:
+        points.write_text(content)
+    code, out, err = run("--points", str(points))
+    assert (code, out) == (2, "")
+    assert err.startswith("superbin: error: ")
+    assert len(err.splitlines()) == 1
+    assert re.search(text, err)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--workers", "2", "--scheduler", "tcp://x:1"), "--workers and --scheduler name different workers"),
+        (("--stored", "--points", "x"), "--stored scans stored signals"),
+        (("--likelihood-limit",), "no likelihood ships for search 'small'"),
+        (("--stored",), "model 'T1xxxx' has no signals"),
+        (("--grid", "no-such-file.csv"), "no-such-file.csv"),
+        (("--max-points", "0"), "0 is not in the range"),
+    ],
+)
+def test_bad_options(run: Run, options: tuple[str, ...], text: str) -> None:
+    """SCAN-15: options that do not fit are one line and exit code 2."""
+    code, out, err = run(*options, processes=False)
+    assert (code, out) == (2, "")
+    assert text in err
+    assert len(err.splitlines()) == 1
+
+
+def test_grid_with_duplicates(run: Run, grid: Path, tmp_path: Path) -> None:
+    """SCAN-15: a grid in which a point comes twice is refused with its place."""
+    lines = grid.read_text().splitlines()
+    broken = tmp_path / "broken.csv"
+    broken.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    code, out, err = run("--grid", str(broken))
+    assert (code, out) == (2, "")
+    assert "broken.csv" in err
+
+
+def test_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SCAN-12: Ctrl-C is exit code 130, says what is stored where and how to go on, and leaves no folder."""
+
+    def strike(_: object, progress: Progress) -> None:
+        if progress.finished == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("superbin.cli.scan._Report.pause", 0.0)
+        patch.setattr("superbin.cli.scan._Report._show", strike)
+        code, out, err = run("-o", str(tmp_path / "out"), "--no-figures")
+    assert (code, out) == (130, "")
+    assert (
+        f"3 of 9 points are stored in {tmp_path / 's.sqlite'}; run the same command again to continue" in err
+    )
+    assert not (tmp_path / "out").exists()
+    connection = sqlite3.connect(tmp_path / "s.sqlite")
+    assert connection.execute("SELECT COUNT(*) FROM scan_points").fetchone() == (3,)
+    connection.close()
+    code, _, err = run("-o", str(tmp_path / "out"), "--no-figures")
+    assert code == 0
+    assert "3 from before" in err
+    assert len(load_scan(tmp_path / "out" / "scan.json").points) == 9
+
+
+def test_folder(run: Run, tmp_path: Path) -> None:
+    """SCAN-18: the folder holds the document and the maps; one with content is refused before anything is computed."""
+    out = tmp_path / "out"
+    code, text, _ = run("-o", str(out))
+    assert code == 0
+    assert f"written to {out}" in text
+    assert load_scan(out / "scan.json").model == "T1xxxx"
+    assert len(list((out / "maps").glob("*.pdf"))) == len(list((out / "maps").glob("*.png"))) > 0
+    code, text, err = run("-o", str(out), "--fresh")
+    assert (code, text) == (2, "")
+    assert "exists and is not empty" in err
+    assert "points" not in err
+    assert run("-o", str(out), "--force", "--no-figures")[0] == 0
+    assert [path.name for path in out.iterdir()] == ["scan.json"]
+
+
+def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:
+    """SCAN-16: the signals of a model that a user imported are a grid as well."""
+    with Store(tmp_path / "s.sqlite") as store:
+        made = read_grid(grid)
+        store.add_signals([made.signal(p, luminosity_fb=10.0) for p in made.points[:3].tolist()])
+    code, out, _ = run("--stored", "--json")
+    assert code == 0
+    assert len(scan_from_json(out).points) == 3
+    _, text, _ = run("--stored")
+    assert "superbin run T1xxxx 1000 1 --source table --search small" in text
+
+
+def test_options_are_those_promised() -> None:
+    """SCAN-16: no option disappears."""
+    names = {name for p in scan.params if isinstance(p, click.Option) for name in p.opts}
+    assert {
+        "--grid",
+        "--max-points",
+        "--processes",
+        "--workers",
+        "--scheduler",
+        "--likelihood-limit",
+        "--json",
+    } <= names
