@@ -4,13 +4,20 @@ One channel holds the signal, scaled by the normalisation factor ``mu``, and one
 Each process carries one asymmetric ``normsys`` per source: ``syst_<process>``, and ``stat_<group>``, which
 processes that share their events have in common, so that their statistical uncertainties add linearly as they
 do in `superbin.aggregate`. A process expected to give zero events cannot be scaled; its uncertainty is then an
-additive ``histosys``. Specified in ``specs/workspace.md``.
+additive ``histosys``.
+
+`asymptotic_q0`, `asymptotic_limit`, `toy_q0` and `toy_cls` ask pyhf the questions that `superbin.stats` answers itself, to compare. What
+pyhf 0.7.6 does wrong on the way is kept in here: its backend and its random numbers are global; a fit may fail with one minimiser
+and work with the other; its upper-limit scan ignores the level and stops at the bounds of the workspace; its toy-based
+``hypotest`` fails with NumPy 2.4; q~ at zero strength is 0/0. Specified in ``specs/workspace.md``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,17 +29,81 @@ from superbin.stats import significance
 __all__ = [
     "LOWEST_FACTOR",
     "Document",
+    "PyhfCls",
+    "PyhfLimit",
+    "PyhfToys",
+    "asymptotic_limit",
     "asymptotic_q0",
     "background_only",
     "build",
     "largest_deviation",
     "to_json",
+    "toy_cls",
+    "toy_q0",
 ]
 
 Document = dict[str, Any]
 
+T = TypeVar("T")
+
 LOWEST_FACTOR = 0.01
 """Smallest ``lo`` of a ``normsys``: pyhf interpolates in the logarithm, so a background cannot vary to zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class PyhfLimit:
+    """Upper limits on ``mu``, asymptotic CLs of the test statistic with tilde.
+
+    Attributes
+    ----------
+    observed : float
+    expected : tuple of five float
+        At -2 to +2 sigma, for background alone as fitted to the data: pyhf's expectation is *post-fit*.
+    """
+
+    observed: float
+    expected: tuple[float, float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PyhfToys:
+    """Discovery p-value by pyhf's toys.
+
+    Attributes
+    ----------
+    p, p_err : float
+        Part of the toys with q0 at least that of the data, and its binomial error.
+    q0 : float
+        Test statistic of the data.
+    n : int
+        Toys per hypothesis.
+    seed : int
+    """
+
+    p: float
+    p_err: float
+    q0: float
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PyhfCls:
+    """CLs at one strength by pyhf's toys of q~.
+
+    Attributes
+    ----------
+    cls, cls_err : float
+        CLs+b / CLb, with the binomial errors of both.
+    n : int
+        Toys per hypothesis.
+    seed : int
+    """
+
+    cls: float
+    cls_err: float
+    n: int
+    seed: int
 
 
 def build(aggregate: AggregateBin, *, name: str = "aggregate") -> Document:
@@ -87,7 +158,9 @@ def build(aggregate: AggregateBin, *, name: str = "aggregate") -> Document:
     }
 
 
-def background_only(count: float, background: Background, *, signal: float = 1.0) -> Document:
+def background_only(
+    count: float, background: Background, *, signal: float = 1.0, signal_uncertainty: float = 0.0
+) -> Document:
     """Express a bare count, with one background and its total uncertainty, as a workspace.
 
     Parameters
@@ -98,6 +171,8 @@ def background_only(count: float, background: Background, *, signal: float = 1.0
         Its nominal must be > 0.
     signal : float
         Events at ``mu`` = 1; any positive number gives the same significance.
+    signal_uncertainty : float
+        Relative log-normal uncertainty of the signal, the ``normsys`` ``signal``.
 
     Returns
     -------
@@ -111,6 +186,10 @@ def background_only(count: float, background: Background, *, signal: float = 1.0
     document = build(aggregate)
     document["observations"][0]["data"] = [float(count)]
     document["measurements"][0]["config"]["parameters"][0]["bounds"] = [[0.0, max(10.0, 10 * count / signal)]]
+    if signal_uncertainty > 0:
+        factors = {"hi": 1 + signal_uncertainty, "lo": 1 / (1 + signal_uncertainty)}
+        modifiers = document["channels"][0]["samples"][0]["modifiers"]
+        modifiers.append({"name": "signal", "type": "normsys", "data": factors})
     return document
 
 
@@ -136,15 +215,201 @@ def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) ->
     """
     import pyhf
 
-    with _numpy_backend():
-        try:
-            workspace = pyhf.Workspace(document)
-            model = workspace.model()
-            data = [float(count), *model.config.auxdata] if count is not None else workspace.data(model)
-            p = float(pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
-        except (pyhf.exceptions.FailedMinimization, pyhf.exceptions.InvalidModel, ValueError) as error:
-            raise InputError(f"pyhf cannot fit this workspace: {error}") from error
+    def hypothesis(model: Any, data: list[float]) -> float:
+        return float(pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
+
+    p = _asked(document, count, hypothesis)
     return PValue(p, float(significance(p)))
+
+
+def asymptotic_limit(
+    document: Mapping[str, Any], *, level: float = 0.95, count: float | None = None
+) -> PyhfLimit:
+    """Upper limits on ``mu`` by pyhf: where its asymptotic CLs crosses ``1 - level``, to a relative 1e-4.
+
+    The crossing is searched here: pyhf's own scan ignores the level, and its fits must not touch the bounds of ``mu``.
+
+    Parameters
+    ----------
+    document, count
+        As in `asymptotic_q0`.
+    level : float
+        Confidence level, strictly between 0 and 1.
+
+    Returns
+    -------
+    PyhfLimit
+
+    Raises
+    ------
+    InputError
+        If pyhf cannot build or fit the model, or the level is outside its domain.
+    """
+    import pyhf
+
+    if not 0 < level < 1:
+        raise InputError(f"level = {level:g} must lie strictly between 0 and 1; give 0.95 for 95 %")
+
+    def limits(model: Any, data: list[float]) -> PyhfLimit:
+        bounds = [list(map(float, pair)) for pair in model.config.suggested_bounds()]
+        poi = model.config.poi_index
+        known: dict[float, list[float]] = {}
+
+        def cls(mu: float) -> list[float]:
+            if mu not in known:
+                bounds[poi][1] = max(bounds[poi][1], 10 * mu)
+                one, five = pyhf.infer.hypotest(
+                    mu,
+                    data,
+                    model,
+                    par_bounds=[tuple(pair) for pair in bounds],
+                    test_stat="qtilde",
+                    return_expected_set=True,
+                )
+                known[mu] = [float(one), *map(float, five)]
+            return known[mu]
+
+        signal = float(model.expected_actualdata([*_at_strength(model, 1.0)])[0])
+        scale = max(signal - float(model.expected_actualdata([*_at_strength(model, 0.0)])[0]), 1e-300)
+        start = (3 + 2 * math.sqrt(data[0])) / scale
+        observed, *five = (_crossing(cls, place, 1 - level, start, known) for place in range(6))
+        return PyhfLimit(observed, (five[0], five[1], five[2], five[3], five[4]))
+
+    return _asked(document, count, limits)
+
+
+def toy_q0(
+    document: Mapping[str, Any], *, toys: int = 1000, seed: int = 0, count: float | None = None
+) -> PyhfToys:
+    """Discovery p-value by pyhf's ``ToyCalculator``; some 10 ms a toy, and it throws both hypotheses.
+
+    Parameters
+    ----------
+    document, count
+        As in `asymptotic_q0`.
+    toys : int
+        Per hypothesis, at least 1.
+    seed : int
+        For NumPy's global generator, from which pyhf draws; its state is given back.
+
+    Raises
+    ------
+    InputError
+        If pyhf cannot build or fit the model.
+    """
+
+    def thrown(model: Any, data: list[float]) -> PyhfToys:
+        calculator = _toy_calculator(model, data, "q0", toys)
+        observed = float(calculator.teststatistic(0.0))
+        with _numpy_seed(seed):
+            under_background = calculator.distributions(0.0)[0]
+        p = float(under_background.pvalue(observed))
+        return PyhfToys(p, _binomial_error(p, toys), observed, toys, seed)
+
+    return _asked(document, count, thrown)
+
+
+def toy_cls(
+    document: Mapping[str, Any], mu: float, *, toys: int = 1000, seed: int = 0, count: float | None = None
+) -> PyhfCls:
+    """CLs of the strength `mu` > 0 by pyhf's ``ToyCalculator`` with q~; arguments and errors otherwise as in `toy_q0`."""
+    if not (mu > 0 and math.isfinite(mu)):
+        raise InputError(f"mu = {mu:g} must be positive and finite: q~ has no value at zero strength")
+
+    def thrown(model: Any, data: list[float]) -> PyhfCls:
+        calculator = _toy_calculator(model, data, "qtilde", toys, largest=10 * mu)
+        observed = calculator.teststatistic(mu)
+        with _numpy_seed(seed):
+            both, alone = calculator.distributions(mu)
+        with_signal, background = float(both.pvalue(observed)), float(alone.pvalue(observed))
+        if background == 0:
+            raise InputError(f"no background toy of {toys} is as signal-like as the data; throw more toys")
+        cls = with_signal / background
+        relative = math.hypot(
+            _binomial_error(with_signal, toys) / max(with_signal, 1 / toys),
+            _binomial_error(background, toys) / background,
+        )
+        return PyhfCls(cls, max(cls, 1 / toys) * relative, toys, seed)
+
+    return _asked(document, count, thrown)
+
+
+def _asked(document: Mapping[str, Any], count: float | None, question: Callable[[Any, list[float]], T]) -> T:
+    """Put a question to pyhf's model and data, with SciPy's minimiser and, should that fail, with Minuit."""
+    import pyhf
+
+    failure: Exception | None = None
+    for optimizer in ("scipy", "minuit"):
+        with _numpy_backend(optimizer):
+            try:
+                workspace = pyhf.Workspace(document)
+                model = workspace.model()
+                data = workspace.data(model)
+                if count is not None:
+                    data = [float(count), *model.config.auxdata]
+                return question(model, [float(x) for x in data])
+            except pyhf.exceptions.FailedMinimization as error:
+                failure = failure or error
+            except (pyhf.exceptions.InvalidModel, AttributeError, ValueError) as error:
+                if isinstance(error, InputError):
+                    raise
+                failure = failure or error
+                break
+    raise InputError(f"pyhf cannot fit this workspace: {failure}") from failure
+
+
+def _at_strength(model: Any, mu: float) -> list[float]:
+    parameters = [float(x) for x in model.config.suggested_init()]
+    parameters[model.config.poi_index] = mu
+    return parameters
+
+
+def _crossing(
+    cls: Callable[[float], list[float]],
+    place: int,
+    alpha: float,
+    start: float,
+    known: dict[float, list[float]],
+) -> float:
+    """Strength at which one of the CLs values of `cls` falls to `alpha`; `known` holds what was computed before."""
+    from scipy.optimize import brentq
+
+    cls(start)
+    while min(values[place] for values in known.values()) > alpha:
+        cls(2 * max(known))
+    while max(values[place] for values in known.values()) < alpha:
+        cls(0.5 * min(known))
+    low = max(mu for mu, values in known.items() if values[place] >= alpha)
+    high = min((mu for mu, values in known.items() if values[place] <= alpha and mu >= low), default=low)
+    if low == high:
+        return low
+    return float(
+        brentq(
+            lambda mu: math.log(max(cls(mu)[place], 1e-300) / alpha), low, high, rtol=1e-4, xtol=1e-12 * high
+        )
+    )
+
+
+def _toy_calculator(model: Any, data: list[float], statistic: str, toys: int, *, largest: float = 0.0) -> Any:
+    import pyhf
+
+    bounds = [list(map(float, pair)) for pair in model.config.suggested_bounds()]
+    poi = model.config.poi_index
+    bounds[poi][1] = max(bounds[poi][1], largest)
+    return pyhf.infer.calculators.ToyCalculator(
+        data,
+        model,
+        par_bounds=[tuple(pair) for pair in bounds],
+        test_stat=statistic,
+        ntoys=toys,
+        track_progress=False,
+    )
+
+
+def _binomial_error(p: float, n: int) -> float:
+    """Standard error of a proportion; with none or all, that of a single one."""
+    inside = min(max(p, 1 / n), max(1 - 1 / n, 1 / n))
+    return math.sqrt(inside * (1 - inside) / n) if n > 1 else 1.0
 
 
 def largest_deviation(document: Mapping[str, Any]) -> float:
@@ -209,13 +474,24 @@ def _mu_bound(aggregate: AggregateBin) -> float:
 
 
 @contextmanager
-def _numpy_backend() -> Iterator[None]:
+def _numpy_backend(optimizer: str = "scipy") -> Iterator[None]:
     """Use pyhf's NumPy backend and give the caller's back: it is global to the process."""
     import pyhf
 
-    backend, optimizer = pyhf.get_backend()
-    pyhf.set_backend("numpy", custom_optimizer="scipy")
+    backend, previous = pyhf.get_backend()
+    pyhf.set_backend("numpy", custom_optimizer=optimizer)
     try:
         yield
     finally:
-        pyhf.set_backend(backend, custom_optimizer=optimizer)
+        pyhf.set_backend(backend, custom_optimizer=previous)
+
+
+@contextmanager
+def _numpy_seed(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator, which pyhf's toys come from, and give its state back."""
+    state = np.random.get_state()  # noqa: NPY002 - pyhf knows no other
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

@@ -103,6 +103,31 @@ def seed_option(command: F) -> F:
     )(command)
 
 
+UNCERTAINTIES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
+"""The names of `superbin.stats.models`, here so that help needs no NumPy; a test holds the two together."""
+
+
+def uncertainty_option(command: F) -> F:
+    """Add ``--uncertainty``."""
+    return click.option(
+        "--uncertainty",
+        "models",
+        type=click.Choice(UNCERTAINTIES),
+        multiple=True,
+        help="Uncertainty models to compare with; may be given several times. By default all.",
+    )(command)
+
+
+def pyhf_toys_option(command: F) -> F:
+    """Add ``--pyhf-toys``."""
+    return click.option(
+        "--pyhf-toys",
+        type=click.IntRange(min=0, max=1_000_000),
+        default=0,
+        help="Toys by pyhf, too; it takes some 10 ms for each.",
+    )(command)
+
+
 def as_json(document: object) -> str:
     """JSON for machines: indented, without NaN."""
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
