@@ -129,9 +129,9 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
 
     if parameters and table is not None:
         raise InputError("masses and --points were given; give one of them")
-    if parameters:
-        return [masses(model_named(model), parameters)]
-    return standard_plane(model) if table is None else coarse_to_fine(_read_table(table))
+    if table is not None:
+        return coarse_to_fine([masses(model_named(model), point) for point in _read_table(table)])
+    return [masses(model_named(model), parameters)] if parameters else standard_plane(model)
 
 
 def _read_table(path: Path) -> list[tuple[float, float]]:

@@ -77,7 +77,7 @@ def coarse_to_fine(points: Sequence[Masses]) -> list[Masses]:
     """Order points so that every beginning of the list covers the plane as evenly as its length allows.
 
     Each next point is the one farthest from all before it, in the coordinates grids are interpolated in: m/200 GeV and
-    4 ln(mass difference/GeV). It starts at the lightest, most compressed point.
+    4 ln(mass difference/GeV). It starts at the lightest, most compressed point. The mother must be the heavier of the two.
     """
     if not points:
         return []

@@ -3,10 +3,11 @@
 Clauses GEN-80 to GEN-84 of ``specs/generation.md``.
 """
 
+import gzip
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +19,6 @@ __all__ = ["read_events"]
 
 _LHE = (".lhe", ".lhe.gz")
 _HEPMC = tuple(name + end for name in (".hepmc", ".hepmc2", ".hepmc3") for end in ("", ".gz"))
-_GEV = 1000.0
 
 
 def read_events(
@@ -90,17 +90,25 @@ def _lhe(
         raise DocumentError(f"{path} holds no event that Pythia accepts")
 
 
-def _beginning(path: Path) -> bytes:
-    import gzip
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        return stream.read(4096)
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with _open(path) as stream:
+            return stream.read(4096)
+    except (OSError, EOFError) as error:
+        raise DocumentError(f"{path} cannot be read: {error}") from error
 
 
 def _hepmc(path: Path, batch: int, events: int | None) -> Iterator[Particles]:
     pyhepmc = optional("pyhepmc")
     count = 0
     try:
+        # The reader stops without a word where an event is damaged, so they are counted before.
+        with _open(path) as lines:
+            there = sum(line.startswith(b"E ") for line in lines)
         with pyhepmc.open(str(path)) as stream:
             records = islice(iter(stream), events)
             while chunk := [_columns(pyhepmc, event) for event in islice(records, batch)]:
@@ -108,8 +116,13 @@ def _hepmc(path: Path, batch: int, events: int | None) -> Iterator[Particles]:
                 yield _joined(chunk)
     except (RuntimeError, OSError, EOFError) as error:
         raise DocumentError(f"{path}: event {count + 1} or one soon after cannot be read: {error}") from error
-    if not count:
+    if not count and not there:
         raise DocumentError(f"{path} holds no HepMC event; check that it was written to the end")
+    if count < min(there, there if events is None else events):
+        raise DocumentError(
+            f"{path}: event {count + 1} of {there} cannot be read; write the file again, or take the {count} before it "
+            "with --events"
+        )
 
 
 def _columns(pyhepmc: Any, event: Any) -> tuple[dict[str, Any], float]:
