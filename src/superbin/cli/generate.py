@@ -1,5 +1,6 @@
 """``superbin signal generate``: simulate a signal, one point or a plane of them, into files that can be resumed."""
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -286,14 +287,14 @@ def _save(folder: Path, point: "SignalPoint") -> Path:
 
 def _summarise(point: "SignalPoint", path: Path, search: "Search", cross_section: float | None) -> None:
     """Print what one point comes to, and write its expected events where the cross section is known."""
-    import numpy as np
-
     from superbin import cross_sections
     from superbin.io.tables import write_signal
     from superbin.signal import SignalModel
 
     flow = point.settings["cut_flow"]
-    total, error = point.efficiencies.sum(), np.hypot.reduce(point.errors)
+    total, factor = float(point.efficiencies.sum()), float(point.settings["selection"]["overall_factor"])
+    # Bins of different Nb share events, so that the errors of the bins do not add in quadrature.
+    error = math.sqrt(max(factor * total - total**2, 0) / point.events)
     click.echo(f"{point.label} in {search.name}, {point.events} events")
     for cut, left in flow.items():
         click.echo(f"  {cut:<10}{left:>8.4f}")
