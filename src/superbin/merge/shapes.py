@@ -59,6 +59,9 @@ _HOPELESS = 0.75
 _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
 
+_FAINT = 0.2
+"""Quick figures closer than this do not tell exact ones apart: these are not quite zero without a signal."""
+
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
 
@@ -207,17 +210,20 @@ def cast_wide(task: Task, archive: Archive) -> None:
         archive.evaluate(_surrogate(task))
     share = _HOPELESS_LIMIT if task.name in STAND_INS.values() else _HOPELESS
     screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
-    _climb(archive, screen)
+    _climb(archive, screen, swap=not task.rules.free)
 
 
-def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]) -> None:
-    """Improve a few sets that are not alike by flips, and the best of all by exchanges, too."""
+def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool) -> None:
+    """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
+
+    Where constraints bind, no flip alone may be allowed, and there are more tops to climb.
+    """
     tops: list[BoolArray] = []
     for start in archive.candidates(_STARTS):
         chosen = as_set(start.bins, archive.problem.n_bins)
-        if len(tops) < _CLIMBS and all((chosen ^ top).sum() > _ALIKE for top in tops):
-            tops.append(improve(archive, chosen, start.value, swap=False, screen=screen)[0])
-    if tops:
+        if len(tops) < (2 if swap else 1) * _CLIMBS and all((chosen ^ top).sum() > _ALIKE for top in tops):
+            tops.append(improve(archive, chosen, start.value, swap=swap, screen=screen)[0])
+    if tops and not (swap and any((archive.best[0] == top).all() for top in tops)):
         best, value = archive.best
         improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
 
@@ -227,7 +233,7 @@ def _promising(
 ) -> BoolArray:
     """Which sets a quick figure of merit does not put far below a chosen one."""
     values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
-    fine: BoolArray = values[1:] >= share * values[0]
+    fine: BoolArray = values[1:] >= share * values[0] - _FAINT
     return fine
 
 

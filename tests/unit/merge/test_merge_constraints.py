@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums, combine
+from superbin.aggregate import BinSums, Covariance, bin_sums, combine
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge import FIGURES, Constraints, Limits, front, optimize, trade_offs
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.constraints import rules
-from superbin.merge.problem import problem_from
+from superbin.merge.problem import Totals, problem_from
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -134,3 +134,32 @@ def test_shapes_and_sizes_side_by_side(cms_search: Search, t1bbbb: SignalModel) 
     sizes = front(cms_search, t1bbbb, (1, 11, 40), figure_of_merit="profile_asimov")
     assert [len(entry.merge.bins) for entry in sizes] == [1, 11, 40]
     assert sizes[1].merge.value == pytest.approx(shapes[0].merge.value)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_no_signal_is_worth_nothing_and_no_set_is_empty(figure: str) -> None:
+    """MERGE-5, MERGE-10, MERGE-30: s = 0 gives 0; of sets without signal or bins none is ever the best."""
+    b = np.array([0.0, 0.3, 5.0, 400.0])
+    nothing = Totals(np.zeros(4), b, np.array([1.84, 0.2, 1.0, 30.0]), np.minimum(b, 0.5))
+    assert (FIGURES[figure](nothing) == 0).all()
+    archive = Archive(problem_from(SUMS), FIGURES[figure])
+    values = archive.evaluate(np.array([[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]], dtype=bool))
+    assert np.isneginf(values[:2]).all()
+    assert numbers(archive.best[0]) == (1,)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_bins_without_background_have_an_answer(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
+    """MERGE-30: the search has bins that expect no background but have an uncertainty; values are finite."""
+    sums = bin_sums(cms_search, t1bbbb)
+    assert (sums.background[sums.signal > 0] == 0).any()
+    values = FIGURES[figure](problem_from(sums).totals(np.eye(160, dtype=bool)[sums.background == 0]))
+    assert np.isfinite(values).all()
+
+
+def test_a_covariance_of_another_search_is_refused(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-30: also where both sides are given, and each time, although a good one is checked only once."""
+    wrong = Covariance(np.eye(3), np.eye(3), "made up")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"shape \(3, 3\); \(160, 160\)"):
+            optimize(cms_search, t1bbbb, covariance=wrong)

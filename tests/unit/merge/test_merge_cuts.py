@@ -132,3 +132,31 @@ def test_bins_that_do_not_exist(cms_search: Search, bins: list[int]) -> None:
     """MERGE-24."""
     with pytest.raises(InputError, match="bin"):
         cuts(cms_search, bins)
+
+
+def test_number_of_rectangles(cms_search: Search) -> None:
+    """MERGE-20: products of published edges, one by one; those that cut through a bin are none.
+
+    Counted otherwise, by the sets of bins that a product touches, there are 5800.
+    """
+    planes = []
+    for j in (0, 1):
+        edges = itertools.product(np.unique(cms_search.low[:, j]), np.unique(cms_search.high[:, j]))
+        planes.append([(a, b) for a, b in edges if a <= b])
+    for j in (2, 3):
+        edges = itertools.product(np.unique(cms_search.low[:, j]), np.unique(cms_search.high[:, j]))
+        planes.append([(a, b) for a, b in edges if a < b])
+    # In multiplicities every product of ranges is a product of classes; only HT and MHT can cut through a bin.
+    low, high = cms_search.low[:10, 2:], cms_search.high[:10, 2:]
+    exact, touched = set(), set()
+    for ranges in itertools.product(planes[2], planes[3]):
+        start, stop = np.transpose(ranges)
+        inside = tuple(((low >= start) & (high <= stop)).all(axis=1))
+        meets = tuple(((low < stop) & (high > start)).all(axis=1))
+        if any(inside) and inside == meets:
+            exact.add(inside)
+        if any(meets):
+            touched.add(meets)
+    assert len(planes[0]) == len(planes[1]) == 10
+    assert len(rectangles(cms_search)) == 100 * len(exact) == 3900
+    assert 100 * len(touched) == 5800
