@@ -59,9 +59,19 @@ def batch() -> Particles:
 @pytest.fixture(scope="module")
 def few(batch: Particles) -> Particles:
     """The first of them, for what is slow to write."""
-    n, end = 20, int(batch.offsets[20])
-    columns = (batch.pdg, batch.final, batch.mother, batch.px, batch.py, batch.pz, batch.e)
-    return Particles(batch.offsets[: n + 1], *(column[:end] for column in columns), batch.weight[:n])
+    end = int(batch.offsets[20])
+    return replace(
+        batch,
+        offsets=batch.offsets[:21],
+        pdg=batch.pdg[:end],
+        final=batch.final[:end],
+        mother=batch.mother[:end],
+        px=batch.px[:end],
+        py=batch.py[:end],
+        pz=batch.pz[:end],
+        e=batch.e[:end],
+        weight=batch.weight[:20],
+    )
 
 
 # --- an independent calculation, one event and one particle at a time --------------------------------------
@@ -136,7 +146,7 @@ def isolated(everything: list[Any], mht: float, direction: float) -> bool:
         near = (
             o[3] for o in others if o is not me and math.hypot(me[4] - o[4], wrapped(me[5] - o[5])) < radius
         )
-        return sum(near) / float(me[3])
+        return float(sum(near) / me[3])
 
     tracks = [p for p in seen if abs(p[0]) in charged]
     for p in tracks:
@@ -169,7 +179,7 @@ def tagged(jet: tuple[float, float, float], everything: list[Any]) -> float:
                 continue
             if math.hypot(jet[1] - eta, wrapped(jet[2] - phi)) < 0.4:
                 if quark == 5:
-                    return 0.69 * (1 - 0.6 * math.exp(-(pt - 20) / 20)) / (1 + (pt / 494) ** 4.5)
+                    return 0.69 * (1 - 0.6 * math.exp(-(pt - 20) / 20)) / (1 + math.pow(pt / 494, 4.5))
                 return 0.55 * between(pt, ((30, 0.1), (100, 0.12), (300, 0.14)))
     return 1.43 * between(pt, ((30, 0.009), (100, 0.011), (300, 0.018), (800, 0.035)))
 

@@ -87,9 +87,9 @@ def generate(
     standard plane of the model or that of --points. MODEL is one of T1bbbb, T1tttt, T1qqqq, T2bb, T2tt, T2qq, or any
     name with --slha or --from-events.
 
-    Accuracy: totals and projections 10-15 % and single bins 15-20 % where the mass difference is above 300 GeV (T1tttt:
-    above 650 GeV); nine jets or more and smaller differences 20-50 %, up to a factor two too low. See "What simulated
-    signals may claim" in the documentation.
+    Accuracy: where the mass difference is above 300 GeV, 10-15 % on totals and projections, 15-20 % on a bin, 20-50 %
+    with nine jets or more; below, 20-50 % on the total, up to a factor two too low. Measured for T1bbbb, assumed for
+    the others; see "What simulated signals may claim" in the documentation.
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -90,8 +90,9 @@ def _lhe(
         raise DocumentError(f"{path} holds no event that Pythia accepts")
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
+def _open(path: Path) -> BinaryIO:
+    packed = path.suffix.lower() == ".gz"
+    return cast("BinaryIO", gzip.open(path)) if packed else path.open("rb")
 
 
 def _beginning(path: Path) -> bytes:
