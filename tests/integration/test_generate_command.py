@@ -1,6 +1,7 @@
 """``superbin signal generate`` from end to end (specs/generation.md)."""
 
 import json
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from superbin.cli import main
-from superbin.errors import OutputError
+from superbin.errors import OutputError, SuperbinError
 from superbin.generate import Cards, GeneratorSettings, Job, Progress, run_campaign
 from superbin.grid import SignalPoint
 from superbin.io.grids import read_point
@@ -177,3 +178,29 @@ def test_full_disk_stops_the_campaign(search: Search) -> None:
         )
     assert len(saved) == 1
     assert all(r.all_events == 50 for r in reports)
+
+
+def test_killed_worker(search: Search) -> None:
+    """GEN-67: a worker that dies ends the campaign with a cure, not with a traceback of the pool's."""
+
+    def kill(_: Progress) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    job = Job("T1bbbb", search, events=5000)
+    with pytest.raises(
+        SuperbinError, match=r"a worker ended before its point was done.*run the same command again"
+    ):
+        run_campaign(job, [(1000.0, 100.0)], save=lambda _: None, report=kill)
+
+
+def test_interrupt(search: Search) -> None:
+    """GEN-67: an interrupt from the keyboard comes through at once and leaves no worker."""
+
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    job = Job("T1bbbb", search, events=100_000, cards=Cards(GeneratorSettings(batch=10)))
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign(job, [(1000.0, 100.0)], save=lambda _: None, report=interrupt)
+    assert not multiprocessing.active_children()

@@ -1,7 +1,7 @@
 """Many points: the standard plane of a model, the order to make it in, and the workers.
 
 A campaign hands finished points to the caller as they come, so that an interrupted one loses only the points in
-work; which points are left to do is the caller's knowledge. Clauses GEN-60 to GEN-66 of ``specs/generation.md``.
+work; which points are left to do is the caller's knowledge. Clauses GEN-60 to GEN-67 of ``specs/generation.md``.
 """
 
 import multiprocessing
@@ -220,7 +220,7 @@ def run_campaign(
             ) from error
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _collect(
