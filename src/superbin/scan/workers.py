@@ -32,6 +32,11 @@ _CONNECT_SECONDS = 5
 _CHECK_SECONDS = 5
 """How often to ask a silent scheduler whether it is there."""
 
+_PATIENCE_SECONDS = 300
+"""How long a scheduler whose connection stands may leave that unanswered."""
+
+_log = logging.getLogger(__name__)
+
 _SILENT = logging.CRITICAL + 1
 
 _IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -136,13 +141,14 @@ class DaskWorkers(Executor):
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        # Two equal calls are two calls: Dask would answer the second from the first.
-        self._executor = client.get_executor(pure=False)
-        self._asked = time.monotonic()
+        self._asked = self._answered = time.monotonic()
         self._warned = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Hand out a call.
+
+        Dask's own executor is not used: it does not pass on that an answer could not be fetched, because its worker died
+        just then, and such a future of it never ends.
 
         Raises
         ------
@@ -150,10 +156,16 @@ class DaskWorkers(Executor):
             If the scheduler is gone.
         """
         try:
-            future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+            # Two equal calls are two calls: Dask would answer the second from the first.
+            there = self._client.submit(fn, *args, pure=False, **kwargs)
         except Exception as error:
             raise self.lost() from error
-        return future
+        self._asked = self._answered = time.monotonic()
+        here: Future[T] = Future()
+        # To let go is to cancel, and does not wait for an answer from a scheduler that may be gone.
+        here.add_done_callback(lambda ended: there.release() if ended.cancelled() else None)
+        there.add_done_callback(lambda ended: _hand_over(ended, here))
+        return here
 
     def check(self) -> None:
         """Ask a scheduler from which nothing was heard whether it is there.
@@ -163,15 +175,22 @@ class DaskWorkers(Executor):
         ClusterError
             If it is not.
         """
-        if time.monotonic() - self._asked < _CHECK_SECONDS:
+        now = time.monotonic()
+        if now - self._asked < _CHECK_SECONDS:
             return
         try:
-            cores = self._client.sync(self._client.scheduler.ncores, callback_timeout=4 * _CONNECT_SECONDS)
+            cores = self._client.sync(self._client.scheduler.ncores, callback_timeout=_CHECK_SECONDS)
+        except TimeoutError as error:
+            # Busy is not gone: the connection stands.
+            if now - self._answered > _PATIENCE_SECONDS:
+                raise self.lost() from error
         except Exception as error:
             raise self.lost() from error
-        if not cores and not self._warned:
-            logging.getLogger(__name__).warning("the Dask cluster has no workers now; waiting for some")
-        self._warned = not cores
+        else:
+            self._answered = now
+            if not cores and not self._warned:
+                _log.warning("the Dask cluster has no workers now; waiting for some")
+            self._warned = not cores
         self._asked = time.monotonic()
 
     def lost(self) -> ClusterError:
@@ -180,9 +199,15 @@ class DaskWorkers(Executor):
         place = f" at {scheduler.address}" if scheduler is not None else ""
         return ClusterError(f"the Dask scheduler{place} was lost; check that it runs")
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Cancel what is left, as of `concurrent.futures.Executor`."""
-        self._executor.shutdown(wait=wait and not cancel_futures)
+
+def _hand_over(there: Any, here: Future[T]) -> None:
+    """End a future as Dask's ended; runs in a thread of Dask's, which must not meet an exception."""
+    if not here.set_running_or_notify_cancel():
+        return
+    try:
+        here.set_result(there.result())
+    except BaseException as error:  # noqa: BLE001  a cancellation, too, is an answer
+        here.set_exception(error)
 
 
 @contextmanager
@@ -217,9 +242,10 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
             'a scan on Dask needs an extra that is not installed; run: pip install "superbin[dask]"'
         ) from error
     config = {
-        "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
         # A batch whose worker died comes back at once, to be looked at point by point.
         "distributed.scheduler.allowed-failures": 0,
+        # A worker that is restarted on a busy machine may need longer than the 15 s after which Dask gives it up for ever.
+        "distributed.deploy.lost-worker-timeout": "10 minutes",
     }
     with ExitStack() as stack:
         stack.enter_context(_quiet())
@@ -234,19 +260,25 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
                     preload=[_IGNORE_INTERRUPTS],
                 )
             )
-            scheduler = cluster.scheduler_address
-        try:
-            client = distributed.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError, ImportError) as error:
-            raise ClusterError(
-                f"the Dask scheduler {scheduler!r} cannot be reached within {_CONNECT_SECONDS} s; check that it runs and "
-                "that the address reads like tcp://host:8786"
-            ) from error
+            client = distributed.Client(cluster, set_as_default=False)
+        else:
+            client = _connect(dask, distributed, scheduler)
         try:
             yield DaskWorkers(client)
         finally:
             # A scheduler that is gone must not hold up the message that says so.
             client.close(timeout=_CONNECT_SECONDS)
+
+
+def _connect(dask: Any, distributed: Any, scheduler: str | None) -> Any:
+    try:
+        with dask.config.set({"distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s"}):
+            return distributed.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise ClusterError(
+            f"the Dask scheduler {scheduler!r} cannot be reached within {_CONNECT_SECONDS} s; check that it runs and "
+            "that the address reads like tcp://host:8786"
+        ) from error
 
 
 @contextmanager
