@@ -46,7 +46,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
             1,
             np.array(values),
             np.sqrt(np.array(values) / 5000),
-            {"versions": {"analytic": "1"}},
+            {"versions": {"analytic": "1"}, "generator": {}, "detector": {}, "selection": {}},
         )
         write_point(point, folder / f"T1bbbb_{mother}_{lightest}.json")
     return folder

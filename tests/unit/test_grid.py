@@ -418,10 +418,14 @@ def test_source_says_what_it_is() -> None:
         return grid.signal(masses, luminosity_fb=1).source
 
     grid = make_grid()
-    assert describe(grid, 1000, 1) == (
-        "a generated point of the grid; made up; accuracy: not measured for this search"
-    )
+    assert describe(grid, 1000, 1) == ("a generated point of the grid; made up; accuracy: not known")
     assert describe(grid, 1000, 2).startswith(f"interpolated between {len(PLANE)} generated points; made up;")
-    known = replace(grid, search="cms-pas-sus-16-014")
-    assert "10-15 % on the total" in describe(known, 1000, 700)
+    assert describe(replace(grid, search="cms-pas-sus-16-014"), 1000, 1).endswith("accuracy: not known")
+    cards = {"generator": {}, "detector": {}, "selection": {}}
+    known = replace(grid, search="cms-pas-sus-16-014", settings=cards)
+    assert describe(known, 1000, 700).endswith("20-50 % with 9 or more jets")
     assert "compressed masses" in describe(known, 1000, 701)
+    tops = replace(known, model="T1tttt")
+    assert "10-15 % on the total" in describe(tops, 1000, 350)
+    assert "compressed masses" in describe(tops, 1000, 351)
+    assert describe(tops, 1000, 351).endswith("assumed from T1bbbb, where alone CMS can be compared")
