@@ -421,7 +421,7 @@ def test_source_says_what_it_is() -> None:
     assert describe(grid, 1000, 1) == ("a generated point of the grid; made up; accuracy: not known")
     assert describe(grid, 1000, 2).startswith(f"interpolated between {len(PLANE)} generated points; made up;")
     assert describe(replace(grid, search="cms-pas-sus-16-014"), 1000, 1).endswith("accuracy: not known")
-    cards = {"generator": {}, "detector": {}, "selection": {}}
+    cards: dict[str, Any] = {"generator": {}, "detector": {}, "selection": {}}
     known = replace(grid, search="cms-pas-sus-16-014", settings=cards)
     assert describe(known, 1000, 700).endswith("20-50 % with 9 or more jets")
     assert "compressed masses" in describe(known, 1000, 701)
