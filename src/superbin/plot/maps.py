@@ -20,7 +20,7 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
@@ -222,11 +222,13 @@ def scan_map(
                 points,
                 cax=figure.add_axes((0.845, 0.12, 0.03, 0.81)),
                 label=label(value.name),
-                # Plain numbers: most scales span less than two decades.
-                ticks=LogLocator(subs=(1, 2, 5)) if value.scale == "logarithmic" else None,
-                format="%g",
                 extend="max" if float(values[known].max()) > float(norm.vmax or 0.0) else "neither",
             )
+            if value.scale == "logarithmic":
+                # Plain numbers: most scales span less than two decades.
+                bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+                bar.ax.yaxis.set_minor_formatter(NullFormatter())
         _legend(ax, result, [c for c in contours if drawn[c.name]], (points, failed, empty, stars), (x, y))
     return MapArtists(
         figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, stars, bar
