@@ -106,9 +106,9 @@ def test_force_replaces(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         (["run", "T1bbb", "1750", "1"], "T1bbbb"),
-        (["run", "T1bbbb", "1700", "50"], "T1bbbb(1750, 1)"),
+        (["run", "T1bbbb", "1700", "50", "--source", "table"], "T1bbbb(1750, 1)"),
         (["run", "T1bbbb", "nan", "1"], "nan"),
-        (["run", "T1bbbb", "-5", "1"], "T1bbbb(1750, 1)"),
+        (["run", "T1bbbb", "-5", "1", "--source", "table"], "T1bbbb(1750, 1)"),
         (["run", "T1bbbb"], "PARAMETERS"),
         (["run", "T1bbbb", "heavy", "1"], "'heavy' is not a valid float"),
         (["run", "T1bbbb", "1750", "1", "--toys", "-1"], "-1 is not in the range"),
@@ -215,13 +215,41 @@ def test_missing_latex_says_how_to_get_it(
 def test_pvalue_table(capsys: pytest.CaptureFixture[str]) -> None:
     """CLI-2: the reference numbers of an independent prototype, in a table with times."""
     assert run("pvalue", "40", "25", "5", "5", "--toys", "100000") == 0
-    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()[3:8]}
-    assert set(rows) == {"midp", "tail", "toys", "asymptotic", "pyhf"}
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines[3:11]}
+    assert set(rows) == {"midp", "tail", "toys", "weighted", "q0_toys", "asymptotic", "asimov", "pyhf"}
     assert float(rows["midp"][1]) == pytest.approx(0.027115, abs=1e-6)
     assert rows["midp"][2] == "1.925"
     assert rows["tail"][2] == "1.872"
     assert rows["pyhf"][2] == rows["asymptotic"][2] == "1.918"
+    assert rows["asimov"][2] == "1.918"
     assert all(row[4] == "ms" for row in rows.values())
+    assert any("uncertainty changes Z by" in line for line in lines)
+
+
+def test_pvalue_other_uncertainties(capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-2, STAT-3: chosen models only; the on/off number of Cousins, Linnemann and Tucker's table 1 (140 on, 83.33 +- 8.33)."""
+    arguments = ("pvalue", "140", "83.3333", "8.3333", "8.3333", "--toys", "0", "--json")
+    assert run(*arguments, "--uncertainty", "gamma", "--uncertainty", "none") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document["models"]) == ["gamma", "none"]
+    assert document["models"]["gamma"]["tail_z"] == pytest.approx(3.93, abs=0.01)
+    assert document["models_spread"] == pytest.approx(
+        document["midp"]["z"] - document["models"]["gamma"]["midp_z"]
+    )
+    assert run("pvalue", "3", "0", "1", "0", "--toys", "1000", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["models"]["gamma"] is None
+    assert document["pyhf"] is None
+
+
+def test_pvalue_by_pyhf_toys(capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-2: only on request; the same question as our q0 toys."""
+    assert run("pvalue", "4", "3", "1", "0.8", "--toys", "50000", "--pyhf-toys", "60", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    ours, theirs = document["q0_toys"], document["pyhf_toys"]
+    assert theirs["n"] == 60
+    assert abs(ours["p"] - theirs["p"]) < 4 * math.hypot(ours["p_err"], theirs["p_err"])
 
 
 def test_pvalue_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +262,9 @@ def test_pvalue_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert 0 < document["midp"]["p"] < document["tail"]["p"] < 1
     assert document["asimov"] is None
     assert document["toys"]["n"] == 1_000_000
-    assert document["seconds"].keys() == {"midp", "tail", "asymptotic", "toys", "pyhf"}
+    assert document["seconds"].keys() == {
+        "midp", "tail", "asymptotic", "toys", "weighted", "q0_toys", "pyhf",
+    }  # fmt: skip
     assert json.loads(target.read_text())["observations"][0]["data"] == [12.0]
 
 

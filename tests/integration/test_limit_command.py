@@ -23,6 +23,11 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["cls"][1] == rows["bayes"][1] == "2.9957"
     bands = [float(value) for value in rows["cls"][2:7]]
     assert bands == sorted(bands)
+    assert out.splitlines()[6].split()[0] == "pyhf"
+    assert float(out.splitlines()[6].split()[1]) == pytest.approx(float(rows["asymptotic"][1]), rel=0.01)
+    models = [line.split()[0] for line in out.splitlines() if len(line.split()) == 5]
+    assert models == ["uncertainty", "lognormal", "gaussian", "gamma", "none"]
+    assert "changes the exact limit by" in out
     assert "pre-fit" in out
     assert "verdict: the methods differ by" in out
     assert "out of their domain" in out
@@ -39,8 +44,30 @@ def test_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert bayes["observed"] / cls["observed"] == pytest.approx(1.0337996, rel=1e-6)
     assert cls["expected"]["fit"] == "prefit"
     assert cls["expected"]["low1"] < cls["expected"]["median"] < cls["expected"]["high1"]
+    assert document["limits"]["pyhf"]["expected"]["fit"] == "postfit"
+    assert document["limits"]["pyhf"]["observed"] == pytest.approx(
+        document["limits"]["asymptotic"]["observed"], rel=0.01
+    )
+    assert document["models"].keys() == {"lognormal", "gaussian", "gamma", "none"}
+    assert document["pyhf_toys"] is None
     assert document["spread"] >= 0
     assert "in Z" in document["verdict"]
+
+
+def test_without_background(capsys: pytest.CaptureFixture[str]) -> None:
+    """STAT-24: pyhf and the relative models do not apply, which is said; the rest is printed."""
+    assert run("limit", "2", "0", "0.5", "0", "--uncertainty", "gamma", "--uncertainty", "gaussian") == 0
+    out = capsys.readouterr().out
+    assert "pyhf: " in out
+    assert next(line for line in out.splitlines() if line.startswith("gamma")).split()[1:] == ["-"] * 4
+
+
+def test_toys_of_pyhf(capsys: pytest.CaptureFixture[str]) -> None:
+    """STAT-24: CLs at the exact limit."""
+    arguments = ("limit", "4", "3", "0.6", "0.5", "--uncertainty", "none", "--pyhf-toys", "60")
+    assert run(*arguments, "--json") == 0
+    toys = json.loads(capsys.readouterr().out)["pyhf_toys"]
+    assert abs(toys["cls"] - 0.05) < 4 * toys["cls_err"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from superbin.aggregate import AggregateBin, Background, combine
 from superbin.errors import InputError
 from superbin.search import Search
 from superbin.signal import SignalModel
-from superbin.stats import asymptotic_z
+from superbin.stats import asymptotic_z, limits, throw_q0
 
 
 @pytest.fixture
@@ -180,3 +180,77 @@ def test_broken_workspace_is_refused() -> None:
     """WS-1."""
     with pytest.raises(pyhf.exceptions.InvalidSpecification):
         workspace.to_json({"channels": []})
+
+
+CASES = [(40, 25.0, 5.0, 5.0), (3, 1.2, 0.3, 0.3), (5200, 4940.0, 198.0, 174.0)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=["40", "3", "5200"])
+def test_limits_of_pyhf_agree_with_ours(case: tuple[float, float, float, float]) -> None:
+    """WS-8: qtilde on the exported workspace; 1 % are left to the interpolation code 4 and the minimiser."""
+    n, b, up, down = case
+    document = workspace.background_only(n, Background(b, up, down))
+    for level in (0.95, 0.9):
+        found = workspace.asymptotic_limit(document, level=level)
+        assert found.observed == pytest.approx(limits.asymptotic_limit(*case, level=level), rel=0.01)
+    nominal = workspace.asymptotic_limit(document, count=b)
+    bands = limits.expected_limits("asymptotic", b, up, down)
+    ours = [bands.low2, bands.low1, bands.median, bands.high1, bands.high2]
+    assert list(nominal.expected) == pytest.approx(ours, rel=0.03)
+    assert list(nominal.expected) == sorted(nominal.expected)
+
+
+def test_nothing_to_vary() -> None:
+    """WS-5: without any uncertainty no parameter is free, where Minuit crashes; the number is that of plain Poisson."""
+    document = workspace.background_only(40, Background(25.0, 0.0, 0.0))
+    assert workspace.asymptotic_q0(document).z == pytest.approx(asymptotic_z(40, 25, 0, 0), abs=1e-3)
+    assert workspace.asymptotic_limit(document).observed == pytest.approx(
+        limits.asymptotic_limit(40, 25, 0, 0), rel=0.01
+    )
+
+
+def test_limit_with_uncertain_signal() -> None:
+    """WS-8: as a normsys of its own."""
+    document = workspace.background_only(8, Background(6.0, 1.0, 1.0), signal_uncertainty=0.2)
+    ours = limits.asymptotic_limit(8, 6, 1, 1, signal_uncertainty=0.2)
+    assert workspace.asymptotic_limit(document).observed == pytest.approx(ours, rel=0.01)
+
+
+def test_toys_of_pyhf_agree_with_ours() -> None:
+    """WS-9: the ToyCalculator's distributions of q0, within 4 standard errors, and NumPy's global state as it was."""
+    document = workspace.background_only(6, Background(3.0, 0.5, 0.5))
+    np.random.seed(5)  # noqa: NPY002 - what is to be left alone
+    expected = np.random.random(3)  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    found = workspace.toy_q0(document, toys=60, seed=2)
+    assert (np.random.random(3) == expected).all()  # noqa: NPY002
+    assert found == workspace.toy_q0(document, toys=60, seed=2)
+    ours = throw_q0(6, 3.0, 0.5, 0.5, toys=50_000)
+    assert found.q0 == pytest.approx(ours.observed, rel=0.02)
+    assert abs(found.p - ours.p) < 4 * math.hypot(found.p_err, ours.error)
+
+
+def test_cls_by_toys_of_pyhf() -> None:
+    """WS-9: at the exact limit CLs is near 5 %, for the different treatment of the nuisance within the toys' error."""
+    document = workspace.background_only(4, Background(3.0, 0.3, 0.3))
+    found = workspace.toy_cls(document, limits.cls_limit(4, 3.0, 0.3, 0.3), toys=60)
+    assert abs(found.cls - 0.05) < 4 * found.cls_err
+    with pytest.raises(InputError, match="no value at zero strength"):
+        workspace.toy_cls(document, 0.0)
+
+
+def test_a_minimiser_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WS-5: Minuit's failing, SciPy's fit is taken."""
+    document = workspace.background_only(6, Background(3.0, 0.5, 0.5))
+    expected = workspace.asymptotic_q0(document).z
+    hypotest = pyhf.infer.hypotest
+
+    def fails(*arguments: object, **options: object) -> object:
+        if pyhf.get_backend()[1].name == "minuit":
+            raise pyhf.exceptions.FailedMinimization(type("Result", (), {"message": "no way down"})())
+        return hypotest(*arguments, **options)
+
+    monkeypatch.setattr(pyhf.infer, "hypotest", fails)
+    assert workspace.asymptotic_q0(document).z == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(InputError, match="level = 95"):
+        workspace.asymptotic_limit(document, level=95)

@@ -1,13 +1,21 @@
 """``superbin limit``: every named upper limit on the signal of one count."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    UNCERTAINTIES,
+    as_json,
+    pyhf_toys_option,
+    seed_option,
+    uncertainty_option,
+)
 
 if TYPE_CHECKING:
-    from superbin.stats.limits import Comparison
+    from superbin.stats.limits import Bands, Comparison
+    from superbin.workspace import PyhfCls, PyhfLimit
 
 METHODS = {
     "cls": "exact CLs",
@@ -15,6 +23,9 @@ METHODS = {
     "asymptotic": "asymptotic CLs, q~",
 }
 """What each named method is, in the order of the table."""
+
+BANDS = ("low2", "low1", "median", "high1", "high2")
+DEFAULT = "split-lognormal"
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -30,6 +41,9 @@ METHODS = {
     help="Relative log-normal uncertainty of the signal: 0.2 for 20 %.",
 )
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level.")
+@uncertainty_option
+@pyhf_toys_option
+@seed_option
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
 def limit(
     n: float,
@@ -38,52 +52,162 @@ def limit(
     down: float,
     signal_uncertainty: float,
     level: float,
+    models: tuple[str, ...],
+    pyhf_toys: int,
+    seed: int,
     json_: bool,
 ) -> None:
     """Print upper limits on the signal events, given N observed events over BACKGROUND +UP -DOWN.
 
     Expected limits hold for background alone as predicted, before any fit to data: their median, with the bands that hold
-    68 % and 95 % of the outcomes.
+    68 % and 95 % of the outcomes; pyhf's hold for the background fitted to the data. Other uncertainty models stand below, for
+    comparison.
 
     \b
     superbin limit 40 25 5 5
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
-    from dataclasses import asdict
-
     from superbin.stats.arguments import as_count
     from superbin.stats.limits import compare_limits
 
     # What is no number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
+    options = {"level": level, "signal_uncertainty": signal_uncertainty}
     result = compare_limits(count, background, up, down, level=level, signal_uncertainty=signal_uncertainty)
+    others = {
+        name: _other(name, (count, background, up, down), options)
+        for name in models or UNCERTAINTIES
+        if name != DEFAULT
+    }
+    check, note, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
     if json_:
         document = {
             "observed": count,
             "background": {"nominal": background, "up": up, "down": down},
             "signal_uncertainty": signal_uncertainty,
             "level": level,
-            "limits": {
-                name: {"observed": one.observed, "expected": {**asdict(one.expected), "fit": "prefit"}}
-                for name, one in result.limits.items()
-            },
+            "limits": _limits(result)
+            | ({} if check is None else {"pyhf": {"observed": check.observed, "expected": _post_fit(check)}}),
+            "pyhf_toys": toys and {"cls": toys.cls, "cls_err": toys.cls_err, "n": toys.n},
             "spread": result.verdict.spread,
             "verdict": result.verdict.text,
+            "models": {name: one and _limits(one) for name, one in others.items()},
+            "models_verdict": _across(result, others),
         }
         click.echo(as_json(document))
         return
     click.echo(f"{level:.6g} upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
-    click.echo("\n".join(_table(result)))
-    click.echo(f"verdict: {result.verdict.text}")
+    click.echo("\n".join(_table(result, check)))
+    for line in (note, f"verdict: {result.verdict.text}"):
+        if line:
+            click.echo(line)
+    if toys is not None:
+        click.echo(
+            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {toys.cls:.3g} +- {toys.cls_err:.2g}, should be {1 - level:.3g}"
+        )
+    click.echo("\n".join(_models(others)))
+    click.echo(f"verdict: {_across(result, others)}")
 
 
-def _table(result: "Comparison") -> list[str]:
+def _other(
+    model: str, numbers: tuple[float, float, float, float], options: dict[str, float]
+) -> "Comparison | None":
+    """Limits under another uncertainty model; None where it is not defined."""
+    from superbin.errors import InputError
+    from superbin.stats.limits import compare_limits
+
+    try:
+        return compare_limits(
+            *numbers, level=options["level"], signal_uncertainty=options["signal_uncertainty"], model=model
+        )
+    except InputError:
+        if numbers[1] > 0:
+            raise
+        return None
+
+
+def _pyhf(
+    result: "Comparison", numbers: tuple[float, ...], options: dict[str, float], toys: int, seed: int
+) -> tuple["PyhfLimit | None", str, "PyhfCls | None"]:
+    """What pyhf finds on the exported workspace, or why it finds nothing."""
+    from superbin import workspace
+    from superbin.aggregate import Background
+    from superbin.errors import InputError
+
+    count, b, up, down = numbers
+    try:
+        document = workspace.background_only(
+            count, Background(b, up, down), signal_uncertainty=options["signal_uncertainty"]
+        )
+        found = workspace.asymptotic_limit(document, level=options["level"])
+        exact = result.limits["cls"].observed
+        thrown = workspace.toy_cls(document, exact, toys=toys, seed=seed) if toys else None
+    except InputError as error:
+        return None, f"pyhf: {error}", None
+    return found, "", thrown
+
+
+def _bands(bands: "Bands") -> dict[str, Any]:
+    return {name: getattr(bands, name) for name in BANDS} | {"fit": "prefit"}
+
+
+def _limits(result: "Comparison") -> dict[str, Any]:
+    return {
+        name: {"observed": one.observed, "expected": _bands(one.expected)}
+        for name, one in result.limits.items()
+    }
+
+
+def _post_fit(check: "PyhfLimit") -> dict[str, Any]:
+    return dict(zip(BANDS, check.expected, strict=True)) | {"fit": "postfit"}
+
+
+def _table(result: "Comparison", check: "PyhfLimit | None") -> list[str]:
     columns = ("observed", "-2 sigma", "-1 sigma", "expected", "+1 sigma", "+2 sigma")
     lines = [f"{'method':<12}" + "".join(f"{name:>11}" for name in columns)]
     for name, one in result.limits.items():
-        bands = one.expected
-        values = (one.observed, bands.low2, bands.low1, bands.median, bands.high1, bands.high2)
-        lines.append(f"{name:<12}" + "".join(f"{v:>11.5g}" for v in values) + f"  {METHODS[name]}")
+        lines.append(
+            _line(name, one.observed, [getattr(one.expected, band) for band in BANDS], METHODS[name])
+        )
+    if check is not None:
+        lines.append(
+            _line("pyhf", check.observed, list(check.expected), "pyhf's asymptotic CLs, bands post-fit")
+        )
     lines.append("Expected: pre-fit, background alone.")
     return lines
+
+
+def _line(name: str, observed: float, bands: list[float], note: str) -> str:
+    return f"{name:<12}" + "".join(f"{v:>11.5g}" for v in (observed, *bands)) + f"  {note}"
+
+
+def _models(others: "dict[str, Comparison | None]") -> list[str]:
+    columns = ("CLs", "expected", "asymptotic", "expected")
+    lines = [f"{'uncertainty':<17}" + "".join(f"{name:>11}" for name in columns)]
+    for name, one in others.items():
+        if one is None:
+            lines.append(f"{name:<17}" + f"{'-':>11}" * 4)
+            continue
+        exact, asymptotic = one.limits["cls"], one.limits["asymptotic"]
+        values = (
+            exact.observed,
+            exact.expected.median,
+            asymptotic.observed,
+            asymptotic.expected.median,
+        )
+        lines.append(f"{name:<17}" + "".join(f"{v:>11.5g}" for v in values))
+    return lines
+
+
+def _across(result: "Comparison", others: "dict[str, Comparison | None]") -> str:
+    """How much the uncertainty model changes the observed CLs limit, leaving out that there is no uncertainty."""
+    known = {
+        name: one.limits["cls"].observed for name, one in others.items() if one is not None and name != "none"
+    } | {DEFAULT: result.limits["cls"].observed}
+    low, high = (f(known, key=lambda name: known[name]) for f in (min, max))
+    return (
+        f"the shape of the uncertainty changes the exact limit by {known[high] / known[low] - 1:.1%}, from {low} to {high}"
+        if low != high
+        else "no other uncertainty model to compare with"
+    )

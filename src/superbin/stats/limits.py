@@ -479,9 +479,12 @@ def compare_limits(
     six = tuple(np.repeat(a, counts.size) for a in problem[1:])
     exact = _cls_limit(model, (counts, *six))
     bayes = exact * np.exp(six[3] ** 2)
-    options = {"level": level, "signal_uncertainty": signal_uncertainty}
-    asymptotic = float(asymptotic_limit(n, b, up, down, model=model, **options))
-    bands = expected_limits("asymptotic", b, up, down, model=model, **options)
+    asymptotic = float(
+        asymptotic_limit(n, b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model)
+    )
+    bands = expected_limits(
+        "asymptotic", b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model
+    )
     approximate = _log_asymptotic(exact[-1:], problem[0], problem[4], held)
     z = {"cls": -special.ndtri(problem[-1][0]), "asymptotic": -special.ndtri_exp(approximate[0])}
     limits = {
