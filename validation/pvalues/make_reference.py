@@ -5,17 +5,22 @@ by Gauss-Legendre panels halved until both halves add up to the whole within 1e-
 tails that `superbin.stats.quadrature` relies on. Every `CHECK`-th row with a small count and a log-normal lower branch is recomputed as an
 integral over z of the incomplete gamma function, which shares no formula with the first.
 
-Run: ``python validation/pvalues/make_reference.py [rows]`` (some ten minutes for all rows with gmpy2 installed,
-several times that without).
+    python validation/pvalues/make_reference.py                  all rows, into reference.csv
+    python validation/pvalues/make_reference.py 400 800          rows 400 to 799, to the standard output
+    python validation/pvalues/make_reference.py --check 150 7    150 random rows, chosen by seed 7, against reference.csv
+
+Pieces in order make up the whole file (after its header), and can be made on different machines. All rows take some ten minutes with gmpy2
+installed, several times that without; `--check` ends with the time its rows took.
 """
 
 import csv
 import functools
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import mpmath as mp
 import numpy as np
@@ -312,27 +317,63 @@ def rough_log10(n: float, b: float, up: float) -> float:
     return float((np.minimum(poisson, 0) - 0.5 * z * z).max() / np.log(10))
 
 
-def main(limit: int | None) -> None:
-    with TARGET.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+def row(number: int, case: Case) -> list[str]:
+    """One line of the file."""
+    low, middle = tails(case)
+    if (
+        number % CHECK == 0
+        and case[0] == "split-lognormal"
+        and 0 < case[1] < 300
+        and low > 1e-9
+        and case[4] < 0.8 * case[2]
+    ):
+        second = by_nuisance(case[1], case)
+        if abs(second / low - 1) > mp.mpf(10) ** -14:
+            raise ArithmeticError(f"two formulas differ by {mp.nstr(second / low - 1, 3)} for {case}")
+    return [case[0], *(repr(x) for x in case[1:]), mp.nstr(low, 20), mp.nstr(middle, 20)]
+
+
+def write(stream: TextIO, first: int, last: int | None, *, header: bool) -> None:
+    """Write the rows from `first` up to, not including, `last`."""
+    writer = csv.writer(stream, lineterminator="\n")
+    if header:
         writer.writerow(["model", "n", "b", "up", "down", "tail", "midp"])
-        for number, case in enumerate(cases()):
-            if limit is not None and number >= limit:
-                break
-            low, middle = tails(case)
-            if (
-                number % CHECK == 0
-                and case[0] == "split-lognormal"
-                and 0 < case[1] < 300
-                and low > 1e-9
-                and case[4] < 0.8 * case[2]
-            ):
-                second = by_nuisance(case[1], case)
-                if abs(second / low - 1) > mp.mpf(10) ** -14:
-                    raise ArithmeticError(f"two formulas differ by {mp.nstr(second / low - 1, 3)} for {case}")
-            writer.writerow([case[0], *(repr(x) for x in case[1:]), mp.nstr(low, 20), mp.nstr(middle, 20)])
-            stream.flush()
+    for number, case in itertools.islice(enumerate(cases()), first, last):
+        writer.writerow(row(number, case))
+        stream.flush()
+
+
+def check(rows: int, seed: int) -> None:
+    """Compute random rows again and compare them, character by character, with the file."""
+    with TARGET.open(newline="") as stream:
+        stored = list(csv.reader(stream))[1:]
+    every = list(cases())
+    if len(every) != len(stored):
+        raise SystemExit(f"{TARGET.name} has {len(stored)} rows, the seeded grid {len(every)}")
+    chosen = np.random.default_rng(seed).choice(len(every), rows, replace=False)
+    start, different = time.perf_counter(), 0
+    for number in sorted(int(i) for i in chosen):
+        if row(number, every[number]) != stored[number]:
+            different += 1
+            print(f"row {number} differs: {row(number, every[number])} instead of {stored[number]}")
+    spent = time.perf_counter() - start
+    print(
+        f"{rows - different} of {rows} rows identical, {spent:.0f} s; all {len(every)} would take {spent / rows * len(every):.0f} s"
+    )
+    if different:
+        raise SystemExit(1)
+
+
+def main(arguments: list[str]) -> None:
+    """Write all, write a piece, or check a sample."""
+    if arguments[:1] == ["--check"]:
+        check(int(arguments[1]), int(arguments[2]))
+    elif arguments:
+        write(sys.stdout, int(arguments[0]), int(arguments[1]), header=False)
+    else:
+        with TARGET.open("w", newline="") as stream:
+            write(stream, 0, None, header=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main(sys.argv[1:])
