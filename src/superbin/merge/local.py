@@ -5,15 +5,16 @@ optimality.
 """
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
 
 from superbin._arrays import FloatArray
 from superbin.merge.archive import TIE
-from superbin.merge.problem import BoolArray
+from superbin.merge.problem import BoolArray, IntArray
 
-__all__ = ["Evaluator", "flips", "improve", "swaps"]
+__all__ = ["Evaluator", "double_swaps", "flips", "improve", "swaps"]
 
 
 class Evaluator(Protocol):
@@ -35,6 +36,17 @@ def swaps(chosen: BoolArray) -> BoolArray:
     rows = np.arange(len(sets))
     sets[rows, np.repeat(inside, outside.size)] = False
     sets[rows, np.tile(outside, inside.size)] = True
+    return sets
+
+
+def double_swaps(chosen: BoolArray, outside: IntArray) -> BoolArray:
+    """Every set with two bins exchanged for two of `outside`, positions that are not in it."""
+    out = np.array(list(combinations(np.flatnonzero(chosen), 2)), dtype=np.intp).reshape(-1, 2)
+    into = np.array(list(combinations(outside, 2)), dtype=np.intp).reshape(-1, 2)
+    sets = np.repeat(chosen[None, :], len(out) * len(into), axis=0)
+    rows = np.arange(len(sets))[:, None]
+    sets[rows, np.repeat(out, len(into), axis=0)] = False
+    sets[rows, np.tile(into, (len(out), 1))] = True
     return sets
 
 

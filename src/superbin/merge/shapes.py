@@ -28,7 +28,7 @@ from superbin.merge.exclusion import THRESHOLD, ExclusionDual, asimov_exclusion
 from superbin.merge.exhaustive import brute_force
 from superbin.merge.figures import PROVABLE, STAND_INS, figure, quick
 from superbin.merge.greedy import Baseline, greedy_set
-from superbin.merge.local import improve
+from superbin.merge.local import double_swaps, improve
 from superbin.merge.problem import BoolArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
 from superbin.merge.thresholds import all_thresholds, prefixes, seeds
@@ -211,6 +211,8 @@ def cast_wide(task: Task, archive: Archive) -> None:
     share = _HOPELESS_LIMIT if task.name in STAND_INS.values() else _HOPELESS
     screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
     _climb(archive, screen, swap=not task.rules.free)
+    if archive.found and not task.rules.free:
+        _double(task, archive, screen)
 
 
 def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool) -> None:
@@ -226,6 +228,25 @@ def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]
     if tops and not (swap and any((archive.best[0] == top).all() for top in tops)):
         best, value = archive.best
         improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
+
+
+def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]) -> None:
+    """Exchange two bins at once while that helps: a minimum may be held by one bin that no other replaces alone."""
+    problem, value = task.problem, -np.inf
+    upward = replace(problem, covariance_down=None)
+    while archive.best[1] > value and archive.best[0].sum() <= _FEW:
+        chosen, value = archive.best
+        left = np.flatnonzero(task.rules.possible & ~chosen)
+        # What alone is significant, and what fills a minimum.
+        alone = task.quick(upward.totals(np.eye(problem.n_bins, dtype=bool)[left]))
+        useful = np.unique([left[np.argsort(-x)[:_FEW]] for x in (alone, problem.background[left])])
+        sets = double_swaps(chosen, useful)
+        totals = upward.totals(sets)
+        sets = sets[task.rules.allowed(sets, totals) & (totals.signal > 0)]
+        ranked = task.quick(upward.totals(sets))
+        archive.evaluate(sets[np.argsort(-ranked, kind="stable")[:_RERANKED]])
+        if archive.best[1] > value:
+            improve(archive, *archive.best, screen=screen)
 
 
 def _promising(
