@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from superbin._documents import converter
 from superbin.errors import DatabaseError, InputError
@@ -96,26 +96,29 @@ def put(connection: Connection, scan: str, points: Iterable[FinishedPoint]) -> N
         If the scan is not stored, for example because another process dropped it.
     """
     scan_id = _require(connection, scan)
+    values = [_row(scan_id, finished) for finished in points]
+    if not values:
+        return
     table = schema.scan_points
-    for finished in points:
-        connection.execute(
-            delete(table).where(table.c.scan_id == scan_id, table.c.signal_digest == finished.digest)
-        )
-        document: dict[str, Any] = converter().unstructure(finished.point)
-        values = {name: document.pop(name) for name in _COLUMNS}
-        point = rows.point(document.pop("parameters").values())
-        result = json.dumps(document, allow_nan=False, ensure_ascii=False)
-        connection.execute(
-            insert(table).values(
-                scan_id=scan_id,
-                signal_digest=finished.digest,
-                point=point,
-                result=result if finished.point.status == DONE else None,
-                seconds=finished.seconds,
-                finished_utc=_now(),
-                **values,
-            )
-        )
+    same = (table.c.scan_id == scan_id, table.c.signal_digest == bindparam("old"))
+    connection.execute(delete(table).where(*same), [{"old": row["signal_digest"]} for row in values])
+    connection.execute(insert(table), values)
+
+
+def _row(scan_id: int, finished: FinishedPoint) -> dict[str, Any]:
+    document: dict[str, Any] = converter().unstructure(finished.point)
+    columns = {name: document.pop(name) for name in _COLUMNS}
+    point = rows.point(document.pop("parameters").values())
+    result = json.dumps(document, allow_nan=False, ensure_ascii=False)
+    return {
+        "scan_id": scan_id,
+        "signal_digest": finished.digest,
+        "point": point,
+        "result": result if finished.point.status == DONE else None,
+        "seconds": finished.seconds,
+        "finished_utc": _now(),
+        **columns,
+    }
 
 
 def load(connection: Connection, scan: str) -> dict[str, ScanPoint]:
