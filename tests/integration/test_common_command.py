@@ -11,6 +11,8 @@ from superbin import merge
 from superbin.catalog import open_catalog
 from superbin.cli import main
 from superbin.cli.common import FIGURES_OF_MERIT, common
+from superbin.grid import SignalGrid
+from superbin.io.grids import write_grid
 from superbin.io.tables import write_signal
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -109,3 +111,26 @@ def test_choices_are_those_of_the_library() -> None:
     together = merge.fleet(search, [signal], figure_of_merit="s_over_sqrt_bv")
     for choice in option.type.choices:
         assert merge.common_merge(together, objective=choice).objective == choice
+
+
+def test_points_of_a_grid(tmp_path: Path, t1bbbb: SignalModel, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every point of a grid file is a signal, or a few that are spread over the plane."""
+    points = np.array([[1400.0, 1.0], [1400, 900], [1750, 1], [1750, 900]])
+    shape = t1bbbb.yields / t1bbbb.yields.sum()
+    efficiencies = np.array([0.4 * np.roll(shape, 10 * i) for i in range(4)])
+    grid = SignalGrid(
+        model="T1bbbb", search=t1bbbb.search, parameters=("m_mother", "m_lsp"), points=points,
+        efficiencies=efficiencies, errors=0.1 * efficiencies, events=np.full(4, 1000), process="gluino",
+        source="made up", settings={},
+    )  # fmt: skip
+    path = tmp_path / "grid.csv"
+    write_grid(grid, path)
+    options = ("--grid", str(path), "--figure-of-merit", "s_over_sqrt_bv", "--correlations", "none", "--json")
+    assert run("T1bbbb", *options, "--aggregates", "4") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["signals"] == [f"T1bbbb({a:g}, {b:g})" for a, b in points]
+    losses = [step["mean_loss"] for step in document["curve"]]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] == pytest.approx(0, abs=1e-9)
+    assert run("T1bbbb", *options, "--max-signals", "2") == 0
+    assert len(json.loads(capsys.readouterr().out)["signals"]) == 2
