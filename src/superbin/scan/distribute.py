@@ -6,7 +6,7 @@ worker is found out, and recorded as failed, and the others are not.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
@@ -154,9 +154,8 @@ class _Distribution:
 
     def _outcome(self, future: Future[list[FinishedPoint]], batch: Batch) -> list[FinishedPoint]:
         """The points of a batch; those of a killed worker only if they are to blame."""
-        if future.cancelled() or isinstance(future.exception(), CancelledError):
-            lost = getattr(self._executor, "lost", None)
-            raise lost() if lost is not None else ClusterError("the executor dropped work that it had taken")
+        if future.cancelled():
+            raise ClusterError("the executor dropped work that it had taken; check that it still runs")
         error = future.exception()
         if error is None:
             self._computed += len(batch)

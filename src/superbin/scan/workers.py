@@ -164,8 +164,18 @@ class DaskWorkers(Executor):
         here: Future[T] = Future()
         # To let go is to cancel, and does not wait for an answer from a scheduler that may be gone.
         here.add_done_callback(lambda ended: there.release() if ended.cancelled() else None)
-        there.add_done_callback(lambda ended: _hand_over(ended, here))
+        there.add_done_callback(lambda ended: self._hand_over(ended, here))
         return here
+
+    def _hand_over(self, there: Any, here: Future[T]) -> None:
+        """End a future as Dask's ended; runs in a thread of Dask's, which must not meet an exception."""
+        if not here.set_running_or_notify_cancel():
+            return
+        try:
+            here.set_result(there.result())
+        except BaseException as error:  # noqa: BLE001  a cancellation, too, is an answer
+            # An error that is not the call's own met the answer on its way.
+            here.set_exception(error if there.status == "error" else self.lost())
 
     def check(self) -> None:
         """Ask a scheduler from which nothing was heard whether it is there.
@@ -198,16 +208,6 @@ class DaskWorkers(Executor):
         scheduler = self._client.scheduler
         place = f" at {scheduler.address}" if scheduler is not None else ""
         return ClusterError(f"the Dask scheduler{place} was lost; check that it runs")
-
-
-def _hand_over(there: Any, here: Future[T]) -> None:
-    """End a future as Dask's ended; runs in a thread of Dask's, which must not meet an exception."""
-    if not here.set_running_or_notify_cancel():
-        return
-    try:
-        here.set_result(there.result())
-    except BaseException as error:  # noqa: BLE001  a cancellation, too, is an answer
-        here.set_exception(error)
 
 
 @contextmanager
