@@ -14,6 +14,7 @@ from superbin.merge.exclusion import asimov_exclusion, quick_limit, rough_limit
 from superbin.merge.figures import STAND_INS
 from superbin.merge.fleet import own_best
 from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
+from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import Task, certify, solve
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -173,3 +174,15 @@ def test_no_signal() -> None:
     ones = np.ones(3)
     with pytest.raises(InputError, match="zero in every bin"):
         problem_from(BinSums(0 * ones, ones, ones, ones))
+
+
+def test_rectangles_for_the_exact_limit(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-33: ranked by the stand-in, judged exactly, and never called certified."""
+    found = optimize(cms_search, t1bbbb, figure_of_merit="limit", shape="rectangle")
+    problem = problem_from(bin_sums(cms_search, t1bbbb))
+    sets = rectangles(cms_search).sets
+    sets = sets[sets @ t1bbbb.yields > 0]
+    quick = quick_limit(problem.totals(sets))
+    best = FIGURES["limit"](problem.totals(sets[quick > 0.96 * quick.max()])).max()
+    assert found.value == pytest.approx(best, rel=1e-9)
+    assert (found.status, found.bound) == ("best found", None)
