@@ -15,7 +15,9 @@ model = st.sampled_from(MODELS)
 count = st.integers(0, 60)
 background = st.floats(0.05, 40)
 share = st.floats(0.0, 0.75)
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=8, deadline=None)
+fewer = settings(max_examples=4, deadline=None)
+"""Where the signal is uncertain, which takes a second a case."""
 
 
 @given(model, count, background, share, share)
@@ -47,7 +49,7 @@ def test_vanishing_uncertainty_is_poisson(model: str, n: int, b: float) -> None:
 
 
 @given(model, count, background, share, share, st.floats(0.001, 0.6))
-@few
+@fewer
 def test_bayes_is_cls_shifted(model: str, n: int, b: float, up: float, down: float, x: float) -> None:
     """STAT-17: identical without an uncertainty of the signal, else exp(ln(1 + x)^2) apart."""
     sharp = [f(n, b, up * b, down * b, model=model) for f in (limits.cls_limit, limits.bayes_limit)]
@@ -61,7 +63,7 @@ def test_bayes_is_cls_shifted(model: str, n: int, b: float, up: float, down: flo
 
 
 @given(model, background, share, share, st.floats(0.0, 0.5))
-@few
+@fewer
 def test_bands_are_ordered(model: str, b: float, up: float, down: float, x: float) -> None:
     """STAT-19: every method."""
     for method in limits.METHODS:
