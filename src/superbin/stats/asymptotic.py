@@ -162,7 +162,7 @@ def _prepared(
     if auxiliary is None:
         held = constraint(model, *given[1:])
         return given[0], held.nominal(), held
-    lowest, largest = (0.0, 1e15) if model == "gamma" else (-LARGEST_NORMAL, LARGEST_NORMAL)
+    lowest, largest = (0.0, 1e20) if model == "gamma" else (-LARGEST_NORMAL, LARGEST_NORMAL)
     count, *yields, centre = checked_auxiliary(given, auxiliary, lowest, largest)
     return count, centre, constraint(model, *yields)
 

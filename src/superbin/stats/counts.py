@@ -30,7 +30,7 @@ from superbin.stats.arguments import (
     plain,
 )
 from superbin.stats.integration import log_integral, narrowed
-from superbin.stats.models import check_model, lowest_z, mean_at
+from superbin.stats.models import SMALLEST_SPREAD, check_model, lowest_z, mean_at
 
 __all__ = ["cdf", "log_cdf", "log_cdf_of", "pmf", "quantile"]
 
@@ -257,6 +257,8 @@ def _log_average(
     """Logarithm of the average of ``exp(kernel(n, s + mu))`` over the background mean."""
     result = np.empty(n.shape)
     sharp = ((up == 0) & (down == 0)) | (model == "none")
+    if model == "gamma":
+        sharp |= 0.5 * (up + down) <= SMALLEST_SPREAD * b
     i = np.flatnonzero(sharp)
     if i.size:
         result[i] = kernel(n[i], s[i] + b[i])

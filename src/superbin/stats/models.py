@@ -195,7 +195,8 @@ def draw_means(
     model: str, random: np.random.Generator, size: int, b: FloatArray, up: FloatArray, down: FloatArray
 ) -> FloatArray:
     """Draw `size` background means; `b`, `up`, `down` of shape (1,), checked."""
-    if model == "none" or (up[0] == 0 and down[0] == 0):
+    sharp = model == "gamma" and 0.5 * (up[0] + down[0]) <= SMALLEST_SPREAD * b[0]
+    if model == "none" or sharp or (up[0] == 0 and down[0] == 0):
         return np.full(size, b[0])
     if model == "gamma":
         off, tau = on_off(b, up, down)

@@ -166,3 +166,21 @@ def test_many_events_with_an_uncertain_signal() -> None:
     weight = stats.norm.pdf(y) * (y[1] - y[0])
     probability = superstats.counts.cdf(n, b, up, down, signal=s * (1 + x) ** y)
     assert weight @ probability / superstats.counts.cdf(n, b, up, down) == pytest.approx(0.05, rel=1e-7)
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "gamma"])
+def test_next_to_no_uncertainty(model: str) -> None:
+    """STAT-7, STAT-14: the smallest width there is changes nothing, in limits, counts and toys of every kind."""
+    sharp, tiny = (4.0, 1.0, 0.0, 0.0), (4.0, 1.0, 0.0, 1e-250)
+    assert limits.cls_limit(*tiny, model=model) == pytest.approx(limits.cls_limit(*sharp), rel=1e-9)
+    assert limits.asymptotic_limit(*tiny, model=model) == pytest.approx(
+        limits.asymptotic_limit(*sharp), rel=1e-7
+    )
+    assert superstats.asymptotic_z(*tiny, model=model) == pytest.approx(
+        superstats.asymptotic_z(*sharp), rel=1e-8
+    )
+    for thrown in (
+        superstats.throw(*tiny, toys=1000, model=model),
+        superstats.throw_q0(*tiny, toys=1000, model=model),
+    ):
+        assert thrown.toys == 1000
