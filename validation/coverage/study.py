@@ -163,7 +163,7 @@ def write(table: Table, throws: dict[float, FloatArray], limits_table: LimitTabl
         "|---" * (1 + len(Q0_SIGMAS)) + "|",
     ]
     for b, rate in throws.items():
-        cells = (f"{r / special.ndtr(-s):.2f}" for r, s in zip(rate, Q0_SIGMAS, strict=True))
+        cells = [f"{r / special.ndtr(-s):.2f}" for r, s in zip(rate, Q0_SIGMAS, strict=True)]
         lines.append(f"| {b:g} | " + " | ".join(cells) + " |")
     lines += [
         "",
@@ -180,7 +180,7 @@ def write(table: Table, throws: dict[float, FloatArray], limits_table: LimitTabl
     lines += ["| x | b | " + " | ".join(head) + " |", "|---" * (2 + len(head)) + "|"]
     for x in WIDTHS:
         for b in LIMIT_BACKGROUNDS:
-            cells = (f"{limits_table[m, x, b, s]:.3f}" for m in LIMIT_METHODS for s in SIGNALS)
+            cells = [f"{limits_table[m, x, b, s]:.3f}" for m in LIMIT_METHODS for s in SIGNALS]
             lines.append(f"| {x:g} | {b:g} | " + " | ".join(cells) + " |")
     for m in LIMIT_METHODS:
         rates_of = [rate for key, rate in limits_table.items() if key[0] == m]

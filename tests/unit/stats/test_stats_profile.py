@@ -16,7 +16,7 @@ from superbin.stats.uncertain_signal import at_most
 def cost(model: str, z: float, n: float, s: float, b: float, up: float, down: float) -> float:
     """-2 ln L over the saturated one, from the definition."""
     if model == "lognormal":
-        mean = b * (1 + (up + down) / 2 / b) ** z
+        mean = b * math.exp(z * math.log1p((up + down) / 2 / b))
     elif model == "gaussian":
         mean = max(b + z * (up if z > 0 else down), 0.0)
     else:
