@@ -348,12 +348,13 @@ class SignalGrid:
         how = (
             "a generated point of the grid"
             if self.is_point(*masses)
-            else f"interpolated between {len(self.points)} generated points"
+            else f"interpolated between {len(self.points)} generated points, a bin to {self.interpolation_error:.1%} "
+            "beyond statistics"
         )
-        return f"{how}; {self.source}; accuracy: {self.accuracy(masses)}"
+        return f"{how}; {self.source}; accuracy of the simulation: {self.accuracy(masses)}"
 
     def accuracy(self, masses: Sequence[float]) -> str:
-        """How far the efficiencies at these masses can be trusted, in words.
+        """How far the simulation at these masses can be trusted, in words; interpolation comes on top.
 
         Something is claimed only for grids of superbin's own generator, whose points all have the same cards, in a
         search where it was compared with the collaboration's.

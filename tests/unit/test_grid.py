@@ -418,9 +418,16 @@ def test_source_says_what_it_is() -> None:
         return grid.signal(masses, luminosity_fb=1).source
 
     grid = make_grid()
-    assert describe(grid, 1000, 1) == ("a generated point of the grid; made up; accuracy: not known")
-    assert describe(grid, 1000, 2).startswith(f"interpolated between {len(PLANE)} generated points; made up;")
-    assert describe(replace(grid, search="cms-pas-sus-16-014"), 1000, 1).endswith("accuracy: not known")
+    assert describe(grid, 1000, 1) == (
+        "a generated point of the grid; made up; accuracy of the simulation: not known"
+    )
+    assert describe(grid, 1000, 2).startswith(
+        f"interpolated between {len(PLANE)} generated points, a bin to {100 * grid.interpolation_error:.1f}% beyond "
+        "statistics; made up;"
+    )
+    assert describe(replace(grid, search="cms-pas-sus-16-014"), 1000, 1).endswith(
+        "accuracy of the simulation: not known"
+    )
     cards: dict[str, Any] = {"generator": {}, "detector": {}, "selection": {}}
     known = replace(grid, search="cms-pas-sus-16-014", settings=cards)
     assert describe(known, 1000, 700).endswith("20-50 % with 9 or more jets")

