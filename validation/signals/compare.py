@@ -139,7 +139,11 @@ def draw(point: SignalPoint, scale: float, cms: Array, cms_error: Array) -> None
             lower.set_ylabel("superbin / CMS" if column == 0 else "")
             long = len(labels) > 4
             lower.set_xticks(
-                x, labels, rotation=35 if long else 0, ha="right" if long else "center", fontsize=13
+                np.arange(len(labels)),
+                labels,
+                rotation=35 if long else 0,
+                ha="right" if long else "center",
+                fontsize=13,
             )
             lower.minorticks_off()
             lower.set_xlabel(name.replace("Njet", "$N_{jet}$").replace("Nb", "$N_b$"))
