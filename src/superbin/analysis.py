@@ -73,6 +73,7 @@ def analyze(
     signal: SignalModel,
     *,
     correlations: str | None = None,
+    figure_of_merit: str = "midp",
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
 ) -> AnalysisResult:
@@ -87,6 +88,8 @@ def analyze(
     correlations : {"likelihood", "none"}, optional
         How the uncertainties of bins combine: with the correlations of the published likelihood, or in
         quadrature. By default the former where a likelihood ships for the search, else the latter.
+    figure_of_merit : str
+        What the bins are chosen for: one of `superbin.merge.FIGURES`.
     toys : int
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
@@ -105,7 +108,7 @@ def analyze(
     conventions = covariances(search, correlations)
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
-    merged = merge.optimize(search, signal, covariance=covariance)
+    merged = merge.optimize(search, signal, figure_of_merit=figure_of_merit, covariance=covariance)
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None

@@ -10,7 +10,8 @@ from superbin import merge
 from superbin.aggregate import combine
 from superbin.analysis import CORRELATIONS
 from superbin.cli import main
-from superbin.cli.optimize import FIGURES_OF_MERIT, SHAPES, optimize
+from superbin.cli.optimize import SHAPES, optimize
+from superbin.cli.options import FIGURES_OF_MERIT
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats import midp_significance

@@ -238,6 +238,7 @@ def test_options_are_those_promised() -> None:
     names = {name for p in scan.params if isinstance(p, click.Option) for name in p.opts}
     assert {
         "--grid",
+        "--figure-of-merit",
         "--max-points",
         "--processes",
         "--workers",

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superbin.cli.options import as_json, correlations_option, database_option, search_option
+from superbin.cli.options import (
+    as_json,
+    correlations_option,
+    database_option,
+    figure_of_merit_option,
+    search_option,
+)
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,8 +21,6 @@ if TYPE_CHECKING:
     from superbin.search import Search
     from superbin.signal import SignalModel
     from superbin.store import Store
-
-FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit")
 
 
 @click.command()
@@ -67,13 +71,7 @@ FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov
     help="Also the best 1, 2, ... K merges, each signal using the best of them.",
 )
 @click.option("--exclusive", is_flag=True, help="No bin in two of the K merges; by default they may overlap.")
-@click.option(
-    "--figure-of-merit",
-    type=click.Choice(FIGURES_OF_MERIT),
-    default="midp",
-    show_default=True,
-    help="As for superbin optimize; s_over_sqrt_bv and asimov_limit have bounds.",
-)
+@figure_of_merit_option
 @click.option(
     "--least",
     type=click.FloatRange(min=0),

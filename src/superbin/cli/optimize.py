@@ -10,6 +10,7 @@ from superbin.cli.options import (
     as_json,
     correlations_option,
     database_option,
+    figure_of_merit_option,
     search_option,
     signal_options,
 )
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from superbin.search import Search
     from superbin.signal import SignalModel
 
-FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit")
 LIMITS = ("limit", "asimov_limit")
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
 DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
@@ -32,14 +32,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
 @signal_options
-@click.option(
-    "--figure-of-merit",
-    type=click.Choice(FIGURES_OF_MERIT),
-    default="midp",
-    show_default=True,
-    help="What is best: the largest expected significance, exact (midp) or approximate and provable (profile_asimov, "
-    "s_over_sqrt_bv); or the lowest expected 95 % CLs limit, exact (limit) or provable (asimov_limit).",
-)
+@figure_of_merit_option
 @click.option(
     "--shape",
     "shapes",

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "FIGURES_OF_MERIT",
     "POSITIONAL_NUMBERS",
     "as_json",
     "database_option",
+    "figure_of_merit_option",
     "number",
     "search_option",
     "seed_option",
@@ -41,6 +43,22 @@ def correlations_option(command: F) -> F:
         type=click.Choice(["likelihood", "none"]),
         help="How background uncertainties of merged bins combine: with the correlations of the published "
         "likelihood (the default where one ships), or none, in quadrature over bins.",
+    )(command)
+
+
+FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit")
+"""The names of `superbin.merge.FIGURES`, here so that help needs no NumPy; a test holds the two together."""
+
+
+def figure_of_merit_option(command: F) -> F:
+    """Add ``--figure-of-merit``."""
+    return click.option(
+        "--figure-of-merit",
+        type=click.Choice(FIGURES_OF_MERIT),
+        default="midp",
+        show_default=True,
+        help="What the bins are chosen for: the largest expected significance, exact (midp) or approximate and provable "
+        "(profile_asimov, s_over_sqrt_bv); or the lowest expected 95 % CLs limit, exact (limit) or provable (asimov_limit).",
     )(command)
 
 

@@ -10,6 +10,7 @@ from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     correlations_option,
     database_option,
+    figure_of_merit_option,
     number,
     search_option,
     seed_option,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @search_option
 @signal_options
 @correlations_option
+@figure_of_merit_option
 @toys_option
 @seed_option
 @database_option
@@ -58,6 +60,7 @@ def run(
     grid: Path | None,
     cross_section: float | None,
     correlations: str | None,
+    figure_of_merit: str,
     toys: int,
     seed: int,
     database: str | None,
@@ -86,7 +89,9 @@ def run(
                 catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
-        result = analyze(search, signal, correlations=correlations, toys=toys, seed=seed)
+        result = analyze(
+            search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
+        )
         _write_documents(result, signal, stage)
         if figures:
             _progress("drawing the figures")
@@ -139,6 +144,10 @@ def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: 
         _progress(f"the paper is left as source: {error}")
 
 
+def _symbol(figure_of_merit: str) -> str:
+    return "Z" if figure_of_merit in {"midp", "profile_asimov"} else figure_of_merit
+
+
 def _summary(result: "AnalysisResult", output: Path) -> str:
     merged, total = result.merge, result.yields
     head = [
@@ -161,7 +170,7 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         for c in result.conventions
     )
     head.append(
-        f"greedy search of the original: Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
+        f"greedy search of the original: {_symbol(merged.figure_of_merit)} = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
     )
     head.append(f"written to {output}")
     return "\n".join(head)

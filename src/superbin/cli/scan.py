@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superbin.cli.options import correlations_option, database_option, number, search_option
+from superbin.cli.options import (
+    correlations_option,
+    database_option,
+    figure_of_merit_option,
+    number,
+    search_option,
+)
 from superbin.errors import DocumentError, OutputError, SuperbinError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from superbin.scan import Progress, Target
+    from superbin.scan import Progress, Settings, Target
     from superbin.scan.workers import DaskWorkers, LocalWorkers
     from superbin.scan_results import ScanPoint, ScanResult
     from superbin.search import Search
@@ -55,6 +61,7 @@ ROWS = 10
 )
 @search_option
 @correlations_option
+@figure_of_merit_option
 @click.option(
     "--likelihood-limit", is_flag=True, help="Add the limit from the published full likelihood; slow."
 )
@@ -96,6 +103,7 @@ def scan(
     max_points: int | None,
     search_name: str,
     correlations: str | None,
+    figure_of_merit: str,
     likelihood_limit: bool,
     processes: int | None,
     workers: int | None,
@@ -126,7 +134,9 @@ def scan(
     _check_options({"--processes": processes, "--workers": workers, "--scheduler": scheduler})
     if stored and (grid is not None or points_file is not None):
         raise click.UsageError("--stored scans stored signals; it goes with neither --grid nor --points")
-    settings = Settings(correlations=correlations, likelihood_limit=likelihood_limit)
+    settings = Settings(
+        correlations=correlations, figure_of_merit=figure_of_merit, likelihood_limit=likelihood_limit
+    )
     stage: AbstractContextManager[Path | None] = (
         nullcontext() if output is None else staged_directory(output, force=force)
     )
@@ -151,7 +161,7 @@ def scan(
             )
         if folder is not None:
             _write(result, folder, figures=figures)
-    row_options = _row_options(search_name, grid, stored, correlations, database)
+    row_options = _row_options(search_name, grid, stored, settings, database)
     click.echo(_as_json(result) if json_ else _summary(result, row_options, output))
 
 
@@ -322,7 +332,7 @@ def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
 
 
 def _row_options(
-    search: str, grid: Path | None, stored: bool, correlations: str | None, database: str | None
+    search: str, grid: Path | None, stored: bool, settings: "Settings", database: str | None
 ) -> list[str]:
     """Options with which ``superbin run`` gives the analysis of a point of this scan."""
     options = (
@@ -330,8 +340,10 @@ def _row_options(
     )
     if search != "cms-pas-sus-16-014":
         options += ["--search", search]
-    if correlations is not None:
-        options += ["--correlations", correlations]
+    if settings.correlations is not None:
+        options += ["--correlations", settings.correlations]
+    if settings.figure_of_merit != "midp":
+        options += ["--figure-of-merit", settings.figure_of_merit]
     if database is not None:
         options += ["--database", database]
     return options
@@ -343,7 +355,7 @@ def _summary(result: "ScanResult", row_options: Sequence[str], output: Path | No
     lines = [
         f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
         + (f", {len(failed)} failed" if failed else ""),
-        f"correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty",
+        f"bins chosen for {result.options['figure_of_merit']}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty",
     ]
     if done:
         lines += _excluded(done)

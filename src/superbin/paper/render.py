@@ -23,6 +23,8 @@ _MERITS = {
     "midp": "the exact expected mid-p significance at $n=s+b$",
     "profile_asimov": "the Asimov significance of a Gaussian-constrained background",
     "s_over_sqrt_bv": r"$s/\sqrt{b+\sigma_+^2}$",
+    "limit": r"the inverse of the exact median expected $95\,\%$ CLs limit on the signal strength",
+    "asimov_limit": r"the inverse of the asymptotic median expected $95\,\%$ CLs limit on the signal strength",
 }
 _STATUS = {
     "certified": "certified: no set of bins that was allowed does better",

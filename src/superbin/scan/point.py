@@ -24,12 +24,9 @@ from superbin.signal import SignalModel
 from superbin.stats import counts, pvalue
 from superbin.stats.limits import cls_limit
 
-__all__ = ["FIGURE_OF_MERIT", "Settings", "Shared", "failed_point", "prepare", "scan_point"]
+__all__ = ["Settings", "Shared", "failed_point", "prepare", "scan_point"]
 
 _log = logging.getLogger(__name__)
-
-FIGURE_OF_MERIT = "midp"
-"""What the merge of every point maximises: that of ``superbin run``, so that a row of the table can be run."""
 
 # Phi(-2 ... +2): where a normal variable has its median and the edges of its 68 % and 95 % bands.
 _QUANTILES = (0.022750131948179195, 0.15865525393145707, 0.5, 0.8413447460685429, 0.9772498680518208)
@@ -43,6 +40,8 @@ class Settings:
     ----------
     correlations : {"likelihood", "none"}, optional
         As in `superbin.analysis.analyze`.
+    figure_of_merit : str
+        What the bins of every point are chosen for: one of `superbin.merge.FIGURES`.
     level : float
         Confidence level of the limits, strictly between 0 and 1.
     likelihood_limit : bool
@@ -55,6 +54,7 @@ class Settings:
     """
 
     correlations: str | None = None
+    figure_of_merit: str = "midp"
     level: float = 0.95
     likelihood_limit: bool = False
 
@@ -62,6 +62,10 @@ class Settings:
         if self.correlations is not None and self.correlations not in CORRELATIONS:
             raise InputError(
                 f"correlations is {self.correlations!r}; it must be one of {', '.join(CORRELATIONS)}"
+            )
+        if self.figure_of_merit not in merge.FIGURES:
+            raise InputError(
+                f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.FIGURES)}"
             )
         if not 0 < self.level < 1:
             raise InputError(f"the confidence level is {self.level}; it must lie between 0 and 1")
@@ -162,7 +166,8 @@ def failed_point(
 
 def _evaluate(signal: SignalModel, shared: Shared, cross_section_error: float | None) -> ScanPoint:
     search, covariance = shared.search, shared.covariance
-    merged = merge.optimize(search, signal, figure_of_merit=FIGURE_OF_MERIT, covariance=covariance)
+    merit = shared.settings.figure_of_merit
+    merged = merge.optimize(search, signal, figure_of_merit=merit, covariance=covariance)
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     expected, observed = _significances(aggregate)
     return ScanPoint(

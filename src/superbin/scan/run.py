@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from superbin.results import SearchSummary
 from superbin.scan.distribute import distribute
-from superbin.scan.point import FIGURE_OF_MERIT, Settings, failed_point
+from superbin.scan.point import Settings, failed_point
 from superbin.scan.targets import Target, check_targets
 from superbin.scan.work import Job, pack, shared_of, work
 from superbin.scan_results import FAILED, FinishedPoint, ScanResult
@@ -152,7 +152,7 @@ def _header(job: Job, first: Target) -> ScanResult:
         parameters=tuple(first.parameters),
         options={
             "correlations": shared.correlations,
-            "figure_of_merit": FIGURE_OF_MERIT,
+            "figure_of_merit": job.settings.figure_of_merit,
             "level": job.settings.level,
             "likelihood_limit": "asymptotic" if job.settings.likelihood_limit else "none",
         },

@@ -65,6 +65,20 @@ def test_limits_by_their_definition(cms_search: Search, t1bbbb: SignalModel) -> 
     assert cls(point.limit.high2 or 0, upper, b.nominal, b.up, b.down) == pytest.approx(0.05)
 
 
+def test_bins_chosen_for_the_limit(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """SCAN-1: with the figure of merit ``limit`` no merge expects a lower limit, and the row is that of `analyze`."""
+    shared = prepare(cms_search, Settings(figure_of_merit="limit"))
+    chosen = scan_point(t1bbbb, shared)
+    usual = scan_point(t1bbbb, prepare(cms_search, Settings()))
+    medians = [p.limit.median / p.yields.signal for p in (chosen, usual) if p.limit and p.yields]
+    assert medians[0] < medians[1]
+    full = analyze(cms_search, t1bbbb, figure_of_merit="limit", toys=0)
+    assert chosen.bins == full.merge.bins
+    assert full.options["figure_of_merit"] == "limit"
+    # The figure of merit is the inverse of the limit on the signal strength.
+    assert full.merge.value == pytest.approx(1 / medians[0], rel=1e-6)
+
+
 def test_limit_on_mu() -> None:
     """SCAN-2: the limit on the signal strength is that on events over the signal's events."""
     limit = ScanLimit(6.0, 1.0, 2.0, 3.0, 4.0, None, "exact")
