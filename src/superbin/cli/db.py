@@ -22,7 +22,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 
 @click.group()
 def db() -> None:
-    r"""Look into, fill and move the database of searches and signals.
+    """Look into, fill and move the database of searches and signals.
 
     It is made on first use, with the searches that ship with superbin.
 
@@ -202,7 +202,7 @@ def _show_signal(
 @click.option("--replace", is_flag=True, help="Take the place of what is stored under the same name.")
 @database_option
 def import_(paths: tuple[Path, ...], replace: bool, database: str | None) -> None:
-    r"""Store a search from the folder of its tables, or signals from their CSV files; all or nothing.
+    """Store a search from the folder of its tables, or signals from their CSV files; all or nothing.
 
     \b
     superbin db import my-search/
