@@ -121,7 +121,7 @@ def draw(point: SignalPoint, scale: float, cms: Array, cms_error: Array) -> None
         )
         for column, (name, labels, over) in enumerate(PROJECTIONS):
             upper, lower = axes[:, column]
-            x = np.arange(len(labels))
+            x = np.arange(len(labels), dtype=np.float64)
             a, b = projected(mine, over), projected(cms, over)
             e = spread(point, a / scale) * scale
             f = np.sqrt(projected(cms_error**2, over))
@@ -131,7 +131,7 @@ def draw(point: SignalPoint, scale: float, cms: Array, cms_error: Array) -> None
             upper.errorbar(x, a, e, fmt="o", color="C3", label=f"superbin, {point.events} events")
             upper.set_ylabel("Events at 12.9 fb$^{-1}$" if column == 0 else "")
             good = b > 0
-            x, a, b, e, f = (values[good] for values in (x, a, b, e, f))
+            x, a, b, e, f = x[good], a[good], b[good], e[good], f[good]
             lower.fill_between(x, 1 - f / b, 1 + f / b, color="0.8", step="mid")
             lower.errorbar(x, a / b, e / b, fmt="o", color="C3")
             lower.axhline(1, color="black", linewidth=1)
