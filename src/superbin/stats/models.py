@@ -113,8 +113,8 @@ def relative_width(b: FloatArray, up: FloatArray, down: FloatArray) -> FloatArra
 def on_off(b: FloatArray, up: FloatArray, down: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Off-source counts ``b tau`` and exposure ratio ``tau`` whose estimate is b with error ``(up + down)/2``."""
     sigma = _sigma(up, down)
-    tau = b / (sigma * sigma)
-    return np.asarray(b * tau), np.asarray(tau)
+    relative = b / sigma  # not sigma squared, which underflows first
+    return np.asarray(relative * relative), np.asarray(relative / sigma)
 
 
 def branches(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> Branches:

@@ -184,3 +184,10 @@ def test_next_to_no_uncertainty(model: str) -> None:
         superstats.throw_q0(*tiny, toys=1000, model=model),
     ):
         assert thrown.toys == 1000
+
+
+def test_tiny_on_off_problem() -> None:
+    """STAT-7: no square underflows on the way: with next to no background one event is next to impossible."""
+    b = 1.3e-162
+    assert superstats.midp(0.0, b, 0.0, b, model="gamma") == pytest.approx(0.5, rel=1e-12)
+    assert superstats.tail(1.0, b, b, b, model="gamma") == pytest.approx(2 * b, rel=1e-9)
