@@ -43,7 +43,7 @@ class SelectionCard:
     electron_isolation, muon_isolation : float
         Largest visible pT in the cone, relative to the lepton's.
     track_eta, track_cone, track_mt : float
-        Isolated tracks veto within this |eta|, with charged pT in this cone, if the transverse mass with the missing
+        Isolated tracks veto within this ``|eta|``, with charged pT in this cone, if the transverse mass with the missing
         momentum is below `track_mt` GeV.
     track_lepton_pt, track_lepton_isolation, track_hadron_pt, track_hadron_isolation : float
         Thresholds in GeV and largest relative isolations, for electrons and muons, and for hadrons.
