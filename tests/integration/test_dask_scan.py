@@ -179,15 +179,16 @@ def test_client_interrupted(
     tmp_path: Path, store: Store, small_search: Search, plane: list[SignalModel]
 ) -> None:
     """SCAN-12: Ctrl-C in a client with a Dask cluster of its own keeps what is finished, says how to go on, and leaves no process."""
+    count = 1000  # some ten seconds of work: the interrupt must not come after the end
     many = [
         SignalModel(
             "T0",
             {"m_mother": 1000.0 + i, "m_lsp": 1.0},
             "small",
-            (1 + i / 99) * plane[5].yields,
+            (1 + i / count) * plane[5].yields,
             0 * plane[5].errors,
         )
-        for i in range(100)
+        for i in range(count)
     ]
     store.add_signals(many)
     command = ["scan", "T0", "--search", "small", "--stored", "--database", store.place, "--workers", "1"]
@@ -206,8 +207,8 @@ def test_client_interrupted(
     out, err = client.communicate(timeout=60)
     kept = n_rows(store)
     assert client.returncode == 130, err
-    assert 5 <= kept < 100
-    assert f"{kept} of 100 points are stored in {store.place}; run the same command again to continue" in err
+    assert 5 <= kept < count
+    assert f"{kept} of {count} points are stored in {store.place}; run the same command again to continue" in err
     assert out == ""
     assert "Traceback" not in err
     assert group_ends(client.pid, seconds=20)

@@ -105,8 +105,11 @@ def test_run_at_any_masses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert result.yields.signal > 0
 
 
-def test_both_sources_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_sources_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """SIG-14, SIG-17: the histogram stays, and is what its masses mean."""
+    monkeypatch.setenv("SUPERBIN_DATABASE", str(tmp_path / "s.sqlite"))  # a user's own may hold more
     assert run("signal", "list", "--json") == 0
     models = json.loads(capsys.readouterr().out)["models"]
     assert [(m["model"], m["source"]) for m in models] == [
