@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_against_brute_force(random_search: RandomSearch) -> None:
             midp_significance(counts[row].sum(axis=0), b[row].sum(), up, down)
             for row, up, down in zip(sets, tried.up, tried.down, strict=True)
         ]
-        return np.max(z, axis=0)
+        return np.asarray(np.max(z, axis=0))
 
     random, ensemble = stream(3, 0), split_lognormal(search, None)
     counts = np.hstack([ensemble.draw(random, min(256, toys - begin)) for begin in range(0, toys, 256)])
@@ -246,7 +247,7 @@ class TestResult:
         ("change", "text"),
         [({"toys": 0}, "toys = 0"), ({"seed": -1}, "seed = -1"), ({"workers": 0}, "workers = 0")],
     )
-    def test_bad_numbers(self, small_search: Search, change: dict[str, int], text: str) -> None:
+    def test_bad_numbers(self, small_search: Search, change: dict[str, Any], text: str) -> None:
         """CHANCE-4: numbers out of range are refused before anything is thrown."""
         with pytest.raises(InputError, match=text):
             chance.of_sets(small_search, [[1]], **change)

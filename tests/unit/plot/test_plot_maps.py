@@ -53,7 +53,7 @@ def scan(points: Iterable[ScanPoint], model: str = "T1bbbb") -> ScanResult:
         "0" * 64,
         "made up",
     )
-    options = {"correlations": "likelihood", "level": 0.95}
+    options: dict[str, str | int | float | None] = {"correlations": "likelihood", "level": 0.95}
     return ScanResult(search, model, ("m_mother", "m_lsp"), options, tuple(points), "0.1.0")
 
 
