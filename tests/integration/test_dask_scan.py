@@ -208,7 +208,9 @@ def test_client_interrupted(
     kept = n_rows(store)
     assert client.returncode == 130, err
     assert 5 <= kept < count
-    assert f"{kept} of {count} points are stored in {store.place}; run the same command again to continue" in err
+    assert (
+        f"{kept} of {count} points are stored in {store.place}; run the same command again to continue" in err
+    )
     assert out == ""
     assert "Traceback" not in err
     assert group_ends(client.pid, seconds=20)
