@@ -217,7 +217,7 @@ def _overlapping(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
     candidates = fleet.best_sets[first_rows(fleet.best_sets)]
     table = fleet.efficiencies(candidates)
     picked: list[int] = []
-    curve = []
+    curve: list[list[int]] = []
     for _ in range(k):
         reached = table[picked].max(axis=0, initial=0.0)
         if picked and reached.min() >= 1 - 1e-12:
@@ -230,8 +230,15 @@ def _overlapping(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
             candidates = np.concatenate([candidates, fresh])
             table = np.concatenate([table, fleet.efficiencies(fresh)])
             _exchange(table, picked)
-        curve.append(_summary(candidates[picked], table[picked], exclusive=False))
-    return tuple(curve)
+        curve.append(picked.copy())
+    table = _against_best_known(table)
+    return tuple(_summary(candidates[rows], table[rows], exclusive=False) for rows in curve)
+
+
+def _against_best_known(table: FloatArray) -> FloatArray:
+    """Efficiencies against the best merge of each signal that was met: the quick search for its own may miss it."""
+    known: FloatArray = np.maximum(table.max(axis=0), 1.0)
+    return np.divide(table, known)
 
 
 def _common_of_groups(fleet: Fleet, group: IntArray) -> BoolArray:
@@ -259,7 +266,6 @@ def _exchange(table: FloatArray, picked: list[int]) -> None:
 
 def _exclusive(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
     merges: list[BoolArray] = []
-    curve = []
     used = np.zeros(fleet.problem.n_bins, dtype=bool)
     for _ in range(k):
         candidates = _among(fleet, ~used)
@@ -269,9 +275,11 @@ def _exclusive(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
         means = np.maximum(fleet.efficiencies(candidates), reached).mean(axis=1)
         merges.append(candidates[int(np.argmax(means))])
         used = used | merges[-1]
-        sets = np.array(merges)
-        curve.append(_summary(sets, fleet.efficiencies(sets), exclusive=True))
-    return tuple(curve)
+    if not merges:
+        return ()
+    sets = np.array(merges)
+    table = _against_best_known(fleet.efficiencies(sets))
+    return tuple(_summary(sets[:i], table[:i], exclusive=True) for i in range(1, len(sets) + 1))
 
 
 def _among(fleet: Fleet, possible: BoolArray) -> BoolArray:

@@ -1,5 +1,6 @@
 """One merge for many signals, and a few for a grid: clauses MERGE-26 to MERGE-28."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -93,6 +94,16 @@ def test_more_merges_lose_less(exclusive: bool, figure: str) -> None:
         if figure == "s_over_sqrt_bv":
             table = efficiencies(search, signals, as_sets(step.merges))
             assert step.mean_loss == pytest.approx(1 - table.max(axis=0).mean())
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_no_merge_gains_on_the_best_known(exclusive: bool) -> None:
+    """MERGE-28: where the quick search for a signal's own merge missed a better one, losses are against the better one."""
+    search, signals = case(3, 6)
+    together = fleet(search, signals, figure_of_merit="s_over_sqrt_bv")
+    missed = dataclasses.replace(together, best_values=0.8 * together.best_values)
+    curve = merges_for_grid(missed, 4, exclusive=exclusive)
+    assert all(0 <= step.mean_loss <= step.worst_loss for step in curve)
 
 
 def test_as_many_merges_as_signals_lose_nothing() -> None:
