@@ -13,7 +13,7 @@ from superbin.errors import InputError
 if TYPE_CHECKING:
     from superbin.search import Search
     from superbin.signal import SignalModel
-    from superbin.store import Store, StoredSearch, StoredSignal
+    from superbin.store import Store, StoredScan, StoredSearch, StoredSignal
 
 __all__ = ["db"]
 
@@ -51,14 +51,23 @@ def _counted(searches: "Sequence[StoredSearch]") -> str:
 @database_option
 @_json_option
 def list_(database: str | None, machine: bool) -> None:
-    """List the searches, and the models that have signals in their bins."""
+    """List the searches, the models that have signals in their bins, and the scans."""
     from superbin.catalog import open_catalog
 
     with open_catalog(database) as catalog:
-        place, searches, signals = catalog.place, catalog.searches(), catalog.signals()
+        place, searches, signals, scans = (
+            catalog.place,
+            catalog.searches(),
+            catalog.signals(),
+            catalog.scans(),
+        )
     if machine:
         listed = [
-            {**_search_head(search), "signals": [_signal_head(s) for s in signals if s.search == search.name]}
+            {
+                **_search_head(search),
+                "signals": [_signal_head(s) for s in signals if s.search == search.name],
+                "scans": [_scan_head(s) for s in scans if s.search == search.name],
+            }
             for search in searches
         ]
         click.echo(as_json({"database": place, "searches": listed}))
@@ -71,7 +80,20 @@ def list_(database: str | None, machine: bool) -> None:
         )
         models = Counter(_model(signal) for signal in signals if signal.search == search.name)
         for model, points in sorted(models.items()):
-            click.echo(f"  {model}  {points} point{'s' if points > 1 else ''}")
+            click.echo(f"  {model}  {_points(points)}")
+        for scan in scans:
+            if scan.search == search.name:
+                failed = f", {scan.n_failed} failed" if scan.n_failed else ""
+                click.echo(f"  scan of {scan.model}  {_points(scan.n_done)} done{failed}  {_chosen(scan)}")
+
+
+def _points(count: int) -> str:
+    return f"{count} point{'' if count == 1 else 's'}"
+
+
+def _chosen(scan: "StoredScan") -> str:
+    options = ", ".join(f"{name} {value}" for name, value in scan.options.items())
+    return f"started {scan.started:%Y-%m-%d %H:%M} UTC by superbin {scan.superbin}; {options}"
 
 
 def _model(signal: "StoredSignal") -> str:
@@ -110,6 +132,18 @@ def _signal_head(stored: "StoredSignal") -> dict[str, Any]:
         "parameters": dict(stored.parameters),
         "cross_section_pb": stored.cross_section_pb,
         **_provenance(stored),
+    }
+
+
+def _scan_head(stored: "StoredScan") -> dict[str, Any]:
+    return {
+        "model": stored.model,
+        "options": dict(stored.options),
+        "done": stored.n_done,
+        "failed": stored.n_failed,
+        "digest": stored.digest,
+        "superbin": stored.superbin,
+        "started": stored.started.isoformat(),
     }
 
 
@@ -176,7 +210,7 @@ def _show_model(catalog: "Store", search: str, model: str) -> tuple[object, str]
     points = [s for s in catalog.signals(search) if s.model == model]
     if not points:
         catalog.signal(search, model, ())  # which says what there is instead
-    lines = [f"{_model(points[0])} in {search}: {len(points)} points", *(f"  {s.label}" for s in points)]
+    lines = [f"{_model(points[0])} in {search}: {_points(len(points))}", *(f"  {s.label}" for s in points)]
     return [_signal_head(s) for s in points], "\n".join(lines)
 
 

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from superbin.catalog import read_folder, write_folder
+from superbin.catalog import open_catalog, read_folder, write_folder
 from superbin.cli.db import db
 from superbin.errors import InputError, OutputError, SuperbinError, UnknownNameError
 from superbin.io.tables import write_signal
+from superbin.results import SearchSummary
+from superbin.scan_results import FAILED, FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -70,6 +72,31 @@ def test_list(here: Path, cms_search: Search, t1bbbb: SignalModel) -> None:
     assert (signal["digest"], signal["packaged"]) == (t1bbbb.digest, True)
 
 
+def test_list_scans(here: Path, cms_search: Search) -> None:
+    """STORE-13: a scan under its search, with its options and how its points ended."""
+    names = [field.name for field in dataclasses.fields(SearchSummary)]
+    summary = SearchSummary(**{name: getattr(cms_search, name) for name in names})
+    header = ScanResult(summary, "T1tttt", ("m",), {"level": 0.95}, (), "0.0")
+    ended = [
+        ScanPoint({"m": 1.0}, FAILED, "outside of the hull"),
+        ScanPoint({"m": 2.0}, FAILED, "a bad seed"),
+    ]
+    with open_catalog(here / "db.sqlite") as catalog:
+        catalog.begin_scan(header)
+        catalog.add_scan_points(header.digest, [FinishedPoint(p.reason or "", p, 0.0) for p in ended])
+    (line,) = (line for line in output("list").splitlines() if "scan of" in line)
+    assert line.startswith("  scan of T1tttt  0 points done, 2 failed  started 2")
+    assert line.endswith(" UTC by superbin 0.0; level 0.95")
+    (scan,) = document("list")["searches"][0]["scans"]
+    assert (scan["model"], scan["options"], scan["done"], scan["failed"], scan["digest"]) == (
+        "T1tttt",
+        {"level": 0.95},
+        0,
+        2,
+        header.digest,
+    )
+
+
 def test_show_search(cms_search: Search) -> None:
     """STORE-13: a search in short, and bin by bin with published numbers as JSON."""
     text = output("show", CMS)
@@ -87,7 +114,7 @@ def test_show_search(cms_search: Search) -> None:
 
 def test_show_model_and_signal(t1bbbb: SignalModel) -> None:
     """STORE-13: the points of a model; a signal in short, and with its yields as JSON."""
-    assert output("show", CMS, "T1bbbb") == f"T1bbbb(m_mother, m_lsp) in {CMS}: 1 points\n  T1bbbb(1750, 1)\n"
+    assert output("show", CMS, "T1bbbb") == f"T1bbbb(m_mother, m_lsp) in {CMS}: 1 point\n  T1bbbb(1750, 1)\n"
     assert [p["parameters"]["m_mother"] for p in document("show", CMS, "T1bbbb")] == [1750.0]
     # 27.84357 events is the sum of the published histogram.
     assert "27.844 +- 0.2" in output("show", CMS, "T1bbbb", "1750", "1")
