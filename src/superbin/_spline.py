@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
 
-__all__ = ["IntArray", "Spline"]
+__all__ = ["IntArray", "Spline", "coordinates"]
 
 IntArray = NDArray[np.int64]
 
-_SMOOTHING = 0.3
-_MASS_SCALE = 200.0
-_LOG_SCALE = 4.0
+# Chosen by leaving points out of the packaged grids (validation/grids): the mass itself, or more smoothing, predicts worse.
+_SMOOTHING = 0.1
+_MASS_SCALE = 3.0
+_GAP_SCALE = 4.0
 
 
 class Spline:
@@ -50,7 +51,7 @@ class Spline:
         # A fixed order makes the answer the same to the last bit whatever the order of the points.
         order = np.lexsort(points.T[::-1])
         self._order = order
-        self._coordinates = _coordinates(points[order])
+        self._coordinates = coordinates(points[order])
         self._roots = np.sqrt(efficiencies[order])
         self.variances = _root_variances(efficiencies, errors, events)
         try:
@@ -75,7 +76,7 @@ class Spline:
         -------
         efficiencies, errors : ndarray, shape (k, n_bins)
         """
-        efficiencies, variances = self._combine(self._weights(_coordinates(masses)))
+        efficiencies, variances = self._combine(self._weights(coordinates(masses)))
         return efficiencies, np.sqrt(variances)
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
@@ -117,6 +118,17 @@ def _root_variances(efficiencies: FloatArray, errors: FloatArray, events: IntArr
     return np.where(filled, errors**2 / np.where(filled, 4 * efficiencies, 1.0), mean[:, None])
 
 
-def _coordinates(masses: FloatArray) -> FloatArray:
+def coordinates(masses: FloatArray) -> FloatArray:
+    """Where masses lie in the plane that is interpolated: 3 ln(m_mother / GeV) and 4 ln((m_mother - m_lsp) / GeV).
+
+    Parameters
+    ----------
+    masses : ndarray, shape (k, 2)
+        GeV, the larger first.
+
+    Returns
+    -------
+    ndarray, shape (k, 2)
+    """
     mother, lightest = masses.T
-    return np.column_stack((mother / _MASS_SCALE, _LOG_SCALE * np.log(mother - lightest)))
+    return np.column_stack((_MASS_SCALE * np.log(mother), _GAP_SCALE * np.log(mother - lightest)))

@@ -6,7 +6,7 @@
 - `LeaveOut`: how well every point is predicted by the others.
 
 The interpolated quantity is the square root of the efficiency, whose Monte Carlo error is the same in every bin;
-the surface is a smoothed thin-plate spline [1]_ in m(mother)/200 GeV and 4 ln(mass difference / GeV). The spline is
+the surface is a smoothed thin-plate spline [1]_ in 3 ln(m(mother) / GeV) and 4 ln(mass difference / GeV). The spline is
 linear in the points, so an answer is a weighted sum and its error follows from the weights. The mean of a root is
 below the root of the mean; what a square thereby misses, which is the variance [2]_, is added back. Nothing is
 extrapolated. Specified in ``specs/signals.md``, measured in ``validation/grids``.

@@ -20,12 +20,15 @@ INSIDE = st.tuples(st.floats(600, 2200), st.floats(1, 2150)).filter(lambda p: p[
 
 
 def surface(mother: float, lightest: float) -> FloatArray:
-    """Efficiencies like those of a search: acceptance from the mass difference, bins from the energy."""
+    """Efficiencies like those of a search: acceptance from the mass difference, bins from the energy.
+
+    At a fixed difference harder bins fill as the mass grows, ever more slowly, as in the packaged grids.
+    """
     gap = mother - lightest
     acceptance = 0.65 / (1 + (350 / gap) ** 2)
     bins = np.arange(N_BINS)
     hard = 3 + 2.2 * math.log(gap / 50)
-    many = 4 * math.sin(mother / 900)
+    many = 4 * (1 - 600 / mother)
     shape = np.exp(-0.5 * ((bins - hard - many) / 3.5) ** 2)
     efficiencies: FloatArray = acceptance * shape / 8.8
     return efficiencies
@@ -54,10 +57,10 @@ GRID = make_grid()
 def test_a_smooth_surface_comes_back(masses: tuple[float, float]) -> None:
     """SIG-5: the analytic surface, whose logarithm falls steeply below the last but one mass difference of the points.
 
-    Bins above 2 % of the total are compared. On 3000 random masses the largest deviations were 0.6 and 3.4 %, or
-    12 and 33 % within the last step.
+    Bins above 2 % of the total are compared. On 1500 random masses the largest deviations were 1.0 and 3.5 %, or
+    10 and 29 % within the last step.
     """
-    total, single = (0.01, 0.05) if masses[0] - masses[1] >= 150 else (0.15, 0.4)
+    total, single = (0.015, 0.05) if masses[0] - masses[1] >= 150 else (0.15, 0.4)
     truth = surface(*masses)
     found, errors = GRID.at(*masses)
     assert found.min() >= 0

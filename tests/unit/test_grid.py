@@ -68,7 +68,7 @@ def by_hand(points: Any, roots: FloatArray, masses: tuple[float, float]) -> Floa
     """Solve the equations of a smoothed thin-plate spline as they stand in textbooks; returns the roots at `masses`."""
 
     def coordinates(mother: float, lightest: float) -> tuple[float, float]:
-        return mother / 200, 4 * math.log(mother - lightest)
+        return 3 * math.log(mother), 4 * math.log(mother - lightest)
 
     def radial(a: tuple[float, float], b: tuple[float, float]) -> float:
         r = math.dist(a, b)
@@ -79,7 +79,7 @@ def by_hand(points: Any, roots: FloatArray, masses: tuple[float, float]) -> Floa
     matrix = np.zeros((n + 3, n + 3))
     for i in range(n):
         matrix[i, :n] = [radial(places[i], other) for other in places]
-        matrix[i, i] += 0.3
+        matrix[i, i] += 0.1
         matrix[i, n:] = matrix[n:, i] = (1.0, *places[i])
     right = np.vstack((roots, np.zeros((3, roots.shape[1]))))
     solved = np.linalg.solve(matrix, right)

@@ -32,12 +32,17 @@ Method = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 # --- interpolations: (points, efficiencies, masses wanted) -> efficiencies ---------------------------------
 
 
-def coordinates(points: FloatArray) -> FloatArray:
-    """The recipe's: m/200 and 4 ln dm."""
+def logarithms(points: FloatArray) -> FloatArray:
+    """What superbin uses: 3 ln m and 4 ln dm."""
+    return np.column_stack((3 * np.log(points[:, 0]), 4 * np.log(points[:, 0] - points[:, 1])))
+
+
+def straight(points: FloatArray) -> FloatArray:
+    """The mass itself, which a wide grid of many more points had suggested: m/200 and 4 ln dm."""
     return np.column_stack((points[:, 0] / 200, 4 * np.log(points[:, 0] - points[:, 1])))
 
 
-def spline(smoothing: float) -> Method:
+def spline(smoothing: float, coordinates: Callable[[FloatArray], FloatArray] = logarithms) -> Method:
     """Squares of a smoothed thin-plate spline of roots, and nothing added."""
 
     def predict(points: FloatArray, efficiencies: FloatArray, wanted: FloatArray) -> FloatArray:
@@ -55,11 +60,12 @@ def linear(points: FloatArray, efficiencies: FloatArray, wanted: FloatArray) -> 
 
 
 METHODS: dict[str, Method] = {
-    "squares only": spline(0.3),
+    "squares only": spline(0.1),
     "squares only, smoothing 0": spline(0.0),
-    "squares only, smoothing 0.1": spline(0.1),
+    "squares only, smoothing 0.3": spline(0.3),
     "squares only, smoothing 1": spline(1.0),
-    "squares only, smoothing 3": spline(3.0),
+    "squares only, m/200 for 3 ln m": spline(0.1, straight),
+    "squares only, m/200 for 3 ln m, smoothing 0.3": spline(0.3, straight),
     "linear": linear,
 }
 
@@ -199,9 +205,9 @@ corners are not. The deviation holds the interpolation's error and the Monte Car
 alone" is what the latter would give if the interpolation were perfect. In use a point's own simulation and closer neighbours
 are there, so these numbers are for a grid that is locally twice as coarse as the one that ships.
 
-"superbin" is what the package does: a thin-plate spline of roots with smoothing 0.3, squared, with the variance added
+"superbin" is what the package does: a thin-plate spline of roots in 3 ln m and 4 ln dm with smoothing 0.1, squared, with the variance added
 that squares of noisy roots lack. "squares only" is the same without the addition, built anew for each point, at several
-smoothings. "linear" interpolates efficiencies over Delaunay triangles of the masses. Bins are those above 2 % of a
+smoothings and with m/200 GeV in place of 3 ln m. "linear" interpolates efficiencies over Delaunay triangles of the masses. Bins are those above 2 % of a
 point's total. Mean is signed: prediction less simulation. dm is the mass difference in GeV.
 
 ![relative deviation of totals over the mass plane](leave_out.png)

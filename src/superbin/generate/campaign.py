@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from superbin._spline import coordinates
 from superbin.errors import InputError, SuperbinError
 from superbin.generate.cards import Cards
 from superbin.generate.chain import generate_point
@@ -76,12 +77,11 @@ def standard_plane(model: str) -> list[Masses]:
 def coarse_to_fine(points: Sequence[Masses]) -> list[Masses]:
     """Order points so that every beginning of the list covers the plane as evenly as its length allows.
 
-    Each next point is the one farthest from all before it, in the coordinates grids are interpolated in: m/200 GeV and
-    4 ln(mass difference/GeV). It starts at the lightest, most compressed point. The mother must be the heavier of the two.
+    Each next point is the one farthest from all before it, in the coordinates grids are interpolated in. It starts at the lightest, most compressed point. The mother must be the heavier of the two.
     """
     if not points:
         return []
-    at = np.array([(m / 200, 4 * np.log(m - lsp)) for m, lsp in points])
+    at = coordinates(np.array(points))
     chosen = [int(np.lexsort((at[:, 1], at[:, 0]))[0])]
     distance = np.full(len(points), np.inf)
     while len(chosen) < len(points):

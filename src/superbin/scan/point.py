@@ -28,9 +28,6 @@ __all__ = ["Settings", "Shared", "failed_point", "prepare", "scan_point"]
 
 _log = logging.getLogger(__name__)
 
-# Phi(-2 ... +2): where a normal variable has its median and the edges of its 68 % and 95 % bands.
-_QUANTILES = (0.022750131948179195, 0.15865525393145707, 0.5, 0.8413447460685429, 0.9772498680518208)
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -203,7 +200,7 @@ def _significances(aggregate: AggregateBin) -> tuple[PValue, PValue]:
 def _limit(aggregate: AggregateBin, level: float) -> ScanLimit:
     """Exact CLs limit of the data, and at the quantiles of the count under background alone."""
     b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
-    n = np.append(counts.quantile(_QUANTILES, b, up, down), aggregate.observed)
+    n = np.append(counts.quantile(counts.BANDS, b, up, down), aggregate.observed)
     low2, low1, median, high1, high2, observed = np.asarray(cls_limit(n, b, up, down, level=level)).tolist()
     return ScanLimit(observed, low2, low1, median, high1, high2, "exact")
 

@@ -32,7 +32,13 @@ from superbin.stats.arguments import (
 from superbin.stats.integration import log_integral, narrowed
 from superbin.stats.models import SMALLEST_SPREAD, check_model, lowest_z, mean_at
 
-__all__ = ["cdf", "log_cdf", "log_cdf_of", "pmf", "quantile"]
+__all__ = ["BANDS", "SIGMAS", "cdf", "log_cdf", "log_cdf_of", "pmf", "quantile"]
+
+SIGMAS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+"""Where expected results are given: the median, and the edges of the bands of one and two standard deviations."""
+
+BANDS = tuple(special.ndtr(SIGMAS).tolist())
+"""The probabilities up to there: 0.023, 0.159, 0.5, 0.841 and 0.977."""
 
 FARTHEST = 1e8
 FARTHEST_GAMMA = 37.0

@@ -3,8 +3,8 @@
 Three different questions, all pre-fit, none of which is "the" expected significance:
 
 * `at_mean`: the p-value of the count ``n = s + b``, taken for possible even where it is not whole: what the original tool quotes;
-* `at_quantiles`: the p-value of the median count under signal plus background, and of the counts at its 68 % and 95 %
-  bands, the count distributed exactly, with the systematics of the background;
+* `at_quantiles`: the p-value of the median count under signal plus background, and of the counts at the edges of its
+  bands of one and two standard deviations, the count distributed exactly, with the systematics of the background;
 * `superbin.stats.asimov_z`: the asymptotic approximation of the median.
 """
 
@@ -15,13 +15,10 @@ import numpy as np
 from superbin.errors import InputError
 from superbin.stats.arguments import Numbers, checked_signal, checked_yields
 from superbin.stats.asymptotic import asimov_z
-from superbin.stats.counts import quantile
+from superbin.stats.counts import BANDS, quantile
 from superbin.stats.pvalue import midp, midp_significance
 
-__all__ = ["PROBABILITIES", "Expected", "Outcome", "expected"]
-
-PROBABILITIES = (0.025, 0.16, 0.5, 0.84, 0.975)
-"""Quantiles of the count: the 95 % band, the 68 % band and the median."""
+__all__ = ["Expected", "Outcome", "expected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,8 @@ class Expected:
     at_mean : Outcome
         At n = s + b.
     at_quantiles : tuple of five Outcome
-        At the counts that signal plus background does not exceed with the `PROBABILITIES`, in ascending order.
+        At the counts that signal plus background does not exceed with the probabilities that a normal
+        variable has up to -2, -1, 0, 1 and 2 standard deviations.
     asimov_z : float
         Asymptotic, of the Asimov data set.
     fit : str
@@ -95,9 +93,7 @@ def expected(
     strength = checked_signal(s, background.shape)
     if strength.shape:
         raise InputError(f"one bin at a time, but an argument has shape {strength.shape}; give scalars")
-    n = np.append(
-        np.asarray(quantile(PROBABILITIES, b, up, down, signal=s, model=model)), strength + background
-    )
+    n = np.append(np.asarray(quantile(BANDS, b, up, down, signal=s, model=model)), strength + background)
     p, z = midp(n, b, up, down, model=model), midp_significance(n, b, up, down, model=model)
     low2, low1, median, high1, high2, mean = (Outcome(*map(float, row)) for row in zip(n, p, z, strict=True))
     return Expected(mean, (low2, low1, median, high1, high2), float(asimov_z(s, b, up, down, model=model)))

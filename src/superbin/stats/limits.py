@@ -40,7 +40,7 @@ from superbin.stats.arguments import (
     checked_yields,
     plain,
 )
-from superbin.stats.counts import log_cdf_of, quantile
+from superbin.stats.counts import SIGMAS, log_cdf_of, quantile
 from superbin.stats.models import check_model
 from superbin.stats.profile import Constraint, constraint
 from superbin.stats.uncertain_signal import at_most
@@ -61,8 +61,6 @@ __all__ = [
 ]
 
 METHODS = ("cls", "bayes", "asymptotic")
-
-SIGMAS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 TOLERANCE = 1e-10
 MOST_STEPS = 200

@@ -11,7 +11,7 @@ from superbin.errors import InputError
 def test_counts_are_quantiles() -> None:
     """STAT-20: against SciPy's Poisson quantiles, and its survival function for the p-values, without systematics."""
     result = superstats.expected(4.4, 3, 0, 0)
-    n = np.asarray(stats.poisson.ppf([0.025, 0.16, 0.5, 0.84, 0.975], 7.4))
+    n = np.asarray(stats.poisson.ppf(stats.norm.cdf([-2, -1, 0, 1, 2]), 7.4))
     assert [one.n for one in result.at_quantiles] == list(n)
     for one in result.at_quantiles:
         p = stats.poisson.sf(one.n, 3) + 0.5 * stats.poisson.pmf(one.n, 3)
@@ -25,9 +25,16 @@ def test_against_pseudo_experiments() -> None:
     z = random.standard_normal(1_000_000)
     counts = random.poisson(15 + 25 * np.where(z > 0, 1.2**z, 0.8**-z))
     result = superstats.expected(15, 25, 5, 5)
-    for one, probability in zip(result.at_quantiles, (0.025, 0.16, 0.5, 0.84, 0.975), strict=True):
+    for one, probability in zip(result.at_quantiles, stats.norm.cdf([-2, -1, 0, 1, 2]), strict=True):
         assert np.mean(counts <= one.n) > probability - 2e-3
         assert np.mean(counts <= one.n - 1) < probability + 2e-3
+
+
+def test_bands_are_of_standard_deviations() -> None:
+    """STAT-20: where counts lie close together, 16 and 84 % would give others than one standard deviation does."""
+    n = stats.poisson.ppf(stats.norm.cdf([-2, -1, 0, 1, 2]), 500)
+    assert [one.n for one in superstats.expected(100, 400, 0, 0).at_quantiles] == list(n)
+    assert list(n) != list(stats.poisson.ppf([0.025, 0.16, 0.5, 0.84, 0.975], 500))
 
 
 def test_reference() -> None:
