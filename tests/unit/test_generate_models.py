@@ -22,7 +22,7 @@ from superbin.generate import (
     standard_plane,
 )
 from superbin.generate.chain import seeds
-from superbin.generate.pythia import optional, process_lines, settings_lines
+from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.slha import check_slha
 
 
@@ -150,10 +150,11 @@ def test_settings_name_the_recoil() -> None:
     assert lines[-1] == "Beams:eCM = 8000"
 
 
-def test_missing_package() -> None:
+def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """GEN-14: the extra is named."""
-    with pytest.raises(MissingDependencyError, match=r"'no_such_package'.*pip install \"superbin\[mc\]\""):
-        optional("no_such_package")
+    monkeypatch.setitem(sys.modules, "pythia8mc", None)
+    with pytest.raises(MissingDependencyError, match=r"'pythia8mc'.*pip install \"superbin\[mc\]\""):
+        next(generate_events([], events=1, batch=1))
 
 
 def test_import_is_light() -> None:
@@ -200,7 +201,7 @@ def test_coarse_to_fine() -> None:
     assert sorted(ordered) == sorted(points)
 
     def at(point: tuple[float, float]) -> tuple[float, float]:
-        return point[0] / 200, 4 * math.log(point[0] - point[1])
+        return 3 * math.log(point[0]), 4 * math.log(point[0] - point[1])
 
     def gap(point: tuple[float, float], before: list[tuple[float, float]]) -> float:
         return min(math.dist(at(point), at(other)) for other in before)

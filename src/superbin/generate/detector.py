@@ -17,7 +17,7 @@ import numpy as np
 
 from superbin._arrays import FloatArray
 from superbin.generate.events import BoolArray, IntArray, Particles, delta_r, pairs, pseudorapidity
-from superbin.generate.pythia import optional
+from superbin.generate.pythia import optional_imports
 
 __all__ = ["DetectorCard", "Jets", "cluster", "smear", "tag_probability"]
 
@@ -123,7 +123,9 @@ def cluster(particles: Particles, seen: BoolArray, card: DetectorCard, *, min_pt
     min_pt : float
         Softer jets are dropped; smearing hardly ever lifts them over 30 GeV.
     """
-    ak, fastjet = optional("awkward"), optional("fastjet")
+    with optional_imports():
+        import awkward as ak
+        import fastjet
     chosen = np.flatnonzero(seen)
     counts = np.diff(np.searchsorted(chosen, particles.offsets))
     columns = {"px": particles.px, "py": particles.py, "pz": particles.pz, "E": particles.e}

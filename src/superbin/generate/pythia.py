@@ -5,12 +5,11 @@ imported only when it runs (extra ``superbin[mc]``). Pythia: Bierlich et al., Sc
 arXiv:2203.11601. Clauses GEN-10 to GEN-14 of ``specs/generation.md``.
 """
 
-import importlib
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from superbin.errors import InputError, MissingDependencyError
 from superbin.generate.events import Particles
 
-__all__ = ["GeneratorSettings", "generate_events", "optional", "process_lines", "settings_lines"]
+__all__ = ["GeneratorSettings", "generate_events", "optional_imports", "process_lines", "settings_lines"]
 
 _PATIENCE = 5
 """Batches without an event before giving up."""
@@ -72,19 +71,21 @@ class GeneratorSettings:
     extra: tuple[str, ...] = ()
 
 
-def optional(name: str) -> ModuleType:
-    """Import a package of the extra ``superbin[mc]``.
+@contextmanager
+def optional_imports() -> Iterator[None]:
+    """Within it packages of the extra ``superbin[mc]`` are imported.
 
     Raises
     ------
     MissingDependencyError
-        If it is not installed.
+        If one is not installed.
     """
     try:
-        return importlib.import_module(name)
+        yield
     except ImportError as error:
         raise MissingDependencyError(
-            f'making signals needs the package {name!r}, which is not installed; run pip install "superbin[mc]"'
+            f"making signals needs the package {error.name or str(error)!r}, which is not installed; "
+            'run pip install "superbin[mc]"'
         ) from error
 
 
@@ -199,7 +200,9 @@ def generate_events(
 
 
 def _started(lines: list[str], slha: str | None) -> Any:
-    pythia = optional("pythia8mc").Pythia("", False)
+    with optional_imports():
+        import pythia8mc
+    pythia = pythia8mc.Pythia("", False)
     for line in lines:
         if not pythia.readString(line):
             raise InputError(f"Pythia does not know the setting {line!r}, or refuses its value; correct it")

@@ -13,7 +13,7 @@ import numpy as np
 
 from superbin.errors import DocumentError, InputError
 from superbin.generate.events import Particles
-from superbin.generate.pythia import GeneratorSettings, generate_events, optional, settings_lines
+from superbin.generate.pythia import GeneratorSettings, generate_events, optional_imports, settings_lines
 
 __all__ = ["read_events"]
 
@@ -104,7 +104,8 @@ def _beginning(path: Path) -> bytes:
 
 
 def _hepmc(path: Path, batch: int, events: int | None) -> Iterator[Particles]:
-    pyhepmc = optional("pyhepmc")
+    with optional_imports():
+        import pyhepmc
     count = 0
     try:
         # The reader stops without a word where an event is damaged, so they are counted before.
