@@ -345,13 +345,14 @@ class SignalGrid:
         )
 
     def _describe(self, masses: Sequence[float]) -> str:
-        how = (
-            "a generated point of the grid"
-            if self.is_point(*masses)
-            else f"interpolated between {len(self.points)} generated points, a bin to {self.interpolation_error:.1%} "
-            "beyond statistics"
-        )
-        return f"{how}; {self.source}; accuracy of the simulation: {self.accuracy(masses)}"
+        return f"{self._made(masses)}; {self.source}; accuracy of the simulation: {self.accuracy(masses)}"
+
+    def _made(self, masses: Sequence[float]) -> str:
+        if self.is_point(*masses):
+            return "a generated point of the grid"
+        error = self.interpolation_error
+        beyond = f"a bin to {error:.1%} beyond" if error else "with no error in a bin that stands out from"
+        return f"interpolated between {len(self.points)} generated points, {beyond} statistics"
 
     def accuracy(self, masses: Sequence[float]) -> str:
         """How far the simulation at these masses can be trusted, in words; interpolation comes on top.

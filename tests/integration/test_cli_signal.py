@@ -133,7 +133,9 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert document["accuracy"].startswith("10-15 % on the total")
     produced = document["cross_section"]["pb"] * 12900
     assert document["total"] == pytest.approx(produced * sum(efficiencies(1725, 300)), rel=0.02)
-    assert document["source"].startswith("interpolated between 16 generated points, a bin to ")
+    assert document["source"].startswith(
+        "interpolated between 16 generated points, with no error in a bin that stands out from statistics; "
+    )
     assert "; made with analytic 1; accuracy of the simulation: 10-15 %" in document["source"]
     assert (
         run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--bins", 0) == 0
