@@ -125,7 +125,7 @@ def analyze(
         ).significance
 
     return AnalysisResult(
-        search=_search_summary(search),
+        search=SearchSummary.of(search),
         signal=_signal_summary(signal),
         options={
             "correlations": _convention_name(covariance),
@@ -209,10 +209,10 @@ def evaluate(
         q=2 * (math.sqrt(n) - math.sqrt(b)),
         pull=pull,
         midp=timed(
-            "midp", lambda: _named(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
+            "midp", lambda: PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
         ),
         tail=timed(
-            "tail", lambda: _named(pvalue.tail(n, b, up, down), pvalue.tail_significance(n, b, up, down))
+            "tail", lambda: PValue.of(pvalue.tail(n, b, up, down), pvalue.tail_significance(n, b, up, down))
         ),
         asymptotic=timed("asymptotic", lambda: _asymptotic(n, b, up, down)),
         asimov=None
@@ -349,15 +349,10 @@ def _convention_name(covariance: Covariance | None) -> str:
 def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:
     b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
     expected, observed = (
-        _named(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
+        PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
         for n in (aggregate.signal + b, aggregate.observed)
     )
     return Convention(_convention_name(covariance), aggregate.background, expected, observed)
-
-
-def _named(p: float, z: float) -> PValue:
-    # Adding zero turns a negative zero into a plain one.
-    return PValue(float(p), float(z) + 0.0 if np.isfinite(z) else None)
 
 
 def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:
@@ -380,19 +375,6 @@ def _toys(n: float, background: Background, toys: int, seed: int) -> ToyPValue:
 
 def _pyhf(n: float, background: Background, document: Mapping[str, object] | None) -> PValue:
     return workspace.asymptotic_q0(document or workspace.background_only(n, background), count=n)
-
-
-def _search_summary(search: Search) -> SearchSummary:
-    return SearchSummary(
-        name=search.name,
-        title=search.title,
-        reference=search.reference,
-        luminosity_fb=search.luminosity_fb,
-        sqrt_s_tev=search.sqrt_s_tev,
-        n_bins=search.n_bins,
-        digest=search.digest,
-        source=search.source,
-    )
 
 
 def _signal_summary(signal: SignalModel) -> SignalSummary:

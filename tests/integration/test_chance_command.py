@@ -9,7 +9,7 @@ import pytest
 from superbin.aggregate import combine
 from superbin.cli import main
 from superbin.results import PValue, SearchSummary
-from superbin.scan_results import ScanLimit, ScanPoint, ScanResult, scan_to_json
+from superbin.results.scan import ScanLimit, ScanPoint, ScanResult, scan_to_json
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -45,7 +45,7 @@ def finished(search: Search, signal: SignalModel, mass: float, *bins: int) -> Sc
 
 @pytest.fixture
 def scan_file(cms_search: Search, t1bbbb: SignalModel, tmp_path: Path) -> Path:
-    summary = SearchSummary(**{name: getattr(cms_search, name) for name in SearchSummary.__slots__})
+    summary = SearchSummary.of(cms_search)
     points = (
         finished(cms_search, t1bbbb, 1000.0, 9, 19),
         finished(cms_search, t1bbbb, 1100.0, 44),

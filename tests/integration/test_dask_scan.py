@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from superbin.cli import cli
 from superbin.errors import ClusterError, InputError, MissingDependencyError
+from superbin.results.scan import scan_to_json
 from superbin.scan import Progress, dask_workers, run_scan
-from superbin.scan_results import scan_to_json
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import Store

@@ -15,8 +15,8 @@ from superbin.cli import main
 from superbin.cli.scan import scan
 from superbin.grid import SignalGrid
 from superbin.io.grids import read_grid, write_grid
+from superbin.results.scan import load_scan, scan_from_json
 from superbin.scan import Progress
-from superbin.scan_results import load_scan, scan_from_json
 from superbin.search import Search
 from superbin.store import Store
 

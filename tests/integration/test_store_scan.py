@@ -17,7 +17,7 @@ from superbin.aggregate import combine
 from superbin.catalog import open_catalog
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results import PValue, SearchSummary
-from superbin.scan_results import FinishedPoint, ScanLimit, ScanPoint, ScanResult
+from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import Store
@@ -46,8 +46,7 @@ def count(database: str, table: str) -> int:
 
 @pytest.fixture
 def header(small_search: Search) -> ScanResult:
-    names = [field.name for field in dataclasses.fields(SearchSummary)]
-    summary = SearchSummary(**{name: getattr(small_search, name) for name in names})
+    summary = SearchSummary.of(small_search)
     return ScanResult(
         summary, "T0", ("m_mother", "m_lsp"), {"correlations": "none", "level": 0.95}, (), "0.1.0"
     )

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from superbin.io.tables import read_search, read_signal
+from superbin.results.scan import FinishedPoint, ScanResult, scan_to_json
 from superbin.scan import Settings, Target, local_workers, prepare, run_scan, scan_point
 from superbin.scan.work import Job, pack, work
-from superbin.scan_results import FinishedPoint, ScanResult, scan_to_json
 from superbin.search import Estimate, Process, Search
 from superbin.signal import SignalModel
 from superbin.store import Store

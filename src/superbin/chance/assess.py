@@ -15,14 +15,14 @@ from superbin.analysis import covariances
 from superbin.chance.ensemble import Ensemble, fitted_background, split_lognormal
 from superbin.chance.local import Family, family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
-from superbin.chance_results import ChanceResult, Excess, GlobalPValue, MaximumDistribution
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.cuts import cuts
 from superbin.merge.rectangles import rectangles
 from superbin.results import PValue, SearchSummary
-from superbin.scan_results import DONE, ScanPoint, ScanResult
+from superbin.results.chance import ChanceResult, Excess, GlobalPValue, MaximumDistribution
+from superbin.results.scan import DONE, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.stats import log_midp
 from superbin.stats.toys import numbers_of_toys, run_chunks, whole
@@ -223,7 +223,7 @@ def _global(task: _Task, how: _Throwing) -> ChanceResult:
     thrown, interrupted = _thrown(climb, ensemble, how)
     hits = int(thrown.reached[np.searchsorted(ladder, z)])
     return ChanceResult(
-        search=SearchSummary(**{name: getattr(search, name) for name in SearchSummary.__slots__}),
+        search=SearchSummary.of(search),
         tried=task.words,
         aggregates=len(tried),
         ensemble=ensemble.words,

@@ -12,7 +12,7 @@ from superbin.cli.options import correlations_option, database_option, number, s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from superbin.chance_results import ChanceResult
+    from superbin.results.chance import ChanceResult
 
 
 @click.command()
@@ -79,9 +79,9 @@ def chance(
     """
     from superbin.catalog import open_catalog
     from superbin.chance import of_rectangles, of_scan
-    from superbin.chance_results import chance_to_json
     from superbin.files import write_text
-    from superbin.scan_results import load_scan
+    from superbin.results.chance import chance_to_json
+    from superbin.results.scan import load_scan
 
     scan = None if scan_file is None else load_scan(scan_file)
     if scan is not None and (correlations is not None or _given(context, "search_name")):

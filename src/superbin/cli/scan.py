@@ -22,9 +22,9 @@ from superbin.errors import DocumentError, OutputError, SuperbinError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from superbin.results.scan import ScanPoint, ScanResult
     from superbin.scan import Progress, Settings, Target
     from superbin.scan.workers import DaskWorkers, LocalWorkers
-    from superbin.scan_results import ScanPoint, ScanResult
     from superbin.search import Search
     from superbin.store import Store
 
@@ -314,7 +314,7 @@ def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
 
 
 def _as_json(result: "ScanResult") -> str:
-    from superbin.scan_results import scan_to_json
+    from superbin.results.scan import scan_to_json
 
     return scan_to_json(result).rstrip("\n")
 

@@ -31,7 +31,7 @@ from superbin.errors import UnknownNameError
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
 from superbin.published import PublishedLimit, published_limits
-from superbin.scan_results import DONE, ScanLimit, ScanPoint, ScanResult
+from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
 
 __all__ = ["MapArtists", "MapContour", "MapValue", "scan_map", "scan_maps"]
 

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from scipy.special import betaincinv, ndtr
 
 from superbin._wording import attribution, scientific
-from superbin.chance_results import ChanceResult
 from superbin.plot.style import COLOURS, SIGNAL_COLOUR, figure_of, header, log_axis, style
+from superbin.results.chance import ChanceResult
 
 __all__ = ["MaximumArtists", "largest_significance"]
 

@@ -1,7 +1,7 @@
 """Many signals of one model: the analysis over a plane of masses, on one core or a thousand.
 
 Start with `run_scan`, on the targets that `grid_targets` makes of a grid, with the workers of `local_workers` or
-`dask_workers`. `spread` picks a few points for a quick look. What comes back is a `superbin.scan_results.ScanResult`.
+`dask_workers`. `spread` picks a few points for a quick look. What comes back is a `superbin.results.scan.ScanResult`.
 
 Inside: ``point`` evaluates one signal, ``targets`` says which there are, ``work`` is what runs on a worker, ``workers`` are the
 executors, ``distribute`` hands out the work and survives the workers' deaths, ``run`` ties it to the store. Specified in

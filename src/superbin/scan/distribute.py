@@ -12,10 +12,10 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from superbin.errors import ClusterError, SuperbinError
+from superbin.results.scan import FinishedPoint, ScanPoint
 from superbin.scan.point import failed_point
 from superbin.scan.targets import Target
 from superbin.scan.work import Job, pack, work
-from superbin.scan_results import FinishedPoint, ScanPoint
 
 __all__ = ["distribute"]
 

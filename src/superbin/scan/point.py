@@ -18,7 +18,7 @@ from superbin.likelihood import Fitter, PublishedLikelihood, packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.results import PValue
-from superbin.scan_results import DONE, FAILED, ScanLimit, ScanPoint
+from superbin.results.scan import DONE, FAILED, ScanLimit, ScanPoint
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats import counts, pvalue
@@ -190,10 +190,8 @@ def _significances(aggregate: AggregateBin) -> tuple[PValue, PValue]:
     b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
     n = np.array([aggregate.signal + b, aggregate.observed])
     p = np.asarray(pvalue.midp(n, b, up, down)).tolist()
-    z = np.asarray(pvalue.midp_significance(n, b, up, down))
-    finite = np.isfinite(z)
-    # Adding zero turns a negative zero into a plain one.
-    expected, observed = (PValue(p[i], float(z[i]) + 0.0 if finite[i] else None) for i in range(2))
+    z = np.asarray(pvalue.midp_significance(n, b, up, down)).tolist()
+    expected, observed = map(PValue.of, p, z)
     return expected, observed
 
 

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from superbin.results import SearchSummary
+from superbin.results.scan import FAILED, FinishedPoint, ScanResult
 from superbin.scan.distribute import distribute
 from superbin.scan.point import Settings, failed_point
 from superbin.scan.targets import Target, check_targets
 from superbin.scan.work import Job, pack, shared_of, work
-from superbin.scan_results import FAILED, FinishedPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -136,18 +136,9 @@ def run_scan(
 
 def _header(job: Job, first: Target) -> ScanResult:
     """The scan without its points."""
-    shared, search = shared_of(job), job.search
+    shared = shared_of(job)
     return ScanResult(
-        search=SearchSummary(
-            name=search.name,
-            title=search.title,
-            reference=search.reference,
-            luminosity_fb=search.luminosity_fb,
-            sqrt_s_tev=search.sqrt_s_tev,
-            n_bins=search.n_bins,
-            digest=search.digest,
-            source=search.source,
-        ),
+        search=SearchSummary.of(job.search),
         model=first.model,
         parameters=tuple(first.parameters),
         options={

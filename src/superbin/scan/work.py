@@ -13,9 +13,9 @@ from importlib.metadata import version
 from typing import Any
 
 from superbin.errors import ClusterError
+from superbin.results.scan import FinishedPoint, ScanPoint
 from superbin.scan.point import Settings, Shared, prepare, scan_point
 from superbin.scan.targets import Target
-from superbin.scan_results import FinishedPoint, ScanPoint
 from superbin.search import Search
 from superbin.signal import SignalModel
 

@@ -12,7 +12,7 @@ from typing import NoReturn, Self
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from superbin.errors import DatabaseError, InputError, UnknownNameError
-from superbin.scan_results import FinishedPoint, ScanPoint, ScanResult
+from superbin.results.scan import FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import engine, reading, rows, scanning, schema, writing

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from superbin._documents import converter
 from superbin.errors import DatabaseError, InputError
-from superbin.scan_results import DONE, FAILED, FinishedPoint, ScanPoint, ScanResult
+from superbin.results.documents import converter
+from superbin.results.scan import DONE, FAILED, FinishedPoint, ScanPoint, ScanResult
 from superbin.store import reading, rows, schema
 
 __all__ = ["StoredScan", "begin", "drop", "list_scans", "load", "put"]

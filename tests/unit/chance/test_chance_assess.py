@@ -21,7 +21,7 @@ from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.merge.rectangles import rectangles
 from superbin.results import PValue, SearchSummary
-from superbin.scan_results import ScanPoint, ScanResult
+from superbin.results.scan import ScanPoint, ScanResult
 from superbin.search import Estimate, Process, Search
 from superbin.signal import SignalModel
 from superbin.stats import midp, midp_significance, tail
@@ -261,7 +261,7 @@ class TestResult:
 
 
 def scan_of(search: Search, points: list[ScanPoint]) -> ScanResult:
-    summary = SearchSummary(**{name: getattr(search, name) for name in SearchSummary.__slots__})
+    summary = SearchSummary.of(search)
     return ScanResult(summary, "T0", ("m",), {"correlations": "none"}, tuple(points), "0.1.0")
 
 

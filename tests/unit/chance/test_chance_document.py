@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from superbin import chance
-from superbin.chance_results import ChanceResult, chance_from_json, chance_to_json, load_chance
 from superbin.errors import DocumentError, OutputError
+from superbin.results.chance import ChanceResult, chance_from_json, chance_to_json, load_chance
 from superbin.search import Search
 
 

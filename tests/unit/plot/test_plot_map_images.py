@@ -12,7 +12,7 @@ from superbin.aggregate import AggregateBin, Background
 from superbin.plot import scan_maps
 from superbin.plot.style import style
 from superbin.results import PValue, SearchSummary
-from superbin.scan_results import ScanLimit, ScanPoint, ScanResult
+from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 TOLERANCE = 2
 DRAWN_WITH = "3.11"

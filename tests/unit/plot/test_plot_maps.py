@@ -16,7 +16,7 @@ from superbin.plot import MapArtists, MapContour, MapValue, save, scan_map, scan
 from superbin.plot.style import style
 from superbin.published import published_limits, read_limits
 from superbin.results import PValue, SearchSummary
-from superbin.scan_results import ScanLimit, ScanPoint, ScanResult
+from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 Z = MapValue(lambda p: None if p.expected is None else p.expected.z, "Z")
 MU = MapValue(lambda p: None if p.mu_limit is None else p.mu_limit.observed, "mu", "logarithmic")

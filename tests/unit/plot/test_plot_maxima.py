@@ -7,10 +7,10 @@ import pytest
 from scipy import stats as reference
 
 from superbin.aggregate import Background
-from superbin.chance_results import ChanceResult, Excess, GlobalPValue, MaximumDistribution
 from superbin.plot import largest_significance, save
 from superbin.plot.style import style
 from superbin.results import PValue, SearchSummary
+from superbin.results.chance import ChanceResult, Excess, GlobalPValue, MaximumDistribution
 
 
 def result(hits: int = 30, reached: tuple[int, ...] = (100, 80, 30, 0)) -> ChanceResult:

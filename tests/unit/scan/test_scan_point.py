@@ -10,8 +10,8 @@ from scipy.special import ndtr
 from superbin.analysis import analyze
 from superbin.errors import InputError, UnknownNameError
 from superbin.likelihood import Fitter, evaluate, packaged
+from superbin.results.scan import ScanLimit
 from superbin.scan import Settings, prepare, scan_point
-from superbin.scan_results import ScanLimit
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats.counts import cdf

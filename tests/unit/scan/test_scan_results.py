@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from superbin.errors import DocumentError, OutputError
+from superbin.results.scan import ScanResult, load_scan, scan_from_json, scan_to_json
 from superbin.scan import run_scan
-from superbin.scan_results import ScanResult, load_scan, scan_from_json, scan_to_json
 from superbin.search import Search
 from superbin.signal import SignalModel
 

@@ -17,7 +17,7 @@ from superbin.cli.db import db
 from superbin.errors import InputError, OutputError, SuperbinError, UnknownNameError
 from superbin.io.tables import write_signal
 from superbin.results import SearchSummary
-from superbin.scan_results import FAILED, FinishedPoint, ScanPoint, ScanResult
+from superbin.results.scan import FAILED, FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -74,9 +74,7 @@ def test_list(here: Path, cms_search: Search, t1bbbb: SignalModel) -> None:
 
 def test_list_scans(here: Path, cms_search: Search) -> None:
     """STORE-13: a scan under its search, with its options and how its points ended."""
-    names = [field.name for field in dataclasses.fields(SearchSummary)]
-    summary = SearchSummary(**{name: getattr(cms_search, name) for name in names})
-    header = ScanResult(summary, "T1tttt", ("m",), {"level": 0.95}, (), "0.0")
+    header = ScanResult(SearchSummary.of(cms_search), "T1tttt", ("m",), {"level": 0.95}, (), "0.0")
     ended = [
         ScanPoint({"m": 1.0}, FAILED, "outside of the hull"),
         ScanPoint({"m": 2.0}, FAILED, "a bad seed"),

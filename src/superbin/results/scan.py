@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superbin._documents import Form, Option
 from superbin.aggregate import AggregateBin
-from superbin.results import PValue, SearchSummary
+from superbin.results.documents import Form, Option
+from superbin.results.values import PValue, SearchSummary
 
 __all__ = [
     "DONE",
@@ -205,31 +205,10 @@ def scan_to_json(result: ScanResult) -> str:
 
 
 def scan_from_json(text: str, *, place: str = "the scan") -> ScanResult:
-    """Read a document back.
-
-    Parameters
-    ----------
-    text : str
-        JSON.
-    place : str
-        What to call it in an error text.
-
-    Raises
-    ------
-    DocumentError
-        If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
-    """
+    """Read a document back: as `superbin.results.documents.Form.from_json`."""
     return _FORM.from_json(text, place=place)
 
 
 def load_scan(path: str | Path) -> ScanResult:
-    """Read a ``scan.json``.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be read.
-    DocumentError
-        If its content is not a scan.
-    """
+    """Read a ``scan.json``: as `superbin.results.documents.Form.load`."""
     return _FORM.load(path)

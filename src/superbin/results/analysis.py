@@ -1,15 +1,12 @@
-"""What superbin found: frozen values that go to versioned JSON and come back equal.
-
-Figures and papers are drawn from these alone, so they can be redrawn from a ``result.json`` without any
-fit. The document's shape is fixed by ``schemas/result-1.json`` and checked whenever one is written or read.
-"""
+"""What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superbin._documents import Form, Option
 from superbin.aggregate import AggregateBin, Background
+from superbin.results.documents import Form, Option
+from superbin.results.values import PValue, SearchSummary
 
 __all__ = [
     "SCHEMA",
@@ -20,11 +17,9 @@ __all__ = [
     "CountDistribution",
     "GreedyBaseline",
     "MergeResult",
-    "PValue",
     "Projection",
     "ProjectionColumn",
     "Range",
-    "SearchSummary",
     "SignalSummary",
     "Significance",
     "ToyPValue",
@@ -34,18 +29,6 @@ __all__ = [
 ]
 
 SCHEMA = "superbin/result/1"
-
-
-@dataclass(frozen=True, slots=True)
-class PValue:
-    """A one-sided p-value and its significance in standard deviations.
-
-    The significance of a deficit is negative; it is None where p is 1 and the significance has no finite
-    value.
-    """
-
-    p: float
-    z: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,20 +281,6 @@ class Convention:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchSummary:
-    """Which search a result is about; `digest` is the SHA-256 of its content."""
-
-    name: str
-    title: str
-    reference: str
-    luminosity_fb: float
-    sqrt_s_tev: float
-    n_bins: int
-    digest: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class SignalSummary:
     """Which signal a result is about; `digest` is the SHA-256 of its yields."""
 
@@ -376,31 +345,10 @@ def result_to_json(result: AnalysisResult) -> str:
 
 
 def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
-    """Read a document back.
-
-    Parameters
-    ----------
-    text : str
-        JSON.
-    place : str
-        What to call it in an error text.
-
-    Raises
-    ------
-    DocumentError
-        If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
-    """
+    """Read a document back: as `superbin.results.documents.Form.from_json`."""
     return _FORM.from_json(text, place=place)
 
 
 def load_result(path: str | Path) -> AnalysisResult:
-    """Read a ``result.json``.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be read.
-    DocumentError
-        If its content is not a result.
-    """
+    """Read a ``result.json``: as `superbin.results.documents.Form.load`."""
     return _FORM.load(path)

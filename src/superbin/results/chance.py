@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superbin._documents import Form, Option
 from superbin.aggregate import Background
-from superbin.results import PValue, SearchSummary
+from superbin.results.documents import Form, Option
+from superbin.results.values import PValue, SearchSummary
 
 __all__ = [
     "SCHEMA",
@@ -157,31 +157,10 @@ def chance_to_json(result: ChanceResult) -> str:
 
 
 def chance_from_json(text: str, *, place: str = "the result") -> ChanceResult:
-    """Read a document back.
-
-    Parameters
-    ----------
-    text : str
-        JSON.
-    place : str
-        What to call it in an error text.
-
-    Raises
-    ------
-    DocumentError
-        If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
-    """
+    """Read a document back: as `superbin.results.documents.Form.from_json`."""
     return _FORM.from_json(text, place=place)
 
 
 def load_chance(path: str | Path) -> ChanceResult:
-    """Read a document that ``superbin chance -o`` wrote.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be read.
-    DocumentError
-        If its content is no such document.
-    """
+    """Read a document that ``superbin chance -o`` wrote: as `superbin.results.documents.Form.load`."""
     return _FORM.load(path)

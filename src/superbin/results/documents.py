@@ -1,4 +1,4 @@
-"""Frozen values as versioned JSON documents and back: what `superbin.results` and `superbin.scan_results` share.
+"""Frozen values as versioned JSON documents and back: what all of `superbin.results` shares.
 
 A `Form` binds a type to its schema in ``schemas/``. Every document is checked against it when it is written and when it
 is read; a breach names the JSON path.
