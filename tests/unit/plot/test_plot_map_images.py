@@ -1,37 +1,17 @@
-"""Image regression of a map; see ``test_figure_images.py`` for how baselines are drawn and what the tolerance is."""
+"""Image regressions of maps; see ``conftest.py`` for how baselines are drawn."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
 from superbin.aggregate import AggregateBin, Background
 from superbin.plot import scan_maps
-from superbin.plot.style import style
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 TOLERANCE = 2
-DRAWN_WITH = "3.11"
-
-pytestmark = pytest.mark.skipif(
-    not mpl.__version__.startswith(f"{DRAWN_WITH}."),
-    reason=f"the baselines were drawn with Matplotlib {DRAWN_WITH}, this is {mpl.__version__}",
-)
-
-
-@dataclass(frozen=True)
-class InStyle:
-    """A figure that saves itself small and in the project's style."""
-
-    figure: Figure
-
-    def savefig(self, filename: str, **kwargs: Any) -> None:
-        with style():
-            self.figure.savefig(filename, **{**kwargs, "dpi": 60})
 
 
 def point(mother: float, lsp: float) -> ScanPoint:
@@ -64,12 +44,12 @@ def maps() -> dict[str, Figure]:
 
 
 @pytest.mark.mpl_image_compare(tolerance=TOLERANCE)
-def test_map_of_limits(maps: dict[str, Figure]) -> InStyle:
+def test_map_of_limits(maps: dict[str, Figure], in_style: Callable[[Figure], object]) -> object:
     """FIG-20 to FIG-26: points, a failed one, contours, published limits, the diagonal."""
-    return InStyle(maps["limit-observed"])
+    return in_style(maps["limit-observed"])
 
 
 @pytest.mark.mpl_image_compare(tolerance=TOLERANCE)
-def test_map_of_significances(maps: dict[str, Figure]) -> InStyle:
+def test_map_of_significances(maps: dict[str, Figure], in_style: Callable[[Figure], object]) -> object:
     """FIG-20 to FIG-23: a linear scale that ends at 8."""
-    return InStyle(maps["significance-expected"])
+    return in_style(maps["significance-expected"])
