@@ -15,15 +15,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv, ndtr
 
 from superbin._arrays import FloatArray
+from superbin._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.io.datacards.lint import FLOOR
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, IntArray, PublishedLikelihood, ZeroCount, add_up
 
-__all__ = ["Total", "Variations", "garwood", "variations"]
+__all__ = ["Total", "Variations", "variations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +208,11 @@ class _Work:
         own = own[self.model.term_bin[own] >= 0]
         control = self._terms(j)
         size = float(self.rates[control[self.model.term_bin[control] < 0]].sum())
-        up, down = garwood(self.phi[j] * size)
+        count = self.phi[j] * size
+        low, high = garwood_interval(count).tolist()
         moved = np.zeros(self.rates.size)
         moved[own] = self.rates[own] / size
-        return self.bins(moved * up), self.bins(moved * -down)
+        return self.bins(moved * (high - count)), self.bins(moved * (low - count))
 
     def constrained(self, j: int) -> tuple[FloatArray, FloatArray]:
         """Shifts of the bins when a nuisance goes to +1 and -1."""
@@ -230,17 +231,6 @@ class _Work:
                 own = self._terms(k)
                 change[own] = rates[own] * self._phi(k, rates)
         return self.bins(change - self.nominal)
-
-
-def garwood(count: float) -> tuple[float, float]:
-    """Distances up and down to the ends of the central 68.3 % interval of a Poisson mean; real counts >= 0.
-
-    The ends are the gamma quantiles at count + 1 and at count: F. Garwood, Biometrika 28 (1936) 437.
-    """
-    one = float(ndtr(1.0))
-    up = float(gammaincinv(count + 1, one)) - count
-    down = count - float(gammaincinv(count, 1 - one)) if count > 0 else 0.0
-    return up, down
 
 
 def _grouped(keys: IntArray, n: int) -> list[IntArray]:

@@ -21,9 +21,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, StepPatch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullLocator
-from scipy.special import gammaincinv
 
 from superbin._arrays import FloatArray
+from superbin._intervals import garwood_interval
 from superbin._wording import readable
 from superbin.errors import InputError
 from superbin.plot.legends import fitting_legend
@@ -31,9 +31,8 @@ from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure
 from superbin.plot.text import fitting_size, label, width, wrapped
 from superbin.results import Projection
 
-__all__ = ["ProjectionArtists", "garwood_interval", "projection"]
+__all__ = ["ProjectionArtists", "projection"]
 
-_CENTRAL = 0.682689492137086  # probability of one standard deviation either side of a normal distribution
 _TILT = math.radians(60)
 _SMALL = 9.0
 _CAPTION = 10.0
@@ -97,28 +96,6 @@ class _Columns:
     @property
     def centres(self) -> FloatArray:
         return self.edges[:-1] + 0.5
-
-
-def garwood_interval(counts: FloatArray) -> FloatArray:
-    """Central 68.3 % confidence interval of the mean of a Poisson distribution.
-
-    Parameters
-    ----------
-    counts : ndarray, shape (n,)
-        Observed events.
-
-    Returns
-    -------
-    ndarray, shape (2, n)
-        Lower and upper limits: quantiles of Gamma(n) and Gamma(n + 1); the lower limit of 0 events is 0 [1]_.
-
-    References
-    ----------
-    .. [1] F. Garwood, Biometrika 28 (1936) 437, doi:10.1093/biomet/28.3-4.437.
-    """
-    tail = (1 - _CENTRAL) / 2
-    low = np.where(counts > 0, gammaincinv(np.maximum(counts, 1.0), tail), 0.0)
-    return np.stack([low, gammaincinv(counts + 1.0, 1 - tail)])
 
 
 def projection(

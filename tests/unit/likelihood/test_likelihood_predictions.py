@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from superbin._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.likelihood import PublishedLikelihood, predict, variations
-from superbin.likelihood.variations import garwood
 
 LEVEL = math.erf(1 / math.sqrt(2))
 
 
 def interval_ends(count: float) -> tuple[float, float]:
-    """Central Poisson interval from chi-square quantiles: Garwood (1936)."""
+    """Distances up and down to the ends of the central Poisson interval, from chi-square quantiles: Garwood (1936)."""
     tail = (1 - LEVEL) / 2
     return chi2.ppf(1 - tail, 2 * (count + 1)) / 2 - count, count - (
         chi2.ppf(tail, 2 * count) / 2 if count else 0.0
@@ -25,7 +25,8 @@ def interval_ends(count: float) -> tuple[float, float]:
 @pytest.mark.parametrize("count", [0.0, 1.0, 2.5, 21.0, 9222.0])
 def test_garwood(count: float) -> None:
     """LIK-21."""
-    assert garwood(count) == pytest.approx(interval_ends(count), rel=1e-10)
+    low, high = garwood_interval(count)
+    assert (high - count, count - low) == pytest.approx(interval_ends(count), rel=1e-10)
 
 
 PHI = 21 / 20

@@ -18,10 +18,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 from scipy.stats import poisson
 
+from superbin._intervals import garwood_interval
 from superbin._wording import attribution, projection_stems
 from superbin.errors import InputError
 from superbin.plot import ProjectionArtists, projection
-from superbin.plot.projections import garwood_interval
 from superbin.plot.style import style
 from superbin.results import AnalysisResult, Projection
 
