@@ -33,7 +33,7 @@ from superbin import cross_sections
 from superbin._arrays import FloatArray, frozen_array
 from superbin._spline import IntArray, Spline
 from superbin.errors import InputError
-from superbin.signal import SignalModel
+from superbin.signal import SignalModel, point_label
 
 __all__ = ["IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
 
@@ -102,7 +102,7 @@ class SignalPoint:
     @property
     def label(self) -> str:
         """Name with masses, such as ``T1bbbb(1750, 1)``."""
-        return _label(self.model, tuple(self.parameters.values()))
+        return point_label(self.model, self.parameters.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class SignalGrid:
             _check_masses(self.model, self.parameters, masses)
             if masses in seen:
                 raise InputError(
-                    f"{_label(self.model, masses)} comes twice in the grid; remove one of the two"
+                    f"{point_label(self.model, masses)} comes twice in the grid; remove one of the two"
                 )
             seen.add(masses)
         n_bins = np.shape(self.efficiencies)[-1:]
@@ -202,7 +202,7 @@ class SignalGrid:
                 f"one row for each of {len(self.points)} points and one column per bin is needed"
             )
         rows = [
-            _fractions(row, name=f"{name} of {_label(self.model, masses)}", shape=n_bins)
+            _fractions(row, name=f"{name} of {point_label(self.model, masses)}", shape=n_bins)
             for row, masses in zip(given, self.points.tolist(), strict=True)
         ]
         table = np.array(rows)
@@ -438,8 +438,8 @@ class SignalGrid:
             )
         )
         raise InputError(
-            f"{_label(self.model, masses)} lies outside the grid, whose {len(self.points)} points span {ranges} GeV; "
-            f"the nearest is {_label(self.model, nearest)}; nothing is extrapolated, generate a point there instead"
+            f"{point_label(self.model, masses)} lies outside the grid, whose {len(self.points)} points span {ranges} GeV; "
+            f"the nearest is {point_label(self.model, nearest)}; nothing is extrapolated, generate a point there instead"
         )
 
 
@@ -464,7 +464,7 @@ def _check_masses(model: str, names: tuple[str, ...], masses: tuple[float, ...])
     mother, lightest = masses
     if not (math.isfinite(mother) and 0 <= lightest < mother):
         raise InputError(
-            f"{_label(model, masses)} is impossible: {names[0]} must be finite and above {names[1]}, and that >= 0 GeV"
+            f"{point_label(model, masses)} is impossible: {names[0]} must be finite and above {names[1]}, and that >= 0 GeV"
         )
 
 
@@ -476,10 +476,6 @@ def _fractions(values: ArrayLike, *, name: str, shape: tuple[int, ...]) -> Float
             f"{name} in bin {i + 1} is {array[i]:g}; an efficiency is a fraction of events, at most 1"
         )
     return array
-
-
-def _label(model: str, masses: Sequence[float]) -> str:
-    return f"{model}({', '.join(f'{mass:g}' for mass in masses)})"
 
 
 def _shared_settings(points: Sequence[SignalPoint]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -12,7 +12,12 @@ import numpy as np
 from superbin._arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 
-__all__ = ["SignalModel"]
+__all__ = ["SignalModel", "point_label"]
+
+
+def point_label(model: str, values: Iterable[float]) -> str:
+    """Name of a model with its parameters, such as ``T1bbbb(1750, 1)``."""
+    return f"{model}({', '.join(f'{value:g}' for value in values)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +75,7 @@ class SignalModel:
     @property
     def label(self) -> str:
         """Name with parameters, such as ``T1bbbb(1750, 1)``."""
-        return f"{self.model}({', '.join(f'{value:g}' for value in self.parameters.values())})"
+        return point_label(self.model, self.parameters.values())
 
     @cached_property
     def digest(self) -> str:

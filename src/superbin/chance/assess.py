@@ -22,8 +22,9 @@ from superbin.merge.cuts import cuts
 from superbin.merge.rectangles import rectangles
 from superbin.results import PValue, SearchSummary
 from superbin.results.chance import ChanceResult, Excess, GlobalPValue, MaximumDistribution
-from superbin.results.scan import DONE, ScanPoint, ScanResult
+from superbin.results.scan import DONE, ScanResult
 from superbin.search import Search
+from superbin.signal import point_label
 from superbin.stats import log_midp
 from superbin.stats.toys import numbers_of_toys, run_chunks, whole
 
@@ -128,7 +129,7 @@ def of_scan(
         )
     chosen: dict[tuple[int, ...], list[str]] = {}
     for point in done:
-        chosen.setdefault(point.bins, []).append(_label(scan.model, point))
+        chosen.setdefault(point.bins, []).append(point_label(scan.model, point.parameters.values()))
     words = f"the {len(chosen)} distinct aggregate bins of {len(done)} {scan.model} points, each chosen from expectations"
     correlations = scan.options.get("correlations")
     task = _Task(
@@ -201,10 +202,6 @@ def _sets(search: Search, chosen: Iterable[tuple[int, ...]]) -> BoolArray:
     for row, bins in zip(sets, rows, strict=True):
         row[list(bins)] = True
     return sets
-
-
-def _label(model: str, point: ScanPoint) -> str:
-    return f"{model}({', '.join(f'{value:g}' for value in point.parameters.values())})"
 
 
 def _global(task: _Task, how: _Throwing) -> ChanceResult:

@@ -200,8 +200,9 @@ def _cross_section(found: "SignalModel", sigma: float) -> dict[str, Any]:
 
 def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]:
     from superbin.projection import bin_ranges
+    from superbin.signal import point_label
 
-    label = f"{document['model']}({', '.join(f'{v:g}' for v in document['parameters'].values())})"
+    label = point_label(document["model"], document["parameters"].values())
     lines = [
         f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
         f"expected events  {document['total']:.4g} +- {document['total_error']:.2g} (bins in quadrature)",

@@ -16,7 +16,7 @@ from superbin import cross_sections
 from superbin.errors import InputError, SuperbinError
 from superbin.grid import SignalGrid
 from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.signal import SignalModel, point_label
 
 __all__ = ["Target", "check_targets", "grid_targets", "spread"]
 
@@ -51,7 +51,7 @@ class Target:
     @property
     def label(self) -> str:
         """Name with parameters, such as ``T1bbbb(1750, 1)``."""
-        return f"{self.model}({', '.join(f'{value:g}' for value in self.parameters.values())})"
+        return point_label(self.model, self.parameters.values())
 
     @cached_property
     def digest(self) -> str:

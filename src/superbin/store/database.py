@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results.scan import FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.signal import SignalModel, point_label
 from superbin.store import engine, reading, rows, scanning, schema, writing
 
 __all__ = ["Store"]
@@ -369,9 +369,7 @@ def _refuse(
             f"model {model!r} has {len(names)} parameters ({', '.join(names)}); {len(parameters)} were given"
         )
     best = min(points, key=lambda point: math.dist(point, parameters))
-    wanted, near = (
-        f"{model}({', '.join(f'{value:g}' for value in values)})" for values in (parameters, best)
-    )
+    wanted, near = point_label(model, parameters), point_label(model, best)
     raise UnknownNameError(
         f"{wanted} is not among the {len(points)} points stored for {search!r}; the nearest is {near}; "
         f"list them with: superbin db show {search} {model}"

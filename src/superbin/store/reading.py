@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, Table, func, select
 from superbin._arrays import FloatArray
 from superbin.errors import DatabaseError, UnknownNameError
 from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
+from superbin.signal import SignalModel, point_label
 from superbin.store import rows, schema
 
 __all__ = [
@@ -93,7 +93,7 @@ class StoredSignal:
     @property
     def label(self) -> str:
         """Name with parameters, such as ``T1bbbb(1750, 1)``."""
-        return f"{self.model}({', '.join(f'{value:g}' for value in self.parameters.values())})"
+        return point_label(self.model, self.parameters.values())
 
 
 def list_searches(connection: Connection) -> tuple[StoredSearch, ...]:
