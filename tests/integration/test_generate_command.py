@@ -107,7 +107,7 @@ def test_failed_points_are_listed(run: Run, tmp_path: Path) -> None:
         (("T1bbbb", "1000", "-5"), "m_lsp of T1bbbb is -5 GeV"),
         (("T1bbbb", "1000"), "takes 2 parameters"),
         (("T1bbbb", "1000", "1", "--points", "plane.csv"), "masses and --points"),
-        (("T1bbbb", "--points", "plane.csv"), "cannot read plane.csv"),
+        (("T1bbbb", "--points", "plane.csv"), "plane.csv: cannot be read"),
         (("T1bbbb", "--set", "detector.x=1"), "no constant 'detector.x'"),
         (("T1bbbb", "--events", "0"), "--events"),
         (("mine", "--slha", "none.slha"), "cannot read none.slha"),
@@ -126,9 +126,10 @@ def test_bad_input(run: Run, tmp_path: Path, arguments: tuple[str, ...], text: s
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("1000,1\n1000;2\n", "line 2: '1000;2' is not two masses"),
-        ("1000,1\n1000.0,1\n", "line 2: '1000.0,1' stands in line 1 already"),
+        ("1000,1\n1000;2\n", "plane.csv:2: '1000;2' is not a list of masses"),
+        ("1000,1\n1000.0,1\n", "plane.csv:2: '1000.0,1' stands in line 1 already"),
         ("# none\n", "holds no point"),
+        ("1000 1\n1000 nan\n", "plane.csv:2: '1000 nan' is not a list of masses"),
         ("1000,1\n1000,1200\n", "T1bbbb(1000, 1200) is kinematically closed"),
     ],
 )

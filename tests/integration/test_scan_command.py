@@ -121,7 +121,7 @@ def test_table(run: Run, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_points_between(run: Run, tmp_path: Path) -> None:
     """SCAN-16: masses from a file are interpolated, those outside fail with their reason."""
     points = tmp_path / "points.txt"
-    points.write_text("# mother, lsp\n1100, 150\n1300 200  # between\n\n3000,1\n")
+    points.write_text("m_mother,m_lsp\n# mother, lsp\n1100, 150\n1300 200  # between\n\n3000,1\n")
     code, out, _ = run("--points", str(points))
     assert code == 0
     assert "2 points, 1 failed" in out
@@ -133,22 +133,27 @@ def test_points_between(run: Run, tmp_path: Path) -> None:
     ("content", "text"),
     [
         ("1100, x", r"points\.txt:1: '1100, x' is not a list of masses"),
-        ("# nothing\n", r"points\.txt holds no masses"),
-        ("1100\n", "has 1 values; grid 'T1xxxx' has the parameters m_mother, m_lsp"),
-        ("1100, 1\n1100.0, 1\n", r"T1xxxx\(1100, 1\) comes twice in the scan"),
-        (None, r"cannot read .*points\.txt"),
+        ("1100 1\nnan 1\n", r"points\.txt:2: 'nan 1' is not a list of masses: 'nan' is not a finite number"),
+        ("1100, -inf\n", r"points\.txt:1: .*'-inf' is not a finite number"),
+        ("# nothing\n", r"points\.txt holds no point"),
+        ("1100\n", r"points\.txt:1: '1100' is 1 numbers for 2 masses"),
+        ("1100, 1\n1100.0, 1\n", r"points\.txt:2: '1100.0, 1' stands in line 1 already"),
+        (None, r"points\.txt: cannot be read"),
     ],
 )
-def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str) -> None:
-    """SCAN-15: a file of masses that is none is one line and exit code 2."""
+@pytest.mark.parametrize("form", ["text", "json", "folder"])
+def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str, form: str) -> None:
+    """SCAN-15, SCAN-20: a file of masses that is none is one line with its place and exit code 2, whatever is to be written."""
     points = tmp_path / "points.txt"
     if content is not None:
         points.write_text(content)
-    code, out, err = run("--points", str(points))
+    more = {"text": (), "json": ("--json",), "folder": ("-o", str(tmp_path / "out"))}[form]
+    code, out, err = run("--points", str(points), *more)
     assert (code, out) == (2, "")
     assert err.startswith("superbin: error: ")
     assert len(err.splitlines()) == 1
     assert re.search(text, err)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,11 @@ _SECONDS_BETWEEN_LINES = 30.0
     help="Folder for one file per point; points finished in it are kept, whatever interrupted the rest.",
 )
 @click.option(
-    "--points", "table", type=click.Path(path_type=Path), help="CSV file with columns m_mother,m_lsp."
+    "--points",
+    "table",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Masses to simulate, a point a line: m_mother,m_lsp, with a comma or blanks between.",
 )
 @click.option("--max-points", type=click.IntRange(min=1), help="The first so many, from coarse to fine.")
 @click.option(
@@ -127,41 +131,13 @@ def generate(
 def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> list[tuple[float, float]]:
     from superbin.errors import InputError
     from superbin.generate import coarse_to_fine, masses, model_named, standard_plane
+    from superbin.io.masses import read_masses
 
     if parameters and table is not None:
         raise InputError("masses and --points were given; give one of them")
     if table is not None:
-        return coarse_to_fine([masses(model_named(model), point) for point in _read_table(table)])
+        return coarse_to_fine([masses(model_named(model), point) for point in read_masses(table)])
     return [masses(model_named(model), parameters)] if parameters else standard_plane(model)
-
-
-def _read_table(path: Path) -> list[tuple[float, float]]:
-    """Masses of a CSV file; lines that begin with # and a heading are passed over."""
-    from superbin.errors import DocumentError, InputError
-
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read {path}: {error}; give a CSV file with columns m_mother,m_lsp"
-        ) from error
-    points: dict[tuple[float, float], int] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#") or line.replace(" ", "") == "m_mother,m_lsp":
-            continue
-        try:
-            mother, lsp = map(float, line.split(","))
-        except ValueError:
-            raise DocumentError(
-                f"{path}, line {number}: {line!r} is not two masses, m_mother,m_lsp in GeV"
-            ) from None
-        if (mother, lsp) in points:
-            first = points[mother, lsp]
-            raise DocumentError(f"{path}, line {number}: {line!r} stands in line {first} already; remove one")
-        points[mother, lsp] = number
-    if not points:
-        raise DocumentError(f"{path} holds no point; write one a line, m_mother,m_lsp in GeV")
-    return list(points)
 
 
 def _run(job: "Job", points: list[tuple[float, float]], output: Path, workers: int) -> None:

@@ -17,7 +17,7 @@ from superbin.cli.options import (
     number,
     search_option,
 )
-from superbin.errors import DocumentError, OutputError, SuperbinError
+from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -45,8 +45,8 @@ ROWS = 10
     "points_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Masses to scan, two numbers a line, in place of the grid's own points; between these the grid is "
-    "interpolated.",
+    help="Masses to scan, a point a line with a comma or blanks between, in place of the grid's own points; between "
+    "these the grid is interpolated.",
 )
 @click.option(
     "--stored",
@@ -183,31 +183,12 @@ def _targets(
             catalog.signal(search.name, model, ())  # which says what there is
         signals = (catalog.signal(search.name, model, tuple(s.parameters.values())) for s in known)
         return tuple(Target.of(signal) for signal in signals)
+    from superbin.io.masses import read_masses
+
+    found = find_grid(search, model, grid)
     return grid_targets(
-        find_grid(search, model, grid), search, points=None if points is None else _read_points(points)
+        found, search, points=None if points is None else read_masses(points, found.parameters)
     )
-
-
-def _read_points(path: Path) -> list[tuple[float, ...]]:
-    """Masses from a text file: numbers with commas or blanks between them, and comments after ``#``."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(f"cannot read {path}: {error}; give a text file of masses, two a line") from error
-    points = []
-    for i, line in enumerate(lines, start=1):
-        words = line.partition("#")[0].replace(",", " ").split()
-        try:
-            point = tuple(map(float, words))
-        except ValueError:
-            raise DocumentError(
-                f"{path}:{i}: {line.strip()!r} is not a list of masses; write two numbers a line, such as 1500, 700"
-            ) from None
-        if point:
-            points.append(point)
-    if not points:
-        raise DocumentError(f"{path} holds no masses; write two numbers a line, such as 1500, 700")
-    return points
 
 
 def _spread(targets: "tuple[Target, ...]", count: int) -> "tuple[Target, ...]":

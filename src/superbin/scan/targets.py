@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -120,7 +121,7 @@ def check_targets(search: Search, targets: Sequence[Target]) -> None:
     Raises
     ------
     InputError
-        If there is none, a point comes twice, or they differ in model, parameters or search.
+        If there is none, a point comes twice or is not finite, or they differ in model, parameters or search.
     """
     if not targets:
         raise InputError("there is no signal to scan; give at least one")
@@ -137,6 +138,8 @@ def check_targets(search: Search, targets: Sequence[Target]) -> None:
                 f"signal {target.label} is in the bins of {target.signal.search!r}, not of {search.name!r}"
             )
         point = tuple(target.parameters.values())
+        if not all(map(math.isfinite, point)):
+            raise InputError(f"{target.label} is no point of a scan; masses must be finite")
         if point in seen:
             raise InputError(f"{target.label} comes twice in the scan; remove one of the two")
         seen.add(point)

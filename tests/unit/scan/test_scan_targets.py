@@ -55,6 +55,15 @@ def test_points_outside(small_search: Search) -> None:
     assert dict(result.points[1].parameters) == {"m_mother": 3000, "m_lsp": 1}
 
 
+@pytest.mark.parametrize("mass", [np.nan, np.inf])
+def test_points_that_are_none(small_search: Search, mass: float) -> None:
+    """SCAN-7: masses that are not finite make no scan, since no document could hold them."""
+    with pytest.raises(
+        InputError, match=r"T1xxxx\((nan|inf), 1\) is no point of a scan; masses must be finite"
+    ):
+        run_scan(small_search, grid_targets(grid(), small_search, points=[(900, 100), (mass, 1)]))
+
+
 def test_grid_of_another_search(small_search: Search) -> None:
     """SCAN-7: a grid in other bins is refused."""
     with pytest.raises(InputError, match="in the 4 bins of 'other', not in the 4 of 'small'"):

@@ -1,0 +1,70 @@
+"""Lists of masses as text files: `read_masses`, for every command that takes ``--points``.
+
+A line is a point: numbers with a comma or blanks between them. Empty lines, comments after ``#`` and one line that names
+the masses, above the first point, are free.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from superbin.errors import DocumentError, InputError
+from superbin.io._text import parse_number, read_text
+
+__all__ = ["read_masses"]
+
+_SHOWN = 60
+"""As much of a wrong line as an error text repeats."""
+
+
+def read_masses(
+    path: str | Path, names: Sequence[str] = ("m_mother", "m_lsp")
+) -> tuple[tuple[float, ...], ...]:
+    """Read points of a plane of masses.
+
+    Parameters
+    ----------
+    path : str or Path
+        UTF-8 text.
+    names : sequence of str
+        What the masses of a line are called, in their order; a line of these names is a heading.
+
+    Returns
+    -------
+    tuple of tuple of float
+        Masses in GeV, in the order of the file; finite, and no point twice.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    DocumentError
+        If a line is not a point, a point comes twice, or there is none; the text names file and line.
+    """
+    path = Path(path)
+    example = f"write {','.join(names)} in GeV, one point a line"
+    lines = [text.partition("#")[0].strip() for text in read_text(path).splitlines()]
+    filled = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    if filled and _cells(filled[0][1]) == list(names):
+        del filled[0]
+    points: dict[tuple[float, ...], int] = {}
+    for number, line in filled:
+        place, shown = f"{path}:{number}", repr(line[:_SHOWN])
+        try:
+            point = tuple(map(parse_number, _cells(line)))
+        except InputError as error:
+            raise DocumentError(f"{place}: {shown} is not a list of masses: {error}; {example}") from None
+        if len(point) != len(names):
+            raise DocumentError(
+                f"{place}: {shown} is {len(point)} numbers for {len(names)} masses; {example}"
+            )
+        if point in points:
+            raise DocumentError(f"{place}: {shown} stands in line {points[point]} already; remove one")
+        points[point] = number
+    if not points:
+        raise DocumentError(f"{path} holds no point; {example}")
+    return tuple(points)
+
+
+def _cells(line: str) -> list[str]:
+    """What stands between commas, or where there is none between blanks."""
+    return [cell.strip() for cell in line.split(",")] if "," in line else line.split()
