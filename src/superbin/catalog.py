@@ -155,7 +155,7 @@ def find_signal(
     if source == "table":
         if grid is not None:
             raise InputError("source 'table' takes the stored yields and no grid file; drop one of the two")
-        return _rescaled(store.signal(search.name, model, parameters), cross_section)
+        return _rescaled(_stored(store, search, model, parameters), cross_section)
     if source != "grid":
         raise InputError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
     return find_grid(search, model, grid).signal(
@@ -167,6 +167,18 @@ def signal_source(
     store: Store, search: Search, model: str, parameters: Sequence[float], *, grid: str | Path | None = None
 ) -> str:
     """Choose where a signal comes from: a grid file if one is given, stored yields of exactly this point, the grid.
+
+    Parameters
+    ----------
+    store : Store
+    search : Search
+        In whose bins.
+    model : str
+        Such as ``"T1bbbb"``.
+    parameters : sequence of float
+        In the model's order, masses in GeV.
+    grid : str or Path, optional
+        A grid file; it is not read here.
 
     Returns
     -------
@@ -197,6 +209,15 @@ def signal_source(
 
 def find_grid(search: Search, model: str, path: str | Path | None = None) -> SignalGrid:
     """Read the grid of a model in the bins of a search: the packaged one, or a file.
+
+    Parameters
+    ----------
+    search : Search
+        In whose bins.
+    model : str
+        Such as ``"T1bbbb"``.
+    path : str or Path, optional
+        A grid file; by default the packaged grid.
 
     Raises
     ------
@@ -235,6 +256,18 @@ def packaged_models(search: str) -> tuple[str, ...]:
 @cache
 def _packaged_grid(search: str, model: str) -> SignalGrid:
     return read_grid(_PACKAGED / search / "grids" / f"{model}.csv.gz")
+
+
+def _stored(store: Store, search: Search, model: str, parameters: Sequence[float]) -> SignalModel:
+    """The yields of a stored point."""
+    try:
+        return store.signal(search.name, model, parameters)
+    except UnknownNameError as error:
+        if model in packaged_models(search.name):
+            raise UnknownNameError(
+                f"{error}; a grid of {model!r} ships with superbin: take source 'grid'"
+            ) from error
+        raise
 
 
 def _rescaled(signal: SignalModel, cross_section: float | None) -> SignalModel:

@@ -105,6 +105,8 @@ def test_unknown_models_and_points(catalog: Store, cms_search: Search) -> None:
         find_grid(cms_search, "T9")
     with pytest.raises(UnknownNameError, match="the nearest is T1bbbb"):
         find_signal(catalog, cms_search, "T1bbbb", (1700, 1), source="table")
+    with pytest.raises(UnknownNameError, match="'T1qqqq' ships with superbin: take source 'grid'"):
+        find_signal(catalog, cms_search, "T1qqqq", (1500, 700), source="table")
 
 
 def test_stored_points_of_a_model_without_a_grid(
