@@ -28,6 +28,7 @@ from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
 
 __all__ = [
+    "DEFAULT",
     "NAMES",
     "SMALLEST_SPREAD",
     "Branches",
@@ -44,6 +45,9 @@ SMALLEST_SPREAD = 1e-9
 """A relative spread of a Gamma mean below this changes no p-value in the tenth digit."""
 
 NAMES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
+
+DEFAULT = NAMES[0]
+"""The original tool's; what every function takes unless told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,22 @@ class Branches:
 
 
 def check_model(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> None:
-    """Raise unless `model` exists and is defined for every row."""
+    """Raise unless `model` exists and is defined for every row.
+
+    Parameters
+    ----------
+    model : str
+        A name, of `NAMES` if it is to pass.
+    b, up, down : array
+        Expected background and its uncertainties, in events: checked, of one shape.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model; the nearest name is told.
+    InputError
+        If ``b = 0`` has an uncertainty that the model takes relative to b: ``lognormal`` and ``gamma``.
+    """
     if model not in NAMES:
         near = get_close_matches(str(model), NAMES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "choose one of these."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from superbin.stats.verdict import compare
+from superbin.stats.verdict import compare, limit_across_models, z_across_models
 
 
 def test_agreement() -> None:
@@ -37,3 +37,28 @@ def test_what_has_no_value_is_left_out() -> None:
     assert verdict.spread == pytest.approx(0.02)
     assert compare({}, 10, 20).spread == 0
     assert compare({"midp": 1.0, "pyhf": 1.5}, 30, 20).spread == pytest.approx(0.5)
+
+
+def test_models_far_apart_in_z() -> None:
+    """STAT-25: the second verdict names the extremes; ``none`` and what has no value are left out."""
+    change = z_across_models({"split-lognormal": 1.925, "gaussian": 1.986, "gamma": 1.794, "none": 2.777})
+    assert change.spread == pytest.approx(0.192)
+    assert "changes Z by 0.19, from gamma to gaussian: say which one you quote" in change.text
+
+
+def test_models_alike_in_z() -> None:
+    """STAT-25: within 0.1 in Z nothing needs to be said; nor is there anything to say of one model."""
+    change = z_across_models({"split-lognormal": 1.925, "lognormal": 1.924, "gamma": None})
+    assert change.spread == pytest.approx(0.001)
+    assert change.text == "the shape of the uncertainty changes Z by 0.00 at most"
+    assert z_across_models({"split-lognormal": None}).spread == 0
+
+
+def test_limits_under_several_models() -> None:
+    """STAT-24: the largest limit over the smallest."""
+    change = limit_across_models({"split-lognormal": 10.0, "gaussian": 12.5, "gamma": 11.0, "none": 8.0})
+    assert change.spread == pytest.approx(0.25)
+    assert "exact limit by 25.0%, from split-lognormal to gaussian" in change.text
+    alone = limit_across_models({"split-lognormal": 10.0, "none": 8.0})
+    assert alone.spread == 0
+    assert alone.text == "no other uncertainty model to compare with"

@@ -1,0 +1,223 @@
+"""Limits side by side: expected ones with their bands, every method of one bin, and every uncertainty model."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from superbin.errors import InputError, UnknownNameError
+from superbin.stats.arguments import FloatArray
+from superbin.stats.counts import BANDS, SIGMAS, quantile
+from superbin.stats.limits.asymptotic import asimov_limit, log_asymptotic_cls, observed_limit
+from superbin.stats.limits.exact import bayes_factor, exact_limit
+from superbin.stats.limits.problem import Problem, prepare
+from superbin.stats.models import DEFAULT, NAMES, check_model
+from superbin.stats.verdict import ModelChange, Verdict, compare, limit_across_models
+
+__all__ = [
+    "METHODS",
+    "Bands",
+    "ByModel",
+    "Comparison",
+    "Limit",
+    "compare_limits",
+    "expected_limits",
+    "limits_by_model",
+]
+
+METHODS = ("cls", "bayes", "asymptotic")
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Median of a quantity under a hypothesis, with the bands that hold 68 % and 95 % of the outcomes.
+
+    Attributes
+    ----------
+    low2, low1, median, high1, high2 : float
+        In ascending order.
+    """
+
+    low2: float
+    low1: float
+    median: float
+    high1: float
+    high2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An observed upper limit and what background alone makes expect, pre-fit; in events."""
+
+    observed: float
+    expected: Bands
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Limits by method.
+
+    Attributes
+    ----------
+    limits : mapping of str to Limit
+        By the names of `METHODS`.
+    verdict : Verdict
+        Of the significance with which each CLs excludes the exact limit: the exact one that of ``1 - level``.
+    """
+
+    limits: Mapping[str, Limit]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ByModel:
+    """Limits under several uncertainty models.
+
+    Attributes
+    ----------
+    default : Comparison
+        Under the default model.
+    others : mapping of str to Comparison or None
+        By name, without the default; None for a model that is not defined at ``b = 0``.
+    change : ModelChange
+        How much they change the observed exact limit.
+    """
+
+    default: Comparison
+    others: Mapping[str, Comparison | None]
+    change: ModelChange
+
+
+def expected_limits(
+    method: str,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    level: float = 0.95,
+    signal_uncertainty: float = 0.0,
+    model: str = "split-lognormal",
+) -> Bands:
+    """Median limit and its -2 to +2 sigma bands under background alone, pre-fit.
+
+    Parameters
+    ----------
+    method : {"cls", "bayes", "asymptotic"}
+        The first two are the limits at the exact quantiles of the count (with systematics); the last is that of the Asimov data set
+        at the nominal background, with the bands of Cowan et al. (see `superbin.stats.limits.asymptotic`).
+    b, up, down, level, signal_uncertainty, model
+        Scalars; otherwise as in `cls_limit`.
+
+    Returns
+    -------
+    Bands
+        In events.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        As `cls_limit`; for an unknown method, and for arrays.
+    """
+    if method not in METHODS:
+        raise UnknownNameError(f"no limit is named {method!r}; choose one of {', '.join(METHODS)}")
+    problem = _one_bin(0.0, b, up, down, level, signal_uncertainty, model)
+    if method == "asymptotic":
+        return _asymptotic_bands(model, problem)
+    five = problem.at(_quantiles(model, problem))
+    limit = exact_limit(model, five)
+    return _bands(limit * bayes_factor(five) if method == "bayes" else limit)
+
+
+def compare_limits(
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    level: float = 0.95,
+    signal_uncertainty: float = 0.0,
+    model: str = "split-lognormal",
+) -> Comparison:
+    """Compute every named limit; scalars, otherwise as in `superbin.stats.limits.cls_limit`."""
+    problem = _one_bin(n, b, up, down, level, signal_uncertainty, model)
+    # One batch for the bands and the data; the Bayesian limits are those times a factor.
+    six = problem.at(np.append(_quantiles(model, problem), problem.n))
+    exact = exact_limit(model, six)
+    bayes = exact * bayes_factor(six)
+    asymptotic = float(observed_limit(model, problem)[0])
+    z = {
+        "cls": float(-special.ndtri(problem.alpha[0])),
+        "asymptotic": float(-special.ndtri_exp(log_asymptotic_cls(model, exact[-1:], problem)[0])),
+    }
+    limits = {
+        "cls": Limit(float(exact[-1]), _bands(exact[:-1])),
+        "bayes": Limit(float(bayes[-1]), _bands(bayes[:-1])),
+        "asymptotic": Limit(asymptotic, _asymptotic_bands(model, problem)),
+    }
+    return Comparison(limits, compare(z, n, b))
+
+
+def limits_by_model(
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    level: float = 0.95,
+    signal_uncertainty: float = 0.0,
+    models: Iterable[str] = NAMES,
+) -> ByModel:
+    """Compute every named limit under the default uncertainty model and under others.
+
+    Parameters
+    ----------
+    n, b, up, down, level, signal_uncertainty
+        Scalars; otherwise as in `superbin.stats.limits.cls_limit`.
+    models : iterable of str
+        Names of uncertainty models; the default is always there.
+    """
+
+    def under(model: str) -> Comparison:
+        return compare_limits(n, b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model)
+
+    def where_defined(model: str) -> Comparison | None:
+        try:
+            return under(model)
+        except InputError:
+            if b > 0:
+                raise
+            return None
+
+    default = under(DEFAULT)
+    others = {model: where_defined(model) for model in models if model != DEFAULT}
+    known = {DEFAULT: default} | {name: one for name, one in others.items() if one is not None}
+    exact = {name: one.limits["cls"].observed for name, one in known.items()}
+    return ByModel(default, others, limit_across_models(exact))
+
+
+def _one_bin(
+    n: float, b: float, up: float, down: float, level: float, signal_uncertainty: float, model: str
+) -> Problem:
+    problem, _, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level)
+    if shape:
+        raise InputError(
+            f"limits are compared one bin at a time, but an argument has shape {shape}; give scalars"
+        )
+    check_model(model, *problem.background)
+    return problem
+
+
+def _quantiles(model: str, problem: Problem) -> FloatArray:
+    """Counts of background alone at `SIGMAS`, with systematics."""
+    b, up, down = (float(a[0]) for a in problem.background)
+    return np.asarray(quantile(BANDS, b, up, down, model=model))
+
+
+def _asymptotic_bands(model: str, problem: Problem) -> Bands:
+    sigmas = np.array(SIGMAS)
+    return _bands(asimov_limit(model, sigmas, problem.at(np.zeros(sigmas.size))))
+
+
+def _bands(five: FloatArray) -> Bands:
+    return Bands(*map(float, five))

@@ -1,0 +1,125 @@
+"""What every limit starts from: the checked numbers of its rows, and the search for the signal where CLs reaches ``1 - level``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from superbin.errors import InputError
+from superbin.stats.arguments import FloatArray, Index, Numbers, checked, checked_probability, checked_yields
+
+__all__ = ["Problem", "crossing", "prepare"]
+
+TOLERANCE = 1e-10
+MOST_STEPS = 200
+LARGEST_UNCERTAINTY = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """Rows to find limits for: arrays of shape (n_rows,), checked.
+
+    Attributes
+    ----------
+    n : array
+        Counts.
+    b, up, down : array
+        Background and its uncertainties, in events.
+    width : array
+        Logarithmic width of the signal, ``ln(1 + x)``.
+    alpha : array
+        ``1 - level``.
+    """
+
+    n: FloatArray
+    b: FloatArray
+    up: FloatArray
+    down: FloatArray
+    width: FloatArray
+    alpha: FloatArray
+
+    @property
+    def background(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Expectation, upward and downward uncertainty."""
+        return self.b, self.up, self.down
+
+    def at(self, counts: FloatArray) -> "Problem":
+        """The only row, for each of several counts."""
+        rows = (np.repeat(a, counts.size) for a in (*self.background, self.width, self.alpha))
+        return Problem(counts, *rows)
+
+    def with_counts(self, n: FloatArray) -> "Problem":
+        """The same rows with other counts."""
+        return replace(self, n=n)
+
+
+def prepare(
+    n: Numbers,
+    b: Numbers,
+    up: Numbers,
+    down: Numbers,
+    *,
+    signal_uncertainty: Numbers,
+    level: Numbers = 0.95,
+    s: Numbers = 0.0,
+) -> tuple[Problem, FloatArray, tuple[int, ...]]:
+    """Check, broadcast and flatten.
+
+    Returns
+    -------
+    tuple of Problem, array and shape
+        The rows, the signal of each, and the shape that results are to have.
+
+    Raises
+    ------
+    InputError
+        For values outside their domain or shapes that do not broadcast.
+    """
+    yields = checked_yields(n, b, up, down)
+    relative = checked("signal_uncertainty", signal_uncertainty)
+    if (relative > LARGEST_UNCERTAINTY).any():
+        raise InputError(
+            f"signal_uncertainty = {float(relative.max()):g} is relative and must not exceed {LARGEST_UNCERTAINTY:g}; "
+            "give 0.1 for 10 %"
+        )
+    alpha = 1 - checked_probability("level", level)
+    given = (*yields, np.log1p(relative), alpha, checked("s", s))
+    try:
+        arrays = np.broadcast_arrays(*given)
+    except ValueError as error:
+        shapes = ", ".join(dict.fromkeys(str(a.shape) for a in given if a.ndim))
+        raise InputError(f"the shapes do not broadcast: {shapes}; give equal shapes or scalars") from error
+    *rows, signal = (np.asarray(a, dtype=np.float64).ravel() for a in arrays)
+    return Problem(*rows), signal, arrays[0].shape
+
+
+def crossing(log_cls: Callable[[Index, FloatArray], FloatArray], problem: Problem) -> FloatArray:
+    """Signal at which ``log_cls``, which falls from zero, reaches ``ln(1 - level)``: regula falsi, Illinois variant.
+
+    ``log_cls(index, s)`` is ``ln CLs`` of some of the rows at a signal each.
+    """
+    n, target = problem.n, np.log(problem.alpha)
+    low, above = np.zeros(n.shape), -target
+    high = 3 + np.sqrt(n) - target
+    below = log_cls(np.arange(n.size), high) - target
+    while (i := np.flatnonzero(below > 0)).size:
+        low[i], above[i] = high[i], below[i]
+        high[i] *= 2
+        below[i] = log_cls(i, high[i]) - target[i]
+    last = np.zeros(n.shape, dtype=np.int8)
+    for _ in range(MOST_STEPS):
+        i = np.flatnonzero(high - low > TOLERANCE * high)
+        if not i.size:
+            break
+        lowest = np.maximum(below[i], -1e6)
+        s = high[i] + (high[i] - low[i]) * lowest / (above[i] - lowest)
+        value = log_cls(i, s) - target[i]
+        side = np.where(value > 0, 1, -1)
+        again = np.where(side == last[i], 0.5, 1.0)  # an end that stays put counts half
+        below[i] = np.where(value > 0, again * lowest, value)
+        above[i] = np.where(value > 0, value, again * above[i])
+        low[i], high[i] = np.where(value > 0, s, low[i]), np.where(value > 0, high[i], s)
+        last[i] = side
+        there = i[np.abs(value) < TOLERANCE]
+        low[there] = high[there] = s[np.abs(value) < TOLERANCE]
+    return np.asarray(0.5 * (low + high))
