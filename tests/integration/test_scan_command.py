@@ -1,5 +1,6 @@
 """``superbin scan``: what a physicist types, on a small search and a made-up grid."""
 
+import dataclasses
 import json
 import re
 import shlex
@@ -78,6 +79,70 @@ def test_document(run: Run) -> None:
     assert {"parameters", "bins", "expected", "observed", "status"} <= document["points"][0].keys()
     assert "9/9 points" in err
     assert run("--json", "--quiet") == (0, out, "")
+
+
+@pytest.fixture
+def squarks(grid: Path, tmp_path: Path) -> Path:
+    """The same grid, of a model for which the package has no cross sections."""
+    path = tmp_path / "squarks.csv"
+    write_grid(dataclasses.replace(read_grid(grid), process="squark"), path)
+    return path
+
+
+def test_without_cross_sections(run: Run, squarks: Path, tmp_path: Path) -> None:
+    """SCAN-21: a model without a table is refused before anything is computed or stored, and the text says the cure."""
+    code, out, err = run("--grid", str(squarks), "-o", str(tmp_path / "out"))
+    assert (code, out) == (2, "")
+    assert "no table of cross sections for 'squark' pairs" in err
+    assert "--cross-sections" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    with Store(tmp_path / "s.sqlite") as store:
+        assert store.scans() == ()
+
+
+def test_cross_sections_of_ones_own(
+    run: Run, squarks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SCAN-8, SCAN-21: limits on the cross section do not depend on the one assumed, nothing stored for another table is
+    taken, and the printed command gives the same analysis.
+    """
+    results = []
+    for name, scale in (("one", 1.0), ("two", 0.5)):
+        table = tmp_path / f"{name}.csv"
+        table.write_text(
+            f"mass_GeV,cross_section_pb,uncertainty_pb\n1000,{0.04 * scale},0.004\n1400,{0.01 * scale},0.002\n"
+        )
+        code, out, err = run(
+            "--grid", str(squarks), "--cross-sections", str(table), "--json", "--correlations", "none"
+        )
+        assert code == 0, err
+        assert "from before" not in err
+        results.append(scan_from_json(out))
+    for one, two in zip(results[0].points, results[1].points, strict=True):
+        assert one.cross_section_pb == pytest.approx(2 * (two.cross_section_pb or 0), rel=1e-12)
+        assert one.cross_section_error == pytest.approx((two.cross_section_error or 0) / 2, rel=1e-12)
+        assert one.yields != two.yields
+    at_1200 = [p.cross_section_pb for p in results[0].points if p.parameters["m_mother"] == 1200]
+    assert at_1200 == pytest.approx([0.02] * 3, rel=1e-12)
+    code, out, err = run(
+        "--grid", str(squarks), "--cross-sections", str(tmp_path / "one.csv"), "--correlations", "none"
+    )
+    assert code == 0
+    assert "9 from before" in err
+    commands = [shlex.split(line) for line in out.splitlines() if line.strip().startswith("superbin run")]
+    command = next(words for words in commands if words[3:5] == ["1200", "300"])
+    assert float(command[command.index("--cross-section") + 1]) == at_1200[0]
+    command[-1] = str(tmp_path / "run")
+    with pytest.raises(SystemExit) as stop:
+        main([*command[1:], "--toys", "0", "--no-figures", "--no-pdf"])
+    assert stop.value.code == 0
+    capsys.readouterr()
+    analysis = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))
+    point = next(p for p in results[0].points if tuple(p.parameters.values()) == (1200, 300))
+    assert analysis["merge"]["bins"] == list(point.bins)
+    assert point.yields is not None
+    assert analysis["yields"]["signal"] == pytest.approx(point.yields.signal, rel=1e-12)
 
 
 def test_quick_look_then_all(run: Run) -> None:
@@ -161,6 +226,8 @@ def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str, fo
     [
         (("--workers", "2", "--scheduler", "tcp://x:1"), "--workers and --scheduler name different workers"),
         (("--stored", "--points", "x"), "--stored scans stored signals"),
+        (("--stored", "--cross-sections", "x"), "--stored scans stored signals"),
+        (("--cross-sections", "no-such-file.csv"), "no-such-file.csv: cannot be read"),
         (("--likelihood-limit",), "no likelihood ships for search 'small'"),
         (("--stored",), "model 'T1xxxx' has no signals"),
         (("--grid", "no-such-file.csv"), "no-such-file.csv"),

@@ -40,6 +40,8 @@ def test_between_masses_the_logarithm_is_linear() -> None:
     """SIG-9."""
     low, middle, high = (cross_section("gluino", m) for m in (1750, 1752.5, 1755))
     assert middle.pb == pytest.approx(math.sqrt(low.pb * high.pb), rel=1e-12)
+    assert low.relative_uncertainty is not None
+    assert high.relative_uncertainty is not None
     assert middle.relative_uncertainty == pytest.approx(
         (low.relative_uncertainty + high.relative_uncertainty) / 2, rel=1e-12
     )

@@ -20,6 +20,7 @@ from superbin.cli.options import (
 from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from superbin.results.scan import ScanPoint, ScanResult
@@ -47,6 +48,14 @@ ROWS = 10
     type=click.Path(path_type=Path),
     help="Masses to scan, a point a line with a comma or blanks between, in place of the grid's own points; between "
     "these the grid is interpolated.",
+)
+@click.option(
+    "--cross-sections",
+    "cross_sections_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Table of cross sections to use in place of the packaged one: mass_GeV,cross_section_pb and, if known, "
+    "uncertainty_percent or uncertainty_pb.",
 )
 @click.option(
     "--stored",
@@ -99,6 +108,7 @@ def scan(
     model: str,
     grid: Path | None,
     points_file: Path | None,
+    cross_sections_file: Path | None,
     stored: bool,
     max_points: int | None,
     search_name: str,
@@ -132,8 +142,10 @@ def scan(
     from superbin.scan import Settings, run_scan
 
     _check_options({"--processes": processes, "--workers": workers, "--scheduler": scheduler})
-    if stored and (grid is not None or points_file is not None):
-        raise click.UsageError("--stored scans stored signals; it goes with neither --grid nor --points")
+    if stored and not (grid is points_file is cross_sections_file is None):
+        raise click.UsageError(
+            "--stored scans stored signals; it does not go with --grid, --points or --cross-sections"
+        )
     settings = Settings(
         correlations=correlations, figure_of_merit=figure_of_merit, likelihood_limit=likelihood_limit
     )
@@ -142,7 +154,11 @@ def scan(
     )
     with stage as folder, open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        targets = _targets(catalog, search, model, grid, points_file, stored)
+        targets = (
+            _stored_targets(catalog, search, model)
+            if stored
+            else _grid_targets(search, model, grid, points_file, cross_sections_file)
+        )
         if max_points is not None:
             targets = _spread(targets, max_points)
         with (
@@ -161,7 +177,13 @@ def scan(
             )
         if folder is not None:
             _write(result, folder, figures=figures)
-    row_options = _row_options(search_name, grid, stored, settings, database)
+    common = _row_options(search_name, grid, stored, settings, database)
+
+    def row_options(point: "ScanPoint") -> list[str]:
+        if cross_sections_file is None or point.cross_section_pb is None:
+            return common
+        return [*common, "--cross-section", _plain(point.cross_section_pb)]
+
     click.echo(_as_json(result) if json_ else _summary(result, row_options, output))
 
 
@@ -171,23 +193,30 @@ def _check_options(where: dict[str, object]) -> None:
         raise click.UsageError(f"{' and '.join(given)} name different workers; give one of them")
 
 
-def _targets(
-    catalog: "Store", search: "Search", model: str, grid: Path | None, points: Path | None, stored: bool
+def _stored_targets(catalog: "Store", search: "Search", model: str) -> "tuple[Target, ...]":
+    from superbin.scan import Target
+
+    known = [s for s in catalog.signals(search.name) if s.model == model]
+    if not known:
+        catalog.signal(search.name, model, ())  # which says what there is
+    signals = (catalog.signal(search.name, model, tuple(s.parameters.values())) for s in known)
+    return tuple(Target.of(signal) for signal in signals)
+
+
+def _grid_targets(
+    search: "Search", model: str, path: Path | None, points: Path | None, cross_sections: Path | None
 ) -> "tuple[Target, ...]":
     from superbin.catalog import find_grid
-    from superbin.scan import Target, grid_targets
-
-    if stored:
-        known = [s for s in catalog.signals(search.name) if s.model == model]
-        if not known:
-            catalog.signal(search.name, model, ())  # which says what there is
-        signals = (catalog.signal(search.name, model, tuple(s.parameters.values())) for s in known)
-        return tuple(Target.of(signal) for signal in signals)
+    from superbin.io.cross_sections import read_cross_sections
     from superbin.io.masses import read_masses
+    from superbin.scan import grid_targets
 
-    found = find_grid(search, model, grid)
+    grid = find_grid(search, model, path)
     return grid_targets(
-        found, search, points=None if points is None else read_masses(points, found.parameters)
+        grid,
+        search,
+        points=None if points is None else read_masses(points, grid.parameters),
+        cross_sections=None if cross_sections is None else read_cross_sections(cross_sections, grid.process),
     )
 
 
@@ -315,7 +344,7 @@ def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
 def _row_options(
     search: str, grid: Path | None, stored: bool, settings: "Settings", database: str | None
 ) -> list[str]:
-    """Options with which ``superbin run`` gives the analysis of a point of this scan."""
+    """Options with which ``superbin run`` gives the analysis of any point of this scan."""
     options = (
         ["--source", "table"] if stored else ["--source", "grid"] if grid is None else ["--grid", str(grid)]
     )
@@ -330,7 +359,9 @@ def _row_options(
     return options
 
 
-def _summary(result: "ScanResult", row_options: Sequence[str], output: Path | None) -> str:
+def _summary(
+    result: "ScanResult", row_options: "Callable[[ScanPoint], list[str]]", output: Path | None
+) -> str:
     done = [point for point in result.points if point.status == "done"]
     failed = [point for point in result.points if point.status != "done"]
     lines = [
@@ -362,7 +393,9 @@ def _excluded(done: "Sequence[ScanPoint]") -> list[str]:
     return [f"excluded at 95 % CLs by their one bin: {observed} points observed, {expected} expected"]
 
 
-def _table(result: "ScanResult", done: "Sequence[ScanPoint]", row_options: Sequence[str]) -> list[str]:
+def _table(
+    result: "ScanResult", done: "Sequence[ScanPoint]", row_options: "Callable[[ScanPoint], list[str]]"
+) -> list[str]:
     def discrepancy(point: "ScanPoint") -> tuple[float, float]:
         # Where p is zero in floating point, Z still tells points apart.
         assert point.observed is not None
@@ -375,7 +408,7 @@ def _table(result: "ScanResult", done: "Sequence[ScanPoint]", row_options: Seque
         lines += [_row(point), f"    bins {', '.join(map(str, point.bins))}"]
         words = [_plain(value) for value in point.parameters.values()]
         name = "_".join([result.model, *words])
-        command = ["superbin", "run", result.model, *words, *row_options, "-o", name]
+        command = ["superbin", "run", result.model, *words, *row_options(point), "-o", name]
         lines.append(f"    {shlex.join(command)}")
     return lines
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin import cross_sections
+from superbin.cross_sections import CrossSectionTable, packaged_table
 from superbin.errors import InputError, SuperbinError
 from superbin.grid import SignalGrid
 from superbin.search import Search
@@ -69,7 +69,11 @@ class Target:
 
 
 def grid_targets(
-    grid: SignalGrid, search: Search, *, points: Iterable[Sequence[float]] | None = None
+    grid: SignalGrid,
+    search: Search,
+    *,
+    points: Iterable[Sequence[float]] | None = None,
+    cross_sections: CrossSectionTable | None = None,
 ) -> tuple[Target, ...]:
     """Signals of a grid at a search's luminosity.
 
@@ -78,8 +82,10 @@ def grid_targets(
     grid : SignalGrid
     search : Search
     points : iterable of sequence of float, optional
-        Masses in GeV; by default the grid's own points. A point that the grid does not cover, or that has no cross
-        section, becomes a target without a signal.
+        Masses in GeV; by default the grid's own points. A point that the grid or the cross sections do not cover becomes a
+        target without a signal.
+    cross_sections : CrossSectionTable, optional
+        By default the package's for what the grid's model produces.
 
     Returns
     -------
@@ -90,6 +96,8 @@ def grid_targets(
     ------
     InputError
         If the grid is in the bins of another search.
+    UnknownNameError
+        If there are no cross sections for what the model produces.
     """
     if grid.search != search.name or grid.n_bins != search.n_bins:
         raise InputError(
@@ -97,10 +105,13 @@ def grid_targets(
             f"{search.name!r}"
         )
     wanted = grid.points.tolist() if points is None else [tuple(map(float, point)) for point in points]
-    return tuple(_grid_target(grid, search, masses) for masses in wanted)
+    table = packaged_table(grid.process) if cross_sections is None else cross_sections
+    return tuple(_grid_target(grid, search, table, masses) for masses in wanted)
 
 
-def _grid_target(grid: SignalGrid, search: Search, masses: Sequence[float]) -> Target:
+def _grid_target(
+    grid: SignalGrid, search: Search, table: CrossSectionTable, masses: Sequence[float]
+) -> Target:
     if len(masses) != len(grid.parameters):
         raise InputError(
             f"the point {tuple(masses)} has {len(masses)} values; grid {grid.model!r} has the parameters "
@@ -108,7 +119,7 @@ def _grid_target(grid: SignalGrid, search: Search, masses: Sequence[float]) -> T
         )
     parameters = dict(zip(grid.parameters, masses, strict=True))
     try:
-        sigma = cross_sections.cross_section(grid.process, masses[0])
+        sigma = table.at(masses[0])
         signal = grid.signal(masses, luminosity_fb=search.luminosity_fb, cross_section=sigma.pb)
     except SuperbinError as error:
         return Target(grid.model, parameters, None, str(error))

@@ -1,5 +1,6 @@
 """What is scanned: points of a grid, lists of signals, a few points that cover many."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superbin.cross_sections import cross_section
-from superbin.errors import InputError
+from superbin.cross_sections import CrossSectionTable, cross_section
+from superbin.errors import InputError, UnknownNameError
 from superbin.grid import SignalGrid
 from superbin.scan import Target, grid_targets, run_scan, spread
 from superbin.search import Search
@@ -62,6 +63,30 @@ def test_points_that_are_none(small_search: Search, mass: float) -> None:
         InputError, match=r"T1xxxx\((nan|inf), 1\) is no point of a scan; masses must be finite"
     ):
         run_scan(small_search, grid_targets(grid(), small_search, points=[(900, 100), (mass, 1)]))
+
+
+def test_cross_sections_of_ones_own(small_search: Search) -> None:
+    """SCAN-21: any model can be scanned with a table; masses that it does not reach fail, and without one nothing starts."""
+    made = dataclasses.replace(grid(), process="squark")
+    with pytest.raises(
+        UnknownNameError, match="no table of cross sections for 'squark' pairs.*--cross-sections"
+    ):
+        grid_targets(made, small_search)
+    table = CrossSectionTable("squark", np.array([800.0, 1200.0]), np.array([0.4, 0.1]), np.array([0.1, 0.3]))
+    targets = grid_targets(made, small_search, cross_sections=table)
+    # At 1000 GeV sqrt(0.4 * 0.1) pb, and 10 fb-1.
+    expected = {800.0: (0.4, 0.1), 1000.0: (0.2, 0.2), 1200.0: (0.1, 0.3)}
+    for target, efficiency in zip(targets, made.efficiencies, strict=True):
+        mother = target.parameters["m_mother"]
+        if mother == 1400:
+            assert target.signal is None
+            assert "go from 800 to 1200 GeV and not to 1400" in (target.reason or "")
+            continue
+        assert target.signal is not None
+        pb, error = expected[mother]
+        assert target.signal.cross_section_pb == pytest.approx(pb, rel=1e-12)
+        assert target.signal.yields == pytest.approx(efficiency * pb * 1e4, rel=1e-12)
+        assert target.cross_section_error == pytest.approx(error, rel=1e-12)
 
 
 def test_grid_of_another_search(small_search: Search) -> None:
