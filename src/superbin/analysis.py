@@ -19,8 +19,9 @@ from scipy.special import ndtr
 from superbin import merge, workspace
 from superbin._arrays import FloatArray
 from superbin.aggregate import AggregateBin, Background, Covariance, combine
-from superbin.errors import InputError, UnknownNameError
-from superbin.likelihood import packaged, variations
+from superbin.correlations import convention, covariances
+from superbin.errors import InputError
+from superbin.likelihood import packaged
 from superbin.likelihood.export import full_workspace
 from superbin.projection import bin_ranges, project
 from superbin.results import (
@@ -41,17 +42,13 @@ from superbin.stats import asymptotic, counts, pvalue
 from superbin.stats.toys import throw
 
 __all__ = [
-    "CORRELATIONS",
     "DEFAULT_TOYS",
     "Timed",
     "analyze",
     "count_distribution",
     "evaluate",
-    "likelihood_covariance",
+    "likelihood_workspace",
 ]
-
-CORRELATIONS = ("likelihood", "none")
-"""Where correlations between bins come from: the published likelihood's nuisances, or nowhere."""
 
 DEFAULT_TOYS = 1_000_000
 
@@ -128,7 +125,7 @@ def analyze(
         search=SearchSummary.of(search),
         signal=_signal_summary(signal),
         options={
-            "correlations": _convention_name(covariance),
+            "correlations": convention(covariance),
             "figure_of_merit": merged.figure_of_merit,
             "toys": toys,
             "seed": seed,
@@ -266,29 +263,6 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
     return probabilities
 
 
-def likelihood_covariance(search: Search) -> Covariance:
-    """Covariance of a search's bins from its published likelihood, upward and downward.
-
-    Raises
-    ------
-    UnknownNameError
-        If no likelihood ships for the search.
-    InputError
-        If the likelihood predicts other backgrounds than the search has.
-    """
-    shifts = variations(packaged(search.name))
-    nominal = np.sum([p.estimate.nominal for p in search.processes], axis=0)
-    if shifts.nominal.shape != nominal.shape or not np.allclose(
-        shifts.nominal, nominal, rtol=1e-3, atol=1e-2
-    ):
-        raise InputError(
-            f"the published likelihood of {search.name!r} predicts other backgrounds than this search has; "
-            "use correlations 'none'"
-        )
-    up, down = shifts.covariances()
-    return Covariance(up, down, "likelihood")
-
-
 def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
     """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
 
@@ -312,47 +286,13 @@ def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> workspace.
     return full_workspace(model.merged(bins))
 
 
-def covariances(search: Search, correlations: str | None) -> tuple[Covariance | None, ...]:
-    """The convention to use for the correlations between bins first, then the other one if it is at hand.
-
-    Parameters
-    ----------
-    search : Search
-    correlations : {"likelihood", "none"}, optional
-        As in `analyze`.
-
-    Returns
-    -------
-    tuple of Covariance or None
-        None stands for quadrature over bins.
-
-    Raises
-    ------
-    UnknownNameError, InputError
-        If the likelihood is asked for and there is none that fits, or the name is another.
-    """
-    if correlations is not None and correlations not in CORRELATIONS:
-        raise InputError(f"correlations is {correlations!r}; it must be one of {', '.join(CORRELATIONS)}")
-    if correlations == "likelihood":
-        return (likelihood_covariance(search), None)
-    try:
-        known = likelihood_covariance(search)
-    except (UnknownNameError, InputError):
-        return (None,)
-    return (None, known) if correlations == "none" else (known, None)
-
-
-def _convention_name(covariance: Covariance | None) -> str:
-    return "none" if covariance is None else covariance.source
-
-
 def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:
     b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
     expected, observed = (
         PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
         for n in (aggregate.signal + b, aggregate.observed)
     )
-    return Convention(_convention_name(covariance), aggregate.background, expected, observed)
+    return Convention(convention(covariance), aggregate.background, expected, observed)
 
 
 def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:

@@ -10,7 +10,8 @@ import pytest
 
 import superbin
 from superbin.aggregate import Background, combine
-from superbin.analysis import count_distribution, evaluate, likelihood_covariance, likelihood_workspace
+from superbin.analysis import count_distribution, evaluate, likelihood_workspace
+from superbin.correlations import likelihood_covariance
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
 from superbin.likelihood import packaged, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json

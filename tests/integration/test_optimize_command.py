@@ -8,10 +8,10 @@ import pytest
 
 from superbin import merge
 from superbin.aggregate import combine
-from superbin.analysis import CORRELATIONS
 from superbin.cli import main
 from superbin.cli.optimize import SHAPES, optimize
 from superbin.cli.options import FIGURES_OF_MERIT
+from superbin.correlations import CORRELATIONS
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats import midp_significance

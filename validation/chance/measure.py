@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr
 
-from superbin.analysis import likelihood_covariance
 from superbin.catalog import read_folder
 from superbin.chance.ensemble import Ensemble, FittedBackground, fitted_background, split_lognormal
 from superbin.chance.local import Family, family, smallest_counts
 from superbin.chance.throw import CHUNK, Climb, merge, throw_chunk
+from superbin.correlations import likelihood_covariance
 from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.rectangles import rectangles

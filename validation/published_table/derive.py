@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
+from superbin._intervals import garwood_interval
 from superbin.errors import DocumentError, InputError, SuperbinError
 from superbin.io.datacards import Datacards, Kappa, Placeholder, Term, read_datacards
 from superbin.io.root import read_histogram
 from superbin.io.tables import write_search, write_signal
-from superbin.likelihood.variations import garwood
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
 
@@ -205,14 +205,14 @@ def qcd(cards: Cards, index: int) -> Prediction:
     # Where the contamination reaches the count, the cards put one event for the sake of the fit.
     count = max(0.0, cards.count(control) - contamination)
     count = 0.0 if count < ROUNDING else count
-    up, down = garwood(count)
+    low, high = garwood_interval(count).tolist()
     nominal = per_event * count
     syst = quadrature(cards.kappas(channel, "qcd").values())
     contamination_error = quadrature(cards.kappas(control, "contam").values())[0] * contamination * per_event
     return Prediction(
         nominal,
-        per_event * up,
-        per_event * down,
+        per_event * (high - count),
+        per_event * (count - low),
         math.hypot(nominal * syst[0], contamination_error),
         math.hypot(nominal * syst[1], contamination_error),
     ).capped()

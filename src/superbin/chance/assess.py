@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
 from superbin.aggregate import Background, Covariance
-from superbin.analysis import covariances
 from superbin.chance.ensemble import Ensemble, fitted_background, split_lognormal
 from superbin.chance.local import Family, family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
+from superbin.correlations import convention, covariances
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded
@@ -224,7 +224,7 @@ def _global(task: _Task, how: _Throwing) -> ChanceResult:
         tried=task.words,
         aggregates=len(tried),
         ensemble=ensemble.words,
-        options={"correlations": "none" if covariance is None else covariance.source},
+        options={"correlations": convention(covariance)},
         excess=_excess(task, tried, row, z),
         chance=_chance(thrown.toys, hits, how.seed, interrupted=interrupted),
         maximum=MaximumDistribution(tuple(ladder.tolist()), tuple(thrown.reached.tolist())),

@@ -112,8 +112,8 @@ def common(
     superbin common --signal mine.csv --signal yours.csv --figure-of-merit s_over_sqrt_bv
     """
     from superbin import merge
-    from superbin.analysis import covariances
     from superbin.catalog import open_catalog
+    from superbin.correlations import convention, covariances
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
@@ -126,7 +126,7 @@ def common(
     curve = merge.merges_for_grid(fleet, aggregates, exclusive=exclusive)
     document = _document(fleet, one, curve)
     document |= {
-        "correlations": "none" if covariance is None else covariance.source,
+        "correlations": convention(covariance),
         "exclusive": exclusive,
         "least": least,
     }

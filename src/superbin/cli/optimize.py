@@ -87,8 +87,8 @@ def optimize(
     """
     from superbin import merge
     from superbin.aggregate import combine
-    from superbin.analysis import covariances
     from superbin.catalog import find_signal, open_catalog
+    from superbin.correlations import convention, covariances
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
@@ -117,7 +117,7 @@ def optimize(
                     "search": search.name,
                     "signal": signal.label,
                     "source": signal.source,
-                    "correlations": "none" if covariance is None else covariance.source,
+                    "correlations": convention(covariance),
                     "merges": rows,
                 }
             )

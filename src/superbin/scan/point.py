@@ -12,7 +12,7 @@ import numpy as np
 
 from superbin import merge
 from superbin.aggregate import AggregateBin, Covariance, combine
-from superbin.analysis import CORRELATIONS, covariances
+from superbin.correlations import check_correlations, convention, covariances
 from superbin.errors import InputError, SuperbinError
 from superbin.likelihood import Fitter, PublishedLikelihood, packaged
 from superbin.likelihood.fit import single_threaded
@@ -56,10 +56,7 @@ class Settings:
     likelihood_limit: bool = False
 
     def __post_init__(self) -> None:
-        if self.correlations is not None and self.correlations not in CORRELATIONS:
-            raise InputError(
-                f"correlations is {self.correlations!r}; it must be one of {', '.join(CORRELATIONS)}"
-            )
+        check_correlations(self.correlations)
         if self.figure_of_merit not in merge.FIGURES:
             raise InputError(
                 f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.FIGURES)}"
@@ -90,7 +87,7 @@ class Shared:
     @property
     def correlations(self) -> str:
         """The convention for the correlations between bins that is in use."""
-        return "none" if self.covariance is None else self.covariance.source
+        return convention(self.covariance)
 
 
 def prepare(search: Search, settings: Settings) -> Shared:

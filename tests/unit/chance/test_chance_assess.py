@@ -12,11 +12,11 @@ from scipy import stats as reference
 
 from superbin import chance
 from superbin.aggregate import Background
-from superbin.analysis import likelihood_covariance
 from superbin.chance import assess
 from superbin.chance.ensemble import fitted_background, split_lognormal
 from superbin.chance.local import family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
+from superbin.correlations import likelihood_covariance
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.merge.rectangles import rectangles

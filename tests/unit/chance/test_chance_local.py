@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from superbin.aggregate import Covariance, combine
-from superbin.analysis import likelihood_covariance
 from superbin.chance.local import MOST, Family, family, smallest_counts
+from superbin.correlations import likelihood_covariance
 from superbin.errors import InputError
 from superbin.search import Search
 from superbin.signal import SignalModel
