@@ -14,6 +14,8 @@ from superbin.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from superbin.stats.limits import Bands, Comparison
     from superbin.workspace import PyhfCls, PyhfLimit
 
@@ -25,7 +27,6 @@ METHODS = {
 """What each named method is, in the order of the table."""
 
 BANDS = ("low2", "low1", "median", "high1", "high2")
-DEFAULT = "split-lognormal"
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -67,18 +68,22 @@ def limit(
     superbin limit 40 25 5 5
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
-    from superbin.stats.arguments import as_count
-    from superbin.stats.limits import compare_limits
+    from superbin.stats import as_count
+    from superbin.stats.limits import limits_by_model
 
     # What is no number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
     options = {"level": level, "signal_uncertainty": signal_uncertainty}
-    result = compare_limits(count, background, up, down, level=level, signal_uncertainty=signal_uncertainty)
-    others = {
-        name: _other(name, (count, background, up, down), options)
-        for name in models or UNCERTAINTIES
-        if name != DEFAULT
-    }
+    found = limits_by_model(
+        count,
+        background,
+        up,
+        down,
+        level=level,
+        signal_uncertainty=signal_uncertainty,
+        models=models or UNCERTAINTIES,
+    )
+    result = found.default
     check, note, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
     if json_:
         document = {
@@ -91,8 +96,8 @@ def limit(
             "pyhf_toys": toys and {"cls": toys.cls, "cls_err": toys.cls_err, "n": toys.n},
             "spread": result.verdict.spread,
             "verdict": result.verdict.text,
-            "models": {name: one and _limits(one) for name, one in others.items()},
-            "models_verdict": _across(result, others),
+            "models": {name: one and _limits(one) for name, one in found.others.items()},
+            "models_verdict": found.change.text,
         }
         click.echo(as_json(document))
         return
@@ -106,25 +111,8 @@ def limit(
         click.echo(
             f"CLs at the exact limit by {toys.n:g} toys of pyhf: {toys.cls:.3g} +- {toys.cls_err:.2g}, should be {1 - level:.3g}"
         )
-    click.echo("\n".join(_models(others)))
-    click.echo(f"verdict: {_across(result, others)}")
-
-
-def _other(
-    model: str, numbers: tuple[float, float, float, float], options: dict[str, float]
-) -> "Comparison | None":
-    """Limits under another uncertainty model; None where it is not defined."""
-    from superbin.errors import InputError
-    from superbin.stats.limits import compare_limits
-
-    try:
-        return compare_limits(
-            *numbers, level=options["level"], signal_uncertainty=options["signal_uncertainty"], model=model
-        )
-    except InputError:
-        if numbers[1] > 0:
-            raise
-        return None
+    click.echo("\n".join(_models(found.others)))
+    click.echo(f"verdict: {found.change.text}")
 
 
 def _pyhf(
@@ -182,7 +170,7 @@ def _line(name: str, observed: float, bands: list[float], note: str) -> str:
     return f"{name:<12}" + "".join(f"{v:>11.5g}" for v in (observed, *bands)) + f"  {note}"
 
 
-def _models(others: "dict[str, Comparison | None]") -> list[str]:
+def _models(others: "Mapping[str, Comparison | None]") -> list[str]:
     columns = ("CLs", "expected", "asymptotic", "expected")
     lines = [f"{'uncertainty':<17}" + "".join(f"{name:>11}" for name in columns)]
     for name, one in others.items():
@@ -198,16 +186,3 @@ def _models(others: "dict[str, Comparison | None]") -> list[str]:
         )
         lines.append(f"{name:<17}" + "".join(f"{v:>11.5g}" for v in values))
     return lines
-
-
-def _across(result: "Comparison", others: "dict[str, Comparison | None]") -> str:
-    """How much the uncertainty model changes the observed CLs limit, leaving out that there is no uncertainty."""
-    known = {
-        name: one.limits["cls"].observed for name, one in others.items() if one is not None and name != "none"
-    } | {DEFAULT: result.limits["cls"].observed}
-    low, high = (f(known, key=lambda name: known[name]) for f in (min, max))
-    return (
-        f"the shape of the uncertainty changes the exact limit by {known[high] / known[low] - 1:.1%}, from {low} to {high}"
-        if low != high
-        else "no other uncertainty model to compare with"
-    )

@@ -1,6 +1,5 @@
 """``superbin pvalue``: every named p-value of one count."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,8 @@ from superbin.cli.options import (
 if TYPE_CHECKING:
     from superbin.aggregate import Background
     from superbin.analysis import Timed
-    from superbin.results import Significance
-    from superbin.stats.panel import ModelValues
-    from superbin.stats.verdict import Verdict
+    from superbin.stats.expectation import Expected
+    from superbin.stats.panel import Estimate, Panel
 
 METHODS = {
     "midp": "exact mid-p, P(N > n) + P(N = n)/2",
@@ -37,6 +35,9 @@ METHODS = {
 }
 """What each named method is, in the order of the table."""
 
+PLAIN = ("midp", "tail", "asymptotic", "pyhf")
+"""Those of one exact or asymptotic number, which take part in the verdict."""
+
 MODELS = {
     "split-lognormal": "a log-normal width on each side",
     "lognormal": "one log-normal width",
@@ -45,9 +46,6 @@ MODELS = {
     "none": "no uncertainty: plain Poisson",
 }
 """What each uncertainty model is."""
-
-CLEAR = 0.05
-"""Largest standard error of Z with which toys take part in the verdict."""
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -95,6 +93,7 @@ def pvalue(
     from superbin.aggregate import Background
     from superbin.analysis import count_distribution, evaluate
     from superbin.files import write_text
+    from superbin.stats.panel import Estimate, panel
 
     expected = Background(background, up, down)
     timed = evaluate(n, expected, observed=observed, toys=toys, seed=seed)
@@ -115,173 +114,139 @@ def pvalue(
                 "pyhf cannot fit a bin without background; drop it", param_hint="--workspace"
             )
         write_text(export, workspace.to_json(model))
-    whole = _collect(timed, expected, observed=observed, toys=toys, seed=seed, models=models)
-    whole.deviation = workspace.largest_deviation(model) if model else None
+    known = {name: value.z for name in PLAIN if (value := getattr(timed.significance, name)) is not None}
+    found = panel(
+        known,
+        n,
+        background,
+        up,
+        down,
+        observed=observed,
+        toys=toys,
+        seed=seed,
+        models=models or tuple(MODELS),
+    )
+    estimates = dict(found.estimates)
     if model and pyhf_toys:
         thrown = workspace.toy_q0(model, toys=pyhf_toys, seed=seed)
-        whole.rows["pyhf_toys"] = Row.of_toys(thrown.p, thrown.p_err, thrown.n, None)
-    click.echo(as_json(whole.document()) if json_ else whole.table())
+        estimates["pyhf_toys"] = Estimate.of(thrown.p, thrown.p_err, thrown.n, seed)
+    told = Told(
+        expected, observed, timed, found, estimates, workspace.largest_deviation(model) if model else None
+    )
+    click.echo(as_json(_document(told)) if json_ else _table(told))
 
 
-@dataclass
-class Row:
-    """One line of the table."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Everything to be said of one count.
 
-    p: float | None
-    z: float | None
-    seconds: float | None
-    note: str = ""
-    error: float | None = None
-    toys: int | None = None
+    Attributes
+    ----------
+    background : Background
+    observed : bool
+        Whether the count is data.
+    timed : Timed
+        The p-values of the default model.
+    panel : Panel
+        What stands beside them.
+    estimates : dict of str to Estimate
+        Those of the panel, and of pyhf.
+    deviation : float or None
+        How far pyhf's interpolation strays; None without a workspace.
+    """
 
-    @classmethod
-    def of_toys(cls, p: float, error: float, toys: int, seconds: float | None) -> "Row":
-        """A p-value with its error."""
-        from superbin.stats import significance
-
-        z = float(significance(p))
-        note = f", {toys:g} thrown, p +- {error:.2g}"
-        return cls(p, z if abs(z) < float("inf") else None, seconds, note, error, toys)
-
-
-@dataclass
-class Whole:
-    """Everything to be said of one count."""
-
-    panel: "Significance"
     background: "Background"
     observed: bool
-    seconds: dict[str, float]
-    rows: dict[str, Row]
-    bands: dict[str, Any] | None
-    verdict: "Verdict"
-    models: Mapping[str, "ModelValues | None"]
-    deviation: float | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The same for machines."""
-        import cattrs
-
-        panel = cattrs.unstructure(self.panel)
-        del panel["pyhf_total"]
-        for name in ("weighted", "q0_toys", "pyhf_toys"):
-            row = self.rows.get(name)
-            panel[name] = row and {"p": row.p, "z": row.z, "p_err": row.error, "n": row.toys}
-        spread, text = self.across_models()
-        return {
-            "observed": self.observed,
-            "background": cattrs.unstructure(self.background),
-            **panel,
-            "expected_z": self.bands,
-            "interpolation_deviation": self.deviation,
-            "spread": self.verdict.spread,
-            "verdict": self.verdict.text,
-            "models": cattrs.unstructure(dict(self.models)),
-            "models_spread": spread,
-            "models_verdict": text,
-            "seconds": self.seconds,
-        }
-
-    def across_models(self) -> tuple[float, str]:
-        """How far the mid-p significances of the uncertainty models are apart, and that in words."""
-        from superbin.stats.verdict import TOLERATED
-
-        z = {name: one.midp_z for name, one in self.models.items() if one is not None and name != "none"}
-        known = {name: value for name, value in z.items() if value is not None}
-        known["split-lognormal"] = known.get("split-lognormal", self.panel.midp.z or 0.0)
-        low, high = (f(known, key=lambda name: known[name]) for f in (min, max))
-        spread = known[high] - known[low]
-        if spread <= TOLERATED:
-            return spread, f"the shape of the uncertainty changes Z by {spread:.2f} at most"
-        return (
-            spread,
-            f"the shape of the uncertainty changes Z by {spread:.2f}, from {low} to {high}: say which one you quote",
-        )
-
-    def table(self) -> str:
-        """For people."""
-        panel, b = self.panel, self.background
-        kind = "observed" if self.observed else "expected"
-        lines = [
-            f"{kind} n = {panel.count:g}, background {b.nominal:g} +{b.up:g} -{b.down:g}",
-            f"Q = {panel.q:.3f}  pull = {panel.pull:.3f}",
-            f"{'method':<12}{'p':>14}{'Z':>9}{'time':>12}",
-        ]
-        for name, note in METHODS.items():
-            row = self.rows.get(name)
-            if row is not None:
-                p = "-" if row.p is None else f"{row.p:.6g}"
-                time = "-" if row.seconds is None else f"{1e3 * row.seconds:.2f} ms"
-                lines.append(f"{name:<12}{p:>14}{number(row.z):>9}{time:>12}  {note}{row.note}")
-        if self.bands is not None:
-            text = "  ".join(f"{name}: {number(z)}" for name, z in self.bands["quantiles"].items())
-            lines.append(
-                f"Z expected over counts with the signal, {self.bands['fit']}, exact mid-p in sigma: {text}"
-            )
-        lines.append(f"verdict: {self.verdict.text}")
-        lines += self._models()
-        if self.deviation is not None and self.deviation > 0:
-            lines.append(
-                f"pyhf interpolates between the background's variations differently: up to {self.deviation:.1%} there."
-            )
-        return "\n".join(lines)
-
-    def _models(self) -> list[str]:
-        lines = [f"{'uncertainty':<17}{'Z of midp':>11}{'tail':>9}{'asymptotic':>12}"]
-        for name, one in self.models.items():
-            z = ("-", "-", "-") if one is None else map(number, (one.midp_z, one.tail_z, one.asymptotic_z))
-            first, second, third = z
-            lines.append(f"{name:<17}{first:>11}{second:>9}{third:>12}  {MODELS[name]}")
-        return [*lines, f"verdict: {self.across_models()[1]}"]
+    timed: "Timed"
+    panel: "Panel"
+    estimates: "dict[str, Estimate]"
+    deviation: float | None
 
 
-def _collect(
-    timed: "Timed",
-    background: "Background",
-    *,
-    observed: bool,
-    toys: int,
-    seed: int,
-    models: tuple[str, ...],
-) -> Whole:
-    """Bring the methods of the default model, and the other models, together."""
-    from superbin.stats.panel import by_model, sampled
-    from superbin.stats.verdict import compare
+def _document(told: Told) -> dict[str, Any]:
+    """For machines."""
+    import cattrs
 
-    panel, b = timed.significance, background
-    numbers = (panel.count, b.nominal, b.up, b.down)
-    seconds = dict(timed.seconds)
-    rows = {
-        name: Row(value.p, value.z, seconds[name])
-        for name in ("midp", "tail", "asymptotic", "pyhf")
-        if (value := getattr(panel, name)) is not None
+    found, panel = told.panel, cattrs.unstructure(told.timed.significance)
+    del panel["pyhf_total"]
+    for name in ("weighted", "q0_toys", "pyhf_toys"):
+        one = told.estimates.get(name)
+        panel[name] = one and {"p": one.p, "z": one.z, "p_err": one.p_err, "n": one.n}
+    return {
+        "observed": told.observed,
+        "background": cattrs.unstructure(told.background),
+        **panel,
+        "expected_z": found.expected and {"fit": found.expected.fit, "quantiles": _quantiles(found.expected)},
+        "interpolation_deviation": told.deviation,
+        "spread": found.verdict.spread,
+        "verdict": found.verdict.text,
+        "models": cattrs.unstructure(dict(found.models)),
+        "models_spread": found.change.spread,
+        "models_verdict": found.change.text,
+        "seconds": _seconds(told),
     }
+
+
+def _table(told: Told) -> str:
+    """For people."""
+    found, b = told.panel, told.background
+    panel, kind = told.timed.significance, "observed" if told.observed else "expected"
+    lines = [
+        f"{kind} n = {panel.count:g}, background {b.nominal:g} +{b.up:g} -{b.down:g}",
+        f"Q = {panel.q:.3f}  pull = {panel.pull:.3f}",
+        f"{'method':<12}{'p':>14}{'Z':>9}{'time':>12}",
+        *_methods(told),
+    ]
+    if found.expected is not None:
+        text = "  ".join(f"{name}: {number(z)}" for name, z in _quantiles(found.expected).items())
+        lines.append(
+            f"Z expected over counts with the signal, {found.expected.fit}, exact mid-p in sigma: {text}"
+        )
+    lines += [f"verdict: {found.verdict.text}", *_models(found), f"verdict: {found.change.text}"]
+    if told.deviation is not None and told.deviation > 0:
+        lines.append(
+            f"pyhf interpolates between the background's variations differently: up to {told.deviation:.1%} there."
+        )
+    return "\n".join(lines)
+
+
+def _methods(told: Told) -> list[str]:
+    """A line for every method that has an answer, in the order of `METHODS`."""
+    panel, seconds = told.timed.significance, _seconds(told)
+    rows: dict[str, tuple[float | None, float | None, str]] = {
+        name: (value.p, value.z, "") for name in PLAIN if (value := getattr(panel, name)) is not None
+    }
+    thrown = {name: (one.p, one.z, one.n, one.p_err) for name, one in told.estimates.items()}
     if panel.toys is not None:
-        rows["toys"] = Row.of_toys(panel.toys.p, panel.toys.p_err, panel.toys.n, seconds["toys"])
+        thrown["toys"] = (panel.toys.p, panel.toys.z, panel.toys.n, panel.toys.p_err)
+    rows |= {name: (p, z, f", {n:g} thrown, p +- {error:.2g}") for name, (p, z, n, error) in thrown.items()}
     if panel.asimov is not None:
-        rows["asimov"] = Row(None, panel.asimov.z, seconds["asimov"], f", {panel.asimov.fit}")
-    estimates = sampled(*numbers, toys=toys, seed=seed)
-    for name, one in estimates.items():
-        rows[name] = Row.of_toys(one.p, one.p_err, one.n, one.seconds)
-        seconds[name] = one.seconds
-    z = {name: rows[name].z for name in ("midp", "tail", "asymptotic", "pyhf") if name in rows}
-    clear = {name: one.z for name, one in estimates.items() if one.z_err is not None and one.z_err < CLEAR}
-    signal = panel.count - b.nominal
-    return Whole(
-        panel,
-        background,
-        observed,
-        seconds,
-        rows,
-        None if observed or signal <= 0 else _bands(signal, background),
-        compare(z | clear, panel.count, b.nominal),
-        by_model(*numbers, models or tuple(MODELS)),
-    )
+        rows["asimov"] = (None, panel.asimov.z, f", {panel.asimov.fit}")
+    lines = []
+    for name, note in METHODS.items():
+        if name in rows:
+            p, z, more = rows[name]
+            value = "-" if p is None else f"{p:.6g}"
+            time = f"{1e3 * seconds[name]:.2f} ms" if name in seconds else "-"
+            lines.append(f"{name:<12}{value:>14}{number(z):>9}{time:>12}  {note}{more}")
+    return lines
 
 
-def _bands(signal: float, background: "Background") -> dict[str, Any]:
-    from superbin.stats import expected
+def _models(found: "Panel") -> list[str]:
+    lines = [f"{'uncertainty':<17}{'Z of midp':>11}{'tail':>9}{'asymptotic':>12}"]
+    for name, one in found.models.items():
+        z = ("-", "-", "-") if one is None else map(number, (one.midp_z, one.tail_z, one.asymptotic_z))
+        first, second, third = z
+        lines.append(f"{name:<17}{first:>11}{second:>9}{third:>12}  {MODELS[name]}")
+    return lines
 
-    found = expected(signal, background.nominal, background.up, background.down)
+
+def _quantiles(expected: "Expected") -> dict[str, float]:
     names = ("-2", "-1", "median", "+1", "+2")
-    return {"fit": found.fit, "quantiles": {k: o.z for k, o in zip(names, found.at_quantiles, strict=True)}}
+    return {name: one.z for name, one in zip(names, expected.at_quantiles, strict=True)}
+
+
+def _seconds(told: Told) -> dict[str, float]:
+    """Wall time by method, where it was taken."""
+    thrown = {name: one.seconds for name, one in told.estimates.items() if one.seconds is not None}
+    return {**told.timed.seconds, **thrown}

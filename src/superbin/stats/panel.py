@@ -1,7 +1,8 @@
-"""One count seen by every sampling method and every uncertainty model: what the command line prints beside the exact numbers.
+"""One count seen by every method and every uncertainty model: what the command line prints.
 
-`sampled` estimates by toys of three kinds; `by_model` repeats the exact and the asymptotic p-values under other
-uncertainty models. Both are plain loops over `superbin.stats`; a method that is not defined for the numbers is left out.
+`panel` brings all together, with a verdict on the methods and one on the models. `sampled` estimates by toys of two kinds; `by_model`
+repeats the exact and the asymptotic p-values under other uncertainty models. All are plain loops over `superbin.stats`; a
+method that is not defined for the numbers is left out.
 """
 
 import math
@@ -11,15 +12,20 @@ from dataclasses import dataclass
 
 from superbin.errors import InputError
 from superbin.stats.asymptotic import asymptotic_z
+from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
-from superbin.stats.models import NAMES
+from superbin.stats.models import DEFAULT, NAMES
 from superbin.stats.pvalue import log_midp, log_tail, midp_significance, significance, tail_significance
+from superbin.stats.verdict import ModelChange, Verdict, compare, z_across_models
 from superbin.stats.weighted import throw_weighted
 
-__all__ = ["Estimate", "ModelValues", "by_model", "sampled"]
+__all__ = ["CLEAR", "Estimate", "ModelValues", "Panel", "by_model", "panel", "sampled"]
 
 MOST_WEIGHTED, MOST_Q0 = 50_000, 100_000
 """More would only make the user wait: 1 % at 4 to 7 sigma, and a tenth of a second."""
+
+CLEAR = 0.05
+"""Largest standard error of Z with which toys take part in the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,8 @@ class Estimate:
     n : int
         Toys thrown.
     seed : int
-    seconds : float
-        Wall time.
+    seconds : float or None
+        Wall time; None where it was not taken.
     """
 
     p: float
@@ -45,7 +51,14 @@ class Estimate:
     z_err: float | None
     n: int
     seed: int
-    seconds: float
+    seconds: float | None
+
+    @classmethod
+    def of(cls, p: float, p_err: float, n: int, seed: int, seconds: float | None = None) -> "Estimate":
+        """An estimate with its significance, whose error is ``p_err`` over the density of the unit normal at z."""
+        z = _finite(float(significance(min(p, 1.0))))
+        density = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi) if z is not None else 0.0
+        return cls(p, p_err, z, p_err / density if density > 0 else None, n, seed, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,71 @@ class ModelValues:
     tail: float
     tail_z: float | None
     asymptotic_z: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What stands beside the exact numbers of one count.
+
+    Attributes
+    ----------
+    estimates : mapping of str to Estimate
+        Of `sampled`.
+    verdict : Verdict
+        On the methods of the default model; toys take part where their error of Z is below `CLEAR`.
+    models : mapping of str to ModelValues or None
+        Of `by_model`.
+    change : ModelChange
+        On the mid-p significances of the models and of the default one.
+    expected : Expected or None
+        Expected significances of the excess over the background; None for data and without an excess.
+    """
+
+    estimates: Mapping[str, Estimate]
+    verdict: Verdict
+    models: Mapping[str, ModelValues | None]
+    change: ModelChange
+    expected: Expected | None
+
+
+def panel(
+    known: Mapping[str, float | None],
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    observed: bool,
+    toys: int,
+    seed: int,
+    models: Iterable[str] = NAMES,
+) -> Panel:
+    """See one count from all sides.
+
+    Parameters
+    ----------
+    known : mapping of str to float or None
+        Z by method under the default model; ``midp`` is needed.
+    n, b, up, down, seed
+        As in `superbin.stats.throw`.
+    observed : bool
+        Whether `n` is data, not signal plus background.
+    toys : int
+        As in `sampled`.
+    models : iterable of str
+        Names of uncertainty models to compare with.
+    """
+    estimates = sampled(n, b, up, down, toys=toys, seed=seed)
+    clear = {name: one.z for name, one in estimates.items() if one.z_err is not None and one.z_err < CLEAR}
+    others = by_model(n, b, up, down, models)
+    z = {name: None if one is None else one.midp_z for name, one in others.items()}
+    return Panel(
+        estimates=estimates,
+        verdict=compare({**known, **clear}, n, b),
+        models=others,
+        change=z_across_models({DEFAULT: known["midp"], **z}),
+        expected=None if observed or n <= b else expected(n - b, b, up, down),
+    )
 
 
 def sampled(
@@ -77,10 +155,12 @@ def sampled(
     start = time.perf_counter()
     if model != "gamma":
         weighted = throw_weighted(n, b, up, down, toys=min(toys, MOST_WEIGHTED), seed=seed, model=model)
-        found["weighted"] = _estimate(weighted.midp, weighted.midp_error, weighted.toys, seed, start)
+        found["weighted"] = Estimate.of(
+            weighted.midp, weighted.midp_error, weighted.toys, seed, time.perf_counter() - start
+        )
         start = time.perf_counter()
     thrown = throw_q0(n, b, up, down, toys=min(toys, MOST_Q0), seed=seed, model=model)
-    found["q0_toys"] = _estimate(thrown.p, thrown.error, thrown.toys, seed, start)
+    found["q0_toys"] = Estimate.of(thrown.p, thrown.error, thrown.toys, seed, time.perf_counter() - start)
     return found
 
 
@@ -106,13 +186,6 @@ def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValu
         tail_z=_finite(float(tail_significance(*numbers, model=model))),
         asymptotic_z=_finite(float(asymptotic_z(*numbers, model=model))),
     )
-
-
-def _estimate(p: float, error: float, n: int, seed: int, start: float) -> Estimate:
-    seconds = time.perf_counter() - start
-    z = _finite(float(significance(min(p, 1.0))))
-    density = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi) if z is not None else 0.0
-    return Estimate(p, error, z, error / density if density > 0 else None, n, seed, seconds)
 
 
 def _finite(z: float) -> float | None:

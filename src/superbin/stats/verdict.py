@@ -101,8 +101,9 @@ def limit_across_models(limits: Mapping[str, float]) -> ModelChange:
         return ModelChange(0.0, "no other uncertainty model to compare with")
     low, high = _extremes(known)
     spread = known[high] / known[low] - 1
+    between = f", from {low} to {high}" if low != high else ""
     return ModelChange(
-        spread, f"the shape of the uncertainty changes the exact limit by {spread:.1%}, from {low} to {high}"
+        spread, f"the shape of the uncertainty changes the exact limit by {spread:.1%}{between}"
     )
 
 

@@ -62,3 +62,5 @@ def test_limits_under_several_models() -> None:
     alone = limit_across_models({"split-lognormal": 10.0, "none": 8.0})
     assert alone.spread == 0
     assert alone.text == "no other uncertainty model to compare with"
+    equal = limit_across_models({"split-lognormal": 10.0, "gaussian": 10.0})
+    assert equal.text == "the shape of the uncertainty changes the exact limit by 0.0%"
