@@ -10,13 +10,14 @@ import logging
 import multiprocessing
 import multiprocessing.context
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -28,6 +29,14 @@ T = TypeVar("T")
 
 _CONNECT_SECONDS = 5
 """How long a scheduler may take to answer."""
+
+_CLOSE_SECONDS = 1
+"""How long the remains of a connection that failed may take to go."""
+
+_ADDRESS = re.compile(
+    r"inproc://\S+|((tcp|tls|wss?|ucxx?)://)?(\[[\w:.%]+\]|[^\s/:\[\]]+):(?P<port>\d{1,5})", re.ASCII
+)
+"""What Dask takes as the address of a scheduler."""
 
 _CHECK_SECONDS = 5
 """How often to ask a silent scheduler whether it is there."""
@@ -228,12 +237,14 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
     ClusterError
         If the scheduler cannot be reached within seconds.
     InputError
-        If not exactly one of the two is given, or the number is below 1.
+        If not exactly one of the two is given, the number is below 1, or the address is none.
     """
     if (scheduler is None) == (workers is None):
         raise InputError("give either the address of a scheduler or a number of workers")
     if workers is not None and workers < 1:
         raise InputError(f"{workers} Dask workers were asked for; at least 1 is needed")
+    if scheduler is not None:
+        _check_address(scheduler)
     try:
         dask: Any = importlib.import_module("dask")
         distributed: Any = importlib.import_module("distributed")
@@ -270,15 +281,51 @@ def dask_workers(*, scheduler: str | None = None, workers: int | None = None) ->
             client.close(timeout=_CONNECT_SECONDS)
 
 
+def _check_address(scheduler: str) -> None:
+    match = _ADDRESS.fullmatch(scheduler)
+    if match is None or int(match["port"] or 0) > 65535:
+        raise InputError(
+            f"{scheduler!r} is not the address of a Dask scheduler; write it like tcp://host:8786"
+        )
+
+
 def _connect(dask: Any, distributed: Any, scheduler: str | None) -> Any:
+    # Made in two steps: a client whose connection fails is left running, must be closed, and would else be lost here.
+    client = distributed.Client.__new__(distributed.Client)
     try:
         with dask.config.set({"distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s"}):
-            return distributed.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
+            # Dask's own limit is for the connection; who accepts it and then is silent, it would wait for without end.
+            _within(
+                _CONNECT_SECONDS + _CLOSE_SECONDS,
+                lambda: client.__init__(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False),
+            )
+    except BaseException as error:
+        with suppress(Exception):
+            client.close(timeout=_CLOSE_SECONDS)
+        if not isinstance(error, Exception):
+            raise
+        # Any: what does not speak Dask's language may answer with anything, and its reading fail in any way.
         raise ClusterError(
             f"the Dask scheduler {scheduler!r} cannot be reached within {_CONNECT_SECONDS} s; check that it runs and "
-            "that the address reads like tcp://host:8786"
+            "that this is its address"
         ) from error
+    return client
+
+
+def _within(seconds: float, call: Callable[[], None]) -> None:
+    """Make a call in a thread that keeps nothing from ending, and take its end; `TimeoutError` if there is none in time."""
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  passed on to who waits
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    ended.result(timeout=seconds)
 
 
 @contextmanager
