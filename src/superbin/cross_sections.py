@@ -27,6 +27,8 @@ _MODELS = {
     r"T2q[a-z]\w*": "squark",
 }
 """Names of simplified models, as patterns, and the particle that is produced in pairs."""
+_SAME = {"sbottom": "stop"}
+"""Pairs whose cross section is that of others: to this order it knows no flavour."""
 _CURE = (
     "give one in pb: cross_section= in Python, --cross-section on the command line, or a table to a scan with "
     "--cross-sections"
@@ -187,12 +189,12 @@ def process_of(model: str) -> str:
 @cache
 def processes() -> tuple[str, ...]:
     """Particles whose pairs have a table, sorted."""
-    return tuple(sorted(path.stem for path in _TABLES.glob("*.csv")))
+    return tuple(sorted([*(path.stem for path in _TABLES.glob("*.csv")), *_SAME]))
 
 
 @cache
 def _read(process: str) -> CrossSectionTable:
-    lines = (_TABLES / f"{process}.csv").read_text(encoding="utf-8").splitlines()
+    lines = (_TABLES / f"{_SAME.get(process, process)}.csv").read_text(encoding="utf-8").splitlines()
     body = [line for line in lines if not line.startswith("#")]
     if body[0] != _COLUMNS:
         raise InputError(f"the packaged table for {process} has columns {body[0]}; install superbin again")

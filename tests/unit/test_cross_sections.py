@@ -54,13 +54,40 @@ def test_outside_is_refused(mass: float) -> None:
         cross_section("gluino", mass)
 
 
+@pytest.mark.parametrize("process", ["stop", "sbottom"])
+@pytest.mark.parametrize(
+    ("mass", "pb", "percent"),
+    [
+        (200, 64.5085, 14.4098),
+        (500, 0.51848, 13.3797),
+        (1000, 0.00615134, 16.2953),
+        (2000, 1.62355e-5, 36.5277),
+    ],
+)
+def test_third_generation(process: str, mass: int, pb: float, percent: float) -> None:
+    """SIG-9: exactly the working group's numbers, the same for stop and sbottom pairs."""
+    found = cross_section(process, mass)
+    assert (found.process, found.pb) == (process, pb)
+    assert found.relative_uncertainty == pytest.approx(percent / 100, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("mass", "pb"),
+    [(310, 7.17876), (605, 0.166131), (1010, 0.00572452), (1455, 0.000333885), (1655, 0.000100112)],
+)
+def test_a_thinned_table_is_close(mass: int, pb: float) -> None:
+    """SIG-9: the working group lists stops in steps of 5 GeV, of which the package holds some."""
+    assert cross_section("stop", mass).pb == pytest.approx(pb, rel=4e-3)
+
+
 def test_unknown_process() -> None:
     """SIG-10: the cure is in the text."""
     with pytest.raises(
-        UnknownNameError, match="'stop' pairs, only for gluino; .*cross_section=.*--cross-section"
+        UnknownNameError,
+        match="'squark' pairs, only for gluino, sbottom, stop; .*cross_section=.*--cross-section",
     ):
-        cross_section("stop", 1000)
-    assert processes() == ("gluino",)
+        cross_section("squark", 1000)
+    assert processes() == ("gluino", "sbottom", "stop")
 
 
 @pytest.mark.parametrize(
