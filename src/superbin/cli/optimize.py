@@ -16,12 +16,9 @@ from superbin.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from superbin.aggregate import AggregateBin, Covariance
-    from superbin.merge import Limits, TradeOff
+    from superbin.merge import TradeOff
     from superbin.search import Search
-    from superbin.signal import SignalModel
 
-LIMITS = ("limit", "asimov_limit")
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
 DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
 DEFAULT_SIZES = (1, 2, 3, 5)
@@ -86,7 +83,6 @@ def optimize(
     superbin optimize T1bbbb 1750 1 --figure-of-merit limit
     """
     from superbin import merge
-    from superbin.aggregate import combine
     from superbin.catalog import find_signal, open_catalog
     from superbin.correlations import convention, covariances
 
@@ -96,20 +92,17 @@ def optimize(
             catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
     covariance = covariances(search, correlations)[0]
-    names = [shape.replace("-", " ") for shape in shapes]
-    found = _compare(
-        search, signal, names, sizes, (covariance, merge.Limits(seconds=seconds), figure_of_merit)
+    offers = merge.trade_offs(
+        search,
+        signal,
+        shapes=[shape.replace("-", " ") for shape in shapes],
+        sizes=sizes,
+        figure_of_merit=figure_of_merit,
+        covariance=covariance,
+        limits=merge.Limits(seconds=seconds),
     )
-    rows = [
-        _row(name, offer, combine(search, signal, offer.merge.bins, covariance=covariance))
-        for name, offer in found
-    ]
-    worth = [1 / row["limit"] if figure_of_merit in LIMITS else row["z"] for row in rows]
-    best = max(worth, default=0.0)
-    for row, value in zip(rows, worth, strict=True):
-        row["loss"] = 1 - value / best if best > 0 else 0.0
     if figures is not None:
-        _draw(search, f"{signal.label} in {search.name}", found, rows, figures)
+        _draw(search, f"{signal.label} in {search.name}", offers, figures)
     if json_:
         click.echo(
             as_json(
@@ -118,47 +111,21 @@ def optimize(
                     "signal": signal.label,
                     "source": signal.source,
                     "correlations": convention(covariance),
-                    "merges": rows,
+                    "merges": [_row(offer) for offer in offers],
                 }
             )
         )
     else:
-        click.echo(_table(signal.label, search.name, figure_of_merit, rows))
+        click.echo(_table(signal.label, search.name, figure_of_merit, offers))
 
 
-def _compare(
-    search: "Search",
-    signal: "SignalModel",
-    shapes: list[str],
-    sizes: tuple[int, ...],
-    options: "tuple[Covariance | None, Limits, str]",
-) -> list[tuple[str, "TradeOff"]]:
-    """The merges by name: a shape, or a number of bins."""
-    from superbin import merge
-
-    covariance, limits, merit = options
-    offers = (
-        *merge.trade_offs(
-            search, signal, shapes=shapes, figure_of_merit=merit, covariance=covariance, limits=limits
-        ),
-        *merge.front(search, signal, sizes, figure_of_merit=merit, covariance=covariance, limits=limits),
-    )
-    names = [*shapes, *(f"{size} bin{'s' if size > 1 else ''}" for size in sizes)]
-    return list(zip(names, offers, strict=True))
-
-
-def _row(name: str, offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, Any]:
-    from superbin.stats import midp_significance
-    from superbin.stats.limits import expected_limits
-
-    merged, total = offer.merge, aggregate.background
-    events = expected_limits("cls", total.nominal, total.up, total.down).median
-    z = midp_significance(aggregate.signal + total.nominal, total.nominal, total.up, total.down)
+def _row(offer: "TradeOff") -> dict[str, Any]:
+    merged, total = offer.merge, offer.aggregate.background
     return {
-        "shape": name,
+        "shape": offer.name,
         "bins": list(merged.bins),
-        "z": float(z),
-        "limit": events / aggregate.signal,
+        "z": offer.z,
+        "limit": offer.limit,
         "figure_of_merit": merged.figure_of_merit,
         "value": merged.value,
         "status": merged.status,
@@ -166,44 +133,42 @@ def _row(name: str, offer: "TradeOff", aggregate: "AggregateBin") -> dict[str, A
         "gap": merged.gap,
         "cuts": list(merged.cuts),
         "seconds": offer.seconds,
-        "signal": aggregate.signal,
+        "signal": offer.aggregate.signal,
         "background": {"nominal": total.nominal, "up": total.up, "down": total.down},
+        "loss": offer.loss,
     }
 
 
-def _draw(
-    search: "Search",
-    title: str,
-    found: list[tuple[str, "TradeOff"]],
-    rows: list[dict[str, Any]],
-    folder: Path,
-) -> None:
+def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: Path) -> None:
     from superbin.files import staged_directory
     from superbin.plot import bin_map, merge_front, save
     from superbin.projection import bin_ranges
 
-    marked = {name: row for (name, _), row in zip(found, rows, strict=True) if not name[0].isdigit()}
-    sizes = [(len(row["bins"]), row["z"]) for row in rows if row["shape"] not in marked]
-    merges = {f"{name}, Z = {marked[name]['z']:.2f}": o.merge for name, o in found if name in marked}
+    shapes = [offer for offer in offers if not offer.name[0].isdigit()]
+    sizes = [(len(offer.merge.bins), offer.z) for offer in offers if offer not in shapes]
     with staged_directory(folder) as stage:
-        shapes = {name: (len(row["bins"]), row["z"]) for name, row in marked.items()}
-        save(merge_front(sizes, shapes, title=title).figure, stage / "front")
-        if merges:
+        marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
+        save(merge_front(sizes, marked, title=title).figure, stage / "front")
+        if shapes:
             ranges = {number: bin_ranges(search, number) for number in search.numbers}
+            merges = {f"{offer.name}, Z = {offer.z:.2f}": offer.merge for offer in shapes}
             save(bin_map(ranges, merges, title=title).figure, stage / "map")
 
 
-def _table(label: str, search: str, figure_of_merit: str, rows: list[dict[str, Any]]) -> str:
+def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
+    from superbin.merge.figures import LIMITS
+
     inverse = figure_of_merit in LIMITS
     lines = [
         f"{label} in {search}, maximising {figure_of_merit}" + (" (value: 1/limit)" if inverse else ""),
         f"{'shape':<18}{'bins':>5}{'Z':>8}{'limit':>8}{'loss':>8}{'value':>9}{'gap':>9}{'time':>10}  status",
     ]
-    for row in rows:
-        gap = "-" if row["gap"] is None else f"{row['gap']:.1e}"
+    for offer in offers:
+        merged = offer.merge
+        gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
         lines.append(
-            f"{row['shape']:<18}{len(row['bins']):>5}{row['z']:>8.3f}{row['limit']:>8.3f}{row['loss']:>8.1%}{row['value']:>9.4f}"
-            f"{gap:>9}{1e3 * row['seconds']:>7.0f} ms  {row['status']}"
+            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{offer.limit:>8.3f}{offer.loss:>8.1%}{merged.value:>9.4f}"
+            f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
-        lines.extend(f"    {cut}" for cut in row["cuts"])
+        lines.extend(f"    {cut}" for cut in merged.cuts)
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Choosing the bins to merge: figures of merit, searches for the best set, and its text as cuts.
 
 Start with `optimize`. `greedy` is the original tool's method, the baseline; `candidates` lists the best sets
-the search visited; `trade_offs` compares shapes and `front` sizes; `cuts` writes any set as selections.
+the search visited; `trade_offs` compares shapes and sizes; `cuts` writes any set as selections.
 `fleet` gathers many signals, which `common_merge` and
 `merges_for_grid` serve at once. The ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
 """
@@ -14,7 +14,8 @@ from superbin.merge.figures import FIGURES
 from superbin.merge.fleet import Fleet, fleet
 from superbin.merge.greedy import greedy
 from superbin.merge.many import CommonMerge, GridMerges, common_merge, merges_for_grid
-from superbin.merge.solve import SHAPES, TradeOff, candidates, front, optimize, trade_offs
+from superbin.merge.solve import SHAPES, candidates, optimize
+from superbin.merge.tradeoffs import TradeOff, trade_offs
 
 __all__ = [
     "FIGURES",
@@ -30,7 +31,6 @@ __all__ = [
     "common_merge",
     "cuts",
     "fleet",
-    "front",
     "greedy",
     "merges_for_grid",
     "optimize",

@@ -1,13 +1,10 @@
 """The best merge of a search for a signal, in any of the shapes a physicist may want.
 
-`optimize` is what the analysis calls, `candidates` lists the best sets it visited, `trade_offs` and `front` put
-shapes and sizes side by side. What is proved depends on the figure of merit and the shape:
+`optimize` is what the analysis calls, `candidates` lists the best sets it visited. What is proved depends on the figure of merit and the shape:
 `superbin.merge.shapes` says what.
 """
 
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,31 +23,13 @@ from superbin.results import GreedyBaseline, MergeResult
 from superbin.search import Search
 from superbin.signal import SignalModel
 
-__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "TradeOff", "candidates", "front", "optimize", "trade_offs"]
+__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
 
 CERTIFIED = "certified"
 BEST_FOUND = "best found"
 
 SHAPES = tuple(SOLVERS)
 """What sets of bins a merge may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class TradeOff:
-    """A merge beside others.
-
-    Attributes
-    ----------
-    merge : MergeResult
-    loss : float
-        ``1 - value / best``, relative to the best of those it was compared with.
-    seconds : float
-        Wall time it took.
-    """
-
-    merge: MergeResult
-    loss: float
-    seconds: float
 
 
 def optimize(
@@ -132,84 +111,6 @@ def candidates(
         raise InputError(f"top is {top}; ask for at least 1 candidate")
     task = _task(search, signal, figure_of_merit, None, covariance, None)
     return _solve(task, "free", keep=max(8, top))[0].candidates(top)
-
-
-def trade_offs(
-    search: Search,
-    signal: SignalModel,
-    *,
-    figure_of_merit: str = "midp",
-    shapes: Iterable[str] = SHAPES[:3],
-    covariance: Covariance | ArrayLike | None = None,
-    limits: Limits | None = None,
-) -> tuple[TradeOff, ...]:
-    """Merges of several shapes side by side.
-
-    Parameters
-    ----------
-    search, signal, figure_of_merit, covariance, limits
-        As in `optimize`.
-    shapes : iterable of str
-        Some of `superbin.merge.SHAPES`.
-
-    Returns
-    -------
-    tuple of TradeOff
-        In the order of `shapes`; losses are relative to the best of them.
-    """
-    timed = []
-    for shape in shapes:
-        start = time.perf_counter()
-        merge = optimize(
-            search, signal, figure_of_merit=figure_of_merit, shape=shape, covariance=covariance, limits=limits
-        )
-        timed.append((merge, time.perf_counter() - start))
-    return _compared(timed)
-
-
-def front(
-    search: Search,
-    signal: SignalModel,
-    sizes: Iterable[int],
-    *,
-    figure_of_merit: str = "midp",
-    covariance: Covariance | ArrayLike | None = None,
-    limits: Limits | None = None,
-) -> tuple[TradeOff, ...]:
-    """The best merge of exactly k bins, for several k.
-
-    Parameters
-    ----------
-    search, signal, figure_of_merit, covariance, limits
-        As in `optimize`.
-    sizes : iterable of int
-        Numbers of bins.
-
-    Returns
-    -------
-    tuple of TradeOff
-        In the order of `sizes`; losses are relative to the best of them.
-    """
-    timed = []
-    for size in sizes:
-        start = time.perf_counter()
-        merge = optimize(
-            search,
-            signal,
-            figure_of_merit=figure_of_merit,
-            constraints=Constraints(exactly=size),
-            covariance=covariance,
-            limits=limits,
-        )
-        timed.append((merge, time.perf_counter() - start))
-    return _compared(timed)
-
-
-def _compared(timed: list[tuple[MergeResult, float]]) -> tuple[TradeOff, ...]:
-    best = max((merge.value for merge, _ in timed), default=0.0)
-    return tuple(
-        TradeOff(merge, 1 - merge.value / best if best > 0 else 0.0, seconds) for merge, seconds in timed
-    )
 
 
 # --- one task ---------------------------------------------------------------------------------------------

@@ -8,12 +8,14 @@ import pytest
 from superbin._arrays import FloatArray
 from superbin.aggregate import BinSums, Covariance, bin_sums, combine
 from superbin.errors import InputError, UnknownNameError
-from superbin.merge import FIGURES, Constraints, Limits, front, optimize, trade_offs
+from superbin.merge import FIGURES, Constraints, Limits, optimize, trade_offs
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.constraints import rules
 from superbin.merge.problem import Totals, problem_from
 from superbin.search import Search
 from superbin.signal import SignalModel
+from superbin.stats import midp_significance
+from superbin.stats.limits import expected_limits
 
 ONES = np.ones(4)
 SUMS = BinSums(np.array([1.0, 0.0, 2.0, 1.0]), 3 * ONES, ONES, ONES)
@@ -124,16 +126,32 @@ def test_correlations_enter_the_uncertainty(cms_search: Search, t1bbbb: SignalMo
     assert result.value < optimize(cms_search, t1bbbb).value
 
 
-def test_shapes_and_sizes_side_by_side(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """MERGE-25: losses are relative to the best; a narrower shape never wins."""
-    shapes = trade_offs(cms_search, t1bbbb, figure_of_merit="profile_asimov", shapes=("free", "rectangle"))
-    assert shapes[0].loss == 0
-    assert shapes[1].loss == pytest.approx(1 - shapes[1].merge.value / shapes[0].merge.value)
-    assert shapes[1].loss > 0
-    assert all(entry.seconds > 0 for entry in shapes)
-    sizes = front(cms_search, t1bbbb, (1, 11, 40), figure_of_merit="profile_asimov")
-    assert [len(entry.merge.bins) for entry in sizes] == [1, 11, 40]
-    assert sizes[1].merge.value == pytest.approx(shapes[0].merge.value)
+@pytest.mark.parametrize("figure", ["profile_asimov", "asimov_limit"])
+def test_shapes_and_sizes_side_by_side(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
+    """MERGE-25, MERGE-4: exact Z and limit of the sums of each merge; the loss is in the one that was asked for."""
+    offers = trade_offs(
+        cms_search, t1bbbb, shapes=("free", "rectangle"), sizes=(1, 11, 40), figure_of_merit=figure
+    )
+    assert [offer.name for offer in offers] == ["free", "rectangle", "1 bin", "11 bins", "40 bins"]
+    assert [len(offer.merge.bins) for offer in offers[2:]] == [1, 11, 40]
+    assert all(offer.merge.value <= offers[0].merge.value * (1 + 1e-6) for offer in offers)
+    assert all(offer.seconds > 0 for offer in offers)
+    for offer in offers:
+        total = combine(cms_search, t1bbbb, offer.merge.bins)
+        b = total.background
+        assert offer.aggregate == total
+        assert offer.z == pytest.approx(
+            midp_significance(total.signal + b.nominal, b.nominal, b.up, b.down), abs=1e-9
+        )
+        events = expected_limits("cls", b.nominal, b.up, b.down).median
+        assert offer.limit == pytest.approx(events / total.signal, rel=1e-8)
+    if figure == "asimov_limit":
+        losses = [1 - min(o.limit for o in offers) / offer.limit for offer in offers]
+    else:
+        losses = [1 - offer.z / max(o.z for o in offers) for offer in offers]
+    assert [offer.loss for offer in offers] == pytest.approx(losses, abs=1e-12)
+    assert min(losses) == 0
+    assert max(losses) > 0.01
 
 
 @pytest.mark.parametrize("figure", FIGURES)

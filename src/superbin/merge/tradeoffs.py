@@ -1,0 +1,124 @@
+"""Merges of several shapes and sizes side by side, in numbers that can be compared whatever the bins were chosen for."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from superbin.aggregate import AggregateBin, Covariance, combine
+from superbin.merge.branch import Limits
+from superbin.merge.constraints import Constraints
+from superbin.merge.figures import FIGURES, LIMITS
+from superbin.merge.problem import Totals
+from superbin.merge.solve import SHAPES, optimize
+from superbin.results import MergeResult
+from superbin.search import Search
+from superbin.signal import SignalModel
+
+__all__ = ["TradeOff", "trade_offs"]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """A merge beside others.
+
+    Attributes
+    ----------
+    name : str
+        Its shape, or its number of bins as in ``3 bins``.
+    merge : MergeResult
+    aggregate : AggregateBin
+        What its bins add up to.
+    z : float
+        Exact expected mid-p significance.
+    limit : float
+        Exact expected 95 % CLs upper limit on the signal strength, of the median count of background alone.
+    loss : float
+        Relative to the best of those it was compared with: ``1 - z / best``, or ``1 - best / limit`` where the bins were
+        chosen for a limit.
+    seconds : float
+        Wall time of the choice.
+    """
+
+    name: str
+    merge: MergeResult
+    aggregate: AggregateBin
+    z: float
+    limit: float
+    loss: float
+    seconds: float
+
+
+def trade_offs(
+    search: Search,
+    signal: SignalModel,
+    *,
+    shapes: Iterable[str] = SHAPES[:3],
+    sizes: Iterable[int] = (),
+    figure_of_merit: str = "midp",
+    covariance: Covariance | None = None,
+    limits: Limits | None = None,
+) -> tuple[TradeOff, ...]:
+    """Choose the best merge of every shape, and of exactly k bins for every size.
+
+    Parameters
+    ----------
+    search, signal, figure_of_merit, covariance, limits
+        As in `superbin.merge.optimize`.
+    shapes : iterable of str
+        Some of `superbin.merge.SHAPES`.
+    sizes : iterable of int
+        Numbers of bins, of free shape.
+
+    Returns
+    -------
+    tuple of TradeOff
+        The shapes in their order, then the sizes.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        As `superbin.merge.optimize`.
+    """
+    found = []
+    for name, shape, constraints in _questions(shapes, sizes):
+        start = time.perf_counter()
+        merge = optimize(
+            search,
+            signal,
+            figure_of_merit=figure_of_merit,
+            shape=shape,
+            constraints=constraints,
+            covariance=covariance,
+            limits=limits,
+        )
+        seconds = time.perf_counter() - start
+        found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))
+    totals = _totals([aggregate for _, _, aggregate, _ in found])
+    z, strength = FIGURES["midp"](totals), FIGURES["limit"](totals)
+    worth = strength if figure_of_merit in LIMITS else z
+    best = worth.max(initial=0.0)
+    loss = 1 - worth / best if best > 0 else np.zeros_like(worth)
+    return tuple(
+        TradeOff(name, merge, aggregate, float(z[i]), float(1 / strength[i]), float(loss[i]), seconds)
+        for i, (name, merge, aggregate, seconds) in enumerate(found)
+    )
+
+
+def _questions(shapes: Iterable[str], sizes: Iterable[int]) -> Iterator[tuple[str, str, Constraints | None]]:
+    """Name, shape and constraints of every merge."""
+    for shape in shapes:
+        yield shape, shape, None
+    for size in sizes:
+        yield f"{size} bin{'s' if size > 1 else ''}", "free", Constraints(exactly=size)
+
+
+def _totals(aggregates: list[AggregateBin]) -> Totals:
+    backgrounds = [aggregate.background for aggregate in aggregates]
+    return Totals(
+        np.array([aggregate.signal for aggregate in aggregates]),
+        np.array([b.nominal for b in backgrounds]),
+        np.array([b.up for b in backgrounds]),
+        np.array([b.down for b in backgrounds]),
+    )
