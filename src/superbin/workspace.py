@@ -47,6 +47,8 @@ Document = dict[str, Any]
 
 T = TypeVar("T")
 
+CHANNEL = "aggregate"
+
 LOWEST_FACTOR = 0.01
 """Smallest ``lo`` of a ``normsys``: pyhf interpolates in the logarithm, so a background cannot vary to zero."""
 
@@ -107,20 +109,18 @@ class PyhfCls:
     seed: int
 
 
-def build(aggregate: AggregateBin, *, name: str = "aggregate") -> Document:
+def build(aggregate: AggregateBin) -> Document:
     """Express an aggregate bin as a pyhf workspace.
 
     Parameters
     ----------
     aggregate : AggregateBin
         Any set of bins, merged by `superbin.aggregate.combine`.
-    name : str
-        Name of the channel.
 
     Returns
     -------
     dict
-        A workspace valid against pyhf's schema 1.0.0. ``mu`` is the parameter of interest, from 0 to a bound
+        A workspace valid against pyhf's schema 1.0.0, of one channel ``aggregate``. ``mu`` is the parameter of interest, from 0 to a bound
         far above what the data can want; the observation is the aggregate's.
 
     Raises
@@ -144,8 +144,8 @@ def build(aggregate: AggregateBin, *, name: str = "aggregate") -> Document:
     }
     bound = _mu_bound(aggregate)
     return {
-        "channels": [{"name": name, "samples": [signal, *map(_sample, aggregate.processes)]}],
-        "observations": [{"name": name, "data": [float(aggregate.observed)]}],
+        "channels": [{"name": CHANNEL, "samples": [signal, *map(_sample, aggregate.processes)]}],
+        "observations": [{"name": CHANNEL, "data": [float(aggregate.observed)]}],
         "measurements": [
             {
                 "name": "reinterpretation",
@@ -279,14 +279,12 @@ def asymptotic_limit(
     return _asked(document, count, limits)
 
 
-def toy_q0(
-    document: Mapping[str, Any], *, toys: int = 1000, seed: int = 0, count: float | None = None
-) -> PyhfToys:
+def toy_q0(document: Mapping[str, Any], *, toys: int = 1000, seed: int = 0) -> PyhfToys:
     """Discovery p-value by pyhf's ``ToyCalculator``; some 10 ms a toy, and it throws both hypotheses.
 
     Parameters
     ----------
-    document, count
+    document
         As in `asymptotic_q0`.
     toys : int
         Per hypothesis, at least 1.
@@ -307,12 +305,10 @@ def toy_q0(
         p = float(under_background.pvalue(observed))
         return PyhfToys(p, _binomial_error(p, toys), observed, toys, seed)
 
-    return _asked(document, count, thrown, optimizers=("scipy", "minuit"))
+    return _asked(document, None, thrown, optimizers=("scipy", "minuit"))
 
 
-def toy_cls(
-    document: Mapping[str, Any], mu: float, *, toys: int = 1000, seed: int = 0, count: float | None = None
-) -> PyhfCls:
+def toy_cls(document: Mapping[str, Any], mu: float, *, toys: int = 1000, seed: int = 0) -> PyhfCls:
     """CLs of the strength `mu` > 0 by pyhf's ``ToyCalculator`` with q~; arguments and errors otherwise as in `toy_q0`."""
     if not (mu > 0 and math.isfinite(mu)):
         raise InputError(f"mu = {mu:g} must be positive and finite: q~ has no value at zero strength")
@@ -332,7 +328,7 @@ def toy_cls(
         )
         return PyhfCls(cls, max(cls, 1 / toys) * relative, toys, seed)
 
-    return _asked(document, count, thrown, optimizers=("scipy", "minuit"))
+    return _asked(document, None, thrown, optimizers=("scipy", "minuit"))
 
 
 def _asked(

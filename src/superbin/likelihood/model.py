@@ -152,10 +152,10 @@ class CountingModel:
         keep[list(channels)] = True
         return _compact(self, keep[self.term_channel], keep)
 
-    def merged(self, bins: Iterable[int], *, name: str = "aggregate") -> "CountingModel":
+    def merged(self, bins: Iterable[int]) -> "CountingModel":
         """Return the likelihood of an aggregate of bins.
 
-        The chosen bins become one channel: their terms are kept one by one, so every nuisance acts on its part
+        The chosen bins become one channel, ``aggregate``: their terms are kept one by one, so every nuisance acts on its part
         and correlations and asymmetries survive. Of the other channels only the control regions stay that
         measure a free rate of the aggregate.
 
@@ -163,8 +163,6 @@ class CountingModel:
         ----------
         bins : iterable of int
             Published 1-based numbers, at least one.
-        name : str
-            Name of the merged channel.
 
         Raises
         ------
@@ -182,7 +180,7 @@ class CountingModel:
         place = np.arange(len(self.channels)) == first
         moved = replace(
             self,
-            channels=tuple(name if i == first else c for i, c in enumerate(self.channels)),
+            channels=tuple("aggregate" if i == first else c for i, c in enumerate(self.channels)),
             bins=np.where(place, -2, self.bins),
             observed=np.where(place, self.observed[chosen].sum(), self.observed),
             term_channel=np.where(in_aggregate, first, self.term_channel),

@@ -104,20 +104,16 @@ def _fit(fit: Fit) -> dict[str, Any]:
     }
 
 
-def evaluate(fitter: Fitter, *, level: float = 0.95) -> Evaluation:
-    """Fit the observed data and draw every asymptotic consequence.
+def evaluate(fitter: Fitter) -> Evaluation:
+    """Fit the observed data and draw every asymptotic consequence; limits are at 95 % confidence level.
+
+    Failed fits do not raise; see `Evaluation.status`. For another level there is
+    `superbin.likelihood.inference.upper_limit`.
 
     Parameters
     ----------
     fitter : Fitter
         Of a model with a signal.
-    level : float
-        Confidence level of the limits.
-
-    Raises
-    ------
-    InputError
-        If `level` is outside (0, 1). Failed fits do not raise; see `Evaluation.status`.
     """
     began = time.perf_counter()
     free, background = fit_both(fitter)
@@ -129,7 +125,7 @@ def evaluate(fitter: Fitter, *, level: float = 0.95) -> Evaluation:
         observed=discovery(free, background),
         prefit=expected_discovery(fitter, asimov_prefit(fitter, 1.0)),
         postfit=expected_discovery(fitter, asimov_postfit(fitter, background, 1.0), start=background),
-        limit=upper_limit(fitter, free, background, level=level),
+        limit=upper_limit(fitter, free, background),
         seconds=time.perf_counter() - began,
         options=dict(model.options),
     )

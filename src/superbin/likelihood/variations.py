@@ -193,14 +193,14 @@ class _Work:
             )
         return int(controls[0])
 
-    def _phi(self, j: int, rates: FloatArray, shift: float = 0.0) -> float:
-        """Value of a free rate from its control region; `shift` is added to the count left for it."""
+    def _phi(self, j: int, rates: FloatArray) -> float:
+        """Value of a free rate from its control region."""
         inside = self.model.term_channel == self.control[j]
         own = inside & (self.rate_of == j)
         count = float(self.model.observed[self.control[j]] - rates[inside & ~own].sum())
         # Rates are rounded to four decimals; less than that is nothing.
         left = count if count > 2 * FLOOR else 0.0
-        return (left + shift) / float(rates[own].sum())
+        return left / float(rates[own].sum())
 
     def free(self, j: int) -> tuple[FloatArray, FloatArray]:
         """Shifts of the bins when a free rate goes to the ends of its interval."""

@@ -145,7 +145,7 @@ def checked_signal(s: Numbers, shape: tuple[int, ...]) -> FloatArray:
     return _broadcast({"s": checked("s", s), "b": np.zeros(shape)})[0]
 
 
-def as_count(n: object, name: str = "n") -> int:
+def as_count(n: object) -> int:
     """Return `n` as an observed count: an integer between 0 and 1e15.
 
     Raises
@@ -154,12 +154,10 @@ def as_count(n: object, name: str = "n") -> int:
         When `n` is no whole number in that range.
     """
     if isinstance(n, bool) or not isinstance(n, int | float | np.integer | np.floating):
-        raise InputError(f"{name} = {n!r:.60} is no observed count; give a whole number")
+        raise InputError(f"n = {n!r:.60} is no observed count; give a whole number")
     value = float(min(n, 2 * LARGEST))
     if not (0 <= value <= LARGEST and value.is_integer()):
-        raise InputError(
-            f"{name} = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}"
-        )
+        raise InputError(f"n = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}")
     return int(value)
 
 

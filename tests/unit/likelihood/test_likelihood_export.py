@@ -96,6 +96,16 @@ def test_patch_makes_the_whole(two_bins: PublishedLikelihood) -> None:
     assert log_probability(model, x, patched, "code4") == pytest.approx(whole, abs=1e-12)
 
 
+def test_patches_refer_to_the_record(two_bins: PublishedLikelihood) -> None:
+    """LIK-24: the search's HEPData record where one is named; pyhf's schema accepts it, and what stands there without."""
+    model = two_bins.model([2.0, 3.0])
+    for given in ({"hepdata": "ins1234567"}, {}):
+        document = patch_set(model, name="T_1_2", values={"m": 1.0}, description="a test", **given)
+        pyhf.schema.validate(document, "patchset.json")
+        reference = document["metadata"]["references"]["hepdata"]
+        assert reference == given.get("hepdata", reference)
+
+
 def test_report_names_what_is_lost(two_bins: PublishedLikelihood) -> None:
     """LIK-25: the deviation of a pair by brute force, and the flat nuisance."""
     model = two_bins.model([2.0, 3.0])

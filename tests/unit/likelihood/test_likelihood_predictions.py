@@ -139,6 +139,23 @@ def test_prediction_after_looking_is_pulled_to_the_data(two_bins: PublishedLikel
     assert (after.errors / after.expected < before.errors / before.expected).all()
 
 
+def test_predictions_of_zero_counts(compiled: Callable[..., PublishedLikelihood]) -> None:
+    """LIK-7, LIK-20: profiled, phi minimises 3 + 3 phi/4 + phi - 12 ln(3 + 3 phi/4); dropped, its term is gone."""
+    card = (
+        "bin a c\nobservation 12 0\nbin a a a c\nprocess s b z z\nprocess 0 1 2 2\nrate SIGNAL 3 0.75 1\n"
+        "phi lnU - - 100 100\n"
+    )
+    likelihood = compiled(card, zero_count=["z"])
+    by_default, dropped = (
+        predict(likelihood, "background"),
+        predict(likelihood, "background", zero_count="dropped"),
+    )
+    assert by_default.expected == pytest.approx([12 * 0.75 / 1.75], rel=1e-6)
+    assert dropped.expected == pytest.approx([3.0])
+    assert (by_default.options["zero_count"], dropped.options["zero_count"]) == ("profiled", "dropped")
+    assert predict(likelihood, "control").options["zero_count"] == "dropped"
+
+
 def test_unknown_scopes_are_refused(two_bins: PublishedLikelihood) -> None:
     """LIK-26."""
     with pytest.raises(InputError, match="scope is 'all'; it must be one of control, background"):

@@ -77,6 +77,22 @@ def test_candidates_are_distinct_and_ordered(cms_search: Search, t1bbbb: SignalM
         assert candidate.value == pytest.approx(exact_z(cms_search, t1bbbb, candidate.bins), abs=1e-9)
 
 
+@pytest.mark.parametrize("figure", ["profile_asimov", "asimov_limit"])
+def test_baseline_and_candidates_by_other_figures(
+    cms_search: Search, t1bbbb: SignalModel, figure: str
+) -> None:
+    """MERGE-11, MERGE-14: those `optimize` returns for the same figure of merit, and with the same covariance."""
+    plain = optimize(cms_search, t1bbbb, figure_of_merit=figure)
+    assert greedy(bin_sums(cms_search, t1bbbb), figure_of_merit=figure) == plain.greedy
+    assert candidates(cms_search, t1bbbb, figure_of_merit=figure, top=1)[0].bins == plain.bins
+    sigma = np.sqrt(bin_sums(cms_search, t1bbbb).variance_up)
+    linear = np.outer(sigma, sigma)
+    correlated = optimize(cms_search, t1bbbb, figure_of_merit=figure, covariance=linear)
+    first = candidates(cms_search, t1bbbb, figure_of_merit=figure, covariance=linear, top=1)[0]
+    assert first.bins == correlated.bins
+    assert first.value < plain.value
+
+
 def test_unknown_figure_and_no_signal(cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-30."""
     with pytest.raises(UnknownNameError, match="'simple'.*midp"):
