@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from superbin.cli import cli
 from superbin.errors import ClusterError, InputError, MissingDependencyError
 from superbin.results.scan import scan_to_json
-from superbin.scan import Progress, dask_workers, run_scan
+from superbin.scan import Progress, dask_workers, may_pass, run_scan
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import Store
@@ -241,6 +241,7 @@ def test_point_that_kills_its_worker(
         result = run_scan(small_search, plane, store=store, executor=workers)
     assert [i for i, point in enumerate(result.points) if point.status == "failed"] == [4, 11]
     assert "its worker was killed" in (result.points[4].reason or "")
+    assert [may_pass(result.points[i]) for i in (4, 11)] == [True, False]
     assert n_rows(store) == 12
 
 

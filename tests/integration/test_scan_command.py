@@ -187,11 +187,51 @@ def test_points_between(run: Run, tmp_path: Path) -> None:
     """SCAN-16: masses from a file are interpolated, those outside fail with their reason."""
     points = tmp_path / "points.txt"
     points.write_text("m_mother,m_lsp\n# mother, lsp\n1100, 150\n1300 200  # between\n\n3000,1\n")
-    code, out, _ = run("--points", str(points))
-    assert code == 0
+    code, out, err = run("--points", str(points))
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "superbin: error: 1 of 3 points failed, each for the reason given with it; the others are kept"
+    )
     assert "2 points, 1 failed" in out
     assert "Failed points\n  m_mother 3000, m_lsp 1: " in out
+    assert "--retry-failed" not in out
+
+
+def test_every_point_failed(run: Run, tmp_path: Path) -> None:
+    """SCAN-4, FIG-20: the document says why, no map is drawn, and the code says it too, with each form of output."""
+    points, folder = tmp_path / "points.txt", tmp_path / "out"
+    points.write_text("3000 1\n3100 1\n")
+    for _ in range(2):  # computed, and stored
+        code, out, err = run("--points", str(points), "-o", str(folder), "--force", "--quiet")
+        assert code == 2
+        assert err == (
+            "superbin: no maps are drawn: no point is finished\n"
+            "superbin: error: 2 of 2 points failed, each for the reason given with it; the others are kept\n"
+        )
+        assert "0 points, 2 failed" in out
+        assert [path.name for path in folder.iterdir()] == ["scan.json"]
+        assert [p.status for p in load_scan(folder / "scan.json").points] == ["failed"] * 2
+    code, out, _ = run("--points", str(points), "--json", "--quiet")
+    assert code == 2
+    assert [p.status for p in scan_from_json(out).points] == ["failed"] * 2
+
+
+def test_failures_that_may_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SCAN-11: to compute again is advised only where that can help, and then it does."""
+
+    def strike(*_: object, **__: object) -> None:
+        raise MemoryError("none left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("superbin.merge.optimize", strike)
+        code, out, _ = run("--max-points", "2")
+    assert code == 2
+    assert "internal error: MemoryError: none left" in out
     assert "compute them again with --retry-failed" in out
+    assert run("--max-points", "2")[0] == 2
+    code, out, _ = run("--max-points", "2", "--retry-failed")
+    assert code == 0
+    assert "failed" not in out
 
 
 @pytest.mark.parametrize(

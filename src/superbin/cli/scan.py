@@ -17,7 +17,7 @@ from superbin.cli.options import (
     number,
     search_option,
 )
-from superbin.errors import SuperbinError
+from superbin.errors import InputError, SuperbinError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,6 +185,11 @@ def scan(
         return [*common, "--cross-section", _plain(point.cross_section_pb)]
 
     click.echo(_as_json(result) if json_ else _summary(result, row_options, output))
+    failed = sum(point.status != "done" for point in result.points)
+    if failed:
+        raise InputError(
+            f"{failed} of {len(result.points)} points failed, each for the reason given with it; the others are kept"
+        )
 
 
 def _check_options(where: dict[str, object]) -> None:
@@ -336,8 +341,14 @@ def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     if figures:
         from superbin.plot import save, scan_maps
 
+        maps = scan_maps(result)
+        if not maps:
+            done = any(point.status == "done" for point in result.points)
+            why = "they are over two masses" if done else "no point is finished"
+            click.echo(f"superbin: no maps are drawn: {why}", err=True)
+            return
         (folder / "maps").mkdir()
-        for name, figure in scan_maps(result).items():
+        for name, figure in maps.items():
             save(figure, folder / "maps" / name)
 
 
@@ -362,6 +373,8 @@ def _row_options(
 def _summary(
     result: "ScanResult", row_options: "Callable[[ScanPoint], list[str]]", output: Path | None
 ) -> str:
+    from superbin.scan import may_pass
+
     done = [point for point in result.points if point.status == "done"]
     failed = [point for point in result.points if point.status != "done"]
     lines = [
@@ -378,7 +391,8 @@ def _summary(
         lines += [f"  {_masses(point)}: {point.reason}" for point in failed[:ROWS]]
         if len(failed) > ROWS:
             lines.append(f"  and {len(failed) - ROWS} more")
-        lines.append("  compute them again with --retry-failed")
+        if any(map(may_pass, failed)):
+            lines.append("  compute them again with --retry-failed")
     if output is not None:
         lines += ["", f"written to {output}"]
     return "\n".join(lines)

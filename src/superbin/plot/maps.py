@@ -2,7 +2,7 @@
 
 A map draws every point, filled with its own colour. Between points the colour is interpolated and pale, and it ends
 where there are none: outside their hull, across gaps, and around failed points. Contours follow the same triangles.
-Specified in ``specs/figures.md``, FIG-20 to FIG-27.
+Specified in ``specs/figures.md``, FIG-20 to FIG-26.
 """
 
 import math
@@ -144,9 +144,9 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
     dict of str to Figure
         By file name without suffix: ``significance-expected``, ``significance-observed``, ``limit-expected``,
         ``limit-observed``, and ``likelihood-limit-expected``, ``likelihood-limit-observed`` where the scan has them.
-        Empty unless the scan has two parameters.
+        Empty unless the scan has two parameters and a finished point.
     """
-    if len(result.parameters) != 2:
+    if len(result.parameters) != 2 or all(point.status != DONE for point in result.points):
         return {}
     published = published_limits(result.search.name, result.model)
     maps: dict[str, tuple[MapValue, tuple[MapContour, ...], tuple[PublishedLimit, ...]]] = {

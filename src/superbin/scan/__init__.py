@@ -8,7 +8,7 @@ executors, ``distribute`` hands out the work and survives the workers' deaths, `
 ``specs/scans.md``; what a million points need is in ``docs/explanation/scaling.md``.
 """
 
-from superbin.scan.point import Settings, prepare, scan_point
+from superbin.scan.point import Settings, may_pass, prepare, scan_point
 from superbin.scan.run import Progress, run_scan
 from superbin.scan.targets import Target, grid_targets, spread
 from superbin.scan.workers import dask_workers, local_workers
@@ -20,6 +20,7 @@ __all__ = [
     "dask_workers",
     "grid_targets",
     "local_workers",
+    "may_pass",
     "prepare",
     "run_scan",
     "scan_point",

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from superbin.errors import ClusterError, SuperbinError
 from superbin.results.scan import FinishedPoint, ScanPoint
-from superbin.scan.point import failed_point
+from superbin.scan.point import KILLED, failed_point
 from superbin.scan.targets import Target
 from superbin.scan.work import Job, pack, work
 
@@ -31,10 +31,7 @@ _SILENCE = 1.0
 _HOPELESS = 4
 """Times that workers may die before anything was ever computed."""
 
-_KILLED = (
-    "its worker was killed while it computed nothing else, most likely for want of memory; look at it alone with "
-    "'superbin run'"
-)
+_ADVICE = "most likely for want of memory; look at it alone with 'superbin run'"
 
 
 def distribute(
@@ -189,7 +186,7 @@ class _Distribution:
 
 def _condemned(target: Target) -> ScanPoint:
     sigma = None if target.signal is None else target.signal.cross_section_pb
-    return failed_point(target.parameters, _KILLED, sigma, target.cross_section_error)
+    return failed_point(target.parameters, f"{KILLED}, {_ADVICE}", sigma, target.cross_section_error)
 
 
 def _died(error: BaseException) -> bool:

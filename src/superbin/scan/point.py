@@ -24,7 +24,12 @@ from superbin.signal import SignalModel
 from superbin.stats import counts, pvalue
 from superbin.stats.limits import cls_limit
 
-__all__ = ["Settings", "Shared", "failed_point", "prepare", "scan_point"]
+__all__ = ["KILLED", "Settings", "Shared", "failed_point", "may_pass", "prepare", "scan_point"]
+
+KILLED = "its worker was killed while it computed nothing else"
+"""How the reason begins for a point that no worker survives."""
+
+_DEFECT = "internal error: "
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +143,7 @@ def scan_point(signal: SignalModel, shared: Shared, *, cross_section_error: floa
         reason = str(error)
     except Exception as error:  # noqa: BLE001  a defect met at one signal must not cost the others
         _log.debug("%s failed", signal.label, exc_info=True)
-        reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
+        reason = " ".join(f"{_DEFECT}{type(error).__name__}: {error}".split())
     return failed_point(signal.parameters, reason, signal.cross_section_pb, cross_section_error)
 
 
@@ -156,6 +161,14 @@ def failed_point(
         cross_section_pb=cross_section_pb,
         cross_section_error=cross_section_error,
     )
+
+
+def may_pass(point: ScanPoint) -> bool:
+    """Whether a failed point may be done when it is computed again: after a defect or the death of a worker.
+
+    What superbin says of the signal itself, that it is outside its grid for example, it will say again.
+    """
+    return (point.reason or "").startswith((_DEFECT, KILLED))
 
 
 def _evaluate(signal: SignalModel, shared: Shared, cross_section_error: float | None) -> ScanPoint:

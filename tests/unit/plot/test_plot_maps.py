@@ -68,13 +68,14 @@ def inside(drawn: MapArtists, x: float, y: float) -> bool:
 
 
 def test_every_map() -> None:
-    """FIG-20: four maps, six with the full likelihood's limits; none for another number of parameters."""
+    """FIG-20: four maps, six with the full likelihood's limits; none for another number of parameters, or of failures."""
     names = ["significance-expected", "significance-observed", "limit-expected", "limit-observed"]
     assert list(scan_maps(scan(plane()))) == names
     with_likelihood = [replace(p, likelihood_limit=p.mu_limit) for p in plane()]
     more = ["likelihood-limit-expected", "likelihood-limit-observed"]
     assert list(scan_maps(scan(with_likelihood))) == [*names, *more]
     assert scan_maps(replace(scan(plane()), parameters=("m_mother",))) == {}
+    assert scan_maps(scan([failed(1500, 100), failed(1600, 200)])) == {}
 
 
 def test_points_have_their_own_colour() -> None:

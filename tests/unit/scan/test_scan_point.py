@@ -11,7 +11,7 @@ from superbin.analysis import analyze
 from superbin.errors import InputError, UnknownNameError
 from superbin.likelihood import Fitter, evaluate, packaged
 from superbin.results.scan import ScanLimit
-from superbin.scan import Settings, prepare, scan_point
+from superbin.scan import Settings, may_pass, prepare, scan_point
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats.counts import cdf
@@ -118,6 +118,7 @@ def test_signal_of_nothing(small_search: Search, small_signal: SignalModel) -> N
     assert "zero" in point.reason
     assert point.parameters == dict(small_signal.parameters)
     assert point.cross_section_error == 0.1
+    assert not may_pass(point)
 
 
 def test_wrong_number_of_bins(small_search: Search, small_signal: SignalModel) -> None:
@@ -139,6 +140,7 @@ def test_a_defect_of_ours(
     monkeypatch.setattr("superbin.merge.optimize", strike)
     point = scan_point(small_signal, shared)
     assert (point.status, point.reason) == ("failed", "internal error: ZeroDivisionError: oh no")
+    assert may_pass(point)
 
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-9, 1e4])
