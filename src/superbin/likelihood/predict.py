@@ -27,8 +27,6 @@ class BinPrediction:
     ----------
     status : str
         ``"converged"``, or why the fit failed; the arrays are NaN then.
-    scope : str
-        What was fitted.
     expected : array, shape (n_bins,)
         Events.
     covariance : array, shape (n_bins, n_bins)
@@ -40,7 +38,6 @@ class BinPrediction:
     """
 
     status: str
-    scope: Scope
     expected: FloatArray
     covariance: FloatArray
     processes: dict[str, FloatArray]
@@ -91,9 +88,7 @@ def predict(
     best = fit.minima[0]
     if not fit.ok:
         nothing = np.full(n, np.nan)
-        return BinPrediction(
-            f"{fit.status}: {fit.reason}", scope, nothing, np.full((n, n), np.nan), {}, options
-        )
+        return BinPrediction(f"{fit.status}: {fit.reason}", nothing, np.full((n, n), np.nan), {}, options)
     # Parameters that the fit does not know keep their prior: nominal, with unit error.
     x = whole.objective.initial.copy()
     place = np.array([0, *(1 + model.position(p.name) for p in fitted.parameters)])
@@ -111,9 +106,7 @@ def predict(
         for name in dict.fromkeys(model.processes)
         if (rows := np.flatnonzero((np.array(model.processes) == name) & (model.term_bin >= 0))).size
     }
-    return BinPrediction(
-        "converged", scope, sum(processes.values(), np.zeros(n)), covariance, processes, options
-    )
+    return BinPrediction("converged", sum(processes.values(), np.zeros(n)), covariance, processes, options)
 
 
 def _by_bin(model: CountingModel, jacobian: FloatArray, n: int) -> FloatArray:

@@ -79,8 +79,6 @@ class GridMerges:
     ----------
     merges : tuple of tuple of int
         Published numbers of the bins of every merge, in the order they were added.
-    exclusive : bool
-        Whether no bin is in two of them.
     assignment : tuple of int
         For every signal, the position of the merge that serves it best.
     mean_loss, worst_loss : float
@@ -88,7 +86,6 @@ class GridMerges:
     """
 
     merges: tuple[tuple[int, ...], ...]
-    exclusive: bool
     assignment: tuple[int, ...]
     mean_loss: float
     worst_loss: float
@@ -232,7 +229,7 @@ def _overlapping(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
             _exchange(table, picked)
         curve.append(picked.copy())
     table = _against_best_known(table)
-    return tuple(_summary(candidates[rows], table[rows], exclusive=False) for rows in curve)
+    return tuple(_summary(candidates[rows], table[rows]) for rows in curve)
 
 
 def _against_best_known(table: FloatArray) -> FloatArray:
@@ -279,7 +276,7 @@ def _exclusive(fleet: Fleet, k: int) -> tuple[GridMerges, ...]:
         return ()
     sets = np.array(merges)
     table = _against_best_known(fleet.efficiencies(sets))
-    return tuple(_summary(sets[:i], table[:i], exclusive=True) for i in range(1, len(sets) + 1))
+    return tuple(_summary(sets[:i], table[:i]) for i in range(1, len(sets) + 1))
 
 
 def _among(fleet: Fleet, possible: BoolArray) -> BoolArray:
@@ -296,11 +293,10 @@ def _among(fleet: Fleet, possible: BoolArray) -> BoolArray:
     return table[first_rows(table)]
 
 
-def _summary(sets: BoolArray, table: FloatArray, *, exclusive: bool) -> GridMerges:
+def _summary(sets: BoolArray, table: FloatArray) -> GridMerges:
     best = table.max(axis=0)
     return GridMerges(
         merges=tuple(numbers(row) for row in sets),
-        exclusive=exclusive,
         assignment=tuple(int(i) for i in table.argmax(axis=0)),
         mean_loss=float(1 - best.mean()),
         worst_loss=float(1 - best.min()),
