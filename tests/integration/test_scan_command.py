@@ -234,6 +234,26 @@ def test_failures_that_may_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert "failed" not in out
 
 
+def test_columns_are_apart(run: Run, tmp_path: Path) -> None:
+    """SCAN-17: whatever numbers are in them, so that a table can be cut at blanks."""
+    points = tmp_path / "points.txt"
+    points.write_text("1100.00000000001 150.0000000001\n1300.123456789012 200\n1200 300\n")
+    code, out, _ = run("--points", str(points))
+    assert code == 0
+    lines = out.splitlines()
+    start = next(i for i, line in enumerate(lines) if "background" in line)
+    head = re.split(r" {2,}", lines[start].strip())
+    rows = [re.split(r" {2,}", lines[start + 1 + 3 * i].strip()) for i in range(3)]
+    assert head[:4] == ["m_mother", "m_lsp", "Z obs", "Z exp"]
+    assert [len(row) for row in rows] == [len(head)] * 3
+    assert {tuple(map(float, row[:2])) for row in rows} == {
+        (1100.00000000001, 150.0000000001),
+        (1300.123456789012, 200.0),
+        (1200.0, 300.0),
+    }
+    assert len({len(lines[start + 3 * i + 1]) for i in range(3)} | {len(lines[start])}) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

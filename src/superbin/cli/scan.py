@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 ROWS = 10
 """Points in the printed table."""
 
+COLUMNS = ("Z obs", "Z exp", "signal", "background", "+", "-", "observed", "mu95 obs", "mu95 exp")
+"""What it says of each, after the masses."""
+
 
 @click.command()
 @click.argument("model")
@@ -415,11 +418,11 @@ def _table(
         assert point.observed is not None
         return point.observed.p, -(point.observed.z or 0.0)
 
-    head = "".join(f"{name:>10}" for name in result.parameters)
-    head += f"{'Z obs':>8}{'Z exp':>8}{'signal':>9}{'background':>12}{'+':>8}{'-':>8}"
-    lines = [f"{head}{'observed':>10}{'mu95 obs':>10}{'mu95 exp':>10}"]
-    for point in sorted(done, key=discrepancy)[:ROWS]:
-        lines += [_row(point), f"    bins {', '.join(map(str, point.bins))}"]
+    chosen = sorted(done, key=discrepancy)[:ROWS]
+    head, *rows = _aligned([[*result.parameters, *COLUMNS], *map(_row, chosen)])
+    lines = [head]
+    for point, row in zip(chosen, rows, strict=True):
+        lines += [row, f"    bins {', '.join(map(str, point.bins))}"]
         words = [_plain(value) for value in point.parameters.values()]
         name = "_".join([result.model, *words])
         command = ["superbin", "run", result.model, *words, *row_options(point), "-o", name]
@@ -427,7 +430,13 @@ def _table(
     return lines
 
 
-def _row(point: "ScanPoint") -> str:
+def _aligned(rows: "Sequence[Sequence[str]]") -> list[str]:
+    """Columns to the right, at least two blanks apart, and of usual width where that is enough for what they hold."""
+    widths = [max(8, *(len(cell) + 2 for cell in column)) for column in zip(*rows, strict=True)]
+    return ["".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _row(point: "ScanPoint") -> list[str]:
     # The schema promises these of a point that is done.
     assert point.yields is not None
     assert point.observed is not None
@@ -435,12 +444,14 @@ def _row(point: "ScanPoint") -> str:
     limit = point.mu_limit
     assert limit is not None
     total = point.yields.background
-    masses = "".join(f"{_plain(value):>10}" for value in point.parameters.values())
-    return (
-        f"{masses}{number(point.observed.z, 2):>8}{number(point.expected.z, 2):>8}{point.yields.signal:>9.2f}"
-        f"{total.nominal:>12.2f}{total.up:>8.2f}{total.down:>8.2f}{point.yields.observed:>10}"
-        f"{number(limit.observed):>10}{number(limit.median):>10}"
-    )
+    events = (point.yields.signal, total.nominal, total.up, total.down)
+    return [
+        *map(_plain, point.parameters.values()),
+        *(number(z, 2) for z in (point.observed.z, point.expected.z)),
+        *(f"{value:.2f}" for value in events),
+        str(point.yields.observed),
+        *(number(mu) for mu in (limit.observed, limit.median)),
+    ]
 
 
 def _masses(point: "ScanPoint") -> str:
