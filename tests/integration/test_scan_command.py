@@ -17,7 +17,6 @@ from superbin.cli.scan import scan
 from superbin.grid import SignalGrid
 from superbin.io.grids import read_grid, write_grid
 from superbin.results.scan import load_scan, scan_from_json
-from superbin.scan import Progress
 from superbin.search import Search
 from superbin.store import Store
 
@@ -315,13 +314,12 @@ def test_grid_with_duplicates(run: Run, grid: Path, tmp_path: Path) -> None:
 def test_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SCAN-12: Ctrl-C is exit code 130, says what is stored where and how to go on, and leaves no folder."""
 
-    def strike(_: object, progress: Progress) -> None:
-        if progress.finished == 3:
+    def strike(_: object, text: str, **__: object) -> None:
+        if "3/9 points" in text:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("superbin.cli.scan._Report.pause", 0.0)
-        patch.setattr("superbin.cli.scan._Report._show", strike)
+        patch.setattr("superbin.cli.progress.ProgressLine.show", strike)
         code, out, err = run("-o", str(tmp_path / "out"), "--no-figures")
     assert (code, out) == (130, "")
     assert (

@@ -1,17 +1,15 @@
 """``superbin chance``: how likely background alone makes something stand out anywhere."""
 
-import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from superbin.cli.options import correlations_option, database_option, number, search_option, seed_option
+from superbin.cli.progress import ProgressLine, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from superbin.results.chance import ChanceResult
 
 
@@ -90,13 +88,14 @@ def chance(
         )
     with open_catalog(database) as catalog:
         search = catalog.search(search_name if scan is None else scan.search.name)
-    report = None if quiet else _progress()
-    if scan is None:
-        result = of_rectangles(
-            search, correlations=correlations, toys=toys, seed=seed, workers=threads, on_progress=report
-        )
-    else:
-        result = of_scan(search, scan, toys=toys, seed=seed, workers=threads, on_progress=report)
+    with ProgressLine(quiet=quiet) as line:
+        report = partial(_report, line)
+        if scan is None:
+            result = of_rectangles(
+                search, correlations=correlations, toys=toys, seed=seed, workers=threads, on_progress=report
+            )
+        else:
+            result = of_scan(search, scan, toys=toys, seed=seed, workers=threads, on_progress=report)
     document = chance_to_json(result)
     if output_file is not None:
         write_text(output_file, document)
@@ -112,26 +111,10 @@ def _given(context: click.Context, name: str) -> bool:
     return source not in {None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP}
 
 
-def _progress() -> "Callable[[int, int], None]":
-    """Report on stderr: one line that is redrawn on a terminal, a line now and then elsewhere."""
-    start = shown = time.monotonic()
-    terminal = sys.stderr.isatty()
-
-    def report(done: int, total: int) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if done < total and now - shown < (0.2 if terminal else 30.0):
-            return
-        shown = now
-        rate = done / max(now - start, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if done < total else ""
-        text = f"{done:,} of {total:,} pseudo-experiments, {rate:,.0f}/s{left}"
-        if terminal:
-            click.echo(f"\r{text}\x1b[K", err=True, nl=done == total)
-        else:
-            click.echo(f"superbin: {text}", err=True)
-
-    return report
+def _report(line: ProgressLine, done: int, total: int) -> None:
+    rate = done / max(line.seconds, 1e-9)
+    left = f", {duration((total - done) / rate)} left" if 0 < done < total else ""
+    line.show(f"{done:,} of {total:,} pseudo-experiments, {rate:,.0f}/s{left}", always=done == total)
 
 
 def _summary(result: "ChanceResult") -> str:

@@ -1,8 +1,6 @@
 """``superbin scan``: the analysis over a plane of masses, on every core or on a cluster."""
 
 import shlex
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,6 +15,7 @@ from superbin.cli.options import (
     number,
     search_option,
 )
+from superbin.cli.progress import ProgressLine, duration
 from superbin.errors import InputError, SuperbinError
 
 if TYPE_CHECKING:
@@ -248,42 +247,24 @@ def _executor(
 
 
 class _Report:
-    """Progress on stderr: one line that is redrawn on a terminal, a line now and then elsewhere."""
+    """How far the scan is, as a bar with rate and remaining time."""
 
     width = 30
-    pause = 30.0
-    """Seconds between lines where there is no terminal."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(self, line: ProgressLine) -> None:
+        self.line = line
         self.last: Progress | None = None
-        self.terminal = sys.stderr.isatty()
-        self._start = self._shown = time.monotonic()
+        self._start = 0.0
 
     def __call__(self, progress: "Progress") -> None:
         """Show how far the scan is."""
-        if self.last is None:
-            self._start = self._shown = time.monotonic()
         first, self.last = self.last is None, progress
-        now = time.monotonic()
-        if self.quiet or not (self.terminal or first or not progress.left or now - self._shown >= self.pause):
-            return
-        self._shown = now
-        self._show(progress)
+        if first:
+            self._start = self.line.seconds
+        text = self._text(progress, self.line.seconds - self._start)
+        self.line.show(text, always=first or not progress.left)
 
-    def _show(self, progress: "Progress") -> None:
-        line = self._line(progress, self._shown - self._start)
-        if self.terminal:
-            click.echo(f"\r{line}\x1b[K", err=True, nl=False)
-        else:
-            click.echo(f"superbin: {line}", err=True)
-
-    def end(self) -> None:
-        """Leave the redrawn line."""
-        if self.last is not None and self.terminal and not self.quiet:
-            click.echo("", err=True)
-
-    def _line(self, progress: "Progress", seconds: float) -> str:
+    def _text(self, progress: "Progress", seconds: float) -> str:
         done = progress.total - progress.left
         filled = self.width * done // progress.total
         parts = [f"[{'#' * filled}{'.' * (self.width - filled)}] {done}/{progress.total} points"]
@@ -295,25 +276,18 @@ class _Report:
             rate = progress.finished / seconds
             parts.append(f"{rate:.2g}/s")
             if progress.left:
-                parts.append(f"{_duration(progress.left / rate)} left")
+                parts.append(f"{duration(progress.left / rate)} left")
         return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{minutes:.0f} min" if minutes < 100 else f"{hours:.1f} h"
 
 
 @contextmanager
 def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
     """Report progress, and after any end but a good one, what is kept and how to go on."""
-    report = _Report(quiet=quiet)
+    report = _Report(ProgressLine(quiet=quiet))
     try:
         yield report
     except (SuperbinError, KeyboardInterrupt) as error:
-        report.end()
+        report.line.end()
         if report.last is not None:
             done = report.last.total - report.last.left
             click.echo(
@@ -325,7 +299,7 @@ def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
             raise click.Abort from error
         raise
     else:
-        report.end()
+        report.line.end()
 
 
 # --- output ---------------------------------------------------------------------------------------------------
