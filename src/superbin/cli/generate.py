@@ -1,14 +1,13 @@
 """``superbin signal generate``: simulate a signal, one point or a plane of them, into files that can be resumed."""
 
 import math
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
+from superbin.cli.progress import ProgressLine, duration
 
 if TYPE_CHECKING:
     from superbin.generate import Cards, Job, Progress
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from superbin.search import Search
 
 __all__ = ["generate"]
-
-_SECONDS_BETWEEN_LINES = 30.0
-"""Where stderr is a file, progress is a line now and then instead of one that changes."""
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -227,6 +223,7 @@ def _own_point(
             name,
             spectrum or "",
             search,
+            place=str(slha),
             mothers=mothers,
             events=events or 5000,
             seed=seed,
@@ -303,36 +300,21 @@ def _summarise(point: "SignalPoint", path: Path, search: "Search", cross_section
     )
 
 
-class _Line:
-    """Progress on stderr: one line that changes on a terminal, a line now and then in a file."""
+class _Line(ProgressLine):
+    """How far the simulation is, of a plane or of one point."""
 
     def __init__(self, events: int | None = None) -> None:
+        super().__init__()
         self._events = events
-        self._start = time.monotonic()
-        self._last = 0.0
-
-    def __enter__(self) -> "_Line":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if sys.stderr.isatty() and self._last:
-            click.echo("", err=True)
 
     def campaign(self, progress: "Progress") -> None:
-        remaining = "" if progress.remaining is None else f", {progress.remaining / 60:.1f} min left"
-        self._show(
+        left = "" if progress.remaining is None else f", {duration(progress.remaining)} left"
+        self.show(
             f"{progress.points}/{progress.all_points} points, {progress.events} events, "
-            f"{progress.rate:.0f} events/s{remaining}"
+            f"{progress.rate:.0f} events/s{left}"
         )
 
     def point(self, done: int) -> None:
-        rate = done / (time.monotonic() - self._start)
-        remaining = "" if self._events is None else f", {(self._events - done) / rate / 60:.1f} min left"
-        self._show(f"{done} events, {rate:.0f} events/s{remaining}")
-
-    def _show(self, text: str) -> None:
-        terminal = sys.stderr.isatty()
-        now = time.monotonic()
-        if terminal or now - (self._last or self._start) > _SECONDS_BETWEEN_LINES:
-            self._last = now
-            click.echo(f"\r{text}\033[K" if terminal else text, err=True, nl=not terminal)
+        rate = done / max(self.seconds, 1e-9)
+        left = "" if self._events is None else f", {duration((self._events - done) / rate)} left"
+        self.show(f"{done} events, {rate:.0f} events/s{left}")
