@@ -26,6 +26,7 @@ from superbin.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
 from superbin.stats import significance
+from superbin.stats.toys import binomial_error
 
 __all__ = [
     "LOWEST_FACTOR",
@@ -303,7 +304,7 @@ def toy_q0(document: Mapping[str, Any], *, toys: int = 1000, seed: int = 0) -> P
         with _numpy_seed(seed):
             under_background = calculator.distributions(0.0)[0]
         p = float(under_background.pvalue(observed))
-        return PyhfToys(p, _binomial_error(p, toys), observed, toys, seed)
+        return PyhfToys(p, binomial_error(p * toys, toys), observed, toys, seed)
 
     return _asked(document, None, thrown, optimizers=("scipy", "minuit"))
 
@@ -323,8 +324,8 @@ def toy_cls(document: Mapping[str, Any], mu: float, *, toys: int = 1000, seed: i
             raise InputError(f"no background toy of {toys} is as signal-like as the data; throw more toys")
         cls = with_signal / background
         relative = math.hypot(
-            _binomial_error(with_signal, toys) / max(with_signal, 1 / toys),
-            _binomial_error(background, toys) / background,
+            binomial_error(with_signal * toys, toys) / max(with_signal, 1 / toys),
+            binomial_error(background * toys, toys) / background,
         )
         return PyhfCls(cls, max(cls, 1 / toys) * relative, toys, seed)
 
@@ -411,12 +412,6 @@ def _toy_calculator(model: Any, data: list[float], statistic: str, toys: int, *,
         ntoys=toys,
         track_progress=False,
     )
-
-
-def _binomial_error(p: float, n: int) -> float:
-    """Standard error of a proportion; with none or all, that of a single one."""
-    inside = min(max(p, 1 / n), max(1 - 1 / n, 1 / n))
-    return math.sqrt(inside * (1 - inside) / n) if n > 1 else 1.0
 
 
 def largest_deviation(document: Mapping[str, Any]) -> float:

@@ -19,6 +19,7 @@ from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.inference import fit_both
 from superbin.likelihood.model import CountingModel
 from superbin.likelihood.objective import Data
+from superbin.stats.toys import binomial_error
 
 __all__ = ["ToyLimit", "ToyTail", "cls_from_toys", "draw", "merge", "statistic", "throw", "throw_chunk"]
 
@@ -51,11 +52,8 @@ class ToyTail:
 
     @property
     def p_error(self) -> float:
-        """Binomial standard error; with no toy (or all toys) in the tail, that of a single one."""
-        if not self.toys:
-            return math.nan
-        hits = min(max(self.above, 1), max(self.toys - 1, 1))
-        return math.sqrt(hits * (self.toys - hits) / self.toys) / self.toys
+        """Binomial standard error (`superbin.stats.toys.binomial_error`); NaN without toys."""
+        return binomial_error(self.above, self.toys) if self.toys else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,28 @@ part of the toys with a q0 at least as large as that of the data. This is the de
 from the prior-predictive `superbin.stats.tail` and `midp`, most at low counts.
 """
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from superbin.errors import InputError
 from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import q0
 from superbin.stats.profile import constraint
-from superbin.stats.toys import BLOCK, LARGEST_CHUNK, numbers_of_toys, run_chunks, scalar, stream, whole
+from superbin.stats.toys import (
+    BLOCK,
+    LARGEST_CHUNK,
+    binomial_error,
+    gather,
+    numbers_of_toys,
+    run_chunks,
+    scalar,
+    stream,
+    whole,
+)
 
-__all__ = ["Q0Toys", "throw_q0", "throw_q0_chunk"]
+__all__ = ["Q0Toys", "merge_q0", "throw_q0", "throw_q0_chunk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +62,8 @@ class Q0Toys:
 
     @property
     def error(self) -> float:
-        """Binomial standard error of `p`; with no toy (or all toys) extreme, that of a single one."""
-        hits = min(max(self.extreme, 1), max(self.toys - 1, 1))
-        return math.sqrt(hits * (self.toys - hits) / self.toys) / self.toys
+        """Binomial standard error of `p`."""
+        return binomial_error(self.extreme, self.toys)
 
 
 def throw_q0(
@@ -88,24 +98,12 @@ def throw_q0(
         When interrupted before the first chunk was complete.
     """
     total, size, threads = numbers_of_toys(toys, chunk, workers)
-    thrown = extreme = 0
-    observed = float(q0(n, b, up, down, model=model))
-    interrupted = False
-    try:
-        for part in run_chunks(
-            lambda index, toys: throw_q0_chunk(
-                n, b, up, down, index=index, toys=toys, seed=seed, model=model
-            ),
-            total,
-            size,
-            threads,
-        ):
-            thrown, extreme = thrown + part.toys, extreme + part.extreme
-    except KeyboardInterrupt:
-        if thrown == 0:
-            raise
-        interrupted = True
-    return Q0Toys(thrown, extreme, observed, seed, interrupted)
+
+    def one(index: int, toys: int) -> Q0Toys:
+        return throw_q0_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
+
+    thrown, interrupted = gather(run_chunks(one, total, size, threads), merge_q0)
+    return replace(thrown, interrupted=interrupted)
 
 
 def throw_q0_chunk(
@@ -136,3 +134,25 @@ def throw_q0_chunk(
         # where both measurements are counts, toys equal to the data must not be lost to rounding
         extreme += int(np.count_nonzero(np.asarray(thrown) >= (1 - 1e-12) * observed))
     return Q0Toys(size, extreme, observed, seed)
+
+
+def merge_q0(parts: Iterable[Q0Toys]) -> Q0Toys:
+    """Add up disjoint chunks of one seed and one count; the order does not matter.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to merge, or the chunks are of different seeds or counts.
+    """
+    given = tuple(parts)
+    if len({(part.seed, part.observed) for part in given}) != 1:
+        raise InputError(
+            f"cannot merge {len(given)} chunks of seeds {sorted({part.seed for part in given})} and observed q0 "
+            f"{sorted({part.observed for part in given})}; give at least one chunk, all of one seed and count"
+        )
+    return replace(
+        given[0],
+        toys=sum(part.toys for part in given),
+        extreme=sum(part.extreme for part in given),
+        interrupted=any(part.interrupted for part in given),
+    )

@@ -15,7 +15,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +28,8 @@ __all__ = [
     "BLOCK",
     "LARGEST_CHUNK",
     "Toys",
+    "binomial_error",
+    "gather",
     "merge",
     "numbers_of_toys",
     "run_chunks",
@@ -77,9 +79,8 @@ class Toys:
 
     @property
     def tail_error(self) -> float:
-        """Binomial standard error of `tail`; with no toy (or all toys) in the tail, that of a single one."""
-        hits = min(max(self.above + self.equal, 1), max(self.toys - 1, 1))
-        return math.sqrt(hits * (self.toys - hits) / self.toys) / self.toys
+        """Binomial standard error of `tail`."""
+        return binomial_error(self.above + self.equal, self.toys)
 
     @property
     def midp(self) -> float:
@@ -136,20 +137,46 @@ def throw(
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
     """
-    total, size, _ = numbers_of_toys(toys, chunk, workers)
+    total, size, threads = numbers_of_toys(toys, chunk, workers)
 
     def one(index: int, toys: int) -> Toys:
         return throw_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
 
-    result = Toys(0, 0, 0, whole("seed", seed, 0, None))
+    thrown, interrupted = gather(run_chunks(one, total, size, threads), merge)
+    return replace(thrown, interrupted=interrupted)
+
+
+def binomial_error(hits: float, n: int) -> float:
+    """Standard error of the part ``hits/n``; with none or all, that of a single one or of all but one.
+
+    Parameters
+    ----------
+    hits : float
+        How many of `n`.
+    n : int
+        At least 1. A single trial tells nothing: its error is 1.
+    """
+    if n == 1:
+        return 1.0
+    inside = min(max(hits, 1), n - 1)
+    return math.sqrt(inside * (n - inside) / n) / n
+
+
+def gather(parts: Iterator[T], merge: Callable[[Iterable[T]], T]) -> tuple[T, bool]:
+    """Merge the chunks of `run_chunks` as they come; after a keyboard interrupt those that were complete, and True.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When interrupted before the first chunk was complete.
+    """
+    result = next(parts)
     try:
-        for part in run_chunks(one, total, size, workers):
+        for part in parts:
             result = merge((result, part))
     except KeyboardInterrupt:
-        if result.toys == 0:
-            raise
-        return Toys(result.toys, result.above, result.equal, seed, interrupted=True)
-    return result
+        return result, True
+    return result, False
 
 
 def run_chunks(one: Callable[[int, int], T], total: int, size: int, workers: int) -> Iterator[T]:

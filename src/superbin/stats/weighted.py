@@ -24,7 +24,7 @@ from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, checked_yields
 from superbin.stats.models import lowest_z
 from superbin.stats.profile import constraint
-from superbin.stats.toys import LARGEST_CHUNK, numbers_of_toys, run_chunks, scalar, stream, whole
+from superbin.stats.toys import LARGEST_CHUNK, gather, numbers_of_toys, run_chunks, scalar, stream, whole
 
 __all__ = ["WeightedToys", "merge_weighted", "throw_weighted", "throw_weighted_chunk"]
 
@@ -127,15 +127,8 @@ def throw_weighted(
     def one(index: int, toys: int) -> WeightedToys:
         return throw_weighted_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
 
-    parts: list[WeightedToys] = []
-    try:
-        for part in run_chunks(one, total, size, threads):
-            parts = [merge_weighted([*parts, part])]
-    except KeyboardInterrupt:
-        if not parts:
-            raise
-        return replace(parts[0], interrupted=True)
-    return parts[0]
+    thrown, interrupted = gather(run_chunks(one, total, size, threads), merge_weighted)
+    return replace(thrown, interrupted=interrupted)
 
 
 def throw_weighted_chunk(

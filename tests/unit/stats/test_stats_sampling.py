@@ -95,6 +95,22 @@ def test_interrupts_keep_what_was_thrown(monkeypatch: pytest.MonkeyPatch) -> Non
             throw(4, 0.6, 0.5, 0.3, toys=1000, chunk=100)
 
 
+def test_q0_chunks_merge_in_any_order() -> None:
+    """STAT-13, STAT-22: the whole is the sum of its chunks; those of another seed or count are refused."""
+    arguments = (4, 0.6, 0.5, 0.3)
+    parts = [frequentist.throw_q0_chunk(*arguments, index=i, toys=500, seed=3) for i in range(3)]
+    whole = superstats.throw_q0(*arguments, toys=1500, chunk=500, seed=3)
+    assert frequentist.merge_q0(parts) == frequentist.merge_q0(reversed(parts)) == whole
+    for other in (
+        frequentist.throw_q0_chunk(*arguments, index=0, toys=500, seed=4),
+        frequentist.throw_q0_chunk(5, *arguments[1:], index=0, toys=500, seed=3),
+    ):
+        with pytest.raises(InputError, match="cannot merge 2 chunks"):
+            frequentist.merge_q0([parts[0], other])
+    with pytest.raises(InputError, match="at least one"):
+        frequentist.merge_q0([])
+
+
 def test_q0_toys_against_a_plain_loop() -> None:
     """STAT-22: both measurements fluctuate around the background-only fit; q0 minimised on a grid."""
     n, b, up, down = 4.0, 0.6, 0.5, 0.3

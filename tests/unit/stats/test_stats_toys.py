@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from superbin import stats as superstats
 from superbin.errors import InputError
@@ -45,6 +46,16 @@ def test_estimates_and_errors() -> None:
     assert superstats.Toys(1000, 0, 0, 0).tail_error == pytest.approx(1e-3, rel=1e-3)
     assert superstats.Toys(1000, 0, 0, 0).midp_error > 0
     assert superstats.Toys(1000, 1000, 0, 0).tail_error > 0
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "counted"), [(50, 1000, 50), (0, 1000, 1), (1000, 1000, 999), (1, 2, 1), (0.25, 8, 1)]
+)
+def test_binomial_error(hits: float, n: int, counted: int) -> None:
+    """STAT-13: the standard deviation of a binomial proportion by SciPy; never that of none or all."""
+    want = scipy.stats.binom(n, counted / n).std() / n
+    assert toys_module.binomial_error(hits, n) == pytest.approx(want)
+    assert toys_module.binomial_error(hits, 1) == 1.0
 
 
 @pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "gamma", "none"])
