@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from superbin._spline import coordinates
+from superbin.cross_sections import process_of
 from superbin.errors import InputError, SuperbinError
 from superbin.generate.cards import Cards
 from superbin.generate.chain import generate_point
 from superbin.generate.slha import masses, model_named
+from superbin.generate.streams import STDERR
 from superbin.grid import SignalPoint
 from superbin.search import Search
 
@@ -29,22 +31,35 @@ __all__ = ["Campaign", "Job", "Progress", "coarse_to_fine", "run_campaign", "sta
 
 Masses = tuple[float, float]
 
-_COARSE, _BETWEEN, _DENSE = (600, 1000, 1400, 1800, 2200), (800, 1200, 1600, 2000), (1500, 1700, 1900)
-_DIFFERENCES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
-    "light": ((25, 50, 100, 200, 400, 700, 1000, 1400), (25, 100, 300, 600, 1000), ()),
-    "top": (
-        (375, 450, 600, 800, 1000, 1400, 1800),
-        (375, 500, 700, 900, 1200, 1600),
-        (450, 600, 1000),
+_Rows = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+_PLANES: dict[tuple[str, bool], _Rows] = {
+    ("gluino", False): (
+        ((600, 1000, 1400, 1800, 2200), (25, 50, 100, 200, 400, 700, 1000, 1400, 1800)),
+        ((800, 1200, 1600, 2000), (25, 100, 300, 600, 1000, 1400)),
+    ),
+    ("gluino", True): (
+        ((600, 1000, 1400, 1800, 2200), (375, 450, 600, 800, 1000, 1400, 1800)),
+        ((800, 1200, 1600, 2000), (375, 500, 700, 900, 1200, 1600)),
+        ((1500, 1700, 1900), (450, 600, 1000)),
+    ),
+    ("squark", False): (
+        ((300, 600, 900, 1200, 1500), (25, 50, 100, 200, 400, 700, 1000)),
+        ((450, 750, 1050, 1350), (25, 50, 100, 300, 600, 900)),
+    ),
+    ("squark", True): (
+        ((300, 600, 900, 1200, 1500), (185, 225, 300, 450, 700, 1000)),
+        ((450, 750, 1050, 1350), (185, 250, 350, 500, 800)),
+        ((500, 700, 800, 1000), (200, 350, 600)),
     ),
 }
+"""What is produced, whether it decays to top quarks: masses of the mother, and differences to the LSP's, in GeV."""
 
 
 def standard_plane(model: str) -> list[Masses]:
     """The points that superbin's own grids are made of.
 
-    Mother masses from 600 to 2200 GeV, denser where the published limits run; differences to the LSP from compressed
-    (25 GeV; 375 GeV with two top quarks) to a massless LSP (1 GeV), evenly in their logarithm.
+    Gluinos from 600 to 2200 GeV or squarks from 300 to 1500 GeV; differences to the LSP from compressed (25 GeV; 375 GeV with two
+    top quarks, 185 GeV with one) to a massless LSP (1 GeV), about evenly in their logarithm.
 
     Parameters
     ----------
@@ -62,15 +77,13 @@ def standard_plane(model: str) -> list[Masses]:
         If there is no such model.
     """
     chosen = model_named(model)
-    tops = sum(abs(quark) == 6 for quark in chosen.decays[0][0])
-    least = 25 if tops == 0 else chosen.min_difference
+    produced = "gluino" if process_of(model) == "gluino" else "squark"
+    tops = any(abs(quark) == 6 for quark in chosen.decays[0][0])
     points: set[Masses] = set()
-    kind = _DIFFERENCES["top" if tops else "light"]
-    for mothers, differences in zip((_COARSE, _BETWEEN, _DENSE), kind, strict=True):
+    for mothers, differences in _PLANES[produced, tops]:
         for mother in mothers:
-            if differences:
-                points.add((float(mother), 1.0))
-            points |= {(float(mother), float(mother - d)) for d in differences if least <= d < mother - 50}
+            points |= {(float(mother), float(mother - d)) for d in differences if d < mother - 50}
+            points.add((float(mother), 1.0))
     return coarse_to_fine(sorted(points))
 
 
@@ -257,9 +270,9 @@ def _start_worker(counter: Any, stop: Any) -> None:
     _worker[:] = [counter, stop]
     # An interrupt from the keyboard reaches all processes; the one that collects decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # FastJet greets on stdout, which belongs to results.
+    # Stdout belongs to results, of which a worker prints none; what compiled libraries say is of use on stderr.
     sys.stdout.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(STDERR, 1)
 
 
 def _work(job: Job, point: Masses) -> dict[str, Any]:
