@@ -79,7 +79,24 @@ class ToyLimit:
 
 
 def statistic(fitter: Fitter, data: Data, mu: float, start: Fit) -> float | None:
-    """Return q0 (for mu = 0) or qtilde_mu of a data set, or None if a fit fails."""
+    """Return q0 (for mu = 0) or qtilde_mu of a data set.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    data : Data
+        Counts, and where every constraint is centred.
+    mu : float
+        Signal strength that is tested, >= 0; 0 for discovery.
+    start : Fit
+        Where both fits begin.
+
+    Returns
+    -------
+    float or None
+        ``2 (NLL(mu) - NLL(mu hat))`` with mu hat >= 0, itself >= 0; zero for ``mu hat > mu > 0``. None if a fit fails.
+    """
     free, held = fit_both(fitter, mu, data=data, start=start)
     if not (free.ok and held.ok):
         return None
@@ -89,7 +106,22 @@ def statistic(fitter: Fitter, data: Data, mu: float, start: Fit) -> float | None
 
 
 def draw(fitter: Fitter, hypothesis: Fit, rng: np.random.Generator) -> Data:
-    """Draw one pseudo-experiment: counts, and where every constraint is centred."""
+    """Draw one pseudo-experiment.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    hypothesis : Fit
+        What is drawn from: the counts around its expectation, the constraints around its parameters.
+    rng : Generator
+        Drawn from first for the counts, then for the constraints.
+
+    Returns
+    -------
+    Data
+        Poisson counts of all channels, and a unit normal around the fitted value for every constrained parameter.
+    """
     objective = fitter.objective
     counts = rng.poisson(objective.expected(hypothesis.x)).astype(np.float64)
     shift = rng.standard_normal(objective.n_parameters)
@@ -212,6 +244,19 @@ def cls_from_toys(
         Toys per hypothesis.
     seed : int
         Seed for the signal hypothesis; the background's is the next.
+    workers : int
+        Processes; the answer does not depend on it.
+    chunk : int
+        Toys per random stream; part of the definition of the answer.
+
+    Returns
+    -------
+    ToyLimit
+
+    Raises
+    ------
+    InputError
+        If one of the fits did not converge, or a number is out of range.
     """
     signal, background = fitter.fit(mu=mu, start=free), fitter.fit(mu=0.0, start=free)
     if not (free.ok and signal.ok):
