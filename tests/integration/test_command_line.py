@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from superbin.cli import main
 from superbin.errors import DocumentError
+from superbin.likelihood import packaged
 from superbin.results import load_result
 from superbin.stats import midp_significance
 
@@ -63,6 +65,36 @@ def test_pyhf_reads_the_workspace(output: Path) -> None:
         )
         assert done.stdout
     assert 0 < json.loads(done.stdout)["CLs_obs"] < 1
+
+
+def test_the_aggregate_as_a_likelihood_of_its_own(output: Path) -> None:
+    """WS-7: templates, control channels and nuisances, picked out of the published likelihood term by term."""
+    import pyhf
+
+    document = json.loads((output / "workspace-likelihood.json").read_text())
+    pyhf.schema.validate(document, "workspace.json")
+    merged = load_result(output / "result.json").yields
+    published = packaged("cms-pas-sus-16-014").background()
+    inside = [int(channel) for channel, n in enumerate(published.bins) if n + 1 in merged.bins]
+    terms = np.flatnonzero(np.isin(published.term_channel, inside))
+    entries = np.isin(published.entry_term, terms)
+    names = [parameter.name for parameter in published.parameters]
+    free = {int(j) for j in published.entry_parameter[entries] if published.parameters[int(j)].kind == "free"}
+    measuring = published.entry_term[np.isin(published.entry_parameter, list(free))]
+    channels = {channel["name"]: channel["samples"] for channel in document["channels"]}
+    controls = {
+        published.channels[int(c)] for c in published.term_channel[measuring] if published.bins[int(c)] < 0
+    }
+    assert channels.keys() == {"aggregate", *controls}
+    aggregate = channels["aggregate"]
+    used = {m["name"] for sample in aggregate for m in sample["modifiers"]}
+    assert used == {"mu", *(names[int(j)] for j in published.entry_parameter[entries])}
+    scaled = [s for s in aggregate if "mu" in {m["name"] for m in s["modifiers"]}]
+    assert sum(s["data"][0] for s in scaled) == pytest.approx(merged.signal)
+    background = sum(s["data"][0] for s in aggregate if s not in scaled)
+    assert background == pytest.approx(float(published.rates[terms].sum()))
+    seen = {o["name"]: o["data"] for o in document["observations"]}
+    assert seen["aggregate"] == [merged.observed]
 
 
 def test_existing_output_is_refused_and_kept(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +245,7 @@ def test_missing_latex_says_how_to_get_it(
 
 
 def test_pvalue_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-2: the reference numbers of an independent prototype, in a table with times."""
+    """CLI-2, STAT-25: the reference numbers of an independent prototype, in a table with times."""
     assert run("pvalue", "40", "25", "5", "5", "--toys", "100000") == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line.split() for line in lines[3:11]}
@@ -228,7 +260,7 @@ def test_pvalue_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_pvalue_other_uncertainties(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-2, STAT-3: chosen models only; the on/off number of Cousins, Linnemann and Tucker's table 1 (140 on, 83.33 +- 8.33)."""
+    """CLI-2, STAT-3, STAT-25: chosen models only; the on/off number of Cousins, Linnemann and Tucker's table 1 (140 on, 83.33 +- 8.33)."""
     arguments = ("pvalue", "140", "83.3333", "8.3333", "8.3333", "--toys", "0", "--json")
     assert run(*arguments, "--uncertainty", "gamma", "--uncertainty", "none") == 0
     document = json.loads(capsys.readouterr().out)
@@ -244,7 +276,7 @@ def test_pvalue_other_uncertainties(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_pvalue_by_pyhf_toys(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-2: only on request; the same question as our q0 toys."""
+    """CLI-2, STAT-25: only on request; the same question as our q0 toys."""
     assert run("pvalue", "4", "3", "1", "0.8", "--toys", "50000", "--pyhf-toys", "60", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     ours, theirs = document["q0_toys"], document["pyhf_toys"]

@@ -23,7 +23,7 @@ subsets = st.sets(st.integers(1, 9), min_size=1)
 @several
 @given(seed=st.integers(0, 2**32 - 1), left=subsets, right=subsets)
 def test_merging_is_additive(random_search: Make, seed: int, left: set[int], right: set[int]) -> None:
-    """Yields of disjoint sets add; so do squares of their uncertainties."""
+    """MERGE-1: yields of disjoint sets add; so do squares of their uncertainties."""
     right = right - left
     if not right:
         return
@@ -44,7 +44,7 @@ def test_merging_is_additive(random_search: Make, seed: int, left: set[int], rig
 def test_order_and_repeats_do_not_matter(
     random_search: Make, seed: int, bins: list[int], shuffle: object
 ) -> None:
-    """Any way of naming a set of bins gives the same aggregate bin."""
+    """MERGE-4: any way of naming a set of bins gives the same aggregate bin."""
     search, signal = random_search(9, seed)
     reference = combine(search, signal, sorted(set(bins)))
     mixed = [*bins, *bins]
@@ -55,7 +55,7 @@ def test_order_and_repeats_do_not_matter(
 @several
 @given(seed=st.integers(0, 2**32 - 1), bins=subsets)
 def test_modifiers_carry_the_whole_uncertainty(random_search: Make, seed: int, bins: set[int]) -> None:
-    """The processes' uncertainties add up, in quadrature and linearly where shared, to the total."""
+    """MERGE-2: the processes' uncertainties add up, in quadrature and linearly where shared, to the total."""
     search, signal = random_search(9, seed)
     merged = combine(search, signal, bins)
     assert math.hypot(*_sources(merged)) == pytest.approx(merged.background.up)
@@ -72,7 +72,7 @@ def _sources(merged: AggregateBin) -> list[float]:
 
 
 def test_shared_statistics_of_the_real_search(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """The same on the real table, whose lost leptons and taus share their events."""
+    """MERGE-2: the same on the real table, whose lost leptons and taus share their events."""
     for bins in ([1, 2, 3], [20, 30, 70], range(1, 161)):
         merged = combine(cms_search, t1bbbb, bins)
         assert math.hypot(*_sources(merged)) == pytest.approx(merged.background.up)

@@ -13,7 +13,7 @@ from superbin.signal import SignalModel
 
 
 def test_two_bins_by_hand(small_search: Search, small_signal: SignalModel) -> None:
-    """Uncertainties add in quadrature over bins, shared statistics linearly within a bin."""
+    """MERGE-1: uncertainties add in quadrature over bins, shared statistics linearly within a bin."""
     merged = combine(small_search, small_signal, [2, 1])
     assert merged.bins == (1, 2)
     assert merged.signal == 3.0
@@ -28,7 +28,7 @@ def test_two_bins_by_hand(small_search: Search, small_signal: SignalModel) -> No
 
 
 def test_shares_add_up_to_the_group(small_search: Search, small_signal: SignalModel) -> None:
-    """The shares of a common statistical uncertainty add linearly to the whole of it."""
+    """MERGE-2: the shares of a common statistical uncertainty add linearly to the whole of it."""
     merged = combine(small_search, small_signal, [1, 2, 3])
     a, b, c = merged.processes
     assert a.stat_group == b.stat_group == "a_b"
@@ -38,13 +38,13 @@ def test_shares_add_up_to_the_group(small_search: Search, small_signal: SignalMo
 
 
 def test_single_bin_is_the_published_one(small_search: Search, small_signal: SignalModel) -> None:
-    """In one bin a share is the published uncertainty."""
+    """MERGE-2: in one bin a share is the published uncertainty."""
     (a, _, _) = combine(small_search, small_signal, [1]).processes
     assert (a.nominal, a.stat_up, a.stat_down, a.syst_up, a.syst_down) == (10, 3, 3, 1, 1)
 
 
 def test_down_stops_at_the_nominal(small_search: Search, small_signal: SignalModel) -> None:
-    """A background is never negative."""
+    """MERGE-1: a background is never negative."""
     tight = dataclasses.replace(
         small_search,
         processes=tuple(
@@ -57,7 +57,7 @@ def test_down_stops_at_the_nominal(small_search: Search, small_signal: SignalMod
 
 
 def test_sums_are_additive(small_search: Search, small_signal: SignalModel) -> None:
-    """What the optimiser adds up is what `combine` gives."""
+    """MERGE-4: what the optimiser adds up is what `combine` gives."""
     sums = bin_sums(small_search, small_signal)
     merged = combine(small_search, small_signal, [1, 3])
     assert sums.signal[[0, 2]].sum() == merged.signal

@@ -31,6 +31,22 @@ def test_kinds_of_cards_become_kinds_of_parameters(two_bins: PublishedLikelihood
     assert found["jes"] == ("flat", -1.0, 1.0, 0.0)
 
 
+def test_bins_are_the_channels_with_an_open_signal(compiled: Compiled) -> None:
+    """LIK-3: a placeholder or more than 1e-4 events; the rest are control regions, whose signal stays as it is."""
+    card = (
+        "bin late control early\nobservation 4 5 6\nbin late late control control early early\n"
+        "process s b s b s b\nprocess 0 1 0 1 0 1\nrate 0.7 3 0.00005 4 SIGNAL 5\n"
+    )
+    likelihood = compiled(card)
+    assert likelihood.n_bins == 2
+    model = likelihood.model([10.0, 20.0])
+    assert model.channels == ("late", "control", "early")
+    assert model.bins.tolist() == [0, -1, 1]
+    signal, background = (Objective(model).expected(np.array([mu])) for mu in (1.0, 0.0))
+    np.testing.assert_allclose(background, [3.0, 4.0, 5.0], rtol=1e-12)
+    np.testing.assert_allclose(signal - background, [10.0, 5e-5, 20.0], rtol=1e-9)
+
+
 def test_gamma_becomes_a_control_channel(compiled: Compiled) -> None:
     """LIK-2: gmN with N events and alpha is rate alpha N phi, with N observed where phi N is expected."""
     likelihood = compiled(
