@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-from matplotlib.tri import Triangulation
+from matplotlib.tri import TriAnalyzer, Triangulation
 from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
@@ -42,8 +42,27 @@ LineStyle = Literal["-", "--", ":"]
 _PALE = 0.6
 """How much white is mixed into interpolated colour."""
 
+_FEWEST = 6
+"""Points below which nothing is known between them: who is whose neighbour takes more than a triangle to tell."""
+
 _GAP = 2.5
-"""An edge longer than this many times the usual distance of neighbours is a gap."""
+"""An edge longer than this many times the distance of neighbours, the geometric mean of its two ends', is a gap."""
+
+_FLAT = 0.02
+"""Ratio of the inner to the outer circle below which a triangle at the border is a sliver between points of one line."""
+
+_SIDES = (
+    (9, 9, "left"),
+    (-9, 9, "right"),
+    (9, -9, "left"),
+    (-9, -9, "right"),
+    (0, 16, "center"),
+    (0, -16, "center"),
+)
+"""Where the number of a star may stand: how far from it, in points, and how it is aligned; in order of preference."""
+
+_STUB = 5.0
+"""Shorter pieces of a contour, in pixels, cannot be seen under the points."""
 
 _LARGEST_Z = 8.0
 """End of the colour scale of expected significances."""
@@ -230,6 +249,8 @@ def scan_map(
                 bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
                 bar.ax.yaxis.set_minor_formatter(NullFormatter())
         _legend(ax, result, [c for c in contours if drawn[c.name]], (points, failed, empty, stars), (x, y))
+        lines = [_dense(line) for found in drawn.values() for line in found]
+        _numbers(ax, shown, (first, second), [np.column_stack([x, y]), *lines])
     return MapArtists(
         figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, stars, bar
     )
@@ -307,30 +328,36 @@ def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> 
 
 
 def _triangles(x: FloatArray, y: FloatArray, holes: tuple[FloatArray, FloatArray]) -> Triangulation | None:
-    """Triangles between points, without those that span a gap or hold a hole; None where there are none."""
-    if x.size < 3:
+    """Triangles between points, without those that span a gap, hold a hole or are slivers; None where there are none."""
+    if x.size < _FEWEST:
         return None
     try:
         made = Triangulation(x, y)
     except (RuntimeError, ValueError):  # all on one line
         return None
-    a, b, c = made.triangles.T
-    edges = [np.hypot(x[i] - x[j], y[i] - y[j]) for i, j in ((a, b), (b, c), (c, a))]
     spacing = _spacing(x, y)
-    mask = np.max(edges, axis=0) > _GAP * spacing
+    a, b, c = made.triangles.T
+    edges = [
+        np.hypot(x[i] - x[j], y[i] - y[j]) / np.sqrt(spacing[i] * spacing[j])
+        for i, j in ((a, b), (b, c), (c, a))
+    ]
+    mask = np.max(edges, axis=0) > _GAP
     find: Any = made.get_trifinder()
     # A hole on an edge belongs to the triangles on both sides.
+    step = 1e-3 * float(np.median(spacing))
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        inside = find(holes[0] + 1e-3 * spacing * dx, holes[1] + 1e-3 * spacing * dy)
+        inside = find(holes[0] + step * dx, holes[1] + step * dy)
         mask[inside[inside >= 0]] = True
+    made.set_mask(mask)
+    mask = TriAnalyzer(made).get_flat_tri_mask(_FLAT)
     made.set_mask(mask)
     return None if mask.all() else made
 
 
-def _spacing(x: FloatArray, y: FloatArray) -> float:
-    """Usual distance of neighbours: the median, over points, of that to the fourth nearest."""
+def _spacing(x: FloatArray, y: FloatArray) -> FloatArray:
+    """How far apart neighbours are around each point: its distance to the fourth nearest."""
     distance = np.hypot(x[:, None] - x, y[:, None] - y)
-    return float(np.median(np.sort(distance, axis=1)[:, min(4, x.size - 1)]))
+    return np.asarray(np.sort(distance, axis=1)[:, 4], dtype=np.float64)
 
 
 def _contour(
@@ -339,7 +366,7 @@ def _contour(
     contour: MapContour,
     place: tuple[FloatArray, FloatArray, BoolArray],
 ) -> tuple[FloatArray, ...]:
-    """Draw a contour, and return its lines."""
+    """Draw a contour, and return what of it can be seen."""
     x, y, done = place
     values = _values(points, contour.value, logarithmic=contour.logarithmic)
     if contour.logarithmic:
@@ -357,7 +384,11 @@ def _contour(
         linestyles=[contour.line],
         linewidths=1.8,
     )
-    return tuple(np.asarray(segment, dtype=np.float64) for segment in lines.allsegs[0] if len(segment))
+    found = [np.asarray(segment, dtype=np.float64) for segment in lines.allsegs[0] if len(segment)]
+    seen = [line for line in found if np.ptp(ax.transData.transform(line), axis=0).max() > _STUB]
+    if not seen:
+        lines.remove()
+    return tuple(seen)
 
 
 def _scale(values: FloatArray, scale: str, others: Sequence[float]) -> tuple[Normalize, Colormap]:
@@ -420,17 +451,6 @@ def _stars(
     if not published:
         return None
     x, y = ([p.place[name] for p in published] for name in names)
-    for i, limit in enumerate(published):
-        ax.annotate(
-            f"{1000 * limit.observed_pb:.3g} fb",
-            (x[i], y[i]),
-            xytext=(8, 8),
-            textcoords="offset points",
-            fontsize=9.5,
-            color=SIGNAL_COLOUR,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
-            zorder=5,
-        )
     return ax.scatter(
         x,
         y,
@@ -444,6 +464,46 @@ def _stars(
         zorder=4,
         label="Published limit",
     )
+
+
+def _numbers(
+    ax: Axes, published: Sequence[PublishedLimit], names: tuple[str, str], shown: Sequence[FloatArray]
+) -> None:
+    """Write each published limit beside its star, on the side where least is in the way.
+
+    `shown` are the places of points and contours, each of shape (n, 2).
+    """
+    stars = np.array([[p.place[name] for name in names] for p in published], dtype=np.float64).reshape(-1, 2)
+    taken = ax.transData.transform(np.concatenate([stars, *shown]))
+    frame = ax.get_window_extent()
+    numbers: list[Any] = []  # boxes
+    for limit, star in zip(published, stars, strict=True):
+        text = ax.annotate(
+            f"{1000 * limit.observed_pb:.3g} fb",
+            star,
+            xytext=(0, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9.5,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            zorder=5,
+        )
+        in_the_way = []
+        for dx, dy, side in _SIDES:
+            text.set(position=(dx, dy), horizontalalignment=side)
+            box = text.get_window_extent().padded(5)
+            inside = ((taken > box.min) & (taken < box.max)).all(axis=1)
+            bad = (box.min < frame.min).any() or (box.max > frame.max).any() or box.count_overlaps(numbers)
+            in_the_way.append(int(inside.sum()) + (len(taken) if bad else 0))
+        dx, dy, side = _SIDES[int(np.argmin(in_the_way))]
+        text.set(position=(dx, dy), horizontalalignment=side)
+        numbers.append(text.get_window_extent())
+
+
+def _dense(line: FloatArray) -> FloatArray:
+    """A line as points so close that none of its pieces passes between them unseen."""
+    place, wanted = np.arange(len(line)), np.linspace(0, len(line) - 1, 30 * len(line))
+    return np.column_stack([np.interp(wanted, place, line[:, axis]) for axis in (0, 1)])
 
 
 def _inside(ax: Axes, limit: PublishedLimit, names: tuple[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.path import Path as MplPath
 
 from superbin.aggregate import AggregateBin, Background
 from superbin.errors import DocumentError
@@ -116,6 +118,32 @@ class TestColourBetween:
             assert not inside(drawn, 1600 + dx, 600 + dy)
         assert inside(drawn, 2000, 600)
 
+    def test_not_beyond_neighbours_where_points_are_dense(self) -> None:
+        """FIG-22: what is far depends on both neighbourhoods: a lone point does not reach into a dense plane, and a coarse
+        part is filled beside a dense one.
+        """
+        dense = [point(m, n) for m in range(1000, 1251, 50) for n in range(0, 251, 50)]
+        drawn = scan_map(scan([*dense, point(2000, 0)]), Z)
+        assert inside(drawn, 1120, 130)
+        assert not inside(drawn, 1400, 50)
+        coarse = [point(m, n) for m in (1400, 1600, 1800) for n in (0, 250, 450)]
+        drawn = scan_map(scan([*dense, *coarse]), Z)
+        assert inside(drawn, 1300, 100)
+        assert inside(drawn, 1700, 200)
+
+    def test_not_on_a_sliver(self) -> None:
+        """FIG-22: points that nearly lie on a line have no plane between them, and no contours."""
+        line = [point(m, round(0.5 * m) + (m // 200) % 2 * 8) for m in range(800, 2201, 200)]
+        drawn = scan_map(scan(line), MU, contours=(MapContour(MU.value, 1.0, "excluded", logarithmic=True),))
+        assert drawn.triangles is None
+        assert drawn.contours == {}
+        # Beside a plane they have none either, and the plane has.
+        corner = [point(m, n) for m in (800, 1000, 1200, 1400) for n in (0, 200, 400)]
+        flat = [point(1600, 0), point(1800, -5), point(1500, -5)]
+        drawn = scan_map(scan([*corner, *flat]), Z)
+        assert inside(drawn, 1100, 100)
+        assert not inside(drawn, 1550, -3)
+
     @pytest.mark.parametrize(
         "points",
         [
@@ -123,9 +151,12 @@ class TestColourBetween:
             [point(1500, 100)],
             [point(1500, 100), point(1600, 100)],
             [point(1500, n) for n in (0, 100, 300, 700)],
+            [point(1500, 100 * n) for n in range(8)],
+            [point(1000, 1), point(1500, 390), point(2000, 800)],
+            [point(m, n) for m in (1000, 1500) for n in (0, 500)],
             [failed(1500, 100), failed(1600, 200), failed(1700, 900)],
         ],
-        ids=["none", "one", "two", "collinear", "all failed"],
+        ids=["none", "one", "two", "collinear", "eight collinear", "three", "four", "all failed"],
     )
     def test_too_few(self, points: list[ScanPoint], tmp_path: Path) -> None:
         """FIG-22: without a triangle there are points alone; every map of it can be drawn and saved."""
@@ -134,6 +165,9 @@ class TestColourBetween:
         assert (drawn.points is None) == (not any(p.status == "done" for p in points))
         for name, figure in scan_maps(scan(points)).items():
             save(figure, tmp_path / f"{name}.png")
+            legend = figure.axes[0].get_legend()
+            assert legend is not None
+            assert not any(re.match("Expected|Observed", t.get_text()) for t in legend.get_texts())
 
 
 class TestContours:
@@ -191,6 +225,32 @@ class TestPublished:
         far = [point(m, n) for m in (600, 700) for n in (0, 100)]
         assert scan_map(scan(far), MU, published=limits).published is None
 
+    @pytest.mark.parametrize("shift", [0, 60, 120, 180, 240, 300])
+    def test_numbers_stand_clear(self, shift: int) -> None:
+        """FIG-24: wherever the contours run, no number of a star is on one, on a point or on another number, or sticks out."""
+        star = published_limits("cms-pas-sus-16-014", "T1bbbb")[0]
+        limits = [
+            replace(star, place={"m_mother": 1500.0, "m_lsp": 100.0}),
+            replace(star, place={"m_mother": 1640.0, "m_lsp": 150.0}),
+            replace(star, place={"m_mother": 2180.0, "m_lsp": 12.0}),
+        ]
+        contours = [MapContour(Z.value, (2000 - 1320 - shift - more) / 200, str(more)) for more in (0, 60)]
+        drawn = scan_map(scan(plane()), MU, contours=contours, published=limits)
+        assert len(drawn.contours) == 2
+        with style():
+            drawn.figure.canvas.draw()
+            boxes = [t.get_window_extent() for t in drawn.ax.texts if t.get_text().endswith(" fb")]
+            frame = drawn.ax.get_window_extent()
+        assert len(boxes) == 3
+        for i, box in enumerate(boxes):
+            assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+            assert frame.y0 <= box.y0 < box.y1 <= frame.y1
+            assert not any(box.overlaps(other) for other in boxes[:i])
+            for lines in drawn.contours.values():
+                for line in lines:
+                    path = MplPath(drawn.ax.transData.transform(line))
+                    assert not path.intersects_bbox(box, filled=False), (i, shift)
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
@@ -223,7 +283,8 @@ def test_nothing_is_covered_or_cut(low: bool) -> None:
             ax = figure.axes[0]
             legend = ax.get_legend()
             assert legend is not None
-            boxes = [legend.get_window_extent(), ax.texts[-1].get_window_extent()]
+            (model,) = (text for text in ax.texts if text.get_text() == "T1bbbb")
+            boxes = [legend.get_window_extent(), model.get_window_extent()]
             places = ax.transData.transform([list(p.parameters.values()) for p in points])
             for x, y in places:
                 assert not any(box.contains(x, y) for box in boxes), (name, x, y)
