@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -26,7 +26,7 @@ from superbin.results.scan import DONE, ScanResult
 from superbin.search import Search
 from superbin.signal import point_label
 from superbin.stats import log_midp
-from superbin.stats.toys import numbers_of_toys, run_chunks, whole
+from superbin.stats.toys import binomial_error, gather, numbers_of_toys, run_chunks, whole
 
 __all__ = ["DEFAULT_TOYS", "of_rectangles", "of_scan", "of_sets"]
 
@@ -257,20 +257,16 @@ def _thrown(climb: Climb, ensemble: Ensemble, how: _Throwing) -> tuple[Reached, 
     def one(index: int, toys: int) -> Reached:
         return throw_chunk(climb, ensemble, index=index, toys=toys, seed=how.seed)
 
-    result: Reached | None = None
-    try:
-        with single_threaded():
-            for part in run_chunks(one, how.toys, CHUNK, how.workers):
-                result = part if result is None else merge((result, part))
-                if how.on_progress is not None:
-                    how.on_progress(result.toys, how.toys)
-    except KeyboardInterrupt:
-        if result is None:
-            raise
-        return result, True
-    if result is None:  # there is at least one chunk
-        raise AssertionError
-    return result, False
+    def reported() -> Iterator[Reached]:
+        done = 0
+        for part in run_chunks(one, how.toys, CHUNK, how.workers):
+            yield part
+            done += part.toys
+            if how.on_progress is not None:
+                how.on_progress(done, how.toys)
+
+    with single_threaded():
+        return gather(reported(), merge)
 
 
 def _excess(task: _Task, tried: Family, row: int, z: float) -> Excess:
@@ -288,10 +284,9 @@ def _excess(task: _Task, tried: Family, row: int, z: float) -> Excess:
 
 
 def _chance(toys: int, hits: int, seed: int, *, interrupted: bool) -> GlobalPValue:
-    bounded = min(max(hits, 1), max(toys - 1, 1))
     return GlobalPValue(
         p=hits / toys,
-        p_err=math.sqrt(bounded * (toys - bounded) / toys) / toys,
+        p_err=binomial_error(hits, toys),
         # C. Clopper and E. Pearson, Biometrika 26 (1934) 404: the p at which so few hits have probability 5 %.
         p_upper=1.0 if hits == toys else float(betaincinv(hits + 1, toys - hits, 0.95)),
         z=float(-ndtri(hits / toys)) + 0.0 if 0 < hits < toys else None,
