@@ -42,6 +42,8 @@ _FEWEST = 6
 _LARGE_BIN = 0.02
 """Share of a point's total from which a bin counts when the interpolation is measured."""
 _PB_TO_FB = 1000.0
+_ROUNDING = 1e-6
+"""By how much efficiencies that are rounded in a file may add up to more than one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,8 @@ class SignalPoint:
     Raises
     ------
     InputError
-        If an efficiency or error is negative, NaN or above 1, or the masses are not two or not possible.
+        If an efficiency or error is negative, NaN or above 1, the efficiencies add up to more than 1 (bins exclude each
+        other), or the masses are not two or not possible.
     """
 
     model: str
@@ -98,6 +101,7 @@ class SignalPoint:
         for name in ("efficiencies", "errors"):
             array = _fractions(getattr(self, name), name=f"{name} of {self.label}", shape=shape)
             object.__setattr__(self, name, array)
+        _check_exclusive(self.efficiencies, self.label)
 
     @property
     def label(self) -> str:
@@ -154,7 +158,8 @@ class SignalGrid:
     Raises
     ------
     InputError
-        If shapes differ, a point comes twice or is impossible, or a number is negative, NaN or above 1.
+        If shapes differ, a point comes twice or is impossible, a number is negative, NaN or above 1, or the
+        efficiencies of a point add up to more than 1 (bins exclude each other).
     """
 
     model: str
@@ -186,6 +191,8 @@ class SignalGrid:
         n_bins = np.shape(self.efficiencies)[-1:]
         for name in ("efficiencies", "errors"):
             object.__setattr__(self, name, self._table(name, n_bins))
+        for row, masses in zip(self.efficiencies, points.tolist(), strict=True):
+            _check_exclusive(row, point_label(self.model, masses))
         events = frozen_array(self.events, name="events of the grid", shape=shape[:1], low=1)
         if (events != np.floor(events)).any():
             raise InputError(f"the generated events of grid {self.model!r} must be whole numbers")
@@ -476,6 +483,14 @@ def _fractions(values: ArrayLike, *, name: str, shape: tuple[int, ...]) -> Float
             f"{name} in bin {i + 1} is {array[i]:g}; an efficiency is a fraction of events, at most 1"
         )
     return array
+
+
+def _check_exclusive(efficiencies: FloatArray, label: str) -> None:
+    total = float(efficiencies.sum())
+    if total > 1 + _ROUNDING:
+        raise InputError(
+            f"the efficiencies of {label} add up to {total:g}; an event is in one bin, so that they make at most 1"
+        )
 
 
 def _shared_settings(points: Sequence[SignalPoint]) -> dict[str, Any]:

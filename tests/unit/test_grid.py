@@ -98,6 +98,7 @@ def by_hand(points: Any, roots: FloatArray, masses: tuple[float, float]) -> Floa
         ({"efficiencies": [0.1, -0.1, 0.2]}, r"efficiencies of T1bbbb\(1000, 100\) in bin 2 is -0.1"),
         ({"efficiencies": [0.1, math.nan, 0.2]}, "in bin 2 is nan"),
         ({"efficiencies": [0.1, 0.0, 1.2]}, "in bin 3 is 1.2; an efficiency is a fraction"),
+        ({"efficiencies": [0.5, 0.3, 0.2001]}, r"of T1bbbb\(1000, 100\) add up to 1.0001; .* at most 1"),
         ({"errors": [0.1, 0.0]}, r"has shape \(2,\)"),
         ({"errors": [0.1, 0.0, math.inf]}, "errors of .* in bin 3 is inf"),
         ({"efficiencies": 0.1}, "one per bin is needed"),
@@ -142,6 +143,7 @@ def test_points_and_grids_are_frozen() -> None:
             r"errors of T1bbbb\(600, 1\).* has shape \(11,\)|one row for each",
         ),
         ({"efficiencies": np.full((8, 12), 1.5)}, "at most 1"),
+        ({"efficiencies": np.full((8, 12), 0.1)}, r"of T1bbbb\(600, 1\) add up to 1.2; .* at most 1"),
         ({"events": np.zeros(8)}, "events of the grid in bin 1 is 0"),
         ({"events": np.full(8, 10.5)}, "whole numbers"),
         ({"parameters": ("m",)}, "two are needed"),
@@ -151,7 +153,14 @@ def test_bad_grids(changes: dict[str, Any], text: str) -> None:
     """SIG-2."""
     points = changes.pop("points", PLANE[:8])
     with pytest.raises(InputError, match=text):
-        make_grid(points, efficiencies=changes.pop("efficiencies", np.full((8, 12), 0.1)), **changes)
+        make_grid(points, efficiencies=changes.pop("efficiencies", np.full((8, 12), 0.05)), **changes)
+
+
+def test_all_events_may_be_in_bins() -> None:
+    """SIG-2: efficiencies that add up to one, but for the rounding of a file."""
+    assert point(efficiencies=[0.5, 0.3, 0.2]).efficiencies.sum() == 1
+    thirds = [0.3333334] * 3
+    assert point(efficiencies=thirds).efficiencies.tolist() == thirds
 
 
 def test_from_points_sorts_and_shares() -> None:
