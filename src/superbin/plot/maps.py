@@ -2,7 +2,7 @@
 
 A map draws every point, filled with its own colour. Between points the colour is interpolated and pale, and it ends
 where there are none: outside their hull, across gaps, and around failed points. Contours follow the same triangles.
-Specified in ``specs/figures.md``, FIG-20 to FIG-26.
+``triangles`` says where it ends, ``stars`` draws published limits. Specified in ``specs/figures.md``, FIG-20 to FIG-26.
 """
 
 import math
@@ -19,17 +19,18 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-from matplotlib.tri import TriAnalyzer, Triangulation
+from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
 from superbin._wording import attribution
 from superbin.cross_sections import process_of
 from superbin.errors import UnknownNameError
+from superbin.plot.stars import dense, draw_numbers, draw_stars, inside
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
+from superbin.plot.triangles import triangles_between
 from superbin.published import PublishedLimit, published_limits
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
 
@@ -41,25 +42,6 @@ LineStyle = Literal["-", "--", ":"]
 
 _PALE = 0.6
 """How much white is mixed into interpolated colour."""
-
-_FEWEST = 6
-"""Points below which nothing is known between them: who is whose neighbour takes more than a triangle to tell."""
-
-_GAP = 2.5
-"""An edge longer than this many times the distance of neighbours, the geometric mean of its two ends', is a gap."""
-
-_FLAT = 0.02
-"""Ratio of the inner to the outer circle below which a triangle at the border is a sliver between points of one line."""
-
-_SIDES = (
-    (9, 9, "left"),
-    (-9, 9, "right"),
-    (9, -9, "left"),
-    (-9, -9, "right"),
-    (0, 16, "center"),
-    (0, -16, "center"),
-)
-"""Where the number of a star may stand: how far from it, in points, and how it is aligned; in order of preference."""
 
 _STUB = 5.0
 """Shorter pieces of a contour, in pixels, cannot be seen under the points."""
@@ -220,9 +202,9 @@ def scan_map(
         FigureCanvasAgg(figure)
         ax = figure.add_axes((0.125, 0.12, 0.7, 0.81))
         _axes(ax, result, (x, y))
-        shown = [p for p in published if _inside(ax, p, (first, second))]
+        shown = [p for p in published if inside(ax, p, (first, second))]
         norm, cmap = _scale(values[known], value.scale, [1000 * p.observed_pb for p in shown])
-        triangles = _triangles(x[known], y[known], (x[~done], y[~done]))
+        triangles = triangles_between(x[known], y[known], (x[~done], y[~done]))
         if triangles is not None:
             ax.tripcolor(
                 triangles, values[known], norm=norm, cmap=_pale(cmap), shading="gouraud", rasterized=True
@@ -234,7 +216,7 @@ def scan_map(
         empty = _marked(
             ax, x[rest], y[rest], marker="o", color="#717581", markerfacecolor="none", label="No finite value"
         )
-        stars = _stars(ax, shown, (first, second), norm, cmap)
+        stars = draw_stars(ax, shown, (first, second), norm, cmap)
         bar = None
         if points is not None:
             bar = figure.colorbar(
@@ -249,8 +231,8 @@ def scan_map(
                 bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
                 bar.ax.yaxis.set_minor_formatter(NullFormatter())
         _legend(ax, result, [c for c in contours if drawn[c.name]], (points, failed, empty, stars), (x, y))
-        lines = [_dense(line) for found in drawn.values() for line in found]
-        _numbers(ax, shown, (first, second), [np.column_stack([x, y]), *lines])
+        lines = [dense(line) for found in drawn.values() for line in found]
+        draw_numbers(ax, shown, (first, second), [np.column_stack([x, y]), *lines])
     return MapArtists(
         figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, stars, bar
     )
@@ -327,39 +309,6 @@ def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> 
 # --- colour between points ------------------------------------------------------------------------------------
 
 
-def _triangles(x: FloatArray, y: FloatArray, holes: tuple[FloatArray, FloatArray]) -> Triangulation | None:
-    """Triangles between points, without those that span a gap, hold a hole or are slivers; None where there are none."""
-    if x.size < _FEWEST:
-        return None
-    try:
-        made = Triangulation(x, y)
-    except (RuntimeError, ValueError):  # all on one line
-        return None
-    spacing = _spacing(x, y)
-    a, b, c = made.triangles.T
-    edges = [
-        np.hypot(x[i] - x[j], y[i] - y[j]) / np.sqrt(spacing[i] * spacing[j])
-        for i, j in ((a, b), (b, c), (c, a))
-    ]
-    mask = np.max(edges, axis=0) > _GAP
-    find: Any = made.get_trifinder()
-    # A hole on an edge belongs to the triangles on both sides.
-    step = 1e-3 * float(np.median(spacing))
-    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        inside = find(holes[0] + step * dx, holes[1] + step * dy)
-        mask[inside[inside >= 0]] = True
-    made.set_mask(mask)
-    mask = TriAnalyzer(made).get_flat_tri_mask(_FLAT)
-    made.set_mask(mask)
-    return None if mask.all() else made
-
-
-def _spacing(x: FloatArray, y: FloatArray) -> FloatArray:
-    """How far apart neighbours are around each point: its distance to the fourth nearest."""
-    distance = np.hypot(x[:, None] - x, y[:, None] - y)
-    return np.asarray(np.sort(distance, axis=1)[:, 4], dtype=np.float64)
-
-
 def _contour(
     ax: Axes,
     points: Sequence[ScanPoint],
@@ -373,7 +322,7 @@ def _contour(
         values = np.log(values)
     level = math.log(contour.level) if contour.logarithmic else contour.level
     known = np.isfinite(values)
-    triangles = _triangles(x[known], y[known], (x[~done], y[~done]))
+    triangles = triangles_between(x[known], y[known], (x[~done], y[~done]))
     if triangles is None or not values[known].min() < level < values[known].max():
         return ()
     lines: Any = ax.tricontour(
@@ -439,79 +388,6 @@ def _marked(ax: Axes, x: FloatArray, y: FloatArray, **kwargs: Any) -> Line2D | N
         return None
     (line,) = ax.plot(x, y, linestyle="none", markersize=5, zorder=3, **kwargs)
     return line
-
-
-def _stars(
-    ax: Axes,
-    published: Sequence[PublishedLimit],
-    names: tuple[str, str],
-    norm: Normalize,
-    cmap: Colormap,
-) -> PathCollection | None:
-    if not published:
-        return None
-    x, y = ([p.place[name] for p in published] for name in names)
-    return ax.scatter(
-        x,
-        y,
-        c=[1000 * p.observed_pb for p in published],
-        norm=norm,
-        cmap=cmap,
-        marker="*",
-        s=190,
-        edgecolors=SIGNAL_COLOUR,
-        linewidths=1.2,
-        zorder=4,
-        label="Published limit",
-    )
-
-
-def _numbers(
-    ax: Axes, published: Sequence[PublishedLimit], names: tuple[str, str], shown: Sequence[FloatArray]
-) -> None:
-    """Write each published limit beside its star, on the side where least is in the way.
-
-    `shown` are the places of points and contours, each of shape (n, 2).
-    """
-    stars = np.array([[p.place[name] for name in names] for p in published], dtype=np.float64).reshape(-1, 2)
-    taken = ax.transData.transform(np.concatenate([stars, *shown]))
-    frame = ax.get_window_extent()
-    numbers: list[Any] = []  # boxes
-    for limit, star in zip(published, stars, strict=True):
-        text = ax.annotate(
-            f"{1000 * limit.observed_pb:.3g} fb",
-            star,
-            xytext=(0, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9.5,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
-            zorder=5,
-        )
-        in_the_way = []
-        for dx, dy, side in _SIDES:
-            text.set(position=(dx, dy), horizontalalignment=side)
-            box = text.get_window_extent().padded(5)
-            inside = ((taken > box.min) & (taken < box.max)).all(axis=1)
-            bad = (box.min < frame.min).any() or (box.max > frame.max).any() or box.count_overlaps(numbers)
-            in_the_way.append(int(inside.sum()) + (len(taken) if bad else 0))
-        dx, dy, side = _SIDES[int(np.argmin(in_the_way))]
-        text.set(position=(dx, dy), horizontalalignment=side)
-        numbers.append(text.get_window_extent())
-
-
-def _dense(line: FloatArray) -> FloatArray:
-    """A line as points so close that none of its pieces passes between them unseen."""
-    place, wanted = np.arange(len(line)), np.linspace(0, len(line) - 1, 30 * len(line))
-    return np.column_stack([np.interp(wanted, place, line[:, axis]) for axis in (0, 1)])
-
-
-def _inside(ax: Axes, limit: PublishedLimit, names: tuple[str, str]) -> bool:
-    """Whether a published limit is of these two masses and lies in the map."""
-    if not set(names) <= set(limit.place):
-        return False
-    ranges = (ax.get_xlim(), ax.get_ylim())
-    return all(low <= limit.place[name] <= high for name, (low, high) in zip(names, ranges, strict=True))
 
 
 def _axes(ax: Axes, result: ScanResult, place: tuple[FloatArray, FloatArray]) -> None:
