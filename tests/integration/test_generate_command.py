@@ -153,6 +153,8 @@ def test_output_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
 def test_constants(run: Run) -> None:
     """GEN-70: every constant with its value, changed ones too."""
     code, out, _ = run("T1bbbb", "--show-constants", "--set", "selection.overall_factor=1")
+        (("T1bbbb", "--set", "detector.jet_radius=-1"), "detector.jet_radius is -1; it must be"),
+        (("T1bbbb", "--set", "selection.overall_factor=7"), "selection.overall_factor is 7; it must be"),
     assert code == 0
     shown = json.loads(out)
     assert shown == Cards().changed(["selection.overall_factor=1"]).record()

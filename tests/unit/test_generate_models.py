@@ -3,8 +3,11 @@
 import itertools
 import json
 import math
+import re
 import subprocess
 import sys
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from superbin.errors import DocumentError, InputError, MissingDependencyError, U
 from superbin.generate import (
     MODELS,
     Cards,
+    DetectorCard,
     GeneratorSettings,
     SelectionCard,
     coarse_to_fine,
@@ -243,3 +247,59 @@ def test_bad_changes(change: str, error: type[Exception], text: str) -> None:
     """GEN-70: an unknown constant and a value of another kind are refused."""
     with pytest.raises(error, match=text):
         Cards().changed([change])
+
+
+@pytest.mark.parametrize("card", [GeneratorSettings, DetectorCard, SelectionCard])
+def test_every_constant_has_a_domain(card: type[Any]) -> None:
+    """GEN-71: a text or NaN, instead of any one constant, is refused by its name."""
+    for field in fields(card):
+        for wrong in ("x", math.nan, None, (math.nan,)):
+            with pytest.raises(InputError, match=rf"\.{field.name} is .*; it must be "):
+                card(**{field.name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("detector.b_efficiency=-5", "-5; it must be a number from 0 to 1"),
+        ("detector.b_efficiency=1.01", "1.01; it must be a number from 0 to 1"),
+        ("detector.jet_radius=-1", "-1; it must be a radius above 0 and at most pi"),
+        ("detector.jet_radius=0", "0; it must be a radius above 0"),
+        ("detector.smear_noise=-0.1", "must be a number >= 0"),
+        ("detector.visible_eta=1000", "must be a pseudorapidity above 0"),
+        ("detector.invisible=[12, -14]", "must be a list of PDG numbers"),
+        ("detector.b_fall_pt=0", "must be a number above 0"),
+        ("detector.c_rate=[]", "must be pairs of a pT"),
+        ("detector.c_rate=[30, 0.1]", "must be pairs of a pT"),
+        ("detector.c_rate=[[100, 0.1], [30, 0.1]]", "rising from pair to pair"),
+        ("detector.light_rate=[[30, 1.1]]", "a rate from 0 to 1"),
+        ("detector.c_factor=7.2", "7.2 and the largest detector.c_rate is 0.14; their product"),
+        ("selection.overall_factor=7", "7; it must be a number above 0 and at most 2"),
+        ("selection.overall_factor=0", "must be a number above 0"),
+        ("selection.jet_pt=5", "must be a number >= 10 GeV"),
+        ("selection.angles=[0.5, -0.5]", "must be a list of angles from 0 to pi"),
+        ("selection.mini_radius=[0.2, 0.05]", "must be two radii above 0, the smaller first"),
+        ("selection.isr_weights=[1, -1]", "must be a list of numbers >= 0"),
+        ("selection.isr_weights=[0, 0]", "not all of them 0"),
+        ("selection.min_njet=-1", "must be a whole number >= 0"),
+        ("selection.central_eta=5.5", "the central jets must be among those of MHT"),
+        ("generator.sqrt_s_gev=0", "must be a number above 0"),
+        ("generator.recoil_strategy=2", "must be a whole number from 0 to 1"),
+        ("generator.multiparton_pt_min=0", "Pythia's own range"),
+        ("generator.top_mass=80", "so that a top quark decays"),
+        ("generator.batch=0", "must be a whole number >= 1"),
+        ("generator.extra=[8]", "must be a list of texts"),
+    ],
+)
+def test_domains(change: str, rule: str) -> None:
+    """GEN-71: the constant, the value and the rule."""
+    constant = change.partition("=")[0]
+    with pytest.raises(InputError, match=rf"^{re.escape(constant)} is .*{rule}"):
+        Cards().changed([change])
+
+
+def test_constants_of_a_rule_change_together() -> None:
+    """GEN-71: whatever the order, only what all of them come to is checked."""
+    changes = ["detector.c_factor=8", "detector.c_rate=[[30, 0.1]]"]
+    for order in (changes, changes[::-1]):
+        assert Cards().changed(order).detector.c_factor == 8

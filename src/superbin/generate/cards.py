@@ -1,6 +1,6 @@
 """Every constant of the simulation in one place, and how to change one by name.
 
-Clause GEN-70 of ``specs/generation.md``.
+Clauses GEN-70 and GEN-71 of ``specs/generation.md``.
 """
 
 import json
@@ -59,9 +59,9 @@ class Cards:
         UnknownNameError
             If there is no such constant.
         InputError
-            If a change is not ``card.name=value``, or the value is not of the constant's kind.
+            If a change is not ``card.name=value``, or the value is not of the constant's kind or outside its domain.
         """
-        cards = self
+        new: dict[str, dict[str, object]] = {}
         for change in changes:
             name, equals, text = change.partition("=")
             card, dot, constant = name.strip().partition(".")
@@ -70,15 +70,16 @@ class Cards:
                     f"{change!r} is not a change of a constant; write card.name=value, such as "
                     "detector.b_efficiency=0.7"
                 )
-            old = getattr(cards, card) if card in cls_names(Cards) else None
+            old = getattr(self, card) if card in cls_names(Cards) else None
             if old is None or constant not in cls_names(type(old)):
                 known = [f"{c}.{n}" for c in cls_names(Cards) for n in cls_names(type(getattr(self, c)))]
                 raise UnknownNameError(
                     f"there is no constant {name.strip()!r}; the constants are {', '.join(known)}"
                 )
-            value = _parsed(text, getattr(old, constant), name.strip())
-            cards = replace(cards, **{card: replace(old, **{constant: value})})
-        return cards
+            new.setdefault(card, {})[constant] = _parsed(text, getattr(old, constant), name.strip())
+        # All of a card at once: a rule may hold for two constants together.
+        changed = {card: replace(getattr(self, card), **constants) for card, constants in new.items()}
+        return replace(self, **changed)
 
     def record(self) -> dict[str, Any]:
         """All constants as JSON has them."""

@@ -16,10 +16,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin.errors import InputError
+from superbin.generate.domains import (
+    ETA,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    RATES,
+    Domain,
+    check_domains,
+    each,
+    number,
+    whole,
+)
 from superbin.generate.events import BoolArray, IntArray, Particles, delta_r, pairs, pseudorapidity
 from superbin.generate.pythia import optional_imports
 
-__all__ = ["DetectorCard", "Jets", "cluster", "smear", "tag_probability"]
+__all__ = ["SOFTEST_JET", "DetectorCard", "Jets", "cluster", "smear", "tag_probability"]
+
+SOFTEST_JET = 10.0
+"""Softer jets are dropped before smearing, which hardly ever lifts them over 30; GeV."""
 
 _INVISIBLE = (12, 14, 16, 1000012, 1000014, 1000016, 1000022, 1000039)
 _B_HADRON, _C_HADRON = 5, 4
@@ -78,6 +94,39 @@ class DetectorCard:
         (800.0, 0.035),
     )
 
+    def __post_init__(self) -> None:
+        check_domains("detector", self, _DOMAINS)
+        for kind in ("c", "light"):
+            factor, table = getattr(self, f"{kind}_factor"), getattr(self, f"{kind}_rate")
+            largest = max(rate for _, rate in table)
+            if factor * largest > 1:
+                raise InputError(
+                    f"detector.{kind}_factor is {factor:g} and the largest detector.{kind}_rate is {largest:g}; their "
+                    "product is a chance and must be at most 1"
+                )
+
+
+_DOMAINS: dict[str, Domain] = {
+    "jet_radius": number("a radius above 0 and at most pi", lambda x: 0 < x <= np.pi),
+    "visible_eta": ETA,
+    "invisible": each(whole(1), "a list of PDG numbers above 0"),
+    "smear_noise": NOT_NEGATIVE,
+    "smear_stochastic": NOT_NEGATIVE,
+    "smear_constant": NOT_NEGATIVE,
+    "flavour_pt": NOT_NEGATIVE,
+    "flavour_dr": POSITIVE,
+    "b_efficiency": FRACTION,
+    "b_rise": FRACTION,
+    "b_rise_pt": NOT_NEGATIVE,
+    "b_rise_scale": POSITIVE,
+    "b_fall_pt": POSITIVE,
+    "b_fall_power": NOT_NEGATIVE,
+    "c_factor": NOT_NEGATIVE,
+    "c_rate": RATES,
+    "light_factor": NOT_NEGATIVE,
+    "light_rate": RATES,
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Jets:
@@ -109,8 +158,8 @@ def visible(particles: Particles, card: DetectorCard) -> BoolArray:
     return seen
 
 
-def cluster(particles: Particles, seen: BoolArray, card: DetectorCard, *, min_pt: float = 10.0) -> Jets:
-    """Anti-kT jets of what is seen, before smearing.
+def cluster(particles: Particles, seen: BoolArray, card: DetectorCard) -> Jets:
+    """Anti-kT jets of what is seen, from `SOFTEST_JET` on, before smearing.
 
     Parameters
     ----------
@@ -120,8 +169,6 @@ def cluster(particles: Particles, seen: BoolArray, card: DetectorCard, *, min_pt
         From `visible`.
     card : DetectorCard
         For the radius.
-    min_pt : float
-        Softer jets are dropped; smearing hardly ever lifts them over 30 GeV.
     """
     with optional_imports():
         import awkward as ak
@@ -131,7 +178,7 @@ def cluster(particles: Particles, seen: BoolArray, card: DetectorCard, *, min_pt
     columns = {"px": particles.px, "py": particles.py, "pz": particles.pz, "E": particles.e}
     flat = ak.zip({name: values[chosen] for name, values in columns.items()}, with_name="Momentum4D")
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, card.jet_radius)
-    found = fastjet.ClusterSequence(ak.unflatten(flat, counts), definition).inclusive_jets(min_pt=min_pt)
+    found = fastjet.ClusterSequence(ak.unflatten(flat, counts), definition).inclusive_jets(min_pt=SOFTEST_JET)
     per_event = ak.to_numpy(ak.num(found))
     px, py, pz = (ak.to_numpy(ak.flatten(found[name])) for name in ("px", "py", "pz"))
     event = np.repeat(np.arange(particles.n_events), per_event)

@@ -16,6 +16,7 @@ import numpy as np
 
 from superbin.errors import InputError, MissingDependencyError
 from superbin.generate.events import Particles
+from superbin.generate.domains import POSITIVE, SWITCH, Domain, check_domains, each, number, whole
 
 __all__ = ["GeneratorSettings", "generate_events", "optional_imports", "process_lines", "settings_lines"]
 
@@ -72,6 +73,24 @@ class GeneratorSettings:
 
 
 @contextmanager
+    def __post_init__(self) -> None:
+        check_domains("generator", self, _DOMAINS)
+
+
+_DOMAINS: dict[str, Domain] = {
+    "sqrt_s_gev": POSITIVE,
+    "recoil_strategy": whole(0, 1),
+    "tune": whole(0),
+    "pdf": whole(1),
+    "multiparton": SWITCH,
+    "multiparton_pt_min": number("a number from 0.1 to 10 GeV, Pythia's own range", lambda x: 0.1 <= x <= 10),
+    "hadronisation": SWITCH,
+    "pion_decays": SWITCH,
+    "top_mass": number("a number above 90 GeV, so that a top quark decays to W and b", lambda x: x > 90),
+    "batch": whole(1),
+    "extra": each(Domain("", lambda value: isinstance(value, str)), "a list of texts"),
+}
+
 def optional_imports() -> Iterator[None]:
     """Within it packages of the extra ``superbin[mc]`` are imported.
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
-from superbin.generate.detector import Jets
+from superbin.generate.detector import SOFTEST_JET, Jets
+from superbin.generate.domains import ETA, NOT_NEGATIVE, POSITIVE, Domain, check_domains, each, number, whole
 from superbin.generate.events import BoolArray, IntArray, Particles, delta_phi, delta_r, pairs, pseudorapidity
 from superbin.search import Search
 
@@ -85,6 +86,60 @@ class SelectionCard:
     isr_weights: tuple[float, ...] = (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
     isr_dr: float = 0.3
     overall_factor: float = 0.955
+
+    def __post_init__(self) -> None:
+        check_domains("selection", self, _DOMAINS)
+        if self.central_eta > self.forward_eta:
+            raise InputError(
+                f"selection.central_eta is {self.central_eta:g} and selection.forward_eta {self.forward_eta:g}; the "
+                "central jets must be among those of MHT"
+            )
+
+
+def _is_radii(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(map(POSITIVE.holds, value))
+        and value[0] <= value[1]
+    )
+
+
+def _is_weights(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(NOT_NEGATIVE.holds, value)) and (not value or sum(value) > 0)
+
+
+_DOMAINS: dict[str, Domain] = {
+    "jet_pt": number(
+        f"a number >= {SOFTEST_JET:g} GeV, below which no jets are made", lambda x: x >= SOFTEST_JET
+    ),
+    "central_eta": ETA,
+    "forward_eta": ETA,
+    "min_njet": whole(0),
+    "min_ht": NOT_NEGATIVE,
+    "min_mht": NOT_NEGATIVE,
+    "angles": each(number("", lambda x: 0 <= x <= np.pi), "a list of angles from 0 to pi"),
+    "lepton_pt": NOT_NEGATIVE,
+    "electron_eta": ETA,
+    "muon_eta": ETA,
+    "mini_radius": Domain("two radii above 0, the smaller first", _is_radii),
+    "mini_scale": POSITIVE,
+    "electron_isolation": NOT_NEGATIVE,
+    "muon_isolation": NOT_NEGATIVE,
+    "track_eta": ETA,
+    "track_cone": POSITIVE,
+    "track_mt": NOT_NEGATIVE,
+    "track_lepton_pt": NOT_NEGATIVE,
+    "track_lepton_isolation": NOT_NEGATIVE,
+    "track_hadron_pt": NOT_NEGATIVE,
+    "track_hadron_isolation": NOT_NEGATIVE,
+    "isr_weights": Domain("a list of numbers >= 0, not all of them 0", _is_weights),
+    "isr_dr": POSITIVE,
+    "overall_factor": number(
+        "a number above 0 and at most 2: it corrects efficiencies, a cross section is given elsewhere",
+        lambda x: 0 < x <= 2,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
