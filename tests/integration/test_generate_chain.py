@@ -3,6 +3,8 @@
 import gzip
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -320,6 +322,40 @@ def test_spectrum_of_the_user(search: Search) -> None:
     assert a > 0.3
     with pytest.raises(DocumentError, match="no decays of 1000005"):
         generate_spectrum("mine", text, search, mothers=(1000005,), events=10)
+
+
+def test_pythias_reasons() -> None:
+    """GEN-15: in the error."""
+    spectrum = slha_text(model_named("T1bbbb"), 1500, 100)
+    lines = settings_lines(replace(FAST, sqrt_s_gev=100), process_lines((1000021,)), 1)
+    with pytest.raises(InputError, match="ProcessLevel::init: all processes have vanishing cross sections"):
+        next(generate_events(lines, events=1, batch=1, slha=spectrum))
+    with pytest.raises(InputError, match="ProcessLevel::init: no process switched on"):
+        next(generate_events(settings_lines(FAST, (), 1), events=1, batch=1, slha=spectrum))
+
+
+ALONE = """
+from superbin import open_catalog
+from superbin.generate import Cards, GeneratorSettings, generate_point
+with open_catalog("sqlite://") as catalog:
+    search = catalog.search("cms-pas-sus-16-014")
+settings = GeneratorSettings(multiparton=False, hadronisation=False, extra=({extra}))
+print("before")
+generate_point("T1bbbb", (1500, 100), search, events=4, cards=Cards(settings))
+print("after")
+"""
+
+
+@pytest.mark.parametrize("extra", ["", "'Print:quiet = off',"])
+def test_nothing_on_stdout(extra: str) -> None:
+    """GEN-66: neither FastJet's greeting nor Pythia's words, which were asked for, and those are on stderr; in a
+    process of its own, since FastJet greets once.
+    """
+    code = ALONE.format(extra=extra)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "before\nafter\n"
+    assert ("PYTHIA" in done.stderr) == bool(extra)
+    assert "FastJet" not in done.stderr
 
 
 def les_houches(spectrum: str, mass: float, events: int) -> str:

@@ -99,6 +99,19 @@ def test_failed_points_are_listed(run: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_words_of_pythia(run: Run, tmp_path: Path) -> None:
+    """GEN-15, GEN-66: those that were asked for are on stderr, also from a worker; its reasons are in the error."""
+    talk = ("--set", 'generator.extra=["Print:quiet = off"]')
+    code, out, err = run("T1bbbb", "1500", "100", "-o", str(tmp_path / "a"), *FAST, *talk)
+    assert code == 0
+    assert "PYTHIA" in err
+    assert "PYTHIA" not in out
+    weak = ("--set", 'generator.extra=["Beams:eCM = 100"]')
+    code, out, err = run("T1bbbb", "1500", "100", "-o", str(tmp_path / "b"), *FAST, *weak)
+    assert (code, out) == (2, "")
+    assert "all processes have vanishing cross sections" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -109,6 +122,8 @@ def test_failed_points_are_listed(run: Run, tmp_path: Path) -> None:
         (("T1bbbb", "1000", "1", "--points", "plane.csv"), "masses and --points"),
         (("T1bbbb", "--points", "plane.csv"), "plane.csv: cannot be read"),
         (("T1bbbb", "--set", "detector.x=1"), "no constant 'detector.x'"),
+        (("T1bbbb", "--set", "detector.jet_radius=-1"), "detector.jet_radius is -1; it must be"),
+        (("T1bbbb", "--set", "selection.overall_factor=7"), "selection.overall_factor is 7; it must be"),
         (("T1bbbb", "--events", "0"), "--events"),
         (("mine", "--slha", "none.slha"), "cannot read none.slha"),
         (("mine", "1000", "--from-events", "none.hepmc"), "1 masses were given"),
@@ -153,8 +168,6 @@ def test_output_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
 def test_constants(run: Run) -> None:
     """GEN-70: every constant with its value, changed ones too."""
     code, out, _ = run("T1bbbb", "--show-constants", "--set", "selection.overall_factor=1")
-        (("T1bbbb", "--set", "detector.jet_radius=-1"), "detector.jet_radius is -1; it must be"),
-        (("T1bbbb", "--set", "selection.overall_factor=7"), "selection.overall_factor is 7; it must be"),
     assert code == 0
     shown = json.loads(out)
     assert shown == Cards().changed(["selection.overall_factor=1"]).record()

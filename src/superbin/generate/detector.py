@@ -173,6 +173,10 @@ def cluster(particles: Particles, seen: BoolArray, card: DetectorCard) -> Jets:
     with optional_imports():
         import awkward as ak
         import fastjet
+        from fastjet import _swig
+    # FastJet greets on stdout, which belongs to results. The manual has this way to keep it still; of the two faces
+    # of the package only the one of plain FastJet has it.
+    _swig.ClusterSequence.set_fastjet_banner_stream(None)
     chosen = np.flatnonzero(seen)
     counts = np.diff(np.searchsorted(chosen, particles.offsets))
     columns = {"px": particles.px, "py": particles.py, "pz": particles.pz, "E": particles.e}

@@ -2,9 +2,10 @@
 
 `GeneratorSettings` is the card; `settings_lines` turns it into Pythia's own words; `generate_events` runs. Pythia is
 imported only when it runs (extra ``superbin[mc]``). Pythia: Bierlich et al., SciPost Phys. Codebases 8 (2022),
-arXiv:2203.11601. Clauses GEN-10 to GEN-14 of ``specs/generation.md``.
+arXiv:2203.11601. Clauses GEN-10 to GEN-15 of ``specs/generation.md``.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from superbin.errors import InputError, MissingDependencyError
-from superbin.generate.events import Particles
 from superbin.generate.domains import POSITIVE, SWITCH, Domain, check_domains, each, number, whole
+from superbin.generate.events import Particles
+from superbin.generate.streams import STDERR, printed_by, stdout_to
 
 __all__ = ["GeneratorSettings", "generate_events", "optional_imports", "process_lines", "settings_lines"]
 
@@ -71,8 +73,6 @@ class GeneratorSettings:
     batch: int = 250
     extra: tuple[str, ...] = ()
 
-
-@contextmanager
     def __post_init__(self) -> None:
         check_domains("generator", self, _DOMAINS)
 
@@ -91,6 +91,8 @@ _DOMAINS: dict[str, Domain] = {
     "extra": each(Domain("", lambda value: isinstance(value, str)), "a list of texts"),
 }
 
+
+@contextmanager
 def optional_imports() -> Iterator[None]:
     """Within it packages of the extra ``superbin[mc]`` are imported.
 
@@ -197,14 +199,16 @@ def generate_events(
     Raises
     ------
     InputError
-        If Pythia refuses a setting or the spectrum, or gives up on the events.
+        If Pythia refuses a setting or the spectrum, or gives up on the events; the text has Pythia's own reasons.
     MissingDependencyError
         If Pythia is not installed.
     """
     pythia = _started(lines, slha)
     done = empty = 0
     while events is None or done < events:
-        made = _particles(pythia.nextBatch(batch if events is None else min(batch, events - done)))
+        with stdout_to(STDERR):
+            given = pythia.nextBatch(batch if events is None else min(batch, events - done))
+        made = _particles(given)
         done += made.n_events
         empty = 0 if made.n_events else empty + 1
         if made.n_events:
@@ -213,8 +217,7 @@ def generate_events(
             return
         if empty == _PATIENCE:
             raise InputError(
-                f"Pythia made no event in {_PATIENCE} batches after {done} events; the spectrum or the process is "
-                "at fault"
+                f"Pythia made no event in {_PATIENCE} batches after {done} events: {_reasons(pythia)}"
             )
 
 
@@ -223,19 +226,35 @@ def _started(lines: list[str], slha: str | None) -> Any:
         import pythia8mc
     pythia = pythia8mc.Pythia("", False)
     for line in lines:
-        if not pythia.readString(line):
+        known = True
+
+        def read(line: str = line) -> None:
+            nonlocal known
+            known = pythia.readString(line)
+
+        # What it says of a wrong line is less than our error.
+        printed_by(read)
+        if not known:
             raise InputError(f"Pythia does not know the setting {line!r}, or refuses its value; correct it")
     with tempfile.TemporaryDirectory(prefix="superbin-") as folder:
         if slha is not None:
             path = Path(folder) / "point.slha"
             path.write_text(slha, encoding="utf-8")
             pythia.readString(f"SLHA:file = {path}")
-        if not pythia.init():
-            raise InputError(
-                "Pythia refuses to start with this spectrum, process or file of events; look at its decays and masses, "
-                "or take its setting 'Print:quiet = off' into generator.extra to see its own words"
-            )
+        with stdout_to(STDERR):
+            started = pythia.init()
+    if not started:
+        raise InputError(
+            f"Pythia refuses to start with this spectrum, process or file of events: {_reasons(pythia)}"
+        )
     return pythia
+
+
+def _reasons(pythia: Any) -> str:
+    """What Pythia has to complain of; warnings, which also a good run has, only if there is nothing else."""
+    told = re.findall(r"\| +\d+ +((Abort|Error|Warning) [^|\n]*\S) *\|", printed_by(pythia.stat))
+    grave = [text for text, kind in told if kind != "Warning"]
+    return "; ".join(grave or [text for text, _ in told]) or "it gives no reason"
 
 
 def _particles(batch: Any) -> Particles:
