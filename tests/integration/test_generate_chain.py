@@ -31,6 +31,7 @@ from superbin.generate.detector import Jets, cluster, smear, visible
 from superbin.generate.events import Particles
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
+from superbin.generate.spectrum import _FIXED_MASSES, _HIGGS
 from superbin.search import Search
 
 pytest.importorskip("pythia8mc")
@@ -322,6 +323,76 @@ def test_spectrum_of_the_user(search: Search) -> None:
     assert a > 0.3
     with pytest.raises(DocumentError, match="no decays of 1000005"):
         generate_spectrum("mine", text, search, mothers=(1000005,), events=10)
+
+
+SHORT = """BLOCK MASS
+ 1000021 1500
+ 1000022 100
+DECAY 1000021 1.0
+ 1.0 3 1000022 5 -5
+"""
+
+
+def test_masses_and_decays_are_enough(search: Search) -> None:
+    """GEN-8: what Pythia wants besides is added for it; the record has what was given."""
+    point = generate_spectrum("mine", SHORT, search, events=20, cards=Cards(FAST))
+    assert point.settings["slha"] == SHORT
+    full = "BLOCK MODSEL\n 1 0\n" + SHORT
+    again = generate_spectrum("mine", full, search, events=20, cards=Cards(FAST))
+    assert np.array_equal(point.efficiencies, again.efficiencies)
+    assert point.efficiencies.sum() > 0
+
+
+def test_errors_of_a_spectrum_name_its_file(search: Search) -> None:
+    """GEN-5, GEN-7: by default the point's name stands for it; a gluino without a number is none."""
+    closed = SHORT.replace("1500", "100")
+    with pytest.raises(DocumentError, match=r"^mine, line 5: the decay of 1000021"):
+        generate_spectrum("mine", closed, search)
+    with pytest.raises(DocumentError, match=r"^folder/x\.slha, line 5: the decay of 1000021"):
+        generate_spectrum("mine", closed, search, place="folder/x.slha")
+    # Open without the neutralino, which labels the point nevertheless.
+    heavy = SHORT.replace("1000022 100", "1000022 2000").replace("1000022 5 -5", "2 3 5")
+    with pytest.raises(DocumentError, match=r"1500 GeV, is not above that of 1000022, 2000 GeV"):
+        generate_spectrum("mine", heavy, search)
+
+
+def test_the_top_mass_of_the_card(search: Search) -> None:
+    """GEN-7: closes a decay that is open by the model's own rule."""
+    cards = Cards(GeneratorSettings(top_mass=190))
+    with pytest.raises(DocumentError, match=r"the spectrum of T1tttt, line \d+: .* needs 1020 GeV"):
+        generate_point("T1tttt", (1000, 640), search, cards=cards)
+
+
+def test_masses_that_open_decays() -> None:
+    """GEN-7: the masses our check takes for known are those of Pythia."""
+    pythia8mc = pytest.importorskip("pythia8mc")
+    pythia = pythia8mc.Pythia("", False)
+    for number, mass in _FIXED_MASSES.items():
+        assert pythia.particleData.m0(number) == pytest.approx(mass, abs=0.02)
+        assert mass < 100 == pythia.parm("SLHA:minMassSM")
+    assert pythia.particleData.m0(25) == _HIGGS
+
+
+@pytest.mark.parametrize(("width", "gap", "whole"), [(1.0, 9, True), (1.0, 10, False), (0.0, 200, True)])
+def test_pythia_leaves_closed_decays_undone(width: float, gap: float, *, whole: bool) -> None:
+    """GEN-7: why they are refused, and at which mass: two b quarks of 4.8 GeV take 9.6; so for a width of zero."""
+    text = SHORT.replace("1000022 100", f"1000022 {1500 - gap}").replace("1000021 1.0", f"1000021 {width}")
+    lines = settings_lines(FAST, process_lines((1000021,)), 7)
+    (made,) = generate_events(lines, events=5, batch=5, slha="BLOCK MODSEL\n 1 0\n" + text)
+    assert ((made.pdg == 1000022).sum() == 0) == whole
+
+
+@pytest.mark.parametrize(("gap", "whole"), [(78, True), (83, False)])
+def test_pythia_makes_no_virtual_w(gap: float, *, whole: bool) -> None:
+    """GEN-7: the chargino stays, a heavy charged track."""
+    text = SHORT.replace(" 5 -5", " 2 -1").replace("1.0 3 1000022", "1.0 3 -1000024")
+    text += "DECAY 1000024 0.01\n 1.0 2 1000022 24\n"
+    text = text.replace("BLOCK MASS", f"BLOCK MODSEL\n 1 0\nBLOCK MASS\n 1000024 {100 + gap}")
+    lines = settings_lines(FAST, process_lines((1000021,)), 7)
+    (made,) = generate_events(lines, events=5, batch=5, slha=text)
+    kept = (made.final & (np.abs(made.pdg) == 1000024)).sum()
+    lightest = (made.final & (made.pdg == 1000022)).sum()
+    assert (kept, lightest) == ((10, 0) if whole else (0, 10))
 
 
 def test_pythias_reasons() -> None:

@@ -99,6 +99,37 @@ def test_failed_points_are_listed(run: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+SPECTRUM = "BLOCK MASS\n 1000021 1500\n 1000022 100\nDECAY 1000021 1.0\n 1.0 3 1000022 5 -5\n"
+
+
+def test_own_spectrum(run: Run, tmp_path: Path) -> None:
+    """GEN-8, GEN-66: what the guide asks for is enough, and stdout begins with the result."""
+    path = tmp_path / "short.slha"
+    path.write_text(SPECTRUM)
+    code, out, err = run("mine", "--slha", str(path), "-o", str(tmp_path), *FAST)
+    assert code == 0, err
+    assert out.startswith("mine(1500, 100) in cms-pas-sus-16-014, 20 events\n")
+    assert "FastJet" not in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("1000022 100", "1000022 1700", "line 5: the decay of 1000021 (1500 GeV) to 1000022 (1700) + 5 (4.8) + "),
+        ("1000021 1500", "1000021 heavy", "line 2: 'heavy' is not a number"),
+        (" 1000022 100\n", "", " has no mass of 1000022"),
+    ],
+)  # fmt: skip
+def test_bad_spectrum(run: Run, tmp_path: Path, old: str, new: str, text: str) -> None:
+    """GEN-5, GEN-7: the file and the line, code 2."""
+    path = tmp_path / "mine.slha"
+    path.write_text(SPECTRUM.replace(old, new))
+    code, out, err = run("other", "--slha", str(path), "-o", str(tmp_path), *FAST)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"superbin: error: {path}")
+    assert text in err
+
+
 def test_words_of_pythia(run: Run, tmp_path: Path) -> None:
     """GEN-15, GEN-66: those that were asked for are on stderr, also from a worker; its reasons are in the error."""
     talk = ("--set", 'generator.extra=["Print:quiet = off"]')

@@ -27,7 +27,7 @@ from superbin.generate import (
 )
 from superbin.generate.chain import seeds
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
-from superbin.generate.slha import check_slha
+from superbin.generate.spectrum import Spectrum, check_decays, for_pythia, read_spectrum
 
 
 def blocks(text: str) -> tuple[dict[int, float], dict[int, list[tuple[float, list[int]]]]]:
@@ -108,28 +108,133 @@ def test_masses_at_the_threshold() -> None:
     assert masses(model_named("T1tttt"), (1000, 645)) == (1000, 645)
 
 
+def checked(text: str, *produced: int) -> Spectrum:
+    """A spectrum that has passed all checks, with the default cards."""
+    spectrum = read_spectrum(text, place="mine.slha")
+    cards = Cards()
+    check_decays(
+        spectrum,
+        produced=produced or (1000021,),
+        invisible=cards.detector.invisible,
+        top_mass=cards.generator.top_mass,
+    )
+    return spectrum
+
+
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
         ("BLOCK MASS", "BLOCK MASSES", "has no block MASS"),
         (" 1000021 1500", " 1000021 heavy", r"line \d+: 'heavy' is not a number"),
+        (" 1000021 1500", " 1000021 nan", r"line \d+: 'nan' is not a number"),
+        (" 1000021 1500", " gluino 1500", r"line \d+: 'gluino' is not a PDG number"),
         (" 1000022 100\n", "", "has no mass of 1000022"),
         ("DECAY 1000021", "DECAY 1000023", "has no decays of 1000021"),
         (" 1 3 5 -5", " 0.9 3 5 -5", r"line \d+: the branching ratios of 1000021 add up to 0.9"),
+        (" 1 3 5 -5", " 1 2 5 -5", r"line \d+: 2 products are announced and 3 follow"),
+        ("DECAY 1000021 1.0", "DECAY 1000021 0.0", r"line \d+: the width of 1000021 is 0 GeV"),
+        ("DECAY 1000021 1.0", "DECAY 1000021", r"line \d+: the width of 1000021 is 0 GeV"),
     ],
 )
 def test_bad_spectra(old: str, new: str, text: str) -> None:
-    """GEN-5: what is wrong, with the line."""
+    """GEN-5, GEN-7: what is wrong, with the file and the line."""
     good = slha_text(model_named("T1bbbb"), 1500, 100)
+    checked(good)
     assert old in good
     with pytest.raises(DocumentError, match=rf"mine\.slha.*{text}"):
-        check_slha(good.replace(old, new), place="mine.slha", needed=(1000021, 1000022), decaying=(1000021,))
+        checked(good.replace(old, new))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_pass_the_check(name: str) -> None:
+    """GEN-2, GEN-7: at the least mass difference nothing is closed."""
+    model = model_named(name)
+    checked(slha_text(model, 1000, 1000 - model.min_difference), *model.mothers)
+
+
+def chain(masses: dict[int, float], decays: dict[int, list[str]]) -> str:
+    """A spectrum; decays are lines of ratio, number and products."""
+    lines = ["BLOCK MASS", *(f" {pdg} {mass}" for pdg, mass in masses.items())]
+    for pdg, channels in decays.items():
+        lines += [f"DECAY {pdg} 1.0", *(f" {channel}" for channel in channels)]
+    return "\n".join(lines)
+
+
+GLUINO, LSP, CHARGINO = 1000021, 1000022, 1000024
+TO_CHARGINO = {GLUINO: [f"1.0 3 {CHARGINO} 1 -2"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "needs"),
+    [
+        (chain({GLUINO: 500, LSP: 700}, {GLUINO: ["1.0 3 1000022 5 -5"]}), 5, "709.6 GeV"),
+        (chain({GLUINO: 500, LSP: 495}, {GLUINO: ["1.0 3 1000022 5 -5"]}), 5, "504.6 GeV"),
+        (chain({GLUINO: 500, LSP: 160}, {GLUINO: ["1.0 3 1000022 6 -6"]}), 5, "505 GeV"),
+        (chain({GLUINO: 500, LSP: 160, 6: 180}, {GLUINO: ["1.0 3 1000022 6 -6"]}), 6, "520 GeV"),
+        (
+            chain({GLUINO: 900, LSP: 300, CHARGINO: 378}, TO_CHARGINO | {CHARGINO: ["1.0 2 1000022 24"]}),
+            8,
+            "380.385 GeV and is closed; name the products of the virtual one",
+        ),
+        (
+            chain({GLUINO: 900, LSP: 100, 5: 1, 1000005: 950}, {GLUINO: ["0.9 3 1000022 5 -5", "0.1 2 1000005 -5"]}),
+            8,
+            "954.8 GeV",
+        ),
+    ],
+)  # fmt: skip
+def test_closed_decays(text: str, place: int, needs: str) -> None:
+    """GEN-7: the decay, the masses and the line; also further down the chain, and beside one that is open."""
+    with pytest.raises(DocumentError, match=rf"mine\.slha, line {place}: the decay of .* needs {needs}"):
+        checked(text)
+
+
+def test_visible_particles_decay() -> None:
+    """GEN-7: what the detector would see as a track, if it were left whole."""
+    masses = {GLUINO: 900.0, LSP: 300.0, CHARGINO: 500.0}
+    with pytest.raises(DocumentError, match=r"mine\.slha has no decays of 1000024, which is produced"):
+        checked(chain(masses, TO_CHARGINO))
+    with pytest.raises(DocumentError, match=r"mine\.slha has no mass of 1000024"):
+        checked(chain({GLUINO: 900, LSP: 300}, TO_CHARGINO))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A W that is virtual, by its products; 1000015, whose decay is closed, is not made.
+        chain(
+            {GLUINO: 900, LSP: 300, CHARGINO: 310, 1000015: 50},
+            TO_CHARGINO | {CHARGINO: ["0.7 3 1000022 -1 2", "0.3 3 1000022 -11 12"], 1000015: ["1.0 2 1000022 15"]},
+        ),
+        # Closed, but with less than what ratios may miss one by, or switched off by its sign.
+        chain({GLUINO: 500, LSP: 300}, {GLUINO: ["0.995 3 1000022 5 -5", "0.005 3 1000022 6 -6"]}),
+        chain({GLUINO: 500, LSP: 300}, {GLUINO: ["0.9 3 1000022 5 -5", "-0.1 3 1000022 6 -6"]}),
+        # Light quarks have Pythia's masses whatever the file says; sneutrinos need not decay.
+        chain({GLUINO: 500, LSP: 490, 5: 400, 1000012: 200}, {GLUINO: ["1.0 3 1000012 5 -5"]}),
+        # A block of another kind ends the decays.
+        chain({GLUINO: 500, LSP: 300}, {GLUINO: ["1.0 3 1000022 5 -5"]})
+        + "\nXSECTION 13000 2212 2212 2 1000021 1000021\n 0 2 0 0 0 0 0.5 me 1",
+    ],
+)  # fmt: skip
+def test_open_decays(text: str) -> None:
+    """GEN-7: no stricter than Pythia needs."""
+    checked(text)
 
 
 def test_good_spectrum_with_comments_and_signs() -> None:
     """GEN-5: comments and negative masses, which some spectrum calculators write, are read."""
     text = "# mine\nBlock mass  # GeV\n 1000022 -97.5 # neutralino\n"
-    assert check_slha(text, place="mine") == {1000022: 97.5}
+    assert read_spectrum(text, place="mine").masses == {1000022: 97.5}
+
+
+@pytest.mark.parametrize(
+    ("head", "added"), [("", True), ("BLOCK MODSEL\n", True), ("Block modsel # none\n 1 0\n", False)]
+)
+def test_modsel_is_added(head: str, *, added: bool) -> None:
+    """GEN-8: what Pythia wants to see is put before a spectrum that lacks it."""
+    text = head + "BLOCK MASS\n 1000022 100\n"
+    given = for_pythia(text, read_spectrum(text, place="mine"))
+    assert given == ("BLOCK MODSEL\n 1 0\n" + text if added else text)
 
 
 def test_processes() -> None:

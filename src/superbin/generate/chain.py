@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin.errors import InputError
+from superbin.errors import DocumentError, InputError
 from superbin.generate.cards import Cards
 from superbin.generate.detector import cluster, flavours, smear, tag_probability, visible
 from superbin.generate.events import Particles
@@ -23,7 +23,8 @@ from superbin.generate.isr import isr_jets, isr_weights
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
 from superbin.generate.selection import bin_probabilities, kinematics, poisson_binomial, tag_columns, veto
-from superbin.generate.slha import LSP, check_slha, masses, model_named, slha_text
+from superbin.generate.slha import LSP, masses, model_named, slha_text
+from superbin.generate.spectrum import Spectrum, check_decays, for_pythia, read_spectrum
 from superbin.grid import SignalPoint
 from superbin.search import Search
 
@@ -217,6 +218,8 @@ def generate_point(
     pythia_seed, random = seeds(seed, model, point)
     lines = settings_lines(cards.generator, process_lines(chosen.mothers), pythia_seed)
     spectrum = slha_text(chosen, *point)
+    # The models' least mass differences are for the usual top quark; the card may have another.
+    _check_spectrum(spectrum, f"the spectrum of {model}", chosen.mothers, cards)
     return _simulated(
         (model, point, seed), (lines, spectrum), search, (cards, random, _positive(events), progress)
     )
@@ -227,8 +230,8 @@ def generate_spectrum(
     slha: str,
     search: Search,
     *,
+    place: str | None = None,
     mothers: tuple[int, ...] = (1000021,),
-    lsp: int = LSP,
     events: int = 5000,
     seed: int = 0,
     cards: Cards | None = None,
@@ -241,30 +244,52 @@ def generate_spectrum(
     name : str
         What to call it.
     slha : str
-        Content of an SLHA file, with the decays of all that is made.
+        Content of an SLHA file, with the masses and decays of all that is made. Block MODSEL, which Pythia insists on, is
+        added for it if there is none.
+    place : str, optional
+        The file's name, for errors; by default `name`.
     search, events, seed, cards, progress
         As in `generate_point`.
     mothers : tuple of int
-        What is produced in pairs: the gluino, or squarks.
-    lsp : int
-        PDG number of the lightest supersymmetric particle, for the point's second mass.
+        What is produced in pairs: the gluino, or squarks. The point's masses are those of the first of them and of
+        the lightest neutralino.
 
     Raises
     ------
     DocumentError
-        If the text is no spectrum, or lacks a mass or a mother's decays.
+        If the text is no spectrum, lacks a mass or decays, or a decay on the way is closed; see `check_decays`.
     InputError, MissingDependencyError
         As in `generate_point`.
     """
-    found = check_slha(slha, place=name, needed=(*mothers, lsp), decaying=mothers)
-    point = (found[mothers[0]], found[lsp])
     cards = cards or Cards.of(search)
+    process = process_lines(mothers)
+    found = _check_spectrum(slha, place or name, mothers, cards)
+    point = (found.mass(mothers[0]), found.mass(LSP))
+    if point[1] >= point[0]:
+        raise DocumentError(
+            f"{found.place}: the mass of {mothers[0]}, {point[0]:g} GeV, is not above that of {LSP}, {point[1]:g} GeV; a "
+            "point has the heavier one first"
+        )
     pythia_seed, random = seeds(seed, name, point)
-    lines = settings_lines(cards.generator, process_lines(mothers), pythia_seed)
+    lines = settings_lines(cards.generator, process, pythia_seed)
     made = _simulated(
-        (name, point, seed), (lines, slha), search, (cards, random, _positive(events), progress)
+        (name, point, seed),
+        (lines, for_pythia(slha, found)),
+        search,
+        (cards, random, _positive(events), progress),
     )
     return replace(made, settings={**made.settings, "slha": slha})
+
+
+def _check_spectrum(text: str, place: str, mothers: tuple[int, ...], cards: Cards) -> Spectrum:
+    spectrum = read_spectrum(text, place=place)
+    check_decays(
+        spectrum,
+        produced=mothers,
+        invisible=cards.detector.invisible,
+        top_mass=cards.generator.top_mass,
+    )
+    return spectrum
 
 
 def generate_from_events(

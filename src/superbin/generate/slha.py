@@ -1,16 +1,17 @@
 """Simplified models and their spectra: what is produced, how it decays, and the SLHA text that tells Pythia so.
 
 `MODELS` holds the models by name; `slha_text` writes the spectrum of one point as a pure function of the model and
-its masses; `check_slha` looks at a spectrum a user brings. The format is that of the SUSY Les Houches Accord
-(Skands et al., JHEP 07 (2004) 036, arXiv:hep-ph/0311123). Clauses GEN-1 to GEN-6 of ``specs/generation.md``.
+its masses. The format is that of the SUSY Les Houches Accord (Skands et al., JHEP 07 (2004) 036,
+arXiv:hep-ph/0311123). Spectra that users bring: `superbin.generate.spectrum`. Clauses GEN-1 to GEN-4 of
+``specs/generation.md``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.errors import InputError, UnknownNameError
 
-__all__ = ["LSP", "MODELS", "Model", "check_slha", "masses", "model_named", "slha_text"]
+__all__ = ["LSP", "MODELS", "Model", "masses", "model_named", "slha_text"]
 
 LSP = 1000022
 """PDG number of the lightest neutralino."""
@@ -160,86 +161,3 @@ def slha_text(model: Model, m_mother: float, m_lsp: float) -> str:
             lines.append(f" {1 / len(choices):.10g} {len(quarks) + 1} {products}")
     lines.append(f"DECAY {LSP} 0.0")
     return "\n".join(lines) + "\n"
-
-
-def check_slha(
-    text: str, *, place: str, needed: tuple[int, ...] = (), decaying: tuple[int, ...] = ()
-) -> dict[int, float]:
-    """Look at a spectrum before Pythia does, whose own complaints are easily overlooked.
-
-    Parameters
-    ----------
-    text : str
-        The content of an SLHA file.
-    place : str
-        The file's name, for errors.
-    needed : tuple of int
-        PDG numbers that must have a mass.
-    decaying : tuple of int
-        PDG numbers that must have a table of decays.
-
-    Returns
-    -------
-    dict of int to float
-        The masses by PDG number, in GeV and positive.
-
-    Raises
-    ------
-    DocumentError
-        If there is no block MASS, something needed is missing, an entry is not a number, or the branching ratios of a
-        decay do not add up to one; the text names the file and, where there is one, the line.
-    """
-    found: dict[int, float] = {}
-    totals: dict[int, float] = {}
-    heads: dict[int, int] = {}
-    block, mother = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        words = raw.split("#")[0].split()
-        where = f"{place}, line {number}"
-        if len(words) < 2:
-            continue
-        if words[0].upper() in ("BLOCK", "DECAY"):
-            block = words[1].upper() if words[0].upper() == "BLOCK" else "DECAY"
-            if block == "DECAY":
-                mother = int(_number(words[1], where))
-                heads[mother], totals[mother] = number, 0.0
-        elif block == "MASS":
-            found[int(_number(words[0], where))] = abs(_number(words[1], where))
-        elif block == "DECAY":
-            totals[mother] += _number(words[0], where)
-    _check_complete(place, found, totals, needed, decaying)
-    for particle, total in totals.items():
-        if total and abs(total - 1) > 0.01:
-            raise DocumentError(
-                f"{place}, line {heads[particle]}: the branching ratios of {particle} add up to {total:g}; they must "
-                "add up to 1"
-            )
-    return found
-
-
-def _check_complete(
-    place: str,
-    found: dict[int, float],
-    totals: dict[int, float],
-    needed: tuple[int, ...],
-    decaying: tuple[int, ...],
-) -> None:
-    if not found:
-        raise DocumentError(f"{place} has no block MASS with an entry; an SLHA spectrum has one")
-    for particle in needed:
-        if particle not in found:
-            raise DocumentError(
-                f"{place} has no mass of {particle} in block MASS; add it, or name other particles"
-            )
-    for particle in decaying:
-        if not totals.get(particle):
-            raise DocumentError(
-                f"{place} has no decays of {particle}; add a DECAY table with branching ratios"
-            )
-
-
-def _number(word: str, where: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        raise DocumentError(f"{where}: {word!r} is not a number; SLHA has one there") from None
