@@ -191,6 +191,8 @@ def test_points_between(run: Run, tmp_path: Path) -> None:
     assert err.splitlines()[-1] == (
         "superbin: error: 1 of 3 points failed, each for the reason given with it; the others are kept"
     )
+    # A point that is refused at once is no measure of how fast the others are computed.
+    assert err.splitlines()[0] == f"superbin: [{'#' * 10}{'.' * 20}] 1/3 points, 1 failed"
     assert "2 points, 1 failed" in out
     assert "Failed points\n  m_mother 3000, m_lsp 1: " in out
     assert "--retry-failed" not in out

@@ -254,13 +254,14 @@ class _Report:
     def __init__(self, line: ProgressLine) -> None:
         self.line = line
         self.last: Progress | None = None
-        self._start = 0.0
+        self._start, self._refused = 0.0, 0
 
     def __call__(self, progress: "Progress") -> None:
         """Show how far the scan is."""
         first, self.last = self.last is None, progress
         if first:
-            self._start = self.line.seconds
+            # What was refused at once is no measure of how fast points are computed.
+            self._start, self._refused = self.line.seconds, progress.finished
         text = self._text(progress, self.line.seconds - self._start)
         self.line.show(text, always=first or not progress.left)
 
@@ -272,8 +273,9 @@ class _Report:
             parts.append(f"{progress.restored} from before")
         if progress.failed:
             parts.append(f"{progress.failed} failed")
-        if progress.finished and seconds > 0:
-            rate = progress.finished / seconds
+        computed = progress.finished - self._refused
+        if computed and seconds > 0:
+            rate = computed / seconds
             parts.append(f"{rate:.2g}/s")
             if progress.left:
                 parts.append(f"{duration(progress.left / rate)} left")
