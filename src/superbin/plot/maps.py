@@ -447,6 +447,10 @@ def _legend(
         loc="upper left",
         bbox_to_anchor=(0.01, 0.915),
         fontsize=10,
+        frameon=True,  # where the diagonal is steep, it runs behind the legend
+        facecolor="white",
+        edgecolor="none",
+        framealpha=0.9,
         borderaxespad=0.3,
         labelspacing=0.35,
     )
