@@ -404,7 +404,7 @@ def test_signal_is_efficiency_times_produced() -> None:
 
 def test_own_cross_section() -> None:
     """SIG-10: and without a table one must be given."""
-    grid = make_grid(process="stop")
+    grid = make_grid(process="squark")
     with pytest.raises(UnknownNameError, match="--cross-section"):
         grid.signal((1750, 300), luminosity_fb=12.9)
     signal = grid.signal((1750, 300), luminosity_fb=10, cross_section=0.002)
