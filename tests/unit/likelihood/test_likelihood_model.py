@@ -213,6 +213,7 @@ def test_packed_documents_survive_writing_and_are_deterministic(tmp_path: Path) 
 @pytest.mark.parametrize(
     "content",
     [b"", b"no gzip", gzip.compress(b"no json"), gzip.compress(b"[1]"), gzip.compress(b'{"format": "x"}')],
+    ids=["empty", "no gzip", "no json", "no object", "other format"],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     """LIK-1."""
