@@ -14,7 +14,8 @@ __all__ = ["IntArray", "Spline", "coordinates"]
 
 IntArray = NDArray[np.int64]
 
-# Chosen by leaving points out of the packaged grids (validation/grids): the mass itself, or more smoothing, predicts worse.
+# Chosen by leaving points out of the packaged grids (validation/grids): with the mass itself bins are predicted worse, and more
+# smoothing gains little in bins and lowers totals.
 _SMOOTHING = 0.1
 _MASS_SCALE = 3.0
 _GAP_SCALE = 4.0
