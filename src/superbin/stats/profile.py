@@ -24,8 +24,9 @@ from scipy import special
 from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
 from superbin.stats.models import SMALLEST_SPREAD, check_model, on_off, relative_width
+from superbin.stats.poisson import deviance
 
-__all__ = ["Constraint", "OnOff", "Smeared", "constraint", "deviance"]
+__all__ = ["Constraint", "OnOff", "Smeared", "constraint"]
 
 ZOOM_POINTS = 33
 ZOOMS = 8
@@ -81,15 +82,6 @@ def constraint(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> C
     return Smeared(
         b, above, below, np.where(b > 0, 0.0, up), np.where(b > 0, np.where(linear, down, 0.0), up)
     )
-
-
-def deviance(n: FloatArray, mean: FloatArray) -> FloatArray:
-    """``-2 ln [Poisson(n | mean) / Poisson(n | n)]``, without cancellation near ``mean = n``; infinite at mean 0 < n."""
-    positive = np.where(n > 0, n, 1.0)
-    with np.errstate(divide="ignore", over="ignore"):
-        excess = (mean - positive) / positive
-        unit = excess - np.log1p(excess)
-    return np.asarray(2 * np.where(n > 0, positive * unit, mean))
 
 
 @dataclass(frozen=True, slots=True)
