@@ -26,9 +26,11 @@ from superbin.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
 from superbin.stats import significance
+from superbin.stats.limits.problem import checked_level
 from superbin.stats.toys import binomial_error
 
 __all__ = [
+    "LARGEST_PULL",
     "LOWEST_FACTOR",
     "Document",
     "PyhfCls",
@@ -52,6 +54,13 @@ CHANNEL = "aggregate"
 
 LOWEST_FACTOR = 0.01
 """Smallest ``lo`` of a ``normsys``: pyhf interpolates in the logarithm, so a background cannot vary to zero."""
+
+
+LARGEST_PULL = 20.0
+"""Bound of every constrained nuisance parameter, in standard deviations."""
+
+MOST_STEPS = 60
+"""Strengths that are tried on the way to a limit, doubling or halving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +153,19 @@ def build(aggregate: AggregateBin) -> Document:
         "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
     }
     bound = _mu_bound(aggregate)
+    samples = [signal, *map(_sample, aggregate.processes)]
     return {
-        "channels": [{"name": CHANNEL, "samples": [signal, *map(_sample, aggregate.processes)]}],
+        "channels": [{"name": CHANNEL, "samples": samples}],
         "observations": [{"name": CHANNEL, "data": [float(aggregate.observed)]}],
         "measurements": [
             {
                 "name": "reinterpretation",
                 "config": {
                     "poi": "mu",
-                    "parameters": [{"name": "mu", "bounds": [[0.0, bound]], "inits": [min(1.0, bound)]}],
+                    "parameters": [
+                        {"name": "mu", "bounds": [[0.0, bound]], "inits": [min(1.0, bound)]},
+                        *map(_nuisance, _names(samples)),
+                    ],
                 },
             }
         ],
@@ -192,6 +205,7 @@ def background_only(
         factors = {"hi": 1 + signal_uncertainty, "lo": 1 / (1 + signal_uncertainty)}
         modifiers = document["channels"][0]["samples"][0]["modifiers"]
         modifiers.append({"name": "signal", "type": "normsys", "data": factors})
+        document["measurements"][0]["config"]["parameters"].append(_nuisance("signal"))
     return document
 
 
@@ -249,8 +263,7 @@ def asymptotic_limit(
     """
     import pyhf
 
-    if not 0 < level < 1:
-        raise InputError(f"level = {level:g} must lie strictly between 0 and 1; give 0.95 for 95 %")
+    checked_level(level)
 
     def limits(model: Any, data: list[float]) -> PyhfLimit:
         bounds = [list(map(float, pair)) for pair in model.config.suggested_bounds()]
@@ -383,10 +396,18 @@ def _crossing(
     from scipy.optimize import brentq
 
     cls(start)
-    while min(values[place] for values in known.values()) > alpha:
-        cls(2 * max(known))
-    while max(values[place] for values in known.values()) < alpha:
-        cls(0.5 * min(known))
+    for _ in range(MOST_STEPS):
+        found = [values[place] for values in known.values()]
+        if not all(map(math.isfinite, found)):
+            raise InputError("pyhf's CLs is not a number here; leave pyhf out")
+        if min(found) > alpha:
+            cls(2 * max(known))
+        elif max(found) < alpha:
+            cls(0.5 * min(known))
+        else:
+            break
+    else:
+        raise InputError(f"pyhf's CLs does not cross {alpha:g} within {MOST_STEPS} steps; leave pyhf out")
     low = max(mu for mu, values in known.items() if values[place] >= alpha)
     high = min((mu for mu, values in known.items() if values[place] <= alpha and mu >= low), default=low)
     if low == high:
@@ -467,6 +488,17 @@ def _modifier(name: str, nominal: float, up: float, down: float) -> Document:
         factors = {"hi": 1 + up / nominal, "lo": max(1 - down / nominal, LOWEST_FACTOR)}
         return {"name": name, "type": "normsys", "data": factors}
     return {"name": name, "type": "histosys", "data": {"hi_data": [up], "lo_data": [0.0]}}
+
+
+def _names(samples: list[Document]) -> list[str]:
+    """Names of the constrained modifiers, each once, in order."""
+    modifiers = (modifier for sample in samples for modifier in sample["modifiers"])
+    return list(dict.fromkeys(m["name"] for m in modifiers if m["type"] in {"normsys", "histosys"}))
+
+
+def _nuisance(name: str) -> Document:
+    """Bounds of a nuisance parameter: pyhf's own, 5 standard deviations, stop the fit where data pull farther."""
+    return {"name": name, "bounds": [[-LARGEST_PULL, LARGEST_PULL]], "inits": [0.0]}
 
 
 def _mu_bound(aggregate: AggregateBin) -> float:

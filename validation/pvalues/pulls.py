@@ -66,12 +66,11 @@ def pulls(case: tuple[float, ...], model: str, seeds: int, toys: int) -> tuple[n
 
 
 def complement(n: float, b: float, up: float, down: float, model: str) -> float:
-    """P(N < n) + P(N = n)/2, or its continuation, by the quadrature over z that the p-values do not use."""
-    at_most = float(counts.cdf(n, b, up, down, model=model))
-    below = float(counts.cdf(n - 1, b, up, down, model=model)) if n >= 1 else None
-    if below is None:
+    """P(N < n) + P(N = n)/2 by the quadrature over z, which the p-values do not use; between 0 and 1 from the p-value."""
+    if 0 < n < 1:
         return 1 - float(midp(n, b, up, down, model=model))
-    return 0.5 * (below + at_most)
+    below = float(counts.cdf(n - 1, b, up, down, model=model)) if n > 0 else 0.0
+    return 0.5 * (below + float(counts.cdf(n, b, up, down, model=model)))
 
 
 def rows(seeds: int, toys: int) -> Iterator[tuple[tuple[float, ...], str, float, float, float, int]]:

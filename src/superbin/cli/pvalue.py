@@ -171,7 +171,9 @@ def _document(told: Told) -> dict[str, Any]:
     del panel["pyhf_total"]
     for name in ("weighted", "q0_toys", "pyhf_toys"):
         one = told.estimates.get(name)
-        panel[name] = one and {"p": one.p, "z": one.z, "p_err": one.p_err, "n": one.n}
+        panel[name] = one and {"p": one.p, "z": one.z, "p_err": one.p_err, "z_err": one.z_err, "n": one.n}
+        if one and one.effective is not None:
+            panel[name] |= {"effective": one.effective, "trusted": one.trusted}
     return {
         "observed": told.observed,
         "background": cattrs.unstructure(told.background),
@@ -220,6 +222,10 @@ def _methods(told: Told) -> list[str]:
     if panel.toys is not None:
         thrown["toys"] = (panel.toys.p, panel.toys.z, panel.toys.n, panel.toys.p_err)
     rows |= {name: (p, z, f", {n:g} thrown, p +- {error:.2g}") for name, (p, z, n, error) in thrown.items()}
+    for name, one in told.estimates.items():
+        if not one.trusted:
+            p, z, note = rows[name]
+            rows[name] = (p, z, f"{note}: not to be trusted, worth {one.effective:.0f} equal weights")
     if panel.asimov is not None:
         rows["asimov"] = (None, panel.asimov.z, f", {panel.asimov.fit}")
     lines = []

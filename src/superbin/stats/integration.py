@@ -66,9 +66,16 @@ def narrowed(log_f: Integrand, left: FloatArray, right: FloatArray) -> tuple[Flo
 
 
 def log_integral(
-    log_f: Integrand, left: FloatArray, right: FloatArray, *, edges: FloatArray = EDGES
+    log_f: Integrand,
+    left: FloatArray,
+    right: FloatArray,
+    *,
+    edges: FloatArray = EDGES,
+    noise: FloatArray | float = 0.0,
 ) -> FloatArray:
     """Logarithm of the integral of each row from `left` to `right`; minus infinity where the integrand vanishes.
+
+    `noise` is the relative rounding error of each row's integrand: no panel can be told to be better than that, nor is halved for it.
 
     Raises
     ------
@@ -81,6 +88,7 @@ def log_integral(
     start = left[row] + (right - left)[row] * np.tile(edges[:-1], rows)
     scale = np.full(rows, -np.inf)
     total = np.zeros(rows)
+    allowed = np.maximum(np.broadcast_to(noise, rows), DOUBT)
     for _ in range(MOST_HALVINGS):
         height = log_f(row, start[:, None] + width[:, None] * _UNIT)
         top = np.full(rows, -np.inf)
@@ -91,7 +99,7 @@ def log_integral(
         scale = higher
         sums = (np.exp(height - base[row][:, None]) @ _COLUMNS) * width[:, None]
         whole = total + np.bincount(row, sums[:, 0], rows)
-        doubtful = ~(np.abs(sums[:, 1:]).max(axis=1) <= DOUBT * whole[row])
+        doubtful = ~(np.abs(sums[:, 1:]).max(axis=1) <= (allowed * whole)[row])
         total += np.bincount(row[~doubtful], sums[~doubtful, 0], rows)
         if not doubtful.any():
             with np.errstate(divide="ignore"):

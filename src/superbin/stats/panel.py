@@ -43,6 +43,10 @@ class Estimate:
     seed : int
     seconds : float or None
         Wall time; None where it was not taken.
+    effective : float or None
+        Toys of equal weight that would have the same error; None for toys without weights.
+    trusted : bool
+        Whether the errors mean what they say.
     """
 
     p: float
@@ -52,6 +56,8 @@ class Estimate:
     n: int
     seed: int
     seconds: float | None
+    effective: float | None = None
+    trusted: bool = True
 
     @classmethod
     def of(cls, p: float, p_err: float, n: int, seed: int, seconds: float | None = None) -> "Estimate":
@@ -81,7 +87,7 @@ class Panel:
     estimates : mapping of str to Estimate
         Of `sampled`.
     verdict : Verdict
-        On the methods of the default model; toys take part where their error of Z is below `CLEAR`.
+        On the methods of the default model; toys take part where their error of Z is below `CLEAR` and trusted.
     models : mapping of str to ModelValues or None
         Of `by_model`.
     change : ModelChange
@@ -125,7 +131,7 @@ def panel(
         Names of uncertainty models to compare with.
     """
     estimates = sampled(n, b, up, down, toys=toys, seed=seed)
-    clear = {name: one.z for name, one in estimates.items() if one.z_err is not None and one.z_err < CLEAR}
+    clear = {name: one.z for name, one in estimates.items() if one.trusted and one.z_err is not None and one.z_err < CLEAR}
     others = by_model(n, b, up, down, models)
     z = {name: None if one is None else one.midp_z for name, one in others.items()}
     return Panel(
@@ -155,8 +161,17 @@ def sampled(
     start = time.perf_counter()
     if model != "gamma":
         weighted = throw_weighted(n, b, up, down, toys=min(toys, MOST_WEIGHTED), seed=seed, model=model)
-        found["weighted"] = Estimate.of(
-            weighted.midp, weighted.midp_error, weighted.toys, seed, time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        found["weighted"] = Estimate(
+            weighted.midp,
+            weighted.midp_error,
+            _finite(weighted.z),
+            _finite(weighted.z_error),
+            weighted.toys,
+            seed,
+            seconds,
+            weighted.effective,
+            weighted.trusted,
         )
         start = time.perf_counter()
     thrown = throw_q0(n, b, up, down, toys=min(toys, MOST_Q0), seed=seed, model=model)

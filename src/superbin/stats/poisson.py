@@ -13,6 +13,7 @@ from superbin.stats.quadrature import scaled_tail
 
 __all__ = [
     "UNIFORM_FROM",
+    "beyond_linear",
     "deviance",
     "log_at_most_uniform",
     "log_mode_density",
@@ -71,7 +72,7 @@ def deviance(n: FloatArray, mean: FloatArray) -> FloatArray:
     count = np.where(some, n, 1.0)
     u = log_ratio(np.where(some, mean, 1.0), count)
     with np.errstate(over="ignore"):
-        value = count * _beyond_linear(u)
+        value = count * beyond_linear(u)
     return np.asarray(2 * np.where(some, value, np.where(n > 0, np.inf, mean)))
 
 
@@ -109,7 +110,7 @@ def tail_and_rest(n: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.where(below, smaller, 1 - smaller), np.where(below, 1 - smaller, smaller)
 
 
-def _beyond_linear(u: FloatArray) -> FloatArray:
+def beyond_linear(u: FloatArray) -> FloatArray:
     """``e^u - 1 - u`` to full relative precision."""
     near = np.abs(u) < 0.5
     small = np.where(near, u, 0.0)
@@ -129,7 +130,7 @@ def log_at_most_uniform(n: FloatArray, m: FloatArray) -> FloatArray:
     a = n + 1
     u = log_ratio(m, a)
     grown = np.expm1(u)
-    half_square = _beyond_linear(u)
+    half_square = beyond_linear(u)
     eta = np.copysign(np.sqrt(2 * half_square), u)
     near = np.abs(eta) < NEAR
     small, ray, inverse = (

@@ -24,7 +24,7 @@ from scipy import special
 from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
 from superbin.stats.models import SMALLEST_SPREAD, check_model, on_off, relative_width
-from superbin.stats.poisson import deviance
+from superbin.stats.poisson import deviance, log_ratio
 
 __all__ = ["Constraint", "OnOff", "Smeared", "constraint"]
 
@@ -177,10 +177,10 @@ class Smeared:
             np.where(above, self.log_above, self.log_below),
             np.where(above, self.width_above, self.width_below),
         )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logarithmic = (np.log(mu) - np.log(self.b)) / slope
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            logarithmic = log_ratio(mu, self.b) / slope
             linear = (mu - self.b) / width
-        z = np.where(width > 0, linear, logarithmic)
+        z = np.where(width > 0, linear, np.where(slope > 0, logarithmic, 0.0))
         z = np.where((self.b == 0) & negative, -z, z)
         return np.asarray(np.where(mu == self.b, 0.0, z))
 

@@ -31,6 +31,7 @@ UNTOUCHED = 1e-14
 """A fall of F that does not show."""
 
 LOOKS = 5
+MOST_DOUBLINGS = 200
 _STEPS = np.linspace(0.0, 1.0, 17)[:, None]
 
 DEGREES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -93,8 +94,13 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
 
     top = 3 + np.sqrt(n) + DEPTH
     i = np.arange(n.size)
-    while (i := i[~fallen(i, top[i], DEPTH)]).size:
+    for _ in range(MOST_DOUBLINGS):
+        i = i[~fallen(i, top[i], DEPTH)]
+        if not i.size:
+            break
         top[i] *= 2
+    if i.size:
+        raise _out_of_reach(n[i][0], up[i][0], down[i][0])
     bottom, top = _ends(lambda s: alone - _grid_of(model, s, n, b, up, down), top)
     coefficients = np.zeros((DEGREES[-1] + 1, n.size))
     left = np.arange(n.size)
@@ -108,8 +114,12 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
         if not left.size:
             used = int(np.flatnonzero(np.abs(coefficients).max(axis=1) > 0)[-1])
             return AtMost(alone, bottom, top, coefficients[: used + 1])
-    raise InputError(
-        f"n = {n[left][0]:g} with up = {up[left][0]:g}, down = {down[left][0]:g}: the uncertainty is so many times the Poisson "
+    raise _out_of_reach(n[left][0], up[left][0], down[left][0])
+
+
+def _out_of_reach(n: float, up: float, down: float) -> InputError:
+    return InputError(
+        f"n = {n:g} with up = {up:g}, down = {down:g}: the uncertainty is so many times the Poisson "
         "spread that the average over the signal is out of reach; give signal_uncertainty = 0"
     )
 

@@ -16,6 +16,9 @@ from superbin.stats.profile import Constraint, constraint
 
 __all__ = ["asimov_limit", "asymptotic_cls", "asymptotic_limit", "log_asymptotic_cls", "observed_limit"]
 
+FAR = 5.0
+"""Standard deviations below the expectation from which scaled probabilities are used."""
+
 ZOOM_POINTS = 17
 ZOOMS = 9
 
@@ -133,4 +136,9 @@ def _log_cls(s: FloatArray, n: FloatArray, k: FloatArray, held: Constraint) -> F
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(q <= asimov, np.sqrt(q) - root, (q - asimov) / (2 * root))
     distance = np.where(root > 0, distance, 0.0)
-    return np.asarray(special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance))
+    # Far below the expectation both probabilities underflow and their logarithms cancel: there (distance + root)^2 - distance^2 = q.
+    far = (distance > FAR) & (root > 0)
+    beyond = np.where(far, distance, FAR)
+    scaled = special.erfcx(np.sqrt(0.5) * (beyond + root)) / special.erfcx(np.sqrt(0.5) * beyond)
+    difference = special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance)
+    return np.asarray(np.where(far, -0.5 * q + np.log(scaled), difference))
