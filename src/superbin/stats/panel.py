@@ -90,6 +90,8 @@ class Panel:
         On the methods of the default model; toys take part where their error of Z is below `CLEAR` and trusted.
     models : mapping of str to ModelValues or None
         Of `by_model`.
+    missing : mapping of str to str
+        Why a model has no answer, by name.
     change : ModelChange
         On the mid-p significances of the models and of the default one.
     expected : Expected or None
@@ -99,6 +101,7 @@ class Panel:
     estimates: Mapping[str, Estimate]
     verdict: Verdict
     models: Mapping[str, ModelValues | None]
+    missing: Mapping[str, str]
     change: ModelChange
     expected: Expected | None
 
@@ -132,12 +135,13 @@ def panel(
     """
     estimates = sampled(n, b, up, down, toys=toys, seed=seed)
     clear = {name: one.z for name, one in estimates.items() if one.trusted and one.z_err is not None and one.z_err < CLEAR}
-    others = by_model(n, b, up, down, models)
+    others, missing = by_model(n, b, up, down, models)
     z = {name: None if one is None else one.midp_z for name, one in others.items()}
     return Panel(
         estimates=estimates,
         verdict=compare({**known, **clear}, n, b),
         models=others,
+        missing=missing,
         change=z_across_models({DEFAULT: known["midp"], **z}),
         expected=None if observed or n <= b else expected(n - b, b, up, down),
     )
@@ -181,19 +185,21 @@ def sampled(
 
 def by_model(
     n: float, b: float, up: float, down: float, models: Iterable[str] = NAMES
-) -> Mapping[str, ModelValues | None]:
-    """Mid-p, tail and asymptotic significance by model; None for a model that is not defined at ``b = 0``."""
-    return {model: _values(n, b, up, down, model) for model in models}
+) -> tuple[Mapping[str, ModelValues | None], Mapping[str, str]]:
+    """Mid-p, tail and asymptotic significance by model, None for a model that has no answer; and why it has none."""
+    found: dict[str, ModelValues | None] = {}
+    missing: dict[str, str] = {}
+    for model in models:
+        try:
+            found[model] = _values(n, b, up, down, model)
+        except InputError as error:
+            found[model], missing[model] = None, str(error)
+    return found, missing
 
 
-def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValues | None:
+def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValues:
     numbers = (n, b, up, down)
-    try:
-        z = float(midp_significance(*numbers, model=model))
-    except InputError:
-        if b > 0:
-            raise
-        return None
+    z = float(midp_significance(*numbers, model=model))
     return ModelValues(
         midp=math.exp(log_midp(*numbers, model=model)),
         midp_z=_finite(z),

@@ -231,7 +231,8 @@ class OnOff:
 
     def mean(self, auxiliary: FloatArray) -> FloatArray:
         """Off-source count over ``tau``."""
-        return np.asarray(auxiliary / self.tau)
+        some = self.tau > 0  # where there is no background at all the exposure means nothing
+        return np.asarray(np.where(some, auxiliary / np.where(some, self.tau, 1.0), 0.0))
 
     def background_cost(self, n: FloatArray, auxiliary: FloatArray) -> FloatArray:
         """The total count shared in the ratio of the exposures (Li and Ma)."""
