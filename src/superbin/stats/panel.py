@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from superbin.errors import InputError
+from superbin.errors import SuperbinError
 from superbin.stats.asymptotic import asymptotic_z
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
@@ -192,7 +192,7 @@ def by_model(
     for model in models:
         try:
             found[model] = _values(n, b, up, down, model)
-        except InputError as error:
+        except SuperbinError as error:
             found[model], missing[model] = None, str(error)
     return found, missing
 

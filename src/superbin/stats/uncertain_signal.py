@@ -30,6 +30,9 @@ DEPTH = 80.0
 UNTOUCHED = 1e-14
 """A fall of F that does not show."""
 
+LARGEST_COUNT = 1e7
+"""Events beyond which the interpolation may need more points than it has."""
+
 LOOKS = 5
 MOST_DOUBLINGS = 200
 _STEPS = np.linspace(0.0, 1.0, 17)[:, None]
@@ -87,6 +90,13 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
     InputError
         When no degree suffices: above some 1e7 events, where a split uncertainty of thousands of Poisson spreads has a kink.
     """
+    far = np.maximum(n, b) > LARGEST_COUNT
+    if far.any():
+        i = int(np.argmax(far))
+        raise InputError(
+            f"n = {n[i]:g}, b = {b[i]:g}: the average over an uncertain signal holds up to {LARGEST_COUNT:g} events; "
+            "give signal_uncertainty = 0"
+        )
     alone = log_cdf_of(model, n, np.zeros_like(n), b, up, down)
 
     def fallen(i: Index, s: FloatArray, depth: float) -> npt.NDArray[np.bool_]:

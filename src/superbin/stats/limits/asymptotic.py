@@ -19,6 +19,9 @@ __all__ = ["asimov_limit", "asymptotic_cls", "asymptotic_limit", "log_asymptotic
 FAR = 5.0
 """Standard deviations below the expectation from which scaled probabilities are used."""
 
+LARGEST_MEAN = 1e100
+"""A signal beyond this is out of the question, and has squares."""
+
 ZOOM_POINTS = 17
 ZOOMS = 9
 
@@ -106,7 +109,8 @@ def _profiled_signal(
     wide = held.take((slice(None), None))
     for _ in range(ZOOMS):
         y = low[:, None] + (high - low)[:, None] * steps
-        mean = s[:, None] * np.exp(k[:, None] * y)
+        with np.errstate(over="ignore"):
+            mean = np.minimum(s[:, None] * np.exp(k[:, None] * y), LARGEST_MEAN)
         value = wide.fit(n[:, None], mean, auxiliary[:, None])[1] + y * y
         best = np.argmin(value, axis=1)[:, None]
         low = np.take_along_axis(y, np.maximum(best - 1, 0), axis=1)[:, 0]

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from superbin.errors import InputError, UnknownNameError
+from superbin.errors import InputError, SuperbinError, UnknownNameError
 from superbin.stats import verdict
 from superbin.stats.arguments import FloatArray
 from superbin.stats.counts import BANDS, SIGMAS, quantile
@@ -194,7 +194,7 @@ def limits_by_model(
     def where_defined(model: str) -> Comparison | None:
         try:
             return under(model)
-        except InputError as error:
+        except SuperbinError as error:
             missing[model] = str(error)
             return None
 
