@@ -366,7 +366,9 @@ def _asked(
 
     failure: Exception | None = None
     for optimizer in optimizers:
-        with _numpy_backend(optimizer), _silent(), warnings.catch_warnings():
+        # what pyhf divides by zero on the way shows in its answer, which is checked
+        with _numpy_backend(optimizer), _silent(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.filterwarnings("ignore", category=RuntimeWarning)
             warnings.filterwarnings("ignore", message="Hesse called with all parameters fixed")
             try:
                 workspace = pyhf.Workspace(document)

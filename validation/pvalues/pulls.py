@@ -3,7 +3,7 @@
 For each case and uncertainty model: mean and width of ``(estimate - exact)/error`` of mid-p over the seeds, and the smallest effective
 number of toys. A case whose estimates are all trusted must have pulls of mean 0 and width 1 within three standard errors of the study.
 
-    python validation/pvalues/pulls.py [--seeds 300] [--toys 5000]
+    python validation/pvalues/pulls.py [--seeds 300] [--toys 2000]
 
 prints the table of ``validation/pvalues/REPORT.md``.
 """
@@ -85,9 +85,11 @@ def rows(seeds: int, toys: int) -> Iterator[tuple[tuple[float, ...], str, float,
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=300)
-    parser.add_argument("--toys", type=int, default=5000)
+    parser.add_argument("--toys", type=int, default=2000)
     given = parser.parse_args()
     print("| n, b, up, down | model | mean | width | fewest effective toys | not trusted |")
     print("|---|---|---|---|---|---|")

@@ -283,7 +283,9 @@ class _GammaSides:
         sign, n, s, mode = (np.broadcast_to(a, y.shape) for a in column)
         with np.errstate(over="ignore"):
             mean = s + mode * np.exp(sign * y)
-            weight = self.log_density[index][:, None] - self.shape[index][:, None] * poisson.beyond_linear(sign * y)
+            weight = self.log_density[index][:, None] - self.shape[index][:, None] * poisson.beyond_linear(
+                sign * y
+            )
         return np.asarray(self.kernel(n, mean) + weight)
 
 
@@ -352,7 +354,9 @@ def _log_smeared_gamma(
     columns = (n, s, mode, shape, poisson.log_mode_density(shape))
     sides = _GammaSides(kernel, sign, *(np.tile(a, 2) for a in columns))
     reach = np.minimum(reach, FARTHEST)
-    logs = log_integral(sides, *narrowed(sides, np.zeros_like(reach), reach), noise=np.tile(_noise(n + shape), 2))
+    logs = log_integral(
+        sides, *narrowed(sides, np.zeros_like(reach), reach), noise=np.tile(_noise(n + shape), 2)
+    )
     return np.asarray(np.logaddexp(*np.split(logs, 2)))
 
 

@@ -91,7 +91,7 @@ class Panel:
     models : mapping of str to ModelValues or None
         Of `by_model`.
     missing : mapping of str to str
-        Why a model has no answer, by name.
+        Why a model, or the expected significance, has no answer, by name.
     change : ModelChange
         On the mid-p significances of the models and of the default one.
     expected : Expected or None
@@ -134,16 +134,27 @@ def panel(
         Names of uncertainty models to compare with.
     """
     estimates = sampled(n, b, up, down, toys=toys, seed=seed)
-    clear = {name: one.z for name, one in estimates.items() if one.trusted and one.z_err is not None and one.z_err < CLEAR}
+    clear = {
+        name: one.z
+        for name, one in estimates.items()
+        if one.trusted and one.z_err is not None and one.z_err < CLEAR
+    }
     others, missing = by_model(n, b, up, down, models)
+    why = dict(missing)
+    quantiles = None
+    if not observed and n > b:
+        try:
+            quantiles = expected(n - b, b, up, down)
+        except SuperbinError as error:
+            why["expected_z"] = str(error)
     z = {name: None if one is None else one.midp_z for name, one in others.items()}
     return Panel(
         estimates=estimates,
         verdict=compare({**known, **clear}, n, b),
         models=others,
-        missing=missing,
+        missing=why,
         change=z_across_models({DEFAULT: known["midp"], **z}),
-        expected=None if observed or n <= b else expected(n - b, b, up, down),
+        expected=quantiles,
     )
 
 

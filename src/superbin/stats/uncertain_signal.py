@@ -92,9 +92,9 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
     """
     far = np.maximum(n, b) > LARGEST_COUNT
     if far.any():
-        i = int(np.argmax(far))
+        bad = int(np.argmax(far))
         raise InputError(
-            f"n = {n[i]:g}, b = {b[i]:g}: the average over an uncertain signal holds up to {LARGEST_COUNT:g} events; "
+            f"n = {n[bad]:g}, b = {b[bad]:g}: the average over an uncertain signal holds up to {LARGEST_COUNT:g} events; "
             "give signal_uncertainty = 0"
         )
     alone = log_cdf_of(model, n, np.zeros_like(n), b, up, down)

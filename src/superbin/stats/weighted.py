@@ -40,6 +40,8 @@ LARGEST_MEAN = 1e300
 """A mean beyond this is as good as infinite, and has products."""
 
 
+LARGEST_LOG = 300.0
+
 TRUSTED = 100.0
 """Effective toys from which the standard error is itself known to 10 %."""
 
@@ -131,7 +133,9 @@ class WeightedToys:
 
     def _log_sampled(self) -> float:
         """Logarithm of the mid-p-value or of its complement, at most that of one."""
-        return min(self.log_scale + math.log(self.midp_sum / self.toys), 0.0) if self.midp_sum > 0 else -math.inf
+        return (
+            min(self.log_scale + math.log(self.midp_sum / self.toys), 0.0) if self.midp_sum > 0 else -math.inf
+        )
 
 
 def _error(toys: int, total: float, squares: float) -> float:
@@ -215,10 +219,11 @@ def throw_weighted_chunk(
     z = fit + random.standard_normal(size)
     floor, _, log_kept = lowest_z(model, *yields)
     mu = np.minimum(held.mean(z), LARGEST_MEAN)
+    factor = np.ones(size)
     if deficit:
-        factor = np.maximum(1.0, mu / (n + 1))
-    else:
-        factor = np.minimum(1.0, mu / n) if n > 0 else np.ones(size)
+        factor = np.maximum(factor, mu / (n + 1))
+    elif n > 0:
+        factor = np.minimum(factor, mu / n)
     time = random.standard_gamma(n, size) if n > 0 else np.zeros(size)
     later = time + random.standard_exponential(size)
     log_scale = -0.5 * float(cost[0])
@@ -249,7 +254,8 @@ def throw_weighted_chunk(
 
 
 def _weights(log_weight: FloatArray, counts: np.ndarray) -> FloatArray:
-    return np.exp(np.where(counts, log_weight, -np.inf))
+    # where the weights are all rounding, at 1e15 events, they are not to be trusted, but have squares
+    return np.exp(np.where(counts, np.minimum(log_weight, LARGEST_LOG), -np.inf))
 
 
 def merge_weighted(parts: Iterable[WeightedToys]) -> WeightedToys:

@@ -127,7 +127,9 @@ class TestContent:
 
     def test_missing_methods_have_no_row(self, example_result: AnalysisResult, tmp_path: Path) -> None:
         """PAPER-3: nothing is invented for what was not computed."""
-        bare = replace(example_result.expected, asimov=None, toys=None, pyhf=None, pyhf_total=None, asimov_postfit=None)
+        bare = replace(
+            example_result.expected, asimov=None, toys=None, pyhf=None, pyhf_total=None, asimov_postfit=None
+        )
         rows = table(source(replace(example_result, expected=bare), tmp_path), "tab:expected")
         assert [name for name in rows if "multicolumn" not in name] == ["mid-p", "tail", "asymptotic"]
 

@@ -131,9 +131,9 @@ def crossing(log_cls: Callable[[Index, FloatArray], FloatArray], problem: Proble
     below = log_cls(np.arange(n.size), high) - target
     for step in range(MOST_DOUBLINGS + 1):
         if np.isnan(below).any() or step == MOST_DOUBLINGS:
-            i = int(np.flatnonzero(~(below <= 0))[0])
+            bad = int(np.flatnonzero(~(below <= 0))[0])
             raise InputError(
-                f"no limit for n = {n[i]:g}, b = {problem.b[i]:g}: CLs does not fall to {problem.alpha[i]:g} up to s = {high[i]:g}; "
+                f"no limit for n = {n[bad]:g}, b = {problem.b[bad]:g}: CLs does not fall to {problem.alpha[bad]:g} up to s = {high[bad]:g}; "
                 "give smaller numbers or another uncertainty model"
             )
         i = np.flatnonzero(below > 0)
