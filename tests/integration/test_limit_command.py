@@ -27,7 +27,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(out.splitlines()[6].split()[1]) == pytest.approx(float(rows["asymptotic"][1]), rel=0.01)
     models = [line.split()[0] for line in out.splitlines() if len(line.split()) == 5]
     assert models == ["uncertainty", "lognormal", "gaussian", "gamma", "none"]
-    assert "changes the exact limit by" in out
+    assert "changes the observed exact limit by" in out
     assert "pre-fit" in out
     assert "verdict: observed limits differ by" in out
     assert "expected medians differ by" in out

@@ -54,7 +54,7 @@ def finite(text: str) -> None:
     assert not {"nan", "inf", "-inf", "+inf"} & {word.lower() for word in words}
 
 
-@pytest.mark.parametrize(("n", "b", "relative"), thinned(13, COUNTS, BACKGROUNDS, UNCERTAINTIES))
+@pytest.mark.parametrize(("n", "b", "relative"), thinned(19, COUNTS, BACKGROUNDS, UNCERTAINTIES))
 def test_p_values(
     n: float, b: float, relative: tuple[float, float], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +76,7 @@ def test_p_values(
 @pytest.mark.parametrize(
     ("n", "b", "relative", "level", "x"),
     thinned(
-        157, (0, 1, 1000, 10**6, 10**9, 10**15), BACKGROUNDS, UNCERTAINTIES, LEVELS, SIGNAL_UNCERTAINTIES
+        211, (0, 1, 1000, 10**6, 10**9, 10**15), BACKGROUNDS, UNCERTAINTIES, LEVELS, SIGNAL_UNCERTAINTIES
     ),
 )
 def test_limits(

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from superbin.errors import SuperbinError
+from superbin.errors import SuperbinError, UnknownNameError
+from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import asymptotic_z
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
@@ -198,11 +199,14 @@ def by_model(
     n: float, b: float, up: float, down: float, models: Iterable[str] = NAMES
 ) -> tuple[Mapping[str, ModelValues | None], Mapping[str, str]]:
     """Mid-p, tail and asymptotic significance by model, None for a model that has no answer; and why it has none."""
+    checked_yields(n, b, up, down)
     found: dict[str, ModelValues | None] = {}
     missing: dict[str, str] = {}
     for model in models:
         try:
             found[model] = _values(n, b, up, down, model)
+        except UnknownNameError:
+            raise
         except SuperbinError as error:
             found[model], missing[model] = None, str(error)
     return found, missing

@@ -194,6 +194,8 @@ def limits_by_model(
     def where_defined(model: str) -> Comparison | None:
         try:
             return under(model)
+        except UnknownNameError:
+            raise
         except SuperbinError as error:
             missing[model] = str(error)
             return None
