@@ -27,7 +27,7 @@ from superbin.generate.pythia import generate_events, process_lines, settings_li
 from superbin.generate.readers import read_events
 from superbin.generate.selection import bin_probabilities, kinematics, poisson_binomial, tag_columns, veto
 from superbin.generate.slha import LSP, masses, model_named, slha_text
-from superbin.generate.spectrum import Spectrum, for_pythia
+from superbin.generate.spectrum import Spectrum, for_pythia, read_spectrum
 from superbin.grid import SignalPoint
 from superbin.search import Search
 
@@ -297,8 +297,9 @@ def generate_spectrum(
     """
     gate, cards = Gate.of(search, cards or Cards.of(search), allow or Allowances())
     process = process_lines(mothers)
-    found = gate.spectrum(slha, place or name, mothers)
+    found = read_spectrum(slha, place=place or name)
     _check_masses(found, mothers, gate)
+    gate.decays(found, mothers)
     point = (found.mass(mothers[0]), found.mass(LSP))
     if point[1] >= point[0]:
         raise DocumentError(

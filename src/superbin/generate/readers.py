@@ -3,6 +3,7 @@
 All pass the gate (`superbin.generate.gate`) on their way. Clauses GEN-80 to GEN-96 of ``specs/generation.md``.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -124,8 +125,7 @@ def _hepmc(
         import pyhepmc
     text, place = given
     spectrum = None if text is None else read_spectrum(text, place=place)
-    # The reader stops without a word where an event is damaged, so they are counted before.
-    places = [number for number, line in numbered_lines(path) if line.startswith(b"E ")]
+    places = _places(path)
     there = len(places)
     wanted = there if events is None else min(events, there)
     reader = _HepMC(path, places, gate, spectrum)
@@ -151,6 +151,34 @@ def _hepmc(
     reader.finish()
 
 
+def _places(path: Path) -> list[int]:
+    """The lines that events begin in; pyhepmc stops without a word at a damaged event, and drops a weight that is none."""
+    places: list[int] = []
+    for number, line in numbered_lines(path):
+        if line.startswith(b"E "):
+            places.append(number)
+        elif not (places and line.startswith(b"W ")):
+            continue
+        for word in line.split()[1:]:
+            if not _is_finite(word):
+                shown = word[:_SHOWN].decode(errors="replace")
+                raise DocumentError(
+                    f"{path}, line {number}: {shown!r} is not a finite number, in the weights or the heading of event "
+                    f"{len(places)}; write the event again"
+                )
+    return places
+
+
+def _is_finite(word: bytes) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
+_SHOWN = 40
+
+
 class _HepMC:
     """The events of a file, one after the other, on their way through the gate."""
 
@@ -171,8 +199,6 @@ class _HepMC:
             raise DocumentError(
                 f"{where}: the momentum of {columns['pid'][bad]} is not finite; write the event again"
             )
-        if not np.isfinite(weight):
-            raise DocumentError(f"{where}: its weight is {weight}; write the event again")
         self._beams(where, columns, momenta[3])
         for particle in set(columns["pid"][final].tolist()) - self.known:
             if self.spectrum is None or abs(particle) not in self.spectrum.defined:
