@@ -319,7 +319,7 @@ def generate_spectrum(
 
 def _check_masses(spectrum: Spectrum, mothers: tuple[int, ...], gate: Gate) -> None:
     """What is produced fits into the collisions, and is heavier than the jets that are cut on."""
-    for mother in mothers:
+    for mother in set(mothers) & spectrum.decays.keys():
         mass = spectrum.mass(mother)
         if not _LIGHTEST < mass < gate.energy_gev / 2:
             unit = "TeV" if mass <= _LIGHTEST else "MeV"

@@ -2,7 +2,7 @@
 
 A `Gate` is made for one run. What reads a source (a spectrum, Les Houches events, HepMC events) tells it what it finds and
 where; the gate refuses with the place, the rule and a cure, or keeps a note that is printed and recorded. All events pass
-`Gate.watch` on their way to the detector. Clauses GEN-85 to GEN-96 of ``specs/generation.md``.
+`Gate.watch` on their way to the detector. Clauses GEN-85 to GEN-92 of ``specs/generation.md``.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Les Houches event files [1]_, read once before Pythia reads them, to see whether they are whole and pass the gate.
 
 Pythia stops without a word where a file is cut, and showers whatever it is given. `scan` reads the header, the beams and
-every event line by line, so that whatever is wrong has a line. Clauses GEN-82 to GEN-96 of ``specs/generation.md``.
+every event line by line, so that whatever is wrong has a line. Clauses GEN-82 to GEN-92 of ``specs/generation.md``.
 
 References
 ----------

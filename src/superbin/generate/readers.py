@@ -1,6 +1,6 @@
 """Events that somebody else made: HepMC files, and Les Houches events that Pythia showers.
 
-All pass the gate (`superbin.generate.gate`) on their way. Clauses GEN-80 to GEN-96 of ``specs/generation.md``.
+All pass the gate (`superbin.generate.gate`) on their way. Clauses GEN-80 to GEN-92 of ``specs/generation.md``.
 """
 
 import math

@@ -276,7 +276,7 @@ def cells_of(path: Path, number: int, line: str) -> list[str]:
             f"{path}:{number}: the row has {len(line)} characters; a row has at most {_LONGEST_ROW}, correct the file"
         )
     try:
-        return [cell.strip() for cell in next(csv.reader([line], strict=True))]
+        return [cell.strip() for cell in next(csv.reader([line], strict=True, skipinitialspace=True))]
     except csv.Error as error:
         raise DocumentError(f"{path}:{number}: not a CSV row ({error})") from error
 
