@@ -581,6 +581,18 @@ def test_bad_hepmc(search: Search, case: str) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("end", ["V -1", "P 8 6", "E 0 3", "W 1."])
+def test_cut_hepmc_is_one_line(run: Run, end: str) -> None:
+    """GEN-66, GEN-83: what HepMC has to say of it is on neither stream."""
+    path = hepmc(n=3)
+    text = path.read_text()
+    path.write_text(text[: text.rindex(end) + 4])
+    code, out, err = run("400", "100", "--from-events", "events.hepmc")
+    assert (code, out) == (2, "")
+    assert err.startswith("superbin: error: events.hepmc")
+    assert len(err.splitlines()) == 1
+
+
 def test_hepmc_flights_are_noted(search: Search) -> None:
     """GEN-87: a millimetre is noted, whichever way the flight is stated; 2 m are taken if asked."""
     (note,) = of_hepmc(search, hepmc(flight_mm=1.0)).settings["gate"]["notes"]

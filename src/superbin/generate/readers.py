@@ -4,6 +4,7 @@ All pass the gate (`superbin.generate.gate`) on their way. Clauses GEN-80 to GEN
 """
 
 import math
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from superbin.generate.gate import REFUSED_MM, Beams, Gate, is_supersymmetric
 from superbin.generate.lhe import LesHouchesFile, numbered_lines, scan
 from superbin.generate.pythia import GeneratorSettings, optional_imports, settings_lines, shower_events
 from superbin.generate.spectrum import Spectrum, for_pythia, read_spectrum
+from superbin.generate.streams import stdout_to
 
 __all__ = ["read_events"]
 
@@ -132,7 +134,7 @@ def _hepmc(
     try:
         with pyhepmc.open(str(path)) as stream:
             records = islice(iter(stream), events)
-            while chunk := [reader.columns(pyhepmc, event) for event in islice(records, batch)]:
+            while chunk := _chunk(pyhepmc, reader, records, batch):
                 gate.counts |= {"in the file": there, "read": reader.count, "accepted": reader.count}
                 yield _joined(chunk)
     except (RuntimeError, OSError, EOFError) as error:
@@ -149,6 +151,20 @@ def _hepmc(
             f"{path}: event {reader.count + 1} of {there} cannot be read (line {places[reader.count]}); {cure}"
         )
     reader.finish()
+
+
+def _chunk(
+    pyhepmc: Any, reader: "_HepMC", records: Iterator[Any], batch: int
+) -> list[tuple[dict[str, Any], float]]:
+    """So many events; what HepMC prints of a damaged one, partly to stdout, is less than our error."""
+    setup = pyhepmc.Setup
+    before = setup.print_errors, setup.print_warnings, setup.debug_level
+    setup.print_errors, setup.print_warnings, setup.debug_level = False, False, 0
+    try:
+        with Path(os.devnull).open("wb") as void, stdout_to(void.fileno()):
+            return [reader.columns(pyhepmc, event) for event in islice(records, batch)]
+    finally:
+        setup.print_errors, setup.print_warnings, setup.debug_level = before
 
 
 def _places(path: Path) -> list[int]:
