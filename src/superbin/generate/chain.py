@@ -59,7 +59,8 @@ class Efficiencies:
         Weighted fraction of the events in every bin, with the overall factor, and the Monte Carlo standard error:
         the root of the sum of squared weights. A fraction is negative where negative weights prevail.
     total_error : float
-        That of the sum over all bins, by the same rule: an event counts with its chance of being in any of them.
+        That of the sum over all bins, from the squared weights of all events: each counts by how far its chance of being
+        in any bin is from the mean. For weights of one it is the binomial error.
     events : int
         Number of events.
     negative : int
@@ -86,8 +87,8 @@ class _Sums:
     first: FloatArray
     second: FloatArray
     flow: FloatArray = field(default_factory=lambda: np.zeros(len(CUTS)))
-    any_bin: float = 0.0
-    squares: float = 0.0
+    squares: FloatArray = field(default_factory=lambda: np.zeros(3))
+    """Sums of the squared weights times the chance to be in any bin to the power 0, 1 and 2."""
     events: int = 0
     negative: int = 0
 
@@ -139,12 +140,19 @@ def analyse(
     return Efficiencies(
         sums.first * scale,
         np.sqrt(sums.second) * scale,
-        math.sqrt(sums.any_bin) * scale,
+        _total_error(sums) * scale,
         sums.events,
         sums.negative,
-        generated**2 / sums.squares,
+        generated**2 / float(sums.squares[0]),
         dict(zip(CUTS, (sums.flow / generated).tolist(), strict=True)),
     )
+
+
+def _total_error(sums: _Sums) -> float:
+    """Root of the sum of w^2 (c - e)^2 over all events, c being the chance to be in any bin and e its weighted mean."""
+    mean = float(sums.flow[-1] / sums.flow[0])
+    none, one, two = sums.squares.tolist()
+    return math.sqrt(max(two - 2 * mean * one + mean**2 * none, 0.0))
 
 
 def _add(
@@ -180,8 +188,8 @@ def _add(
     sums.first += filled.sum(axis=0)
     sums.second += (filled**2).sum(axis=0)
     sums.flow += [*(weight[step].sum() for step in steps), filled.sum()]
-    sums.any_bin += float((filled.sum(axis=1) ** 2).sum())
-    sums.squares += float((weight**2).sum())
+    inside = filled.sum(axis=1)
+    sums.squares += [(weight**2).sum(), (weight[events] * inside).sum(), (inside**2).sum()]
     sums.events += batch.n_events
     sums.negative += int((batch.weight < 0).sum())
 

@@ -27,6 +27,8 @@ FLAGGED_MM, REFUSED_MM = 0.1, 10.0
 _ENERGY = 1e-3
 """By how much an energy may miss the one it should be, relative."""
 _PROTON = 2212
+_NUCLEI = 1_000_000_000
+"""PDG numbers from here on are of nuclei."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +282,6 @@ class Gate:
         heavy = batch.final & (np.abs(batch.pdg) > 1_000_000) & (np.abs(batch.pdg) < 3_000_000)
         for i in np.flatnonzero(heavy).tolist():
             self.left_whole(f"event {_event(batch, i, before)} after all decays", int(batch.pdg[i]))
-
-
-_NUCLEI = 1_000_000_000
 
 
 def is_supersymmetric(particle: int) -> bool:
