@@ -668,8 +668,8 @@ def chances(batch: Particles, search: Search) -> Any:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-6, 1e6))
 def test_errors_of_weights(batch: Particles, chances: Any, search: Search, seed: int, scale: float) -> None:
-    """GEN-50, GEN-54: bins and total by hand from the sums of squared weights; the scale of weights is none of their
-    business; negative weights are kept in the sums.
+    """GEN-50, GEN-54: bins and total by hand from the sums of squared weights; the result does not depend on the scale
+    of the weights; negative weights are kept in the sums.
     """
     weight = scale * np.random.default_rng(seed).normal(1.0, 0.8, batch.n_events)
     if weight.sum() <= 0.1 * scale:
