@@ -1,6 +1,8 @@
-"""Published limits and contours: clauses PUB-1 to PUB-4."""
+"""Published limits and contours: clauses PUB-1 to PUB-5."""
 
+import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +183,55 @@ def test_missing_file(tmp_path: Path) -> None:
     """PUB-4: the folder must hold a table of limits."""
     with pytest.raises(DocumentError, match=r"cannot read .*published-limits.csv"):
         read_published(tmp_path)
+
+
+def ratios(part: Callable[[float, float, float], bool], model: str, side: str) -> list[float]:
+    """Full-likelihood limits over CMS's, as the script in ``validation`` found them, at masses and their wide difference."""
+    path = Path(__file__).parents[2] / "validation" / "published_limits" / "points.csv"
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    wide = 650.0 if model == "T1tttt" else 300.0
+    return [
+        float(row[f"likelihood_{side}"]) / float(row[f"published_{side}"])
+        for row in rows
+        if row["model"] == model
+        and row[f"likelihood_{side}"]
+        and row[f"published_{side}"]
+        and part(float(row["m_mother"]), float(row["m_lsp"]), wide)
+    ]
+
+
+def heavy_and_wide(mother: float, lsp: float, wide: float) -> bool:
+    return mother >= 1000 and mother - lsp >= wide
+
+
+def heavy_and_compressed(mother: float, lsp: float, wide: float) -> bool:
+    return mother >= 1000 and mother - lsp < wide
+
+
+def light(mother: float, _: float, __: float) -> bool:
+    return mother < 1000
+
+
+SIDES = [("T1bbbb", "observed"), ("T1qqqq", "observed"), ("T1tttt", "observed"), ("T1tttt", "expected")]
+SIDES += [("T2bb", "observed"), ("T2bb", "expected")]
+
+
+@pytest.mark.parametrize(
+    ("part", "factor", "share"), [(heavy_and_wide, 1.15, 0.8), (heavy_and_compressed, 1.5, 0.9)]
+)
+def test_agreement_from_a_tev(part: Callable[..., bool], factor: float, share: float) -> None:
+    """PUB-5: what signals say of limits is true of every model and side."""
+    everything = []
+    for model, side in SIDES:
+        found = np.array(ratios(part, model, side))
+        assert found.size >= 4
+        assert float(np.mean((found >= 1 / factor) & (found <= factor))) >= share, (model, side)
+        everything += found.tolist()
+    assert float(np.median(everything)) == pytest.approx(1, abs=0.05)
+
+
+def test_no_agreement_of_light_particles() -> None:
+    """PUB-5: below 1 TeV nothing more is claimed than how far off limits are."""
+    found = [ratio for model, side in SIDES for ratio in ratios(light, model, side)]
+    assert 1 / 6 < min(found) < max(found) < 1.7

@@ -37,6 +37,12 @@ REGIONS: dict[str, tuple[tuple[str, float, float], ...]] = {
 }
 """Mass differences, GeV. The tops of T1tttt take 345 GeV."""
 
+HEAVY = 1000.0
+"""GeV, of the produced particle: below, single bins hold hundreds of signal events."""
+
+FACTORS = (1.15, 1.5)
+"""Agreement that is counted."""
+
 ODD = 1.5
 """A limit that differs from what its neighbours interpolate to by more than this factor is called odd."""
 
@@ -162,14 +168,19 @@ def summary(rows: Iterable[Row], ours: str, side: str) -> str:
 def by_region(rows: Sequence[Row], ours: str) -> list[str]:
     """Return the comparison of one kind of limit, by model and region, as Markdown lines."""
     lines = [
-        "| model | side | region, GeV | points | median | 16 to 84 % | farthest from 1 |",
+        "| model | side | mass of the produced particle, mass difference, GeV | points | median | 16 to 84 % | farthest from 1 |",
         "|---|---|---|---|---|---|---|",
     ]
     for model in MODELS:
         mine = [row for row in rows if row.model == model]
-        cuts = {"all": mine, "produced particle above 1000": [row for row in mine if row.m_mother > 1000]}
-        for name, low, high in REGIONS.get(model, REGIONS[""]):
-            cuts[f"mass difference {name}"] = [row for row in mine if low <= row.difference < high]
+        heavy = [row for row in mine if row.m_mother >= HEAVY]
+        cuts = {"all": mine, f"below {HEAVY:g}": [row for row in mine if row.m_mother < HEAVY]}
+        for words, part in (("", mine), (f"from {HEAVY:g}", heavy)):
+            if words:
+                cuts[words] = part
+            for name, low, high in REGIONS.get(model, REGIONS[""]):
+                named = ", ".join(filter(None, (words, f"difference {name}")))
+                cuts[named] = [row for row in part if low <= row.difference < high]
         for side in ("observed", "expected"):
             if all(row.ratio(ours, side) is None for row in mine):
                 continue
@@ -177,6 +188,47 @@ def by_region(rows: Sequence[Row], ours: str) -> list[str]:
                 f"| {model} | {side} | {name} | {summary(part, ours, side)} |" for name, part in cuts.items()
             ]
     return lines
+
+
+def overall(rows: Sequence[Row], ours: str) -> list[str]:
+    """Return the comparison over all models, by mass and wide or compressed spectra, as Markdown lines."""
+
+    def wide(row: Row) -> bool:
+        return row.difference >= REGIONS.get(row.model, REGIONS[""])[0][1]
+
+    parts = {
+        f"from {HEAVY:g}, wide": [row for row in rows if row.m_mother >= HEAVY and wide(row)],
+        f"from {HEAVY:g}, compressed": [row for row in rows if row.m_mother >= HEAVY and not wide(row)],
+        f"below {HEAVY:g}": [row for row in rows if row.m_mother < HEAVY],
+    }
+    lines = [
+        "| side | region | points | median | 16 to 84 % | ends | within 15 %: all, lowest of a model | within a factor 1.5: all, lowest |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for side in ("observed", "expected"):
+        for name, part in parts.items():
+            ratios = np.array([ratio for row in part if (ratio := row.ratio(ours, side)) is not None])
+            low, median, high = np.quantile(ratios, (0.16, 0.5, 0.84))
+            shares = []
+            for factor in FACTORS:
+                by_model = [
+                    share
+                    for model in MODELS
+                    if (share := within(part, model, ours, side, factor)) is not None
+                ]
+                shares.append(f"{within(part, None, ours, side, factor):.2f}, {min(by_model):.2f}")
+            lines.append(
+                f"| {side} | {name} | {ratios.size} | {median:.3f} | {low:.2f} to {high:.2f} | "
+                f"{ratios.min():.2f} to {ratios.max():.2f} | {' | '.join(shares)} |"
+            )
+    return lines
+
+
+def within(rows: Sequence[Row], model: str | None, ours: str, side: str, factor: float) -> float | None:
+    """Return the share of ratios within a factor of 1, of one model or of all; None where there are none."""
+    found = [row.ratio(ours, side) for row in rows if model is None or row.model == model]
+    ratios = [ratio for ratio in found if ratio is not None]
+    return sum(1 / factor <= ratio <= factor for ratio in ratios) / len(ratios) if ratios else None
 
 
 def systematics(rows: Sequence[Row]) -> list[str]:
@@ -276,12 +328,20 @@ def report(rows: Sequence[Row]) -> str:
         "",
         "## Full likelihood, with the published signal systematics",
         "",
+        "Over all models; wide and compressed are mass differences from and below 300 GeV (T1tttt: 650 GeV).",
+        "",
+        *overall(rows, "likelihood"),
+        "",
+        "By model:",
+        "",
         *by_region(rows, "likelihood"),
         "",
         "## One bin",
         "",
         "The exact limit from the merge of highest expected significance, as `superbin scan` has it without options; no systematic uncertainty of",
         "the signal. It cannot use the other bins, so it is weaker.",
+        "",
+        *overall(rows, "one_bin"),
         "",
         *by_region(rows, "one_bin"),
         "",
@@ -298,7 +358,7 @@ def report(rows: Sequence[Row]) -> str:
         "## How smooth the published maps are",
         "",
         "Each lattice point over the geometric mean of its neighbours 50 GeV lighter and heavier at the same LSP mass. A ratio above can be no",
-        f"more certain than this; points more than a factor {ODD:g} off are counted.",
+        f"more certain than this; points off by more than a factor {ODD:g} are counted.",
         "",
         "| model | side | points | median | 90 % | odd | worst |",
         "|---|---|---|---|---|---|---|",
