@@ -132,7 +132,7 @@ def scanned_z(document: workspace.Document, n: float) -> float:
 
 def test_deficit_is_one_half(aggregate: AggregateBin) -> None:
     """WS-4: pyhf's q0 is one-sided."""
-    found = workspace.asymptotic_q0(workspace.build(aggregate), count=0.1)
+    found = workspace.asymptotic_q0(workspace.build(aggregate), count=1.0)
     assert found.p == pytest.approx(0.5, abs=1e-3)  # as far as pyhf's minimiser goes
     assert found.z == pytest.approx(0.0, abs=3e-3)
 
