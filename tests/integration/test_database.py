@@ -325,9 +325,9 @@ def test_newer_schema(database: str) -> None:
     """STORE-11: on each database."""
     Store(database).close()
     with connected(database) as connection:
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 3"))
+        connection.execute(sa.text("UPDATE superbin SET schema_version = 4"))
     with pytest.raises(
-        DatabaseError, match="has schema version 3; superbin .* reads version 2: install a newer"
+        DatabaseError, match="has schema version 4; superbin .* reads version 3: install a newer"
     ):
         Store(database)
 

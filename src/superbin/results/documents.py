@@ -5,13 +5,14 @@ is read; a breach names the JSON path.
 """
 
 import functools
-import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from superbin._json import json_text, parse_json
 from superbin.errors import DocumentError, OutputError
+from superbin.files import read_limited
 
 if TYPE_CHECKING:
     import cattrs
@@ -46,7 +47,7 @@ class Form(Generic[T]):
         """The document, checked against its schema; ends with a newline."""
         document = converter().unstructure(value)
         self.check(document, "the result")
-        return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return json_text(document, "the result", indent=1) + "\n"
 
     def from_json(self, text: str, *, place: str = "the result") -> T:
         """Read a document back.
@@ -64,16 +65,21 @@ class Form(Generic[T]):
             If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
         """
         try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DocumentError(f"{place} is not JSON: {error}; write it anew with '{self.verb}'") from error
+            document = parse_json(text, place)
+        except DocumentError as error:
+            raise DocumentError(f"{error}; write it again with '{self.verb}'") from error
         found = document.get("schema") if isinstance(document, dict) else None
         if found != self.schema:
             raise DocumentError(
-                f"{place} has schema {found!r}; this superbin reads {self.schema!r}; write it anew"
+                f"{place} has schema {found!r}; this superbin reads {self.schema!r}; write it again with '{self.verb}'"
             )
         self.check(document, place)
-        return converter().structure(document, self.type)
+        try:
+            return converter().structure(document, self.type)
+        except Exception as error:  # cattrs has groups of any errors
+            raise DocumentError(
+                f"{place} is no {self.schema}: {' '.join(str(error).split())}; write it again with '{self.verb}'"
+            ) from error
 
     def load(self, path: str | Path) -> T:
         """Read a file.
@@ -87,7 +93,9 @@ class Form(Generic[T]):
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_limited(path).decode("utf-8-sig")
+        except DocumentError:
+            raise
         except (OSError, UnicodeDecodeError) as error:
             name = f"{self.schema.split('/')[1]}.json"
             raise OutputError(
@@ -126,7 +134,7 @@ def _validator(schema: str) -> "jsonschema.Draft202012Validator":
     folder = resources.files("superbin").joinpath("schemas")
     texts = [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".json")]
     # A schema may refer to another's definitions.
-    known = {document["$id"]: document for document in map(json.loads, texts)}
+    known = {document["$id"]: document for document in (parse_json(text, "a schema") for text in texts)}
     resolved = Registry().with_resources(
         (name, Resource.from_contents(document)) for name, document in known.items()
     )
