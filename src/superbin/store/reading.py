@@ -38,6 +38,7 @@ __all__ = [
     "load_signal",
     "nearest",
     "require_search",
+    "unindexed",
 ]
 
 
@@ -124,18 +125,17 @@ def list_searches(connection: Connection) -> tuple[StoredSearch, ...]:
         .add_columns(n_bins.label("bins"), n_signals.label("signals"))
         .order_by(schema.searches.c.name),
     )
-    check_searches(connection)
+    check_searches(connection, len(found))
     return tuple(_stored_search(connection, row) for row in found)
 
 
-def check_searches(connection: Connection) -> None:
-    """Refuse a database that has lost a search.
+def check_searches(connection: Connection, found: int) -> None:
+    """Refuse a listing of all searches that lacks one.
 
     Raises
     ------
     DatabaseError
     """
-    found = connection.scalar(select(func.count()).select_from(schema.searches))
     check_count("the searches", found, connection.scalar(select(schema.database.c.n_searches)))
 
 
@@ -192,10 +192,12 @@ def list_signals(connection: Connection, search: str | None = None) -> tuple[Sto
     owners = select(schema.searches.c["id", "name", "n_signals"])
     if search is not None:
         query, owners = (q.where(schema.searches.c.name == search) for q in (query, owners))
-    check_searches(connection)
     found = fetch(connection, query)
     numbers = Counter(row.search_id for row in found)
-    for owner in fetch(connection, owners):
+    checked = fetch(connection, owners)
+    if search is None:
+        check_searches(connection, len(checked))
+    for owner in checked:
         check_count(f"the signals in the bins of search {owner.name!r}", numbers[owner.id], owner.n_signals)
     parameters = _parameters(connection, [row.id for row in found])
     listed = [_stored_signal(row, parameters[row.id]) for row in found]
@@ -311,12 +313,13 @@ def require_search(connection: Connection, name: str) -> Row[Any]:
     if row is None:
         names = [search.name for search in list_searches(connection)]
         if name in names:
-            raise _unindexed(f"search {name!r}")
+            raise unindexed(f"search {name!r}")
         raise UnknownNameError(f"search {name!r} is not in the database; {nearest(name, names)}")
     return row
 
 
-def _unindexed(what: str) -> DatabaseError:
+def unindexed(what: str) -> DatabaseError:
+    """The error for what a lookup misses and a listing has."""
     return DatabaseError(
         f"{what} is in the database, but an index does not lead to it; restore the database from a copy, or "
         "move it away and superbin makes a new one"
@@ -491,7 +494,7 @@ def holds_signal(connection: Connection, *, search: str, model: str, point: str)
         return True
     for stored in list_signals(connection, search):
         if stored.model == model and point_text(stored.parameters.values()) == point:
-            raise _unindexed(f"signal {stored.label}")
+            raise unindexed(f"signal {stored.label}")
     return False
 
 

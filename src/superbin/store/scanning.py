@@ -77,6 +77,8 @@ def begin(connection: Connection, header: ScanResult) -> None:
         )
     if _find(connection, header.digest) is not None:
         return
+    if header.digest in {row.digest for row in fetch(connection, select(schema.scans))}:
+        raise reading.unindexed(f"the scan of {header.model!r}")
     values = {
         "search_id": search.id,
         "digest": header.digest,
@@ -231,9 +233,10 @@ def list_scans(connection: Connection) -> tuple[StoredScan, ...]:
     ]
     order = (schema.searches.c.name, schema.scans.c.model, schema.scans.c.started_utc, schema.scans.c.id)
     found = fetch(connection, _scans().add_columns(*counts).order_by(*order))
-    reading.check_searches(connection)
     numbers = Counter(row.search_id for row in found)
-    for row in fetch(connection, select(*schema.searches.c["id", "name", "n_scans"])):
+    searches = fetch(connection, select(*schema.searches.c["id", "name", "n_scans"]))
+    reading.check_searches(connection, len(searches))
+    for row in searches:
         check_count(f"the scans of search {row.name!r}", numbers[row.id], row.n_scans)
     return tuple(_stored_scan(connection, row) for row in found)
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -251,7 +252,17 @@ def refresh(connection: Connection, search: Search, signals: Iterable[SignalMode
 
 
 def recount(connection: Connection) -> None:
-    """Take the rows that are there for all there should be; a warning says where some are missing."""
+    """Take the rows that are there for all there should be; a warning says where some are missing.
+
+    Rows whose owner is lost go first.
+    """
+    for table in schema.metadata.sorted_tables:
+        for key in table.foreign_key_constraints:
+            same = [element.parent == element.column for element in key.elements]
+            orphan = ~exists().where(*same).correlate(table)
+            gone = connection.execute(delete(table).where(orphan)).rowcount
+            if gone:
+                _log.warning("%s: %s rows that belonged to nothing are deleted", table.name, gone)
     signals, scans, points = schema.signals.c, schema.scans.c, schema.scan_points.c
     tables: dict[Table, dict[str, Select[Any]]] = {
         schema.database: {"n_searches": select(func.count()).select_from(schema.searches)},
