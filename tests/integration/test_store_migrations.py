@@ -46,9 +46,12 @@ def make_old(database: str, version: int) -> None:
     kind = locate(database).get_backend_name()
     text = (DATA / f"store-schema-2-{kind}.sql").read_text(encoding="utf-8")
     statements = [s for s in re.sub(r"^--.*$", "", text, flags=re.MULTILINE).split(";\n") if s.strip()]
+    if kind == "sqlite":  # by a connection that has no foreign keys to mind
+        raw = sqlite3.connect(str(locate(database).database))
+        raw.executescript(text)
+        raw.close()
+        statements = []
     with connected(database) as connection:
-        if kind == "sqlite":
-            connection.execute(sa.text("PRAGMA defer_foreign_keys = ON"))
         for statement in statements:
             connection.exec_driver_sql(statement)
         if version == 1:
@@ -226,7 +229,8 @@ def test_interrupted_migration(
                         assert connection.scalar(sa.text("SELECT schema_version FROM superbin")) == version
                 continue
         break
-    assert step > 12
+    # Where an attempt leaves what it did, the next has less to do.
+    assert step > (5 if locate(database).get_backend_name() == "mariadb" else 12)
     assert len(seen) < step
     check_content(database, version, small_search, small_signal, header, points)
     assert differences(database) == []

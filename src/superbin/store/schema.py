@@ -103,7 +103,7 @@ def _events(name: str) -> Column[float]:
 
 def _record_digest() -> Column[str]:
     """SHA-256 over all that is read back of a record (`superbin.store.records`); empty matches no content."""
-    return Column("record_digest", String(_DIGEST), nullable=False, server_default="")
+    return Column("record_digest", String(_DIGEST), nullable=False, server_default=text("''"))
 
 
 def _count(name: str) -> Column[int]:

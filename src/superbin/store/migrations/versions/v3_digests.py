@@ -45,7 +45,9 @@ def upgrade() -> None:
         for column in columns:
             add_column(name, sa.Column(column, sa.Integer, nullable=False, server_default=sa.text("0")))
     for name in ("provenance", "scans", "scan_points"):
-        add_column(name, sa.Column("record_digest", sa.String(64), nullable=False, server_default=""))
+        add_column(
+            name, sa.Column("record_digest", sa.String(64), nullable=False, server_default=sa.text("''"))
+        )
     provenance = {row.pop("id"): row for row in _rows("provenance", "id", *_PROVENANCE)}
     searches = _fill_searches(provenance)
     _fill_signals(provenance, searches)
