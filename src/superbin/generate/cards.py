@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from superbin._json import parse_json
+from superbin._json import json_text, parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.generate.detector import DetectorCard
 from superbin.generate.pythia import GeneratorSettings
@@ -84,7 +84,7 @@ class Cards:
 
     def record(self) -> dict[str, Any]:
         """All constants as JSON has them."""
-        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        content: dict[str, Any] = parse_json(json_text(asdict(self), "the cards"), "the cards")
         return content
 
 

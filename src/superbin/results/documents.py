@@ -5,6 +5,7 @@ is read; a breach names the JSON path.
 """
 
 import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -37,16 +38,20 @@ class Form(Generic[T]):
     type : type
     verb : str
         The command that writes such documents, such as ``"superbin run"``.
+    breaches : callable
+        What the schema cannot say: JSON path and rule of each place where parts of a value do not belong together.
     """
 
     schema: str
     type: type[T]
     verb: str
+    breaches: Callable[[T], Iterator[tuple[str, str]]] = lambda _: iter(())
 
     def to_json(self, value: T) -> str:
         """The document, checked against its schema; ends with a newline."""
         document = converter().unstructure(value)
         self.check(document, "the result")
+        self._check_parts(value, "the result")
         return json_text(document, "the result", indent=1) + "\n"
 
     def from_json(self, text: str, *, place: str = "the result") -> T:
@@ -62,7 +67,8 @@ class Form(Generic[T]):
         Raises
         ------
         DocumentError
-            If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
+            If it is not JSON as `superbin._json` takes it, of another schema version, or breaks the schema; the text
+            names the JSON path.
         """
         try:
             document = parse_json(text, place)
@@ -75,11 +81,14 @@ class Form(Generic[T]):
             )
         self.check(document, place)
         try:
-            return converter().structure(document, self.type)
+            value = converter().structure(document, self.type)
         except Exception as error:  # cattrs has groups of any errors
             raise DocumentError(
                 f"{place} is no {self.schema}: {' '.join(str(error).split())}; write it again with '{self.verb}'"
             ) from error
+
+        self._check_parts(value, place)
+        return value
 
     def load(self, path: str | Path) -> T:
         """Read a file.
@@ -102,6 +111,10 @@ class Form(Generic[T]):
                 f"cannot read {path}: {error}; give a {name} that '{self.verb}' wrote"
             ) from error
         return self.from_json(text, place=str(path))
+
+    def _check_parts(self, value: T, place: str) -> None:
+        for path, rule in self.breaches(value):
+            raise DocumentError(f"{place} breaks {self.schema} at {path}: {rule}")
 
     def check(self, document: Any, place: str) -> None:
         """Check plain values against the schema.
