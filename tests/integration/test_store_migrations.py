@@ -62,7 +62,7 @@ def make_old(database: str, version: int) -> None:
 
 @pytest.fixture
 def header(small_search: Search) -> ScanResult:
-    options = {"correlations": "none", "level": 0.95}
+    options: dict[str, str | int | float | None] = {"correlations": "none", "level": 0.95}
     return ScanResult(SearchSummary.of(small_search), "T0", ("m_mother", "m_lsp"), options, (), "0.1.0")
 
 

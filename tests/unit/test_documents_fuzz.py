@@ -67,7 +67,7 @@ def chance() -> ChanceResult:
     )
 
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e308, -1e308, 5e-324, 10**300, "", "x", "NaN", "1", [], [1], [[]], {}, {"a": 1},
     math.nan, math.inf, -math.inf,
 )  # fmt: skip
@@ -126,7 +126,7 @@ def typed(value: Any) -> bool:
     )
 
 
-READERS = {
+READERS: dict[str, tuple[Any, Any]] = {
     "result": (result_to_json, result_from_json),
     "scan": (scan_to_json, scan_from_json),
     "chance": (chance_to_json, chance_from_json),

@@ -159,7 +159,7 @@ def _stored_search(connection: Connection, row: Row[Any]) -> StoredSearch:
 
 
 def _check_search(row: Row[Any], n_bins: int, processes: Sequence[str]) -> None:
-    if not records.matches(row.record_digest, "search", records.of_search(row._mapping, n_bins, processes)):
+    if not records.matches(row.record_digest, "search", records.of_search(row._asdict(), n_bins, processes)):
         raise _changed(f"search {row.name!r}", "its record has another digest", row.origin)
 
 
@@ -189,7 +189,7 @@ def list_signals(connection: Connection, search: str | None = None) -> tuple[Sto
         If one is missing, or not what was imported.
     """
     query = _signals().order_by(schema.signals.c.id)
-    owners = select(schema.searches.c["id", "name", "n_signals"])
+    owners = select(*schema.searches.c["id", "name", "n_signals"])
     if search is not None:
         query, owners = (q.where(schema.searches.c.name == search) for q in (query, owners))
     found = fetch(connection, query)
@@ -233,7 +233,7 @@ def _stored_signal(row: Row[Any], parameters: list[tuple[str, float]]) -> Stored
 
 def _check_signal(row: Row[Any], parameters: list[tuple[str, float]]) -> None:
     """Refuse a signal that is not what was imported, its yields aside."""
-    record = records.of_signal(row._mapping, row.search, parameters)
+    record = records.of_signal(row._asdict(), row.search, parameters)
     if not records.matches(row.record_digest, "signal", record):
         raise _changed(f"signal {row.model}({row.point})", "its record has another digest", row.origin)
     # A record of schema version 2 was taken as it stood.

@@ -159,7 +159,7 @@ def load(connection: Connection, scan: str) -> dict[str, ScanPoint]:
         raise _damaged(
             f"{len(points)} points are there and not {header.n_done} done and {header.n_failed} failed"
         )
-    return {row.signal_digest: _point(names, scan, dict(row._mapping)) for row in points}
+    return {row.signal_digest: _point(names, scan, row._asdict()) for row in points}
 
 
 def _check(connection: Connection, header: Row[Any]) -> Sequence[str]:
@@ -167,7 +167,7 @@ def _check(connection: Connection, header: Row[Any]) -> Sequence[str]:
     table = schema.scan_parameters
     query = select(table.c.name).where(table.c.scan_id == header.id).order_by(table.c.position)
     names = [row.name for row in fetch(connection, query)]
-    record = records.of_scan(header._mapping, header.search, names)
+    record = records.of_scan(header._asdict(), header.search, names)
     if not records.matches(header.record_digest, "scan", record):
         raise _damaged(f"the record of the scan of {header.model!r} has another digest")
     return names

@@ -127,5 +127,5 @@ def _grouped(rows: Iterable[dict[str, Any]], key: str) -> dict[int, list[dict[st
 def _set(table: str, key: dict[str, Any], **values: Any) -> None:
     """Update the row of a key."""
     same = [sa.column(name) == value for name, value in key.items()]
-    columns = [sa.column(name) for name in values]
+    columns: list[Any] = [sa.column(name) for name in values]
     op.get_bind().execute(sa.update(sa.table(table, *columns)).where(*same).values(**values))
