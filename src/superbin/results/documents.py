@@ -67,7 +67,7 @@ class Form(Generic[T]):
         Raises
         ------
         DocumentError
-            If it is not JSON as `superbin._json` takes it, of another schema version, or breaks the schema; the text
+            If it is not JSON in the strict sense of RES-6, of another schema version, or breaks the schema; the text
             names the JSON path.
         """
         try:
