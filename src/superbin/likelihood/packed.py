@@ -15,17 +15,17 @@ cards on the spot, and `packaged` gives what comes with superbin. Layout of the 
 """
 
 import gzip
-import json
-import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin._json import json_text, parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.files import read_limited, write_bytes
 from superbin.io.datacards import Datacards
 from superbin.likelihood.cards import FORMAT, compile_cards
 from superbin.likelihood.model import CountingModel, IntArray, Parameter, PublishedLikelihood
@@ -65,17 +65,18 @@ def write(document: Mapping[str, Any], path: str | Path) -> None:
     OutputError
         If the place cannot be written.
     """
-    from superbin.files import write_bytes
-
     lines = []
     for key, value in document.items():
         if isinstance(value, list) and value and isinstance(value[0], list):
-            rows = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in value)
-            lines.append(f"{json.dumps(key)}:[\n{rows}\n]")
+            rows = ",\n".join(_json(row, separators=(",", ":")) for row in value)
+            lines.append(f"{_json(key)}:[\n{rows}\n]")
         else:
-            lines.append(f"{json.dumps(key)}:{json.dumps(value, allow_nan=False)}")
+            lines.append(f"{_json(key)}:{_json(value)}")
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     write_bytes(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
+
+
+_json = partial(json_text, place="the likelihood", ensure_ascii=True)
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -89,12 +90,14 @@ def read(path: str | Path) -> dict[str, Any]:
         If it is not such a document.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_limited(path)
+    except DocumentError as error:
+        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; name a packed likelihood") from error
     try:
-        document = json.loads(gzip.decompress(content))
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+        document = parse_json(content.decode(), path)
+    except ValueError as error:
         raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DocumentError(f"{path}: not a document of format {FORMAT!r}; make it anew")

@@ -1,7 +1,8 @@
 """What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from superbin.aggregate import AggregateBin, Background
@@ -337,7 +338,28 @@ class AnalysisResult:
     schema: str = SCHEMA
 
 
-_FORM = Form(SCHEMA, AnalysisResult, "superbin run")
+def _breaches(result: AnalysisResult) -> Iterator[tuple[str, str]]:
+    shown = result.distribution
+    if not len(shown.counts) == len(shown.background) == len(shown.signal_plus_background):
+        yield "$.distribution", "counts and probabilities must be as many"
+    if any(b - a != shown.width for a, b in pairwise(shown.counts)):
+        yield "$.distribution.counts", f"they must be {shown.width} apart, as the width says"
+    processes = [process.name for process in result.yields.processes]
+    parts = {f"$.bins[{i}]": row.yields for i, row in enumerate(result.bins)} | {
+        f"$.projections[{i}].columns[{j}]": column.yields
+        for i, projection in enumerate(result.projections)
+        for j, column in enumerate(projection.columns)
+    }
+    for path, yields in parts.items():
+        if [process.name for process in yields.processes] != processes:
+            yield f"{path}.yields.processes", f"they must be {', '.join(processes)}, as in $.yields"
+    observables = [part.observable for part in result.bins[0].ranges]
+    for i, row in enumerate(result.bins):
+        if [part.observable for part in row.ranges] != observables:
+            yield f"$.bins[{i}].ranges", f"they must be of {', '.join(observables)}, as in $.bins[0]"
+
+
+_FORM = Form(SCHEMA, AnalysisResult, "superbin run", _breaches)
 
 
 def result_to_json(result: AnalysisResult) -> str:
