@@ -273,6 +273,6 @@ def _configuration(model: CountingModel, *, signal: bool) -> list[Document]:
 
 
 def _mu_bound(model: CountingModel) -> float:
-    """Far above what any data can want, so that no fit ends there."""
+    """Far above what any data can want, so that no fit ends there, in proportion to one over the signal's yields."""
     signal = float(model.rates[model.signal].sum())
-    return max(10.0, 20.0 * float(model.observed.sum() + model.rates.sum()) / signal)
+    return 20.0 * float(model.observed.sum() + model.rates[~model.signal].sum() + 1.0) / signal
