@@ -125,29 +125,19 @@ def minimize(
             # A Hessian of another point says nothing of directions without gradient there and here.
             if not usable or objective.may_be_saddle(point, data, free):
                 known = _known(objective, point, data, free)
-            if known is not None:
-                return Minimum(point, "converged", iteration, largest, free, known)
-            lower_point = _left(objective, data, point, free, lower, upper)
+            lower_point = None if known else _left(objective, data, point, free, lower, upper)
             if lower_point is None:
-                return Minimum(point, "saddle", iteration, largest, free)
+                status: Status = "converged" if known else "saddle"
+                return Minimum(point, status, iteration, largest, free, known)
             point, level = lower_point, FIRST_LEVEL
             continue
         following = None
         if known is not None and usable:
             following = _chord(objective, data, point, known, gradient, lower, upper)
         if following is None:
-            step, known, level = _step(objective, point, data, fixed, lower, upper, level)
-            if step is None:
-                return Minimum(point, "singular", iteration, largest, free)
-            if point.gradient @ step < 0:
-                following = _line_search(objective, data, point, step, lower, upper)
+            following, known, level = _descended(objective, point, data, fixed, free, lower, upper, level)
         if following is None:
-            # Rarely the bounds turn a Newton step uphill; down along the gradient there is always a way.
-            known = None
-            step = -gradient / objective.information(point)
-            following = _line_search(objective, data, point, step, lower, upper)
-        if following is None:
-            return Minimum(point, "no-descent", iteration, largest, free)
+            return Minimum(point, "singular" if level < 0 else "no-descent", iteration, largest, free)
         point = following
     free = _free(point, fixed, lower, upper)
     largest = float(np.abs((point.gradient * objective.unit)[free]).max(initial=0.0))
@@ -157,6 +147,31 @@ def minimize(
 def _known(objective: Objective, point: Point, data: Data, free: BoolArray) -> Known | None:
     factor = objective.factor(objective.curvature(point, data), free)
     return None if factor is None else Known(factor, free)
+
+
+def _descended(
+    objective: Objective,
+    point: Point,
+    data: Data,
+    fixed: BoolArray,
+    free: BoolArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    level: int,
+) -> tuple[Point | None, Known | None, int]:
+    """Return a lower point, the Hessian it was found with, and the level of damping; below zero if all was singular."""
+    following = None
+    step, known, level = _step(objective, point, data, fixed, lower, upper, level)
+    if step is None:
+        return None, None, -1
+    if point.gradient @ step < 0:
+        following = _line_search(objective, data, point, step, lower, upper)
+    if following is None:
+        # Rarely the bounds turn a Newton step uphill; down along the gradient there is always a way.
+        known = None
+        step = -np.where(free, point.gradient, 0.0) / objective.information(point)
+        following = _line_search(objective, data, point, step, lower, upper)
+    return following, known, level
 
 
 def _left(

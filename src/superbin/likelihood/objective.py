@@ -98,8 +98,8 @@ def two_sided(model: CountingModel) -> IntArray:
     The likelihood may have a minimum on either side of zero and a saddle between.
     """
     same = np.abs(model.log_up + model.log_down) > np.abs(model.log_up - model.log_down)
-    found = np.unique(model.entry_parameter[same])
-    return found[model.kinds[found] == "normal"]
+    acting = same & (model.kinds[model.entry_parameter] == "normal")
+    return np.asarray(np.unique(model.entry_parameter[acting]), dtype=np.intp)
 
 
 class Objective:

@@ -21,7 +21,7 @@ from superbin.io.datacards.model import (
     Term,
 )
 from superbin.io.datacards.parse import parse_card
-from superbin.io.datacards.twice import contents
+from superbin.io.datacards.twice import Content, contents
 
 __all__ = ["combine", "read_datacards"]
 
@@ -135,13 +135,13 @@ def _distinct(cards: Sequence[Datacards]) -> list[Datacards]:
     They are kept so that `superbin.io.datacards.lint` can report them. Another content under the same name stays as it
     is, for an error.
     """
-    seen: dict[str, object] = {}
+    seen: dict[str, Content] = {}
     renamed = []
     for card in cards:
         own = contents(card)
         names = {name: name for name in own}
         for name, content in own.items():
-            if seen.get(name) == content:
+            if name in seen and seen[name].is_same(content):
                 names[name] = f"{name}@{card.files[0]}"
         renamed.append(
             replace(

@@ -68,14 +68,13 @@ def read_effects(
     """
     effects = Effects()
     group_records: list[Record] = []
-    for record in records:
-        if len(record.tokens) < 2:
-            raise record.error(
-                f"{record.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
+    for line in records:
+        if len(line.tokens) < 2:
+            raise line.error(
+                f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
             )
+        record = _plain(effects, line) if line.tokens[0].endswith(_NOFLOAT) else line
         kind = record.tokens[1]
-        if record.tokens[0].endswith(_NOFLOAT):
-            record = _plain(effects, record)
         if kind in ("lnN", "lnU"):
             _add_log(effects, record, "lnN" if kind == "lnN" else "lnU", terms)
         elif kind == "gmN":

@@ -1,76 +1,121 @@
 """Channels that are there twice: a folder that also holds a combination of its cards, or a card combined with itself.
 
-Counted twice, the same events would make a likelihood look more sensitive than it is. Two channels are the same if they
-agree in everything but their names: observation, processes with their numbers and rates, and every effect with the
-name of its parameter. Tools that combine cards rename channels and nothing else.
+Counted twice, the same events would make a likelihood look more sensitive than it is. Tools that combine cards rename
+channels and round numbers, and leave the rest: two channels are the same if they agree in their observation, in their
+processes, in their rates and factors to a few digits, and in the names of all parameters that act on them.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Hashable
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from superbin.io.datacards.model import Channel, Datacards
+from superbin.io.datacards.model import Channel, Datacards, Placeholder
 
-__all__ = ["contents", "repeated"]
+__all__ = ["Content", "contents", "repeated"]
 
-Content: TypeAlias = Hashable
+ROUNDING = 2e-3
+"""Relative difference of rates and factors that rounding explains."""
+
+TRIVIAL = 1e-3
+"""Events. Channels without events where less background is expected may well be different ones with equal content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a channel holds apart from its name.
+
+    Attributes
+    ----------
+    observed : float
+        Events.
+    columns : mapping
+        By process and whether it is a signal: its rate, and by parameter what that does.
+    """
+
+    observed: float
+    columns: Mapping[tuple[str, bool], tuple[float | Placeholder, Mapping[str, tuple[float, ...]]]]
+
+    @property
+    def says_little(self) -> bool:
+        """Whether nothing was observed and hardly any background is expected."""
+        rates = [rate for (_, signal), (rate, _) in self.columns.items() if not signal]
+        return self.observed == 0 and sum(rate for rate in rates if isinstance(rate, float)) <= TRIVIAL
+
+    def is_same(self, other: "Content") -> bool:
+        """Whether two channels hold the same, up to rounding."""
+        return (
+            self.observed == other.observed
+            and self.columns.keys() == other.columns.keys()
+            and all(_is_same(column, other.columns[key]) for key, column in self.columns.items())
+        )
+
+
+def _is_same(
+    one: tuple[float | Placeholder, Mapping[str, tuple[float, ...]]],
+    other: tuple[float | Placeholder, Mapping[str, tuple[float, ...]]],
+) -> bool:
+    (rate, effects), (other_rate, other_effects) = one, other
+    if isinstance(rate, Placeholder) or isinstance(other_rate, Placeholder):
+        if rate != other_rate:
+            return False
+    elif not math.isclose(rate, other_rate, rel_tol=ROUNDING):
+        return False
+    return effects.keys() == other_effects.keys() and all(
+        math.isclose(a, b, rel_tol=ROUNDING)
+        for name, values in effects.items()
+        for a, b in zip(values, other_effects[name], strict=True)
+    )
 
 
 def contents(cards: Datacards) -> dict[str, Content]:
-    """What every channel holds apart from its name, comparable between cards.
+    """Return what every channel holds, by its name.
 
     Parameters
     ----------
     cards : Datacards
         One card or many.
-
-    Returns
-    -------
-    dict of str to hashable
-        Equal for equal channels, whatever the order of their columns.
     """
-    effects: dict[int, list[Hashable]] = defaultdict(list)
+    effects: dict[int, dict[str, tuple[float, ...]]] = defaultdict(dict)
     for nuisance in cards.nuisances:
         for entry in nuisance.entries:
-            effects[entry.term].append((nuisance.name, nuisance.kind, entry.down, entry.up))
+            if not entry.is_inert:
+                effects[entry.term][nuisance.name] = (entry.down, entry.up)
     for gamma in cards.gammas:
         for alpha in gamma.entries:
-            effects[alpha.term].append((gamma.name, "gmN", gamma.count, alpha.alpha))
+            effects[alpha.term][gamma.name] = (float(gamma.count), alpha.alpha)
     for parameter in cards.rate_parameters:
-        for term in parameter.terms:
-            effects[term].append((parameter.name, "rateParam", parameter.initial))
-    columns: dict[str, list[Hashable]] = defaultdict(list)
+        for i in parameter.terms:
+            effects[i][parameter.name] = (parameter.initial, parameter.initial)
+    columns: dict[str, dict[tuple[str, bool], tuple[float | Placeholder, dict[str, tuple[float, ...]]]]] = (
+        defaultdict(dict)
+    )
     for i, term in enumerate(cards.terms):
-        columns[term.channel].append((term.process, term.is_signal, term.rate, frozenset(effects[i])))
-    return {c.name: (c.observed, frozenset(columns[c.name])) for c in cards.channels}
+        columns[term.channel][term.process, term.is_signal] = (term.rate, effects[i])
+    return {c.name: Content(c.observed, columns[c.name]) for c in cards.channels}
 
 
 def repeated(cards: Datacards) -> tuple[tuple[Channel, Channel], ...]:
-    """Pairs of channels that are the same, the earlier one first.
+    """Return pairs of channels that are the same, the earlier one first.
 
-    A channel where nothing was observed and at most `TRIVIAL` events of background are expected says too little to be
-    recognised, and so does one without background.
+    Channels where nothing was observed and at most `TRIVIAL` events of background are expected are left out.
 
     Parameters
     ----------
     cards : Datacards
         One card or many.
     """
-    first: dict[Content, Channel] = {}
+    alike: dict[tuple[float, frozenset[tuple[str, bool]]], list[tuple[Channel, Content]]] = defaultdict(list)
     pairs = []
-    background: dict[str, float] = defaultdict(float)
-    for term in cards.terms:
-        if not term.is_signal and isinstance(term.rate, float):
-            background[term.channel] += term.rate
     of = contents(cards)
     for channel in cards.channels:
-        if channel.observed == 0 and background[channel.name] <= TRIVIAL:
+        content = of[channel.name]
+        if content.says_little:
             continue
-        earlier = first.setdefault(of[channel.name], channel)
-        if earlier is not channel:
+        before = alike[content.observed, frozenset(content.columns)]
+        earlier = next((c for c, other in before if content.is_same(other)), None)
+        if earlier is None:
+            before.append((channel, content))
+        else:
             pairs.append((earlier, channel))
     return tuple(pairs)
-
-
-TRIVIAL = 1e-3
-"""Events; below, channels of equal content may well be different ones."""
