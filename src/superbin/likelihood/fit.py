@@ -21,7 +21,7 @@ from superbin.errors import InputError
 from superbin.likelihood.blocks import Factor
 from superbin.likelihood.model import BoolArray, CountingModel, add_up
 from superbin.likelihood.newton import Known, Minimum, Status, minimize
-from superbin.likelihood.objective import LEAST_BACKGROUND, Data, Objective, two_sided
+from superbin.likelihood.objective import LEAST_BACKGROUND, RIDGE, Data, Objective, two_sided
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -60,7 +60,8 @@ class Fit:
     mu : float
         Signal strength, fitted or given; NaN unless converged.
     mu_error : float or None
-        From the inverse Hessian; None where mu was given or is held at zero.
+        From the inverse Hessian; None where mu was given or is held at zero, and where the data do not determine it
+        because a parameter without constraint scales the signal as mu does.
     x : array, shape (1 + n_parameters,)
         mu and the parameters of the model at the end, whatever the status.
     iterations : int
@@ -213,11 +214,37 @@ class Fitter:
         return factor
 
     def _exact(self, minimum: Minimum, data: Data) -> Factor | None:
-        """Return the Hessian for errors: without the ridge, unless some direction has no curvature at all."""
-        objective, point = self.objective, minimum.point
+        """Return the Hessian for errors: without the ridge, unless some direction has no curvature at all.
+
+        Rounding may make a singular Hessian look positive definite; then its solutions change with a ridge.
+        """
+        exact = self._ridged(minimum, data, 0.0)
+        ridged = self._ridged(minimum, data, RIDGE)
+        if exact is None or ridged is None:
+            return ridged
+        probe = np.where(minimum.free, 1 / self.objective.unit, 0.0)
+        one, other = exact.solve(probe), ridged.solve(probe)
+        same = np.abs(one - other).max() <= 1e-3 * np.abs(other).max()
+        return exact if same else ridged
+
+    def _ridged(self, minimum: Minimum, data: Data, ridge: float) -> Factor | None:
         with single_threaded():
-            factor = objective.factor(objective.curvature(point, data, ridge=0.0), minimum.free)
-            return factor or objective.factor(objective.curvature(point, data), minimum.free)
+            curvature = self.objective.curvature(minimum.point, data, ridge=ridge)
+            return self.objective.factor(curvature, minimum.free)
+
+    def _mu_error(self, best: Minimum, data: Data) -> float | None:
+        """Error of mu; None if a parameter of the signal alone can take its place, so that only the ridge limits it."""
+        unit = np.zeros(best.point.x.size)
+        unit[0] = 1.0
+        hessian = self._exact(best, data)
+        if hessian is None:
+            return None
+        variance = float(hessian.solve(unit)[0])
+        if self.idle.any():
+            firmer = self._ridged(best, data, 10 * RIDGE)
+            if firmer is None or not variance <= 1.01 * float(firmer.solve(unit)[0]):
+                return None
+        return float(np.sqrt(variance))
 
     def _minima(
         self, mu: float | None, data: Data, start: Fit | None, hold: Mapping[int, float], *, explore: bool
@@ -367,17 +394,11 @@ class Fitter:
         moved = np.ones(x.size, dtype=bool)
         moved[0] = mu is None and bool(self.model.signal.any())
         names = ("mu", *(p.name for p in self.model.parameters))
-        error = None
-        if ok and best.free[0]:
-            unit = np.zeros(x.size)
-            unit[0] = 1.0
-            hessian = self._exact(best, data)
-            error = None if hessian is None else float(np.sqrt(hessian.solve(unit)[0]))
         return Fit(
             status=best.status,
             nll=best.point.nll if ok else np.nan,
             mu=float(x[0]) if ok else np.nan,
-            mu_error=error,
+            mu_error=self._mu_error(best, data) if ok and best.free[0] else None,
             x=x,
             iterations=sum(m.iterations for m in minima),
             projected_gradient=best.projected_gradient,
