@@ -45,7 +45,13 @@ QUANTILES = (-2, -1, 0, 1, 2)
 """Standard deviations of the expected limit's band."""
 
 ATTEMPTS = 60
-"""Evaluations of a curve when solving for mu; ten are usual."""
+"""Evaluations of a curve when solving for mu."""
+
+USUAL = 12
+"""Evaluations after which interpolation has had its chance and brackets are halved."""
+
+NEAR, NARROW = 0.02, 1e-6
+"""Relative distance of mu over which a last interpolation is trusted, and width of a bracket that needs none."""
 
 PRECISION = 1e-3
 """In units of sqrt(q) or -ln CLs, when solving for mu; what is left is interpolated, so that limits are good to 1e-5."""
@@ -290,22 +296,25 @@ class _Curve:
         """Return mu where the function is `value`; `guess` is tried first if nothing is known."""
         if len(self._points) > 1:
             guess = self._guess(value, guess)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             guess = min(guess, self._limit)
-            found = self(guess)
-            if abs(found - value) < PRECISION:
-                return self._solution(value, guess)
-            guess = self._guess(value, guess)
+            if abs(self(guess) - value) < PRECISION:
+                solution = self._solution(value, guess)
+                if solution is not None:
+                    return solution
+            guess = self._guess(value, guess, bisect=attempt > USUAL)
         raise NotFoundError(
             f"the {self._what} was not found in {ATTEMPTS} steps; the last was mu = {guess:.6g}, where the test gives "
             f"{self(min(guess, self._limit)):.6g} instead of {value:.6g}"
         )
 
-    def _solution(self, value: float, guess: float) -> float:
-        """Interpolate what is left of the difference, or keep the guess where the points near by are no curve."""
+    def _solution(self, value: float, guess: float) -> float | None:
+        """Interpolate what is left of the difference; None where the curve is too flat to tell by its value alone."""
         below, above = self._bracket(value)
+        if above - below <= NARROW * guess:
+            return guess
         exact = _inverse(self._near(value), value)
-        return exact if below <= exact <= above else guess
+        return exact if below <= exact <= above and abs(exact - guess) <= NEAR * guess else None
 
     def _bracket(self, value: float) -> tuple[float, float]:
         """Largest mu known to lie below the value, and the smallest known to lie above it.
@@ -327,9 +336,9 @@ class _Curve:
     def _near(self, value: float) -> list[tuple[float, float]]:
         return sorted(self._points.items(), key=lambda p: abs(p[1] - value))[:4]
 
-    def _guess(self, value: float, last: float) -> float:
+    def _guess(self, value: float, last: float, *, bisect: bool = False) -> float:
         below, above = self._bracket(value)
-        guess = _inverse(self._near(value), value)
+        guess = np.nan if bisect else _inverse(self._near(value), value)
         if below < guess < above:
             return min(guess, self._limit, max(4 * below, guess / 4))
         if np.isinf(above):
