@@ -31,8 +31,14 @@ ACCEPTED = 1e-5
 LARGEST_STEP = 4.0
 """In standard deviations of a constraint."""
 
+SHRINKING = 0.1
+"""No step makes a parameter with an auxiliary count smaller than this part: near zero Newton only doubles it with each step back."""
+
 ROUNDS = 8
 """Changes of the set of held parameters within one step."""
+
+NEAR_SADDLE = 1e-3
+"""Gradient, as `TOLERANCE`, below which negative curvature is followed for itself: the gradient would lead out only slowly."""
 
 FLAT = 1e-9
 """Eigenvalues of the Hessian, in units of the information, that count as none."""
@@ -84,11 +90,21 @@ class _Problem:
 
 
 class _Curvature:
-    """A Hessian in units of standard deviations, made positive definite where it is not."""
+    """A Hessian in units of standard deviations, made positive definite where it is not.
+
+    Attributes
+    ----------
+    scale : array
+        Standard deviation of each parameter by its information.
+    exact, matrix : array
+        The Hessian in these units, and what steps use.
+    modified : bool
+        Whether the two differ.
+    """
 
     def __init__(self, hessian: FloatArray, information: FloatArray, movable: BoolArray) -> None:
         self.scale = 1 / np.sqrt(np.where(information > 0, information, 1.0))
-        self.matrix = hessian * self.scale[:, None] * self.scale
+        self.matrix = self.exact = hessian * self.scale[:, None] * self.scale
         self._movable = movable
         self.modified = False
 
@@ -151,15 +167,21 @@ def minimize(
     iterations : int
         Largest number of Newton steps.
     """
-    problem = _Problem(objective, data, fixed, lower, upper)
     x = np.where(fixed, start, np.clip(start, lower, upper))
+    # A parameter may be held outside its bounds.
+    lower, upper = np.where(fixed, x, lower), np.where(fixed, x, upper)
+    problem = _Problem(objective, data, fixed, lower, upper)
     side = np.where(x < 0, -1.0, 1.0)
+    counting = np.zeros(x.size, dtype=bool)
+    counting[objective.poisson] = data.auxiliary[objective.poisson] > 0
+    counting &= ~fixed
     point = objective.point(x, data, side)
     if not _finite(point):
         n = objective.n_parameters
         return Minimum(point, "not-finite", 0, np.inf, ~fixed, False, np.full((n, n), np.nan))
     for iteration in range(iterations):
         point, side, low, high = _orthant(problem, point, side)
+        low = np.where(counting, np.maximum(low, SHRINKING * point.x), low)
         free = _free(point, fixed, low, high)
         hessian, information = objective.hessian(point, data)
         curvature = _Curvature(hessian, information, ~fixed)
@@ -171,6 +193,11 @@ def minimize(
             point = escape
             continue
         step = _step(point, fixed, low, high, curvature)
+        if curvature.modified and largest < NEAR_SADDLE:
+            escape, _ = _escape(problem, point, side, curvature, free, low, high)
+            if escape is not None:
+                point = escape
+                continue
         following = _search(problem, point, side, step, low, high)
         if following is None:
             down = np.where(free, -point.gradient * curvature.scale**2, 0.0)
@@ -285,7 +312,7 @@ def _escape(
     index = np.flatnonzero(free)
     if not index.size:
         return None, False
-    block = curvature.matrix[np.ix_(index, index)]
+    block = curvature.exact[np.ix_(index, index)]
     try:
         _factor(block, floor=FLAT)
     except LinAlgError:

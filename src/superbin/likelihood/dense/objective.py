@@ -173,6 +173,7 @@ class Objective:
             elif isinstance(constraint, Poisson):
                 auxiliary[i], self._scale[i] = constraint.count, constraint.scale
                 self.width[i] = np.sqrt(max(constraint.count, 1.0)) / constraint.scale
+        self.width_or_one = np.where(np.isfinite(self.width), self.width, 1.0)
         self.observed = Data(self.model.observed, auxiliary)
 
     # ------------------------------------------------------------------ values
