@@ -27,8 +27,11 @@ SAME = 1e-6
 NEAR = 0.01
 """Parameters of one minimum agree within this, in standard deviations of their constraint or their scale."""
 
-EXPLORED = 2
-"""Further random starts, as a multiple, once a second minimum was found."""
+PATIENCE = 2
+"""Rounds of random starts without anything new after which the search ends, once there is a second minimum."""
+
+ENOUGH = 12
+"""Rounds of random starts after which it ends anyway."""
 
 FAR = 25.0
 """2 NLL above the fit of mu beyond which a fit at given mu is also approached in steps."""
@@ -190,10 +193,16 @@ def fit(
 
         run([("initial values", start), *((name, np.where(fixed, start, x)) for name, x in seeds)])
         draws = _draws(objective, data, tried, start, fixed, lower, upper, seed)
-        run(islice(draws, random_starts))
-        # Where there are several minima there may be more.
-        if random_starts and len(_distinct(objective, _converged(tried), 0.0)) > 1:
-            run(islice(draws, EXPLORED * random_starts))
+        # Where there are several minima there may be more: go on until nothing new was found for a while.
+        idle, known = 0, 1
+        while random_starts and idle < (1 if known == 1 else PATIENCE):
+            lowest = _lowest(tried)
+            run(islice(draws, random_starts))
+            minima = _distinct(objective, _converged(tried), 0.0)
+            idle = 0 if len(minima) > known or _lowest(tried) < lowest - SAME else idle + 1
+            known = max(known, len(minima))
+            if len(tried) >= ENOUGH * random_starts:
+                break
     return _result(objective, data, fixed, lower, upper, tried, mu, began)
 
 
@@ -225,6 +234,10 @@ def _converged(tried: list[tuple[str, Minimum]]) -> list[tuple[str, Minimum]]:
     return [t for t in tried if t[1].status == "converged"]
 
 
+def _lowest(tried: list[tuple[str, Minimum]]) -> float:
+    return min((m.height for _, m in _converged(tried)), default=np.inf)
+
+
 def _draws(
     objective: Objective,
     data: Data,
@@ -235,18 +248,20 @@ def _draws(
     upper: FloatArray,
     seed: int,
 ) -> Iterator[tuple[str, FloatArray]]:
-    """Points drawn from the constraints about the initial values; other parameters stay at the best fit so far."""
+    """Points spread as the constraints are; other parameters stay at the best fit so far."""
     generator = np.random.default_rng(seed)
     constrained = np.isfinite(objective.width) & ~fixed
     if not constrained.any():
         return
-    converged = _converged(tried)
-    known = min(converged, key=lambda t: t[1].height)[1].point.x if converged else start
     positive = constrained & (lower >= 0) & (start > 0)
     relative = np.minimum(objective.width_or_one / np.where(positive, start, 1.0), 0.5)
     for i in count(1):
+        converged = _converged(tried)
+        known = min(converged, key=lambda t: t[1].height)[1].point.x if converged else start
         draw = generator.standard_normal(start.size)
         moved = np.where(positive, start * np.exp(relative * draw), start + objective.width_or_one * draw)
+        # In turn about the initial values and about the best fit so far.
+        moved = moved if i % 2 else known + moved - start
         x = np.where(constrained, np.clip(moved, lower, upper), known)
         for _ in range(30):
             if np.isfinite(objective.height(x, data)) or not converged:
@@ -397,7 +412,8 @@ def fit_pair(
     held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=random_starts, seed=seed)
     if free.ok and not (held.ok and 2 * (held.height - free.height) < FAR):
         seeds = (*seeds, *_continued(objective, free, mu), *_seeds(f"fit at mu = {mu:g}", held))
-        held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=random_starts, seed=seed)
+        more = 0 if held.ok else random_starts
+        held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=more, seed=seed)
     # Whatever the second fit found may lead the first lower.
     again = fit(
         objective,
