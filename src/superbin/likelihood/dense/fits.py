@@ -147,6 +147,7 @@ def fit(
     hold: Mapping[str, float] | None = None,
     seeds: Sequence[tuple[str, FloatArray]] = (),
     random_starts: int = 4,
+    patience: int = 1,
     seed: int = 1,
     poi_bounds: tuple[float, float] | None = None,
 ) -> Fit:
@@ -165,7 +166,9 @@ def fit(
     seeds : sequence of (str, array)
         Further starts, with a name for each.
     random_starts : int
-        Points drawn from the constraints to start from as well.
+        Points drawn from the constraints to start from as well, in each round.
+    patience : int
+        Rounds without anything new after which the search ends.
     seed : int
         Of these draws.
     poi_bounds : (float, float), optional
@@ -195,7 +198,7 @@ def fit(
         draws = _draws(objective, data, tried, start, fixed, lower, upper, seed)
         # Where there are several minima there may be more: go on until nothing new was found for a while.
         idle, known = 0, 1
-        while random_starts and idle < (1 if known == 1 else PATIENCE):
+        while random_starts and idle < (patience if known == 1 else max(patience, PATIENCE)):
             lowest = _lowest(tried)
             run(islice(draws, random_starts))
             minima = _distinct(objective, _converged(tried), 0.0)
@@ -412,8 +415,9 @@ def fit_pair(
     held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=random_starts, seed=seed)
     if free.ok and not (held.ok and 2 * (held.height - free.height) < FAR):
         seeds = (*seeds, *_continued(objective, free, mu), *_seeds(f"fit at mu = {mu:g}", held))
+        # Where no start was possible at first, nothing has been searched yet.
         more = 0 if held.ok else random_starts
-        held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=more, seed=seed)
+        held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=more, patience=2 * PATIENCE, seed=seed)
     # Whatever the second fit found may lead the first lower.
     again = fit(
         objective,
