@@ -27,8 +27,6 @@ __all__ = ["Basis", "even_part", "polynomial", "polynomial_coefficients"]
 Basis: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 """e(x) with its first and second derivative, one entry per parameter."""
 
-_ORDERS = np.arange(7)
-
 polynomial_coefficients = code4_coefficients
 
 
@@ -73,10 +71,10 @@ def polynomial(coefficients: FloatArray, x: FloatArray) -> Basis:
     x : array, shape (n,)
         Parameter of each factor.
     """
-    powers = x[:, None] ** _ORDERS
-    slopes = coefficients[:, 1:] * _ORDERS[1:]
-    return (
-        np.einsum("ij,ij->i", coefficients, powers),
-        np.einsum("ij,ij->i", slopes, powers[:, :-1]),
-        np.einsum("ij,ij->i", slopes[:, 1:] * _ORDERS[1:-1], powers[:, :-2]),
-    )
+    value = coefficients[:, 6].copy()
+    first, half_second = np.zeros_like(x), np.zeros_like(x)
+    for k in range(5, -1, -1):  # Horner's scheme with derivatives
+        half_second = half_second * x + first
+        first = first * x + value
+        value = value * x + coefficients[:, k]
+    return value, first, 2 * half_second

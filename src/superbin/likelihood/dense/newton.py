@@ -199,6 +199,8 @@ def minimize(
                 point = escape
                 continue
         following = _search(problem, point, side, step, low, high)
+        if following is not None and curvature.modified:
+            following = _further(problem, following, side, following.x - point.x, low, high)
         if following is None:
             down = np.where(free, -point.gradient * curvature.scale**2, 0.0)
             following = _search(problem, point, side, down, low, high)
@@ -287,6 +289,21 @@ def _search(
                     return following
         length *= 0.5 if length > 1e-3 else 0.1
     return None
+
+
+def _further(
+    problem: _Problem, point: Point, side: FloatArray, step: FloatArray, low: FloatArray, high: FloatArray
+) -> Point:
+    """Repeat a step, doubled each time, while the likelihood falls: along little or negative curvature steps are too short."""
+    for _ in range(30):
+        x = np.clip(point.x + step, low, high)
+        if np.array_equal(x, point.x) or not problem.objective.height(x, problem.data) < point.height:
+            break
+        following = problem.objective.point(x, problem.data, side)
+        if not _finite(following):
+            break
+        point, step = following, 2 * step
+    return point
 
 
 def _worse(problem: _Problem, following: Point, point: Point, low: FloatArray, high: FloatArray) -> bool:
