@@ -10,7 +10,7 @@ Nothing of a document is executed. Every refusal names the file and the JSON pat
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ __all__ = ["model_from_workspace", "patched", "patches", "read_workspace"]
 
 VERSION = "1.0.0"
 GAMMA_BOUNDS = (1e-10, 10.0)
-MODIFIERS = ("histosys", "lumi", "normfactor", "normsys", "shapefactor", "shapesys", "staterror")
 
 
 class _Node:
@@ -206,7 +205,13 @@ def patched(workspace: Any, patch: Any, name: str | None = None, *, source: str 
         raise InputError(f"{source}: is a single patch; leave out the name {name!r}")
     try:
         return jsonpatch.apply_patch(workspace, patch)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, ValueError) as error:
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpatch.JsonPointerException,
+        TypeError,
+        KeyError,
+        ValueError,
+    ) as error:
         text = " ".join(str(error).split())
         raise DocumentError(
             f"{source}: the patch does not fit this workspace ({text[:120]}); apply it to the one that it was published with"
@@ -216,7 +221,9 @@ def patched(workspace: Any, patch: Any, name: str | None = None, *, source: str 
 def _chosen(workspace: object, patch_set: _Node, name: str | None) -> object:
     known = patches(patch_set.value, source=patch_set.source)
     if name is None and len(known) != 1:
-        raise InputError(f"{patch_set.source}: holds {len(known)} patches; name one of them, such as {known[0]!r}")
+        raise InputError(
+            f"{patch_set.source}: holds {len(known)} patches; name one of them, such as {known[0]!r}"
+        )
     if name is not None and name not in known:
         raise UnknownNameError(
             f"{patch_set.source}: has no patch {name!r}; it has {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
@@ -276,9 +283,11 @@ class _Reader:
     def normal(self, node: _Node, name: str) -> None:
         self.require(node, name, _Set("normal", 1, True, [0.0], [(-5.0, 5.0)], [False], [0.0], [1.0]))
 
-    def lumi(self, node: _Node, name: str) -> None:
+    def luminosity(self, node: _Node, name: str) -> None:
         if name not in self.configured:
-            raise node.error(f"needs inits, bounds, auxdata and sigmas of {name!r} in the measurement's parameters")
+            raise node.error(
+                f"needs inits, bounds, auxdata and sigmas of {name!r} in the measurement's parameters"
+            )
         config = self.configured[name]
         aux = config["auxdata"].numbers()
         first = float(aux[0]) if aux.size else 1.0
@@ -286,7 +295,13 @@ class _Reader:
             node,
             name,
             _Set(
-                "luminosity", 1, True, config["inits"].numbers().tolist(), self._bounds(config), [False], [first],
+                "luminosity",
+                1,
+                True,
+                config["inits"].numbers().tolist(),
+                self._bounds(config),
+                [False],
+                [first],
                 config["sigmas"].numbers().tolist(),
             ),
         )
@@ -296,16 +311,28 @@ class _Reader:
             node, name, _Set("free", size, scalar, [1.0] * size, [(0.0, 10.0)] * size, [False] * size)
         )
 
-    def shapesys(self, node: _Node, name: str, nominal: FloatArray, uncertainty: FloatArray) -> None:
+    def counts(self, node: _Node, name: str, nominal: FloatArray, uncertainty: FloatArray) -> None:
         if name in self.sets:
-            raise node.error(f"uses the name {name!r} again; a shapesys cannot be shared, choose another name")
+            raise node.error(
+                f"uses the name {name!r} again; a shapesys cannot be shared, choose another name"
+            )
         valid = (nominal > 0) & (uncertainty > 0)
         counts = [(n / u) ** 2 if ok else 1.0 for n, u, ok in zip(nominal, uncertainty, valid, strict=True)]
         n = nominal.size
         self.require(
             node,
             name,
-            _Set("Poisson", n, False, [1.0] * n, [GAMMA_BOUNDS] * n, [not ok for ok in valid], counts, None, counts),
+            _Set(
+                "Poisson",
+                n,
+                False,
+                [1.0] * n,
+                [GAMMA_BOUNDS] * n,
+                [not ok for ok in valid],
+                counts,
+                None,
+                counts,
+            ),
         )
 
     def _bounds(self, config: _Node) -> list[tuple[float, float]]:
@@ -326,7 +353,9 @@ class _Reader:
                 try:
                     constraint = _constraint(required, i)
                     made.append(
-                        Parameter(full, float(required.initial[i]), low, high, constraint, bool(required.fixed[i]))
+                        Parameter(
+                            full, float(required.initial[i]), low, high, constraint, bool(required.fixed[i])
+                        )
                     )
                 except InputError as error:
                     place = self.configured.get(name, self.root)
@@ -338,7 +367,11 @@ class _Reader:
         if config is None:
             return
         for key, attribute in (
-            ("inits", "initial"), ("bounds", "bounds"), ("auxdata", "auxiliary"), ("sigmas", "widths"), ("factors", "scales"),
+            ("inits", "initial"),
+            ("bounds", "bounds"),
+            ("auxdata", "auxiliary"),
+            ("sigmas", "widths"),
+            ("factors", "scales"),
         ):
             if key not in config:
                 continue
@@ -368,7 +401,9 @@ class _Reader:
                     squares = modifier["data"].numbers(size=nominal.size, of="the sample", low=0.0) ** 2
                     places.setdefault(name, modifier)
                     by_channel = totals.setdefault(name, {})
-                    before = by_channel.get(channel["name"].text(), (np.zeros_like(nominal), np.zeros_like(nominal)))
+                    before = by_channel.get(
+                        channel["name"].text(), (np.zeros_like(nominal), np.zeros_like(nominal))
+                    )
                     if before[0].shape != nominal.shape:
                         raise sample["data"].error(
                             f"has {nominal.size} entries; the channel has {before[0].size} bins"
@@ -387,7 +422,9 @@ class _Reader:
             self.require(
                 places[name],
                 name,
-                _Set("bin", first, False, [1.0] * first, [GAMMA_BOUNDS] * first, fixed, [1.0] * first, widths),
+                _Set(
+                    "bin", first, False, [1.0] * first, [GAMMA_BOUNDS] * first, fixed, [1.0] * first, widths
+                ),
             )
 
     # -- channels
@@ -414,38 +451,57 @@ class _Reader:
 
     def effect(self, node: _Node, kind: str, name: str, channel: str, nominal: FloatArray) -> Effect:
         node.only("name", "type", "data")
-        data, n = node["data"], nominal.size
-        match kind:
-            case "normsys":
-                self.normal(node, name)
-                low, high = data.only("lo", "hi")["lo"].number(), data["hi"].number()
-                if low <= 0 or high <= 0:
-                    raise data.error(f"has factors {low:g} and {high:g}; log-normal factors are above zero")
-                return LogNormal(name, low, high, self.factors)
-            case "histosys":
-                self.normal(node, name)
-                sides = [
-                    data.only("lo_data", "hi_data")[key].numbers(size=n, of="the sample") - nominal
-                    for key in ("lo_data", "hi_data")
-                ]
-                return Morph(name, *sides, self.morphs)
-            case "normfactor":
-                self.rate(node, name, 1, scalar=True)
-                return Rate(name)
-            case "lumi":
-                self.lumi(node, name)
-                return Rate(name)
-            case "shapefactor":
-                self.rate(node, name, n, scalar=False)
-                return BinRates(self.sets[name].names(name))
-            case "shapesys":
-                self.shapesys(node, name, nominal, data.numbers(size=n, of="the sample", low=0.0))
-                return BinRates(self.sets[name].names(name))
-            case "staterror":
-                first = self.statistical[name][channel]
-                return BinRates(self.sets[name].names(name)[first : first + n])
-            case _:
-                raise node["type"].error(f"is {kind!r}; known modifiers are {', '.join(MODIFIERS)}")
+        if kind not in _EFFECTS:
+            raise node["type"].error(f"is {kind!r}; known modifiers are {', '.join(_EFFECTS)}")
+        return _EFFECTS[kind](self, node, name, channel, nominal)
+
+    def histosys(self, node: _Node, name: str, _: str, nominal: FloatArray) -> Effect:
+        self.normal(node, name)
+        data = node["data"].only("lo_data", "hi_data")
+        low = data["lo_data"].numbers(size=nominal.size, of="the sample") - nominal
+        high = data["hi_data"].numbers(size=nominal.size, of="the sample") - nominal
+        return Morph(name, low, high, self.morphs)
+
+    def normsys(self, node: _Node, name: str, _: str, __: FloatArray) -> Effect:
+        self.normal(node, name)
+        data = node["data"].only("lo", "hi")
+        low, high = data["lo"].number(), data["hi"].number()
+        if low <= 0 or high <= 0:
+            raise data.error(f"has factors {low:g} and {high:g}; log-normal factors are above zero")
+        return LogNormal(name, low, high, self.factors)
+
+    def normfactor(self, node: _Node, name: str, _: str, __: FloatArray) -> Effect:
+        self.rate(node, name, 1, scalar=True)
+        return Rate(name)
+
+    def lumi(self, node: _Node, name: str, _: str, __: FloatArray) -> Effect:
+        self.luminosity(node, name)
+        return Rate(name)
+
+    def shapefactor(self, node: _Node, name: str, _: str, nominal: FloatArray) -> Effect:
+        self.rate(node, name, nominal.size, scalar=False)
+        return BinRates(self.sets[name].names(name))
+
+    def shapesys(self, node: _Node, name: str, _: str, nominal: FloatArray) -> Effect:
+        uncertainty = node["data"].numbers(size=nominal.size, of="the sample", low=0.0)
+        self.counts(node, name, nominal, uncertainty)
+        return BinRates(self.sets[name].names(name))
+
+    def staterror(self, _: _Node, name: str, channel: str, nominal: FloatArray) -> Effect:
+        first = self.statistical[name][channel]
+        return BinRates(self.sets[name].names(name)[first : first + nominal.size])
+
+
+_EFFECTS: Mapping[str, Callable[[_Reader, _Node, str, str, FloatArray], Effect]] = {
+    "histosys": _Reader.histosys,
+    "lumi": _Reader.lumi,
+    "normfactor": _Reader.normfactor,
+    "normsys": _Reader.normsys,
+    "shapefactor": _Reader.shapefactor,
+    "shapesys": _Reader.shapesys,
+    "staterror": _Reader.staterror,
+}
+"""What each modifier of HistFactory is, by its type: given the reader, the modifier, its name, the channel and the sample's histogram."""
 
 
 def _constraint(required: _Set, i: int) -> Constraint | None:
@@ -500,9 +556,13 @@ def model_from_workspace(
     made = tuple(reader.channel(node, observed[node["name"].text()]) for node in ordered)
     poi = config["poi"].text()
     if poi and poi not in reader.sets:
-        raise config["poi"].error(f"is {poi!r}, which no modifier of the workspace has; name a parameter of one")
+        raise config["poi"].error(
+            f"is {poi!r}, which no modifier of the workspace has; name a parameter of one"
+        )
     if poi and not reader.sets[poi].scalar:
-        raise config["poi"].error(f"is {poi!r}, which has a value in each bin; name a parameter with one value")
+        raise config["poi"].error(
+            f"is {poi!r}, which has a value in each bin; name a parameter with one value"
+        )
     try:
         return StatisticalModel(made, reader.parameters(), (poi,) if poi else (), name or source)
     except DocumentError:

@@ -13,7 +13,17 @@ import numpy as np
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
 
-__all__ = ["FUNCTIONS", "Binary", "Call", "Constant", "Expression", "Jet", "Variable", "evaluate", "variables"]
+__all__ = [
+    "FUNCTIONS",
+    "Binary",
+    "Call",
+    "Constant",
+    "Expression",
+    "Jet",
+    "Variable",
+    "evaluate",
+    "variables",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +40,7 @@ class Jet:
         return Jet(value, first * self.gradient, first * self.hessian + second * outer)
 
     def __add__(self, other: "Jet") -> "Jet":
-        return Jet(
-            self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian
-        )
+        return Jet(self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian)
 
     def __neg__(self) -> "Jet":
         return Jet(-self.value, -self.gradient, -self.hessian)

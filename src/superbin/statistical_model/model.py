@@ -106,7 +106,11 @@ class StatisticalModel:
             ("channel", [c.name for c in self.channels]),
             ("parameter", [p.name for p in self.parameters]),
         ):
-            repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+            repeated = (
+                sorted({name for name in names if names.count(name) > 1})
+                if len(set(names)) < len(names)
+                else []
+            )
             if repeated:
                 raise InputError(f"two {what}s are named {repeated[0]!r}; names must be unique")
         if not self.channels:

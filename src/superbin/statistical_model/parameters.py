@@ -47,7 +47,9 @@ class Poisson:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.count) and self.count >= 0 and math.isfinite(self.scale) and self.scale > 0):
+        if not (
+            math.isfinite(self.count) and self.count >= 0 and math.isfinite(self.scale) and self.scale > 0
+        ):
             raise InputError(
                 f"a Poisson constraint has count {self.count} and scale {self.scale}; they must be finite, >= 0 and > 0"
             )

@@ -89,7 +89,8 @@ class Pairs:
         for code, where in self.groups:
             kinked[where] = code == "code1"
         kinked[self.smooth] = False
-        return self.parameter[kinked & (self.even != 0)]
+        found: IntArray = self.parameter[kinked & (self.even != 0)]
+        return found
 
     def evaluate(self, x: FloatArray, side: FloatArray) -> Basis:
         """Factors f with first and second derivative of ln f."""
@@ -145,7 +146,8 @@ class Morphs:
         kinked = np.zeros(self.parameter.size, dtype=bool)
         for code, where in self.groups:
             kinked[where] = code == "code0"
-        return self.parameter[kinked & (self.even != 0)]
+        found: IntArray = self.parameter[kinked & (self.even != 0)]
+        return found
 
     def evaluate(self, x: FloatArray, side: FloatArray) -> Basis:
         """Additions with two derivatives."""

@@ -33,7 +33,7 @@ PATIENCE = 2
 ENOUGH = 12
 """Rounds of random starts after which it ends anyway."""
 
-FAR = 25.0
+FAR = 100.0
 """2 NLL above the fit of mu beyond which a fit at given mu is also approached in steps."""
 
 CONTINUATION = 60
@@ -224,9 +224,13 @@ def _frame(
         if poi is None:
             raise InputError("the model has no parameter of interest; mu cannot be held")
         held[poi] = mu
+        if mu == 0:
+            fixed |= objective.idle(poi)
     for j, value in held.items():
         if not np.isfinite(value):
-            raise InputError(f"{objective.model.parameters[j].name} is held at {value}; it must be a finite number")
+            raise InputError(
+                f"{objective.model.parameters[j].name} is held at {value}; it must be a finite number"
+            )
         fixed[j], start[j] = True, value
     if poi is not None and poi_bounds is not None:
         lower[poi], upper[poi] = poi_bounds
@@ -346,9 +350,7 @@ def _failure(objective: Objective, data: Data, tried: list[tuple[str, Minimum]])
         bad = np.flatnonzero((data.counts > 0) & ~(last.point.expected > 0) & objective.model.counted)
         if bad.size:
             b = int(bad[0])
-            return (
-                f"not-finite: bin {objective.model.bin_names[b]} expects {last.point.expected[b]:.4g} events where {data.counts[b]:.6g} were counted"
-            )
+            return f"not-finite: bin {objective.model.bin_names[b]} expects {last.point.expected[b]:.4g} events where {data.counts[b]:.6g} were counted"
         return "not-finite: the likelihood has no finite value where the fit starts"
     return f"{last.status}: {len(tried)} starts, gradient {last.projected_gradient:.1e} per standard deviation after {last.iterations} steps"
 
@@ -415,9 +417,10 @@ def fit_pair(
     held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=random_starts, seed=seed)
     if free.ok and not (held.ok and 2 * (held.height - free.height) < FAR):
         seeds = (*seeds, *_continued(objective, free, mu), *_seeds(f"fit at mu = {mu:g}", held))
-        # Where no start was possible at first, nothing has been searched yet.
-        more = 0 if held.ok else random_starts
-        held = fit(objective, mu=mu, data=data, seeds=seeds, random_starts=more, patience=2 * PATIENCE, seed=seed)
+        # So far from the data there tend to be many minima.
+        held = fit(
+            objective, mu=mu, data=data, seeds=seeds, random_starts=random_starts, patience=2 * PATIENCE, seed=seed + 1
+        )  # fmt: skip
     # Whatever the second fit found may lead the first lower.
     again = fit(
         objective,
@@ -426,7 +429,9 @@ def fit_pair(
         random_starts=0,
         poi_bounds=poi_bounds,
     )
-    if again.ok and not (free.ok and free.height <= again.height + SAME and len(free.minima) >= len(again.minima)):
+    if again.ok and not (
+        free.ok and free.height <= again.height + SAME and len(free.minima) >= len(again.minima)
+    ):
         lower = not free.ok or again.height < free.height - SAME
         free = again
         if lower:
@@ -442,7 +447,8 @@ def _seeds(name: str, fit_: Fit) -> tuple[tuple[str, FloatArray], ...]:
 def _continued(objective: Objective, free: Fit, mu: float) -> tuple[tuple[str, FloatArray], ...]:
     """Approach a signal strength at which no start is possible, in steps from the fit of mu."""
     poi = poi_position(objective)
-    assert poi is not None  # noqa: S101 - a fit at mu was made before
+    if poi is None:
+        return ()
     fixed = objective.fixed.copy()
     fixed[poi] = True
     x = free.x.copy()
@@ -452,7 +458,13 @@ def _continued(objective: Objective, free: Fit, mu: float) -> tuple[tuple[str, F
         trial[poi] = mu if abs(mu - x[poi]) <= abs(step) else x[poi] + step
         with single_threaded():
             minimum = minimize(
-                objective, free.data, trial, fixed=fixed, lower=objective.lower, upper=objective.upper, iterations=30
+                objective,
+                free.data,
+                trial,
+                fixed=fixed,
+                lower=objective.lower,
+                upper=objective.upper,
+                iterations=30,
             )
         if minimum.status == "not-finite":
             step *= 0.5

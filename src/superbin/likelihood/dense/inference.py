@@ -42,6 +42,9 @@ QUANTILES = (-2, -1, 0, 1, 2)
 PRECISION = 1e-6
 """In units of sqrt(q) or -ln CLs, when solving for mu; one step of Newton more follows."""
 
+FEW = 5.0
+"""Background events per bin, averaged over the signal, below which asymptotic formulae are said to be approximate."""
+
 LARGEST = 1e8
 """In units of the first guess, where the search for a limit gives up."""
 
@@ -169,7 +172,23 @@ def _pair(objective: Objective, random_starts: int) -> tuple[Fit, Fit, list[str]
     if free.ok and free.mu is not None and free.mu >= high:
         notes.append(f"the fit of {name} reached its published bound {high:g} and was let go beyond it")
         free, background = fit_pair(objective, random_starts=random_starts, poi_bounds=(0.0, np.inf))
+    _note_few(objective, background, notes)
     return free, background, notes
+
+
+def _note_few(objective: Objective, background: Fit, notes: list[str]) -> None:
+    """Say where asymptotic formulae are asked about few events."""
+    if not background.ok:
+        return
+    x, without = background.x.copy(), objective.expected(background.x)
+    x[_poi(objective)] = 1.0
+    signal = np.maximum(objective.expected(x) - without, 0.0) * objective.model.counted
+    if signal.sum() > 0:
+        events = float(signal @ without / signal.sum())
+        if events < FEW:
+            notes.append(
+                f"few events: {events:.2g} background events in a bin, averaged over the signal; asymptotic formulae are approximate there, toys are not"
+            )
 
 
 def _doubts(notes: list[str], *fits: tuple[str, Fit]) -> tuple[str, ...]:
@@ -240,7 +259,7 @@ class _Profile:
         return root, slope / root if root > 0 else np.nan
 
     def q(self, mu: float) -> float:
-        """qtilde without the condition on mu hat."""
+        """2 NLL above the fit of mu, without the condition on mu hat."""
         return max(0.0, 2 * (self.lowest(mu).height - self.reference))
 
     def _fit(self, mu: float) -> list[Minimum]:
@@ -373,7 +392,10 @@ class _Setting:
         """Take a minimum below the fit of mu for the fit of mu."""
         poi = _poi(objective)
         again = fit(
-            objective, seeds=[("profile", x), ("fit of mu", self.free.x)], random_starts=0, poi_bounds=(0.0, np.inf)
+            objective,
+            seeds=[("profile", x), ("fit of mu", self.free.x)],
+            random_starts=0,
+            poi_bounds=(0.0, np.inf),
         )
         if not again.ok or again.height > self.observed.reference - SAME:
             raise _FailedError(f"at mu = {x[poi]:.6g} there is a lower minimum than that of the fit of mu")

@@ -127,7 +127,9 @@ class Likelihood:
             raise InputError(f"a covariance needs a converged fit; this one is {result.status}")
         inverse = symmetric_inverse(result.minimum.hessian, result.minimum.free)
         if inverse is None or result.minimum.flat:
-            raise InputError("a direction of the parameters has no curvature at this fit; fix a parameter of it")
+            raise InputError(
+                "a direction of the parameters has no curvature at this fit; fix a parameter of it"
+            )
         return inverse
 
     def significance(self, *, random_starts: int = 4) -> Significance:

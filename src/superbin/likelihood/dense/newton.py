@@ -351,4 +351,3 @@ def _escape(
                     lowest = following
                 break
     return lowest, False
-

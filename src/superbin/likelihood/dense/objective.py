@@ -208,10 +208,16 @@ class Objective:
         sums, products, *_ = self._evaluate(x, self._no_side)
         return _add_up(self._rows.bin, _product(sums, products), self.n_bins)
 
-    def by_sample(self, x: FloatArray) -> FloatArray:
-        """Events expected in each row, in the order of `Objective.row_names`."""
-        sums, products, *_ = self._evaluate(x, self._no_side)
-        return _product(sums, products)
+    def idle(self, strength: int) -> BoolArray:
+        """Free parameters that act only on what a signal strength of zero removes, and so mean nothing there."""
+        x = self.initial.copy()
+        x[strength] = 0.0
+        gone = np.abs(self._evaluate(x, self._no_side)[1]) < 1e20 * TINY
+        acts = np.zeros(self.n_parameters, dtype=bool)
+        for places in (self._slope_places, self._morph_places):
+            acts[places.column[~gone[places.row]]] = True
+        idle: BoolArray = ~acts & ~np.isfinite(self.width)
+        return idle
 
     def constant(self, data: Data) -> float:
         """The negative log-likelihood of a model that predicts each datum exactly."""
@@ -243,7 +249,9 @@ class Objective:
             height += self._constraint_height(x, data)
             w = self._weights(data.counts, expected)[rows.bin]
             gradient = self._constraint_gradient(x, data)
-            gradient += _add_up(rows.slope_parameter, (w * sums * products)[rows.slope_row] * slopes[0][rows.slope], n)
+            gradient += _add_up(
+                rows.slope_parameter, (w * sums * products)[rows.slope_row] * slopes[0][rows.slope], n
+            )
             gradient += _add_up(rows.morphs.parameter, (w * products)[rows.morphs.row] * morphs[0], n)
         return Point(x, height, gradient, expected, sums, products, slopes, morphs, jets)
 
@@ -292,7 +300,9 @@ class Objective:
             Of the same point.
         """
         rows, n, shape = self._rows, self.n_parameters, (self._rows.nominal.size, self.n_parameters)
-        u_places, v_places = self._slope_places.add_up(point._slopes[0][rows.slope], point._slopes[1][rows.slope])
+        u_places, v_places = self._slope_places.add_up(
+            point._slopes[0][rows.slope], point._slopes[1][rows.slope]
+        )
         a_places, b_places = self._morph_places.add_up(*point._morphs)
         u, a = self._slope_places.dense(u_places, shape), self._morph_places.dense(a_places, shape)
         counts, expected = data.counts, point.expected

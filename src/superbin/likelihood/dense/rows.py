@@ -123,7 +123,11 @@ def make_rows(model: StatisticalModel) -> Rows:
     order = np.argsort(row, kind="stable")
     rows_with_factors, first_entry = np.unique(row[order], return_index=True)
 
-    slope_row, slope_parameter, slope = [pair_row, rate_row], [pairs.parameter[pair], rate], [pair, n_pairs + rate]
+    slope_row, slope_parameter, slope = (
+        [pair_row, rate_row],
+        [pairs.parameter[pair], rate],
+        [pair, n_pairs + rate],
+    )
     formula_rows, number = [], n_pairs + n
     for k, bound in enumerate(formulas):
         touched = formula_row[formula == k]
