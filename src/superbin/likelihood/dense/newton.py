@@ -189,6 +189,7 @@ def minimize(
         if largest <= TOLERANCE:
             escape, flat = _escape(problem, point, side, curvature, free, low, high)
             if escape is None:
+                point = point if flat else _polished(problem, point, side, curvature, free, low, high)
                 return Minimum(point, "converged", iteration, largest, free, flat, hessian)
             point = escape
             continue
@@ -289,6 +290,24 @@ def _search(
                     return following
         length *= 0.5 if length > 1e-3 else 0.1
     return None
+
+
+def _polished(
+    problem: _Problem,
+    point: Point,
+    side: FloatArray,
+    curvature: _Curvature,
+    free: BoolArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> Point:
+    """Take one more step, which squares the error and needs no new Hessian, if the gradient agrees."""
+    step = -curvature.solve(free, point.gradient * curvature.scale) * curvature.scale
+    following = problem.objective.point(np.clip(point.x + step, low, high), problem.data, side)
+    if not _finite(following):
+        return point
+    sizes = [float(np.abs(p.gradient * curvature.scale)[free].max(initial=0.0)) for p in (following, point)]
+    return following if sizes[0] < sizes[1] else point
 
 
 def _further(
