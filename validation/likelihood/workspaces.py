@@ -101,7 +101,7 @@ def ours(folder: Path, entry: Row) -> Row:
         "above_reference": above,
         "minima": {key: len(fit.minima) for key, fit in found.items()},
         "mu": free.mu,
-        "limit": {key: value for key, value in bounds.items()},
+        "limit": bounds,
         "limit_status": limit.status,
         "limit_difference": max(limits, default=None),
         "limits_without_reference": [
@@ -130,7 +130,8 @@ def pyhfs(folder: Path, entry: Row) -> Row:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         space = pyhf.Workspace(document, validate=False)
-        (model, data), building = timed(lambda: (lambda m: (m, space.data(m)))(space.model()))
+        model, building = timed(space.model)
+        data = space.data(model)
         try:
             (_, value), fitting = timed(lambda: pyhf.infer.mle.fit(data, model, return_fitted_val=True))
         except pyhf.exceptions.FailedMinimization as failure:

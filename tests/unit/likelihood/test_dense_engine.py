@@ -520,6 +520,16 @@ def test_negative_lower_bound_is_named() -> None:
     assert any("published lower bound is -2" in doubt for doubt in limit.doubts)
 
 
+def test_fixed_strength_is_let_go() -> None:
+    """ENG-10: a signal strength that the measurement fixes is free in a limit, which says so."""
+    model = counting(5, 2, 5).model
+    fixed = Likelihood(StatisticalModel(model.channels, (Parameter("mu", 1.0, 0.0, 10.0, fixed=True),), ("mu",)))
+    assert fixed.fit().mu == 1.0
+    limit = fixed.limit()
+    assert limit.observed == pytest.approx(counting(5, 2, 5).limit().observed, rel=1e-9)
+    assert limit.doubts[0] == "mu is fixed in the published model and was let go"
+
+
 def test_nothing_expected_nothing_seen() -> None:
     """ENG-5: lambda = 0 = n adds nothing; the limit of an empty bin without background is -ln(0.05)/s where q_A is not defined by counts."""
     ours = counting(0, 2, 0)

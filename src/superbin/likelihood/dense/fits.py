@@ -234,6 +234,7 @@ def _frame(
         fixed[j], start[j] = True, value
     if poi is not None and poi_bounds is not None:
         lower[poi], upper[poi] = poi_bounds
+        fixed[poi] &= mu is not None
     return fixed, start, lower, upper
 
 

@@ -166,6 +166,8 @@ def _pair(objective: Objective, random_starts: int) -> tuple[Fit, Fit, list[str]
     poi, notes = _poi(objective), []
     name = objective.model.parameters[poi].name
     low, high = float(objective.lower[poi]), float(objective.upper[poi])
+    if objective.fixed[poi]:
+        notes.append(f"{name} is fixed in the published model and was let go")
     if low != 0:
         notes.append(f"{name} is kept at or above 0; its published lower bound is {low:g}")
     free, background = fit_pair(objective, random_starts=random_starts, poi_bounds=(0.0, high))
