@@ -71,12 +71,12 @@ def ours(folder: Path, entry: Row) -> Row:
     limit, limiting = timed(likelihood.limit)
     free, background = likelihood.fit(), likelihood.significance()
     cls = likelihood.cls(1.0)
-    known = {"free": entry["free"], "mu0": entry["mu0"], "mu1": entry["mu1"]}
+    known = {key: entry.get(key) for key in ("free", "mu0", "mu1")}
     found = {"free": free, "mu0": likelihood.fit(mu=0.0), "mu1": likelihood.fit(mu=1.0)}
     above = {
-        key: 2 * found[key].nll - known[key]["twice_nll"]
-        for key in known
-        if known[key] and known[key].get("twice_nll")
+        key: 2 * found[key].nll - minimum["twice_nll"]
+        for key, minimum in known.items()
+        if minimum is not None and minimum.get("twice_nll") is not None
     }
     # What the fit at mu = 0 of a limit ended in, which starts from the fit of mu as well.
     if "mu0" in above and limit.asimov is not None:

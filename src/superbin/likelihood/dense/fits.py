@@ -192,7 +192,10 @@ def fit(
 
         def run(starts: Iterable[tuple[str, FloatArray]]) -> None:
             for name, x in starts:
-                tried.append((name, minimize(objective, data, x, fixed=fixed, lower=lower, upper=upper)))
+                known = [m for _, m in _converged(tried) if not m.flat]
+                tried.append(
+                    (name, minimize(objective, data, x, fixed=fixed, lower=lower, upper=upper, known=known))
+                )
 
         run([("initial values", start), *((name, np.where(fixed, start, x)) for name, x in seeds)])
         draws = _draws(objective, data, tried, start, fixed, lower, upper, seed)

@@ -9,7 +9,8 @@ the orthant that a step may not cross; at a kink both sides are looked at.
 It never raises for a fit that fails: the result says how it ended.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -30,6 +31,9 @@ ACCEPTED = 1e-5
 
 LARGEST_STEP = 4.0
 """In standard deviations of a constraint."""
+
+ARRIVED = 0.05
+"""Distance of a Newton step's end from a known minimum, in standard deviations of the constraints, that counts as none."""
 
 SHRINKING = 0.1
 """No step makes a parameter with an auxiliary count smaller than this part: near zero Newton only doubles it with each step back."""
@@ -149,6 +153,7 @@ def minimize(
     lower: FloatArray,
     upper: FloatArray,
     iterations: int = 200,
+    known: Sequence[Minimum] = (),
 ) -> Minimum:
     """Minimise the negative log-likelihood within bounds.
 
@@ -166,6 +171,8 @@ def minimize(
         Bounds, which may be infinite.
     iterations : int
         Largest number of Newton steps.
+    known : sequence of Minimum
+        Minima of the same problem; where a step at positive curvature leads right into one, that is returned.
     """
     x = np.where(fixed, start, np.clip(start, lower, upper))
     # A parameter may be held outside its bounds.
@@ -194,23 +201,52 @@ def minimize(
             point = escape
             continue
         step = _step(point, fixed, low, high, curvature)
-        if curvature.modified and largest < NEAR_SADDLE:
-            escape, _ = _escape(problem, point, side, curvature, free, low, high)
-            if escape is not None:
-                point = escape
-                continue
-        following = _search(problem, point, side, step, low, high)
-        if following is not None and curvature.modified:
-            following = _further(problem, following, side, following.x - point.x, low, high)
-        if following is None:
-            down = np.where(free, -point.gradient * curvature.scale**2, 0.0)
-            following = _search(problem, point, side, down, low, high)
+        arrived = None if curvature.modified else _arrived(objective, point.x + step, known)
+        if arrived is not None:
+            return replace(arrived, iterations=iteration)
+        following = _following(
+            problem, point, side, step, curvature, free, low, high, near=largest < NEAR_SADDLE
+        )
         if following is None:
             flat = _escape(problem, point, side, curvature, free, low, high)[1]
             status: Status = "converged" if largest <= ACCEPTED else "no-descent"
             return Minimum(point, status, iteration, largest, free, flat, hessian)
         point = following
     return Minimum(point, "iteration-limit", iterations, largest, free, False, hessian)
+
+
+def _following(
+    problem: _Problem,
+    point: Point,
+    side: FloatArray,
+    step: FloatArray,
+    curvature: _Curvature,
+    free: BoolArray,
+    low: FloatArray,
+    high: FloatArray,
+    *,
+    near: bool,
+) -> Point | None:
+    """Return the next point, None if nothing leads down; `near` says that this one is nearly stationary."""
+    if curvature.modified and near:
+        escape, _ = _escape(problem, point, side, curvature, free, low, high)
+        if escape is not None:
+            return escape
+    following = _search(problem, point, side, step, low, high)
+    if following is not None and curvature.modified:
+        return _further(problem, following, side, following.x - point.x, low, high)
+    if following is None:
+        down = np.where(free, -point.gradient * curvature.scale**2, 0.0)
+        following = _search(problem, point, side, down, low, high)
+    return following
+
+
+def _arrived(objective: Objective, x: FloatArray, known: Sequence[Minimum]) -> Minimum | None:
+    """Return the known minimum that a point lies at."""
+    for minimum in known:
+        if float(np.abs((x - minimum.point.x) * objective.per_width).max()) < ARRIVED:
+            return minimum
+    return None
 
 
 def _finite(point: Point) -> bool:

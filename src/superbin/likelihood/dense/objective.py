@@ -174,6 +174,7 @@ class Objective:
                 auxiliary[i], self._scale[i] = constraint.count, constraint.scale
                 self.width[i] = np.sqrt(max(constraint.count, 1.0)) / constraint.scale
         self.width_or_one = np.where(np.isfinite(self.width), self.width, 1.0)
+        self.per_width = 1 / self.width_or_one
         self.observed = Data(self.model.observed, auxiliary)
 
     # ------------------------------------------------------------------ values
