@@ -327,15 +327,17 @@ def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], Rate]:
     return found
 
 
+LIMIT_EXAMPLE = (Bin(25.0, 0.5, 0.05), 100.0)
+
 LimitRates: TypeAlias = dict[tuple[Ensemble, str, str, Bin, float], Rate]
 
 
 def all_limit_rates() -> LimitRates:
     """Rates of limits below the truth."""
+    cases = [(kind, one, s) for kind, one in bins(LIMIT_BACKGROUNDS) for s in SIGNALS]
     return {
         (ensemble, method, kind, one, s): rate
-        for kind, one in bins(LIMIT_BACKGROUNDS)
-        for s in SIGNALS
+        for kind, one, s in [*cases, ("example", *LIMIT_EXAMPLE)]
         for (ensemble, method), rate in limit_rates(one, s).items()
     }
 
@@ -517,6 +519,17 @@ def limit_lines(limits: LimitRates) -> list[str]:
                     one, s = max(some, key=lambda key: some[key])
                     place = f"{one.b:g} +{100 * one.u:.3g} -{100 * one.d:.3g} %, s = {s:g}"
             lines.append(f"| {title} | {kind} | {' | '.join(cells)} | {place} |")
+    one, s = LIMIT_EXAMPLE
+    lines += [
+        "",
+        f"One bin, {one.b:g} +{100 * one.u:g} -{100 * one.d:g} % with s = {s:g}:",
+        "",
+        f"| ensemble | {' | '.join(LIMIT_METHODS)} |",
+        "|---|---|---|",
+    ]
+    for ensemble, which, title in SECTIONS:
+        found = [getattr(limits[ensemble, method, "example", one, s], which) for method in LIMIT_METHODS]
+        lines.append(f"| {title} | {' | '.join(f'{rate:.3f}' for rate in found)} |")
     return lines
 
 
@@ -536,7 +549,7 @@ def draw(rates: Rates) -> None:
     for axes_of, ensemble in zip(panels, ENSEMBLES, strict=True):
         for k, (axes, sigma) in enumerate(zip(axes_of, SIGMAS, strict=True)):
             for method, colour in zip(METHODS, ("C0", "C1", "C2", "C3"), strict=True):
-                for kind, style in zip(WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (5, 1))), strict=True):
+                for kind, style in zip(WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True):
                     some: dict[float, float] = {}
                     for (e, m, kk, one), found in rates.items():
                         if (e, m, kk) == (ensemble, method, kind):
@@ -546,7 +559,7 @@ def draw(rates: Rates) -> None:
                         axes.plot(list(some), list(some.values()), linestyle=style, color=colour, label=label)
             axes.axhline(1, color="black", linewidth=0.8)
             axes.set(xscale="log", yscale="log", title=f"{ensemble}, {sigma:g} sigma")
-        axes_of[0].set_ylabel("largest rate of p <= alpha, over alpha")
+    figure.supylabel("largest rate of p <= alpha, over alpha")
     for axes in panels[-1]:
         axes.set_xlabel("expected background b")
     figure.legend(*panels[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
@@ -564,7 +577,7 @@ def draw_limits(limits: LimitRates) -> None:
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.2), sharey=True, layout="constrained")
     for axes, ensemble in zip(panels, ENSEMBLES, strict=True):
         for method, colour in zip(LIMIT_METHODS, ("C0", "C2"), strict=True):
-            for kind, style in zip(WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (5, 1))), strict=True):
+            for kind, style in zip(WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True):
                 worst = [
                     max(
                         rate.worst
