@@ -142,7 +142,7 @@ def test_limits_need_not_rise_with_the_count() -> None:
     mean, weight = mean_grid(b, up, down)
     wanted = []
     for n in (20304, 20508):
-        alone = weight @ special.gammaincc(n + 1, mean)
+        alone = float(weight @ special.gammaincc(n + 1, mean))
 
         def excess(s: float, n: int = n, alone: float = alone) -> float:
             return float(weight @ special.gammaincc(n + 1, s + mean) / alone - 0.05)
