@@ -549,7 +549,9 @@ def draw(rates: Rates) -> None:
     for axes_of, ensemble in zip(panels, ENSEMBLES, strict=True):
         for k, (axes, sigma) in enumerate(zip(axes_of, SIGMAS, strict=True)):
             for method, colour in zip(METHODS, ("C0", "C1", "C2", "C3"), strict=True):
-                for kind, style in zip(WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True):
+                for kind, style in zip(
+                    WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True
+                ):
                     some: dict[float, float] = {}
                     for (e, m, kk, one), found in rates.items():
                         if (e, m, kk) == (ensemble, method, kind):
@@ -577,7 +579,9 @@ def draw_limits(limits: LimitRates) -> None:
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.2), sharey=True, layout="constrained")
     for axes, ensemble in zip(panels, ENSEMBLES, strict=True):
         for method, colour in zip(LIMIT_METHODS, ("C0", "C2"), strict=True):
-            for kind, style in zip(WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True):
+            for kind, style in zip(
+                WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True
+            ):
                 worst = [
                     max(
                         rate.worst
