@@ -174,12 +174,13 @@ class _Judge:
 
     def __init__(self, fleet: Fleet, objective: str) -> None:
         self.fleet, self.objective = fleet, objective
+        self.useful = (fleet.signals > 0).any(axis=0)
 
     def evaluate(self, sets: BoolArray) -> FloatArray:
-        """Objective of every row; -inf for an empty set."""
+        """Objective of every row; -inf for an empty set, or one with a bin in which no signal is."""
         values = self.fleet.efficiencies(sets)
         judged = values.mean(axis=1) if self.objective == "mean" else values.min(axis=1)
-        return np.where(sets.any(axis=1), judged, -np.inf)
+        return np.where(sets.any(axis=1) & ~(sets & ~self.useful).any(axis=1), judged, -np.inf)
 
 
 def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:

@@ -1,6 +1,6 @@
 """One solver per shape: what sets of bins a merge may be, and what is proved about the best of them.
 
-* ``free``: any set. For a provable figure of merit a prefix, or branch and bound where constraints or a
+* ``free``: any set of bins with signal. For a provable figure of merit a prefix, or branch and bound where constraints or a
   covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
   multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
   no flip or exchange of bins improves the result: best found.
@@ -200,9 +200,9 @@ def _start(task: Task, archive: Archive, *, keep: int = _RERANKED) -> FloatArray
 def cast_wide(task: Task, archive: Archive) -> None:
     """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
     problem = task.problem
-    if task.baseline is not None and task.rules.free:
+    if task.baseline is not None:
         archive.take_over(task.baseline.archive)
-    else:
+    if task.baseline is None or not task.rules.free:
         greedy_set(archive)
     variance = _start(task, archive)
     archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
@@ -331,6 +331,17 @@ def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     keep : int
         How many of the best sets to remember.
     """
+    if shape == "free":
+        # A minimum of background may need bins without signal; nothing else does.
+        narrow = replace(task, rules=task.rules.with_signal(task.problem))
+        if narrow.rules.reachable(task.problem):
+            archive, proof = _solve(narrow, shape, keep)
+            if archive.found:
+                return archive, proof
+    return _solve(task, shape, keep)
+
+
+def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     if task.name not in STAND_INS:
         return SOLVERS[shape](task, keep)
     rough, _ = SOLVERS[shape](replace(task, name=STAND_INS[task.name]), max(keep, _LIMITED))

@@ -156,4 +156,5 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
         bound=bound,
         gap=bound / value - 1 if bound is not None and value > 0 else None,
         nodes=proof.nodes,
+        without_signal=numbers(chosen & (task.problem.signal == 0)),
     )

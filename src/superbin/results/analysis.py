@@ -167,6 +167,8 @@ class MergeResult:
         ``bound / value - 1``, the most that could still be gained.
     nodes : int
         Steps of the proof, where it needed a search tree.
+    without_signal : tuple of int
+        Those of the bins that expect no signal: a shape, a size, a minimum or a required bin brought them in.
     """
 
     bins: tuple[int, ...]
@@ -180,6 +182,7 @@ class MergeResult:
     bound: float | None = None
     gap: float | None = None
     nodes: int = 0
+    without_signal: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
