@@ -195,7 +195,8 @@ def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:
     for step in range(1 if objective == "mean" else rounds):
         problem = fleet.average(weights)
         archive = Archive(problem, value_of, keep=1)
-        proof = certify(Task(None, problem, name, rules(problem, Constraints()), limits), archive)
+        allowed = rules(problem, Constraints()).with_signal(problem)
+        proof = certify(Task(None, problem, name, allowed, limits), archive)
         pool.append(archive.best[0])
         bound = min(bound, np.inf if proof.bound is None else proof.bound)
         # The weights move towards the signals that the best set serves badly.

@@ -22,6 +22,7 @@ __all__ = [
     "Range",
     "SignalSummary",
     "Significance",
+    "StrengthLimit",
     "ToyPValue",
     "load_result",
     "result_from_json",
@@ -140,6 +141,17 @@ class GreedyBaseline:
 
 
 @dataclass(frozen=True, slots=True)
+class StrengthLimit:
+    """Exact 95 % CLs upper limit on the signal strength from the aggregate bin; expected is pre-fit, at the median count.
+
+    It takes no systematic uncertainty of the signal.
+    """
+
+    observed: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
 class MergeResult:
     """The chosen aggregate bin.
 
@@ -150,7 +162,7 @@ class MergeResult:
     figure_of_merit : str
         What was maximised.
     value : float
-        Its value for these bins.
+        Its value for these bins; of a limit, ``1 / mu95``.
     status : str
         ``"certified"`` when nothing better exists, else ``"best found"``.
     cuts : tuple of str
@@ -167,6 +179,9 @@ class MergeResult:
         ``bound / value - 1``, the most that could still be gained.
     nodes : int
         Steps of the proof, where it needed a search tree.
+    mu95 : float or None
+        The expected limit on the signal strength that was made lowest, ``1 / value``; None where that is not what the bins
+        were chosen for.
     without_signal : tuple of int
         Those of the bins that expect no signal: a shape, a size, a minimum or a required bin brought them in.
     """
@@ -182,6 +197,7 @@ class MergeResult:
     bound: float | None = None
     gap: float | None = None
     nodes: int = 0
+    mu95: float | None = None
     without_signal: tuple[int, ...] = ()
 
 
@@ -318,6 +334,8 @@ class AnalysisResult:
     distribution : CountDistribution
         Of the count in the aggregate bin.
     projections : tuple of Projection
+    limit : StrengthLimit or None
+        None only in documents of older versions.
     superbin : str
         Version that made it.
     schema : str
@@ -336,6 +354,7 @@ class AnalysisResult:
     distribution: CountDistribution
     projections: tuple[Projection, ...]
     superbin: str
+    limit: StrengthLimit | None = None
     schema: str = SCHEMA
 
 
