@@ -8,6 +8,7 @@ they do to the background model, and how far the stand-in for the exact limit is
 """
 
 import argparse
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,13 +18,13 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin import merge, open_catalog
+from superbin.aggregate import bin_sums
 from superbin.catalog import find_grid
 from superbin.correlations import covariances
 from superbin.merge import figures
 from superbin.merge.archive import as_set
 from superbin.merge.exclusion import limit, quick_limit
 from superbin.merge.problem import Problem, Totals, problem_from
-from superbin.aggregate import bin_sums
 from superbin.scan import grid_targets
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -140,10 +141,14 @@ def compared(found: list[Point]) -> list[str]:
         "> 5": lowest >= 5,
     }
     lines = [
-        f"{len(found)} points. Expected limit of the merge over that of the merge chosen for the limit, by the latter: largest "
-        "(points above 1.5).",
+        (
+            f"{len(found)} points. Expected limit of the merge over that of the merge chosen for the limit, by the latter: largest "
+            "(points above 1.5)."
+        ),
         "",
-        "| figure of merit | " + " | ".join(ranges) + " | median | smallest ratio of expected Z, where Z > 1.645 |",
+        "| figure of merit | "
+        + " | ".join(ranges)
+        + " | median | smallest ratio of expected Z, where Z > 1.645 |",
         "|---" * (len(ranges) + 3) + "|",
     ]
     before = np.array([p.z[next(iter(DEFINITIONS))] for p in found])
@@ -155,9 +160,17 @@ def compared(found: list[Point]) -> list[str]:
         ]
         z = np.array([p.z[name] for p in found])
         strong = before > figures.VISIBLE
-        lines.append(f"| {name} | {' | '.join(cells)} | {np.median(ratio):.3f} | {(z / before)[strong].min():.3f} |")
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {np.median(ratio):.3f} | {(z / before)[strong].min():.3f} |"
+        )
     ratio = np.array([p.mu[CHOSEN] for p in found]) / lowest
-    lines += ["", "Points above 1.5 with the chosen definition:", "", "| signal | limit / lowest | lowest mu95 | expected Z |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "Points above 1.5 with the chosen definition:",
+        "",
+        "| signal | limit / lowest | lowest mu95 | expected Z |",
+        "|---|---|---|---|",
+    ]
     for i in np.argsort(-ratio):
         if ratio[i] > 1.5:
             p = found[i]
@@ -189,15 +202,23 @@ def vanishing(found: list[Point]) -> list[str]:
     gain = max((p.gain for p in tiny), default=0.0)
     free = [p.free_gain for p in found if p.free_gain > 1e-9]
     return [
-        "A well-known background without signal can lighten the tail of a poorly known one, because the model of a sum is a "
-        "log-normal again. Bins without signal are therefore no candidates.",
+        (
+            "A well-known background without signal can lighten the tail of a poorly known one, because the model of a sum is a "
+            "log-normal again. Bins without signal are therefore no candidates."
+        ),
         "",
-        f"- Chosen merges that hold bins with less than 0.1 % of their signal: {len(tiny)} of {len(found)}; leaving these bins "
-        f"out would lower the figure of merit by at most {gain:.2%}.",
-        f"- If bins without signal were candidates, one of them would raise the figure of merit of {len(free)} of the "
-        f"{len(found)} merges, by at most {max(free, default=0.0):.2%}.",
-        f"- {count} random pairs of an uncorrelated bin with signal and one without: joining raises the figure of merit of "
-        f"{helped}, of {much} by more than 5 %, at most by {most:.0%}.",
+        (
+            f"- Chosen merges that hold bins with less than 0.1 % of their signal: {len(tiny)} of {len(found)}; leaving these bins "
+            f"out would lower the figure of merit by at most {gain:.2%}."
+        ),
+        (
+            f"- If bins without signal were candidates, one of them would raise the figure of merit of {len(free)} of the "
+            f"{len(found)} merges, by at most {max(free, default=0.0):.2%}."
+        ),
+        (
+            f"- {count} random pairs of an uncorrelated bin with signal and one without: joining raises the figure of merit of "
+            f"{helped}, of {much} by more than 5 %, at most by {most:.0%}."
+        ),
     ]
 
 
@@ -210,15 +231,17 @@ def stand_in() -> list[str]:
     edges = (0.0, 1e-3, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
     relative = (0.0, 0.03, 0.3, 1.0, 3.0)
     lines = [
-        "Largest deviation of the stand-in `quick_limit` from the exact limit, 400 random backgrounds in each field, downward "
-        "uncertainties of 3 to 100 % of the upward ones.",
+        (
+            "Largest deviation of the stand-in `quick_limit` from the exact limit, 400 random backgrounds in each field, downward "
+            "uncertainties of 3 to 100 % of the upward ones."
+        ),
         "",
-        "| background | " + " | ".join(f"up/b {a:g}-{z:g}" for a, z in zip(relative, relative[1:], strict=False)) + " |",
+        "| background | " + " | ".join(f"up/b {a:g}-{z:g}" for a, z in itertools.pairwise(relative)) + " |",
         "|---" * len(relative) + "|",
     ]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         row = []
-        for first, last in zip(relative, relative[1:], strict=False):
+        for first, last in itertools.pairwise(relative):
             b = np.zeros(400) if high == 1e-3 else np.exp(rng.uniform(np.log(low), np.log(high), 400))
             up = np.where(b > 0, b, 1.0) * rng.uniform(max(first, 1e-4), last, 400)
             down = np.minimum(up * 10 ** rng.uniform(-1.5, 0, 400), b)

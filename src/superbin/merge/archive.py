@@ -19,7 +19,7 @@ from superbin.merge.problem import BoolArray, Problem, Totals
 __all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]
 
 TIE = 1e-12
-"""Figures of merit closer than this, relative to the larger or absolutely below 1, count as equal."""
+"""Figures of merit closer than this, relative to the larger, count as equal: weak signals are told apart as strong ones are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def is_tie(value: float, other: float) -> bool:
     """Whether two figures of merit are equal up to rounding; an infinite one equals only itself."""
     if math.isinf(value) or math.isinf(other):
         return value == other
-    return abs(value - other) <= TIE * max(1.0, abs(value), abs(other))
+    return abs(value - other) <= TIE * max(abs(value), abs(other))
 
 
 def _simplicity(key: bytes) -> tuple[int, bytes]:

@@ -220,7 +220,10 @@ class _Smeared:
         # Both halves of a background that is nominally zero lie above.
         self.sides = tuple(
             (sign, np.flatnonzero(wide), np.flatnonzero(~wide))
-            for sign, wide in ((1.0, (up > _WIDE * reach) & (b > 0)), (-1.0, (down > _WIDE * reach) & (b > 0)))
+            for sign, wide in (
+                (1.0, (up > _WIDE * reach) & (b > 0)),
+                (-1.0, (down > _WIDE * reach) & (b > 0)),
+            )
         )
 
     def at_most(self, n: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -60,7 +60,7 @@ _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
 
 _FAINT = 0.2
-"""Quick figures closer than this do not tell exact ones apart: these are not quite zero without a signal."""
+"""Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
 
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
@@ -254,7 +254,7 @@ def _promising(
 ) -> BoolArray:
     """Which sets a quick figure of merit does not put far below a chosen one."""
     values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
-    fine: BoolArray = values[1:] >= share * values[0] - _FAINT
+    fine: BoolArray = values[1:] >= share * values[0] - _FAINT * min(values[0], 1.0)
     return fine
 
 
