@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin import merge, open_catalog
-from superbin.aggregate import bin_sums
+from superbin.aggregate import Covariance, bin_sums
 from superbin.catalog import find_grid
 from superbin.correlations import covariances
 from superbin.merge import figures
@@ -88,7 +88,7 @@ class Point:
     free_gain: float
 
 
-def study(search: Search, signal: SignalModel, problem: Problem, covariance: object) -> Point:
+def study(search: Search, signal: SignalModel, problem: Problem, covariance: Covariance) -> Point:
     """All merges of one signal."""
     chosen = {}
     best = merge.optimize(search, signal, figure_of_merit="limit", covariance=covariance)
@@ -120,7 +120,8 @@ def points(most: int | None) -> list[Point]:
     """Every point of the packaged grids."""
     with open_catalog() as catalog:
         search = catalog.search(SEARCH)
-    covariance = covariances(search, None)[0]
+    covariance = covariances(search, "likelihood")[0]
+    assert covariance is not None
     found = []
     for model in MODELS:
         targets = [t.signal for t in grid_targets(find_grid(search, model, None), search)]

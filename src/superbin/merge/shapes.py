@@ -48,8 +48,9 @@ _CERTIFIED = 16
 
 _STARTS = 24
 _CLIMBS = 3
+_CLIMBS_HARD = 6
 _ALIKE = 2
-"""Sets the local search may start from, how many it does start from, and differences that are none to it."""
+"""Sets the local search may start from, how many it does start from, also where that is hard, and differences that are none to it."""
 
 _SURROGATE_GAP = 1e-2
 _SURROGATE_NODES = 200
@@ -210,20 +211,23 @@ def cast_wide(task: Task, archive: Archive) -> None:
         archive.evaluate(_surrogate(task))
     share = _HOPELESS_LIMIT if task.name in STAND_INS.values() else _HOPELESS
     screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
-    _climb(archive, screen, swap=not task.rules.free)
+    many = not task.rules.free or task.name in STAND_INS.values()
+    _climb(archive, screen, swap=not task.rules.free, climbs=_CLIMBS_HARD if many else _CLIMBS)
     if archive.found and not task.rules.free:
         _double(task, archive, screen)
 
 
-def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool) -> None:
+def _climb(
+    archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool, climbs: int
+) -> None:
     """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
 
-    Where constraints bind, no flip alone may be allowed, and there are more tops to climb.
+    Where constraints bind, no flip alone may be allowed, and there are more tops to climb; so there are for limits, which jump.
     """
     tops: list[BoolArray] = []
     for start in archive.candidates(_STARTS):
         chosen = as_set(start.bins, archive.problem.n_bins)
-        if len(tops) < (2 if swap else 1) * _CLIMBS and all((chosen ^ top).sum() > _ALIKE for top in tops):
+        if len(tops) < climbs and all((chosen ^ top).sum() > _ALIKE for top in tops):
             tops.append(improve(archive, chosen, start.value, swap=swap, screen=screen)[0])
     if tops and not (swap and any((archive.best[0] == top).all() for top in tops)):
         best, value = archive.best
