@@ -23,6 +23,7 @@ __all__ = [
     "Range",
     "SignalSummary",
     "Significance",
+    "StrengthLimit",
     "ToyPValue",
     "load_result",
     "result_from_json",
@@ -142,6 +143,17 @@ class GreedyBaseline:
 
 
 @dataclass(frozen=True, slots=True)
+class StrengthLimit:
+    """Exact 95 % CLs upper limit on the signal strength from the aggregate bin; expected is pre-fit, at the median count.
+
+    It takes no systematic uncertainty of the signal.
+    """
+
+    observed: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
 class MergeResult:
     """The chosen aggregate bin.
 
@@ -152,7 +164,7 @@ class MergeResult:
     figure_of_merit : str
         What was maximised.
     value : float
-        Its value for these bins.
+        Its value for these bins; of a limit, ``1 / mu95``.
     status : str
         ``"certified"`` when nothing better exists, else ``"best found"``.
     cuts : tuple of str
@@ -169,6 +181,11 @@ class MergeResult:
         ``bound / value - 1``, the most that could still be gained.
     nodes : int
         Steps of the proof, where it needed a search tree.
+    mu95 : float or None
+        The expected limit on the signal strength that was made lowest, ``1 / value``; None where that is not what the bins
+        were chosen for.
+    without_signal : tuple of int
+        Those of the bins that expect no signal: a shape, a size, a minimum or a required bin brought them in.
     """
 
     bins: tuple[int, ...]
@@ -182,6 +199,8 @@ class MergeResult:
     bound: float | None = None
     gap: float | None = None
     nodes: int = 0
+    mu95: float | None = None
+    without_signal: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +336,8 @@ class AnalysisResult:
     distribution : CountDistribution
         Of the count in the aggregate bin.
     projections : tuple of Projection
+    limit : StrengthLimit or None
+        None only in documents of older versions.
     superbin : str
         Version that made it.
     schema : str
@@ -335,6 +356,7 @@ class AnalysisResult:
     distribution: CountDistribution
     projections: tuple[Projection, ...]
     superbin: str
+    limit: StrengthLimit | None = None
     schema: str = SCHEMA
 
 

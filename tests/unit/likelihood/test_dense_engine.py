@@ -523,7 +523,9 @@ def test_negative_lower_bound_is_named() -> None:
 def test_fixed_strength_is_let_go() -> None:
     """ENG-10: a signal strength that the measurement fixes is free in a limit, which says so."""
     model = counting(5, 2, 5).model
-    fixed = Likelihood(StatisticalModel(model.channels, (Parameter("mu", 1.0, 0.0, 10.0, fixed=True),), ("mu",)))
+    fixed = Likelihood(
+        StatisticalModel(model.channels, (Parameter("mu", 1.0, 0.0, 10.0, fixed=True),), ("mu",))
+    )
     assert fixed.fit().mu == 1.0
     limit = fixed.limit()
     assert limit.observed == pytest.approx(counting(5, 2, 5).limit().observed, rel=1e-9)
