@@ -523,7 +523,9 @@ def test_negative_lower_bound_is_named() -> None:
 def test_fixed_strength_is_let_go() -> None:
     """ENG-10: a signal strength that the measurement fixes is free in a limit, which says so."""
     model = counting(5, 2, 5).model
-    fixed = Likelihood(StatisticalModel(model.channels, (Parameter("mu", 1.0, 0.0, 10.0, fixed=True),), ("mu",)))
+    fixed = Likelihood(
+        StatisticalModel(model.channels, (Parameter("mu", 1.0, 0.0, 10.0, fixed=True),), ("mu",))
+    )
     assert fixed.fit().mu == 1.0
     limit = fixed.limit()
     assert limit.observed == pytest.approx(counting(5, 2, 5).limit().observed, rel=1e-9)
@@ -558,6 +560,27 @@ def test_failed_fit_has_no_number() -> None:
     assert fit.values == {}
     with pytest.raises(InputError, match="the fit has no parameters"):
         _ = fit.x
+
+
+def test_fit_where_no_start_is_possible() -> None:
+    """ENG-8: without signal the initial values expect nothing in a bin with events; the fit is approached from that of mu."""
+    document = workspace(
+        {
+            "SR": [
+                sample("s", [10.0, 0.1], normfactor("mu")),
+                sample("b", [0.0, 20.0], histosys("a", [-1.0, 19.0], [1.0, 21.0])),
+            ]
+        },
+        {"SR": [3.0, 20.0]},
+    )
+    ours = likelihood(document)
+    assert ours.nll({"mu": 0.0}) == math.inf
+    fit = ours.fit(mu=0.0)
+    lowest = minimize_scalar(
+        lambda a: ours.nll({"mu": 0.0, "a": a}), bounds=(0.01, 5), method="bounded", options={"xatol": 1e-10}
+    )
+    assert fit.ok
+    assert fit.nll == pytest.approx(float(lowest.fun), abs=1e-9)
 
 
 def test_flat_directions_are_told() -> None:
