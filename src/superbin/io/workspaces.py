@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin._json import parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
-from superbin.io._places import parse_json
 from superbin.io._text import read_text
 from superbin.statistical_model import (
     BinRates,
