@@ -1,12 +1,12 @@
 """Options and output habits that commands share."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from superbin._json import json_text
 from superbin.merits import MERITS
 
 __all__ = [
@@ -150,7 +150,7 @@ def pyhf_toys_option(command: F) -> F:
 
 def as_json(document: object) -> str:
     """JSON for machines: indented, without NaN."""
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    return json_text(document, "the output", indent=1)
 
 
 def without_signal(bins: Sequence[int]) -> list[str]:
