@@ -390,11 +390,11 @@ def _summary(
         )
     if done:
         lines += _excluded(done)
+        lines += _against_published(done)
         if not MERITS[str(result.options["figure_of_merit"])].limit:
             lines.append(
                 "limits are those of bins chosen for the significance; for the lowest: --figure-of-merit limit"
             )
-        lines += _against_published(done)
         lines += ["", f"The most discrepant points (Z is local: {len(done)} points were looked at)"]
         lines += _table(result, done, row_options)
     if failed:
