@@ -14,10 +14,10 @@ the published statistical uncertainty; processes that share their events share t
 The reported statistical uncertainty follows the control count (central 68.3 % interval), the relative systematic one is as
 published; the covariance of the bins is scaled with their uncertainties.
 
-The second table has the packaged data: p-values of the observed counts at all points of the packaged grids, which are not
+The last table has the packaged data: p-values of the observed counts at all points of the packaged grids, which are not
 independent, since they share the data.
 
-Writes ``CHOSEN-FROM-ESTIMATES.md`` beside itself; half an hour on one core.
+Writes ``CHOSEN-FROM-ESTIMATES.md`` beside itself; some ten minutes on one core.
 """
 
 import argparse
@@ -56,7 +56,7 @@ ZERO_COUNT_UP = -float(np.log1p(-special.ndtr(1.0)))
 """Upper end of the central 68.3 % interval of a Poisson mean when nothing was counted."""
 
 UNSEEN = 0.5
-"""Events assumed in a control region that counted none; a third table assumes none."""
+"""Events assumed in a control region that counted none; "Another truth" assumes none."""
 
 STEEPEST = 0.8
 """Downward systematic uncertainties are cut here, relative to the background, when they are drawn."""
@@ -247,7 +247,7 @@ def packaged_data(search: Search, covariance: Covariance) -> Iterator[str]:
 def main() -> None:
     """Run and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--experiments", type=int, default=400, metavar="N")
+    parser.add_argument("--experiments", type=int, default=200, metavar="N")
     experiments = parser.parse_args().experiments
     search = read_search(TABLES)
     covariance = covariances(search, None)[0]
