@@ -31,6 +31,12 @@ __all__ = ["Fit", "Fitter", "control_start", "single_threaded"]
 OUTWARDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Values of a two-sided nuisance, each way from zero, among which a second minimum is sought."""
 
+ACROSS = (-0.7, 0.0, 0.7)
+"""Values from where the minima of a nuisance with bent factors are sought: one in the middle, one in either tail."""
+
+ELSEWHERE = 0.35
+"""A minimum nearer than this to one of them, in standard deviations, is the one that would be found."""
+
 APART = 1e-3
 """Minima with nuisances nearer than this, in standard deviations, are the same."""
 
@@ -311,7 +317,39 @@ class Fitter:
                 other = self._minimum(data, x, fixed, None)
                 if other.status == "converged" and all(self._apart(other, m) for m in ended):
                     found.append(other)
-        return found
+        return found + self._across(data, [*minima, *found], fixed)
+
+    def _across(self, data: Data, minima: list[Minimum], fixed: BoolArray) -> list[Minimum]:
+        """Fit from other values of every nuisance whose bent factors may give the likelihood a second minimum."""
+        ended = [m for m in minima if m.status == "converged"]
+        if not ended:
+            return []
+        n, named = len(ended), {j for branch in self._branches for j, _ in branch}
+        tried: set[int] = set(np.flatnonzero(fixed).tolist()) | named
+        while True:
+            best = min(ended, key=lambda m: m.point.nll)
+            left = [j for j in self.objective.bent(best.point).tolist() if j not in tried]
+            if not left:
+                return ended[n:]
+            j = left[0]
+            tried.add(j)
+            for value in ACROSS:
+                if abs(best.point.x[j] - value) < ELSEWHERE:
+                    continue
+                other = self._minimum(data, self._moved(best, j, value), fixed, None)
+                if other.status == "converged" and all(self._apart(other, m) for m in ended):
+                    ended.append(other)
+
+    def _moved(self, minimum: Minimum, j: int, value: float) -> FloatArray:
+        """Move one nuisance, and the others along with it to first order."""
+        x, known = minimum.point.x.copy(), minimum.known
+        if known is not None and known.free[j]:
+            unit = np.zeros(x.size)
+            unit[j] = 1.0
+            column = known.factor.solve(unit)
+            x += np.where(known.free, column, 0.0) * ((value - x[j]) / column[j])
+        x[j] = value
+        return x
 
     def _further(self, start: Fit | None, branches: tuple[Branch, ...]) -> list[Minimum]:
         """Return minima of an earlier fit that belong to no branch."""
