@@ -11,6 +11,7 @@ parameters that act on the signal alone stay nominal, since a background-only fi
 Nothing here raises for a fit that fails: the value is None and the status says why.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -251,7 +252,7 @@ def interval(fitter: Fitter, free: Fit) -> Interval:
                 curve.know([sign * (mu - free.mu) for mu in profile.mus if sign * (mu - free.mu) > 0])
                 return free.mu + sign * curve.where(1.0, size)
 
-            return _settled(solve, lambda mu: [(profile, mu)])
+            return _settled(solve, lambda mu: [(profile, mu, sign > 0)], (profile,))
 
         size = free.mu_error or max(free.mu, float(fitter.objective.unit[0]))
         high = end("upper end of the interval", 1.0, np.inf)
@@ -269,14 +270,18 @@ class _Profile:
     def __init__(self, fitter: Fitter, data: Data | None, first: Fit) -> None:
         self._fitter, self._data = fitter, data
         self._done: dict[float, Fit] = {first.mu: first}
+        self._started: dict[float, float] = {}
         # The Asimov set is its own best fit, at zero; of data it is the fit of mu.
         self._lowest = first.nll if first.data is data else 0.0
 
     def __call__(self, mu: float) -> Fit:
         if mu not in self._done:
             near = min(self._done, key=lambda m: abs(m - mu))
-            fit = self._fitter.fit(mu=mu, data=self._data, start=self._done[near], explore=False)
+            fit = self._fitter.fit(
+                mu=mu, data=self._data, start=self._done[near], explore=False, branches=False
+            )
             self._done[mu] = _need(fit, f"fit at mu = {mu:.6g}")
+            self._started[mu] = near
             if fit.nll < self._lowest - SAME:
                 raise FitFailedError(f"at mu = {mu:.6g} there is a lower minimum than that of the fit", fit)
         return self._done[mu]
@@ -286,18 +291,20 @@ class _Profile:
         """Where fits were done."""
         return sorted(self._done)
 
-    def lowest_at(self, mu: float) -> bool:
+    def lowest_at(self, mu: float, *, thorough: bool = True) -> bool:
         """Look for lower minima near a solution: those of its neighbours on either side, and others.
 
-        If there is one, the neighbours are fitted again from it for as long as that lowers them too.
+        If there is one, the neighbours are fitted again from it for as long as that lowers them too. Known branches that
+        ended in the same minimum are sought again if `thorough`.
         """
         mus = self.mus
         i = min(range(len(mus)), key=lambda k: abs(mus[k] - mu))
         if mus[i] == 0:
             return True
-        starts = [mus[k] for k in (i - 1, i + 1) if 0 <= k < len(mus)]
+        beside = [mus[k] for k in (i - 1, i + 1) if 0 <= k < len(mus)]
+        starts = [mu for mu in beside if mu != self._started.get(mus[i])]
         found = [self._lower(mus[i], self._done[start]) for start in starts]
-        found.append(self._lower(mus[i], self._done[mus[i]], explore=True))
+        found.append(self._lower(mus[i], self._done[mus[i]], explore=True, branches=thorough))
         if not any(found):
             return True
         for outwards in (mus[:i][::-1], mus[i + 1 :]):
@@ -308,10 +315,18 @@ class _Profile:
                 last = other
         return False
 
-    def _lower(self, mu: float, start: Fit, *, explore: bool = False) -> bool:
+    def sweep(self) -> bool:
+        """Fit every point again from its neighbours, up and down; return whether a lower minimum was found anywhere."""
+        mus = self.mus
+        pairs = [*itertools.pairwise(mus), *itertools.pairwise(mus[::-1])]
+        # Every pair has its turn: what is found moves on to the next.
+        found = [self._lower(mu, self._done[beside]) for beside, mu in pairs if mu > 0]
+        return any(found)
+
+    def _lower(self, mu: float, start: Fit, *, explore: bool = False, branches: bool = False) -> bool:
         """Fit again from elsewhere; keep what is found, with the minima known before, if it is lower."""
         old = self._done[mu]
-        again = self._fitter.fit(mu=mu, data=self._data, start=start, explore=explore)
+        again = self._fitter.fit(mu=mu, data=self._data, start=start, explore=explore, branches=branches)
         if not (again.ok and again.nll < old.nll - SAME):
             return False
         if again.nll < self._lowest - SAME:
@@ -320,11 +335,24 @@ class _Profile:
         return True
 
 
-def _settled(solve: Callable[[], S], where: Callable[[S], list[tuple[_Profile, float]]]) -> S:
+def _settled(
+    solve: Callable[[], S],
+    where: Callable[[S], list[tuple[_Profile, float, bool]]],
+    profiles: tuple[_Profile, ...],
+) -> S:
     """Solve for mu until no profile has a lower minimum there that was missed."""
     for _ in range(ROUNDS):
-        solution = solve()
-        if all([profile.lowest_at(mu) for profile, mu in where(solution)]):
+        try:
+            solution = solve()
+        except FitFailedError:
+            raise
+        except NotFoundError:
+            # A profile that changes from one minimum to another and back has no solution, but its lower envelope may.
+            if not sum(profile.sweep() for profile in profiles):
+                raise
+            continue
+        lowest = [profile.lowest_at(mu, thorough=thorough) for profile, mu, thorough in where(solution)]
+        if all(lowest):
             return solution
     raise NotFoundError(f"lower minima were found at the solution in each of {ROUNDS} rounds")
 
@@ -479,7 +507,11 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
         def all_bands() -> dict[int, float]:
             return {n: band(n) for n in (0, -1, 1, -2, 2)}
 
-        found = _settled(all_bands, lambda mus: [(asimov_set, mu) for mu in mus.values()])
+        found = _settled(
+            all_bands,
+            lambda mus: [(asimov_set, mu, n == QUANTILES[-1]) for n, mu in mus.items()],
+            (asimov_set,),
+        )
         # From here on a failure concerns the observed limit alone.
         bands = {n: found[n] for n in QUANTILES}
         profile = _Profile(fitter, free.data, free)
@@ -490,10 +522,13 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
 
         def solve() -> float:
             curve = _Curve(exclusion, "observed limit")
-            curve.know(profile.mus)
+            # At and below the fit the curve is zero.
+            curve.know([mu for mu in profile.mus if mu > free.mu])
             return curve.where(-float(np.log(1 - level)), free.mu + found[0])
 
-        solved = _settled(solve, lambda mu: [(profile, mu), (asimov_set, mu)])
+        solved = _settled(
+            solve, lambda mu: [(profile, mu, True), (asimov_set, mu, False)], (profile, asimov_set)
+        )
         observed, status = solved, "converged"
     except NotFoundError as failure:
         status = str(failure)
