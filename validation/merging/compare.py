@@ -21,8 +21,9 @@ import numpy as np
 
 from superbin import merge
 from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, Covariance, bin_sums
+from superbin.aggregate import BinSums, bin_sums
 from superbin.correlations import likelihood_covariance
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.io.tables import read_search, read_signal
 from superbin.merge.branch import Limits

@@ -18,7 +18,7 @@ from typing import Any
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
-__all__ = ["Head", "Row", "csv_text", "header", "parse_json", "rows"]
+__all__ = ["Head", "Row", "column_names", "csv_text", "header", "parse_json", "rows"]
 
 _SHOWN = 100
 """As much of a wrong line as an error text repeats."""
@@ -225,6 +225,18 @@ def header(path: Path, text: str, keys: Sequence[str]) -> Head:
     return Head(path, content)
 
 
+def column_names(text: str) -> list[str]:
+    """The columns of a table; empty if it has none."""
+    lines = _table_lines(text)
+    return [cell.strip() for cell in lines[0][1].split(",")] if lines else []
+
+
+def _table_lines(text: str) -> list[tuple[int, str]]:
+    """Lines that are neither empty nor comments, with their numbers."""
+    lines = [(i, t.rstrip("\r")) for i, t in enumerate(text.split("\n"), start=1)]
+    return [(i, t) for i, t in lines if t.strip() and not t.startswith("#")]
+
+
 def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a table whose header must be `columns`; comment and empty lines are skipped.
 
@@ -233,8 +245,7 @@ def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
     DocumentError
         If there is no table, it has other columns, or a row has another number of cells.
     """
-    lines = [(i, t.rstrip("\r")) for i, t in enumerate(text.split("\n"), start=1)]
-    lines = [(i, t) for i, t in lines if t.strip() and not t.startswith("#")]
+    lines = _table_lines(text)
     if not lines:
         raise DocumentError(f"{path}: the table is empty; its first line must be {','.join(columns)}")
     given = [cell.strip() for cell in lines[0][1].split(",")]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._arrays import FloatArray, frozen_array
-from superbin.aggregate import BinSums, Covariance
+from superbin.aggregate import BinSums
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 
 __all__ = ["BoolArray", "IntArray", "Problem", "Totals", "first_rows", "problem_from"]

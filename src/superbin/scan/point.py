@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin import merge
-from superbin.aggregate import AggregateBin, Covariance, combine
+from superbin.aggregate import AggregateBin, combine
 from superbin.correlations import check_correlations, convention, covariances
+from superbin.covariance import Covariance
 from superbin.errors import InputError, SuperbinError
 from superbin.likelihood import Fitter, PublishedLikelihood, packaged
 from superbin.likelihood.fit import single_threaded

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats as reference
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import Covariance
 from superbin.chance.ensemble import FittedBackground, _fill_normal, fitted_background, split_lognormal
 from superbin.correlations import likelihood_covariance
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.likelihood import Fitter, packaged, predict
 from superbin.search import Search

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from superbin.aggregate import Covariance, combine
+from superbin.aggregate import combine
 from superbin.chance.local import MOST, Family, family, smallest_counts
 from superbin.correlations import likelihood_covariance
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.search import Search
 from superbin.signal import SignalModel
