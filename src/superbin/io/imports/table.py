@@ -1,0 +1,502 @@
+"""One table with a row per bin: CSV, tab- or blank-separated text, as people and other tools keep it.
+
+Columns are recognised by their names, in any order and any case:
+
+===============================  ==================================================================
+column                           names
+===============================  ==================================================================
+name of the bin                  bin, region, name, sr, signal region, id (numbers are numbers)
+observed events                  observed, obs, data, n_obs, nobs, observed yields
+background                       background, bkg, b, expected, total background, n_b, nb_exp, sm
+its uncertainty                  the background's name with error, err, unc, sigma, +-;  up, +, high;  down, -, low;
+                                 stat and syst before these
+ranges of an observable          NAME low, NAME high (or min, max); a column NAME with cells as 200-300, >= 4, 300+, 2
+===============================  ==================================================================
+
+Other columns of numbers with an uncertainty column of their own are further backgrounds; then there is no total. What is
+left over is named and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.bundle import Bundle
+from superbin.errors import DocumentError, InputError
+from superbin.io._text import parse_number
+from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.search import Estimate, Observable, Process, Search
+
+__all__ = ["IMPORTER", "TableImporter"]
+
+_NAME = {"bin", "region", "name", "sr", "signal region", "id", "bin name", "region name"}
+_OBSERVED = {
+    "observed",
+    "obs",
+    "data",
+    "n obs",
+    "nobs",
+    "observed yields",
+    "observed events",
+    "events observed",
+}
+_TOTAL = {
+    "background", "bkg", "b", "expected", "total background", "total bkg", "n b", "nb exp", "sm", "bg", "total", "total sm",
+    "expected background", "sm expectation", "nbkg", "n bkg", "expectedbg",
+}  # fmt: skip
+_BOTH = ("error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d")
+_UP = (
+    "up",
+    "+",
+    "high",
+    "plus",
+    "error up",
+    "err up",
+    "error +",
+    "err +",
+    "err+",
+    "error+",
+    "unc up",
+    "unc +",
+)
+_DOWN = (
+    "down",
+    "-",
+    "low",
+    "minus",
+    "error down",
+    "err down",
+    "error -",
+    "err -",
+    "err-",
+    "error-",
+    "unc down",
+    "unc -",
+)
+_PARTS = {
+    "stat": "stat",
+    "statistical": "stat",
+    "syst": "syst",
+    "sys": "syst",
+    "systematic": "syst",
+    "total": "syst",
+    "": "syst",
+}
+_LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
+_KNOWN = {
+    "ht": Observable("ht", "$H_\\mathrm{T}$", "GeV"),
+    "mht": Observable("mht", "$H_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
+    "met": Observable("met", "$p_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
+    "ptmiss": Observable("ptmiss", "$p_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
+    "mt2": Observable("mt2", "$M_\\mathrm{T2}$", "GeV"),
+    "njet": Observable("njet", "$N_\\mathrm{jet}$", "", discrete=True),
+    "nj": Observable("nj", "$N_\\mathrm{jet}$", "", discrete=True),
+    "njets": Observable("njets", "$N_\\mathrm{jet}$", "", discrete=True),
+    "nb": Observable("nb", "$N_\\mathrm{b}$", "", discrete=True),
+    "nbjet": Observable("nbjet", "$N_\\mathrm{b}$", "", discrete=True),
+    "nbjets": Observable("nbjets", "$N_\\mathrm{b}$", "", discrete=True),
+}
+
+
+def observable(name: str) -> Observable:
+    """An observable of a table by its name: known ones get label and unit; ``name [GeV]`` names a unit."""
+    match = re.fullmatch(r"(.*?)\s*[\[(]\s*([^\])]*)\s*[\])]", name)
+    bare, unit = (match.group(1), match.group(2)) if match else (name, "")
+    key = re.sub(r"[^0-9a-z]+", "", bare.lower())
+    if key in _KNOWN:
+        return _KNOWN[key]
+    return Observable(key or bare, bare, unit, discrete=key.startswith("n") and unit == "")
+
+
+class TableImporter:
+    """A table of one row per bin."""
+
+    name = "csv"
+    title = "one table (CSV, tabs or blanks) with a row per bin"
+
+    def recognises(self, source: Source) -> bool:
+        """A text file whose first line names an observed and a background column."""
+        if source.is_folder or b"\0" in source.head():
+            return False
+        try:
+            table = _Table.read(source)
+        except InputError:
+            return False
+        return any(_plain(c) in _OBSERVED for c in table.columns)
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the table; see the module for what its columns may be called."""
+        table = _Table.read(source)
+        faults = Faults(source.path)
+        roles, notes = _roles(table, options, source.path)
+        n_bins = len(table.rows)
+        if n_bins == 0:
+            raise DocumentError(f"{source.path}: the table has no rows; a search has at least one bin")
+        notes.insert(0, f"a table of {n_bins} rows, cells separated by {table.separator}")
+        observed = _counts(table, roles.observed, faults)
+        processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
+        observables, low, high = _ranges(table, roles, faults)
+        names = _names(table, roles, faults)
+        faults.check()
+        try:
+            search = Search(
+                name=options.name or re.sub(r"[^\w.-]+", "-", source.path.stem.lower()),
+                title=str(options.mapping.get("title", options.name or source.path.stem)),
+                reference=str(options.mapping.get("reference", "")),
+                luminosity_fb=options.luminosity(str(source.path), table.numbers.get("luminosity_fb")),
+                sqrt_s_tev=options.energy(table.numbers.get("sqrt_s_tev")),
+                observables=observables,
+                low=low,
+                high=high,
+                processes=processes,
+                observed=observed,
+                names=names,
+                source=str(options.mapping.get("source", f"imported from {source.path.name}")),
+                licence=str(options.mapping.get("licence", "")),
+                citation=str(options.mapping.get("citation", "")),
+            )
+        except DocumentError:
+            raise
+        except InputError as error:
+            raise DocumentError(f"{source.path}: {error}") from error
+        return Imported(Bundle(search), self.name, tuple(notes))
+
+
+IMPORTER = TableImporter()
+
+
+# --- the text ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Cells as text, with the line of every row, and ``# key: number`` comments."""
+
+    path: Path
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    separator: str
+    decimal_comma: bool
+    numbers: dict[str, float]
+
+    @classmethod
+    def read(cls, source: Source) -> "_Table":
+        numbers: dict[str, float] = {}
+        content: list[tuple[int, str]] = []
+        for line, text in enumerate(source.text().split("\n"), start=1):
+            comment = re.fullmatch(r"[#%]\s*(\w+)\s*[:=]\s*([-+.\deE]+)\s*", text)
+            if comment is not None:
+                numbers[comment.group(1)] = parse_number(comment.group(2))
+            elif text.strip() and not text.lstrip().startswith(("#", "%")):
+                content.append((line, text))
+        if not content:
+            raise DocumentError(f"{source.path}: the table is empty; its first line names the columns")
+        separator, decimal_comma = _separator([text for _, text in content], source.path)
+        cells = [_split(text, separator, source.path, line) for line, text in content]
+        columns = [c.strip() for c in cells[0]]
+        for (line, _), row in zip(content[1:], cells[1:], strict=True):
+            if len(row) != len(columns):
+                raise DocumentError(
+                    f"{source.path}:{line}: {len(row)} cells for {len(columns)} columns; is a cell missing, or one too many?"
+                )
+        return cls(
+            path=source.path,
+            columns=columns,
+            rows=[[c.strip() for c in row] for row in cells[1:]],
+            lines=[line for line, _ in content[1:]],
+            separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks"}[separator],
+            decimal_comma=decimal_comma,
+            numbers=numbers,
+        )
+
+    def number(self, row: int, column: int, faults: Faults, *, low: float = -math.inf) -> float:
+        text = self.rows[row][column]
+        value = math.nan
+        try:
+            value = parse_number(text.replace(",", ".") if self.decimal_comma else text)
+        except InputError as error:
+            faults.add(f"{self.columns[column]} {error}", self.lines[row])
+        if value < low:
+            faults.add(f"{self.columns[column]} is {text}; it must be >= {low:g}", self.lines[row])
+        return value
+
+
+def _separator(lines: Sequence[str], path: Path) -> tuple[str, bool]:
+    """The separator, and whether commas are decimal commas, which only a table with semicolons or tabs may have."""
+    for separator in (";", "\t"):
+        if separator in lines[0]:
+            body = [cell for line in lines[1:] for cell in line.split(separator)]
+            commas = any(re.fullmatch(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*", c) for c in body)
+            points = any(re.fullmatch(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*", c) for c in body)
+            if commas and points:
+                raise DocumentError(
+                    f"{path}: holds numbers with a decimal comma and with a decimal point; use one of the two throughout"
+                )
+            return separator, commas
+    return ("," if "," in lines[0] else " "), False
+
+
+def _split(text: str, separator: str, path: Path, line: int) -> list[str]:
+    if separator == " ":
+        return text.split()
+    try:
+        return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise DocumentError(f"{path}:{line}: is no row of a table ({error})") from error
+
+
+# --- which column is what ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Roles:
+    observed: int
+    name: int | None
+    processes: dict[str, dict[str, int]]
+    """By process: column of ``nominal``, and of ``stat_up`` and so on; ``stat`` and ``syst`` are symmetric."""
+    ranges: dict[str, tuple[int, int]]
+    cells: dict[str, int]
+
+
+def _plain(text: str) -> str:
+    """A column's name without case, underscores and repeated blanks."""
+    return " ".join(re.sub(r"[_\s]+", " ", text.lower()).split())
+
+
+def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:
+    given = options.mapping.get("columns", {})
+    if not isinstance(given, dict):
+        raise InputError('mapping: columns must be an object, such as {"observed": "N"}')
+    ignored = {_plain(str(c)) for c in given.get("ignore", [])}
+    plain = [_plain(c) for c in table.columns]
+    for i, column in enumerate(plain):
+        if column in plain[:i]:
+            raise DocumentError(f"{path}: column {table.columns[i]!r} comes twice; rename one")
+    for key, column in given.items():
+        if key != "ignore" and _plain(str(column)) not in plain:
+            raise InputError(
+                f"mapping: {key} is column {column!r}; {path} has {', '.join(map(repr, table.columns))}"
+            )
+    left = {c: i for i, c in enumerate(plain) if c not in ignored}
+    notes = [
+        f"column {table.columns[i]!r}: ignored, as the mapping says"
+        for i, c in enumerate(plain)
+        if c in ignored
+    ]
+
+    def take(key: str, known: set[str]) -> int | None:
+        wanted = {_plain(str(given[key]))} if key in given else known
+        found = [c for c in left if c in wanted]
+        if len(found) > 1:
+            raise DocumentError(
+                f"{path}: columns {' and '.join(repr(table.columns[left[c]]) for c in found)} both look like {key}; "
+                f'say which one with a mapping, {{"columns": {{{key!r}: ...}}}}'
+            )
+        return left.pop(found[0]) if found else None
+
+    observed = take("observed", _OBSERVED)
+    if observed is None:
+        raise DocumentError(
+            f"{path}: no column of observed events among {', '.join(map(repr, table.columns))}; name it observed, or "
+            "say which one it is with a mapping"
+        )
+    notes.append(f"column {table.columns[observed]!r}: observed events")
+    name = take("name", _NAME)
+    total = take("background", _TOTAL)
+    ranges = _range_columns(left)
+    for key, (low, high) in ranges.items():
+        notes.append(f"columns {table.columns[low]!r}, {table.columns[high]!r}: range of {key}")
+    processes: dict[str, dict[str, int]] = {}
+    if total is not None:
+        processes["background"] = {"nominal": total} | _errors(
+            left, {plain[total], "background", "bkg", "bg", "b", ""}
+        )
+    else:
+        for column in [c for c in left if _numeric(table, left[c])]:
+            if column in left and (parts := _errors(dict(left), {column})):
+                processes[table.columns[left[column]]] = {"nominal": left.pop(column)} | _errors(
+                    left, {column}
+                )
+                del parts
+    if not processes:
+        raise DocumentError(
+            f"{path}: no background column among {', '.join(map(repr, table.columns))}; name it background, or say which "
+            "one it is with a mapping"
+        )
+    for key, parts in processes.items():
+        notes += [
+            f"column {table.columns[i]!r}: {key}, {part.replace('_', ' ')}" for part, i in parts.items()
+        ]
+    cells = {table.columns[i]: left.pop(c) for c, i in list(left.items()) if _is_range(table, i)}
+    notes += [f"column {key!r}: range" for key in cells]
+    notes += [f"column {table.columns[i]!r}: not used" for i in left.values()]
+    if name is not None:
+        notes.append(f"column {table.columns[name]!r}: name of the bin")
+    return _Roles(observed, name, processes, ranges, cells), notes
+
+
+def _errors(left: dict[str, int], stems: set[str]) -> dict[str, int]:
+    """Columns of a background's uncertainties; taken out of what is left."""
+    found: dict[str, int] = {}
+    for column in list(left):
+        for stem in sorted(stems, key=len, reverse=True):
+            part = _error_part(column, stem)
+            if part is not None and part not in found:
+                found[part] = left.pop(column)
+                break
+    return found
+
+
+def _error_part(column: str, stem: str) -> str | None:
+    if not column.startswith(stem):
+        return None
+    rest = column[len(stem) :].strip(" .,")
+    for word, kind in sorted(_PARTS.items(), key=lambda item: -len(item[0])):
+        tail = rest
+        if word:
+            words = tail.split()
+            if word not in words and not tail.startswith(word):
+                continue
+            tail = " ".join(w for w in words if w != word).removeprefix(word).strip()
+        if tail.endswith("+") or tail in _UP:
+            return f"{kind}_up"
+        if (tail.endswith("-") and not tail.endswith("+-")) or tail in _DOWN:
+            return f"{kind}_down"
+        if tail in _BOTH or (word and not tail):
+            return kind
+    return None
+
+
+def _range_columns(left: dict[str, int]) -> dict[str, tuple[int, int]]:
+    ranges: dict[str, tuple[int, int]] = {}
+    for column in list(left):
+        for low, high in zip(_LOW, _HIGH, strict=True):
+            stem = column.removesuffix(f" {low}")
+            other = f"{stem} {high}"
+            if stem != column and stem and stem not in _TOTAL and other in left and column in left:
+                ranges[stem] = (left.pop(column), left.pop(other))
+    return ranges
+
+
+def _numeric(table: _Table, column: int) -> bool:
+    try:
+        for row in table.rows:
+            parse_number(row[column].replace(",", ".") if table.decimal_comma else row[column])
+    except InputError:
+        return False
+    return True
+
+
+# --- cells to numbers -------------------------------------------------------------------------------------
+
+
+def _counts(table: _Table, column: int, faults: Faults) -> FloatArray:
+    values = np.array([table.number(i, column, faults) for i in range(len(table.rows))])
+    for i, value in enumerate(values):
+        if value < 0 or (math.isfinite(value) and abs(value - round(value)) > 1e-6):
+            faults.add(
+                f"{table.columns[column]} is {table.rows[i][column]}; observed events are whole numbers >= 0"
+                + (", and -1 or the like marks a missing bin: leave such rows out" if value < 0 else ""),
+                table.lines[i],
+            )
+    return np.round(values)
+
+
+def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> Process:
+    def column(key: str, *, low: float = 0.0) -> FloatArray:
+        return np.array([table.number(i, parts[key], faults, low=low) for i in range(len(table.rows))])
+
+    nominal = column("nominal")
+    sides: list[FloatArray] = []
+    for kind in ("stat", "syst"):
+        if kind in parts:
+            value = column(kind)
+            sides += [value, value]
+            continue
+        up = column(f"{kind}_up") if f"{kind}_up" in parts else None
+        # A downward error may be written with its sign.
+        down = np.abs(column(f"{kind}_down", low=-math.inf)) if f"{kind}_down" in parts else None
+        if (up is None) != (down is None):
+            there, missing = ("up", "down") if down is None else ("down", "up")
+            faults.add(
+                f"{name} has a column {kind} {there} and none for {kind} {missing}; give both, or one symmetric"
+            )
+        none = np.zeros(len(table.rows))
+        sides += [none if up is None else up, none if down is None else down]
+    # Faults are reported together later; until then NaN marks them, which `Estimate` would refuse first.
+    clean = [np.nan_to_num(np.maximum(a, 0.0)) for a in (nominal, *sides)]
+    label = "Background" if name == "background" else name
+    return Process(name, label, Estimate(*clean))
+
+
+_RANGE = re.compile(
+    r"\s*(?:(?P<low>[\d.]+)\s*(?:-|–|to|,|\.\.)\s*(?P<high>[\d.]+|inf\.?|∞|infinity)|(?:>=|≥|>)\s*(?P<from>[\d.]+)"
+    r"|(?P<above>[\d.]+)\s*\+|(?P<one>\d+))\s*",
+    re.IGNORECASE,
+)
+
+
+def _is_range(table: _Table, column: int) -> bool:
+    """Whether all cells are ranges, and not just plain numbers with a fraction, which would be yields."""
+    return all(_RANGE.fullmatch(row[column]) for row in table.rows)
+
+
+def _ranges(
+    table: _Table, roles: _Roles, faults: Faults
+) -> tuple[tuple[Observable, ...], FloatArray, FloatArray]:
+    n_bins = len(table.rows)
+    observables: list[Observable] = []
+    edges: list[tuple[list[float], list[float]]] = []
+    for name, (low, high) in roles.ranges.items():
+        observables.append(observable(name))
+        edges.append(
+            (
+                [_edge(table, i, low, faults) for i in range(n_bins)],
+                [_edge(table, i, high, faults) for i in range(n_bins)],
+            )
+        )
+    for name, column in roles.cells.items():
+        observables.append(observable(name))
+        edges.append(_parsed(table, column))
+    shape = (n_bins, len(edges))
+    lows = np.array([e[0] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
+    highs = np.array([e[1] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
+    return tuple(observables), lows, highs
+
+
+def _edge(table: _Table, row: int, column: int, faults: Faults) -> float:
+    text = table.rows[row][column].strip().lower().rstrip(".")
+    return math.inf if text in ("inf", "+inf", "infinity", "∞") else table.number(row, column, faults)
+
+
+def _parsed(table: _Table, column: int) -> tuple[list[float], list[float]]:
+    low: list[float] = []
+    high: list[float] = []
+    for row in table.rows:
+        match = _RANGE.fullmatch(row[column])
+        assert match is not None
+        start = match["low"] or match["from"] or match["above"] or match["one"]
+        stop = match["high"] or match["one"] or "inf"
+        low.append(float(start))
+        high.append(math.inf if stop[0] in "i∞I" else float(stop))
+    return low, high
+
+
+def _names(table: _Table, roles: _Roles, faults: Faults) -> tuple[str, ...]:
+    """Names of the bins; none where they are the numbers 1 to n in order."""
+    if roles.name is None:
+        return ()
+    names = [row[roles.name] for row in table.rows]
+    if names == [str(i + 1) for i in range(len(names))]:
+        return ()
+    for i, name in enumerate(names):
+        if not name or not name.isprintable():
+            faults.add(f"the bin's name is {name!r}; a name is printable text", table.lines[i])
+    return tuple(names)
