@@ -24,6 +24,7 @@ FILES: Mapping[str, str] = MappingProxyType(
         r"likelihood\.json\.gz": "the likelihood in superbin's packed form",
         r"workspace\.json": "the likelihood as a pyhf workspace",
         r"cards/[\w.+/-]+": "a datacard of the likelihood, or a file that a card names",
+        r"third-moments\.json": "third moments of the backgrounds by bin, events cubed",
         r"published-[\w.+-]+\.csv(\.gz)?": "published limits or contours",
     }
 )

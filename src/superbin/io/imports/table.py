@@ -271,75 +271,105 @@ def _plain(text: str) -> str:
 
 
 def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:
-    given = options.mapping.get("columns", {})
-    if not isinstance(given, dict):
-        raise InputError('mapping: columns must be an object, such as {"observed": "N"}')
-    ignored = {_plain(str(c)) for c in given.get("ignore", [])}
-    plain = [_plain(c) for c in table.columns]
-    for i, column in enumerate(plain):
-        if column in plain[:i]:
-            raise DocumentError(f"{path}: column {table.columns[i]!r} comes twice; rename one")
-    for key, column in given.items():
-        if key != "ignore" and _plain(str(column)) not in plain:
-            raise InputError(
-                f"mapping: {key} is column {column!r}; {path} has {', '.join(map(repr, table.columns))}"
-            )
-    left = {c: i for i, c in enumerate(plain) if c not in ignored}
-    notes = [
-        f"column {table.columns[i]!r}: ignored, as the mapping says"
-        for i, c in enumerate(plain)
-        if c in ignored
-    ]
+    columns = _Columns(table, options, path)
+    observed = columns.take("observed", _OBSERVED)
+    if observed is None:
+        raise columns.missing("observed events", "observed")
+    name = columns.take("name", _NAME)
+    total = columns.take("background", _TOTAL)
+    ranges = _range_columns(columns.left)
+    processes = _processes(columns, total)
+    if not processes:
+        raise columns.missing("background", "background")
+    left = columns.left
+    cells = {table.columns[i]: left.pop(c) for c, i in list(left.items()) if _is_range(table, i)}
+    for key, (low, high) in ranges.items():
+        columns.note(low, f"lower edge of {key}")
+        columns.note(high, f"upper edge of {key}")
+    for key, parts in processes.items():
+        for part, i in parts.items():
+            columns.note(i, f"{key}, {part.replace('_', ' ')}")
+    for key, i in cells.items():
+        columns.note(i, f"range of {key}")
+    for i in left.values():
+        columns.note(i, "not used")
+    return _Roles(observed, name, processes, ranges, cells), columns.notes
 
-    def take(key: str, known: set[str]) -> int | None:
-        wanted = {_plain(str(given[key]))} if key in given else known
-        found = [c for c in left if c in wanted]
+
+class _Columns:
+    """The columns that have no meaning yet, and notes on those that have."""
+
+    def __init__(self, table: _Table, options: Options, path: Path) -> None:
+        given = options.mapping.get("columns", {})
+        if not isinstance(given, dict):
+            raise InputError('mapping: columns must be an object, such as {"columns": {"observed": "N"}}')
+        self.table, self.path, self.given = table, path, given
+        self.plain = _told_apart([_plain(c) for c in table.columns], table, path)
+        for key, column in given.items():
+            if key != "ignore" and _plain(str(column)) not in self.plain:
+                raise InputError(
+                    f"mapping: {key} is column {column!r}; {path} has {', '.join(map(repr, table.columns))}"
+                )
+        ignored = {_plain(str(c)) for c in given.get("ignore", [])}
+        self.left = {c: i for i, c in enumerate(self.plain) if c not in ignored}
+        self.notes = [
+            f"column {table.columns[i]!r}: ignored, as the mapping says"
+            for i, c in enumerate(self.plain)
+            if c in ignored
+        ]
+
+    def note(self, column: int, meaning: str) -> None:
+        self.notes.append(f"column {self.table.columns[column]!r}: {meaning}")
+
+    def take(self, key: str, known: set[str]) -> int | None:
+        wanted = {_plain(str(self.given[key]))} if key in self.given else known
+        found = [c for c in self.left if c in wanted]
         if len(found) > 1:
             raise DocumentError(
-                f"{path}: columns {' and '.join(repr(table.columns[left[c]]) for c in found)} both look like {key}; "
-                f'say which one with a mapping, {{"columns": {{{key!r}: ...}}}}'
+                f"{self.path}: columns {' and '.join(repr(self.table.columns[self.left[c]]) for c in found)} both look "
+                f'like {key}; say which one with a mapping, {{"columns": {{"{key}": ...}}}}'
             )
-        return left.pop(found[0]) if found else None
+        if not found:
+            return None
+        column = self.left.pop(found[0])
+        if key != "background":
+            self.note(column, {"observed": "observed events", "name": "name of the bin"}[key])
+        return column
 
-    observed = take("observed", _OBSERVED)
-    if observed is None:
-        raise DocumentError(
-            f"{path}: no column of observed events among {', '.join(map(repr, table.columns))}; name it observed, or "
-            "say which one it is with a mapping"
+    def missing(self, what: str, name: str) -> DocumentError:
+        return DocumentError(
+            f"{self.path}: no column of {what} among {', '.join(map(repr, self.table.columns))}; name it {name}, or say "
+            f'which one it is with a mapping, {{"columns": {{"{name}": ...}}}}'
         )
-    notes.append(f"column {table.columns[observed]!r}: observed events")
-    name = take("name", _NAME)
-    total = take("background", _TOTAL)
-    ranges = _range_columns(left)
-    for key, (low, high) in ranges.items():
-        notes.append(f"columns {table.columns[low]!r}, {table.columns[high]!r}: range of {key}")
-    processes: dict[str, dict[str, int]] = {}
+
+
+def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
+    """Two columns of one name side by side are lower and upper edge, as some public tables write them."""
+    names = list(plain)
+    for i, column in enumerate(plain):
+        places = [k for k, other in enumerate(plain) if other == column]
+        if len(places) == 2 and places[1] == places[0] + 1:
+            names[i] = f"{column} {'low' if i == places[0] else 'high'}"
+        elif len(places) > 1:
+            raise DocumentError(
+                f"{path}: column {table.columns[i]!r} comes {len(places)} times; rename all but one"
+            )
+    return names
+
+
+def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]]:
+    """The total with its uncertainties, or every column of numbers that has an uncertainty of its own."""
+    left, table = columns.left, columns.table
     if total is not None:
-        processes["background"] = {"nominal": total} | _errors(
-            left, {plain[total], "background", "bkg", "bg", "b", ""}
-        )
-    else:
-        for column in [c for c in left if _numeric(table, left[c])]:
-            if column in left and (parts := _errors(dict(left), {column})):
-                processes[table.columns[left[column]]] = {"nominal": left.pop(column)} | _errors(
-                    left, {column}
-                )
-                del parts
-    if not processes:
-        raise DocumentError(
-            f"{path}: no background column among {', '.join(map(repr, table.columns))}; name it background, or say which "
-            "one it is with a mapping"
-        )
-    for key, parts in processes.items():
-        notes += [
-            f"column {table.columns[i]!r}: {key}, {part.replace('_', ' ')}" for part, i in parts.items()
-        ]
-    cells = {table.columns[i]: left.pop(c) for c, i in list(left.items()) if _is_range(table, i)}
-    notes += [f"column {key!r}: range" for key in cells]
-    notes += [f"column {table.columns[i]!r}: not used" for i in left.values()]
-    if name is not None:
-        notes.append(f"column {table.columns[name]!r}: name of the bin")
-    return _Roles(observed, name, processes, ranges, cells), notes
+        return {
+            "background": {"nominal": total}
+            | _errors(left, {columns.plain[total], "background", "bkg", "bg", "b", ""})
+        }
+    found: dict[str, dict[str, int]] = {}
+    for column in [c for c in left if _numeric(table, left[c])]:
+        if column in left and _errors(dict(left), {column}):
+            found[table.columns[left[column]]] = {"nominal": left.pop(column)} | _errors(left, {column})
+    return found
 
 
 def _errors(left: dict[str, int], stems: set[str]) -> dict[str, int]:
