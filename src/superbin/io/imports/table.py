@@ -50,43 +50,14 @@ _TOTAL = {
     "background", "bkg", "b", "expected", "total background", "total bkg", "n b", "nb exp", "sm", "bg", "total", "total sm",
     "expected background", "sm expectation", "nbkg", "n bkg", "expectedbg",
 }  # fmt: skip
-_BOTH = ("error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d")
-_UP = (
-    "up",
-    "+",
-    "high",
-    "plus",
-    "error up",
-    "err up",
-    "error +",
-    "err +",
-    "err+",
-    "error+",
-    "unc up",
-    "unc +",
-)
-_DOWN = (
-    "down",
-    "-",
-    "low",
-    "minus",
-    "error down",
-    "err down",
-    "error -",
-    "err -",
-    "err-",
-    "error-",
-    "unc down",
-    "unc -",
-)
-_PARTS = {
-    "stat": "stat",
-    "statistical": "stat",
-    "syst": "syst",
-    "sys": "syst",
-    "systematic": "syst",
-    "total": "syst",
-    "": "syst",
+_ERROR = {"error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d"}
+_SIDES = {
+    **dict.fromkeys(("up", "+", "high", "plus"), "_up"),
+    **dict.fromkeys(("down", "-", "low", "minus"), "_down"),
+}
+_KINDS = {
+    **dict.fromkeys(("stat", "statistical"), "stat"),
+    **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
 }
 _LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
 _KNOWN = {
@@ -385,23 +356,15 @@ def _errors(left: dict[str, int], stems: set[str]) -> dict[str, int]:
 
 
 def _error_part(column: str, stem: str) -> str | None:
-    if not column.startswith(stem):
+    """Such as ``stat_up`` for ``bkg err stat+`` with stem ``bkg``, ``syst`` for ``bkg err``; None if it is no uncertainty."""
+    words = re.findall(r"[a-z]+|\+-|[-+±]", column.removeprefix(stem)) if column.startswith(stem) else []
+    if not words or not all(w in _ERROR or w in _SIDES or w in _KINDS for w in words):
         return None
-    rest = column[len(stem) :].strip(" .,")
-    for word, kind in sorted(_PARTS.items(), key=lambda item: -len(item[0])):
-        tail = rest
-        if word:
-            words = tail.split()
-            if word not in words and not tail.startswith(word):
-                continue
-            tail = " ".join(w for w in words if w != word).removeprefix(word).strip()
-        if tail.endswith("+") or tail in _UP:
-            return f"{kind}_up"
-        if (tail.endswith("-") and not tail.endswith("+-")) or tail in _DOWN:
-            return f"{kind}_down"
-        if tail in _BOTH or (word and not tail):
-            return kind
-    return None
+    kinds = {_KINDS[w] for w in words if w in _KINDS}
+    sides = {_SIDES[w] for w in words if w in _SIDES}
+    if len(kinds) > 1 or len(sides) > 1:
+        return None
+    return (kinds or {"syst"}).pop() + (sides or {""}).pop()
 
 
 def _range_columns(left: dict[str, int]) -> dict[str, tuple[int, int]]:
