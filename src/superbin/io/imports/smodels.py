@@ -144,15 +144,11 @@ class _Tags:
         if value is None:
             return None
         match = re.fullmatch(r"([-+.\deE]+)\s*([*/])?\s*(\w+)?", value.replace(" ", ""))
-        unit = None if match is None else match.group(3) or next(iter(units))
-        if (
-            match is None
-            or unit not in units
-            or (match.group(2) == "/") != (inverse and match.group(2) is not None)
-        ):
+        unit = next(iter(units)) if match is None or match[3] is None else str(match[3])
+        if match is None or unit not in units or match[2] not in (None, "/" if inverse else "*"):
             sign = "/" if inverse else "*"
             raise DocumentError(f"{self.path}: {tag} is {value!r}; write such as 13{sign}{next(iter(units))}")
-        number = parse_number(match.group(1))
+        number = parse_number(match[1])
         return number / units[unit] if inverse else number * units[unit]
 
     def literal(self, tag: str) -> Any:
