@@ -2,27 +2,23 @@
 
 import logging
 import math
-import time
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results.scan import FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
-from superbin.signal import SignalModel, point_label
-from superbin.store import engine, reading, rows, scanning, schema, writing
+from superbin.signal import SignalModel, point_label, point_text
+from superbin.store import engine, migrations, reading, scanning, schema, writing
 
 __all__ = ["Store"]
 
 _log = logging.getLogger(__name__)
-
-# Seconds between attempts to make the tables on a server where another process does the same.
-_PAUSES = (0.05, 0.2, 0.8, 2.0)
 
 
 class Store:
@@ -131,16 +127,34 @@ class Store:
         DatabaseError
             If its content is not what was imported.
         """
-        point = rows.point(parameters)
+        point = point_text(parameters)
         with engine.reading(self._engine) as connection:
-            found = reading.load_signal(
-                connection,
-                search_id=reading.require_search(connection, search).id,
-                search=search,
-                model=model,
-                point=point,
-            )
-            return found or _refuse(reading.list_signals(connection, search), search, model, parameters)
+            reading.require_search(connection, search)
+            found = reading.load_signal(connection, search=search, model=model, point=point)
+            if found is None:
+                reading.holds_signal(connection, search=search, model=model, point=point)
+                _refuse(reading.list_signals(connection, search), search, model, parameters)
+            return found
+
+    def holds_signal(self, search: str, model: str, parameters: Sequence[float]) -> bool:
+        """Whether a signal stands at a point, so that `signal` reads it or says what is wrong with it.
+
+        Parameters
+        ----------
+        search, model, parameters
+            As of `signal`.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        DatabaseError
+            If none is found and the database is damaged, so that one may have been there.
+        """
+        point = point_text(parameters)
+        with engine.reading(self._engine) as connection:
+            reading.require_search(connection, search)
+            return reading.holds_signal(connection, search=search, model=model, point=point)
 
     def add_search(
         self, search: Search, *, signals: Iterable[SignalModel] = (), replace: bool = False
@@ -219,7 +233,8 @@ class Store:
         digest : str
             Of the packaged tables; kept, to be compared with theirs when the database is next opened.
         refresh : bool
-            Whether to store them even if they are there already.
+            Whether to store them even if they are there already, to drop scans that are damaged, and to take the
+            rows that are left for all there were.
 
         Raises
         ------
@@ -232,6 +247,9 @@ class Store:
             stored = connection.scalar(select(schema.database.c.packaged_digest))
             if stored == digest and not refresh:
                 return
+            if refresh:
+                scanning.drop_damaged(connection)
+                writing.recount(connection)
             for search, signals in packaged:
                 writing.refresh(connection, search, signals)
             connection.execute(update(schema.database).values(packaged_digest=digest))
@@ -291,38 +309,32 @@ class Store:
             scanning.put(connection, scan, points)
 
     def _prepare(self) -> None:
-        """Check what the database is; make the tables if it is nothing yet, and those an older one lacks."""
+        """Check what the database is; make the tables if it is nothing yet, or bring older ones up to date."""
         with engine.reading(self._engine) as connection:
             found = _version(connection, self.place)
         if found == schema.SCHEMA_VERSION:
             return
-        for pause in (*_PAUSES, None):
-            try:
-                with engine.writing(self._engine, lock=False) as connection:
-                    _bring_up(connection, _version(connection, self.place))
-            except DatabaseError as error:
-                # On a server two processes may make the same table at once, and one of them be refused.
-                if pause is None or self._engine.dialect.name == "sqlite":
-                    if found is None:
-                        raise
-                    raise DatabaseError(
-                        f"schema version {found} cannot be brought to {schema.SCHEMA_VERSION}: {error}"
-                    ) from error
-                time.sleep(pause)
-            else:
-                return
+        try:
+            with engine.migrating(self._engine) as connection:
+                _bring_up(connection, self.place)
+        except DatabaseError as error:
+            if found is None:
+                raise
+            raise DatabaseError(
+                f"schema version {found} cannot be brought to {schema.SCHEMA_VERSION}: {error}"
+            ) from error
 
 
-def _bring_up(connection: Connection, found: int | None) -> None:
-    """Make what tables are missing, and write the version that vouches for them last."""
-    if found == schema.SCHEMA_VERSION:
-        return
-    schema.metadata.create_all(connection)
-    version_row = {"schema_version": schema.SCHEMA_VERSION}
+def _bring_up(connection: Connection, place: str) -> None:
+    """Make the tables, or bring older ones up to date; the version that vouches for them comes last."""
+    found = _version(connection, place)
     if found is None:
-        connection.execute(insert(schema.database).values(id=1, **version_row))
-    else:
-        connection.execute(update(schema.database).values(**version_row))
+        # An interrupted process may have left tables, of this version or an older one, and nothing in them.
+        schema.metadata.drop_all(connection)
+        schema.metadata.create_all(connection)
+        connection.execute(insert(schema.database).values(id=1, schema_version=schema.SCHEMA_VERSION))
+    elif found < schema.SCHEMA_VERSION:
+        migrations.upgrade(connection, found)
 
 
 def _version(connection: Connection, place: str) -> int | None:
@@ -334,23 +346,29 @@ def _version(connection: Connection, place: str) -> int | None:
         If it is one that this superbin cannot read, or the tables are of something else.
     """
     names = set(inspect(connection).get_table_names())
+    foreign = sorted(names - set(schema.metadata.tables))
     marker = schema.database
-    if marker.name not in names:
-        foreign = sorted(names - set(schema.metadata.tables))
-        if foreign:
+    if marker.name not in names and foreign:
+        raise DatabaseError(
+            f"database {place} holds other tables ({', '.join(foreign[:3])}), and is not superbin's; "
+            "name an empty database, or a new file"
+        )
+    # Written after the last table, so that it vouches for all of them.
+    found = connection.scalar(select(marker.c.schema_version)) if marker.name in names else None
+    if found is None:
+        searches = schema.searches
+        if searches.name in names and connection.scalar(select(func.count()).select_from(searches)):
             raise DatabaseError(
-                f"database {place} holds other tables ({', '.join(foreign[:3])}), and is not superbin's; "
-                "name an empty database, or a new file"
+                f"database {place} holds searches, and its table {marker.name!r} has no row with a schema version; "
+                "restore the database from a copy, or name another one"
             )
         return None
-    # Written after the last table, so that it vouches for all of them.
-    found = connection.scalar(select(marker.c.schema_version))
-    if found not in {None, schema.SCHEMA_VERSION, *schema.MIGRATES_FROM}:
+    if found not in range(1, schema.SCHEMA_VERSION + 1):
         raise DatabaseError(
             f"database {place} has schema version {found}; superbin {version('superbin')} reads version "
             f"{schema.SCHEMA_VERSION}: install a newer superbin, or name another database"
         )
-    return found
+    return int(found)
 
 
 def _refuse(

@@ -1,6 +1,5 @@
 """Domain values as rows of the tables. Pure: no connection in sight; the way back is in ``reading.py``."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,9 @@ from superbin.search import Estimate, Search
 from superbin.signal import SignalModel
 from superbin.store import schema
 
-__all__ = ["Rows", "bin_rows", "point", "search_row", "search_rows", "signal_rows"]
+__all__ = ["Rows", "bin_rows", "search_row", "search_rows", "signal_rows"]
 
 Rows = list[tuple[Table, list[dict[str, Any]]]]
-
-
-def point(parameters: Iterable[float]) -> str:
-    """Write the values of a signal's parameters as the text that tells its points apart."""
-    return ",".join(
-        repr(float(value) + 0.0) for value in parameters
-    )  # + 0.0 makes -0.0 the same point as 0.0
 
 
 def search_row(search: Search) -> dict[str, Any]:
