@@ -106,8 +106,14 @@ def _combinable(head: Head, n_bins: int) -> NDArray[np.bool_] | None:
 
 
 def _read_covariance(directory: Path, head: Head, n_bins: int) -> Covariance | None:
-    paths = {side: directory / f"covariance{side}.csv" for side in ("", "_up", "_down")}
-    there = [side for side, path in paths.items() if path.exists()]
+    names = {side: f"covariance{side}.csv" for side in ("", "_up", "_down")}
+    paths = {
+        side: path
+        for side, name in names.items()
+        for path in (directory / name, directory / f"{name}.gz")
+        if path.exists()
+    }
+    there = list(paths)
     if not there:
         return None
     if there not in ([""], ["_up", "_down"]):
@@ -220,9 +226,9 @@ def write_search(search: Search, directory: Path) -> None:
         "backgrounds.csv": _backgrounds_text(search),
     }
     texts |= _covariance_texts(search)
-    for name in ("covariance.csv", "covariance_up.csv", "covariance_down.csv"):
-        if name not in texts:
-            (directory / name).unlink(missing_ok=True)
+    for path in [*directory.glob("covariance*.csv"), *directory.glob("covariance*.csv.gz")]:
+        if path.name not in texts:
+            path.unlink()
     for name, text in texts.items():
         write_text(directory / name, text)
 
