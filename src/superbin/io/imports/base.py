@@ -141,9 +141,7 @@ class Source:
         if not self.is_folder:
             return (self.path,)
         try:
-            return tuple(
-                sorted(p for p in self.path.iterdir() if not p.name.startswith(".") and p.is_file())
-            )
+            return tuple(sorted(p for p in self.path.iterdir() if not p.name.startswith(".") and p.is_file()))
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}; the folder must be readable") from error
 

@@ -152,7 +152,7 @@ class Draft:
         covariance, notes = replace(matrix, values=values).covariance(
             up, down, repair=options.covariance == "repair"
         )
-        self.notes.append(f"{matrix.place}: covariance of the bins; {order}")
+        self.notes.append(f"{Path(matrix.place).name}: covariance of the bins; {order}")
         self.notes += notes
         if not matrix.correlations:
             self.notes.append(_compared(covariance, (up + down) / 2))

@@ -10,12 +10,13 @@ key of the mapping                                meaning
 ``{"tables": {"yields": NAME}}``                  the table with a row per bin
 ``{"tables": {"covariance": NAME}}``              its covariance (``correlations``: its correlations)
 ``{"columns": {"observed": COLUMN}}``             the observed events
-``{"columns": {"background": COLUMN}}``           the background; a list, or an object of process and column, where there are several
+``{"columns": {"background": COLUMN}}``           the background; a list, or an object of process and column (or columns to add)
 ``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
 ``{"edges": [...]}``                              edges of the bins, where the table has centres only
 ``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity
 ``{"minus": "distance"}``                         downward uncertainties are written without their sign
 ``{"per_bin": true}``                             a column whose header says events per GeV holds events per bin
+``{"negative": "zero"}``                          set negative expectations, which weighted events leave, to zero
 ``{"postfit": true}``                             take backgrounds after a fit to the data of these bins
 ================================================  =======================================================================
 """
@@ -25,6 +26,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 
-_KEYS = ("tables", "columns", "errors", "edges", "lowest", "minus", "per_bin", "postfit")
+_KEYS = ("tables", "columns", "errors", "edges", "lowest", "minus", "per_bin", "negative", "postfit")
 _SHOWN = 30
 _OBSERVED = re.compile(r"(?<![a-z])(data|observed|observation|n_?obs|obs)(?![a-z])", re.IGNORECASE)
 _TOTAL = re.compile(
@@ -50,7 +52,7 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _NO_EVENTS = re.compile(
-    r"limit|cross.?section|efficienc|acceptance|ratio|pull|signal|significance|p-?value", re.I
+    r"limit|cross.?section|efficienc|acceptance|ratio|pull|signal|significance|p-?value", re.IGNORECASE
 )
 _POSTFIT = re.compile(
     r"post-?fit|after(\s+\w+){0,3}\s+(maximum[- ]likelihood\s+|simultaneous\s+)?fit\b", re.IGNORECASE
@@ -102,7 +104,7 @@ class HEPDataImporter:
         """The tables, and what each looks like."""
         record = read_submission(source)
         broken = tuple(
-            TableSummary(name, str(source.path), 0, (), "unreadable", why)
+            TableSummary(name, source.path.name, 0, (), "unreadable", why)
             for name, why in record.faults.items()
         )
         return tuple(_summary(table) for table in record.tables) + broken
@@ -112,7 +114,9 @@ class HEPDataImporter:
         record = read_submission(source)
         mapping = propose(record, options.mapping, str(source.path))
         table = _named(record, mapping["tables"]["yields"], "yields")
-        notes = [f"HEPData: {len(record.tables)} tables, bins from table {table.name!r} of {table.n_rows} rows"]
+        notes = [
+            f"HEPData: {len(record.tables)} tables, bins from table {table.name!r} of {table.n_rows} rows"
+        ]
         notes += [f"table {name!r}: cannot be read, not used ({why})" for name, why in record.faults.items()]
         draft = _draft(table, mapping, notes)
         draft.texts = {
@@ -145,9 +149,7 @@ def _is_table(source: Source) -> bool:
         return b"*dataset:" in head or b"*data:" in head
     if source.suffix == ".json":
         return b'"headers"' in head or b'"dependent_variables"' in head
-    return source.suffix in (".yaml", ".yml") and (
-        b"dependent_variables:" in head or b"data_file:" in head
-    )
+    return source.suffix in (".yaml", ".yml") and (b"dependent_variables:" in head or b"data_file:" in head)
 
 
 # --- what is what -----------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ def _is_table(source: Source) -> bool:
 def _summary(table: DataTable) -> TableSummary:
     role, reason = _role(table)
     columns = tuple(c.name for c in table.independent + table.dependent)
-    return TableSummary(table.name, table.place, table.n_rows, columns, role, reason)
+    return TableSummary(table.name, Path(table.place).name, table.n_rows, columns, role, reason)
 
 
 def _role(table: DataTable) -> tuple[str, str]:
@@ -217,7 +219,9 @@ def propose(record: Submission, given: Mapping[str, Any], place: str) -> dict[st
     """
     for key in ("tables", "columns", "errors"):
         if not isinstance(given.get(key, {}), dict):
-            raise InputError(f'mapping: {key} must be an object, such as {{"tables": {{"yields": "Table 1"}}}}')
+            raise InputError(
+                f'mapping: {key} must be an object, such as {{"tables": {{"yields": "Table 1"}}}}'
+            )
     tables, columns = dict(given.get("tables", {})), dict(given.get("columns", {}))
     unknown = sorted(set(tables) - {"yields", "covariance", "correlations"}) + sorted(
         set(columns) - {"observed", "background"}
@@ -236,6 +240,9 @@ def propose(record: Submission, given: Mapping[str, Any], place: str) -> dict[st
         if len(found) != 1:
             raise InputError(_which_column(table, key, found))
         columns[key] = found[0].name
+        if key == "observed":
+            # A distribution that holds no events needs no further questions.
+            _counts(table, found[0])
     if not {"covariance", "correlations"} & (tables.keys() | given.keys()):
         tables |= _proposed_matrix(record, table, place)
     return {**given, "tables": tables, "columns": columns}
@@ -258,8 +265,10 @@ def _proposed_table(record: Submission, place: str) -> str:
 def _which_column(table: DataTable, key: str, found: Sequence[Column]) -> str:
     names = [c.name for c in (found or table.dependent)]
     what = f"{len(found)} columns look like {key}" if found else f"no column is named as {key}"
-    example = json.dumps({"columns": {key: names[-1]}}, ensure_ascii=False)
-    return f"{table.place}: table {table.name!r}: {what} ({_listed(names)}); say which with a mapping, {example}"
+    example = json.dumps({"columns": {key: names[0] if found else "..."}}, ensure_ascii=False)
+    return (
+        f"{table.place}: table {table.name!r}: {what} ({_listed(names)}); say which with a mapping, {example}"
+    )
 
 
 def _proposed_matrix(record: Submission, table: DataTable, place: str) -> dict[str, str]:
@@ -312,27 +321,21 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
     columns = mapping["columns"]
     observed = _column(table, columns["observed"], "observed")
     backgrounds = _backgrounds(table, columns["background"])
-    if observed in backgrounds.values():
+    every = [column for columns in backgrounds.values() for column in columns]
+    if observed in every:
         raise InputError(f"mapping: column {observed.name!r} is both observed and background")
-    _check_prefit(table, list(backgrounds.values()), mapping)
+    _check_prefit(table, every, mapping)
     names, observables, low, high = _bins(table, mapping, notes)
-    labels = names or tuple(f"row {i + 1}" for i in range(table.n_rows))
-    place = f"{table.place}: {observed.name!r}"
-    strange = [f"{v.text!r} in {labels[i]}" for i, v in enumerate(observed.values) if math.isnan(v.number)]
-    if strange:
-        raise DocumentError(
-            f"{place}: observed is {', '.join(strange[:10])}; observed events are whole numbers, leave such rows out"
-        )
-    counts = whole_counts([v.number for v in observed.values], labels, place)
-    for column in (observed, *backgrounds.values()):
+    counts = _counts(table, observed, names)
+    for column in (observed, *every):
         _check_density(column, table, low, high, mapping, notes)
     notes.append(f"column {observed.name!r}: observed events, its errors are not used")
     processes = tuple(
-        Process(key, "Background" if key == "background" else key, _estimate(column, table, mapping, notes))
-        for key, column in backgrounds.items()
+        Process(key, "Background" if key == "background" else key, _estimate(parts, table, mapping, notes))
+        for key, parts in backgrounds.items()
     )
     _check_sums(backgrounds, table)
-    used = {observed.name, *(c.name for c in backgrounds.values())}
+    used = {observed.name, *(c.name for c in every)}
     notes += [f"column {c.name!r}: not used" for c in table.dependent if c.name not in used]
     return Draft(
         place=table.place,
@@ -347,13 +350,31 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
     )
 
 
-def _backgrounds(table: DataTable, given: Any) -> dict[str, Column]:
+def _counts(table: DataTable, column: Column, names: Sequence[str] = ()) -> FloatArray:
+    labels = names or tuple(f"row {i + 1}" for i in range(table.n_rows))
+    place = f"{table.place}: {column.name!r}"
+    strange = [f"{v.text!r} in {labels[i]}" for i, v in enumerate(column.values) if math.isnan(v.number)]
+    if strange:
+        raise DocumentError(
+            f"{place}: observed is {', '.join(strange[:10])}; observed events are whole numbers, leave such rows out"
+        )
+    return whole_counts([v.number for v in column.values], labels, place)
+
+
+def _backgrounds(table: DataTable, given: Any) -> dict[str, list[Column]]:
+    """Columns of every process; those of a list in an object are added up."""
     if isinstance(given, str):
-        return {"background": _column(table, given, "background")}
+        return {"background": [_column(table, given, "background")]}
     if isinstance(given, list | tuple) and given:
-        return {str(name): _column(table, name, "background") for name in given}
+        return {str(name): [_column(table, name, "background")] for name in given}
     if isinstance(given, dict) and given:
-        return {str(key): _column(table, name, f"background {key}") for key, name in given.items()}
+        return {
+            str(key): [
+                _column(table, name, f"background {key}")
+                for name in (value if isinstance(value, list) else [value])
+            ]
+            for key, value in given.items()
+        }
     raise InputError(
         f"mapping: background is {given!r}; it must be a column, a list of columns, or an object"
     )
@@ -387,7 +408,9 @@ def _check_density(
     width = float(match.group(1) or 1.0)
     widths = np.array([]) if low is None or high is None or low.shape[1] != 1 else (high - low)[:, 0]
     if widths.size and np.allclose(widths, width, rtol=1e-6):
-        notes.append(f"column {column.name!r}: every bin is {width:g} wide as its header says, so it holds events")
+        notes.append(
+            f"column {column.name!r}: every bin is {width:g} wide as its header says, so it holds events"
+        )
         return
     raise DocumentError(
         f"{table.place}: column {column.name!r} says events{match.group(0)} and the bins have other widths; if its values are "
@@ -395,11 +418,14 @@ def _check_density(
     )
 
 
-def _check_sums(backgrounds: Mapping[str, Column], table: DataTable) -> None:
+def _check_sums(backgrounds: Mapping[str, Sequence[Column]], table: DataTable) -> None:
     """Refuse a total that stands beside its own parts."""
     if len(backgrounds) < 3:
         return
-    values = {key: np.array([v.number for v in c.values]) for key, c in backgrounds.items()}
+    values = {
+        key: np.sum([[v.number for v in c.values] for c in columns], axis=0)
+        for key, columns in backgrounds.items()
+    }
     every = sum(values.values(), np.zeros(table.n_rows))
     for key, value in values.items():
         if value.sum() > 0 and np.allclose(value, every - value, rtol=1e-2):
@@ -486,9 +512,7 @@ def _lowest(value: Value, axis: Column, table: DataTable, mapping: Mapping[str, 
     return float(lowest)
 
 
-def _from_centres(
-    axis: Column, table: DataTable, notes: list[str]
-) -> tuple[list[float], list[float]]:
+def _from_centres(axis: Column, table: DataTable, notes: list[str]) -> tuple[list[float], list[float]]:
     centres = np.array([v.number for v in axis.values])
     steps = np.diff(centres)
     if steps.size == 0 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-6):
@@ -506,39 +530,58 @@ def _from_centres(
 # --- uncertainties ----------------------------------------------------------------------------------------
 
 
-def _estimate(column: Column, table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Estimate:
-    """Nominal values with uncertainties: those labelled stat are statistical, others systematic, in quadrature."""
-    place = f"{table.place}: {column.name!r}"
-    bad = [
-        f"{v.text!r} in row {i}"
-        for i, v in enumerate(column.values, start=1)
-        if not (math.isfinite(v.number) and v.number >= 0)
-    ]
-    if bad:
-        raise DocumentError(f"{place} is {', '.join(bad[:10])}; expected events are finite numbers >= 0")
-    _check_signs(column, place, mapping)
-    kinds = _kinds(column, place, mapping)
+def _estimate(
+    columns: Sequence[Column], table: DataTable, mapping: Mapping[str, Any], notes: list[str]
+) -> Estimate:
+    """Sum of columns with uncertainties: those labelled stat are statistical, others systematic, in quadrature."""
     squares = {key: np.zeros(table.n_rows) for key in ("stat_up", "stat_down", "syst_up", "syst_down")}
-    for i, value in enumerate(column.values):
-        for label, error in _labelled(value):
-            if kinds[label] == "ignore":
-                continue
-            up, down = error.sides
-            if mapping.get("minus") == "distance" and error.minus > 0:
-                up, down = abs(error.plus), abs(error.minus)
-            squares[f"{kinds[label]}_up"][i] += up**2
-            squares[f"{kinds[label]}_down"][i] += down**2
-    notes.append(_about_errors(column, kinds))
-    parts = {key: np.sqrt(value) for key, value in squares.items()}
-    return Estimate(np.array([v.number for v in column.values]), **parts)
+    for column in columns:
+        place = f"{table.place}: {column.name!r}"
+        _check_signs(column, place, mapping)
+        kinds = _kinds(column, place, mapping)
+        for i, value in enumerate(column.values):
+            for label, error in _labelled(value):
+                if kinds[label] == "ignore":
+                    continue
+                up, down = error.sides
+                if mapping.get("minus") == "distance" and error.minus > 0:
+                    up, down = abs(error.plus), abs(error.minus)
+                squares[f"{kinds[label]}_up"][i] += up**2
+                squares[f"{kinds[label]}_down"][i] += down**2
+        notes.append(_about_errors(column, kinds))
+    return Estimate(
+        _nominal(columns, table, mapping, notes), **{key: np.sqrt(value) for key, value in squares.items()}
+    )
+
+
+def _nominal(
+    columns: Sequence[Column], table: DataTable, mapping: Mapping[str, Any], notes: list[str]
+) -> FloatArray:
+    what = " + ".join(repr(c.name) for c in columns)
+    values = np.sum([[v.number for v in c.values] for c in columns], axis=0)
+    if mapping.get("negative") not in (None, "zero"):
+        raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
+    below = values < 0
+    if below.any() and mapping.get("negative") == "zero":
+        notes.append(f"{what}: {values[below].sum():.3g} events in {int(below.sum())} rows set to zero")
+        values = np.maximum(values, 0.0)
+    bad = ~np.isfinite(values) | (values < 0)
+    if bad.any():
+        shown = ", ".join(
+            f"{' + '.join(c.values[i].text or 'empty' for c in columns)} in row {i + 1}"
+            for i in np.flatnonzero(bad)[:10]
+        )
+        cure = '; set them to zero with a mapping, {"negative": "zero"}' if not np.isnan(values).any() else ""
+        raise DocumentError(
+            f"{table.place}: {what} is {shown}; expected events are finite numbers >= 0{cure}"
+        )
+    return np.asarray(values)
 
 
 def _labelled(value: Value) -> list[tuple[str, Any]]:
     """Uncertainties with labels; several without one are told apart by their place."""
     several = sum(not e.label for e in value.errors) > 1
-    return [
-        (e.label or (f"error {k}" if several else ""), e) for k, e in enumerate(value.errors, start=1)
-    ]
+    return [(e.label or (f"error {k}" if several else ""), e) for k, e in enumerate(value.errors, start=1)]
 
 
 def _kinds(column: Column, place: str, mapping: Mapping[str, Any]) -> dict[str, str]:

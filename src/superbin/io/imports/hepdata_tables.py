@@ -165,7 +165,7 @@ _Loader: type[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 def _documents(text: str, path: Path) -> list[Any]:
     try:
         # No tag is resolved or constructed by a base loader.
-        return list(yaml.load_all(text, Loader=_Loader))  # noqa: S506
+        return list(yaml.load_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = "" if mark is None else f":{mark.line + 1}"
@@ -309,9 +309,7 @@ def _column(content: Any, path: Path) -> Column:
     return Column(name, _text(header.get("units")), qualifiers, values)
 
 
-def _exported(
-    content: Mapping[str, Any], path: Path
-) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+def _exported(content: Mapping[str, Any], path: Path) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Columns of hepdata.net's JSON, which has rows of x and y cells, all of them texts."""
     rows = _list(content.get("values"), f"{path}: values")
     headers = [

@@ -113,9 +113,7 @@ def _says_correlations(name: str) -> bool:
     return re.search(r"(?<![a-z])corr", name.lower()) is not None and "covar" not in name.lower()
 
 
-def as_matrix(
-    values: object, place: str, *, names: Sequence[str] = (), correlations: bool = False
-) -> Matrix:
+def as_matrix(values: object, place: str, *, names: Sequence[str] = (), correlations: bool = False) -> Matrix:
     """Check that something is a square table of finite numbers.
 
     Raises
@@ -128,7 +126,9 @@ def as_matrix(
     except (TypeError, ValueError) as error:
         raise DocumentError(f"{place}: the matrix is no square table of numbers ({error})") from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise DocumentError(f"{place}: the matrix has shape {matrix.shape}; as many lines as columns are needed")
+        raise DocumentError(
+            f"{place}: the matrix has shape {matrix.shape}; as many lines as columns are needed"
+        )
     if not np.isfinite(matrix).all():
         i, j = (int(k) for k in np.argwhere(~np.isfinite(matrix))[0])
         raise DocumentError(f"{place}: the matrix is {matrix[i, j]} in line {i + 1}, column {j + 1}")
@@ -201,9 +201,10 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
             "matrix has two and one"
         )
     rows, columns = ([value.label for value in axis.values] for axis in table.independent)
-    order = {name: i for i, name in enumerate(dict.fromkeys(rows))}
-    if len(set(columns) - order.keys()) + len(order) > len(order):
-        order = {name: i for i, name in enumerate(dict.fromkeys([*rows, *columns]))}
+    labels = list(dict.fromkeys([*rows, *columns]))
+    if all(_is_number(label) for label in labels):
+        labels.sort(key=float)
+    order = {name: i for i, name in enumerate(labels)}
     entries = np.full((len(order), len(order)), np.nan)
     for row, column, value in zip(rows, columns, table.dependent[0].values, strict=True):
         i, j = order[row], order[column]

@@ -15,7 +15,7 @@ _RANGE = re.compile(
     rf"|(?:>=|≥|>)\s*(?P<from>[\d.]+)|(?P<above>[\d.]+)\s*\+|(?P<one>\d+)){_UNIT}",
     re.IGNORECASE,
 )
-_COUNTED = {"njet", "nj", "njets", "nb", "nbjet", "nbjets", "nlep", "nleptons", "ntau"}
+_COUNTED = re.compile(r"n(umberof\w*|(b|bjet|btag|j|jet|lep|lepton|e|el|mu|tau|sv|w|top|photon|vtx)s?)")
 _KNOWN = {
     "ht": ("$H_\\mathrm{T}$", "GeV"),
     "mht": ("$H_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
@@ -30,16 +30,15 @@ _KNOWN = {
 def observable(name: str, unit: str = "") -> Observable:
     """An observable by the name of its column: known ones get label and unit; ``name [GeV]`` names a unit.
 
-    Discrete are those that are known to count something, such as ``njet``; and, without a unit, ``n_...`` and ``N...``.
+    Discrete are those without a unit whose name counts something, such as ``njet`` and ``Number of leptons``.
     """
     match = re.fullmatch(r"(.*?)\s*[\[(]\s*([^\])]*)\s*[\])]", name)
     bare, unit = (match.group(1), match.group(2)) if match else (name, unit)
     key = re.sub(r"[^0-9a-z]+", "", bare.lower())
     if key in _KNOWN:
         label, known = _KNOWN[key]
-        return Observable(key, label, known, discrete=key in _COUNTED)
-    discrete = not unit and (key in _COUNTED or re.match(r"[nN]_|N[A-Za-z]|#", bare) is not None)
-    return Observable(key or bare, bare, unit, discrete=discrete)
+        return Observable(key, label, known, discrete=_COUNTED.fullmatch(key) is not None)
+    return Observable(key or bare, bare, unit, discrete=not unit and _COUNTED.fullmatch(key) is not None)
 
 
 def infinite(text: str) -> bool:
