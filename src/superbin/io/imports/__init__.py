@@ -8,7 +8,7 @@ line here.
 from pathlib import Path
 
 from superbin.errors import InputError, UnknownNameError
-from superbin.io.imports import checkmate, folder, hepdata, madanalysis, smodels, spey, table
+from superbin.io.imports import checkmate, folder, hepdata, madanalysis, smodels, spey, table, yields
 from superbin.io.imports.archives import opened
 from superbin.io.imports.base import Imported, Importer, Options, Source
 from superbin.io.imports.hepdata import TableSummary, propose
@@ -31,6 +31,7 @@ IMPORTERS: tuple[Importer, ...] = (
     checkmate.IMPORTER,
     madanalysis.IMPORTER,
     spey.IMPORTER,
+    yields.IMPORTER,
     hepdata.IMPORTER,
     table.IMPORTER,
 )

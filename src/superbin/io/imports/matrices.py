@@ -22,6 +22,7 @@ from superbin.io.imports.base import Source
 
 __all__ = ["Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
 
+_NOT_NAMES = ("nan", "inf", "-inf", "+inf", "-", "")
 _KEYS = ("covariance", "cov", "correlation", "corr", "matrix")
 
 
@@ -231,7 +232,7 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     cells = [(number, _cells(line)) for number, line in lines]
     names: list[str] = []
     first = cells[0][1]
-    if not all(_is_number(cell) for cell in first[1:]):
+    if not all(_is_number(cell) or cell.lower() in _NOT_NAMES for cell in first[1:]):
         names = [cell for cell in first if cell]
         cells = cells[1:]
     if cells and not all(_is_number(row[0]) for _, row in cells):

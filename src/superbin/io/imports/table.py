@@ -17,6 +17,7 @@ Other columns of numbers with an uncertainty column of their own are further bac
 left over is named and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
 """
 
+import codecs
 import csv
 import math
 import re
@@ -75,7 +76,9 @@ class TableImporter:
 
     def recognises(self, source: Source) -> bool:
         """A text file whose first line names a column of observed events, or a folder with exactly one."""
-        return bool(_tables(source) if source.is_folder else _is_table(source))
+        if source.is_folder:
+            return bool(_tables(source))
+        return source.suffix in (".csv", ".tsv") or _is_table(source)
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the table; see the module for what its columns may be called."""
@@ -133,12 +136,13 @@ def table_draft(source: Source, options: Options) -> Draft:
 
 
 def _is_table(source: Source) -> bool:
-    if b"\0" in source.head():
+    """Whether the first line names observed events; a broken table that is called one is, so that its fault is told."""
+    if b"\0" in source.head() and source.head(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return False
     try:
         table = _Table.read(source, Options(), Faults(source.path))
     except InputError:
-        return False
+        return source.suffix in (".csv", ".tsv")
     return any(_plain(c) in _OBSERVED for c in table.columns)
 
 
