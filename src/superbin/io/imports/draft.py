@@ -216,7 +216,7 @@ def check_names(names: Sequence[str], place: str) -> None:
         raise DocumentError(f"{place}: {'; '.join(bad[:20])}; names of bins are printable and all different")
 
 
-def whole_counts(values: Sequence[float], labels: Sequence[str], place: str) -> FloatArray:
+def whole_counts(values: Sequence[float] | FloatArray, labels: Sequence[str], place: str) -> FloatArray:
     """Observed events: whole numbers >= 0, after rounding in the seventh digit as stored floats have it.
 
     Raises

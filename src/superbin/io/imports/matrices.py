@@ -232,10 +232,10 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     cells = [(number, _cells(line)) for number, line in lines]
     names: list[str] = []
     first = cells[0][1]
-    if not all(_is_number(cell) or cell.lower() in _NOT_NAMES for cell in first[1:]):
+    if any(_is_name(cell) for cell in first[1:]):
         names = [cell for cell in first if cell]
         cells = cells[1:]
-    if cells and not all(_is_number(row[0]) for _, row in cells):
+    if any(_is_name(row[0]) for _, row in cells):
         named = [row[0] for _, row in cells]
         if names and names[-len(named) :] != named:
             raise DocumentError(
@@ -263,6 +263,10 @@ def _cells(line: str) -> list[str]:
     separator = next((s for s in (";", "\t", ",") if s in line), None)
     cells = line.split() if separator is None else line.strip("\r\n").rstrip(separator).split(separator)
     return [cell.strip().strip('"') for cell in cells]
+
+
+def _is_name(text: str) -> bool:
+    return not _is_number(text) and text.lower() not in _NOT_NAMES
 
 
 def _is_number(text: str) -> bool:

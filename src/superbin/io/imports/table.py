@@ -519,7 +519,8 @@ def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]
     found: dict[str, dict[str, int]] = {}
     for column in [c for c in left if _numeric(table, left[c])]:
         if column in left and _errors(dict(left), {column}):
-            found[table.columns[left[column]]] = {"nominal": left.pop(column)} | _errors(left, {column})
+            place = left.pop(column)
+            found[table.columns[place]] = {"nominal": place} | _errors(left, {column})
     return found
 
 

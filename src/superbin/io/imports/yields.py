@@ -49,7 +49,10 @@ class YieldsImporter:
         if len(totals) > 1:
             raise DocumentError(f"{source.path}: {key} has {len(totals)} totals; keep one of them")
         chosen = totals or list(named)
-        notes = [f"JSON histograms of {len(data)} bins", "bins: numbers, no ranges; the file has indices only"]
+        notes = [
+            f"JSON histograms of {len(data)} bins",
+            "bins: numbers, no ranges; the file has indices only",
+        ]
         notes += [f"{key} {name!r}: background, up and down as distances" for name in chosen]
         notes += [f"{key} {name!r}: not used, the total is" for name in named if name not in chosen]
         notes += [f"{name}: not used" for name in content if name not in (key, "data", "is_binned")]

@@ -21,7 +21,9 @@ def corpus() -> list[tuple[str, str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize(("form", "name", "fragments"), corpus(), ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("form", "name", "fragments"), corpus(), ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_refused(form: str, name: str, fragments: list[str]) -> None:
     """IMP-2: one line that says where and what, with all of it."""
     with pytest.raises(InputError) as caught:
