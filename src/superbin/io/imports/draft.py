@@ -7,6 +7,7 @@ bins, marks regions that overlap, and says all of it in the notes. Keys of a map
 ``title reference source licence citation``      texts of the search
 ``luminosity_fb sqrt_s_tev``                     numbers, where the source does not say them
 ``covariance``, ``correlations``                 name of a file with the matrix, in the folder of the source
+``rescale``                                      true: keep the matrix's correlations and take the quoted errors
 ``combinable``                                   ``"all"`` or ``"none"`` of the regions exclude each other, or a list of those that do
 ===============================================  ========================================================================
 """
@@ -30,7 +31,7 @@ from superbin.search import Observable, Process, Search
 __all__ = ["Draft", "check_names", "identifier", "overlapping", "whole_counts"]
 
 _TEXTS = ("title", "reference", "source", "licence", "citation")
-_KEYS = {*_TEXTS, "luminosity_fb", "sqrt_s_tev", "covariance", "correlations", "combinable"}
+_KEYS = {*_TEXTS, "luminosity_fb", "sqrt_s_tev", "covariance", "correlations", "combinable", "rescale"}
 _OVERLAPS = re.compile(
     r"(?:^|[^a-z])(?:inc|incl|inclusive|agg|aggr|aggregate|aggregated|infty|disc|discovery|total|sum)(?=[^a-z]|$)"
 )
@@ -149,6 +150,9 @@ class Draft:
             return None
         values, order = matrix.ordered(self.names, len(self.observed))
         up, down = _totals(self.processes)
+        if options.mapping.get("rescale") and not matrix.correlations:
+            values = _correlations(values, matrix.place)
+            matrix = replace(matrix, correlations=True)
         covariance, notes = replace(matrix, values=values).covariance(
             up, down, repair=options.covariance == "repair"
         )
@@ -263,6 +267,16 @@ def _totals(processes: Sequence[Process]) -> tuple[FloatArray, FloatArray]:
     up = np.sqrt(sum((e.stat_up**2 + e.syst_up**2 for e in estimates), np.zeros(1)))
     down = np.sqrt(sum((e.stat_down**2 + e.syst_down**2 for e in estimates), np.zeros(1)))
     return up, down
+
+
+def _correlations(values: FloatArray, place: str) -> FloatArray:
+    spread = np.sqrt(np.maximum(np.diag(values), 0.0))
+    if (spread == 0).any():
+        i = int(np.argmin(spread))
+        raise DocumentError(
+            f"{place}: the variance of bin {i + 1} is {values[i, i]:g}; it has no correlations to keep"
+        )
+    return values / np.outer(spread, spread)
 
 
 def _compared(covariance: Covariance, errors: FloatArray) -> str:

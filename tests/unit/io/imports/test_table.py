@@ -213,6 +213,15 @@ def test_covariance_compared(tmp_path: Path) -> None:
     assert any("0.50 to 1.50 times the quoted errors" in note for note in result.notes)
 
 
+def test_covariance_rescaled(tmp_path: Path) -> None:
+    """IMP-5: the user may keep the correlations, here 1/4, with the quoted errors 2 and 4."""
+    place = folder(tmp_path, "16,1\n1,1\n")
+    result = read(place, options=Options(luminosity_fb=10.0, mapping={"rescale": True}))
+    assert result.bundle.search.covariance is not None
+    assert result.bundle.search.covariance.up.tolist() == [[4, 2], [2, 16]]
+    assert "covariance: correlations times the quoted errors" in result.notes
+
+
 def test_covariance_of_a_file_needs_a_word(tmp_path: Path) -> None:
     """IMP-5: beside a single file it is pointed out, and taken when the mapping names it."""
     place = folder(tmp_path, "4,1\n1,16\n") / "regions.csv"
