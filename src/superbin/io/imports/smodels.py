@@ -21,13 +21,14 @@ import numpy as np
 from superbin import cross_sections
 from superbin._arrays import FloatArray
 from superbin.bundle import Bundle
-from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.grid import SignalGrid
 from superbin.io._text import parse_number
 from superbin.io.grids import grid_bytes
 from superbin.io.imports.base import Imported, Options, Source
-from superbin.search import Search
+from superbin.io.imports.draft import Draft, check_names
+from superbin.io.imports.matrices import as_matrix
+from superbin.search import Estimate, Process, Search
 
 __all__ = ["IMPORTER", "SModelSImporter"]
 
@@ -57,26 +58,32 @@ class SModelSImporter:
         by_name = {region.name: region for region in regions}
         chosen = [by_name[name] for name in order]
         notes.insert(0, f"SModelS entry {identifier}: {len(chosen)} of {len(regions)} regions, {how}")
-        luminosity = options.luminosity(
-            str(head.path), head.quantity("lumi", {"fb": 1.0, "pb": 1e-3}, inverse=True)
+        names = tuple(region.name for region in chosen)
+        check_names(names, str(source.path))
+        none = np.zeros(len(chosen))
+        error = np.array([region.error for region in chosen])
+        nominal = np.array([region.background for region in chosen])
+        draft = Draft(
+            place=str(head.path),
+            name=identifier,
+            observed=np.array([region.observed for region in chosen]),
+            processes=(Process("background", "Background", Estimate(nominal, none, none, error, error)),),
+            names=names,
+            notes=notes,
+            texts={
+                "title": head.get("prettyName") or identifier,
+                "reference": ", ".join(
+                    filter(None, [identifier, head.get("publication"), head.get("arxiv")])
+                ),
+                "source": f"SModelS database entry {identifier}, implemented by {head.get('implementedBy') or 'not stated'}",
+                "citation": head.get("publicationDOI") or head.get("arxiv") or head.get("url") or "",
+            },
+            luminosity_fb=head.quantity("lumi", {"fb": 1.0, "pb": 1e-3}, inverse=True),
+            sqrt_s_tev=head.quantity("sqrts", _TEV),
+            matrix=None if matrix is None else as_matrix(matrix, str(head.path), names=names),
+            exclusive=False,
         )
-        search = Search.from_arrays(
-            options.name or re.sub(r"[^\w.-]+", "-", identifier.lower()),
-            observed=[region.observed for region in chosen],
-            background=[region.background for region in chosen],
-            error=np.array([region.error for region in chosen]),
-            luminosity_fb=luminosity,
-            sqrt_s_tev=options.energy(head.quantity("sqrts", _TEV)),
-            names=[region.name for region in chosen],
-            combinable=np.eye(len(chosen), dtype=bool) if matrix is None and len(chosen) > 1 else None,
-            covariance=None if matrix is None else _covariance(matrix, options, head.path, notes),
-            title=head.get("prettyName") or identifier,
-            reference=", ".join(filter(None, [identifier, head.get("publication"), head.get("arxiv")])),
-            source=f"SModelS database entry {identifier}, implemented by {head.get('implementedBy') or 'not stated'}",
-            citation=head.get("publicationDOI") or head.get("arxiv") or head.get("url") or "",
-        )
-        if matrix is not None:
-            notes.append(_compared(search))
+        search = draft.search(options, source)
         files: dict[str, bytes] = {}
         moments = [region.third_moment for region in chosen]
         if any(moment is not None for moment in moments):
@@ -86,7 +93,7 @@ class SModelSImporter:
             if content is not None:
                 files[f"grids/{name}.csv.gz"] = content
             notes.append(note)
-        return Imported(Bundle(search, (), files), self.name, tuple(notes))
+        return Imported(Bundle(search, (), files), self.name, tuple(draft.notes))
 
 
 IMPORTER = SModelSImporter()
@@ -269,29 +276,6 @@ def _mapped(mappings: Any, region: str) -> str:
 
 def _names(value: Any) -> list[str]:
     return [str(name) for name in (value if isinstance(value, list | tuple) else [value])]
-
-
-def _covariance(matrix: FloatArray, options: Options, path: Path, notes: list[str]) -> Covariance:
-    if options.covariance == "repair":
-        covariance, moved = Covariance.repaired(matrix)
-        notes.append(
-            f"covariance: nearest one taken, entries moved by at most {moved:.2g} of their standard deviations"
-        )
-        return covariance
-    try:
-        return Covariance.of(matrix)
-    except InputError as error:
-        raise DocumentError(f"{path}: {error}") from error
-
-
-def _compared(search: Search) -> str:
-    """How the covariance's errors compare with the quoted ones, which published entries let differ."""
-    assert search.covariance is not None
-    errors = search.processes[0].estimate.syst_up
-    ratio = np.sqrt(np.diag(search.covariance.up))[errors > 0] / errors[errors > 0]
-    if ratio.size == 0:
-        return "covariance: used for merges"
-    return f"covariance: used for merges; its standard deviations are {ratio.min():.2f} to {ratio.max():.2f} times the quoted errors"
 
 
 # --- efficiency maps --------------------------------------------------------------------------------------
