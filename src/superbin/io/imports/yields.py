@@ -4,12 +4,12 @@
 ``down`` are distances from the nominal. A background named as the total is taken alone. A signal is not used.
 """
 
-import json
 from typing import Any
 
 import numpy as np
 
 from superbin._arrays import FloatArray, frozen_array
+from superbin._json import parse_json
 from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
@@ -73,8 +73,8 @@ IMPORTER = YieldsImporter()
 
 def _content(source: Source) -> Any:
     try:
-        return json.loads(source.text())
-    except (InputError, ValueError, RecursionError):
+        return parse_json(source.text(), source.path)
+    except InputError:
         return None
 
 
