@@ -1,18 +1,13 @@
 """Text and numbers coming in: UTF-8 or an error that names the line, finite numbers or an error."""
 
-import gzip
-import io
 import math
 import re
-import zlib
 from pathlib import Path
 
 from superbin.errors import DocumentError, InputError
+from superbin.files import read_limited
 
-__all__ = ["LARGEST", "number_text", "parse_number", "read_text", "unpacked"]
-
-LARGEST = 512 * 1024 * 1024
-"""Bytes that are read of any text file, packed or not; a search's tables are thousands of times smaller."""
+__all__ = ["number_text", "parse_number", "read_text"]
 
 # Narrower than float(), which also takes "1_000", "nan" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -27,14 +22,13 @@ def read_text(path: Path) -> str:
     InputError
         If there is no such file or it cannot be read.
     DocumentError
-        If it is not UTF-8, the text names the line; or if it is not a whole gzip file.
+        If it is not UTF-8, the text names the line; or if it is not a whole gzip file, or larger than
+        `superbin.files.MAX_BYTES`.
     """
     try:
-        content = path.read_bytes()
+        content = read_limited(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name an existing text file") from error
-    if path.name.endswith(".gz"):
-        content = unpacked(content, path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -42,24 +36,6 @@ def read_text(path: Path) -> str:
         raise DocumentError(
             f"{path}:{line}: byte {content[error.start]:#04x} is not UTF-8; save the file as plain UTF-8 text"
         ) from error
-
-
-def unpacked(content: bytes, path: Path) -> bytes:
-    """Return what a gzip file holds.
-
-    Raises
-    ------
-    DocumentError
-        If it is not whole, or holds more than `LARGEST` bytes.
-    """
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            text = stream.read(LARGEST + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DocumentError(f"{path}: not a whole gzip file ({error}); copy or pack it again") from error
-    if len(text) > LARGEST:
-        raise DocumentError(f"{path}: unpacks to more than {LARGEST >> 20} MiB; no table is that large")
-    return text
 
 
 def number_text(value: float) -> str:

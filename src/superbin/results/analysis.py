@@ -1,7 +1,8 @@
 """What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from superbin.aggregate import AggregateBin, Background
@@ -22,6 +23,7 @@ __all__ = [
     "Range",
     "SignalSummary",
     "Significance",
+    "StrengthLimit",
     "ToyPValue",
     "load_result",
     "result_from_json",
@@ -63,8 +65,7 @@ class Asimov:
     z : float
         Standard deviations.
     fit : str
-        ``"prefit"``: background as predicted; ``"postfit"``: background as fitted to the data with the signal
-        at its nominal strength.
+        ``"prefit"``: background as predicted; ``"postfit"``: background as the background-only fit to the data finds it.
     """
 
     z: float
@@ -81,19 +82,20 @@ class Significance:
         The count they are for: s + b when expected, a whole number when observed.
     q : float
         2 (sqrt(n) - sqrt(b)), the original tool's quick figure.
-    pull : float
-        (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation.
+    pull : float or None
+        (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation; None where that is infinite.
     midp, tail : PValue
         Exact, by quadrature.
     asymptotic : PValue
         From the profile likelihood ratio q0, for the same background model.
-    asimov : Asimov or None
-        Expected median significance; None where no signal is known.
+    asimov, asimov_postfit : Asimov or None
+        Expected median significance before and after the background-only fit to the data. Never of an observed count; None where
+        no signal is known, or no data to fit.
     toys : ToyPValue or None
         None when no toys were asked for.
     pyhf : PValue or None
         Asymptotic, by pyhf on the exported workspace, where every process and source varies on its own;
-        0.5 for every deficit. None where pyhf cannot fit: without background.
+        0.5 for every deficit. None where pyhf cannot fit: without background, above 1e6 events, at pulls beyond 20.
     pyhf_total : PValue or None
         The same with the total background uncertainty as the only modifier: the model of the other numbers.
         None where that is the exported workspace.
@@ -101,7 +103,7 @@ class Significance:
 
     count: float
     q: float
-    pull: float
+    pull: float | None
     midp: PValue
     tail: PValue
     asymptotic: PValue
@@ -109,6 +111,7 @@ class Significance:
     toys: ToyPValue | None = None
     pyhf: PValue | None = None
     pyhf_total: PValue | None = None
+    asimov_postfit: Asimov | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,17 @@ class GreedyBaseline:
 
 
 @dataclass(frozen=True, slots=True)
+class StrengthLimit:
+    """Exact 95 % CLs upper limit on the signal strength from the aggregate bin; expected is pre-fit, at the median count.
+
+    It takes no systematic uncertainty of the signal.
+    """
+
+    observed: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
 class MergeResult:
     """The chosen aggregate bin.
 
@@ -150,7 +164,7 @@ class MergeResult:
     figure_of_merit : str
         What was maximised.
     value : float
-        Its value for these bins.
+        Its value for these bins; of a limit, ``1 / mu95``.
     status : str
         ``"certified"`` when nothing better exists, else ``"best found"``.
     cuts : tuple of str
@@ -167,6 +181,11 @@ class MergeResult:
         ``bound / value - 1``, the most that could still be gained.
     nodes : int
         Steps of the proof, where it needed a search tree.
+    mu95 : float or None
+        The expected limit on the signal strength that was made lowest, ``1 / value``; None where that is not what the bins
+        were chosen for.
+    without_signal : tuple of int
+        Those of the bins that expect no signal: a shape, a size, a minimum or a required bin brought them in.
     """
 
     bins: tuple[int, ...]
@@ -180,6 +199,8 @@ class MergeResult:
     bound: float | None = None
     gap: float | None = None
     nodes: int = 0
+    mu95: float | None = None
+    without_signal: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +336,8 @@ class AnalysisResult:
     distribution : CountDistribution
         Of the count in the aggregate bin.
     projections : tuple of Projection
+    limit : StrengthLimit or None
+        None only in documents of older versions.
     superbin : str
         Version that made it.
     schema : str
@@ -333,10 +356,32 @@ class AnalysisResult:
     distribution: CountDistribution
     projections: tuple[Projection, ...]
     superbin: str
+    limit: StrengthLimit | None = None
     schema: str = SCHEMA
 
 
-_FORM = Form(SCHEMA, AnalysisResult, "superbin run")
+def _breaches(result: AnalysisResult) -> Iterator[tuple[str, str]]:
+    shown = result.distribution
+    if not len(shown.counts) == len(shown.background) == len(shown.signal_plus_background):
+        yield "$.distribution", "counts and probabilities must be as many"
+    if any(b - a != shown.width for a, b in pairwise(shown.counts)):
+        yield "$.distribution.counts", f"they must be {shown.width} apart, as the width says"
+    processes = [process.name for process in result.yields.processes]
+    parts = {f"$.bins[{i}]": row.yields for i, row in enumerate(result.bins)} | {
+        f"$.projections[{i}].columns[{j}]": column.yields
+        for i, projection in enumerate(result.projections)
+        for j, column in enumerate(projection.columns)
+    }
+    for path, yields in parts.items():
+        if [process.name for process in yields.processes] != processes:
+            yield f"{path}.yields.processes", f"they must be {', '.join(processes)}, as in $.yields"
+    observables = [part.observable for part in result.bins[0].ranges]
+    for i, row in enumerate(result.bins):
+        if [part.observable for part in row.ranges] != observables:
+            yield f"$.bins[{i}].ranges", f"they must be of {', '.join(observables)}, as in $.bins[0]"
+
+
+_FORM = Form(SCHEMA, AnalysisResult, "superbin run", _breaches)
 
 
 def result_to_json(result: AnalysisResult) -> str:
@@ -346,9 +391,17 @@ def result_to_json(result: AnalysisResult) -> str:
 
 def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
     """Read a document back: as `superbin.results.documents.Form.from_json`."""
-    return _FORM.from_json(text, place=place)
+    return _without_mislabelled(_FORM.from_json(text, place=place))
 
 
 def load_result(path: str | Path) -> AnalysisResult:
     """Read a ``result.json``: as `superbin.results.documents.Form.load`."""
-    return _FORM.load(path)
+    return _without_mislabelled(_FORM.load(path))
+
+
+def _without_mislabelled(result: AnalysisResult) -> AnalysisResult:
+    """Leave out the expected value that earlier versions wrote among the observed ones.
+
+    It was of a fit with the nominal signal, which no result means by post-fit any more.
+    """
+    return replace(result, observed=replace(result.observed, asimov=None))

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
-from superbin.io._text import LARGEST, read_text
+from superbin.files import MAX_BYTES
+from superbin.io._text import read_text
 
 __all__ = ["Faults", "Imported", "Importer", "Options", "Source"]
 
-LARGEST_FILE = LARGEST
+LARGEST_FILE = MAX_BYTES
 """Bytes that are read of any file."""
 
 
