@@ -4,10 +4,9 @@ The table has a row per signal region with observed events, background, its erro
 events. It does not say which regions exclude each other, so without a covariance none are merged.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
+from superbin._json import parse_json
 from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
@@ -63,10 +62,7 @@ def _beside(draft: Draft, table: Path) -> None:
     if not path.exists():
         draft.notes.append(f"{path.name}: not there, so the table does not say its luminosity")
         return
-    try:
-        content: Any = json.loads(Source.at(path).text())
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(f"{path}: is not valid JSON ({error})") from error
+    content = parse_json(Source.at(path).text(), path)
     if not isinstance(content, dict):
         raise DocumentError(f"{path}: must be an object with lumi")
     for key, said in (("luminosity_fb", "lumi"), ("sqrt_s_tev", "ecm")):

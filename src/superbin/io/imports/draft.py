@@ -276,7 +276,7 @@ def _correlations(values: FloatArray, place: str) -> FloatArray:
         raise DocumentError(
             f"{place}: the variance of bin {i + 1} is {values[i, i]:g}; it has no correlations to keep"
         )
-    return values / np.outer(spread, spread)
+    return np.asarray(values / np.outer(spread, spread))
 
 
 def _compared(covariance: Covariance, errors: FloatArray) -> str:

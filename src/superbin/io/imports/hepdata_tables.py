@@ -4,7 +4,6 @@ YAML is read with a loader that makes texts, lists and mappings and nothing else
 are then read as the same text in YAML and JSON. Formats: HEPData submission documentation, https://hepdata-submission.readthedocs.io.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from superbin._json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source
@@ -264,11 +264,7 @@ def read_tables(source: Source) -> tuple[DataTable, ...]:
     if path.name.endswith(".dat"):
         return _old_tables(source.text(), path)
     if source.suffix == ".json":
-        try:
-            content = json.loads(source.text())
-        except (ValueError, RecursionError) as error:
-            raise DocumentError(f"{path}: is not valid JSON ({error})") from error
-        documents = [content]
+        documents = [parse_json(source.text(), path)]
     else:
         documents = _documents(source.text(), path)
     tables = [_table(d, path) for d in documents if isinstance(d, dict) and is_hepdata_json(d)]

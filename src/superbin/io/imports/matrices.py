@@ -4,7 +4,6 @@ Read are square tables of numbers with any separator, with or without the names 
 JSON lists of rows; and HEPData's tables of pairs of bins. A matrix without names follows the rows of its table.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin._json import parse_json
 from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -165,10 +165,7 @@ def read_matrix(path: Path) -> Matrix:
 
 
 def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(f"{source.path}: is no JSON ({error})") from error
+    content = parse_json(text, source.path)
     if isinstance(content, dict) and hepdata_tables.is_hepdata_json(content):
         return _of_tables(hepdata_tables.read_tables(source), str(source.path), correlations)
     if isinstance(content, dict):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin._json import parse_json
 from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
@@ -38,10 +39,7 @@ class SpeyImporter:
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the arrays."""
-        try:
-            content: Any = json.loads(source.text())
-        except (ValueError, RecursionError) as error:
-            raise DocumentError(f"{source.path}: is not valid JSON ({error})") from error
+        content = parse_json(source.text(), source.path)
         if not isinstance(content, dict):
             raise DocumentError(f"{source.path}: must be an object with background_yields and data")
         background = _array(content, "background_yields", source, 0)
