@@ -102,6 +102,7 @@ class Draft:
                 f"mapping: nothing reads the key {unknown[0]!r}; for {self.place} it may have "
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
+        _check_sums(self.processes, self.place)
         n_bins = len(self.observed)
         none = np.zeros((n_bins, 0))
         covariance = self._covariance(options, source)
@@ -243,6 +244,20 @@ def whole_counts(values: Sequence[float] | FloatArray, labels: Sequence[str], pl
             why += "; this looks like a normalised distribution, which holds no events"
         raise DocumentError(f"{place}: observed is {shown}; {why}")
     return np.round(counts)
+
+
+def _check_sums(processes: Sequence[Process], place: str) -> None:
+    """Refuse a total that stands beside its own parts."""
+    if len(processes) < 3:
+        return
+    every = np.sum([process.estimate.nominal for process in processes], axis=0)
+    for process in processes:
+        nominal = process.estimate.nominal
+        if nominal.any() and np.allclose(nominal, every - nominal, rtol=1e-2, atol=1e-9):
+            raise DocumentError(
+                f"{place}: background {process.name!r} is the sum of the others and would be counted twice; say which columns are "
+                'backgrounds with a mapping, {"columns": {"background": ...}}'
+            )
 
 
 def _number(mapping: Mapping[str, Any], key: str) -> float | None:

@@ -14,6 +14,7 @@ key of the mapping                                meaning
 ``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
 ``{"edges": [...]}``                              edges of the bins, where the table has centres only
 ``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity
+``{"overflow": true}``                            the last bin holds everything above it
 ``{"minus": "distance"}``                         downward uncertainties are written without their sign
 ``{"per_bin": true}``                             a column whose header says events per GeV holds events per bin
 ``{"negative": "zero"}``                          set negative expectations, which weighted events leave, to zero
@@ -43,7 +44,18 @@ from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 
-_KEYS = ("tables", "columns", "errors", "edges", "lowest", "minus", "per_bin", "negative", "postfit")
+_KEYS = (
+    "tables",
+    "columns",
+    "errors",
+    "edges",
+    "lowest",
+    "minus",
+    "per_bin",
+    "negative",
+    "overflow",
+    "postfit",
+)
 _SHOWN = 30
 _OBSERVED = re.compile(r"(?<![a-z])(data|observed|observation|n_?obs|obs)(?![a-z])", re.IGNORECASE)
 _TOTAL = re.compile(
@@ -326,6 +338,7 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
         raise InputError(f"mapping: column {observed.name!r} is both observed and background")
     _check_prefit(table, every, mapping)
     names, observables, low, high = _bins(table, mapping, notes)
+    high = _overflow(table, high, mapping, notes)
     counts = _counts(table, observed, names)
     for column in (observed, *every):
         _check_density(column, table, low, high, mapping, notes)
@@ -334,7 +347,6 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
         Process(key, "Background" if key == "background" else key, _estimate(parts, table, mapping, notes))
         for key, parts in backgrounds.items()
     )
-    _check_sums(backgrounds, table)
     used = {observed.name, *(c.name for c in every)}
     notes += [f"column {c.name!r}: not used" for c in table.dependent if c.name not in used]
     return Draft(
@@ -418,22 +430,6 @@ def _check_density(
     )
 
 
-def _check_sums(backgrounds: Mapping[str, Sequence[Column]], table: DataTable) -> None:
-    """Refuse a total that stands beside its own parts."""
-    if len(backgrounds) < 3:
-        return
-    values = {
-        key: np.sum([[v.number for v in c.values] for c in columns], axis=0)
-        for key, columns in backgrounds.items()
-    }
-    every = sum(values.values(), np.zeros(table.n_rows))
-    for key, value in values.items():
-        if value.sum() > 0 and np.allclose(value, every - value, rtol=1e-2):
-            raise DocumentError(
-                f"{table.place}: background {key!r} is the sum of the others; it would be counted twice, leave it out"
-            )
-
-
 # --- bins -------------------------------------------------------------------------------------------------
 
 
@@ -455,6 +451,26 @@ def _bins(
     check_names(names, table.place)
     notes += [f"column {axis.name!r}: names of the regions, no ranges" for axis in axes]
     return names, (), None, None
+
+
+def _overflow(
+    table: DataTable, high: FloatArray | None, mapping: Mapping[str, Any], notes: list[str]
+) -> FloatArray | None:
+    """The upper edges; of the last bin it is infinite where the mapping says that it holds the overflow."""
+    said = mapping.get("overflow")
+    if said is not None and (not isinstance(said, bool) or high is None or high.shape[1] != 1):
+        raise InputError("mapping: overflow must be true or false, for a table with ranges of one variable")
+    if high is None or high.shape[1] != 1 or np.isinf(high).any():
+        return high
+    if said is None and re.search(r"overflow", table.description, re.IGNORECASE):
+        notes.append(
+            f"table {table.name!r} speaks of overflow; the last bin ends at {high[-1, 0]:g} unless the mapping has "
+            '{"overflow": true}'
+        )
+    if not said:
+        return high
+    notes.append("last bin: holds the overflow, as the mapping says")
+    return np.concatenate([high[:-1], [[np.inf]]])
 
 
 def _given_edges(

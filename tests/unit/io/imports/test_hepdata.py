@@ -108,6 +108,15 @@ def test_underflow(tmp_path: Path) -> None:
     assert imported(path, lowest=0).bundle.search.low[:, 0].tolist() == [0, 200]
 
 
+def test_overflow(tmp_path: Path) -> None:
+    """IMP-10: a text that speaks of overflow is pointed out; the mapping opens the last bin."""
+    path = tmp_path / "record.hep.dat"
+    path.write_text(OLD)
+    assert any("speaks of overflow" in note for note in imported(path).notes)
+    search = imported(path, overflow=True).bundle.search
+    assert search.high[:, 0].tolist() == [130, np.inf]
+
+
 def test_names_and_indices(tmp_path: Path) -> None:
     """IMP-10: words are names of regions; an axis that counts bins gives neither names nor ranges."""
     words = ["{value: '$2$ jets, $p<3$'}", "{value: '$3$ jets'}"]

@@ -224,7 +224,9 @@ def histograms(path: Path, data: list[Any], **names: list[float]) -> Path:
 def test_yields(tmp_path: Path) -> None:
     """IMP-8: histograms in JSON: the total alone, else every background; missing and unmeasured data are refused."""
     options = Options(luminosity_fb=1.0)
-    whole = histograms(tmp_path / "a.json", [3.000000238, 0.0], **{"Total Background": [2.0, 1.0], "top": [1.0, 1.0]})
+    whole = histograms(
+        tmp_path / "a.json", [3.000000238, 0.0], **{"Total Background": [2.0, 1.0], "top": [1.0, 1.0]}
+    )
     search = read(whole, options=options).bundle.search
     assert search.observed.tolist() == [3, 0]
     assert [p.estimate.nominal.tolist() for p in search.processes] == [[2, 1]]

@@ -109,6 +109,17 @@ def test_several_backgrounds(tmp_path: Path) -> None:
     assert [(p.name, p.estimate.syst_up.tolist()) for p in one.processes] == [("wjets", [0.5])]
 
 
+def test_signals_are_no_backgrounds(tmp_path: Path) -> None:
+    """IMP-4: columns that look like signals are told, and a total beside its parts is not counted twice."""
+    text = "obs;top;top_err;w;w_err;T1bbbb(1000,100);T1bbbb(1000,100)_err\n3;2;1;1.5;0.5;7;1\n"
+    result = imported(tmp_path / "t.csv", text)
+    assert [p.name for p in result.bundle.search.processes] == ["top", "w"]
+    assert "column 'T1bbbb(1000,100)': not used; looks like a signal" in result.notes
+    twice = "obs,top,top_err,w,w_err,all,all_err\n3,2,1,1.5,0.5,3.5,1\n4,1,1,2,0.5,3,1\n"
+    with pytest.raises(DocumentError, match="'all' is the sum of the others"):
+        imported(tmp_path / "u.csv", twice)
+
+
 def test_mapping_names_columns(tmp_path: Path) -> None:
     """IMP-3: columns of any name by a mapping; an unknown key or column is refused."""
     text = "N,B,dB,S95\n3,2,1,7\n"
