@@ -338,10 +338,10 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
         raise InputError(f"mapping: column {observed.name!r} is both observed and background")
     _check_prefit(table, every, mapping)
     names, observables, low, high = _bins(table, mapping, notes)
-    high = _overflow(table, high, mapping, notes)
     counts = _counts(table, observed, names)
     for column in (observed, *every):
         _check_density(column, table, low, high, mapping, notes)
+    high = _overflow(table, high, mapping, notes)
     notes.append(f"column {observed.name!r}: observed events, its errors are not used")
     processes = tuple(
         Process(key, "Background" if key == "background" else key, _estimate(parts, table, mapping, notes))
