@@ -184,6 +184,18 @@ def test_luminosity(comment: str, value: float, tmp_path: Path) -> None:
         read(path)
 
 
+def test_documented_table(tmp_path: Path) -> None:
+    """IMP-4: the table of the manual is one."""
+    page = (Path(__file__).parents[4] / "docs" / "reference" / "imports.md").read_text("utf-8")
+    found = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    (tmp_path / "t.csv").write_text(found.group(1))
+    search = read(tmp_path / "t.csv").bundle.search
+    assert (search.luminosity_fb, search.names) == (137.0, ("SR1", "SR2", "SR3"))
+    assert search.high[:, 0].tolist() == [300, 500, np.inf]
+    assert search.processes[0].estimate.syst_down.tolist() == [8.5, 4.3, 1.0]
+
+
 REGIONS = "region,observed,background,error\nA,12,10,2\nB,3,4,4\n"
 
 
