@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from superbin._arrays import FloatArray
 from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Options, Source
+from superbin.io.imports.base import Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
 from superbin.search import Observable, Process, Search
 
@@ -103,6 +103,8 @@ class Draft:
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
         _check_sums(self.processes, self.place)
+        check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
+        check_names([o.name for o in self.observables], f"{self.place}: observables")
         n_bins = len(self.observed)
         none = np.zeros((n_bins, 0))
         covariance = self._covariance(options, source)
@@ -111,7 +113,7 @@ class Draft:
         energy = options.energy(_number(mapping, "sqrt_s_tev") or self.sqrt_s_tev)
         if options.sqrt_s_tev is None and "sqrt_s_tev" not in mapping and self.sqrt_s_tev is None:
             self.notes.append("centre-of-mass energy: not stated, 13 TeV assumed")
-        texts = {key: str(mapping.get(key, self.texts.get(key, ""))) for key in _TEXTS}
+        texts = {key: printable(str(mapping.get(key, self.texts.get(key, "")))) for key in _TEXTS}
         name = options.name or identifier(self.name)
         try:
             search = Search(

@@ -59,7 +59,7 @@ _KEYS = (
 _SHOWN = 30
 _OBSERVED = re.compile(r"(?<![a-z])(data|observed|observation|n_?obs|obs)(?![a-z])", re.IGNORECASE)
 _TOTAL = re.compile(
-    r"(?<![a-z])(total\W*(sm|background|bkg|prediction|expect\w*)|(sm|expected|predicted|estimated)\W*(total\W*)?"
+    r"(?<![a-z])((total|sum of|all)\W*(sm|backgrounds?|bkgs?|prediction|expect\w*)|(sm|background)\W*total|(sm|expected|predicted|estimated)\W*(total\W*)?"
     r"(background|bkg|events?|yields?|prediction|expectation)s?)(?![a-z])|^\W*(backgrounds?|bkg|sm|prediction|expected|total)\W*$",
     re.IGNORECASE,
 )
@@ -69,6 +69,9 @@ _NO_EVENTS = re.compile(
 _POSTFIT = re.compile(
     r"post-?fit|after(\s+\w+){0,3}\s+(maximum[- ]likelihood\s+|simultaneous\s+)?fit\b", re.IGNORECASE
 )
+_TEX = r"(?:\\[,;:! ]|~|[\s${}]|\\(?:text|mathrm|rm|mbox|ensuremath|unit)\b)*"
+# An inverse femtobarn, so that a cross section in the same text is none.
+_LUMINOSITY = re.compile(rf"(\d+(?:\.\d+)?){_TEX}\\?i?fb(?:inv|{_TEX}\^?{_TEX}[-−]{_TEX}1|(?<=ifb))")
 _DENSITY = re.compile(r"/\s*(\d+(?:\.\d+)?)?\s*(GeV|TeV)", re.IGNORECASE)
 
 
@@ -188,16 +191,16 @@ def _role(table: DataTable) -> tuple[str, str]:
 
 
 def _observed_columns(table: DataTable) -> list[Column]:
-    return [c for c in table.dependent if _OBSERVED.search(c.name) and not _NO_EVENTS.search(c.name)]
+    return [c for c in table.dependent if _OBSERVED.search(c.name) and _may_be_events(c)]
+
+
+def _may_be_events(column: Column) -> bool:
+    return not _NO_EVENTS.search(column.name) and column.units.strip().lower() not in ("pb", "fb", "ab", "%")
 
 
 def _total_columns(table: DataTable) -> list[Column]:
     observed = _observed_columns(table)
-    named = [
-        c
-        for c in table.dependent
-        if c not in observed and _TOTAL.search(c.name) and not _NO_EVENTS.search(c.name)
-    ]
+    named = [c for c in table.dependent if c not in observed and _TOTAL.search(c.name) and _may_be_events(c)]
     if named:
         return named
     # Some records keep the name of a process for the total, and say in a qualifier what the column is.
@@ -674,8 +677,8 @@ def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float
     """The luminosity, where qualifiers or text name exactly one."""
     qualifiers = [text for c in table.dependent for name, text in c.qualifiers if "LUMI" in name.upper()]
     texts = qualifiers or [table.description, record.comment]
-    pattern = r"(\d+(?:\.\d+)?)\s*(?:\\[,;! ]|~|\$|\{|\\(?:text|mathrm|mbox|ensuremath)\{?|\s)*\\?(?:fb|ifb)"
-    found = {m.group(1) for text in texts for m in re.finditer(pattern, text)}
+    found = {m.group(1) for text in texts for m in _LUMINOSITY.finditer(text)}
+    found |= {m.group(1) for text in qualifiers if (m := re.fullmatch(r"(\d+(?:\.\d+)?)( fb.*)?", text))}
     if len(found) != 1:
         return None
     value = float(found.pop())
