@@ -5,12 +5,15 @@ has several. Archives are opened first. `IMPORTERS` lists the forms; adding one 
 line here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import checkmate, folder, hepdata, madanalysis, smodels, spey, table, yields
 from superbin.io.imports.archives import opened
-from superbin.io.imports.base import Imported, Importer, Options, Source
+from superbin.io.imports.base import Imported, Importer, Options, Source, printable
 from superbin.io.imports.hepdata import TableSummary, propose
 
 __all__ = [
@@ -88,8 +91,9 @@ def read(path: str | Path, *, kind: str | None = None, options: Options | None =
     DocumentError
         If the source breaks its form.
     """
-    with opened(path) as source:
-        return _importer(source, kind, Path(path)).read(source, options or Options())
+    with _escaped(), opened(path) as source:
+        found = _importer(source, kind, Path(path)).read(source, options or Options())
+    return replace(found, notes=tuple(map(printable, found.notes)))
 
 
 def inspect(path: str | Path, *, kind: str | None = None) -> tuple[TableSummary, ...]:
@@ -102,11 +106,23 @@ def inspect(path: str | Path, *, kind: str | None = None) -> tuple[TableSummary,
     DocumentError
         If the source breaks its form.
     """
-    with opened(path) as source:
+    with _escaped(), opened(path) as source:
         importer = _importer(source, kind, Path(path))
         if importer is not hepdata.IMPORTER:
             raise InputError(f"{path}: {importer.title} has no tables to choose from; import it")
         return hepdata.inspect(source)
+
+
+@contextmanager
+def _escaped() -> Iterator[None]:
+    """Errors on one printable line, whatever names and texts of the input they repeat."""
+    try:
+        yield
+    except InputError as error:
+        text = printable(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
 
 
 def _recognised(source: Source) -> Importer | None:

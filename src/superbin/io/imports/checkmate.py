@@ -5,7 +5,6 @@ events. It does not say which regions exclude each other, so without a covarianc
 """
 
 from pathlib import Path
-from typing import Any
 
 from superbin._json import parse_json
 from superbin.bundle import Bundle
@@ -63,7 +62,7 @@ def _beside(draft: Draft, table: Path) -> None:
     if not path.exists():
         draft.notes.append(f"{path.name}: not there, so the table does not say its luminosity")
         return
-    content: Any = parse_json(Source.at(path).text(), path)
+    content = parse_json(Source.at(path).text(), path)
     if not isinstance(content, dict):
         raise DocumentError(f"{path}: must be an object with lumi")
     for key, said in (("luminosity_fb", "lumi"), ("sqrt_s_tev", "ecm")):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from superbin._arrays import FloatArray
 from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Options, Source
+from superbin.io.imports.base import Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
 from superbin.search import Observable, Process, Search
 
@@ -102,6 +102,9 @@ class Draft:
                 f"mapping: nothing reads the key {unknown[0]!r}; for {self.place} it may have "
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
+        _check_sums(self.processes, self.place)
+        check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
+        check_names([o.name for o in self.observables], f"{self.place}: observables")
         n_bins = len(self.observed)
         none = np.zeros((n_bins, 0))
         covariance = self._covariance(options, source)
@@ -110,7 +113,7 @@ class Draft:
         energy = options.energy(_number(mapping, "sqrt_s_tev") or self.sqrt_s_tev)
         if options.sqrt_s_tev is None and "sqrt_s_tev" not in mapping and self.sqrt_s_tev is None:
             self.notes.append("centre-of-mass energy: not stated, 13 TeV assumed")
-        texts = {key: str(mapping.get(key, self.texts.get(key, ""))) for key in _TEXTS}
+        texts = {key: printable(str(mapping.get(key, self.texts.get(key, "")))) for key in _TEXTS}
         name = options.name or identifier(self.name)
         try:
             search = Search(
@@ -245,6 +248,20 @@ def whole_counts(values: Sequence[float] | FloatArray, labels: Sequence[str], pl
     return np.round(counts)
 
 
+def _check_sums(processes: Sequence[Process], place: str) -> None:
+    """Refuse a total that stands beside its own parts."""
+    if len(processes) < 3:
+        return
+    every = np.sum([process.estimate.nominal for process in processes], axis=0)
+    for process in processes:
+        nominal = process.estimate.nominal
+        if nominal.any() and np.allclose(nominal, every - nominal, rtol=1e-2, atol=1e-9):
+            raise DocumentError(
+                f"{place}: background {process.name!r} is the sum of the others and would be counted twice; say which columns are "
+                'backgrounds with a mapping, {"columns": {"background": ...}}'
+            )
+
+
 def _number(mapping: Mapping[str, Any], key: str) -> float | None:
     value = mapping.get(key)
     if value is None:
@@ -276,8 +293,7 @@ def _correlations(values: FloatArray, place: str) -> FloatArray:
         raise DocumentError(
             f"{place}: the variance of bin {i + 1} is {values[i, i]:g}; it has no correlations to keep"
         )
-    correlations: FloatArray = values / np.outer(spread, spread)
-    return correlations
+    return np.asarray(values / np.outer(spread, spread))
 
 
 def _compared(covariance: Covariance, errors: FloatArray) -> str:

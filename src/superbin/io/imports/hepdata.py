@@ -14,6 +14,7 @@ key of the mapping                                meaning
 ``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
 ``{"edges": [...]}``                              edges of the bins, where the table has centres only
 ``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity
+``{"overflow": true}``                            the last bin holds everything above it
 ``{"minus": "distance"}``                         downward uncertainties are written without their sign
 ``{"per_bin": true}``                             a column whose header says events per GeV holds events per bin
 ``{"negative": "zero"}``                          set negative expectations, which weighted events leave, to zero
@@ -43,11 +44,22 @@ from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 
-_KEYS = ("tables", "columns", "errors", "edges", "lowest", "minus", "per_bin", "negative", "postfit")
+_KEYS = (
+    "tables",
+    "columns",
+    "errors",
+    "edges",
+    "lowest",
+    "minus",
+    "per_bin",
+    "negative",
+    "overflow",
+    "postfit",
+)
 _SHOWN = 30
 _OBSERVED = re.compile(r"(?<![a-z])(data|observed|observation|n_?obs|obs)(?![a-z])", re.IGNORECASE)
 _TOTAL = re.compile(
-    r"(?<![a-z])(total\W*(sm|background|bkg|prediction|expect\w*)|(sm|expected|predicted|estimated)\W*(total\W*)?"
+    r"(?<![a-z])((total|sum of|all)\W*(sm|backgrounds?|bkgs?|prediction|expect\w*)|(sm|background)\W*total|(sm|expected|predicted|estimated)\W*(total\W*)?"
     r"(background|bkg|events?|yields?|prediction|expectation)s?)(?![a-z])|^\W*(backgrounds?|bkg|sm|prediction|expected|total)\W*$",
     re.IGNORECASE,
 )
@@ -57,6 +69,9 @@ _NO_EVENTS = re.compile(
 _POSTFIT = re.compile(
     r"post-?fit|after(\s+\w+){0,3}\s+(maximum[- ]likelihood\s+|simultaneous\s+)?fit\b", re.IGNORECASE
 )
+_TEX = r"(?:\\[,;:! ]|~|[\s${}]|\\(?:text|mathrm|rm|mbox|ensuremath|unit)\b)*"
+# An inverse femtobarn, so that a cross section in the same text is none.
+_LUMINOSITY = re.compile(rf"(\d+(?:\.\d+)?){_TEX}\\?i?fb(?:inv|{_TEX}\^?{_TEX}[-−]{_TEX}1|(?<=ifb))")
 _DENSITY = re.compile(r"/\s*(\d+(?:\.\d+)?)?\s*(GeV|TeV)", re.IGNORECASE)
 
 
@@ -176,16 +191,16 @@ def _role(table: DataTable) -> tuple[str, str]:
 
 
 def _observed_columns(table: DataTable) -> list[Column]:
-    return [c for c in table.dependent if _OBSERVED.search(c.name) and not _NO_EVENTS.search(c.name)]
+    return [c for c in table.dependent if _OBSERVED.search(c.name) and _may_be_events(c)]
+
+
+def _may_be_events(column: Column) -> bool:
+    return not _NO_EVENTS.search(column.name) and column.units.strip().lower() not in ("pb", "fb", "ab", "%")
 
 
 def _total_columns(table: DataTable) -> list[Column]:
     observed = _observed_columns(table)
-    named = [
-        c
-        for c in table.dependent
-        if c not in observed and _TOTAL.search(c.name) and not _NO_EVENTS.search(c.name)
-    ]
+    named = [c for c in table.dependent if c not in observed and _TOTAL.search(c.name) and _may_be_events(c)]
     if named:
         return named
     # Some records keep the name of a process for the total, and say in a qualifier what the column is.
@@ -329,12 +344,12 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
     counts = _counts(table, observed, names)
     for column in (observed, *every):
         _check_density(column, table, low, high, mapping, notes)
+    high = _overflow(table, high, mapping, notes)
     notes.append(f"column {observed.name!r}: observed events, its errors are not used")
     processes = tuple(
         Process(key, "Background" if key == "background" else key, _estimate(parts, table, mapping, notes))
         for key, parts in backgrounds.items()
     )
-    _check_sums(backgrounds, table)
     used = {observed.name, *(c.name for c in every)}
     notes += [f"column {c.name!r}: not used" for c in table.dependent if c.name not in used]
     return Draft(
@@ -418,22 +433,6 @@ def _check_density(
     )
 
 
-def _check_sums(backgrounds: Mapping[str, Sequence[Column]], table: DataTable) -> None:
-    """Refuse a total that stands beside its own parts."""
-    if len(backgrounds) < 3:
-        return
-    values = {
-        key: np.sum([[v.number for v in c.values] for c in columns], axis=0)
-        for key, columns in backgrounds.items()
-    }
-    every = sum(values.values(), np.zeros(table.n_rows))
-    for key, value in values.items():
-        if value.sum() > 0 and np.allclose(value, every - value, rtol=1e-2):
-            raise DocumentError(
-                f"{table.place}: background {key!r} is the sum of the others; it would be counted twice, leave it out"
-            )
-
-
 # --- bins -------------------------------------------------------------------------------------------------
 
 
@@ -455,6 +454,26 @@ def _bins(
     check_names(names, table.place)
     notes += [f"column {axis.name!r}: names of the regions, no ranges" for axis in axes]
     return names, (), None, None
+
+
+def _overflow(
+    table: DataTable, high: FloatArray | None, mapping: Mapping[str, Any], notes: list[str]
+) -> FloatArray | None:
+    """The upper edges; of the last bin it is infinite where the mapping says that it holds the overflow."""
+    said = mapping.get("overflow")
+    if said is not None and (not isinstance(said, bool) or high is None or high.shape[1] != 1):
+        raise InputError("mapping: overflow must be true or false, for a table with ranges of one variable")
+    if high is None or high.shape[1] != 1 or np.isinf(high).any():
+        return high
+    if said is None and re.search(r"overflow", table.description, re.IGNORECASE):
+        notes.append(
+            f"table {table.name!r} speaks of overflow; the last bin ends at {high[-1, 0]:g} unless the mapping has "
+            '{"overflow": true}'
+        )
+    if not said:
+        return high
+    notes.append("last bin: holds the overflow, as the mapping says")
+    return np.concatenate([high[:-1], [[np.inf]]])
 
 
 def _given_edges(
@@ -658,8 +677,8 @@ def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float
     """The luminosity, where qualifiers or text name exactly one."""
     qualifiers = [text for c in table.dependent for name, text in c.qualifiers if "LUMI" in name.upper()]
     texts = qualifiers or [table.description, record.comment]
-    pattern = r"(\d+(?:\.\d+)?)\s*(?:\\[,;! ]|~|\$|\{|\\(?:text|mathrm|mbox|ensuremath)\{?|\s)*\\?(?:fb|ifb)"
-    found = {m.group(1) for text in texts for m in re.finditer(pattern, text)}
+    found = {m.group(1) for text in texts for m in _LUMINOSITY.finditer(text)}
+    found |= {m.group(1) for text in qualifiers if (m := re.fullmatch(r"(\d+(?:\.\d+)?)( fb.*)?", text))}
     if len(found) != 1:
         return None
     value = float(found.pop())

@@ -264,8 +264,7 @@ def read_tables(source: Source) -> tuple[DataTable, ...]:
     if path.name.endswith(".dat"):
         return _old_tables(source.text(), path)
     if source.suffix == ".json":
-        content = parse_json(source.text(), path)
-        documents = [content]
+        documents = [parse_json(source.text(), path)]
     else:
         documents = _documents(source.text(), path)
     tables = [_table(d, path) for d in documents if isinstance(d, dict) and is_hepdata_json(d)]

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -133,6 +132,10 @@ def as_matrix(values: object, place: str, *, names: Sequence[str] = (), correlat
     if not np.isfinite(matrix).all():
         i, j = (int(k) for k in np.argwhere(~np.isfinite(matrix))[0])
         raise DocumentError(f"{place}: the matrix is {matrix[i, j]} in line {i + 1}, column {j + 1}")
+    if names and len(names) != len(matrix):
+        raise DocumentError(
+            f"{place}: {len(names)} names of bins for a matrix of {len(matrix)}; correct one of the two"
+        )
     return Matrix(matrix, tuple(names), place, correlations)
 
 
@@ -172,7 +175,9 @@ def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
                 f"{source.path}: an object with {', '.join(map(repr, list(content)[:6]))}; a matrix is a list of rows, or "
                 f"an object with one under {' or '.join(map(repr, _KEYS))}"
             )
-        names: Any = content.get("names", [])
+        names = content.get("names", [])
+        if not isinstance(names, list):
+            raise DocumentError(f"{source.path}: names must be a list")
         return as_matrix(
             content[key], str(source.path), names=list(map(str, names)), correlations=key.startswith("corr")
         )

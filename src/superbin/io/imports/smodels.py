@@ -253,20 +253,27 @@ def _stat_model(source: Source, head: _Tags) -> tuple[list[str], Any, str]:
     """Order and covariance of the first simplified likelihood of a 3.2 entry."""
     models, sets = head.literal("statModels"), head.literal("regionSets")
     mappings = head.literal("regionMappings") if head.get("regionMappings") is not None else {}
-    for name, entries in dict(models).items():
-        for kind, file in entries:
-            if str(kind).lower() not in ("sl", "slv1", "slv2") or name not in sets:
-                continue
-            path = source.path / str(file)
-            if path.resolve().parent != source.path.resolve():
-                raise DocumentError(
-                    f"{head.path}: statModels names {file!r}; the file must lie in the entry's folder"
-                )
-            content = _literal(source.text(str(file)), str(path))
-            rows = content.get("covariance") if isinstance(content, dict) else content
-            order = [_mapped(mappings, region) for region in _names(sets[name])]
-            return order, rows, f"in the order of region set {name!r}"
+    if not isinstance(models, dict) or not isinstance(sets, dict):
+        raise DocumentError(f"{head.path}: statModels and regionSets must be mappings from names of sets")
+    for name, entries in models.items():
+        for entry in entries if isinstance(entries, list | tuple) else ():
+            if not isinstance(entry, list | tuple) or len(entry) != 2:
+                raise DocumentError(f"{head.path}: statModels holds {entry!r}; a kind and a file are needed")
+            kind, file = map(str, entry)
+            if kind.lower() in ("sl", "slv1", "slv2") and name in sets:
+                content = _literal(source.text(_inside(source, head, file)), str(source.path / file))
+                rows = content.get("covariance") if isinstance(content, dict) else content
+                order = [_mapped(mappings, region) for region in _names(sets[name])]
+                return order, rows, f"in the order of region set {name!r}"
     raise DocumentError(f"{head.path}: statModels names no simplified likelihood ('sl') of a region set")
+
+
+def _inside(source: Source, head: _Tags, file: str) -> str:
+    if (source.path / file).resolve().parent != source.path.resolve():
+        raise DocumentError(
+            f"{head.path}: statModels names {file!r}; the file must lie in the entry's folder"
+        )
+    return file
 
 
 def _mapped(mappings: Any, region: str) -> str:
@@ -322,6 +329,12 @@ def _grid(
     points = sorted({point for found in maps for point in found})
     distinct = {len(point) for point in points}
     label = f"topology {name}: {len(points)} mass points"
+    if distinct == {3} and all(point[1] == point[2] for point in points):
+        # A mediator that decays to a pair: the daughter's mass stands there twice.
+        maps = [{point[:2]: value for point, value in found.items()} for found in maps]
+        points = [point[:2] for point in points]
+        distinct = {2}
+        label += " with two equal daughters"
     if distinct != {2}:
         return (
             name,

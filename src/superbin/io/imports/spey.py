@@ -5,12 +5,13 @@
 model is not named. Format: J. Y. Araz, SciPost Phys. 16 (2024) 032, arXiv:2307.06996.
 """
 
+import json
 from typing import Any
 
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin._json import json_text, parse_json
+from superbin._json import parse_json
 from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
@@ -38,7 +39,7 @@ class SpeyImporter:
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the arrays."""
-        content: Any = parse_json(source.text(), source.path)
+        content = parse_json(source.text(), source.path)
         if not isinstance(content, dict):
             raise DocumentError(f"{source.path}: must be an object with background_yields and data")
         background = _array(content, "background_yields", source, 0)
@@ -68,7 +69,7 @@ class SpeyImporter:
         if "third_moment" in content:
             moments = _array(content, "third_moment", source, n_bins, low=-np.inf)
             by_bin = dict(zip(names or labels, moments.tolist(), strict=True))
-            files["third-moments.json"] = json_text(by_bin, str(source.path)).encode()
+            files["third-moments.json"] = json.dumps(by_bin).encode()
             draft.notes.append("third_moment: kept in third-moments.json, used by no p-value")
         return Imported(Bundle(draft.search(options, source), (), files), self.name, tuple(draft.notes))
 

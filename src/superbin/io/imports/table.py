@@ -63,6 +63,9 @@ _KINDS = {
     **dict.fromkeys(("stat", "statistical"), "stat"),
     **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
 }
+_SIGNAL = re.compile(
+    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
+)
 _LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
 _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 _KEYS = {"observed", "name", "background", "error", "error_up", "error_down", "ignore"}
@@ -406,7 +409,7 @@ def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[st
     for key, i in cells.items():
         columns.note(i, f"range of {key}")
     for i in left.values():
-        columns.note(i, "not used")
+        columns.note(i, "not used; looks like a signal" if _SIGNAL.search(table.columns[i]) else "not used")
     return _Roles(observed, name, processes, ranges, cells), columns.notes
 
 
@@ -518,6 +521,8 @@ def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]
         }
     found: dict[str, dict[str, int]] = {}
     for column in [c for c in left if _numeric(table, left[c])]:
+        if _SIGNAL.search(table.columns[left[column]] if column in left else ""):
+            continue
         if column in left and _errors(dict(left), {column}):
             place = left.pop(column)
             found[table.columns[place]] = {"nominal": place} | _errors(left, {column})

@@ -29,11 +29,14 @@ class YieldsImporter:
 
     def recognises(self, source: Source) -> bool:
         """A JSON file that names data, a background and nominal values."""
-        return source.suffix == ".json" and _is_yields(_content(source))
+        try:
+            return source.suffix == ".json" and _is_yields(parse_json(source.text(), source.path))
+        except InputError:
+            return False
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the histograms."""
-        content = _content(source)
+        content = parse_json(source.text(), source.path)
         if not _is_yields(content):
             raise DocumentError(f"{source.path}: must be a JSON object with data and bkgr")
         key = next(k for k in _BACKGROUNDS if isinstance(content.get(k), dict))
@@ -69,13 +72,6 @@ class YieldsImporter:
 
 
 IMPORTER = YieldsImporter()
-
-
-def _content(source: Source) -> Any:
-    try:
-        return parse_json(source.text(), source.path)
-    except InputError:
-        return None
 
 
 def _is_yields(content: Any) -> bool:

@@ -108,6 +108,15 @@ def test_underflow(tmp_path: Path) -> None:
     assert imported(path, lowest=0).bundle.search.low[:, 0].tolist() == [0, 200]
 
 
+def test_overflow(tmp_path: Path) -> None:
+    """IMP-10: a text that speaks of overflow is pointed out; the mapping opens the last bin."""
+    path = tmp_path / "record.hep.dat"
+    path.write_text(OLD)
+    assert any("speaks of overflow" in note for note in imported(path).notes)
+    search = imported(path, overflow=True).bundle.search
+    assert search.high[:, 0].tolist() == [130, np.inf]
+
+
 def test_names_and_indices(tmp_path: Path) -> None:
     """IMP-10: words are names of regions; an axis that counts bins gives neither names nor ranges."""
     words = ["{value: '$2$ jets, $p<3$'}", "{value: '$3$ jets'}"]
@@ -201,6 +210,51 @@ def test_correlation_table(tmp_path: Path) -> None:
     covariance = read(place).bundle.search.covariance
     assert covariance is not None
     assert covariance.up.tolist() == [[4, 4], [4, 16]]
+
+
+@pytest.mark.parametrize(
+    ("comment", "value"),
+    [
+        ("of 35.9 fb$^{-1}$ of data", 35.9),
+        (r"luminosity of $138\,\text{fb}^{-1}$", 138.0),
+        (r"2.3\fbinv. No excess", 2.3),
+        (r"139~fb$^{-1}$", 139.0),
+        (r"$20.3\,\mathrm{fb}^{-1}$", 20.3),
+        ("36.1 fb-1, above 0.5 fb at 95% CL", 36.1),
+        ("cross sections above 0.5 fb are excluded", None),
+        ("36.1 fb$^{-1}$ and 139 fb$^{-1}$", None),
+    ],
+)
+def test_luminosity_of_a_text(comment: str, value: float | None, tmp_path: Path) -> None:
+    """IMP-10: an inverse femtobarn counts, a cross section does not, and two luminosities are none."""
+    place = submission(tmp_path / "s", ("Yields", "t.yaml"), comment=comment)
+    table(place / "t.yaml", RANGES, OBSERVED, BACKGROUND)
+    if value is None:
+        with pytest.raises(InputError, match="--luminosity"):
+            read(place)
+    else:
+        assert read(place).bundle.search.luminosity_fb == value
+
+
+@pytest.mark.parametrize(
+    "name", ["Total background", "Total SM", "SM total", "Background", "Expected background", "Sum of backgrounds", "SM prediction", "Total Bkg.", "Expected events"]
+)  # fmt: skip
+def test_names_of_totals(name: str, tmp_path: Path) -> None:
+    """IMP-3: the names that totals have."""
+    background = column(name, ["{value: 10}", "{value: 4}"])
+    other = column("W+jets", ["{value: 5}", "{value: 2}"])
+    path = table(tmp_path / "t.yaml", RANGES, OBSERVED, other, background)
+    assert imported(path).bundle.search.processes[0].estimate.nominal.tolist() == [10, 4]
+
+
+def test_texts_are_printable(tmp_path: Path) -> None:
+    """IMP-2: what does not print is escaped in notes and texts."""
+    place = submission(tmp_path / "s", ("Yields", "t.yaml"))
+    unused = column("x", ["{value: 1}", "{value: 1}"])
+    table(place / "t.yaml", RANGES, OBSERVED, BACKGROUND, unused.replace("'x'", '"x\\u202ey"'))
+    result = read(place)
+    assert all(note.isprintable() for note in result.notes)
+    assert any("\\u202e" in note for note in result.notes)
 
 
 def test_inspect(tmp_path: Path) -> None:

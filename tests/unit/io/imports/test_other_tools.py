@@ -111,6 +111,36 @@ def test_smodels_efficiencies(tmp_path: Path) -> None:
     assert grid.efficiencies.tolist() == [[0.02] * 3, [0.03] * 3]
 
 
+def test_smodels_mediator(tmp_path: Path) -> None:
+    """IMP-8: three masses of which the last two are equal are those of a mediator and its daughters."""
+    efficiencies = "[[[1000.0, 250.0, 250.0], 0.02], [[2000.0, 250.0, 250.0], 0.03]]"
+    result = read(entry(tmp_path / "e", OLD, map=efficiencies))
+    grid = parse_grid(gzip.decompress(result.bundle.files["grids/T2tt.csv.gz"]).decode(), Path("T2tt.csv"))
+    assert grid.points.tolist() == [[1000, 250], [2000, 250]]
+    other = "[[[1000.0, 250.0, 100.0], 0.02]]"
+    left = read(entry(tmp_path / "f", OLD, map=other))
+    assert not left.bundle.files
+    assert any("3 masses; not used" in note for note in left.notes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new_text", "message"),
+    [
+        ("statModels: {", "statModels: [{", "not a list of numbers"),
+        ("('sl', 'm.txt')", "'sl'", "a kind and a file are needed"),
+        ("'m.txt'", "'../m.txt'", "must lie in the entry's folder"),
+        ("'sl'", "'pyhf'", "no simplified likelihood"),
+        ("{'all': [('sl'", "{'none': [('sl'", "no simplified likelihood"),
+    ],
+)
+def test_smodels_broken_models(old: str, new_text: str, message: str, tmp_path: Path) -> None:
+    """IMP-2: statModels that name nothing that can be read."""
+    path = new(tmp_path / "e") / "globalInfo.txt"
+    path.write_text(path.read_text().replace(old, new_text))
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "e")
+
+
 REGION = '<region type="signal" id="{0}"{4}><nobs>{1}</nobs><nb>{2}</nb>{3}</region>'
 
 
@@ -194,7 +224,9 @@ def histograms(path: Path, data: list[Any], **names: list[float]) -> Path:
 def test_yields(tmp_path: Path) -> None:
     """IMP-8: histograms in JSON: the total alone, else every background; missing and unmeasured data are refused."""
     options = Options(luminosity_fb=1.0)
-    whole = histograms(tmp_path / "a.json", [3.000000238, 0.0], **{"Total Background": [2, 1], "top": [1, 1]})
+    whole = histograms(
+        tmp_path / "a.json", [3.000000238, 0.0], **{"Total Background": [2.0, 1.0], "top": [1.0, 1.0]}
+    )
     search = read(whole, options=options).bundle.search
     assert search.observed.tolist() == [3, 0]
     assert [p.estimate.nominal.tolist() for p in search.processes] == [[2, 1]]

@@ -109,6 +109,17 @@ def test_several_backgrounds(tmp_path: Path) -> None:
     assert [(p.name, p.estimate.syst_up.tolist()) for p in one.processes] == [("wjets", [0.5])]
 
 
+def test_signals_are_no_backgrounds(tmp_path: Path) -> None:
+    """IMP-4: columns that look like signals are told, and a total beside its parts is not counted twice."""
+    text = "obs;top;top_err;w;w_err;T1bbbb(1000,100);T1bbbb(1000,100)_err\n3;2;1;1.5;0.5;7;1\n"
+    result = imported(tmp_path / "t.csv", text)
+    assert [p.name for p in result.bundle.search.processes] == ["top", "w"]
+    assert "column 'T1bbbb(1000,100)': not used; looks like a signal" in result.notes
+    twice = "obs,top,top_err,w,w_err,all,all_err\n3,2,1,1.5,0.5,3.5,1\n4,1,1,2,0.5,3,1\n"
+    with pytest.raises(DocumentError, match="'all' is the sum of the others"):
+        imported(tmp_path / "u.csv", twice)
+
+
 def test_mapping_names_columns(tmp_path: Path) -> None:
     """IMP-3: columns of any name by a mapping; an unknown key or column is refused."""
     text = "N,B,dB,S95\n3,2,1,7\n"
@@ -171,6 +182,18 @@ def test_luminosity(comment: str, value: float, tmp_path: Path) -> None:
     path.write_text(PLAIN)
     with pytest.raises(InputError, match="--luminosity"):
         read(path)
+
+
+def test_documented_table(tmp_path: Path) -> None:
+    """IMP-4: the table of the manual is one."""
+    page = (Path(__file__).parents[4] / "docs" / "reference" / "imports.md").read_text("utf-8")
+    found = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    (tmp_path / "t.csv").write_text(found.group(1))
+    search = read(tmp_path / "t.csv").bundle.search
+    assert (search.luminosity_fb, search.names) == (137.0, ("SR1", "SR2", "SR3"))
+    assert search.high[:, 0].tolist() == [300, 500, np.inf]
+    assert search.processes[0].estimate.syst_down.tolist() == [8.5, 4.3, 1.0]
 
 
 REGIONS = "region,observed,background,error\nA,12,10,2\nB,3,4,4\n"
