@@ -60,10 +60,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A significance and the wall time in seconds that each method of it took."""
+    """A significance, the wall time in seconds that each method of it took, and why methods have no answer, by name."""
 
     significance: Significance
     seconds: Mapping[str, float]
+    missing: Mapping[str, str]
 
 
 def analyze(
@@ -117,6 +118,7 @@ def analyze(
             aggregate.background,
             signal=aggregate.signal,
             observed=observed,
+            fitted_to=None if observed else aggregate.observed,
             toys=toys,
             seed=seed,
             document=document,
@@ -154,6 +156,7 @@ def evaluate(
     *,
     signal: float | None = None,
     observed: bool = False,
+    fitted_to: float | None = None,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     document: Mapping[str, object] | None = None,
@@ -170,7 +173,9 @@ def evaluate(
         Expected signal events, for the Asimov significance; by default `count` minus the background when
         expected, unknown when observed.
     observed : bool
-        Whether the count is data. The Asimov significance is then post-fit.
+        Whether the count is data. There is no Asimov significance then: it is an expectation.
+    fitted_to : float, optional
+        Data, for the post-fit Asimov significance of an expected count: that of the background-only fit to them.
     toys : int
         Pseudo-experiments; 0 throws none.
     seed : int
@@ -200,12 +205,23 @@ def evaluate(
         seconds[name] = time.perf_counter() - start
         return answer
 
-    strength = signal if signal is not None or observed else max(n - b, 0.0)
+    missing: dict[str, str] = {}
+
+    def by_pyhf(name: str, chosen: Mapping[str, object] | None) -> PValue | None:
+        try:
+            return timed(name, lambda: _pyhf(n, background, chosen))
+        except InputError as error:
+            missing[name] = str(error)
+            return None
+
+    strength = None if observed else signal if signal is not None else max(n - b, 0.0)
     pull = float(asymptotic.pull(n, b, up, down))  # the first to check the numbers
+    if b == 0:
+        missing["pyhf"] = "pyhf cannot fit a bin without background"
     panel = Significance(
         count=n,
         q=2 * (math.sqrt(n) - math.sqrt(b)),
-        pull=pull,
+        pull=pull if math.isfinite(pull) else None,
         midp=timed(
             "midp", lambda: PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
         ),
@@ -213,14 +229,15 @@ def evaluate(
             "tail", lambda: PValue.of(pvalue.tail(n, b, up, down), pvalue.tail_significance(n, b, up, down))
         ),
         asymptotic=timed("asymptotic", lambda: _asymptotic(n, b, up, down)),
-        asimov=None
-        if strength is None
-        else timed("asimov", lambda: _asimov(strength, n if observed else None, b, up, down)),
+        asimov=None if strength is None else timed("asimov", lambda: _asimov(strength, None, b, up, down)),
         toys=timed("toys", lambda: _toys(n, background, toys, seed)) if toys else None,
-        pyhf=timed("pyhf", lambda: _pyhf(n, background, document)) if b > 0 else None,
-        pyhf_total=timed("pyhf_total", lambda: _pyhf(n, background, None)) if b > 0 and document else None,
+        pyhf=by_pyhf("pyhf", document) if b > 0 else None,
+        pyhf_total=by_pyhf("pyhf_total", None) if b > 0 and document else None,
+        asimov_postfit=None
+        if strength is None or fitted_to is None
+        else timed("asimov_postfit", lambda: _asimov(strength, fitted_to, b, up, down)),
     )
-    return Timed(panel, seconds)
+    return Timed(panel, seconds, missing)
 
 
 def count_distribution(background: Background, signal: float, *, columns: int = 400) -> CountDistribution:
@@ -298,14 +315,14 @@ def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Conve
 
 def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:
     z = float(asymptotic.asymptotic_z(n, b, up, down))
-    return PValue(float(ndtr(-z)), z)
+    return PValue.of(float(ndtr(-z)), z)
 
 
-def _asimov(signal: float, fitted_to: float | None, b: float, up: float, down: float) -> Asimov:
-    if fitted_to is None:
-        return Asimov(float(asymptotic.asimov_z(signal, b, up, down)), "prefit")
-    nuisance = asymptotic.fit_nuisance(fitted_to, signal, b, up, down)
-    return Asimov(float(asymptotic.asimov_z(signal, b, up, down, auxiliary=nuisance)), "postfit")
+def _asimov(signal: float, fitted_to: float | None, b: float, up: float, down: float) -> Asimov | None:
+    """None where the significance is infinite."""
+    nuisance = None if fitted_to is None else asymptotic.fit_nuisance(fitted_to, 0.0, b, up, down)
+    z = float(asymptotic.asimov_z(signal, b, up, down, auxiliary=nuisance))
+    return Asimov(z, "prefit" if fitted_to is None else "postfit") if math.isfinite(z) else None
 
 
 def _toys(n: float, background: Background, toys: int, seed: int) -> ToyPValue:

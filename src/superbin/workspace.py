@@ -13,6 +13,7 @@ and work with the other; its upper-limit scan ignores the level and stops at the
 """
 
 import json
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +27,11 @@ from superbin.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
 from superbin.stats import significance
+from superbin.stats.limits.problem import checked_level
 from superbin.stats.toys import binomial_error
 
 __all__ = [
+    "LARGEST_PULL",
     "LOWEST_FACTOR",
     "Document",
     "PyhfCls",
@@ -52,6 +55,16 @@ CHANNEL = "aggregate"
 
 LOWEST_FACTOR = 0.01
 """Smallest ``lo`` of a ``normsys``: pyhf interpolates in the logarithm, so a background cannot vary to zero."""
+
+
+LARGEST_PULL = 20.0
+"""Bound of every constrained nuisance parameter, in standard deviations."""
+
+LARGEST_COUNT = 1e6
+"""Events up to which pyhf's fits agree with superbin's: at 1e9 Minuit stops 1 % short in the limit."""
+
+MOST_STEPS = 60
+"""Strengths that are tried on the way to a limit, doubling or halving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +157,19 @@ def build(aggregate: AggregateBin) -> Document:
         "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
     }
     bound = _mu_bound(aggregate)
+    samples = [signal, *map(_sample, aggregate.processes)]
     return {
-        "channels": [{"name": CHANNEL, "samples": [signal, *map(_sample, aggregate.processes)]}],
+        "channels": [{"name": CHANNEL, "samples": samples}],
         "observations": [{"name": CHANNEL, "data": [float(aggregate.observed)]}],
         "measurements": [
             {
                 "name": "reinterpretation",
                 "config": {
                     "poi": "mu",
-                    "parameters": [{"name": "mu", "bounds": [[0.0, bound]], "inits": [min(1.0, bound)]}],
+                    "parameters": [
+                        {"name": "mu", "bounds": [[0.0, bound]], "inits": [min(1.0, bound)]},
+                        *map(_nuisance, _names(samples)),
+                    ],
                 },
             }
         ],
@@ -192,6 +209,7 @@ def background_only(
         factors = {"hi": 1 + signal_uncertainty, "lo": 1 / (1 + signal_uncertainty)}
         modifiers = document["channels"][0]["samples"][0]["modifiers"]
         modifiers.append({"name": "signal", "type": "normsys", "data": factors})
+        document["measurements"][0]["config"]["parameters"].append(_nuisance("signal"))
     return document
 
 
@@ -213,7 +231,8 @@ def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) ->
     Raises
     ------
     InputError
-        If pyhf cannot build or fit the model; its own words follow.
+        If pyhf cannot build or fit the model; its own words follow. Above 1e6 events, and where the data pull a nuisance
+        parameter to its bound.
     """
     import pyhf
 
@@ -221,7 +240,7 @@ def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) ->
         return float(pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
 
     p = _asked(document, count, hypothesis)
-    return PValue(p, float(significance(p)))
+    return PValue.of(p, float(significance(p)))
 
 
 def asymptotic_limit(
@@ -249,8 +268,7 @@ def asymptotic_limit(
     """
     import pyhf
 
-    if not 0 < level < 1:
-        raise InputError(f"level = {level:g} must lie strictly between 0 and 1; give 0.95 for 95 %")
+    checked_level(level)
 
     def limits(model: Any, data: list[float]) -> PyhfLimit:
         bounds = [list(map(float, pair)) for pair in model.config.suggested_bounds()]
@@ -348,7 +366,9 @@ def _asked(
 
     failure: Exception | None = None
     for optimizer in optimizers:
-        with _numpy_backend(optimizer), warnings.catch_warnings():
+        # what pyhf divides by zero on the way shows in its answer, which is checked
+        with _numpy_backend(optimizer), _silent(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.filterwarnings("ignore", category=RuntimeWarning)
             warnings.filterwarnings("ignore", message="Hesse called with all parameters fixed")
             try:
                 workspace = pyhf.Workspace(document)
@@ -356,14 +376,43 @@ def _asked(
                 data = workspace.data(model)
                 if count is not None:
                     data = [float(count), *model.config.auxdata]
-                return question(model, [float(x) for x in data])
+                data = [float(x) for x in data]
+                _check_domain(model, data)
+                return question(model, data)
             except InputError:
                 raise
             except (pyhf.exceptions.FailedMinimization, AttributeError) as error:
                 failure = failure or error
+            except RuntimeError as error:  # brentq at its last step
+                raise InputError(f"pyhf finds no limit: {error}") from error
             except (pyhf.exceptions.InvalidModel, ValueError) as error:
                 raise InputError(f"pyhf cannot fit this workspace: {error}") from error
     raise InputError(f"pyhf cannot fit this workspace: {failure}") from failure
+
+
+def _check_domain(model: Any, data: list[float]) -> None:
+    """Raise where pyhf's answers would be wrong without a word.
+
+    Raises
+    ------
+    InputError
+        Above `LARGEST_COUNT` events, and where the data pull a nuisance parameter to its bound.
+    """
+    import pyhf
+
+    largest = max(data[0], float(model.expected_actualdata([*_at_strength(model, 0.0)])[0]))
+    if largest > LARGEST_COUNT:
+        raise InputError(
+            f"{largest:g} events are outside the domain of pyhf's fits, which end before the minimum above {LARGEST_COUNT:g}"
+        )
+    fitted = np.asarray(pyhf.infer.mle.fixed_poi_fit(0.0, data, model))
+    bounds = np.asarray(model.config.suggested_bounds(), dtype=float)
+    nuisance = np.arange(fitted.size) != model.config.poi_index
+    if (np.abs(fitted) > 0.999 * bounds[:, 1])[nuisance].any():
+        raise InputError(
+            f"the data pull the background beyond the bounds of pyhf's nuisance parameters, {bounds[nuisance, 1].min():g} "
+            "standard deviations"
+        )
 
 
 def _at_strength(model: Any, mu: float) -> list[float]:
@@ -383,10 +432,18 @@ def _crossing(
     from scipy.optimize import brentq
 
     cls(start)
-    while min(values[place] for values in known.values()) > alpha:
-        cls(2 * max(known))
-    while max(values[place] for values in known.values()) < alpha:
-        cls(0.5 * min(known))
+    for _ in range(MOST_STEPS):
+        found = [values[place] for values in known.values()]
+        if not all(map(math.isfinite, found)):
+            raise InputError("pyhf's CLs is not a number here; leave pyhf out")
+        if min(found) > alpha:
+            cls(2 * max(known))
+        elif max(found) < alpha:
+            cls(0.5 * min(known))
+        else:
+            break
+    else:
+        raise InputError(f"pyhf's CLs does not cross {alpha:g} within {MOST_STEPS} steps; leave pyhf out")
     low = max(mu for mu, values in known.items() if values[place] >= alpha)
     high = min((mu for mu, values in known.items() if values[place] <= alpha and mu >= low), default=low)
     if low == high:
@@ -469,6 +526,17 @@ def _modifier(name: str, nominal: float, up: float, down: float) -> Document:
     return {"name": name, "type": "histosys", "data": {"hi_data": [up], "lo_data": [0.0]}}
 
 
+def _names(samples: list[Document]) -> list[str]:
+    """Names of the constrained modifiers, each once, in order."""
+    modifiers = (modifier for sample in samples for modifier in sample["modifiers"])
+    return list(dict.fromkeys(m["name"] for m in modifiers if m["type"] in {"normsys", "histosys"}))
+
+
+def _nuisance(name: str) -> Document:
+    """Bounds of a nuisance parameter: pyhf's own, 5 standard deviations, stop the fit where data pull farther."""
+    return {"name": name, "bounds": [[-LARGEST_PULL, LARGEST_PULL]], "inits": [0.0]}
+
+
 def _mu_bound(aggregate: AggregateBin) -> float:
     """Ten times the strength that would explain twice everything seen or expected, so no fit ends there."""
     events = max(aggregate.observed, aggregate.signal + aggregate.background.nominal, 1.0)
@@ -486,6 +554,18 @@ def _numpy_backend(optimizer: str = "minuit") -> Iterator[None]:
         yield
     finally:
         pyhf.set_backend(backend, custom_optimizer=previous)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep pyhf from logging the traceback of a fit that the other minimiser may do."""
+    logger = logging.getLogger("pyhf")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

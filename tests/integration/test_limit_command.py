@@ -27,9 +27,10 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(out.splitlines()[6].split()[1]) == pytest.approx(float(rows["asymptotic"][1]), rel=0.01)
     models = [line.split()[0] for line in out.splitlines() if len(line.split()) == 5]
     assert models == ["uncertainty", "lognormal", "gaussian", "gamma", "none"]
-    assert "changes the exact limit by" in out
+    assert "changes the observed exact limit by" in out
     assert "pre-fit" in out
-    assert "verdict: the methods differ by" in out
+    assert "verdict: observed limits differ by" in out
+    assert "expected medians differ by" in out
     assert "out of their domain" in out
 
 
@@ -51,7 +52,8 @@ def test_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["models"].keys() == {"lognormal", "gaussian", "gamma", "none"}
     assert document["pyhf_toys"] is None
     assert document["spread"] >= 0
-    assert "in Z" in document["verdict"]
+    assert "expected medians differ by" in document["verdict"]
+    assert document["missing"] == {}
 
 
 def test_without_background(capsys: pytest.CaptureFixture[str]) -> None:

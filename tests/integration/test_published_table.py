@@ -1,15 +1,19 @@
-"""The packaged search against the collaboration's own table of its first ten bins: clauses TAB-8 to TAB-14."""
+"""The packaged search against the collaboration's own tables and aggregate regions: clauses TAB-8 to TAB-16."""
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from superbin._arrays import FloatArray
+from superbin.aggregate import combine
+from superbin.correlations import covariances
 from superbin.search import Search
 from superbin.signal import SignalModel
 
+VALIDATION = Path(__file__).parents[2] / "validation" / "published_table"
 TABLE = Path(__file__).parents[1] / "data" / "published_table_bins_1_10.csv"
 PARTS = {
     "nominal": "value",
@@ -101,3 +105,77 @@ def test_signal_sum(t1bbbb: SignalModel) -> None:
     assert t1bbbb.yields.sum() == pytest.approx(27.84357, abs=1e-5)
     assert len(t1bbbb.yields) == 160
     assert (t1bbbb.errors[t1bbbb.yields > 0] > 0).all()
+
+
+def rows_of(name: str) -> list[dict[str, str]]:
+    with (VALIDATION / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def rounding(text: str) -> float:
+    """Half a unit of the last digit printed."""
+    return 0.5 * 10.0 ** -len(text.partition(".")[2])
+
+
+def totals(search: Search, side: str) -> FloatArray:
+    """Root of the sum of squares of all uncertainties, lost lepton and tau statistics added linearly."""
+    estimates = {p.name: p.estimate for p in search.processes}
+    linear = sum(getattr(estimates[name], f"stat_{side}") for name in ("lostlep", "hadtau"))
+    squares = sum(getattr(estimates[name], f"stat_{side}") ** 2 for name in ("znn", "qcd"))
+    squares += sum(getattr(e, f"syst_{side}") ** 2 for e in estimates.values())
+    return np.asarray(np.sqrt(linear**2 + squares))
+
+
+def test_all_rows_observed_and_nominal(cms_search: Search) -> None:
+    """TAB-14: observed events equal; totals within 0.5 % beyond what rounding explains."""
+    rows = rows_of("table_160.csv")
+    assert [int(row["observed"]) for row in rows] == cms_search.observed.tolist()
+    total = sum(p.estimate.nominal for p in cms_search.processes)
+    for row, ours in zip(rows, np.asarray(total).tolist(), strict=True):
+        theirs = float(row["total"])
+        if theirs >= 1:
+            assert abs(ours - theirs) <= 0.005 * theirs + rounding(row["total"]), row["bin"]
+
+
+@pytest.mark.parametrize("part", ["stat_up", "stat_down"])
+def test_invisible_z_statistics_of_all_rows(cms_search: Search, part: str) -> None:
+    """TAB-10, TAB-14: equal within the printed rounding, for every number of b jets."""
+    estimate = next(p.estimate for p in cms_search.processes if p.name == "znn")
+    compared = 0
+    for row, ours in zip(rows_of("table_160.csv"), getattr(estimate, part).tolist(), strict=True):
+        text = row[f"znn_{part}"]
+        if float(row["znn"]) >= 0.5:
+            assert abs(ours - float(text)) <= 1.0001 * rounding(text), row["bin"]
+            compared += 1
+    assert compared == 104
+
+
+@pytest.mark.parametrize("side", ["up", "down"])
+def test_total_errors_of_all_rows(cms_search: Search, side: str) -> None:
+    """TAB-14: the median ratio of the total uncertainty is 1 within 1 %."""
+    rows = rows_of("table_160.csv")
+    theirs = np.array(
+        [math.hypot(*(float(r[f"total_{part}_{side}"]) for part in ("stat", "syst"))) for r in rows]
+    )
+    shown = np.array([float(row["total"]) >= 0.5 for row in rows]) & (theirs > 0)
+    assert shown.sum() > 120
+    assert float(np.median(totals(cms_search, side)[shown] / theirs[shown])) == pytest.approx(1, abs=0.01)
+
+
+def test_aggregate_regions(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """TAB-16: the collaboration's own 12 regions; correlations from the likelihood give its upward errors."""
+    low = {o.name: cms_search.low[:, i] for i, o in enumerate(cms_search.observables)}
+    covariance = covariances(cms_search, "likelihood")[0]
+    ratios = []
+    for region in rows_of("aggregate_regions.csv"):
+        inside = (low["nb"] >= float(region["nb_low"])) & (low["nb"] <= float(region["nb_high"]))
+        for name in ("njet", "ht", "mht"):
+            inside &= low[name] >= float(region[name])
+        merged = combine(cms_search, t1bbbb, (np.flatnonzero(inside) + 1).tolist(), covariance=covariance)
+        assert merged.observed == int(region["observed"])
+        background = float(region["background"])
+        assert merged.background.nominal == pytest.approx(background, abs=max(0.1, 0.001 * background))
+        ratios.append(merged.background.up / float(region["error_up"]))
+    assert len(ratios) == 12
+    assert float(np.exp(np.mean(np.log(ratios)))) == pytest.approx(1, abs=0.01)
+    assert 0.85 < min(ratios) < max(ratios) < 1.15

@@ -378,3 +378,41 @@ def test_options_are_those_promised() -> None:
         "--likelihood-limit",
         "--json",
     } <= names
+
+
+def test_beside_published_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SCAN-17, SCAN-22: the table has ratios to the published limits, and says over how many points they go."""
+    with pytest.raises(SystemExit) as stop:
+        main(
+            [
+                "scan",
+                "T1tttt",
+                "--max-points",
+                "3",
+                "--processes",
+                "1",
+                "--quiet",
+                "--database",
+                str(tmp_path / "s.sqlite"),
+            ]
+        )
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    said = re.search(
+        r"^one bin over the published limits, median \(lowest to highest\): observed (\S+) \((\S+) to (\S+)\) at 2 points, expected ",
+        out,
+        re.MULTILINE,
+    )
+    assert said is not None
+    assert float(said[2]) <= float(said[1]) <= float(said[3])
+    assert re.search(r"mu95 exp +1bin/pub obs +1bin/pub exp$", out, re.MULTILINE)
+    # Two points lie in the published maps; of the third, beyond them, nothing is said.
+    rows = [line.split() for line in out.splitlines() if re.match(r" +\d+ +\d+ +-?\d", line)]
+    assert sorted(row[-1] == "-" for row in rows) == [False, False, True]
+
+
+def test_systematics_need_the_likelihood(run: Run) -> None:
+    """SCAN-3: signal systematics are those of the full likelihood alone."""
+    code, _, err = run("--systematics", "none")
+    assert code == 2
+    assert "give --likelihood-limit with it" in err

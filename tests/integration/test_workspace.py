@@ -132,7 +132,7 @@ def scanned_z(document: workspace.Document, n: float) -> float:
 
 def test_deficit_is_one_half(aggregate: AggregateBin) -> None:
     """WS-4: pyhf's q0 is one-sided."""
-    found = workspace.asymptotic_q0(workspace.build(aggregate), count=0.1)
+    found = workspace.asymptotic_q0(workspace.build(aggregate), count=1.0)
     assert found.p == pytest.approx(0.5, abs=1e-3)  # as far as pyhf's minimiser goes
     assert found.z == pytest.approx(0.0, abs=3e-3)
 
@@ -254,3 +254,48 @@ def test_a_minimiser_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> 
     assert workspace.asymptotic_q0(document).z == pytest.approx(expected, abs=1e-3)
     with pytest.raises(InputError, match="level = 95"):
         workspace.asymptotic_limit(document, level=95)
+
+
+@pytest.mark.parametrize("case", [(166, 44.05, 7.66, 5.04), (100, 20, 2, 2), (300, 30, 3, 3)])
+def test_large_pulls_fit_within_the_bounds(case: tuple[float, ...]) -> None:
+    """WS-10: at pulls of 6 to 17, beyond pyhf's own bounds of 5, its Z is that of the closed form, 7.382 for the first."""
+    n, *background = case
+    found = workspace.asymptotic_q0(workspace.background_only(n, Background(*background)))
+    assert found.z == pytest.approx(asymptotic_z(*case), abs=3e-4)
+
+
+def test_every_nuisance_has_bounds(aggregate: AggregateBin) -> None:
+    """WS-10: written into the workspace, for whoever opens it."""
+    for document in (
+        workspace.build(aggregate),
+        workspace.background_only(5, Background(4, 1, 1), signal_uncertainty=0.2),
+    ):
+        model = pyhf.Workspace(document).model()
+        bounds = model.config.suggested_bounds()
+        for i, bound in enumerate(bounds):
+            if i != model.config.poi_index:
+                assert tuple(bound) == (-workspace.LARGEST_PULL, workspace.LARGEST_PULL)
+
+
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [((10**6, 25, 5, 5), "beyond the bounds"), ((10**9, 1e9, 1e6, 1e6), "outside the domain of pyhf's fits")],
+)
+def test_outside_the_domain_pyhf_is_refused(case: tuple[float, ...], why: str) -> None:
+    """WS-10."""
+    document = workspace.background_only(case[0], Background(*case[1:]))
+    with pytest.raises(InputError, match=why):
+        workspace.asymptotic_q0(document)
+    with pytest.raises(InputError, match=why):
+        workspace.asymptotic_limit(document)
+
+
+@pytest.mark.parametrize("k", [1e-6, 1e-3, 1.0, 1e3])
+def test_limits_of_scaled_signals(k: float) -> None:
+    """WS-8: the limit on mu times the signal's scale is constant, also beyond the bound of mu."""
+    background = Background(5.69, 3.74, 1.06)
+    unit = workspace.asymptotic_limit(workspace.background_only(11, background, signal=9.61))
+    found = workspace.asymptotic_limit(workspace.background_only(11, background, signal=9.61 * k))
+    np.testing.assert_allclose(
+        np.multiply(k, [found.observed, *found.expected]), [unit.observed, *unit.expected], rtol=1e-3
+    )

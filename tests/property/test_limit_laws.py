@@ -83,3 +83,18 @@ def test_scale(z: float, width: float) -> None:
     assert relative[0] == pytest.approx(relative[1], rel=1e-3)
     levels = limits.cls_limit(12, 9, 2, 2, level=[0.5, 0.68, 0.9, 0.95, 0.99])
     assert (np.diff(levels) > 0).all()
+
+
+@given(model, count, background, share, share, st.floats(-6, 3))
+@few
+def test_limit_on_the_strength_scales_with_the_signal(
+    model: str, n: int, b: float, up: float, down: float, exponent: float
+) -> None:
+    """STAT-17, STAT-18: mu95 * k is constant: CLs at the strength mu95 of a signal of k events is 1 - level, exact and asymptotic."""
+    k = 10.0**exponent
+    for limit, cls in (
+        (limits.cls_limit, limits.cls),
+        (limits.asymptotic_limit, limits.asymptotic_cls),
+    ):
+        mu95 = limit(n, b, up * b, down * b, model=model) / k
+        assert cls(mu95 * k, n, b, up * b, down * b, model=model) == pytest.approx(0.05, rel=1e-6)

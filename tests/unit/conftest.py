@@ -221,6 +221,7 @@ def make_result(**changes: Any) -> AnalysisResult:
             toys=ToyPValue(p=0.01663, z=2.129, p_err=0.00013, n=1_000_000, seed=0),
             pyhf=PValue(p=0.0171, z=2.117),
             pyhf_total=PValue(p=0.0168, z=2.124),
+            asimov_postfit=Asimov(z=1.87, fit="postfit"),
         ),
         observed=Significance(
             count=14,
@@ -229,7 +230,6 @@ def make_result(**changes: Any) -> AnalysisResult:
             midp=PValue(p=0.376, z=0.32),
             tail=PValue(p=0.416, z=0.21),
             asymptotic=PValue(p=0.371, z=0.33),
-            asimov=Asimov(z=2.31, fit="postfit"),
             toys=ToyPValue(p=0.3761, z=0.316, p_err=0.0005, n=1_000_000, seed=0),
             pyhf=PValue(p=0.371, z=0.33),
             pyhf_total=PValue(p=0.372, z=0.327),

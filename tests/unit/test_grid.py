@@ -439,9 +439,21 @@ def test_source_says_what_it_is() -> None:
     )
     cards: dict[str, Any] = {"generator": {}, "detector": {}, "selection": {}}
     known = replace(grid, search="cms-pas-sus-16-014", settings=cards)
-    assert describe(known, 1000, 700).endswith("20-50 % with 9 or more jets")
+    assert describe(known, 1000, 700).endswith(
+        "20-50 % with 9 or more jets; full-likelihood limits: within 15 % of CMS's at four of five points"
+    )
+    assert describe(known, 800, 1).endswith(
+        "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits"
+    )
     assert "compressed masses" in describe(known, 1000, 701)
     tops = replace(known, model="T1tttt")
     assert "10-15 % on the total" in describe(tops, 1000, 350)
     assert "compressed masses" in describe(tops, 1000, 351)
-    assert describe(tops, 1000, 351).endswith("assumed from T1bbbb, where alone CMS can be compared")
+    assert "; assumed from T1bbbb(1750, 1), the one signal CMS published in these bins; " in describe(
+        tops, 1000, 351
+    )
+    assert describe(tops, 1000, 350).endswith(
+        "full-likelihood limits: within 15 % of CMS's at four of five points"
+    )
+    assert describe(tops, 1000, 351).endswith("within a factor 1.5 of CMS's at nine of ten points")
+    assert describe(replace(known, model="T1xxxx"), 1000, 1).endswith("no limit of this model was compared")

@@ -190,11 +190,21 @@ def invisible_z(cards: Cards, index: int) -> Prediction:
     count = cards.count(control)
     nominal = per_photon * count
     # Two sets of nuisances with names of their own: what the photon region does not know and what it does.
-    kappas = [*cards.kappas(channel, "zvv").values(), *cards.kappas(control, "zvv").values()]
-    up, down = quadrature(kappas)
-    stat = nominal / math.sqrt(count) if count > 0 else 0.0
-    stat_up = stat if count > 0 else ZERO_COUNT_UP * per_photon
-    return Prediction(nominal, stat_up, stat, nominal * up, nominal * down).capped()
+    kappas = [*cards.kappas(channel, "zvv").items(), *cards.kappas(control, "zvv").items()]
+    up, down = quadrature(k for name, k in kappas if not name.startswith("DYstat"))
+    # The share of each number of b jets is counted in Drell-Yan events.
+    shared_up, shared_down = (
+        nominal * x for x in quadrature(k for name, k in kappas if name.startswith("DYstat"))
+    )
+    photons = nominal / math.sqrt(count) if count > 0 else 0.0
+    photons_up = photons if count > 0 else ZERO_COUNT_UP * per_photon
+    return Prediction(
+        nominal,
+        math.hypot(photons_up, shared_up),
+        math.hypot(photons, shared_down),
+        nominal * up,
+        nominal * down,
+    ).capped()
 
 
 def qcd(cards: Cards, index: int) -> Prediction:

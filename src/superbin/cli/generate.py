@@ -1,6 +1,6 @@
 """``superbin signal generate``: simulate a signal, one point or a plane of them, into files that can be resumed."""
 
-import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,15 @@ from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, s
 from superbin.cli.progress import ProgressLine, duration
 
 if TYPE_CHECKING:
-    from superbin.generate import Cards, Job, Progress
+    from superbin.generate import Allowances, Cards, Job, Progress
     from superbin.grid import SignalPoint
     from superbin.search import Search
 
 __all__ = ["generate"]
+
+_SAME_TEV = 0.01
+_LARGEST_SPECTRUM = 50_000_000
+"""Bytes; a hundred times the largest that calculators write."""
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -60,7 +64,23 @@ __all__ = ["generate"]
     "--set", "changes", metavar="CARD.NAME=VALUE", multiple=True, help="Change a constant; repeatable."
 )
 @click.option("--show-constants", is_flag=True, help="Print every constant as JSON and do nothing.")
-@click.option("--cross-section", type=click.FloatRange(min=0, min_open=True), help="Cross section in pb.")
+@click.option(
+    "--cross-section",
+    metavar="PB|file",
+    help="Cross section in pb, or file: the one that the spectrum or the file of events states. By default superbin's "
+    "table for a model it knows, else the file's.",
+)
+@click.option(
+    "--sqrt-s",
+    metavar="TEV",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Energy of the collisions, if it is not the search's; efficiencies are then those of the other energy.",
+)
+@click.option(
+    "--displaced-as-prompt",
+    is_flag=True,
+    help="Take particles that fly more than 1 cm (c tau) as if they decayed at once.",
+)
 @search_option
 @database_option
 def generate(
@@ -77,7 +97,9 @@ def generate(
     from_events: Path | None,
     changes: tuple[str, ...],
     show_constants: bool,
-    cross_section: float | None,
+    cross_section: str | None,
+    sqrt_s: float | None,
+    displaced_as_prompt: bool,
     search_name: str,
     database: str | None,
 ) -> None:
@@ -88,8 +110,9 @@ def generate(
     name with --slha or --from-events.
 
     Accuracy: where the mass difference is above 300 GeV, 10-15 % on totals and projections, 15-20 % on a bin, 20-50 %
-    with nine jets or more; below, 20-50 % on the total, up to a factor two too low. Measured for T1bbbb, assumed for
-    the others; see "What simulated signals may claim" in the documentation.
+    with nine jets or more; below, 20-50 % on the total, up to a factor two too low. Measured at T1bbbb(1750, 1), assumed
+    elsewhere; limits of T1bbbb, T1qqqq, T1tttt and T2bb were compared with CMS's. See "What simulated signals may claim"
+    in the documentation.
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000
@@ -98,7 +121,9 @@ def generate(
     superbin signal generate mine 1500 200 --from-events events.hepmc.gz
     """
     from superbin.catalog import open_catalog
-    from superbin.generate import Cards, Job
+    from superbin.generate import Allowances, Cards, Job
+
+    wanted = _wanted(cross_section)
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
@@ -106,19 +131,24 @@ def generate(
     if show_constants:
         click.echo(as_json(cards.record()))
         return
-    _make_folder(output)
+    _check_folder(output)
+    allow = Allowances(sqrt_s, displaced_as_prompt)
     if slha is not None or from_events is not None:
-        point = _own_point(model, parameters, slha, mothers, from_events, search, cards, events, seed)
-        _summarise(point, _save(output, point), search, cross_section)
+        point = _own_point(model, parameters, slha, mothers, from_events, search, cards, allow, events, seed)
+        _warn(point)
+        section = _cross_section(point, search, wanted)
+        _summarise(point, _save(output, point), search, section)
         return
-    job = Job(model, search, events=events or 5000, seed=seed, cards=cards)
+    job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
     points = _planned(model, parameters, table)[:max_points]
     _run(job, points, output, workers)
     if parameters:
         from superbin.io.grids import read_point
 
         path = _path(output, model, points[0])
-        _summarise(read_point(path), path, search, cross_section)
+        point = read_point(path)
+        _warn(point)
+        _summarise(point, path, search, _cross_section(point, search, wanted))
 
 
 # --- a plane ----------------------------------------------------------------------------------------------
@@ -190,18 +220,14 @@ def _own_point(
     from_events: Path | None,
     search: "Search",
     cards: "Cards",
+    allow: "Allowances",
     events: int | None,
     seed: int,
 ) -> "SignalPoint":
     from superbin.errors import InputError
     from superbin.generate import generate_from_events, generate_spectrum
 
-    spectrum = None
-    if slha is not None:
-        try:
-            spectrum = slha.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {slha}: {error}; give an SLHA file") from error
+    spectrum = None if slha is None else _read_spectrum(slha)
     with _Line(events or (None if from_events else 5000)) as line:
         if from_events is not None:
             return generate_from_events(
@@ -210,9 +236,11 @@ def _own_point(
                 from_events,
                 search,
                 slha=spectrum,
+                place=str(slha),
                 events=events,
                 seed=seed,
                 cards=cards,
+                allow=allow,
                 progress=line.point,
             )
         if parameters:
@@ -228,22 +256,44 @@ def _own_point(
             events=events or 5000,
             seed=seed,
             cards=cards,
+            allow=allow,
             progress=line.point,
         )
+
+
+def _read_spectrum(path: Path) -> str:
+    from superbin.errors import DocumentError, InputError
+
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_SPECTRUM:
+            raise DocumentError(
+                f"{path} has {size} bytes; a spectrum has at most {_LARGEST_SPECTRUM}, give an SLHA file"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give an SLHA file") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DocumentError(
+            f"{path}, line {line}: byte {content[error.start]:#04x} is not UTF-8; an SLHA file is plain text"
+        ) from error
 
 
 # --- output -----------------------------------------------------------------------------------------------
 
 
-def _make_folder(folder: Path) -> None:
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made; it is made when there is something to put in it."""
     from superbin.errors import OutputError
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
-        ) from error
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise OutputError(f"cannot make the folder {folder}: {there} is a file; choose another with -o")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot make the folder {folder}: {there} is read-only; choose another with -o")
 
 
 def _path(folder: Path, model: str, point: tuple[float, ...]) -> Path:
@@ -251,53 +301,118 @@ def _path(folder: Path, model: str, point: tuple[float, ...]) -> Path:
 
 
 def _save(folder: Path, point: "SignalPoint") -> Path:
+    from superbin.errors import OutputError
     from superbin.io.grids import write_point
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
+        ) from error
     path = _path(folder, point.model, tuple(point.parameters.values()))
     write_point(point, path)
     return path
 
 
-def _summarise(point: "SignalPoint", path: Path, search: "Search", cross_section: float | None) -> None:
+def _warn(point: "SignalPoint") -> None:
+    for note in point.settings.get("gate", {}).get("notes", ()):
+        click.echo(f"warning: {note}", err=True)
+
+
+def _summarise(point: "SignalPoint", path: Path, search: "Search", section: tuple[float | None, str]) -> None:
     """Print what one point comes to, and write its expected events where the cross section is known."""
-    from superbin import cross_sections
     from superbin.io.tables import write_signal
     from superbin.signal import SignalModel
 
-    flow = point.settings["cut_flow"]
-    total, factor = float(point.efficiencies.sum()), float(point.settings["selection"]["overall_factor"])
-    # Bins of different Nb share events, so that the errors of the bins do not add in quadrature.
-    error = math.sqrt(max(factor * total - total**2, 0) / point.events)
     click.echo(f"{point.label} in {search.name}, {point.events} events")
-    for cut, left in flow.items():
+    for cut, left in point.settings["cut_flow"].items():
         click.echo(f"  {cut:<10}{left:>8.4f}")
+    gate, statistics = point.settings.get("gate", {}), point.settings.get("statistics", {})
+    counts = ", ".join(f"{count} {name}" for name, count in gate.get("events", {}).items())
+    if counts:
+        click.echo(f"events: {counts}")
+    if statistics.get("negative_weights"):
+        click.echo(
+            f"negative weights: {statistics['negative_weights']} of {point.events} events; all count as "
+            f"{statistics['effective_events']:.1f} of weight one"
+        )
+    total = float(point.efficiencies.sum())
+    error = statistics.get("total_error", float((point.errors**2).sum()) ** 0.5)
     click.echo(f"efficiency, all bins: {total:.4f} +- {error:.4f}")
+    sigma, origin = section
+    scale = None if sigma is None else 1000 * sigma * search.luminosity_fb
+    if statistics.get("clipped_bins"):
+        events = "" if scale is None else f" or {statistics['clipped'] * scale:.4g} expected events"
+        click.echo(
+            f"bins with a negative sum of weights are set to 0: {', '.join(map(str, statistics['clipped_bins']))}; "
+            f"this adds {statistics['clipped']:.4g} to the efficiency{events}"
+        )
     click.echo(f"written: {path}")
-    process = cross_sections.process_of(point.model)
-    if cross_section is None and process in cross_sections.processes():
-        cross_section = cross_sections.cross_section(process, point.parameters["m_mother"]).pb
-    if cross_section is None:
+    for offer in gate.get("cross_sections", ()):
+        click.echo(f"cross section offered: {offer['pb']:.4g} pb, {offer['origin']}")
+    if sigma is None or scale is None:
         click.echo(
             "no cross section is known for this; give one with --cross-section to have expected events"
         )
         return
-    scale = 1000 * cross_section * search.luminosity_fb
-    source = f"superbin signal generate, {point.events} events, seed {point.seed}; see {path.name}"
-    parameters = dict(point.parameters)
+    click.echo(f"cross section: {sigma:.4g} pb, {origin}")
+    source = f"superbin signal generate, {point.events} events, seed {point.seed}; see {path.name}; cross section: {origin}"
     signal = SignalModel(
         point.model,
-        parameters,
+        dict(point.parameters),
         search.name,
         point.efficiencies * scale,
         point.errors * scale,
         source,
-        cross_section,
+        sigma,
     )
     write_signal(signal, path.with_suffix(".csv"))
     click.echo(
-        f"expected events at {search.luminosity_fb:g} fb^-1 and {cross_section:.4g} pb: {total * scale:.4g} "
+        f"expected events at {search.luminosity_fb:g} fb^-1 and {sigma:.4g} pb: {total * scale:.4g} "
         f"+- {error * scale:.2g}; written: {path.with_suffix('.csv')}"
     )
+
+
+def _wanted(text: str | None) -> float | str | None:
+    """What ``--cross-section`` asks for: a number, the file's, or by default none in particular."""
+    from superbin.errors import InputError
+
+    if text is None or text == "file":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise InputError(f"--cross-section is {text!r}; give a number of pb above 0, or the word file")
+    return value
+
+
+def _cross_section(
+    point: "SignalPoint", search: "Search", wanted: float | str | None
+) -> tuple[float | None, str]:
+    """The cross section in pb, if there is one, and where it comes from."""
+    from superbin import cross_sections
+    from superbin.errors import InputError
+
+    if isinstance(wanted, float):
+        return wanted, "--cross-section"
+    offers = point.settings.get("gate", {}).get("cross_sections", ())
+    process = cross_sections.process_of(point.model)
+    if wanted is None and process in cross_sections.processes():
+        found = cross_sections.cross_section(process, point.parameters["m_mother"])
+        return found.pb, f"superbin's table for pairs of: {process}"
+    fitting = [offer for offer in offers if abs(offer["sqrt_s_tev"] - search.sqrt_s_tev) < _SAME_TEV]
+    if fitting:
+        return fitting[0]["pb"], fitting[0]["origin"]
+    if wanted is not None:
+        there = f"only at {offers[0]['sqrt_s_tev']:g} TeV" if offers else "none at all"
+        raise InputError(
+            f"--cross-section is file, and the files state {there}, not at the {search.sqrt_s_tev:g} TeV of {search.name}; "
+            "give it in pb"
+        )
+    return None, ""
 
 
 class _Line(ProgressLine):

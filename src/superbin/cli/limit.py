@@ -69,7 +69,7 @@ def limit(
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
     from superbin.stats import as_count
-    from superbin.stats.limits import limits_by_model
+    from superbin.stats.limits import limits_by_model, limits_verdict
 
     # What is no number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
@@ -84,7 +84,10 @@ def limit(
         models=models or UNCERTAINTIES,
     )
     result = found.default
-    check, note, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
+    check, notes, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
+    verdict = limits_verdict(
+        result.limits, count, background, observed={} if check is None else {"pyhf": check.observed}
+    )
     if json_:
         document = {
             "observed": count,
@@ -92,11 +95,12 @@ def limit(
             "signal_uncertainty": signal_uncertainty,
             "level": level,
             "limits": _limits(result)
-            | ({} if check is None else {"pyhf": {"observed": check.observed, "expected": _post_fit(check)}}),
+            | {"pyhf": check and {"observed": check.observed, "expected": _post_fit(check)}},
             "pyhf_toys": toys and {"cls": toys.cls, "cls_err": toys.cls_err, "n": toys.n},
-            "spread": result.verdict.spread,
-            "verdict": result.verdict.text,
+            "spread": verdict.spread,
+            "verdict": verdict.text,
             "models": {name: one and _limits(one) for name, one in found.others.items()},
+            "missing": {**found.missing, **notes},
             "models_verdict": found.change.text,
         }
         click.echo(as_json(document))
@@ -104,36 +108,47 @@ def limit(
     click.echo(f"{level:.6g} upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
     click.echo("\n".join(_table(result, check)))
-    for line in (note, f"verdict: {result.verdict.text}"):
-        if line:
-            click.echo(line)
+    for name, why in notes.items():
+        click.echo(f"{name}: {why}")
+    click.echo(f"verdict: {verdict.text}")
+    if check is not None:
+        click.echo(
+            f"Background fitted to the data changes the expected median to {check.expected[2]:.5g} (pyhf): another question."
+        )
     if toys is not None:
         click.echo(
             f"CLs at the exact limit by {toys.n:g} toys of pyhf: {toys.cls:.3g} +- {toys.cls_err:.2g}, should be {1 - level:.3g}"
         )
     click.echo("\n".join(_models(found.others)))
+    for name, why in found.missing.items():
+        click.echo(f"{name}: {why}")
     click.echo(f"verdict: {found.change.text}")
 
 
 def _pyhf(
     result: "Comparison", numbers: tuple[float, ...], options: dict[str, float], toys: int, seed: int
-) -> tuple["PyhfLimit | None", str, "PyhfCls | None"]:
-    """What pyhf finds on the exported workspace, or why it finds nothing."""
+) -> tuple["PyhfLimit | None", dict[str, str], "PyhfCls | None"]:
+    """What pyhf finds on the exported workspace, and why it finds nothing, by name."""
     from superbin import workspace
     from superbin.aggregate import Background
     from superbin.errors import InputError
 
     count, b, up, down = numbers
+    notes: dict[str, str] = {}
+    found, thrown = None, None
     try:
         document = workspace.background_only(
             count, Background(b, up, down), signal_uncertainty=options["signal_uncertainty"]
         )
         found = workspace.asymptotic_limit(document, level=options["level"])
+    except InputError as error:
+        return None, {"pyhf": str(error)}, None
+    try:
         exact = result.limits["cls"].observed
         thrown = workspace.toy_cls(document, exact, toys=toys, seed=seed) if toys else None
     except InputError as error:
-        return None, f"pyhf: {error}", None
-    return found, "", thrown
+        notes["pyhf toys"] = str(error)
+    return found, notes, thrown
 
 
 def _bands(bands: "Bands") -> dict[str, Any]:
@@ -158,7 +173,9 @@ def _table(result: "Comparison", check: "PyhfLimit | None") -> list[str]:
         lines.append(
             _line(name, one.observed, [getattr(one.expected, band) for band in BANDS], METHODS[name])
         )
-    if check is not None:
+    if check is None:
+        lines.append(f"{'pyhf':<12}" + f"{'-':>11}" * 6)
+    else:
         lines.append(
             _line("pyhf", check.observed, list(check.expected), "pyhf's asymptotic CLs, bands post-fit")
         )

@@ -1,5 +1,6 @@
 """``superbin pvalue``: every named p-value of one count."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,10 +169,12 @@ def _document(told: Told) -> dict[str, Any]:
     import cattrs
 
     found, panel = told.panel, cattrs.unstructure(told.timed.significance)
-    del panel["pyhf_total"]
+    del panel["pyhf_total"], panel["asimov_postfit"]
     for name in ("weighted", "q0_toys", "pyhf_toys"):
         one = told.estimates.get(name)
-        panel[name] = one and {"p": one.p, "z": one.z, "p_err": one.p_err, "n": one.n}
+        panel[name] = one and {"p": one.p, "z": one.z, "p_err": one.p_err, "z_err": one.z_err, "n": one.n}
+        if one and one.effective is not None:
+            panel[name] |= {"effective": one.effective, "trusted": one.trusted}
     return {
         "observed": told.observed,
         "background": cattrs.unstructure(told.background),
@@ -183,6 +186,7 @@ def _document(told: Told) -> dict[str, Any]:
         "models": cattrs.unstructure(dict(found.models)),
         "models_spread": found.change.spread,
         "models_verdict": found.change.text,
+        "missing": {**found.missing, **told.timed.missing},
         "seconds": _seconds(told),
     }
 
@@ -193,7 +197,7 @@ def _table(told: Told) -> str:
     panel, kind = told.timed.significance, "observed" if told.observed else "expected"
     lines = [
         f"{kind} n = {panel.count:g}, background {b.nominal:g} +{b.up:g} -{b.down:g}",
-        f"Q = {panel.q:.3f}  pull = {panel.pull:.3f}",
+        f"Q = {panel.q:.3f}  pull = {number(panel.pull)}",
         f"{'method':<12}{'p':>14}{'Z':>9}{'time':>12}",
         *_methods(told),
     ]
@@ -202,7 +206,10 @@ def _table(told: Told) -> str:
         lines.append(
             f"Z expected over counts with the signal, {found.expected.fit}, exact mid-p in sigma: {text}"
         )
-    lines += [f"verdict: {found.verdict.text}", *_models(found), f"verdict: {found.change.text}"]
+    lines += [f"{name}: {why}" for name, why in told.timed.missing.items()]
+    lines += [f"verdict: {found.verdict.text}", *_models(found)]
+    lines += [f"{name}: {why}" for name, why in found.missing.items()]
+    lines.append(f"verdict: {found.change.text}")
     if told.deviation is not None and told.deviation > 0:
         lines.append(
             f"pyhf interpolates between the background's variations differently: up to {told.deviation:.1%} there."
@@ -220,6 +227,10 @@ def _methods(told: Told) -> list[str]:
     if panel.toys is not None:
         thrown["toys"] = (panel.toys.p, panel.toys.z, panel.toys.n, panel.toys.p_err)
     rows |= {name: (p, z, f", {n:g} thrown, p +- {error:.2g}") for name, (p, z, n, error) in thrown.items()}
+    for name, one in told.estimates.items():
+        if not one.trusted:
+            p, z, note = rows[name]
+            rows[name] = (p, z, f"{note}: not to be trusted, worth {one.effective:.0f} equal weights")
     if panel.asimov is not None:
         rows["asimov"] = (None, panel.asimov.z, f", {panel.asimov.fit}")
     lines = []
@@ -227,8 +238,12 @@ def _methods(told: Told) -> list[str]:
         if name in rows:
             p, z, more = rows[name]
             value = "-" if p is None else f"{p:.6g}"
+            if z is None:
+                more += ": no finite Z"
             time = f"{1e3 * seconds[name]:.2f} ms" if name in seconds else "-"
             lines.append(f"{name:<12}{value:>14}{number(z):>9}{time:>12}  {note}{more}")
+        elif name in told.timed.missing:
+            lines.append(f"{name:<12}{'-':>14}{'-':>9}{'-':>12}  {note}")
     return lines
 
 
@@ -241,9 +256,12 @@ def _models(found: "Panel") -> list[str]:
     return lines
 
 
-def _quantiles(expected: "Expected") -> dict[str, float]:
+def _quantiles(expected: "Expected") -> dict[str, float | None]:
     names = ("-2", "-1", "median", "+1", "+2")
-    return {name: one.z for name, one in zip(names, expected.at_quantiles, strict=True)}
+    return {
+        name: one.z if math.isfinite(one.z) else None
+        for name, one in zip(names, expected.at_quantiles, strict=True)
+    }
 
 
 def _seconds(told: Told) -> dict[str, float]:

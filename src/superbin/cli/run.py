@@ -164,6 +164,10 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
     for name, panel in (("expected", result.expected), ("observed", result.observed)):
         values = (panel.midp, panel.tail, panel.asymptotic, panel.asimov, panel.toys, panel.pyhf)
         head.append(f"{name:<10}" + "".join(f"{number(v.z if v else None):>8}" for v in values))
+    if result.expected.asimov_postfit is not None:
+        head.append(
+            f"expected Asimov Z after the background-only fit to the data: {number(result.expected.asimov_postfit.z)}"
+        )
     head.extend(
         f"correlations {c.correlations}: background +{c.background.up:.2f} -{c.background.down:.2f}, "
         f"exact mid-p Z expected {number(c.expected.z)}, observed {number(c.observed.z)}"

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from superbin.likelihood.model import Systematics
     from superbin.results.scan import ScanPoint, ScanResult
     from superbin.scan import Progress, Settings, Target
     from superbin.scan.workers import DaskWorkers, LocalWorkers
@@ -33,6 +35,11 @@ ROWS = 10
 
 COLUMNS = ("Z obs", "Z exp", "signal", "background", "+", "-", "observed", "mu95 obs", "mu95 exp")
 """What it says of each, after the masses."""
+
+SIDES = ("observed", "expected")
+KINDS = {"one_bin": "one bin", "likelihood": "full likelihood"}
+SHORT = {"one_bin": "1bin", "likelihood": "full"}
+"""Kinds of limits that are compared with published ones, in words and as columns."""
 
 
 @click.command()
@@ -77,6 +84,12 @@ COLUMNS = ("Z obs", "Z exp", "signal", "background", "+", "-", "observed", "mu95
     "--likelihood-limit", is_flag=True, help="Add the limit from the published full likelihood; slow."
 )
 @click.option(
+    "--systematics",
+    type=click.Choice(["published", "global", "none"]),
+    help="Signal systematics of --likelihood-limit: bin by bin as published for another signal (the default), only those "
+    "that are the same for every signal, or none.",
+)
+@click.option(
     "--processes",
     metavar="N",
     type=click.IntRange(min=1),
@@ -117,6 +130,7 @@ def scan(
     correlations: str | None,
     figure_of_merit: str,
     likelihood_limit: bool,
+    systematics: "Systematics | None",
     processes: int | None,
     workers: int | None,
     scheduler: str | None,
@@ -132,7 +146,8 @@ def scan(
     """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
 
     Every point is stored in the database as soon as it is finished. Interrupt the scan and run the same
-    command again, and it continues; run it once more, and it only prints. The signal has no systematic uncertainty.
+    command again, and it continues; run it once more, and it only prints. Limits stand beside those that the search
+    published. The signal has no systematic uncertainty in one bin.
 
     \b
     superbin scan T1qqqq --max-points 20
@@ -148,8 +163,15 @@ def scan(
         raise click.UsageError(
             "--stored scans stored signals; it does not go with --grid, --points or --cross-sections"
         )
+    if systematics is not None and not likelihood_limit:
+        raise click.UsageError(
+            "--systematics are those of the signal in the full likelihood; give --likelihood-limit with it"
+        )
     settings = Settings(
-        correlations=correlations, figure_of_merit=figure_of_merit, likelihood_limit=likelihood_limit
+        correlations=correlations,
+        figure_of_merit=figure_of_merit,
+        likelihood_limit=likelihood_limit,
+        systematics=systematics or "published",
     )
     stage: AbstractContextManager[Path | None] = (
         nullcontext() if output is None else staged_directory(output, force=force)
@@ -359,10 +381,15 @@ def _summary(
     lines = [
         f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
         + (f", {len(failed)} failed" if failed else ""),
-        f"bins chosen for {result.options['figure_of_merit']}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty",
+        f"bins chosen for {result.options['figure_of_merit']}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
     ]
+    if result.options["likelihood_limit"] != "none":
+        lines.append(
+            f"full likelihood: signal systematics {result.options['systematics']}; expected is post-fit"
+        )
     if done:
         lines += _excluded(done)
+        lines += _against_published(done)
         lines += ["", f"The most discrepant points (Z is local: {len(done)} points were looked at)"]
         lines += _table(result, done, row_options)
     if failed:
@@ -386,6 +413,27 @@ def _excluded(done: "Sequence[ScanPoint]") -> list[str]:
     return [f"excluded at 95 % CLs by their one bin: {observed} points observed, {expected} expected"]
 
 
+def _ratios(points: "Sequence[ScanPoint]", kind: str, side: str) -> list[float]:
+    """Limits of one kind and side over the published ones, where both are there."""
+    found = [
+        None if point.published is None else getattr(point.published, f"{kind}_{side}") for point in points
+    ]
+    return [ratio for ratio in found if ratio is not None]
+
+
+def _against_published(done: "Sequence[ScanPoint]") -> list[str]:
+    lines = []
+    for kind, words in KINDS.items():
+        parts = [
+            f"{side} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {len(ratios)} points"
+            for side in SIDES
+            if (ratios := _ratios(done, kind, side))
+        ]
+        if parts:
+            lines.append(f"{words} over the published limits, median (lowest to highest): {', '.join(parts)}")
+    return lines
+
+
 def _table(
     result: "ScanResult", done: "Sequence[ScanPoint]", row_options: "Callable[[ScanPoint], list[str]]"
 ) -> list[str]:
@@ -395,7 +443,9 @@ def _table(
         return point.observed.p, -(point.observed.z or 0.0)
 
     chosen = sorted(done, key=discrepancy)[:ROWS]
-    head, *rows = _aligned([[*result.parameters, *COLUMNS], *map(_row, chosen)])
+    compared = [(kind, side) for kind in KINDS for side in SIDES if _ratios(done, kind, side)]
+    heading = [*result.parameters, *COLUMNS, *(f"{SHORT[kind]}/pub {side[:3]}" for kind, side in compared)]
+    head, *rows = _aligned([heading, *([*_row(p), *_compared(p, compared)] for p in chosen)])
     lines = [head]
     for point, row in zip(chosen, rows, strict=True):
         lines += [row, f"    bins {', '.join(map(str, point.bins))}"]
@@ -428,6 +478,11 @@ def _row(point: "ScanPoint") -> list[str]:
         str(point.yields.observed),
         *(number(mu) for mu in (limit.observed, limit.median)),
     ]
+
+
+def _compared(point: "ScanPoint", kinds: "Sequence[tuple[str, str]]") -> list[str]:
+    found = point.published
+    return [number(None if found is None else getattr(found, f"{kind}_{side}"), 2) for kind, side in kinds]
 
 
 def _masses(point: "ScanPoint") -> str:

@@ -7,6 +7,7 @@ The chain, one module each:
 - `detector`: anti-kT jets, their smearing and their flavours; `selection`: the cuts and vetoes of a search and the
   chance of each bin; `isr`: weights for initial-state radiation; `cards`: every constant of these, changed by name, with
   `domains`, what each may be; `streams`: what compiled libraries print;
+- `gate`: what no event may be before it is analysed, with `lhe`, which reads Les Houches files for it;
 - `chain`: one point, from all of the above; `campaign`: a plane of points in parallel.
 
 Nothing is written here: points are values, `superbin.io.grids` has their files. Importing this room imports neither
@@ -19,12 +20,14 @@ from superbin.generate.campaign import Campaign, Job, Progress, coarse_to_fine, 
 from superbin.generate.cards import Cards
 from superbin.generate.chain import generate_from_events, generate_point, generate_spectrum
 from superbin.generate.detector import DetectorCard
+from superbin.generate.gate import Allowances
 from superbin.generate.pythia import GeneratorSettings
 from superbin.generate.selection import SelectionCard
 from superbin.generate.slha import MODELS, Model, masses, model_named, slha_text
 
 __all__ = [
     "MODELS",
+    "Allowances",
     "Campaign",
     "Cards",
     "DetectorCard",

@@ -22,6 +22,7 @@ from superbin.cross_sections import process_of
 from superbin.errors import InputError, SuperbinError
 from superbin.generate.cards import Cards
 from superbin.generate.chain import generate_point
+from superbin.generate.gate import Allowances
 from superbin.generate.slha import masses, model_named
 from superbin.generate.streams import STDERR
 from superbin.grid import SignalPoint
@@ -120,6 +121,8 @@ class Job:
         The user's seed; that of each point follows from it.
     cards : Cards
         The constants.
+    allow : Allowances
+        What the gate is to let through.
     """
 
     model: str
@@ -127,6 +130,7 @@ class Job:
     events: int = 5000
     seed: int = 0
     cards: Cards = field(default_factory=Cards)
+    allow: Allowances = field(default_factory=Allowances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +298,7 @@ def _work(job: Job, point: Masses) -> dict[str, Any]:
         events=job.events,
         seed=job.seed,
         cards=job.cards,
+        allow=job.allow,
         progress=progress,
     )
     fields = {name: getattr(made, name) for name in made.__dataclass_fields__}

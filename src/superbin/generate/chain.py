@@ -1,16 +1,18 @@
 """From events to efficiencies: one batch after the other through detector and selection, then the sums.
 
 `generate_point` makes a point of a model, `generate_spectrum` one of a spectrum, `generate_from_events` takes what
-others made; all end in `analyse`, which takes any stream of events. Clauses GEN-50 to
-GEN-53 of ``specs/generation.md``.
+others made; all pass the gate (`superbin.generate.gate`) and end in `analyse`, which takes any stream of events. Clauses
+GEN-50 to GEN-55 of ``specs/generation.md``.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +21,13 @@ from superbin.errors import DocumentError, InputError
 from superbin.generate.cards import Cards
 from superbin.generate.detector import cluster, flavours, smear, tag_probability, visible
 from superbin.generate.events import Particles
+from superbin.generate.gate import Allowances, Gate
 from superbin.generate.isr import isr_jets, isr_weights
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
 from superbin.generate.selection import bin_probabilities, kinematics, poisson_binomial, tag_columns, veto
 from superbin.generate.slha import LSP, masses, model_named, slha_text
-from superbin.generate.spectrum import Spectrum, check_decays, for_pythia, read_spectrum
+from superbin.generate.spectrum import Spectrum, for_pythia, read_spectrum
 from superbin.grid import SignalPoint
 from superbin.search import Search
 
@@ -42,6 +45,8 @@ CUTS = ("generated", "jets", "HT", "MHT", "angles", "leptons", "tracks", "in a b
 """Steps of the cut flow, each after those before it."""
 
 _PYTHIA_SEEDS = 900_000_000
+_LIGHTEST = 10.0
+"""GeV: lighter particles that are produced in pairs are in no jet of the selection; masses in TeV look so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,16 +57,26 @@ class Efficiencies:
     ----------
     values, errors : ndarray of float, shape (n_bins,)
         Weighted fraction of the events in every bin, with the overall factor, and the Monte Carlo standard error:
-        the root of the sum of squared weights.
+        the root of the sum of squared weights. A fraction is negative where negative weights prevail.
+    total_error : float
+        That of the sum over all bins, from the squared weights of all events: each counts by how far its chance of being
+        in any bin is from the mean. For weights of one it is the binomial error.
     events : int
         Number of events.
+    negative : int
+        Those of negative weight.
+    effective : float
+        Events of weight one that would give the same error: square of the sum of weights over the sum of squares.
     cut_flow : dict of str to float
         Weighted fraction of the events left after each of `CUTS`, without the overall factor.
     """
 
     values: FloatArray
     errors: FloatArray
+    total_error: float
     events: int
+    negative: int
+    effective: float
     cut_flow: dict[str, float]
 
 
@@ -72,8 +87,10 @@ class _Sums:
     first: FloatArray
     second: FloatArray
     flow: FloatArray = field(default_factory=lambda: np.zeros(len(CUTS)))
-    generated: float = 0.0
+    squares: FloatArray = field(default_factory=lambda: np.zeros(3))
+    """Sums of the squared weights times the chance to be in any bin to the power 0, 1 and 2."""
     events: int = 0
+    negative: int = 0
 
 
 def analyse(
@@ -107,16 +124,35 @@ def analyse(
     columns = tag_columns(search)
     sums = _Sums(np.zeros(search.n_bins), np.zeros(search.n_bins))
     for batch in batches:
-        _add(sums, batch, search, columns, cards, random)
+        if batch.n_events:
+            _add(sums, batch, search, columns, cards, random)
         if progress is not None:
             progress(sums.events)
-    if not sums.generated > 0:
+    generated = float(sums.flow[0])
+    if not sums.events:
+        raise InputError("there are no events; at least one is needed to say anything of the efficiencies")
+    if not generated > 0:
         raise InputError(
-            "there are no events with positive total weight; nothing can be said of the efficiencies"
+            f"there are no events with positive total weight, the sum over {sums.events} is {generated:g}; nothing can be "
+            "said of the efficiencies, give more events"
         )
-    scale = cards.selection.overall_factor / sums.flow[0]
-    flow = dict(zip(CUTS, (sums.flow / sums.flow[0]).tolist(), strict=True))
-    return Efficiencies(sums.first * scale, np.sqrt(sums.second) * scale, sums.events, flow)
+    scale = cards.selection.overall_factor / generated
+    return Efficiencies(
+        sums.first * scale,
+        np.sqrt(sums.second) * scale,
+        _total_error(sums) * scale,
+        sums.events,
+        sums.negative,
+        generated**2 / float(sums.squares[0]),
+        dict(zip(CUTS, (sums.flow / generated).tolist(), strict=True)),
+    )
+
+
+def _total_error(sums: _Sums) -> float:
+    """Root of the sum of w^2 (c - e)^2 over all events, c being the chance to be in any bin and e its weighted mean."""
+    mean = float(sums.flow[-1] / sums.flow[0])
+    none, one, two = sums.squares.tolist()
+    return math.sqrt(max(two - 2 * mean * one + mean**2 * none, 0.0))
 
 
 def _add(
@@ -152,8 +188,10 @@ def _add(
     sums.first += filled.sum(axis=0)
     sums.second += (filled**2).sum(axis=0)
     sums.flow += [*(weight[step].sum() for step in steps), filled.sum()]
-    sums.generated += weight.sum()
+    inside = filled.sum(axis=1)
+    sums.squares += [(weight**2).sum(), (weight[events] * inside).sum(), (inside**2).sum()]
     sums.events += batch.n_events
+    sums.negative += int((batch.weight < 0).sum())
 
 
 def seeds(seed: int, model: str, parameters: Sequence[float]) -> tuple[int, np.random.Generator]:
@@ -176,6 +214,7 @@ def generate_point(
     events: int = 5000,
     seed: int = 0,
     cards: Cards | None = None,
+    allow: Allowances | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SignalPoint:
     """Simulate one point of a simplified model.
@@ -194,6 +233,8 @@ def generate_point(
         The user's seed; see `seeds`.
     cards : Cards, optional
         The constants; by default ``Cards.of(search)``, the validated recipe.
+    allow : Allowances, optional
+        What the gate is to let through; by default collisions at the search's energy and prompt decays.
     progress : callable, optional
         Called with the number of events done, after each batch.
 
@@ -214,14 +255,14 @@ def generate_point(
     """
     chosen = model_named(model)
     point = masses(chosen, tuple(parameters))
-    cards = cards or Cards.of(search)
+    gate, cards = Gate.of(search, cards or Cards.of(search), allow or Allowances())
     pythia_seed, random = seeds(seed, model, point)
     lines = settings_lines(cards.generator, process_lines(chosen.mothers), pythia_seed)
     spectrum = slha_text(chosen, *point)
     # The models' least mass differences are for the usual top quark; the card may have another.
-    _check_spectrum(spectrum, f"the spectrum of {model}", chosen.mothers, cards)
+    gate.spectrum(spectrum, f"the spectrum of {model}", chosen.mothers)
     return _simulated(
-        (model, point, seed), (lines, spectrum), search, (cards, random, _positive(events), progress)
+        (model, point, seed), (lines, spectrum), search, (cards, gate, random, _positive(events), progress)
     )
 
 
@@ -235,6 +276,7 @@ def generate_spectrum(
     events: int = 5000,
     seed: int = 0,
     cards: Cards | None = None,
+    allow: Allowances | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SignalPoint:
     """Simulate a spectrum of the user's.
@@ -248,7 +290,7 @@ def generate_spectrum(
         added for it if there is none.
     place : str, optional
         The file's name, for errors; by default `name`.
-    search, events, seed, cards, progress
+    search, events, seed, cards, allow, progress
         As in `generate_point`.
     mothers : tuple of int
         What is produced in pairs: the gluino, or squarks. The point's masses are those of the first of them and of
@@ -261,9 +303,11 @@ def generate_spectrum(
     InputError, MissingDependencyError
         As in `generate_point`.
     """
-    cards = cards or Cards.of(search)
+    gate, cards = Gate.of(search, cards or Cards.of(search), allow or Allowances())
     process = process_lines(mothers)
-    found = _check_spectrum(slha, place or name, mothers, cards)
+    found = read_spectrum(slha, place=place or name)
+    _check_masses(found, mothers, gate)
+    gate.decays(found, mothers)
     point = (found.mass(mothers[0]), found.mass(LSP))
     if point[1] >= point[0]:
         raise DocumentError(
@@ -276,20 +320,21 @@ def generate_spectrum(
         (name, point, seed),
         (lines, for_pythia(slha, found)),
         search,
-        (cards, random, _positive(events), progress),
+        (cards, gate, random, _positive(events), progress),
     )
     return replace(made, settings={**made.settings, "slha": slha})
 
 
-def _check_spectrum(text: str, place: str, mothers: tuple[int, ...], cards: Cards) -> Spectrum:
-    spectrum = read_spectrum(text, place=place)
-    check_decays(
-        spectrum,
-        produced=mothers,
-        invisible=cards.detector.invisible,
-        top_mass=cards.generator.top_mass,
-    )
-    return spectrum
+def _check_masses(spectrum: Spectrum, mothers: tuple[int, ...], gate: Gate) -> None:
+    """What is produced fits into the collisions, and is heavier than the jets that are cut on."""
+    for mother in set(mothers) & spectrum.decays.keys():
+        mass = spectrum.mass(mother)
+        if not _LIGHTEST < mass < gate.energy_gev / 2:
+            unit = "TeV" if mass <= _LIGHTEST else "MeV"
+            raise DocumentError(
+                f"{spectrum.place}, line {spectrum.lines[mother]}: the mass of {mother} is {mass:g} GeV; it must be above "
+                f"{_LIGHTEST:g} GeV and below half the energy of the collisions, {gate.energy_gev / 2:g} GeV: is it in {unit}?"
+            )
 
 
 def generate_from_events(
@@ -299,9 +344,11 @@ def generate_from_events(
     search: Search,
     *,
     slha: str | None = None,
+    place: str | None = None,
     events: int | None = None,
     seed: int = 0,
     cards: Cards | None = None,
+    allow: Allowances | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SignalPoint:
     """Take events from a file instead of generating them; see `read_events` for the formats.
@@ -315,26 +362,37 @@ def generate_from_events(
     path : str or Path
         HepMC or Les Houches events.
     slha : str, optional
-        Spectrum with decays, for Les Houches events without one.
+        Spectrum with decays, for Les Houches events without one; it replaces one in the file.
+    place : str, optional
+        The spectrum's file, for errors.
     events : int, optional
         The first so many; by default all.
-    search, seed, cards, progress
+    search, seed, cards, allow, progress
         As in `generate_point`.
 
     Notes
     -----
-    Events may carry weights, negative ones too. A bin with a negative sum is set to zero; its error stays.
+    Events may carry weights, negative ones too, which are kept in all sums. A bin with a negative sum is set to zero; its
+    error stays, and the settings record which bins these are and what they take away, under ``statistics``.
     """
     if len(parameters) != 2:
         raise InputError(
             f"{len(parameters)} masses were given; name the mass of what is produced and of the LSP"
         )
-    cards = cards or Cards.of(search)
+    gate, cards = Gate.of(search, cards or Cards.of(search), allow or Allowances())
     point = (float(parameters[0]), float(parameters[1]))
     pythia_seed, random = seeds(seed, name, point)
-    batches, lines = read_events(path, settings=cards.generator, seed=pythia_seed, events=events, slha=slha)
+    batches, lines = read_events(
+        path,
+        settings=cards.generator,
+        seed=pythia_seed,
+        gate=gate,
+        events=events,
+        slha=slha,
+        place=place or "the spectrum",
+    )
     result = analyse(batches, search, cards=cards, random=random, progress=progress)
-    made = _point((name, point, seed), search, result, cards, lines)
+    made = _point((name, point, seed), search, result, (cards, gate), lines)
     return replace(made, settings={**made.settings, "events_file": Path(path).name})
 
 
@@ -348,27 +406,43 @@ def _simulated(
     label: tuple[str, tuple[float, float], int],
     source: tuple[list[str], str],
     search: Search,
-    rest: tuple[Cards, np.random.Generator, int, Callable[[int], None] | None],
+    rest: tuple[Cards, Gate, np.random.Generator, int, Callable[[int], None] | None],
 ) -> SignalPoint:
-    (lines, spectrum), (cards, random, events, progress) = source, rest
+    (lines, spectrum), (cards, gate, random, events, progress) = source, rest
     stream = generate_events(lines, events=events, batch=cards.generator.batch, slha=spectrum)
-    result = analyse(stream, search, cards=cards, random=random, progress=progress)
-    return _point(label, search, result, cards, lines)
+    gate.counts["accepted"] = events
+    result = analyse(gate.watch(stream), search, cards=cards, random=random, progress=progress)
+    return _point(label, search, result, (cards, gate), lines)
 
 
 def _point(
     label: tuple[str, tuple[float, float], int],
     search: Search,
     result: Efficiencies,
-    cards: Cards,
+    run: tuple[Cards, Gate],
     lines: list[str],
 ) -> SignalPoint:
     name, (m_mother, m_lsp), seed = label
+    cards, gate = run
     record = cards.record() | {
         "versions": {package: version(package) for package in ("superbin", "pythia8mc", "fastjet")},
         "pythia": lines,
         "cut_flow": result.cut_flow,
+        "statistics": _statistics(result),
+        "gate": gate.record(),
     }
     parameters = {"m_mother": m_mother, "m_lsp": m_lsp}
     values = np.maximum(result.values, 0)
     return SignalPoint(name, parameters, search.name, result.events, seed, values, result.errors, record)
+
+
+def _statistics(result: Efficiencies) -> dict[str, Any]:
+    """What the weights come to, and what setting negative bins to zero adds."""
+    clipped = np.flatnonzero(result.values < 0)
+    return {
+        "total_error": result.total_error,
+        "effective_events": result.effective,
+        "negative_weights": result.negative,
+        "clipped_bins": (clipped + 1).tolist(),
+        "clipped": float(-result.values[clipped].sum()),
+    }

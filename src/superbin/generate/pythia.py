@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from superbin.generate.domains import POSITIVE, SWITCH, Domain, check_domains, e
 from superbin.generate.events import Particles
 from superbin.generate.streams import STDERR, printed_by, stdout_to
 
-__all__ = ["GeneratorSettings", "generate_events", "optional_imports", "process_lines", "settings_lines"]
+__all__ = [
+    "GeneratorSettings",
+    "generate_events",
+    "is_known",
+    "optional_imports",
+    "process_lines",
+    "settings_lines",
+    "shower_events",
+]
 
 _PATIENCE = 5
 """Batches without an event before giving up."""
@@ -180,7 +189,7 @@ def process_lines(mothers: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def generate_events(
-    lines: list[str], *, events: int | None, batch: int, slha: str | None = None
+    lines: list[str], *, events: int, batch: int, slha: str | None = None
 ) -> Iterator[Particles]:
     """Run Pythia and hand out the events batch by batch.
 
@@ -188,9 +197,8 @@ def generate_events(
     ----------
     lines : list of str
         From `settings_lines`.
-    events : int or None
-        How many events; failed ones are made again, so that the number is exact. A file of events may end before;
-        None is all of it.
+    events : int
+        How many events; failed ones are made again, so that the number is exact.
     batch : int
         Events per batch.
     slha : str, optional
@@ -205,23 +213,71 @@ def generate_events(
     """
     pythia = _started(lines, slha)
     done = empty = 0
-    while events is None or done < events:
-        with stdout_to(STDERR):
-            given = pythia.nextBatch(batch if events is None else min(batch, events - done))
-        made = _particles(given)
+    while done < events:
+        made = _next(pythia, min(batch, events - done))
         done += made.n_events
         empty = 0 if made.n_events else empty + 1
         if made.n_events:
             yield made
-        if pythia.infoPython().atEndOfFile():
-            return
         if empty == _PATIENCE:
             raise InputError(
                 f"Pythia made no event in {_PATIENCE} batches after {done} events: {_reasons(pythia)}"
             )
 
 
-def _started(lines: list[str], slha: str | None) -> Any:
+def shower_events(
+    lines: list[str], path: Path, *, events: int, batch: int, slha: str | None = None
+) -> Iterator[Particles]:
+    """Have Pythia shower, decay and hadronise the events of a file; those it does not accept are missing.
+
+    Parameters
+    ----------
+    lines, batch, slha
+        As in `generate_events`; the spectrum replaces one in the file.
+    path : Path
+        Les Houches events.
+    events : int
+        How many of them are tried.
+
+    Raises
+    ------
+    InputError
+        If Pythia refuses a setting or the spectrum, or accepts no event; the text has Pythia's own reasons.
+    MissingDependencyError
+        If Pythia is not installed.
+    """
+    pythia = _started(lines, slha, path)
+    tried = done = 0
+    while tried < events and not pythia.infoPython().atEndOfFile():
+        asked = min(batch, events - tried)
+        made = _next(pythia, asked)
+        tried += asked
+        done += made.n_events
+        if made.n_events:
+            yield made
+    if not done:
+        raise InputError(f"{path} holds no event that Pythia accepts: {_reasons(pythia)}")
+
+
+def _next(pythia: Any, events: int) -> Particles:
+    with stdout_to(STDERR):
+        given = pythia.nextBatch(events)
+    return _particles(given)
+
+
+def is_known(particle: int) -> bool:
+    """Whether a PDG number is in Pythia's table of particles."""
+    return bool(_table().particleData.isParticle(particle))
+
+
+@cache
+def _table() -> Any:
+    with optional_imports():
+        import pythia8mc
+    return pythia8mc.Pythia("", False)
+
+
+def _started(lines: list[str], slha: str | None, events: Path | None = None) -> Any:
     with optional_imports():
         import pythia8mc
     pythia = pythia8mc.Pythia("", False)
@@ -241,6 +297,13 @@ def _started(lines: list[str], slha: str | None) -> Any:
             path = Path(folder) / "point.slha"
             path.write_text(slha, encoding="utf-8")
             pythia.readString(f"SLHA:file = {path}")
+            # Also where the file of events has a spectrum of its own.
+            pythia.readString("SLHA:readFrom = 2")
+        if events is not None:
+            # Pythia takes no blanks in a path. The file stays open when its second name goes.
+            link = Path(folder) / f"events{''.join(events.suffixes[-2:])}"
+            link.symlink_to(events.absolute())
+            pythia.readString(f"Beams:LHEF = {link}")
         with stdout_to(STDERR):
             started = pythia.init()
     if not started:

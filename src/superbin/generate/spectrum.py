@@ -1,7 +1,8 @@
 """Spectra that users bring: read, and checked for what Pythia would pass over in silence.
 
 `read_spectrum` takes the masses and decays out of an SLHA file [1]_ with the lines they stand in; `check_decays` follows
-what is produced down to what leaves no trace; `for_pythia` adds what Pythia wants to see besides. Pythia does not stop
+what is produced down to what leaves no trace; `for_pythia` adds what Pythia wants to see besides. What is not reached is not
+checked: spectrum calculators write tables of hadrons and leptons that are incomplete. Pythia does not stop
 at a decay that is closed, or at a width of zero: it leaves the particle whole, and the efficiencies are of something
 else. Clauses GEN-5, GEN-7 and GEN-8 of ``specs/generation.md``.
 
@@ -11,12 +12,12 @@ References
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from superbin.errors import DocumentError
 
-__all__ = ["Decay", "DecayTable", "Spectrum", "check_decays", "for_pythia", "read_spectrum"]
+__all__ = ["CrossSection", "Decay", "DecayTable", "Spectrum", "check_decays", "for_pythia", "read_spectrum"]
 
 _QUARKS = {1: 0.33, 2: 0.33, 3: 0.5, 4: 1.5, 5: 4.8}
 _LEPTONS = {11: 0.000511, 13: 0.10566, 15: 1.77682}
@@ -25,6 +26,14 @@ _FIXED_MASSES = _QUARKS | _LEPTONS | {23: 91.1876, 24: 80.385}
 _HIGGS = 125.0
 _SUPERSYMMETRIC = range(1_000_001, 3_000_000)
 _VIRTUAL = (6, 23, 24, 25)
+_FROM_FILE = (6, 25, 35, 36, 37)
+"""What is not supersymmetric and heavy enough for Pythia to take its decays from the file."""
+_HBAR_C = 1.973269804e-13
+"""In GeV mm (CODATA 2018)."""
+_HEADINGS = ("BLOCK", "DECAY", "XSECTION")
+_SHOWN = 40
+_ORDERS = {0: "LO", 1: "NLO", 2: "NLO+NLL or NNLO"}
+_ENERGY = 1e-3
 _RATIO_ERROR = 0.01
 """By how much branching ratios may miss one; what is closed may take no more."""
 
@@ -40,16 +49,43 @@ class Decay:
 
 @dataclass(frozen=True, slots=True)
 class DecayTable:
-    """The decays of a particle: the line of the heading, the width in GeV and the channels."""
+    """The decays of a particle: the line of the heading, the width in GeV, the channels, and what is wrong with them."""
 
     line: int
     width: float
     channels: list[Decay] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def length_mm(self) -> float:
+        """Proper decay length c tau = hbar c / width, in mm."""
+        return _HBAR_C / self.width if self.width > 0 else math.inf
 
     @property
     def open_channels(self) -> list[Decay]:
         """Those that take place; a negative ratio is one that is switched off."""
         return [channel for channel in self.channels if channel.ratio > 0]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossSection:
+    """A cross section that a file states: in pb, for collisions at which energy in GeV, and where it stands."""
+
+    pb: float
+    energy_gev: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of an XSECTION block: what is produced at which energy in GeV, the order of QCD, the value and its code."""
+
+    line: int
+    energy: float
+    pair: tuple[int, ...]
+    order: int
+    pb: float
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +102,21 @@ class Spectrum:
         By PDG number.
     selected : bool
         Whether block MODSEL has an entry.
+    defined : frozenset of int
+        PDG numbers with a block QNUMBERS.
+    lines : mapping of int to int
+        Where a mass stands.
+    entries : tuple
+        The cross sections of all XSECTION blocks.
     """
 
     place: str
     masses: Mapping[int, float]
     decays: Mapping[int, DecayTable]
     selected: bool
+    defined: frozenset[int] = frozenset()
+    lines: Mapping[int, int] = field(default_factory=dict)
+    entries: tuple[_Entry, ...] = ()
 
     def mass(self, particle: int) -> float:
         """Mass of a particle in GeV.
@@ -87,8 +132,42 @@ class Spectrum:
             )
         return self.masses[particle]
 
+    def cross_section(self, produced: tuple[int, ...], energy_gev: float) -> CrossSection | None:
+        """The cross section of pairs of what is produced, summed, at the highest order that all pairs have.
 
-def read_spectrum(text: str, *, place: str) -> Spectrum:
+        Parameters
+        ----------
+        produced : tuple of int
+            PDG numbers; of squarks, pairs of a squark and an antisquark.
+        energy_gev : float
+            Centre-of-mass energy.
+        """
+        best: dict[tuple[int, ...], dict[int, _Entry]] = {}
+        for entry in self.entries:
+            if abs(entry.energy - energy_gev) <= _ENERGY * energy_gev and _is_pair(entry.pair, produced):
+                best.setdefault(tuple(sorted(entry.pair)), {})[entry.order] = entry
+        common = set.intersection(*map(set, best.values())) if best else set()
+        if not common:
+            return None
+        order = max(common)
+        chosen = [orders[order] for orders in best.values()]
+        pairs = ", ".join(" ".join(map(str, entry.pair)) for entry in chosen)
+        code = f", {chosen[0].code}" if chosen[0].code else ""
+        return CrossSection(
+            sum(entry.pb for entry in chosen),
+            energy_gev,
+            f"{self.place}, line {chosen[0].line}: XSECTION of {pairs} at {energy_gev / 1000:g} TeV, "
+            f"{_ORDERS.get(order, f'order {order}')}{code}",
+        )
+
+
+def _is_pair(pair: tuple[int, ...], produced: tuple[int, ...]) -> bool:
+    if len(pair) != 2 or not all(abs(particle) in produced for particle in pair):
+        return False
+    return pair[0] * pair[1] < 0 or all(particle == 1000021 for particle in pair)
+
+
+def read_spectrum(text: str, *, place: str, first_line: int = 1) -> Spectrum:
     """Read masses and decays.
 
     Parameters
@@ -97,38 +176,109 @@ def read_spectrum(text: str, *, place: str) -> Spectrum:
         The content of an SLHA file.
     place : str
         The file's name, for errors.
+    first_line : int
+        Number of the text's first line in the file.
 
     Raises
     ------
     DocumentError
-        If there is no block MASS, an entry is not a number, a decay names another number of products than it has, or the
-        branching ratios of a particle miss one by more than 0.01; the text names the file and, where there is one, the
-        line.
+        If there is no block MASS, a mass is not a number, or a particle has two; the text names the file and the line.
+        What is wrong with a decay table is kept in it, for `check_decays`: it may never be reached.
     """
-    masses: dict[int, float] = {}
-    decays: dict[int, DecayTable] = {}
-    block, mother, selected = "", 0, False
-    for line, raw in enumerate(text.splitlines(), 1):
+    reader = _Reader(place)
+    for line, raw in enumerate(text.splitlines(), first_line):
         words = raw.split("#")[0].split()
-        where = f"{place}, line {line}"
-        if len(words) < 2:
-            continue
-        heading = words[0].upper()
-        if heading in ("BLOCK", "DECAY", "XSECTION"):
-            block = words[1].upper() if heading == "BLOCK" else heading
-            if heading == "DECAY":
-                mother = _particle(words[1], where)
-                decays[mother] = DecayTable(line, abs(_number(words[2], where)) if len(words) > 2 else 0.0)
-        elif block == "MODSEL":
-            selected = True
-        elif block == "MASS":
-            masses[_particle(words[0], where)] = abs(_number(words[1], where))
-        elif block == "DECAY":
-            decays[mother].channels.append(_channel(words, line, where))
-    if not masses:
-        raise DocumentError(f"{place} has no block MASS with an entry; an SLHA spectrum has one")
-    _check_ratios(place, decays)
-    return Spectrum(place, masses, decays, selected)
+        if len(words) >= 2:
+            reader.read(line, words)
+    return reader.spectrum()
+
+
+class _Reader:
+    """The state of reading a spectrum: the block, and for a decay or cross section its heading."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.masses: dict[int, float] = {}
+        self.lines: dict[int, int] = {}
+        self.decays: dict[int, DecayTable] = {}
+        self.entries: list[_Entry] = []
+        self.defined: set[int] = set()
+        self.selected = False
+        self.block = ""
+        self.heading: list[str] = []
+        self.table = DecayTable(0, 0.0)
+
+    def read(self, line: int, words: list[str]) -> None:
+        """Take a line of at least two words."""
+        where = f"{self.place}, line {line}"
+        if words[0].upper() in _HEADINGS:
+            self._head(line, words, where)
+        elif self.block == "MODSEL":
+            self.selected = True
+        elif self.block == "MASS":
+            self._mass(line, words, where)
+        elif self.block == "DECAY":
+            try:
+                self.table.channels.append(_channel(words, line, where))
+            except DocumentError as error:
+                self.table.problems.append(str(error))
+        elif self.block == "XSECTION":
+            entry = _entry(self.heading, words, line)
+            if entry is not None:
+                self.entries.append(entry)
+
+    def _head(self, line: int, words: list[str], where: str) -> None:
+        kind, self.heading = words[0].upper(), words
+        self.block = words[1].upper() if kind == "BLOCK" else kind
+        if kind == "DECAY":
+            mother = _particle(words[1], where)
+            earlier = self.decays.get(mother)
+            self.table = self.decays[mother] = _heading(words, line, where)
+            if earlier is not None:
+                self.table.problems.append(
+                    f"{where}: {mother} has a decay table in line {earlier.line} already; remove one"
+                )
+        elif self.block == "QNUMBERS" and len(words) > 2:
+            self.defined.add(abs(_particle(words[2], where)))
+
+    def _mass(self, line: int, words: list[str], where: str) -> None:
+        particle, mass = _particle(words[0], where), abs(_number(words[1], where))
+        if self.masses.get(particle, mass) != mass:
+            raise DocumentError(
+                f"{where}: {particle} has the mass {self.masses[particle]:g} GeV in line {self.lines[particle]} already; "
+                "remove one"
+            )
+        self.masses[particle], self.lines[particle] = mass, line
+
+    def spectrum(self) -> Spectrum:
+        """What was read."""
+        if not self.masses:
+            raise DocumentError(
+                f"{self.place} has no block MASS with an entry; an SLHA spectrum has one, add it"
+            )
+        _check_ratios(self.place, self.decays)
+        return Spectrum(
+            self.place,
+            self.masses,
+            self.decays,
+            self.selected,
+            frozenset(self.defined),
+            self.lines,
+            tuple(self.entries),
+        )
+
+
+def _heading(words: list[str], line: int, where: str) -> DecayTable:
+    """A table as its heading begins it; no width is a width of zero."""
+    try:
+        width = _number(words[2], where) if len(words) > 2 else 0.0
+    except DocumentError as error:
+        return DecayTable(line, 0.0, problems=[str(error)])
+    if width < 0:
+        return DecayTable(
+            line, 0.0, problems=[f"{where}: the width {words[2]} is below 0 GeV; write the width"]
+        )
+    return DecayTable(line, width)
 
 
 def _channel(words: list[str], line: int, where: str) -> Decay:
@@ -140,11 +290,23 @@ def _channel(words: list[str], line: int, where: str) -> Decay:
     return Decay(line, ratio, products)
 
 
+def _entry(heading: list[str], words: list[str], line: int) -> _Entry | None:
+    """An entry, if it is one of proton collisions with a finite value above zero."""
+    try:
+        energy, beams, pair = float(heading[1]), heading[2:4], tuple(int(word) for word in heading[5:])
+        order, pb = int(words[1]), float(words[6])
+    except (ValueError, IndexError):
+        return None
+    if beams != ["2212", "2212"] or not (math.isfinite(energy) and math.isfinite(pb) and pb > 0):
+        return None
+    return _Entry(line, energy, pair, order, pb, " ".join(words[7:]))
+
+
 def _check_ratios(place: str, decays: Mapping[int, DecayTable]) -> None:
     for particle, table in decays.items():
         total = sum(abs(channel.ratio) for channel in table.channels)
         if total and abs(total - 1) > _RATIO_ERROR:
-            raise DocumentError(
+            table.problems.append(
                 f"{place}, line {table.line}: the branching ratios of {particle} add up to {total:g}; they must "
                 "add up to 1"
             )
@@ -156,7 +318,7 @@ def _number(word: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DocumentError(f"{where}: {word!r} is not a number; SLHA has one there")
+        raise DocumentError(f"{where}: {word[:_SHOWN]!r} is not a number; SLHA has one there")
     return value
 
 
@@ -164,12 +326,17 @@ def _particle(word: str, where: str) -> int:
     try:
         return int(word)
     except ValueError:
-        raise DocumentError(f"{where}: {word!r} is not a PDG number; SLHA has one there") from None
+        raise DocumentError(f"{where}: {word[:_SHOWN]!r} is not a PDG number; SLHA has one there") from None
 
 
 def check_decays(
-    spectrum: Spectrum, *, produced: tuple[int, ...], invisible: tuple[int, ...], top_mass: float
-) -> None:
+    spectrum: Spectrum,
+    *,
+    produced: tuple[int, ...],
+    invisible: tuple[int, ...],
+    top_mass: float,
+    known: Callable[[int], bool] = lambda _: True,
+) -> tuple[int, ...]:
     """Follow all that is produced, by every decay, until nothing is left that the detector could mistake.
 
     Parameters
@@ -182,30 +349,58 @@ def check_decays(
         PDG numbers of what leaves no trace; these need not decay.
     top_mass : float
         Mass of the top quark in GeV, if the spectrum has none.
+    known : callable, optional
+        Whether Pythia knows a PDG number that the spectrum does not define.
+
+    Returns
+    -------
+    tuple of int
+        Those reached that have decays, in the order they were reached.
 
     Raises
     ------
     DocumentError
-        If something supersymmetric on the way has no mass, is visible and has no decays, has a width of zero, or has
-        decays into more than its mass that take more than 0.01 of it.
+        If a decay table that is reached breaks its format or its branching ratios miss one by more than 0.01, or something
+        supersymmetric on the way has no mass, is visible and has no decays, has a width of zero, or has decays into more
+        than its mass that take more than 0.01 of it, or into something unknown.
     """
-    left, known = list(produced), set(produced)
+    left, seen = list(produced), set(produced)
+    reached: list[int] = []
     while left:
         particle = left.pop(0)
-        _mass(spectrum, particle, top_mass)
+        supersymmetric = particle in _SUPERSYMMETRIC
+        if supersymmetric:
+            _mass(spectrum, particle, top_mass)
         table = spectrum.decays.get(particle)
+        if table is not None and table.problems:
+            raise DocumentError(table.problems[0])
         if table is None or not table.open_channels:
-            if particle not in invisible:
+            if supersymmetric and particle not in invisible:
                 raise DocumentError(
                     f"{spectrum.place} has no decays of {particle}, which is produced and not invisible; add a DECAY "
                     "table with branching ratios"
                 )
             continue
-        _check_table(spectrum, particle, table, top_mass)
+        reached.append(particle)
+        _check_known(spectrum, particle, table, known)
+        if supersymmetric:
+            _check_table(spectrum, particle, table, top_mass)
         for channel in table.open_channels:
-            new = {abs(p) for p in channel.products if abs(p) in _SUPERSYMMETRIC} - known
+            products = {abs(p) for p in channel.products}
+            new = {p for p in products if p in _SUPERSYMMETRIC or p in _FROM_FILE} - seen
             left += sorted(new)
-            known |= new
+            seen |= new
+    return tuple(reached)
+
+
+def _check_known(spectrum: Spectrum, particle: int, table: DecayTable, known: Callable[[int], bool]) -> None:
+    for channel in table.open_channels:
+        for product in channel.products:
+            if abs(product) not in spectrum.defined and not known(product):
+                raise DocumentError(
+                    f"{spectrum.place}, line {channel.line}: {particle} decays to {product}, which is unknown; write a "
+                    "PDG number, or define it in a block QNUMBERS"
+                )
 
 
 def _check_table(spectrum: Spectrum, particle: int, table: DecayTable, top_mass: float) -> None:
@@ -241,6 +436,18 @@ def _mass(spectrum: Spectrum, particle: int, top_mass: float) -> float:
     return spectrum.masses.get(number, {6: top_mass, 25: _HIGGS}.get(number, 0.0))
 
 
-def for_pythia(text: str, spectrum: Spectrum) -> str:
-    """The text with a block MODSEL, without which Pythia makes nothing supersymmetric."""
+def for_pythia(text: str, spectrum: Spectrum, *, first_line: int = 1) -> str:
+    """The text with a block MODSEL, without which Pythia makes nothing supersymmetric, and without broken decay tables.
+
+    The spectrum has passed `check_decays`, so that tables which break the format are not reached.
+    """
+    broken = {table.line for table in spectrum.decays.values() if table.problems}
+    if broken:
+        kept, dropping = [], False
+        for number, line in enumerate(text.splitlines(), first_line):
+            if any(line.split("#")[0].upper().split()[:1] == [heading] for heading in _HEADINGS):
+                dropping = number in broken
+            if not dropping:
+                kept.append(line)
+        text = "\n".join(kept) + "\n"
     return text if spectrum.selected else f"BLOCK MODSEL\n 1 0\n{text}"

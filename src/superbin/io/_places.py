@@ -18,10 +18,22 @@ from typing import Any
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
-__all__ = ["Head", "Row", "column_names", "csv_text", "header", "parse_json", "rows"]
+__all__ = [
+    "Head",
+    "Row",
+    "cells_of",
+    "column_names",
+    "csv_text",
+    "header",
+    "is_comment",
+    "lines",
+    "parse_json",
+    "rows",
+]
 
 _SHOWN = 100
 """As much of a wrong line as an error text repeats."""
+_LONGEST_ROW = 10_000
 
 
 def parse_json(text: str, path: Path, *, first_line: int = 1) -> Any:
@@ -209,8 +221,8 @@ def header(path: Path, text: str, keys: Sequence[str]) -> Head:
         If a key is not one of `keys`, comes twice or is missing, or a value is not JSON.
     """
     content: dict[str, Any] = {}
-    for line, comment in enumerate(text.split("\n"), start=1):
-        match = re.fullmatch(r"# (\w+): (.*)", comment.rstrip("\r"), re.ASCII)
+    for line, comment in lines(text):
+        match = re.fullmatch(r"# (\w+): (.*)", _comment(comment), re.ASCII)
         if match is None:
             continue
         key, value = match.groups()
@@ -225,16 +237,15 @@ def header(path: Path, text: str, keys: Sequence[str]) -> Head:
     return Head(path, content)
 
 
-def column_names(text: str) -> list[str]:
+def column_names(path: Path, text: str) -> list[str]:
     """The columns of a table; empty if it has none."""
-    lines = _table_lines(text)
-    return [cell.strip() for cell in lines[0][1].split(",")] if lines else []
+    table = _table_lines(text)
+    return cells_of(path, *table[0]) if table else []
 
 
 def _table_lines(text: str) -> list[tuple[int, str]]:
     """Lines that are neither empty nor comments, with their numbers."""
-    lines = [(i, t.rstrip("\r")) for i, t in enumerate(text.split("\n"), start=1)]
-    return [(i, t) for i, t in lines if t.strip() and not t.startswith("#")]
+    return [(number, line) for number, line in lines(text) if line.strip(", \t") and not is_comment(line)]
 
 
 def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
@@ -245,25 +256,58 @@ def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
     DocumentError
         If there is no table, it has other columns, or a row has another number of cells.
     """
-    lines = _table_lines(text)
-    if not lines:
+    table = _table_lines(text)
+    if not table:
         raise DocumentError(f"{path}: the table is empty; its first line must be {','.join(columns)}")
-    given = [cell.strip() for cell in lines[0][1].split(",")]
+    number, heading = table[0]
+    given = cells_of(path, number, heading)
     if given != list(columns):
         shown = ",".join(given)
         if len(shown) > _SHOWN or not shown.isprintable():
             shown = repr(shown[:_SHOWN]) + "..."
-        raise DocumentError(f"{path}:{lines[0][0]}: the columns are {shown}; {','.join(columns)} is needed")
-    for line, content in lines[1:]:
-        try:
-            cells = next(csv.reader([content], strict=True))
-        except csv.Error as error:
-            raise DocumentError(f"{path}:{line}: not a CSV row ({error})") from error
+        raise DocumentError(f"{path}:{number}: the columns are {shown}; {','.join(columns)} is needed")
+    for number, line in table[1:]:
+        cells = cells_of(path, number, line)
         if len(cells) != len(columns):
             raise DocumentError(
-                f"{path}:{line}: {len(cells)} cells for {len(columns)} columns; is the line truncated?"
+                f"{path}:{number}: {len(cells)} cells for {len(columns)} columns; is the line truncated?"
             )
-        yield Row(path, line, dict(zip(columns, (c.strip() for c in cells), strict=True)))
+        yield Row(path, number, dict(zip(columns, cells, strict=True)))
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number the lines of a text from 1, whether they end in LF, CR LF or CR."""
+    return enumerate(re.split(r"\r\n|\r|\n", text), start=1)
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line of a table is a comment; spreadsheets put quotes around one that has commas or quotes in it."""
+    return line.startswith(("#", '"#'))
+
+
+def cells_of(path: Path, number: int, line: str) -> list[str]:
+    """The cells of a line, out of their quotes.
+
+    Raises
+    ------
+    DocumentError
+        If the line is longer than a row can be, or its quotes do not match.
+    """
+    if len(line) > _LONGEST_ROW:
+        raise DocumentError(
+            f"{path}:{number}: the row has {len(line)} characters; a row has at most {_LONGEST_ROW}, correct the file"
+        )
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], strict=True, skipinitialspace=True))]
+    except csv.Error as error:
+        raise DocumentError(f"{path}:{number}: not a CSV row ({error})") from error
+
+
+def _comment(line: str) -> str:
+    """A comment as it was before a spreadsheet split it at its commas and put the parts in quotes."""
+    if not line.startswith('"#'):
+        return line
+    return ",".join(next(csv.reader([line]))).rstrip(",")
 
 
 def csv_text(comments: Sequence[str], columns: Sequence[str], table: Iterable[Sequence[Any]]) -> str:

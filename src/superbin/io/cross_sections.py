@@ -6,7 +6,7 @@ import numpy as np
 
 from superbin.cross_sections import CrossSectionTable
 from superbin.errors import DocumentError
-from superbin.io._places import Row, rows
+from superbin.io._places import Row, cells_of, is_comment, lines, rows
 from superbin.io._text import read_text
 
 __all__ = ["read_cross_sections"]
@@ -55,9 +55,9 @@ def read_cross_sections(path: str | Path, process: str) -> CrossSectionTable:
 
 def _columns(path: Path, text: str) -> list[str]:
     """The columns of the file, if they are such as can be read."""
-    lines = enumerate(text.splitlines(), start=1)
-    number, first = next(((i, s) for i, s in lines if s.strip() and not s.startswith("#")), (1, ""))
-    given = [cell.strip() for cell in first.split(",")]
+    filled = ((i, line) for i, line in lines(text) if line.strip(", \t") and not is_comment(line))
+    number, first = next(filled, (1, ""))
+    given = cells_of(path, number, first) if first else []
     if given not in ([*_COLUMNS], *([*_COLUMNS, name] for name in _UNCERTAINTIES)):
         raise DocumentError(
             f"{path}:{number}: {first[:100]!r} are not the columns of a table of cross sections; write "

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from superbin.errors import DocumentError, InputError
+from superbin.io._places import cells_of, lines
 from superbin.io._text import parse_number, read_text
 
 __all__ = ["read_masses"]
@@ -42,15 +43,17 @@ def read_masses(
     """
     path = Path(path)
     example = f"write {','.join(names)} in GeV, one point a line"
-    lines = [text.partition("#")[0].strip() for text in read_text(path).splitlines()]
-    filled = [(number, line) for number, line in enumerate(lines, start=1) if line]
-    if filled and _cells(filled[0][1]) == list(names):
+    bare = ((number, line.partition("#")[0].strip()) for number, line in lines(read_text(path)))
+    filled = [(number, line) for number, line in bare if line.strip('", \t')]
+    if filled and _cells(path, *filled[0]) == list(names):
         del filled[0]
     points: dict[tuple[float, ...], int] = {}
     for number, line in filled:
         place, shown = f"{path}:{number}", repr(line[:_SHOWN])
         try:
-            point = tuple(map(parse_number, _cells(line)))
+            point = tuple(map(parse_number, _cells(path, number, line)))
+        except DocumentError:
+            raise
         except InputError as error:
             raise DocumentError(f"{place}: {shown} is not a list of masses: {error}; {example}") from None
         if len(point) != len(names):
@@ -65,6 +68,6 @@ def read_masses(
     return tuple(points)
 
 
-def _cells(line: str) -> list[str]:
+def _cells(path: Path, number: int, line: str) -> list[str]:
     """What stands between commas, or where there is none between blanks."""
-    return [cell.strip() for cell in line.split(",")] if "," in line else line.split()
+    return cells_of(path, number, line) if "," in line else line.split()

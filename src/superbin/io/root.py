@@ -35,7 +35,8 @@ class Histogram:
     values : ndarray, shape (n_bins,)
         Contents; may be negative (Monte Carlo weights).
     errors : ndarray, shape (n_bins,)
-        Standard errors: from the sum of squared weights if the file has it, else the square root of the content.
+        Standard errors: from the sum of squared weights if the file has it, else the square root of the content's
+        magnitude, as ROOT itself has them.
     """
 
     name: str
@@ -51,7 +52,8 @@ def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
     path : path
         The ROOT file.
     name : str, optional
-        The histogram's name, with its folder; by default the only one-dimensional histogram of the file.
+        The histogram's name, with its folder, and with its cycle if an older one is meant (``"yields;1"``); by default
+        the only one-dimensional histogram of the file.
 
     Raises
     ------
@@ -70,12 +72,8 @@ def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
     try:
         # The mapping keeps uproot from reading a colon in the path as the start of an object's name.
         with uproot.open({str(path): None}) as file:
-            names = sorted(
-                key
-                for key, kind in file.classnames(recursive=True, cycle=False).items()
-                if kind.startswith("TH1") or kind == "TProfile"
-            )
-            chosen = _choose(path, names, name)
+            cycles = [key for key, kind in file.classnames(recursive=True).items() if _is_read(kind)]
+            chosen = _choose(path, cycles, name)
             values, errors = _contents(file[chosen])
     except (*_DAMAGE, uproot.DeserializationError) as error:
         if isinstance(error, InputError | UnknownNameError):
@@ -92,11 +90,27 @@ def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
         raise DocumentError(str(error)) from error
 
 
+def _is_read(kind: str) -> bool:
+    return kind.startswith("TH1") or kind == "TProfile"
+
+
 def _contents(histogram: Any) -> tuple[FloatArray, FloatArray]:
-    return np.asarray(histogram.values(), dtype=float), np.asarray(histogram.errors(), dtype=float)
+    values = np.asarray(histogram.values(), dtype=float)
+    if histogram.classname == "TProfile":
+        return values, np.asarray(histogram.errors(), dtype=float)
+    squares = np.asarray(histogram.member("fSumw2"), dtype=float)
+    if not squares.size:
+        # uproot takes a negative content for no event at all.
+        return values, np.sqrt(np.abs(values))
+    # The first and the last are under- and overflow. A negative sum of squares becomes NaN, which is refused.
+    squares = squares[1:-1]
+    return values, np.sqrt(np.where(squares < 0, np.nan, squares))
 
 
-def _choose(path: Path, names: list[str], name: str | None) -> str:
+def _choose(path: Path, cycles: list[str], name: str | None) -> str:
+    if name in cycles:
+        return str(name)
+    names = sorted({cycle.rpartition(";")[0] for cycle in cycles})
     if name is None:
         if len(names) != 1:
             found = ", ".join(names[:10]) or "none"
@@ -106,6 +120,6 @@ def _choose(path: Path, names: list[str], name: str | None) -> str:
         return names[0]
     if name not in names:
         raise UnknownNameError(
-            f"{path}: no one-dimensional histogram {name!r}; there are: {', '.join(names[:10])}"
+            f"{path}: no one-dimensional histogram {name!r}; there are: {', '.join(names[:10]) or 'none'}"
         )
     return name

@@ -291,7 +291,7 @@ def _read_bins(
     ranges = [f"{o.name}_{side}" for o in observables for side in ("low", "high")]
     text = read_text(path)
     columns = ["bin", *ranges, "observed"]
-    if "name" not in ranges and "name" in column_names(text):
+    if "name" not in ranges and "name" in column_names(path, text):
         columns.insert(1, "name")
     names: list[str] = []
     low: list[list[float]] = []

@@ -39,6 +39,9 @@ __all__ = [
 
 FLAT_SCALE = 10.0
 
+LARGEST_PULL = 20.0
+"""Bound of a normal nuisance in the exported workspaces, in standard deviations."""
+
 NO_HEPDATA = "ins0000000"
 """Stands for no record, where the schema of patch sets demands one."""
 
@@ -266,6 +269,10 @@ def _configuration(model: CountingModel, *, signal: bool) -> list[Document]:
         if parameter.kind == "free":
             bounds = [[float(parameter.lower), float(parameter.upper)]]
             parameters.append({"name": parameter.name, "bounds": bounds, "inits": [float(parameter.initial)]})
+        elif parameter.kind == "normal":
+            # pyhf's own bounds, 5 standard deviations, stop its fit where data pull farther
+            bounds = [[-LARGEST_PULL, LARGEST_PULL]]
+            parameters.append({"name": parameter.name, "bounds": bounds, "inits": [0.0]})
         elif parameter.kind == "flat":
             bounds = [[parameter.lower / FLAT_SCALE, parameter.upper / FLAT_SCALE]]
             parameters.append({"name": parameter.name, "bounds": bounds, "inits": [0.0]})

@@ -15,7 +15,14 @@ settings stay as they were. Specified in ``specs/figures.md``.
 
 from superbin.plot.counts import CountArtists, count_distribution
 from superbin.plot.files import figures, save
-from superbin.plot.maps import MapArtists, MapContour, MapValue, scan_map, scan_maps
+from superbin.plot.maps import (
+    MapArtists,
+    MapContour,
+    MapValue,
+    PublishedContour,
+    scan_map,
+    scan_maps,
+)
 from superbin.plot.maxima import MaximumArtists, largest_significance
 from superbin.plot.merges import BinMapArtists, FrontArtists, LossArtists, bin_map, loss_curve, merge_front
 from superbin.plot.projections import ProjectionArtists, projection
@@ -30,6 +37,7 @@ __all__ = [
     "MapValue",
     "MaximumArtists",
     "ProjectionArtists",
+    "PublishedContour",
     "bin_map",
     "count_distribution",
     "figures",

@@ -2,7 +2,7 @@
 
 A map draws every point, filled with its own colour. Between points the colour is interpolated and pale, and it ends
 where there are none: outside their hull, across gaps, and around failed points. Contours follow the same triangles.
-``triangles`` says where it ends, ``stars`` draws published limits. Specified in ``specs/figures.md``, FIG-20 to FIG-26.
+``triangles`` says where it ends. Published contours are drawn over it. Specified in ``specs/figures.md``, FIG-20 to FIG-26.
 """
 
 import math
@@ -27,14 +27,13 @@ from superbin._arrays import FloatArray
 from superbin._wording import attribution
 from superbin.cross_sections import process_of
 from superbin.errors import UnknownNameError
-from superbin.plot.stars import dense, draw_numbers, draw_stars, inside
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
 from superbin.plot.triangles import triangles_between
-from superbin.published import PublishedLimit, published_limits
+from superbin.published import LEVEL, published_results
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
 
-__all__ = ["MapArtists", "MapContour", "MapValue", "scan_map", "scan_maps"]
+__all__ = ["MapArtists", "MapContour", "MapValue", "PublishedContour", "scan_map", "scan_maps"]
 
 BoolArray = NDArray[np.bool_]
 Value = Callable[[ScanPoint], float | None]
@@ -48,6 +47,23 @@ _STUB = 5.0
 
 _LARGEST_Z = 8.0
 """End of the colour scale of expected significances."""
+
+_PUBLISHED = "#9400d3"
+"""Colour of published contours: none of the colour scale's, nor of the scan's contours."""
+
+_PUBLISHED_LINES: Mapping[str, tuple[tuple[str, str, LineStyle, float], ...]] = {
+    "observed": (
+        ("observed", "Published, observed", "-", 1.8),
+        ("observed_weaker", r"Published, observed $\pm 1\sigma$ (theory)", "-", 0.7),
+        ("observed_stronger", r"Published, observed $\pm 1\sigma$ (theory)", "-", 0.7),
+    ),
+    "expected": (
+        ("expected", "Published, expected", "--", 1.8),
+        ("expected_weaker", r"Published, expected $\pm 1\sigma$", ":", 1.5),
+        ("expected_stronger", r"Published, expected $\pm 1\sigma$", ":", 1.5),
+    ),
+}
+"""What is drawn of the published contours on the map of a limit: contour, name in the legend, line and its width."""
 
 _PARTICLES = {
     "gluino": r"\tilde{g}",
@@ -81,6 +97,31 @@ class MapContour:
     line: LineStyle = "-"
     colour: str = "black"
     logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedContour:
+    """A published line in the plane of the map.
+
+    Attributes
+    ----------
+    contour : str
+        One of `superbin.published.CONTOURS`.
+    place : array, shape (n, 2)
+        Along the line, in the units of the axes.
+    name : str
+        For the legend; lines of one name share an entry.
+    line : str
+        Matplotlib's line style.
+    width : float
+        Points.
+    """
+
+    contour: str
+    place: FloatArray
+    name: str
+    line: LineStyle
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +158,8 @@ class MapArtists:
         Failed points, and finished ones without a value.
     contours : mapping of str to tuple of array
         Lines drawn, by name: coordinates, shape (n, 2).
-    published : PathCollection or None
-        Published limits.
+    published : mapping of str to Line2D
+        Published contours of which something lies in the map, by name.
     colorbar : Colorbar or None
     """
 
@@ -129,7 +170,7 @@ class MapArtists:
     failed: Line2D | None
     empty: Line2D | None
     contours: Mapping[str, tuple[FloatArray, ...]]
-    published: PathCollection | None
+    published: Mapping[str, Line2D]
     colorbar: Colorbar | None
 
 
@@ -149,8 +190,8 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
     """
     if len(result.parameters) != 2 or all(point.status != DONE for point in result.points):
         return {}
-    published = published_limits(result.search.name, result.model)
-    maps: dict[str, tuple[MapValue, tuple[MapContour, ...], tuple[PublishedLimit, ...]]] = {
+    published = _published(result)
+    maps: dict[str, tuple[MapValue, tuple[MapContour, ...], Sequence[PublishedContour]]] = {
         "significance-expected": (_significance("expected"), _discovery(), ()),
         "significance-observed": (_significance("observed"), (), ()),
     }
@@ -160,9 +201,9 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
     if any(point.likelihood_limit is not None for point in result.points):
         kinds["likelihood-limit"] = (", full likelihood", lambda point: point.likelihood_limit)
     for kind, (words, limit) in kinds.items():
-        for side, compared in (("expected", ()), ("observed", published)):
+        for side in ("expected", "observed"):
             shown = _limit(result, side, words, limit)
-            maps[f"{kind}-{side}"] = (shown, _exclusion(limit), compared)
+            maps[f"{kind}-{side}"] = (shown, _exclusion(limit), published.get(side, ()))
     return {
         name: scan_map(result, value, contours=contours, published=compared).figure
         for name, (value, contours, compared) in maps.items()
@@ -174,7 +215,7 @@ def scan_map(
     value: MapValue,
     *,
     contours: Sequence[MapContour] = (),
-    published: Sequence[PublishedLimit] = (),
+    published: Sequence[PublishedContour] = (),
 ) -> MapArtists:
     """Draw one map.
 
@@ -186,9 +227,8 @@ def scan_map(
         What the colour shows.
     contours : sequence of MapContour
         Drawn where the level lies between points.
-    published : sequence of PublishedLimit
-        Drawn as stars where they are in the map, with the limit in fb and filled on the same colour scale, which
-        then must be one of cross sections in fb.
+    published : sequence of PublishedContour
+        Drawn over it as far as they lie in the map.
     """
     first, second = result.parameters
     x, y = (
@@ -202,8 +242,7 @@ def scan_map(
         FigureCanvasAgg(figure)
         ax = figure.add_axes((0.125, 0.12, 0.7, 0.81))
         _axes(ax, result, (x, y))
-        shown = [p for p in published if inside(ax, p, (first, second))]
-        norm, cmap = _scale(values[known], value.scale, [1000 * p.observed_pb for p in shown])
+        norm, cmap = _scale(values[known], value.scale)
         triangles = triangles_between(x[known], y[known], (x[~done], y[~done]))
         if triangles is not None:
             ax.tripcolor(
@@ -216,7 +255,7 @@ def scan_map(
         empty = _marked(
             ax, x[rest], y[rest], marker="o", color="#717581", markerfacecolor="none", label="No finite value"
         )
-        stars = draw_stars(ax, shown, (first, second), norm, cmap)
+        theirs = {p.contour: line for p in published if (line := _line(ax, p)) is not None}
         bar = None
         if points is not None:
             bar = figure.colorbar(
@@ -230,11 +269,10 @@ def scan_map(
                 bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
                 bar.ax.yaxis.set_minor_formatter(NullFormatter())
-        _legend(ax, result, [c for c in contours if drawn[c.name]], (points, failed, empty, stars), (x, y))
-        lines = [dense(line) for found in drawn.values() for line in found]
-        draw_numbers(ax, shown, (first, second), [np.column_stack([x, y]), *lines])
+        ours = [c for c in contours if drawn[c.name]]
+        _legend(ax, result, ours, (points, failed, empty, *theirs.values()), (x, y))
     return MapArtists(
-        figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, stars, bar
+        figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, theirs, bar
     )
 
 
@@ -306,6 +344,21 @@ def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> 
     return np.array(shown, dtype=np.float64)
 
 
+def _published(result: ScanResult) -> Mapping[str, tuple[PublishedContour, ...]]:
+    """Published contours of the model for the maps of observed and expected limits."""
+    published = published_results(result.search.name, result.model)
+    if published is None or published.parameters != result.parameters or result.options.get("level") != LEVEL:
+        return {}
+    return {
+        side: tuple(
+            PublishedContour(contour, published.contours[contour], name, line, width)
+            for contour, name, line, width in lines
+            if contour in published.contours
+        )
+        for side, lines in _PUBLISHED_LINES.items()
+    }
+
+
 # --- colour between points ------------------------------------------------------------------------------------
 
 
@@ -340,8 +393,28 @@ def _contour(
     return tuple(seen)
 
 
-def _scale(values: FloatArray, scale: str, others: Sequence[float]) -> tuple[Normalize, Colormap]:
-    shown = np.concatenate([values, np.array(others, dtype=np.float64)]) if values.size else np.ones(1)
+def _line(ax: Axes, contour: PublishedContour) -> Line2D | None:
+    """Draw a published contour; None where no point of it lies in the map."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    x, y = contour.place.T
+    if not ((x >= left) & (x <= right) & (y >= low) & (y <= high)).any():
+        return None
+    (line,) = ax.plot(
+        x,
+        y,
+        color=_PUBLISHED,
+        linestyle=contour.line,
+        linewidth=contour.width,
+        label=contour.name,
+        scalex=False,
+        scaley=False,
+        zorder=2.5,
+    )
+    return line
+
+
+def _scale(values: FloatArray, scale: str) -> tuple[Normalize, Colormap]:
+    shown = values if values.size else np.ones(1)
     low, high = float(shown.min()), float(shown.max())
     if scale == "logarithmic":
         if high <= 1.01 * low:
@@ -430,17 +503,17 @@ def _legend(
         0.03, 0.965, label(result.model), transform=ax.transAxes, va="top", fontsize=13, fontweight="bold"
     )
     handles: list[tuple[Any, str]] = []
-    points, failed, empty, stars = marks
+    points, failed, empty, *published = marks
     if points is not None:
         mark = Line2D(
             [], [], linestyle="none", marker="o", markeredgecolor="black", color="#9c9ca1", markersize=6
         )
         handles.append((mark, "Point of the scan"))
-    handles += [(mark, str(mark.get_label())) for mark in (failed, empty, stars) if mark is not None]
-    for contour in contours:
-        if contour.name.strip() not in [name for _, name in handles]:
-            line = Line2D([], [], color=contour.colour, linestyle=contour.line, linewidth=1.8)
-            handles.append((line, contour.name.strip()))
+    handles += [(mark, str(mark.get_label())) for mark in (failed, empty) if mark is not None]
+    lines = [(Line2D([], [], color=c.colour, linestyle=c.line, linewidth=1.8), c.name) for c in contours]
+    for line, name in [*lines, *((line, str(line.get_label())) for line in published)]:
+        if name.strip() not in [known for _, known in handles]:
+            handles.append((line, name.strip()))
     legend = ax.legend(
         [handle for handle, _ in handles],
         [name for _, name in handles],

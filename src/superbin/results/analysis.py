@@ -1,7 +1,7 @@
 """What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from superbin.aggregate import AggregateBin, Background
@@ -63,8 +63,7 @@ class Asimov:
     z : float
         Standard deviations.
     fit : str
-        ``"prefit"``: background as predicted; ``"postfit"``: background as fitted to the data with the signal
-        at its nominal strength.
+        ``"prefit"``: background as predicted; ``"postfit"``: background as the background-only fit to the data finds it.
     """
 
     z: float
@@ -81,19 +80,20 @@ class Significance:
         The count they are for: s + b when expected, a whole number when observed.
     q : float
         2 (sqrt(n) - sqrt(b)), the original tool's quick figure.
-    pull : float
-        (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation.
+    pull : float or None
+        (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation; None where that is infinite.
     midp, tail : PValue
         Exact, by quadrature.
     asymptotic : PValue
         From the profile likelihood ratio q0, for the same background model.
-    asimov : Asimov or None
-        Expected median significance; None where no signal is known.
+    asimov, asimov_postfit : Asimov or None
+        Expected median significance before and after the background-only fit to the data. Never of an observed count; None where
+        no signal is known, or no data to fit.
     toys : ToyPValue or None
         None when no toys were asked for.
     pyhf : PValue or None
         Asymptotic, by pyhf on the exported workspace, where every process and source varies on its own;
-        0.5 for every deficit. None where pyhf cannot fit: without background.
+        0.5 for every deficit. None where pyhf cannot fit: without background, above 1e6 events, at pulls beyond 20.
     pyhf_total : PValue or None
         The same with the total background uncertainty as the only modifier: the model of the other numbers.
         None where that is the exported workspace.
@@ -101,7 +101,7 @@ class Significance:
 
     count: float
     q: float
-    pull: float
+    pull: float | None
     midp: PValue
     tail: PValue
     asymptotic: PValue
@@ -109,6 +109,7 @@ class Significance:
     toys: ToyPValue | None = None
     pyhf: PValue | None = None
     pyhf_total: PValue | None = None
+    asimov_postfit: Asimov | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,9 +347,17 @@ def result_to_json(result: AnalysisResult) -> str:
 
 def result_from_json(text: str, *, place: str = "the result") -> AnalysisResult:
     """Read a document back: as `superbin.results.documents.Form.from_json`."""
-    return _FORM.from_json(text, place=place)
+    return _without_mislabelled(_FORM.from_json(text, place=place))
 
 
 def load_result(path: str | Path) -> AnalysisResult:
     """Read a ``result.json``: as `superbin.results.documents.Form.load`."""
-    return _FORM.load(path)
+    return _without_mislabelled(_FORM.load(path))
+
+
+def _without_mislabelled(result: AnalysisResult) -> AnalysisResult:
+    """Leave out the expected value that earlier versions wrote among the observed ones.
+
+    It was of a fit with the nominal signal, which no result means by post-fit any more.
+    """
+    return replace(result, observed=replace(result.observed, asimov=None))

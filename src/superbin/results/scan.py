@@ -7,10 +7,11 @@ maps are drawn from them alone. Specified in ``specs/scans.md``.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from superbin.aggregate import AggregateBin
+from superbin.published import PublishedLimit
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 
@@ -19,6 +20,7 @@ __all__ = [
     "FAILED",
     "SCHEMA",
     "FinishedPoint",
+    "PublishedComparison",
     "ScanLimit",
     "ScanPoint",
     "ScanResult",
@@ -79,6 +81,28 @@ class ScanLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedComparison:
+    """Limits of a scan over those that the search published: 1 where they are equal, above 1 where ours are weaker.
+
+    Attributes
+    ----------
+    observed_fb, expected_fb : float or None
+        Published 95 % CL limits on the cross section, fb; None where there is none.
+    one_bin_observed, one_bin_expected : float or None
+        `ScanPoint.mu_limit` times the cross section over them; None where either is missing.
+    likelihood_observed, likelihood_expected : float or None
+        The same of `ScanPoint.likelihood_limit`.
+    """
+
+    observed_fb: float | None
+    expected_fb: float | None
+    one_bin_observed: float | None
+    one_bin_expected: float | None
+    likelihood_observed: float | None
+    likelihood_expected: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ScanPoint:
     """One signal of a scan, finished or failed.
 
@@ -105,12 +129,15 @@ class ScanPoint:
     limit : ScanLimit or None
         Exact 95 % CLs limit on the signal events in the aggregate bin; expected is pre-fit.
     likelihood_limit : ScanLimit or None
-        Asymptotic 95 % CLs limit on the signal strength from the published full likelihood; expected is post-fit. None
-        where it was not asked for.
+        Asymptotic 95 % CLs limit on the signal strength from the published full likelihood, with the signal systematics that
+        the options name; expected is post-fit. None where it was not asked for.
     cross_section_pb : float or None
         What the signal is normalised to.
     cross_section_error : float or None
         Its relative uncertainty.
+    published : PublishedComparison or None
+        The limits beside those that the search published; None where it published none at these masses, where no cross
+        section is known, or at another confidence level.
     """
 
     parameters: Mapping[str, float]
@@ -126,6 +153,7 @@ class ScanPoint:
     likelihood_limit: ScanLimit | None = None
     cross_section_pb: float | None = None
     cross_section_error: float | None = None
+    published: PublishedComparison | None = None
 
     @property
     def mu_limit(self) -> ScanLimit | None:
@@ -133,6 +161,33 @@ class ScanPoint:
         if self.limit is None or self.yields is None:
             return None
         return self.limit.over(self.yields.signal)
+
+    def compared(self, published: PublishedLimit | None) -> "ScanPoint":
+        """The point with its limits beside a published one.
+
+        Parameters
+        ----------
+        published : PublishedLimit or None
+            At the point's masses.
+        """
+        if self.status != DONE or self.cross_section_pb is None or published is None:
+            return replace(self, published=None)
+        fb = 1000 * self.cross_section_pb
+
+        def over(limit: ScanLimit | None) -> tuple[float | None, float | None]:
+            pairs = (
+                (None if limit is None else limit.observed, published.observed_fb),
+                (None if limit is None else limit.median, published.expected_fb),
+            )
+            observed, expected = (
+                None if mu is None or theirs is None else fb * mu / theirs for mu, theirs in pairs
+            )
+            return observed, expected
+
+        comparison = PublishedComparison(
+            published.observed_fb, published.expected_fb, *over(self.mu_limit), *over(self.likelihood_limit)
+        )
+        return replace(self, published=comparison)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +220,7 @@ class ScanResult:
         Names, in the model's order.
     options : mapping
         Everything that was chosen and that changes a number: ``correlations``, ``figure_of_merit``, ``level``,
-        ``likelihood_limit``.
+        ``likelihood_limit`` and the signal's ``systematics`` in it.
     points : tuple of ScanPoint
         In the order of the grid, whoever computed them.
     superbin : str

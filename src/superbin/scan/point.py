@@ -7,6 +7,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from superbin.errors import InputError, SuperbinError
 from superbin.likelihood import Fitter, PublishedLikelihood, packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.likelihood.inference import fit_both, upper_limit
+from superbin.likelihood.model import Systematics
 from superbin.results import PValue
 from superbin.results.scan import DONE, FAILED, ScanLimit, ScanPoint
 from superbin.search import Search
@@ -49,6 +51,8 @@ class Settings:
         Confidence level of the limits, strictly between 0 and 1.
     likelihood_limit : bool
         Whether to add the limit from the published full likelihood, which takes seconds for each signal.
+    systematics : {"published", "global", "none"}
+        Those of the signal in that limit, as in `superbin.likelihood.PublishedLikelihood.model`.
 
     Raises
     ------
@@ -60,6 +64,7 @@ class Settings:
     figure_of_merit: str = "midp"
     level: float = 0.95
     likelihood_limit: bool = False
+    systematics: Systematics = "published"
 
     def __post_init__(self) -> None:
         check_correlations(self.correlations)
@@ -69,6 +74,10 @@ class Settings:
             )
         if not 0 < self.level < 1:
             raise InputError(f"the confidence level is {self.level}; it must lie between 0 and 1")
+        if self.systematics not in get_args(Systematics):
+            raise InputError(
+                f"systematics is {self.systematics!r}; it must be one of {', '.join(get_args(Systematics))}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +199,7 @@ def _evaluate(signal: SignalModel, shared: Shared, cross_section_error: float | 
         limit=_limit(aggregate, shared.settings.level),
         likelihood_limit=None
         if shared.likelihood is None
-        else _likelihood_limit(shared.likelihood, signal, shared.settings.level),
+        else _likelihood_limit(shared.likelihood, signal, shared.settings),
         cross_section_pb=signal.cross_section_pb,
         cross_section_error=cross_section_error,
     )
@@ -214,9 +223,9 @@ def _limit(aggregate: AggregateBin, level: float) -> ScanLimit:
     return ScanLimit(observed, low2, low1, median, high1, high2, "exact")
 
 
-def _likelihood_limit(likelihood: PublishedLikelihood, signal: SignalModel, level: float) -> ScanLimit:
-    fitter = Fitter(likelihood.model(signal.yields, systematics="none"))
+def _likelihood_limit(likelihood: PublishedLikelihood, signal: SignalModel, settings: Settings) -> ScanLimit:
+    fitter = Fitter(likelihood.model(signal.yields, systematics=settings.systematics))
     free, background = fit_both(fitter)
-    limit = upper_limit(fitter, free, background, level=level)
+    limit = upper_limit(fitter, free, background, level=settings.level)
     low2, low1, median, high1, high2 = (limit.bands[n] for n in (-2, -1, 0, 1, 2))
     return ScanLimit(limit.observed, low2, low1, median, high1, high2, limit.status)

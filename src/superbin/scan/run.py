@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from superbin.published import LEVEL, published_results
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanResult
 from superbin.scan.distribute import distribute
@@ -124,12 +125,17 @@ def run_scan(
     missing = [t for t in targets if t.digest not in points]
     record([_refused(t) for t in missing if t.signal is None])
     _compute(job, [t for t in missing if t.signal is not None], executor, record)
+    # Published limits are compared last: they are no part of what is computed and stored.
+    published = published_results(search.name, header.model) if job.settings.level == LEVEL else None
     return ScanResult(
         search=header.search,
         model=header.model,
         parameters=header.parameters,
         options=header.options,
-        points=tuple(points[t.digest] for t in targets),
+        points=tuple(
+            points[t.digest].compared(None if published is None else published.limit(t.parameters))
+            for t in targets
+        ),
         superbin=header.superbin,
     )
 
@@ -146,6 +152,7 @@ def _header(job: Job, first: Target) -> ScanResult:
             "figure_of_merit": job.settings.figure_of_merit,
             "level": job.settings.level,
             "likelihood_limit": "asymptotic" if job.settings.likelihood_limit else "none",
+            "systematics": job.settings.systematics if job.settings.likelihood_limit else "none",
         },
         points=(),
         superbin=version("superbin"),

@@ -23,7 +23,7 @@ from superbin.stats.arguments import (
 )
 from superbin.stats.profile import Constraint, constraint
 
-__all__ = ["asimov_z", "asymptotic_z", "fit_nuisance", "pull", "q0"]
+__all__ = ["asimov_z", "asymptotic_z", "fit_nuisance", "pull", "q0", "signed_q"]
 
 LARGEST_NORMAL = 40.0
 """Farther out, the unit normal itself underflows."""
@@ -65,7 +65,7 @@ def q0(
     UnknownNameError
         For an unknown model.
     """
-    return plain(np.maximum(_signed_q(*_prepared(n, b, up, down, auxiliary, model)), 0.0))
+    return plain(np.maximum(signed_q(*_prepared(n, b, up, down, auxiliary, model)), 0.0))
 
 
 def asymptotic_z(
@@ -82,7 +82,7 @@ def asymptotic_z(
     For a deficit it is negative, from the same ratio without the bound ``s >= 0``, to be comparable with
     `superbin.stats.midp`; pyhf reports Z = 0, p = 0.5 for every deficit. Arguments and errors as in `q0`.
     """
-    return plain(_root(_signed_q(*_prepared(n, b, up, down, auxiliary, model))))
+    return plain(_root(signed_q(*_prepared(n, b, up, down, auxiliary, model))))
 
 
 def asimov_z(
@@ -101,7 +101,7 @@ def asimov_z(
     """
     signal, centre, held = _prepared(s, b, up, down, auxiliary, model, name="s")
     n = signal + held.mean(centre)
-    return plain(_root(np.maximum(_signed_q(n, centre, held), 0.0)))
+    return plain(_root(np.maximum(signed_q(n, centre, held), 0.0)))
 
 
 def pull(n: Numbers, b: Numbers, up: Numbers, down: Numbers) -> FloatOrArray:
@@ -171,7 +171,7 @@ def _root(signed: FloatArray) -> FloatArray:
     return np.asarray(np.copysign(np.sqrt(np.abs(signed)), signed))
 
 
-def _signed_q(n: FloatArray, centre: FloatArray, held: Constraint) -> FloatArray:
+def signed_q(n: FloatArray, centre: FloatArray, held: Constraint) -> FloatArray:
     """``-2 ln lambda(0)``, with the sign of the excess over the favoured background."""
     excess = np.sign(n - held.mean(centre))
     with np.errstate(invalid="ignore"):

@@ -37,6 +37,11 @@ For a resolved integrand the error would be near its square; but a cliff between
 """
 
 MOST_HALVINGS = 40
+
+MOST_PANELS = 512
+"""Panels per row that are halved at a time, far more than any known integrand needs."""
+
+LAST_DIGIT = 1e-15
 LOOKS = 10
 
 _X, _W = legendre.leggauss(NODES)
@@ -66,9 +71,16 @@ def narrowed(log_f: Integrand, left: FloatArray, right: FloatArray) -> tuple[Flo
 
 
 def log_integral(
-    log_f: Integrand, left: FloatArray, right: FloatArray, *, edges: FloatArray = EDGES
+    log_f: Integrand,
+    left: FloatArray,
+    right: FloatArray,
+    *,
+    edges: FloatArray = EDGES,
+    noise: FloatArray | float = 0.0,
 ) -> FloatArray:
     """Logarithm of the integral of each row from `left` to `right`; minus infinity where the integrand vanishes.
+
+    `noise` is the relative rounding error of each row's integrand: no panel can be told to be better than that, nor is halved for it.
 
     Raises
     ------
@@ -81,6 +93,7 @@ def log_integral(
     start = left[row] + (right - left)[row] * np.tile(edges[:-1], rows)
     scale = np.full(rows, -np.inf)
     total = np.zeros(rows)
+    allowed = np.maximum(np.broadcast_to(noise, rows), DOUBT)
     for _ in range(MOST_HALVINGS):
         height = log_f(row, start[:, None] + width[:, None] * _UNIT)
         top = np.full(rows, -np.inf)
@@ -91,11 +104,15 @@ def log_integral(
         scale = higher
         sums = (np.exp(height - base[row][:, None]) @ _COLUMNS) * width[:, None]
         whole = total + np.bincount(row, sums[:, 0], rows)
-        doubtful = ~(np.abs(sums[:, 1:]).max(axis=1) <= DOUBT * whole[row])
+        # a logarithm is no better than its last digit, which is all there is to say where it is a million
+        rounding = np.maximum(allowed, LAST_DIGIT * np.abs(base))
+        doubtful = ~(np.abs(sums[:, 1:]).max(axis=1) <= (rounding * whole)[row])
         total += np.bincount(row[~doubtful], sums[~doubtful, 0], rows)
         if not doubtful.any():
             with np.errstate(divide="ignore"):
                 return np.asarray(base + np.log(total))
+        if np.count_nonzero(doubtful) > MOST_PANELS * rows:
+            break
         row, width = np.repeat(row[doubtful], 2), np.repeat(0.5 * width[doubtful], 2)
         start = np.repeat(start[doubtful], 2)
         start[1::2] += width[1::2]

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from superbin.errors import InputError
+from superbin.errors import SuperbinError, UnknownNameError
+from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import asymptotic_z
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
@@ -43,6 +44,10 @@ class Estimate:
     seed : int
     seconds : float or None
         Wall time; None where it was not taken.
+    effective : float or None
+        Toys of equal weight that would have the same error; None for toys without weights.
+    trusted : bool
+        Whether the errors mean what they say.
     """
 
     p: float
@@ -52,6 +57,8 @@ class Estimate:
     n: int
     seed: int
     seconds: float | None
+    effective: float | None = None
+    trusted: bool = True
 
     @classmethod
     def of(cls, p: float, p_err: float, n: int, seed: int, seconds: float | None = None) -> "Estimate":
@@ -81,9 +88,11 @@ class Panel:
     estimates : mapping of str to Estimate
         Of `sampled`.
     verdict : Verdict
-        On the methods of the default model; toys take part where their error of Z is below `CLEAR`.
+        On the methods of the default model; toys take part where their error of Z is below `CLEAR` and trusted.
     models : mapping of str to ModelValues or None
         Of `by_model`.
+    missing : mapping of str to str
+        Why a model, or the expected significance, has no answer, by name.
     change : ModelChange
         On the mid-p significances of the models and of the default one.
     expected : Expected or None
@@ -93,6 +102,7 @@ class Panel:
     estimates: Mapping[str, Estimate]
     verdict: Verdict
     models: Mapping[str, ModelValues | None]
+    missing: Mapping[str, str]
     change: ModelChange
     expected: Expected | None
 
@@ -125,15 +135,27 @@ def panel(
         Names of uncertainty models to compare with.
     """
     estimates = sampled(n, b, up, down, toys=toys, seed=seed)
-    clear = {name: one.z for name, one in estimates.items() if one.z_err is not None and one.z_err < CLEAR}
-    others = by_model(n, b, up, down, models)
+    clear = {
+        name: one.z
+        for name, one in estimates.items()
+        if one.trusted and one.z_err is not None and one.z_err < CLEAR
+    }
+    others, missing = by_model(n, b, up, down, models)
+    why = dict(missing)
+    quantiles = None
+    if not observed and n > b:
+        try:
+            quantiles = expected(n - b, b, up, down)
+        except SuperbinError as error:
+            why["expected_z"] = str(error)
     z = {name: None if one is None else one.midp_z for name, one in others.items()}
     return Panel(
         estimates=estimates,
         verdict=compare({**known, **clear}, n, b),
         models=others,
+        missing=why,
         change=z_across_models({DEFAULT: known["midp"], **z}),
-        expected=None if observed or n <= b else expected(n - b, b, up, down),
+        expected=quantiles,
     )
 
 
@@ -155,8 +177,17 @@ def sampled(
     start = time.perf_counter()
     if model != "gamma":
         weighted = throw_weighted(n, b, up, down, toys=min(toys, MOST_WEIGHTED), seed=seed, model=model)
-        found["weighted"] = Estimate.of(
-            weighted.midp, weighted.midp_error, weighted.toys, seed, time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        found["weighted"] = Estimate(
+            weighted.midp,
+            weighted.midp_error,
+            _finite(weighted.z),
+            _finite(weighted.z_error),
+            weighted.toys,
+            seed,
+            seconds,
+            weighted.effective,
+            weighted.trusted,
         )
         start = time.perf_counter()
     thrown = throw_q0(n, b, up, down, toys=min(toys, MOST_Q0), seed=seed, model=model)
@@ -166,19 +197,24 @@ def sampled(
 
 def by_model(
     n: float, b: float, up: float, down: float, models: Iterable[str] = NAMES
-) -> Mapping[str, ModelValues | None]:
-    """Mid-p, tail and asymptotic significance by model; None for a model that is not defined at ``b = 0``."""
-    return {model: _values(n, b, up, down, model) for model in models}
-
-
-def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValues | None:
-    numbers = (n, b, up, down)
-    try:
-        z = float(midp_significance(*numbers, model=model))
-    except InputError:
-        if b > 0:
+) -> tuple[Mapping[str, ModelValues | None], Mapping[str, str]]:
+    """Mid-p, tail and asymptotic significance by model, None for a model that has no answer; and why it has none."""
+    checked_yields(n, b, up, down)
+    found: dict[str, ModelValues | None] = {}
+    missing: dict[str, str] = {}
+    for model in models:
+        try:
+            found[model] = _values(n, b, up, down, model)
+        except UnknownNameError:
             raise
-        return None
+        except SuperbinError as error:
+            found[model], missing[model] = None, str(error)
+    return found, missing
+
+
+def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValues:
+    numbers = (n, b, up, down)
+    z = float(midp_significance(*numbers, model=model))
     return ModelValues(
         midp=math.exp(log_midp(*numbers, model=model)),
         midp_z=_finite(z),

@@ -13,6 +13,8 @@ from superbin.stats.quadrature import scaled_tail
 
 __all__ = [
     "UNIFORM_FROM",
+    "beyond_linear",
+    "deviance",
     "log_at_most_uniform",
     "log_mode_density",
     "log_probability",
@@ -37,11 +39,41 @@ STIRLING_FROM = 15.0
 
 def log_ratio(a: FloatArray, b: FloatArray) -> FloatArray:
     """``ln(a/b)`` for positive arguments, to full relative precision also near ``a = b``."""
-    difference = (a - b) / b
+    with np.errstate(over="ignore"):
+        difference = (a - b) / b
     near = np.abs(difference) < 0.5
     if near.all():
         return np.asarray(np.log1p(difference))
-    return np.where(near, np.log1p(np.where(near, difference, 0.0)), np.log(a) - np.log(b))
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        ratio = a / b
+        far = np.where((ratio > 0) & np.isfinite(ratio), np.log(ratio), np.log(a) - np.log(b))
+    return np.where(near, np.log1p(np.where(near, difference, 0.0)), far)
+
+
+def deviance(n: FloatArray, mean: FloatArray) -> FloatArray:
+    """``-2 ln [Poisson(n | mean) / Poisson(n | n)] = 2 (n ln(n/mean) - n + mean)``.
+
+    Parameters
+    ----------
+    n, mean : array
+        Count and mean, >= 0, of one shape or broadcasting; a mean may be infinite.
+
+    Returns
+    -------
+    array
+        To a relative 1e-14, near ``mean = n`` as well as far below or above it; infinite at mean 0 < n and at an infinite mean.
+
+    Examples
+    --------
+    >>> round(float(deviance(np.array(1.0), np.array(1e-17))), 10)  # 2 (ln 1e17 - 1)
+    76.2878931617975...
+    """
+    some = (n > 0) & (mean > 0) & (mean < np.inf)
+    count = np.where(some, n, 1.0)
+    u = log_ratio(np.where(some, mean, 1.0), count)
+    with np.errstate(over="ignore"):
+        value = count * beyond_linear(u)
+    return np.asarray(2 * np.where(some, value, np.where(n > 0, np.inf, mean)))
 
 
 def log_mode_density(n: FloatArray) -> FloatArray:
@@ -78,7 +110,7 @@ def tail_and_rest(n: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.where(below, smaller, 1 - smaller), np.where(below, 1 - smaller, smaller)
 
 
-def _beyond_linear(u: FloatArray) -> FloatArray:
+def beyond_linear(u: FloatArray) -> FloatArray:
     """``e^u - 1 - u`` to full relative precision."""
     near = np.abs(u) < 0.5
     small = np.where(near, u, 0.0)
@@ -98,7 +130,7 @@ def log_at_most_uniform(n: FloatArray, m: FloatArray) -> FloatArray:
     a = n + 1
     u = log_ratio(m, a)
     grown = np.expm1(u)
-    half_square = _beyond_linear(u)
+    half_square = beyond_linear(u)
     eta = np.copysign(np.sqrt(2 * half_square), u)
     near = np.abs(eta) < NEAR
     small, ray, inverse = (

@@ -24,8 +24,9 @@ from scipy import special
 from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
 from superbin.stats.models import SMALLEST_SPREAD, check_model, on_off, relative_width
+from superbin.stats.poisson import deviance, log_ratio
 
-__all__ = ["Constraint", "OnOff", "Smeared", "constraint", "deviance"]
+__all__ = ["Constraint", "OnOff", "Smeared", "constraint"]
 
 ZOOM_POINTS = 33
 ZOOMS = 8
@@ -81,15 +82,6 @@ def constraint(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> C
     return Smeared(
         b, above, below, np.where(b > 0, 0.0, up), np.where(b > 0, np.where(linear, down, 0.0), up)
     )
-
-
-def deviance(n: FloatArray, mean: FloatArray) -> FloatArray:
-    """``-2 ln [Poisson(n | mean) / Poisson(n | n)]``, without cancellation near ``mean = n``; infinite at mean 0 < n."""
-    positive = np.where(n > 0, n, 1.0)
-    with np.errstate(divide="ignore", over="ignore"):
-        excess = (mean - positive) / positive
-        unit = excess - np.log1p(excess)
-    return np.asarray(2 * np.where(n > 0, positive * unit, mean))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +177,10 @@ class Smeared:
             np.where(above, self.log_above, self.log_below),
             np.where(above, self.width_above, self.width_below),
         )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logarithmic = (np.log(mu) - np.log(self.b)) / slope
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            logarithmic = log_ratio(mu, self.b) / slope
             linear = (mu - self.b) / width
-        z = np.where(width > 0, linear, logarithmic)
+        z = np.where(width > 0, linear, np.where(slope > 0, logarithmic, 0.0))
         z = np.where((self.b == 0) & negative, -z, z)
         return np.asarray(np.where(mu == self.b, 0.0, z))
 
@@ -239,7 +231,8 @@ class OnOff:
 
     def mean(self, auxiliary: FloatArray) -> FloatArray:
         """Off-source count over ``tau``."""
-        return np.asarray(auxiliary / self.tau)
+        some = self.tau > 0  # where there is no background at all the exposure means nothing
+        return np.asarray(np.where(some, auxiliary / np.where(some, self.tau, 1.0), 0.0))
 
     def background_cost(self, n: FloatArray, auxiliary: FloatArray) -> FloatArray:
         """The total count shared in the ratio of the exposures (Li and Ma)."""

@@ -81,6 +81,8 @@ OPEN = 1e-8
 
 MOST_PANELS = 4096
 
+LAST_DIGIT = 1e-15
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -428,10 +430,11 @@ def _nodes(
 
 
 def _doubtful(
-    width: FloatArray, value: FloatArray, doubt: FloatArray, short: float = SHORT
+    width: FloatArray, value: FloatArray, doubt: FloatArray, log_scale: FloatArray, short: float = SHORT
 ) -> npt.NDArray[np.bool_]:
-    """Rows whose error is not known to be below 1e-11."""
-    return np.asarray(~(doubt <= np.where(width < short, DOUBT_SHORT, DOUBT_LONG) * value))
+    """Rows whose error is not known to be below 1e-11, or the last digit of their logarithm."""
+    allowed = np.maximum(np.where(width < short, DOUBT_SHORT, DOUBT_LONG), LAST_DIGIT * np.abs(log_scale))
+    return np.asarray(~(doubt <= allowed * value))
 
 
 def _open(sums: Sums, left: FloatArray) -> npt.NDArray[np.bool_]:
@@ -442,7 +445,9 @@ def _open(sums: Sums, left: FloatArray) -> npt.NDArray[np.bool_]:
 
 def reliable(sums: Sums, left: FloatArray, width: FloatArray, gauss: Rule = PEAK) -> npt.NDArray[np.bool_]:
     """Rows in which the span holds the integrand and the rule resolves it."""
-    return np.asarray(~(_open(sums, left) | _doubtful(width, sums.value, sums.doubt, gauss.short)))
+    return np.asarray(
+        ~(_open(sums, left) | _doubtful(width, sums.value, sums.doubt, sums.log_scale, gauss.short))
+    )
 
 
 def integral(rows: Rows, arm: Arm, gauss: Rule = PEAK) -> FloatArray:
@@ -483,7 +488,7 @@ def _divided(rows: Rows, arm: Arm, left: FloatArray, right: FloatArray, panels: 
     share = np.exp(log_scale - scale)
     value, doubt = (share * first).sum(axis=0), (share * doubts).sum(axis=0)
     result = scale + np.log(value)
-    again = np.flatnonzero(_doubtful(width, value, doubt))
+    again = np.flatnonzero(_doubtful(width, value, doubt, scale))
     if again.size:
         if panels >= MOST_PANELS:
             raise SuperbinError(

@@ -30,7 +30,11 @@ DEPTH = 80.0
 UNTOUCHED = 1e-14
 """A fall of F that does not show."""
 
+LARGEST_COUNT = 1e7
+"""Events beyond which the interpolation may need more points than it has."""
+
 LOOKS = 5
+MOST_DOUBLINGS = 200
 _STEPS = np.linspace(0.0, 1.0, 17)[:, None]
 
 DEGREES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -86,6 +90,13 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
     InputError
         When no degree suffices: above some 1e7 events, where a split uncertainty of thousands of Poisson spreads has a kink.
     """
+    far = np.maximum(n, b) > LARGEST_COUNT
+    if far.any():
+        bad = int(np.argmax(far))
+        raise InputError(
+            f"n = {n[bad]:g}, b = {b[bad]:g}: the average over an uncertain signal holds up to {LARGEST_COUNT:g} events; "
+            "give signal_uncertainty = 0"
+        )
     alone = log_cdf_of(model, n, np.zeros_like(n), b, up, down)
 
     def fallen(i: Index, s: FloatArray, depth: float) -> npt.NDArray[np.bool_]:
@@ -93,8 +104,13 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
 
     top = 3 + np.sqrt(n) + DEPTH
     i = np.arange(n.size)
-    while (i := i[~fallen(i, top[i], DEPTH)]).size:
+    for _ in range(MOST_DOUBLINGS):
+        i = i[~fallen(i, top[i], DEPTH)]
+        if not i.size:
+            break
         top[i] *= 2
+    if i.size:
+        raise _out_of_reach(n[i][0], up[i][0], down[i][0])
     bottom, top = _ends(lambda s: alone - _grid_of(model, s, n, b, up, down), top)
     coefficients = np.zeros((DEGREES[-1] + 1, n.size))
     left = np.arange(n.size)
@@ -108,8 +124,12 @@ def at_most(model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: Floa
         if not left.size:
             used = int(np.flatnonzero(np.abs(coefficients).max(axis=1) > 0)[-1])
             return AtMost(alone, bottom, top, coefficients[: used + 1])
-    raise InputError(
-        f"n = {n[left][0]:g} with up = {up[left][0]:g}, down = {down[left][0]:g}: the uncertainty is so many times the Poisson "
+    raise _out_of_reach(n[left][0], up[left][0], down[left][0])
+
+
+def _out_of_reach(n: float, up: float, down: float) -> InputError:
+    return InputError(
+        f"n = {n:g} with up = {up:g}, down = {down:g}: the uncertainty is so many times the Poisson "
         "spread that the average over the signal is out of reach; give signal_uncertainty = 0"
     )
 

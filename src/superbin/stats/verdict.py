@@ -1,19 +1,35 @@
 """A plain word on whether named methods tell the same, and whether asymptotic formulas apply.
 
-`compare` sets the methods of one uncertainty model side by side; `z_across_models` and `limit_across_models` say how much the choice of
+`compare` sets the significances by the methods of one uncertainty model side by side, `compare_limits` their limits; `z_across_models` and `limit_across_models` say how much the choice of
 the uncertainty model changes a significance or an upper limit. ``none``, no uncertainty at all, is no shape of one and left out there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["FEW", "TOLERATED", "ModelChange", "Verdict", "compare", "limit_across_models", "z_across_models"]
+__all__ = [
+    "FEW",
+    "LIMITS_TOLERATED",
+    "TOLERATED",
+    "ModelChange",
+    "Verdict",
+    "compare",
+    "compare_limits",
+    "limit_across_models",
+    "z_across_models",
+]
 
 TOLERATED = 0.1
 """Difference in Z between methods that goes without a warning."""
 
 FEW = 5.0
 """Below this many events, counted or expected, a Poisson distribution is too skew for asymptotic formulas."""
+
+
+OUT_OF_DOMAIN = f"; below {FEW:g} events asymptotic formulas are out of their domain: prefer the exact ones"
+
+LIMITS_TOLERATED = 0.05
+"""Relative difference between limits that goes without a warning: about 0.1 in Z at 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +39,9 @@ class Verdict:
     Attributes
     ----------
     spread : float
-        Largest difference in Z between any two.
+        Largest difference in Z between any two; of limits, see `compare_limits`.
     agree : bool
-        Whether the spread is at most `TOLERATED`.
+        Whether the spread is at most `TOLERATED`, of limits `LIMITS_TOLERATED`.
     asymptotic : bool
         Whether asymptotic formulas are within their domain.
     text : str
@@ -56,13 +72,13 @@ def compare(z: Mapping[str, float | None], n: float, b: float) -> Verdict:
     low, high = _extremes(known)
     spread = known[high] - known[low] if known else 0.0
     agree, asymptotic = spread <= TOLERATED, min(n, b) >= FEW
-    if agree:
+    if not known:
+        text = "no method has a finite Z to compare"
+    elif agree:
         text = f"the methods agree within {spread:.2f} in Z"
     else:
         text = f"the methods differ by {spread:.2f} in Z, from {low} to {high}: say which one you quote"
-    if not asymptotic:
-        text += f"; below {FEW:g} events asymptotic formulas are out of their domain: prefer the exact ones"
-    return Verdict(spread, agree, asymptotic, text)
+    return Verdict(spread, agree, asymptotic, text + ("" if asymptotic else OUT_OF_DOMAIN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +102,8 @@ def z_across_models(z: Mapping[str, float | None]) -> ModelChange:
     known = {name: value for name, value in z.items() if value is not None and name != "none"}
     low, high = _extremes(known)
     spread = known[high] - known[low] if known else 0.0
+    if not known:
+        return ModelChange(spread, "no uncertainty model has a finite Z to compare")
     if spread <= TOLERATED:
         return ModelChange(spread, f"the shape of the uncertainty changes Z by {spread:.2f} at most")
     return ModelChange(
@@ -94,17 +112,70 @@ def z_across_models(z: Mapping[str, float | None]) -> ModelChange:
     )
 
 
-def limit_across_models(limits: Mapping[str, float]) -> ModelChange:
-    """Compare the exact upper limits of one count under different uncertainty models; they are above zero."""
-    known = {name: value for name, value in limits.items() if name != "none"}
-    if len(known) < 2:
+def compare_limits(
+    observed: Mapping[str, float], expected: Mapping[str, Sequence[float]], n: float, b: float
+) -> Verdict:
+    """Compare the upper limits of one count by different methods, observed, expected and bands.
+
+    Parameters
+    ----------
+    observed : mapping of str to float
+        Observed limits by method, in one unit, above zero.
+    expected : mapping of str to sequence of five float
+        Expected limits at -2 to +2 sigma by method, all of one hypothesis.
+    n, b : float
+        Count and expected background, in events.
+
+    Returns
+    -------
+    Verdict
+        Its spread is the larger of two, of the observed limits and of the expected medians: the largest limit over the smallest, minus
+        one. The bands are in the text only: an exact one jumps from count to count.
+    """
+    medians = {name: bands[2] for name, bands in expected.items()}
+    parts = {"observed limits": _limit_spread(observed), "expected medians": _limit_spread(medians)}
+    spread = max(part for part, _ in parts.values())
+    bands = max(_limit_spread({k: v[i] for k, v in expected.items()})[0] for i in range(5))
+    agree, asymptotic = spread <= LIMITS_TOLERATED, min(n, b) >= FEW
+    text = ", ".join(f"{name} differ by {part:.1%}{between}" for name, (part, between) in parts.items())
+    text += f", bands by up to {bands:.1%}"
+    if not agree:
+        text += ": say which one you quote"
+    return Verdict(spread, agree, asymptotic, text + ("" if asymptotic else OUT_OF_DOMAIN))
+
+
+def limit_across_models(columns: Mapping[str, Mapping[str, float]]) -> ModelChange:
+    """Compare upper limits under different uncertainty models.
+
+    Parameters
+    ----------
+    columns : mapping of str to mapping of str to float
+        By the name of the limit, its values by model; above zero.
+
+    Returns
+    -------
+    ModelChange
+        Its spread is that of the limit that changes most.
+    """
+    known = {
+        column: {name: value for name, value in values.items() if name != "none"}
+        for column, values in columns.items()
+    }
+    if max(map(len, known.values()), default=0) < 2:
         return ModelChange(0.0, "no other uncertainty model to compare with")
-    low, high = _extremes(known)
-    spread = known[high] / known[low] - 1
-    between = f", from {low} to {high}" if low != high else ""
+    parts = {column: _limit_spread(values) for column, values in known.items()}
+    text = ", ".join(f"the {column} by {part:.1%}{between}" for column, (part, between) in parts.items())
     return ModelChange(
-        spread, f"the shape of the uncertainty changes the exact limit by {spread:.1%}{between}"
+        max(part for part, _ in parts.values()), f"the shape of the uncertainty changes {text}"
     )
+
+
+def _limit_spread(limits: Mapping[str, float]) -> tuple[float, str]:
+    """Largest over smallest minus one, and between which."""
+    low, high = _extremes(limits)
+    if not limits or limits[low] == limits[high]:
+        return 0.0, ""
+    return limits[high] / limits[low] - 1, f" ({low} to {high})"
 
 
 def _extremes(known: Mapping[str, float]) -> tuple[str, str]:

@@ -1,14 +1,21 @@
-"""Importance-sampled pseudo-experiments: `tail` and `midp` with a small error also far beyond 4 sigma.
+"""Importance-sampled pseudo-experiments: `tail` and `midp` with a small error also far beyond 4 sigma, on either side.
 
 A plain toy is a nuisance ``z`` and the arrival times ``Gamma_n`` and ``Gamma_n + E`` of a Poisson process
-(`superbin.stats.toys`). Here ``z`` is drawn around the background-only fit of the count instead of around zero, and the arrival
-times are shrunk by ``c = min(1, mu(z)/n)``, so that about every second toy reaches the count; each counts with the ratio
-of the densities,
+(`superbin.stats.toys`). Here the rarer side is sampled: for an excess the toys that reach the count, for a deficit those that do
+not, whose probability is ``1 - p``. ``z`` is drawn around the background-only fit of the count instead of around zero, and the
+arrival times are scaled by ``c``, so that about every second toy counts:
 
-    w = exp((z^ - 2 z) z^/2)  c^n e^((1 - c) g),      g the time before shrinking.
+    excess    c = min(1, mu(z)/n),
+    deficit   c = max(1, mu(z)/(n + 1)).
 
-Where a toy counts, ``c g <= mu(z)``, so the second factor is at most the likelihood ratio of mu(z): no weight is much
-larger than the rest, and the variance is finite. A truncated mean has weight zero beyond its truncation.
+Each counts with the ratio of the densities,
+
+    w = exp((z^ - 2 z) z^/2)  c^n e^((1 - c) g),      g the time before scaling.
+
+Where a toy of an excess counts, ``c g <= mu(z)``; where one of a deficit counts, ``c g > mu(z)``. Either way the second
+factor is at most the likelihood ratio of mu(z): no weight is much larger than the rest, and the variance is finite. (For a
+deficit sampled as if it were an excess, the toys that make up p are those which the fit makes rare: their weights have no bound.)
+A truncated mean has weight zero beyond its truncation. `WeightedToys.effective` says how many equal weights would have the same error.
 
 The model ``gamma`` has no nuisance z that a unit normal holds; its tail is a closed form (`superbin.stats.tail`), which leaves nothing
 to sample.
@@ -19,6 +26,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import special
 
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, checked_yields
@@ -28,19 +36,30 @@ from superbin.stats.toys import LARGEST_CHUNK, gather, numbers_of_toys, run_chun
 
 __all__ = ["WeightedToys", "merge_weighted", "throw_weighted", "throw_weighted_chunk"]
 
+LARGEST_MEAN = 1e300
+"""A mean beyond this is as good as infinite, and has products."""
+
+
+LARGEST_LOG = 300.0
+
+TRUSTED = 100.0
+"""Effective toys from which the standard error is itself known to 10 %."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeightedToys:
-    """Sums of the weights of toys that reach the count.
+    """Sums of the weights of the toys on the rarer side of the count.
 
     Attributes
     ----------
     toys : int
         Number of toys thrown.
+    deficit : bool
+        Whether the toys below the count were sampled, so that the p-values are one minus the means.
     log_scale : float
         Natural logarithm of the common factor of all weights.
     tail_sum, tail_squares, midp_sum, midp_squares : float
-        Sums of the scores of both p-values, and of their squares, in units of the common factor.
+        Sums of the scores of both p-values, or of their complements, and of their squares, in units of the common factor.
     seed : int
         Seed of the random streams.
     interrupted : bool
@@ -48,6 +67,7 @@ class WeightedToys:
     """
 
     toys: int
+    deficit: bool
     log_scale: float
     tail_sum: float
     tail_squares: float
@@ -58,8 +78,8 @@ class WeightedToys:
 
     @property
     def tail(self) -> float:
-        """Estimate of P(N >= n)."""
-        return math.exp(self.log_scale) * self.tail_sum / self.toys
+        """Estimate of P(N >= n), from 0 to 1."""
+        return self._p(self.tail_sum)
 
     @property
     def tail_error(self) -> float:
@@ -68,8 +88,8 @@ class WeightedToys:
 
     @property
     def midp(self) -> float:
-        """Estimate of P(N > n) + P(N = n)/2."""
-        return math.exp(self.log_scale) * self.midp_sum / self.toys
+        """Estimate of P(N > n) + P(N = n)/2, from 0 to 1."""
+        return self._p(self.midp_sum)
 
     @property
     def midp_error(self) -> float:
@@ -79,7 +99,43 @@ class WeightedToys:
     @property
     def log_midp(self) -> float:
         """Natural logarithm of `midp`, also where that underflows; minus infinity if no toy counted."""
-        return self.log_scale + math.log(self.midp_sum / self.toys) if self.midp_sum > 0 else -math.inf
+        log = self._log_sampled()
+        return math.log1p(-math.exp(log)) if self.deficit else log
+
+    @property
+    def z(self) -> float:
+        """Significance of `midp`, also where that rounds to 0 or 1; infinite if no toy counted."""
+        z = -float(special.ndtri_exp(self._log_sampled()))
+        return -z if self.deficit else z
+
+    @property
+    def z_error(self) -> float:
+        """Standard error of `z`; infinite if no toy counted."""
+        if self.midp_sum == 0:
+            return math.inf
+        relative = _error(self.toys, self.midp_sum, self.midp_squares) * self.toys / self.midp_sum
+        log_density = -0.5 * self.z**2 - 0.5 * math.log(2 * math.pi)
+        return relative * math.exp(min(self._log_sampled() - log_density, 700.0))
+
+    @property
+    def effective(self) -> float:
+        """Number of toys of equal weight that would have the relative error of `midp`: (sum w)^2 / sum w^2."""
+        return self.midp_sum**2 / self.midp_squares if self.midp_squares > 0 else 0.0
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the errors mean what they say: at least `TRUSTED` effective toys."""
+        return self.effective >= TRUSTED
+
+    def _p(self, total: float) -> float:
+        sampled = min(math.exp(self.log_scale) * total / self.toys, 1.0)
+        return 1 - sampled if self.deficit else sampled
+
+    def _log_sampled(self) -> float:
+        """Logarithm of the mid-p-value or of its complement, at most that of one."""
+        return (
+            min(self.log_scale + math.log(self.midp_sum / self.toys), 0.0) if self.midp_sum > 0 else -math.inf
+        )
 
 
 def _error(toys: int, total: float, squares: float) -> float:
@@ -156,28 +212,38 @@ def throw_weighted_chunk(
         )
     size = whole("toys", toys, 1, LARGEST_CHUNK)
     random = stream(seed, index)
+    n = float(count[0])
+    deficit = n < float(held.mean(held.nominal())[0])
     fit, cost = held.fit(count, np.zeros(1), np.zeros(1))
     fit = np.abs(fit) if folded else fit
     z = fit + random.standard_normal(size)
     floor, _, log_kept = lowest_z(model, *yields)
-    mu = held.mean(z)
-    shrink = np.minimum(1.0, mu / count) if count[0] > 0 else np.ones(size)
-    time = random.standard_gamma(count[0], size) if count[0] > 0 else np.zeros(size)
+    mu = np.minimum(held.mean(z), LARGEST_MEAN)
+    factor = np.ones(size)
+    if deficit:
+        factor = np.maximum(factor, mu / (n + 1))
+    elif n > 0:
+        factor = np.minimum(factor, mu / n)
+    time = random.standard_gamma(n, size) if n > 0 else np.zeros(size)
     later = time + random.standard_exponential(size)
     log_scale = -0.5 * float(cost[0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        power = np.where(shrink < 1, count * np.log(shrink), 0.0)
-        base = power + fit * (0.5 * fit - z) - log_scale
+        log_factor = np.log(factor)
+        base = np.where(factor == 1, 0.0, n * log_factor) + fit * (0.5 * fit - z) - log_scale
         if model == "gaussian":
             base = np.where(z >= floor, base - log_kept, -np.inf)
         if folded:  # both signs of z give the same mean: throw one, count it twice
             base = np.where(z >= 0, base + math.log(2), -np.inf)
-        # The later arrival is shrunk as well, and its exponential has one more factor c.
-        reached = _weights(base + (1 - shrink) * time, shrink * time <= mu)
-        above = _weights(base + np.log(shrink) + (1 - shrink) * later, shrink * later <= mu)
+        # The later arrival is scaled as well, and its exponential has one more factor c.
+        first, second = (base + (1 - factor) * time, base + log_factor + (1 - factor) * later)
+        before, after = (factor * time <= mu, factor * later <= mu)
+    if deficit:  # at n = 0 nothing is below
+        before, after = ~before & (n > 0), ~after
+    reached, above = _weights(first, before), _weights(second, after)
     middle = 0.5 * (reached + above)
     return WeightedToys(
         size,
+        deficit,
         log_scale,
         float(np.sum(reached)),
         float(np.sum(reached * reached)),
@@ -188,7 +254,8 @@ def throw_weighted_chunk(
 
 
 def _weights(log_weight: FloatArray, counts: np.ndarray) -> FloatArray:
-    return np.exp(np.where(counts, log_weight, -np.inf))
+    # where the weights are all rounding, at 1e15 events, they are not to be trusted, but have squares
+    return np.exp(np.where(counts, np.minimum(log_weight, LARGEST_LOG), -np.inf))
 
 
 def merge_weighted(parts: Iterable[WeightedToys]) -> WeightedToys:
@@ -207,6 +274,7 @@ def merge_weighted(parts: Iterable[WeightedToys]) -> WeightedToys:
         )
     return WeightedToys(
         sum(part.toys for part in given),
+        given[0].deficit,
         given[0].log_scale,
         math.fsum(part.tail_sum for part in given),
         math.fsum(part.tail_squares for part in given),

@@ -29,8 +29,12 @@ def write(folder: Path, text: str) -> Path:
             (0.1, 0.15, 0.2),
         ),
         ("mass_GeV,cross_section_pb,uncertainty_pb\n900,0.09,0.009\n\n1000,0.04,0.008\n", (0.1, 0.15, 0.2)),
+        (
+            '\ufeff"# a, b"\r"mass_GeV","cross_section_pb"\r"900","0.09"\r"1000",0.04\r,\r',
+            (None, None, None),
+        ),
     ],
-    ids=["none", "percent", "pb"],
+    ids=["none", "percent", "pb", "quoted"],
 )
 def test_forms(text: str, relative: tuple[float | None, ...], tmp_path: Path) -> None:
     """SCAN-21: cross section at and between masses, with an uncertainty of either kind, or none; rows in any order."""

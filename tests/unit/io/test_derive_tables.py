@@ -46,6 +46,7 @@ SIGNAL_2 = (
     + """\
 LLHadTauCorrelErrorZ lnN - 1.9 - 1.2 - - -
 a lnN - 0.5/1.1 - 1.3 - - -
+DYstat_Njet0_BTag1 lnN - - - - - 1.3 -
 """
 )
 LOW = """\
@@ -139,10 +140,11 @@ def test_hadronic_tau(table: dict[str, Estimate]) -> None:
 
 
 def test_invisible_z(table: dict[str, Estimate]) -> None:
-    """TAB-10: 20 events from 100 photons; 30 % up, 10 % down here and 40 % there."""
+    """TAB-10: 20 events from 100 photons; 30 % up, 10 % down here and 40 % there. 4 from 16, and 30 % of Drell-Yan statistics."""
     expected = (20, 2, 2, 20 * 0.5, 20 * math.hypot(0.1, 0.4))
     assert row(table["znn"], 0) == pytest.approx(expected, rel=1e-6)
-    assert row(table["znn"], 2) == pytest.approx((4, 1, 1, 0, 0), rel=1e-6)
+    stat = math.hypot(1, 4 * 0.3)
+    assert row(table["znn"], 2) == pytest.approx((4, stat, stat, 0, 0), rel=1e-6)
 
 
 def test_invisible_z_without_photons(table: dict[str, Estimate]) -> None:

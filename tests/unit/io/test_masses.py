@@ -16,6 +16,8 @@ from superbin.io.masses import read_masses
         "m_mother,m_lsp\n1100, 150\n1300.5 ,200.0\n",
         "\ufeff# a plane\n\nm_mother m_lsp\n  1100   150 # here\n1300.5,200",
         "m_mother , m_lsp # GeV\r\n1100,150\r\n1300.5 200\r\n",
+        '"m_mother","m_lsp"\n"1100","150"\n"1300.5", "200"\n,\n',
+        "1100,150\r1300.5,200\r",
     ],
 )
 def test_forms(content: str, tmp_path: Path) -> None:

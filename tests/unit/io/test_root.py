@@ -56,6 +56,46 @@ def test_unweighted_histogram_has_poisson_errors(tmp_path: Path) -> None:
     np.testing.assert_array_equal(histogram.errors, [2, 1])
 
 
+def stored(path: Path, contents: list[float]) -> None:
+    """A histogram without sum of squares, as TH1::Fill leaves it where Sumw2 was not called."""
+    edges = np.arange(len(contents) + 1.0)
+    with uproot.recreate(path) as output:
+        output["h"] = (np.array(contents), edges)
+
+
+def test_negative_contents_have_errors_of_their_magnitude(tmp_path: Path) -> None:
+    """TAB-15: as ROOT's GetBinError, the square root of |content| where the file has no sum of squares."""
+    path = tmp_path / "h.root"
+    stored(path, [3.0, -2.0, 0.0, -0.25])
+    histogram = read_histogram(path)
+    np.testing.assert_array_equal(histogram.values, [3.0, -2.0, 0.0, -0.25])
+    np.testing.assert_allclose(histogram.errors, [3**0.5, 2**0.5, 0.0, 0.5], rtol=1e-15)
+
+
+def test_negative_weights_have_the_sum_of_squares(tmp_path: Path) -> None:
+    """TAB-15: also where they cancel."""
+    path = tmp_path / "h.root"
+    with uproot.recreate(path) as output:
+        output["h"] = filled([-2.0, 1.0, -3.0, 100.0, 100.0])
+    histogram = read_histogram(path)
+    np.testing.assert_array_equal(histogram.values, [-2.0, -2.0, 0.0])
+    np.testing.assert_allclose(histogram.errors, [2.0, 10**0.5, 0.0], rtol=1e-15)
+
+
+def test_cycles(tmp_path: Path) -> None:
+    """TAB-15: a name alone is the newest of its cycles; one that does not exist is refused."""
+    path = tmp_path / "h.root"
+    stored(path, [1.0])
+    assert read_histogram(path, "h;1").values.tolist() == [1.0]
+    with uproot.update(path) as output:
+        output["h"] = (np.array([7.0]), np.array([0.0, 1.0]))
+    cycles = {name: read_histogram(path, name).values.tolist() for name in ("h", "h;1", "h;2")}
+    assert cycles == {"h": [7.0], "h;1": [1.0], "h;2": [7.0]}
+    assert read_histogram(path).values.tolist() == [7.0]
+    with pytest.raises(UnknownNameError, match=r"no one-dimensional histogram 'h;3'; there are: h$"):
+        read_histogram(path, "h;3")
+
+
 def test_several_or_no_histograms(tmp_path: Path) -> None:
     """TAB-15: the text names them; two-dimensional ones do not count."""
     path = tmp_path / "h.root"

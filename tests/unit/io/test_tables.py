@@ -240,3 +240,63 @@ def test_spaces_and_line_ends_do_not_matter(small_search: Search, tmp_path: Path
         text = path.read_text(encoding="utf-8").replace(",", ", ").replace("\n", "\r\n") + "\r\n"
         path.write_bytes(text.encode("utf-8-sig"))
     assert read_search(tmp_path).digest == small_search.digest
+
+
+def as_a_spreadsheet(text: str, columns: int) -> str:
+    """Every cell in quotes, comments split at their commas, rows filled up with empty cells, one of them at the end."""
+    lines = []
+    for line in text.splitlines():
+        cells = line.split(",")
+        cells += [""] * (columns - len(cells))
+        quoted = ('"' + cell.replace('"', '""') + '"' for cell in cells)
+        lines.append(",".join(quoted))
+    return "\r\n".join([*lines, "," * (columns - 1), ""])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["utf-8", "utf-8-sig"])
+def test_quotes_marks_and_line_ends(
+    small_search: Search, small_signal: SignalModel, tmp_path: Path, end: str, mark: str
+) -> None:
+    """TAB-5: what other programs make of a table is the same table."""
+    write_search(small_search, tmp_path)
+    write_signal(small_signal, tmp_path / "s.csv")
+    for name in ("bins.csv", "backgrounds.csv", "s.csv"):
+        path = tmp_path / name
+        text = path.read_text(encoding="utf-8")
+        columns = text.splitlines()[-1].count(",") + 1
+        changed = as_a_spreadsheet(text, columns).replace("\r\n", end)
+        path.write_bytes(changed.encode(mark))
+    assert read_search(tmp_path).digest == small_search.digest
+    again = read_signal(tmp_path / "s.csv")
+    assert (again.digest, again.source) == (small_signal.digest, small_signal.source)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("bin,yield,error", '"bin,yield,error', "s.csv:8: not a CSV row (unexpected end of data)"),
+        (
+            "bin,yield,error",
+            "bin;yield;error",
+            "s.csv:8: the columns are bin;yield;error; bin,yield,error is needed",
+        ),
+        ("\n1,1,", '\n1,"1"x,', "s.csv:9: not a CSV row"),
+        (
+            "\n1,1,",
+            "\n1," + "1" * 20_000 + ",",
+            "s.csv:9: the row has 20006 characters; a row has at most 10000",
+        ),
+    ],
+)
+def test_bad_quotes_and_endless_rows(
+    small_signal: SignalModel, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    """TAB-5: the file and the line."""
+    path = tmp_path / "s.csv"
+    write_signal(small_signal, path)
+    path.write_text(swap(old, new)(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(DocumentError) as caught:
+        read_signal(path)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 400

@@ -10,6 +10,7 @@ from superbin.errors import InputError
 from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.export import (
     FLAT_SCALE,
+    LARGEST_PULL,
     export_report,
     full_workspace,
     interpolation_deviation,
@@ -94,6 +95,16 @@ def test_patch_makes_the_whole(two_bins: PublishedLikelihood) -> None:
     x = somewhere(model, 3)
     whole = log_probability(model, x, full_workspace(model), "code4")
     assert log_probability(model, x, patched, "code4") == pytest.approx(whole, abs=1e-12)
+
+
+def test_normal_nuisances_have_bounds(two_bins: PublishedLikelihood) -> None:
+    """LIK-24: pyhf's own, 5, would stop its fit at large pulls."""
+    model = two_bins.model([2.0, 3.0])
+    config = pyhf.Workspace(full_workspace(model)).model().config
+    normal = [p.name for p in model.parameters if p.kind == "normal"]
+    assert normal
+    for name in normal:
+        assert tuple(config.suggested_bounds()[config.par_slice(name).start]) == (-LARGEST_PULL, LARGEST_PULL)
 
 
 def test_patches_refer_to_the_record(two_bins: PublishedLikelihood) -> None:

@@ -45,7 +45,7 @@ def maps() -> dict[str, Figure]:
 
 @pytest.mark.mpl_image_compare(tolerance=TOLERANCE)
 def test_map_of_limits(maps: dict[str, Figure], in_style: Callable[[Figure], object]) -> object:
-    """FIG-20 to FIG-26: points, a failed one, contours, published limits, the diagonal."""
+    """FIG-20 to FIG-26: points, a failed one, contours, published ones, the diagonal."""
     return in_style(maps["limit-observed"])
 
 

@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.path import Path as MplPath
 
 from superbin.aggregate import AggregateBin, Background
-from superbin.errors import DocumentError
-from superbin.plot import MapArtists, MapContour, MapValue, save, scan_map, scan_maps
+from superbin.plot import (
+    MapArtists,
+    MapContour,
+    MapValue,
+    PublishedContour,
+    save,
+    scan_map,
+    scan_maps,
+)
 from superbin.plot.style import style
-from superbin.published import published_limits, read_limits
+from superbin.published import published_results
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
@@ -201,76 +207,50 @@ class TestContours:
 
 
 class TestPublished:
-    def test_facts(self) -> None:
-        """FIG-24: four limits of CMS-PAS-SUS-16-014, Figure 10; none for others."""
-        found = published_limits("cms-pas-sus-16-014", "T1bbbb")
-        assert [(dict(p.parameters), p.observed_pb) for p in found] == [
-            ({"m_mother": 1750.0, "m_lsp": 1.0}, 0.0036738),
-            ({"m_mother": 1500.0, "m_lsp": 100.0}, 0.0049404),
-        ]
-        assert published_limits("cms-pas-sus-16-014", "T9") == ()
-        assert published_limits("another", "T1bbbb") == ()
-        assert published_limits("../cms-pas-sus-16-014", "T1bbbb") == ()
+    def test_contours_over_the_limits(self) -> None:
+        """FIG-24: the published contours of the map's side with their band, point by point as published, and in the legend."""
+        published = published_results("cms-pas-sus-16-014", "T1bbbb")
+        assert published is not None
+        for side, last in (
+            ("observed", r"Published, observed $\pm 1\sigma$ (theory)"),
+            ("expected", r"Published, expected $\pm 1\sigma$"),
+        ):
+            ax = scan_maps(scan(plane()))[f"limit-{side}"].axes[0]
+            lines = [line for line in ax.get_lines() if str(line.get_label()).startswith("Published")]
+            names = (side, f"{side}_weaker", f"{side}_stronger")
+            assert len(lines) == len(names)
+            for line, name in zip(lines, names, strict=True):
+                np.testing.assert_array_equal(line.get_xydata(), published.contours[name])
+            legend = ax.get_legend()
+            assert legend is not None
+            texts = [text.get_text() for text in legend.get_texts()]
+            assert texts[-2:] == [f"Published, {side}", last]
 
-    def test_stars(self) -> None:
-        """FIG-24: those inside the map, in fb, on the colours of the points."""
-        limits = published_limits("cms-pas-sus-16-014", "T1bbbb")
-        drawn = scan_map(scan(plane()), MU, published=limits)
-        assert drawn.published is not None
-        assert np.asarray(drawn.published.get_array()).tolist() == [3.6738, 4.9404]
-        assert drawn.points is not None
-        assert drawn.published.norm is drawn.points.norm
-        texts = [text.get_text() for text in drawn.ax.texts]
-        assert {"3.67 fb", "4.94 fb"} <= set(texts)
-        far = [point(m, n) for m in (600, 700) for n in (0, 100)]
-        assert scan_map(scan(far), MU, published=limits).published is None
+    def test_only_of_limits_at_the_published_level(self) -> None:
+        """FIG-24: not on significances, not at another level, not of a model or search that published none."""
+        maps = scan_maps(scan(plane()))
+        at_90 = replace(scan(plane()), options={"level": 0.9})
+        other = scan(plane(), "T9")
+        for figure in (
+            maps["significance-observed"],
+            scan_maps(at_90)["limit-observed"],
+            scan_maps(other)["limit-observed"],
+        ):
+            assert not [line for line in figure.axes[0].get_lines() if "Published" in str(line.get_label())]
 
-    @pytest.mark.parametrize("shift", [0, 60, 120, 180, 240, 300])
-    def test_numbers_stand_clear(self, shift: int) -> None:
-        """FIG-24: wherever the contours run, no number of a star is on one, on a point or on another number, or sticks out."""
-        star = published_limits("cms-pas-sus-16-014", "T1bbbb")[0]
-        limits = [
-            replace(star, place={"m_mother": 1500.0, "m_lsp": 100.0}),
-            replace(star, place={"m_mother": 1640.0, "m_lsp": 150.0}),
-            replace(star, place={"m_mother": 2180.0, "m_lsp": 12.0}),
-        ]
-        contours = [MapContour(Z.value, (2000 - 1320 - shift - more) / 200, str(more)) for more in (0, 60)]
-        drawn = scan_map(scan(plane()), MU, contours=contours, published=limits)
-        assert len(drawn.contours) == 2
-        with style():
-            drawn.figure.canvas.draw()
-            boxes = [t.get_window_extent() for t in drawn.ax.texts if t.get_text().endswith(" fb")]
-            frame = drawn.ax.get_window_extent()
-        assert len(boxes) == 3
-        for i, box in enumerate(boxes):
-            assert frame.x0 <= box.x0 < box.x1 <= frame.x1
-            assert frame.y0 <= box.y0 < box.y1 <= frame.y1
-            assert not any(box.overlaps(other) for other in boxes[:i])
-            for lines in drawn.contours.values():
-                for line in lines:
-                    path = MplPath(drawn.ax.transData.transform(line))
-                    assert not path.intersects_bbox(box, filled=False), (i, shift)
-
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("", "no line of columns"),
-            (
-                "model,m_mother,m_lsp,map_m_mother,map_m_lsp,observed_limit_pb\nT1,1,2,3,4\n",
-                r"limits.csv:2.*5 numbers",
-            ),
-            (
-                "model,m_mother,m_lsp,map_m_mother,map_m_lsp,observed_limit_pb\n\nT1,1,2,3,4,x\n",
-                r"limits.csv:3",
-            ),
-        ],
-    )
-    def test_bad_tables(self, text: str, message: str, tmp_path: Path) -> None:
-        """FIG-24: a broken table is refused with file and line."""
-        path = tmp_path / "limits.csv"
-        path.write_text(text, encoding="utf-8")
-        with pytest.raises(DocumentError, match=message):
-            read_limits(path)
+    def test_outside_the_map(self) -> None:
+        """FIG-24: a contour of which no point lies in the map is not drawn, and none moves the axes."""
+        far = [point(m, n) for m in (300, 400) for n in (0, 100)]
+        far_away = PublishedContour(
+            "observed", np.array([[1000.0, 1.0], [1500.0, 900.0]]), "theirs", "-", 1.0
+        )
+        bare = scan_map(scan(far), MU)
+        drawn = scan_map(scan(far), MU, published=[far_away])
+        assert drawn.published == {}
+        through = replace(far_away, place=np.array([[350.0, 50.0], [1500.0, 900.0]]))
+        drawn = scan_map(scan(far), MU, published=[through])
+        assert list(drawn.published) == ["observed"]
+        assert drawn.ax.get_xlim() == bare.ax.get_xlim()
 
 
 @pytest.mark.parametrize("low", [False, True], ids=["triangle", "low masses of the LSP alone"])

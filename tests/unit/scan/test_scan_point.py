@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.special import ndtr
 from superbin.analysis import analyze
 from superbin.errors import InputError, UnknownNameError
 from superbin.likelihood import Fitter, evaluate, packaged
+from superbin.likelihood.model import Systematics
 from superbin.results.scan import ScanLimit
 from superbin.scan import Settings, may_pass, prepare, scan_point
 from superbin.search import Search
@@ -96,11 +98,14 @@ def test_level(small_search: Search, small_signal: SignalModel) -> None:
     )
 
 
-def test_likelihood_limit(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """SCAN-3: the optional limit is that of the likelihood's own command without signal systematics."""
-    shared = prepare(cms_search, Settings(correlations="none", likelihood_limit=True))
+@pytest.mark.parametrize("systematics", [None, "none"])
+def test_likelihood_limit(cms_search: Search, t1bbbb: SignalModel, systematics: Systematics | None) -> None:
+    """SCAN-3: the optional limit is that of the likelihood's own command, with the signal's systematics as published by default."""
+    chosen: dict[str, Any] = {} if systematics is None else {"systematics": systematics}
+    shared = prepare(cms_search, Settings(correlations="none", likelihood_limit=True, **chosen))
     point = scan_point(t1bbbb, shared)
-    theirs = evaluate(Fitter(packaged(cms_search.name).model(t1bbbb.yields, systematics="none"))).limit
+    model = packaged(cms_search.name).model(t1bbbb.yields, systematics=systematics or "published")
+    theirs = evaluate(Fitter(model)).limit
     mine = point.likelihood_limit
     assert mine is not None
     assert mine.status == "converged"
@@ -182,6 +187,8 @@ def test_settings_are_checked(small_search: Search) -> None:
         Settings(level=1)
     with pytest.raises(InputError, match="correlations is 'some'; it must be one of likelihood, none"):
         Settings(correlations="some")
+    with pytest.raises(InputError, match="systematics is 'all'; it must be one of published, global, none"):
+        Settings(systematics="all")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="no likelihood ships for search 'small'"):
         prepare(small_search, Settings(likelihood_limit=True))
     with pytest.raises(UnknownNameError, match="no likelihood ships for search 'small'"):

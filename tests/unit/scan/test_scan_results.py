@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 
+from superbin.aggregate import AggregateBin, Background
 from superbin.errors import DocumentError, OutputError
-from superbin.results.scan import ScanResult, load_scan, scan_from_json, scan_to_json
-from superbin.scan import run_scan
+from superbin.published import PublishedLimit
+from superbin.results.scan import (
+    PublishedComparison,
+    ScanLimit,
+    ScanPoint,
+    ScanResult,
+    load_scan,
+    scan_from_json,
+    scan_to_json,
+)
+from superbin.scan import Settings, run_scan
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -46,7 +56,52 @@ def test_what_a_machine_finds(result: ScanResult) -> None:
         "figure_of_merit": "midp",
         "level": 0.95,
         "likelihood_limit": "none",
+        "systematics": "none",
     }
+
+
+LIMIT = ScanLimit(6.0, 1.0, 2.0, 3.0, 4.0, 5.0, "exact")
+
+
+def done(**changes: Any) -> ScanPoint:
+    """A point of 2 signal events at 0.01 pb: its one bin excludes 30 fb (expected 15), the likelihood 60 (30)."""
+    values: dict[str, Any] = {
+        "parameters": {"m_mother": 1500.0, "m_lsp": 100.0},
+        "status": "done",
+        "bins": (1,),
+        "yields": AggregateBin((1,), 2.0, 0.1, Background(5.0, 2.0, 1.5), (), 6),
+        "limit": LIMIT,
+        "likelihood_limit": LIMIT,
+        "cross_section_pb": 0.01,
+    }
+    return ScanPoint(**{**values, **changes})
+
+
+def test_beside_published_limits() -> None:
+    """SCAN-22: ours in fb over theirs, by kind and side; null where either is missing."""
+    found = done().compared(PublishedLimit(20.0, 60.0)).published
+    assert found == PublishedComparison(20.0, 60.0, 1.5, 0.25, 3.0, 0.5)
+    found = done(likelihood_limit=None).compared(PublishedLimit(20.0, None)).published
+    assert found == PublishedComparison(20.0, None, 1.5, None, None, None)
+    for bare in (done(cross_section_pb=None), done(status="failed")):
+        assert bare.compared(PublishedLimit(20.0, 60.0)).published is None
+    assert done().compared(PublishedLimit(20.0, 60.0)).compared(None).published is None
+
+
+def test_scan_of_the_packaged_search_is_compared(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """SCAN-22: T1bbbb(1750, 1) excluded at 3.6738 fb by CMS, in the document and back; at another level there is nothing."""
+    result = run_scan(cms_search, [t1bbbb], settings=Settings(correlations="none"))
+    (point,) = result.points
+    assert point.published is not None
+    assert point.mu_limit is not None
+    assert point.mu_limit.observed is not None
+    assert point.published.observed_fb == pytest.approx(3.6738, abs=1e-4)
+    assert point.published.expected_fb is None
+    ours = 1000 * 3.59842e-3 * point.mu_limit.observed
+    assert point.published.one_bin_observed == pytest.approx(ours / 3.6738, rel=1e-4)
+    assert scan_from_json(scan_to_json(result)) == result
+    other = run_scan(cms_search, [t1bbbb], settings=Settings(correlations="none", level=0.9))
+    assert other.points[0].published is None
 
 
 BREACHES: list[tuple[tuple[str | int, ...], Any, str]] = [

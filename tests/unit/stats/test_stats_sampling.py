@@ -179,3 +179,54 @@ def test_bad_input() -> None:
         superstats.throw_q0(1, 1, 0, 0, toys=0)
     with pytest.raises(InputError, match="one count at a time"):
         superstats.throw_weighted([1, 2], 1, 0, 0)  # type: ignore[arg-type]
+
+
+DEFICITS = [
+    (0, 50, 20, 20),
+    (0, 3, 1, 1),
+    (1, 25, 5, 5),
+    (3, 25, 12, 2),
+    (100, 200, 60, 50),
+    (100, 200, 5, 60),
+    (100, 700, 40, 40),
+]
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "none"])
+@pytest.mark.parametrize("case", DEFICITS)
+def test_errors_of_deficits_are_honest(case: tuple[int, ...], model: str) -> None:
+    """STAT-21: pulls of the sampled side have unit width; exact from the count's distribution, another integral than that of mid-p.
+
+    The whole study, with excesses and 300 seeds, is ``validation/pvalues/pulls.py``.
+    """
+    n, *background = case
+    below = superstats.counts.cdf(n - 1, *background, model=model) if n > 0 else 0.0
+    exact = 0.5 * (below + superstats.counts.cdf(n, *background, model=model))
+    pulls = []
+    for seed in range(60):
+        run = superstats.throw_weighted(*case, toys=2_000, seed=seed, model=model)
+        assert run.deficit
+        assert 0 <= run.midp <= 1
+        assert 0 <= run.tail <= 1
+        pulls.append((np.exp(run.log_scale) * run.midp_sum / run.toys - exact) / run.midp_error)
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(60)
+    assert 0.7 < np.std(pulls) < 1.35
+
+
+def test_significance_of_a_far_deficit() -> None:
+    """STAT-21: Z of p = 1 - 1e-85, from the sampled side; exact by the quadrature."""
+    run = superstats.throw_weighted(100, 700, 40, 40)
+    exact = superstats.midp_significance(100, 700, 40, 40)
+    assert exact == pytest.approx(-19.59, abs=0.01)
+    assert abs(run.z - exact) < 4 * run.z_error < 0.02
+    assert run.midp == 1
+
+
+def test_error_that_is_not_to_be_trusted_says_so() -> None:
+    """STAT-21: five toys cannot know their error; fifty thousand at 4 sigma can."""
+    assert not superstats.throw_weighted(60, 25, 5, 5, toys=5).trusted
+    good = superstats.throw_weighted(60, 25, 5, 5)
+    assert good.trusted
+    assert 10_000 < good.effective < 50_000
+    far = superstats.throw_weighted(0, 1e15, 1e14, 1e14)
+    assert not far.trusted

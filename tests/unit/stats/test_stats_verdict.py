@@ -2,7 +2,7 @@
 
 import pytest
 
-from superbin.stats.verdict import compare, limit_across_models, z_across_models
+from superbin.stats.verdict import compare, compare_limits, limit_across_models, z_across_models
 
 
 def test_agreement() -> None:
@@ -56,11 +56,39 @@ def test_models_alike_in_z() -> None:
 
 def test_limits_under_several_models() -> None:
     """STAT-24: the largest limit over the smallest."""
-    change = limit_across_models({"split-lognormal": 10.0, "gaussian": 12.5, "gamma": 11.0, "none": 8.0})
-    assert change.spread == pytest.approx(0.25)
-    assert "exact limit by 25.0%, from split-lognormal to gaussian" in change.text
-    alone = limit_across_models({"split-lognormal": 10.0, "none": 8.0})
+    observed = {"split-lognormal": 10.0, "gaussian": 12.5, "gamma": 11.0, "none": 8.0}
+    expected = {"split-lognormal": 5.0, "gaussian": 5.0, "gamma": 7.0, "none": 4.0}
+    change = limit_across_models({"observed limit": observed, "expected limit": expected})
+    assert change.spread == pytest.approx(0.4)
+    assert "the observed limit by 25.0% (split-lognormal to gaussian)" in change.text
+    assert "the expected limit by 40.0% (split-lognormal to gamma)" in change.text
+    alone = limit_across_models({"limit": {"split-lognormal": 10.0, "none": 8.0}})
     assert alone.spread == 0
     assert alone.text == "no other uncertainty model to compare with"
-    equal = limit_across_models({"split-lognormal": 10.0, "gaussian": 10.0})
-    assert equal.text == "the shape of the uncertainty changes the exact limit by 0.0%"
+    equal = limit_across_models({"limit": {"split-lognormal": 10.0, "gaussian": 10.0}})
+    assert equal.text == "the shape of the uncertainty changes the limit by 0.0%"
+
+
+def test_verdict_on_limits_covers_expected_ones() -> None:
+    """STAT-23: README's bin; the observed limits agree, the expected ones do not."""
+    expected = {"cls": (3.48, 4.70, 7.23, 11.5, 19.6), "asymptotic": (3.10, 4.32, 6.35, 9.56, 14.1)}
+    verdict = compare_limits({"cls": 12.64, "asymptotic": 12.48, "pyhf": 12.59}, expected, 11, 5.69)
+    assert not verdict.agree
+    assert verdict.spread == pytest.approx(7.23 / 6.35 - 1)
+    assert "observed limits differ by 1.3% (asymptotic to cls)" in verdict.text
+    assert "expected medians differ by 13.9% (asymptotic to cls), bands by up to 39.0%" in verdict.text
+    assert verdict.text.endswith("say which one you quote")
+
+
+def test_limits_that_agree() -> None:
+    """STAT-23: up to 5 %."""
+    expected = {"cls": (1.0, 2.0, 3.0, 4.0, 5.0), "asymptotic": (1.0, 2.0, 3.1, 4.0, 5.0)}
+    verdict = compare_limits({"cls": 3.0, "asymptotic": 3.1}, expected, 20, 20)
+    assert verdict.agree
+    assert "say which" not in verdict.text
+
+
+def test_nothing_finite_to_compare() -> None:
+    """STAT-23: no agreement is claimed of nothing."""
+    assert "no method has a finite Z" in compare({"midp": None}, 3, 0).text
+    assert "no uncertainty model has a finite Z" in z_across_models({"gamma": None}).text

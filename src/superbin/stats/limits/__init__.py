@@ -19,6 +19,7 @@ from superbin.stats.limits.compare import (
     compare_limits,
     expected_limits,
     limits_by_model,
+    limits_verdict,
 )
 from superbin.stats.limits.exact import bayes_limit, cls, cls_limit
 
@@ -36,4 +37,5 @@ __all__ = [
     "compare_limits",
     "expected_limits",
     "limits_by_model",
+    "limits_verdict",
 ]

@@ -16,6 +16,12 @@ from superbin.stats.profile import Constraint, constraint
 
 __all__ = ["asimov_limit", "asymptotic_cls", "asymptotic_limit", "log_asymptotic_cls", "observed_limit"]
 
+FAR = 5.0
+"""Standard deviations below the expectation from which scaled probabilities are used."""
+
+LARGEST_MEAN = 1e100
+"""A signal beyond this is out of the question, and has squares."""
+
 ZOOM_POINTS = 17
 ZOOMS = 9
 
@@ -103,7 +109,8 @@ def _profiled_signal(
     wide = held.take((slice(None), None))
     for _ in range(ZOOMS):
         y = low[:, None] + (high - low)[:, None] * steps
-        mean = s[:, None] * np.exp(k[:, None] * y)
+        with np.errstate(over="ignore"):
+            mean = np.minimum(s[:, None] * np.exp(k[:, None] * y), LARGEST_MEAN)
         value = wide.fit(n[:, None], mean, auxiliary[:, None])[1] + y * y
         best = np.argmin(value, axis=1)[:, None]
         low = np.take_along_axis(y, np.maximum(best - 1, 0), axis=1)[:, 0]
@@ -133,4 +140,9 @@ def _log_cls(s: FloatArray, n: FloatArray, k: FloatArray, held: Constraint) -> F
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(q <= asimov, np.sqrt(q) - root, (q - asimov) / (2 * root))
     distance = np.where(root > 0, distance, 0.0)
-    return np.asarray(special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance))
+    # Far below the expectation both probabilities underflow and their logarithms cancel: there (distance + root)^2 - distance^2 = q.
+    far = (distance > FAR) & (root > 0)
+    beyond = np.where(far, distance, FAR)
+    scaled = special.erfcx(np.sqrt(0.5) * (beyond + root)) / special.erfcx(np.sqrt(0.5) * beyond)
+    difference = special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance)
+    return np.asarray(np.where(far, -0.5 * q + np.log(scaled), difference))

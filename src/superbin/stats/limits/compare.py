@@ -1,19 +1,19 @@
 """Limits side by side: expected ones with their bands, every method of one bin, and every uncertainty model."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
-from scipy import special
 
-from superbin.errors import InputError, UnknownNameError
+from superbin.errors import InputError, SuperbinError, UnknownNameError
+from superbin.stats import verdict
 from superbin.stats.arguments import FloatArray
 from superbin.stats.counts import BANDS, SIGMAS, quantile
-from superbin.stats.limits.asymptotic import asimov_limit, log_asymptotic_cls, observed_limit
+from superbin.stats.limits.asymptotic import asimov_limit, observed_limit
 from superbin.stats.limits.exact import bayes_factor, exact_limit
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT, NAMES, check_model
-from superbin.stats.verdict import ModelChange, Verdict, compare, limit_across_models
+from superbin.stats.verdict import ModelChange, Verdict
 
 __all__ = [
     "METHODS",
@@ -24,6 +24,7 @@ __all__ = [
     "compare_limits",
     "expected_limits",
     "limits_by_model",
+    "limits_verdict",
 ]
 
 METHODS = ("cls", "bayes", "asymptotic")
@@ -63,7 +64,7 @@ class Comparison:
     limits : mapping of str to Limit
         By the names of `METHODS`.
     verdict : Verdict
-        Of the significance with which each CLs excludes the exact limit: the exact one that of ``1 - level``.
+        On all of them, observed and expected: `limits_verdict`.
     """
 
     limits: Mapping[str, Limit]
@@ -79,13 +80,16 @@ class ByModel:
     default : Comparison
         Under the default model.
     others : mapping of str to Comparison or None
-        By name, without the default; None for a model that is not defined at ``b = 0``.
+        By name, without the default; None for a model that has no answer.
+    missing : mapping of str to str
+        Why, by name.
     change : ModelChange
-        How much they change the observed exact limit.
+        How much they change the exact and the asymptotic limits, observed and expected.
     """
 
     default: Comparison
     others: Mapping[str, Comparison | None]
+    missing: Mapping[str, str]
     change: ModelChange
 
 
@@ -146,16 +150,22 @@ def compare_limits(
     exact = exact_limit(model, six)
     bayes = exact * bayes_factor(six)
     asymptotic = float(observed_limit(model, problem)[0])
-    z = {
-        "cls": float(-special.ndtri(problem.alpha[0])),
-        "asymptotic": float(-special.ndtri_exp(log_asymptotic_cls(model, exact[-1:], problem)[0])),
-    }
     limits = {
         "cls": Limit(float(exact[-1]), _bands(exact[:-1])),
         "bayes": Limit(float(bayes[-1]), _bands(bayes[:-1])),
         "asymptotic": Limit(asymptotic, _asymptotic_bands(model, problem)),
     }
-    return Comparison(limits, compare(z, n, b))
+    return Comparison(limits, limits_verdict(limits, n, b))
+
+
+def limits_verdict(
+    limits: Mapping[str, Limit], n: float, b: float, *, observed: Mapping[str, float] | None = None
+) -> Verdict:
+    """Compare limits by method, `observed` ones of other programs included; see `superbin.stats.verdict.compare_limits`."""
+    expected = {name: astuple(one.expected) for name, one in limits.items()}
+    return verdict.compare_limits(
+        {name: one.observed for name, one in limits.items()} | dict(observed or {}), expected, n, b
+    )
 
 
 def limits_by_model(
@@ -184,16 +194,22 @@ def limits_by_model(
     def where_defined(model: str) -> Comparison | None:
         try:
             return under(model)
-        except InputError:
-            if b > 0:
-                raise
+        except UnknownNameError:
+            raise
+        except SuperbinError as error:
+            missing[model] = str(error)
             return None
 
+    missing: dict[str, str] = {}
     default = under(DEFAULT)
     others = {model: where_defined(model) for model in models if model != DEFAULT}
     known = {DEFAULT: default} | {name: one for name, one in others.items() if one is not None}
-    exact = {name: one.limits["cls"].observed for name, one in known.items()}
-    return ByModel(default, others, limit_across_models(exact))
+    columns: dict[str, dict[str, float]] = {}
+    for method, name in (("cls", "exact limit"), ("asymptotic", "asymptotic limit")):
+        limits = {model: one.limits[method] for model, one in known.items()}
+        columns[f"observed {name}"] = {model: one.observed for model, one in limits.items()}
+        columns[f"expected {name}"] = {model: one.expected.median for model, one in limits.items()}
+    return ByModel(default, others, missing, verdict.limit_across_models(columns))
 
 
 def _one_bin(

@@ -8,11 +8,15 @@ import numpy as np
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index, Numbers, checked, checked_probability, checked_yields
 
-__all__ = ["Problem", "crossing", "prepare"]
+__all__ = ["Problem", "checked_level", "crossing", "prepare"]
 
 TOLERANCE = 1e-10
 MOST_STEPS = 200
+MOST_DOUBLINGS = 200
 LARGEST_UNCERTAINTY = 10.0
+
+LOWEST_LEVEL, HIGHEST_LEVEL = 1e-3, 1 - 1e-12
+"""Levels between which a limit keeps its accuracy: 1 - CLs, or CLs, has to be told from rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +86,7 @@ def prepare(
             f"signal_uncertainty = {float(relative.max()):g} is relative and must not exceed {LARGEST_UNCERTAINTY:g}; "
             "give 0.1 for 10 %"
         )
-    alpha = 1 - checked_probability("level", level)
+    alpha = 1 - checked_level(level)
     given = (*yields, np.log1p(relative), alpha, checked("s", s))
     try:
         arrays = np.broadcast_arrays(*given)
@@ -93,16 +97,48 @@ def prepare(
     return Problem(*rows), signal, arrays[0].shape
 
 
+def checked_level(level: Numbers) -> FloatArray:
+    """Return confidence levels as a float64 array after checking that they lie in the domain of limits.
+
+    Raises
+    ------
+    InputError
+        With the first offending value and its index.
+    """
+    array = checked_probability("level", level)
+    bad = (array < LOWEST_LEVEL) | (array > HIGHEST_LEVEL)
+    if bad.any():
+        raise InputError(
+            f"level = {float(array[bad].flat[0])!r} is outside the domain of limits, {LOWEST_LEVEL:g} to 1 - 1e-12; "
+            "give 0.95 for 95 %"
+        )
+    return array
+
+
 def crossing(log_cls: Callable[[Index, FloatArray], FloatArray], problem: Problem) -> FloatArray:
     """Signal at which ``log_cls``, which falls from zero, reaches ``ln(1 - level)``: regula falsi, Illinois variant.
 
-    ``log_cls(index, s)`` is ``ln CLs`` of some of the rows at a signal each.
+    ``log_cls(index, s)`` is ``ln CLs`` of some of the rows at a signal each, asked at most `MOST_DOUBLINGS` and `MOST_STEPS` times.
+
+    Raises
+    ------
+    InputError
+        When CLs has no value or stays above ``1 - level`` at every signal that was tried.
     """
     n, target = problem.n, np.log(problem.alpha)
     low, above = np.zeros(n.shape), -target
     high = 3 + np.sqrt(n) - target
     below = log_cls(np.arange(n.size), high) - target
-    while (i := np.flatnonzero(below > 0)).size:
+    for step in range(MOST_DOUBLINGS + 1):
+        if np.isnan(below).any() or step == MOST_DOUBLINGS:
+            bad = int(np.flatnonzero(~(below <= 0))[0])
+            raise InputError(
+                f"no limit for n = {n[bad]:g}, b = {problem.b[bad]:g}: CLs does not fall to {problem.alpha[bad]:g} up to s = {high[bad]:g}; "
+                "give smaller numbers or another uncertainty model"
+            )
+        i = np.flatnonzero(below > 0)
+        if not i.size:
+            break
         low[i], above[i] = high[i], below[i]
         high[i] *= 2
         below[i] = log_cls(i, high[i]) - target[i]

@@ -1,0 +1,140 @@
+"""Make the packaged tables of published limits and contours of CMS-PAS-SUS-16-014 from the collaboration's ROOT files.
+
+    python validation/published_limits/derive.py FOLDER [--output DIR]
+
+FOLDER holds ``CMS-PAS-SUS-16-014_Figure_010-a.root`` (T1tttt), ``-b`` (T1bbbb), ``-c`` (T1qqqq) and
+``CMS-PAS-SUS-16-014_Figure_009-b.root`` (T2bb), which the collaboration made public with the result. They are in the history
+of the public repository github.com/SModelS/smodels, at commit d4248413, in
+``smodels-database/13TeV/CMS/CMS-PAS-SUS-16-014/orig``. The output folder is, by default, the package's own.
+
+A map is a histogram of interpolated limits (``MassScan2D`` observed, ``MassScan2DExp`` expected). Of each, the bin nearest to
+every point of a lattice is kept: 50 GeV in the mass of the produced particle, 25 GeV in that of the LSP, whose first is 1 GeV.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.errors import InputError, SuperbinError
+from superbin.files import write_text
+
+DEFAULT_OUTPUT = Path(__file__).parents[2] / "src/superbin/data/cms-pas-sus-16-014"
+FIGURES = {"T1bbbb": "010-b", "T1qqqq": "010-c", "T1tttt": "010-a", "T2bb": "009-b"}
+MAPS = ("MassScan2D", "MassScan2DExp")
+CONTOURS = {
+    "ObsLim": "observed",
+    "ObsLimSup": "observed_weaker",
+    "ObsLimSdn": "observed_stronger",
+    "ExpLim": "expected",
+    "ExpLimSup": "expected_weaker",
+    "ExpLimSdn": "expected_stronger",
+}
+"""The files' names of contours: Sup and Sdn are the ratio of limit to cross section up and down by one standard deviation."""
+
+STEP_MOTHER, STEP_LSP, LIGHTEST = 50.0, 25.0, 300.0
+"""The lattice, GeV, and its lightest produced particle: what the expected maps hold below was never simulated."""
+
+Map = tuple[FloatArray, FloatArray, FloatArray]
+
+LIMITS_HEADER = """\
+# 95 % CL upper limits on cross sections, fb: CMS-PAS-SUS-16-014, Figures 9 (T2bb) and 10 (T1bbbb, T1qqqq which is called T1 there,
+# T1tttt), from the collaboration's public ROOT files as kept in the history of github.com/SModelS/smodels. The published maps
+# are interpolated between the points that were simulated. Here is the content of the bin nearest to each point (of two as near
+# the lower), at most {mother:.1f} GeV away in m_mother and {lsp:.1f} GeV in m_lsp. Expected limits are public for T1tttt and T2bb.
+# Made by validation/published_limits/derive.py.
+model,m_mother,m_lsp,observed_fb,expected_fb
+"""
+
+CONTOURS_HEADER = """\
+# Exclusion contours at 95 % CL, GeV, points in their order along the line: CMS-PAS-SUS-16-014, Figures 9 (T2bb) and 10, from the
+# same files as published-limits.csv. weaker and stronger: the contour moved by one standard deviation, of the cross section's
+# theory for the observed one, of the experiment's outcome for the expected one, towards lower or higher excluded masses.
+# Made by validation/published_limits/derive.py.
+model,contour,m_mother,m_lsp
+"""
+
+
+def nearest(centres: FloatArray, values: FloatArray) -> tuple[FloatArray, Any]:
+    """Return the values that lie on an axis, and the position of the bin nearest to each, the lower of two."""
+    half = 0.5 * (centres[1] - centres[0]) * (1 + 1e-9)
+    kept = values[(values >= centres[0] - half) & (values <= centres[-1] + half)]
+    return kept, np.array([int(np.argmin(np.abs(centres - value))) for value in kept], dtype=np.intp)
+
+
+def lattice(found: Map) -> tuple[dict[tuple[float, float], float], tuple[float, float]]:
+    """Return the limits of a map on the lattice, fb, and how far its bins are from the points at most, GeV."""
+    x, y, pb = found
+    mothers = np.arange(LIGHTEST, x[-1] + STEP_MOTHER, STEP_MOTHER)
+    lsps = np.maximum(np.arange(0.0, y[-1] + STEP_LSP, STEP_LSP), 1.0)
+    (mothers, i), (lsps, j) = nearest(x, mothers), nearest(y, lsps)
+    limits = {
+        (float(mother), float(lsp)): 1000 * float(pb[a, b])
+        for mother, a in zip(mothers, i, strict=True)
+        for lsp, b in zip(lsps, j, strict=True)
+        if pb[a, b] > 0 and lsp < mother
+    }
+    return limits, (float(np.abs(x[i] - mothers).max()), float(np.abs(y[j] - lsps).max()))
+
+
+def read_figure(path: Path) -> tuple[dict[str, Map], dict[str, FloatArray]]:
+    """Return the maps (axes in GeV, limits in pb) and the contours of a file, by their names in it."""
+    import uproot
+
+    if not path.is_file():
+        raise InputError(
+            f"{path}: there is no such file; name the folder with the collaboration's ROOT files"
+        )
+    with uproot.open({str(path): None}) as file:
+        names = {key.split(";")[0] for key in file.keys()}  # noqa: SIM118  no mapping: keys carry cycles
+        maps = {
+            name: (*(axis.centers() for axis in file[name].axes), file[name].values())
+            for name in MAPS
+            if name in names
+        }
+        contours = {name: np.column_stack(file[name].values("both")) for name in CONTOURS}
+    return maps, contours
+
+
+def tables(folder: Path) -> tuple[str, str]:
+    """Return both tables as text."""
+    limits, lines, far = [], [], []
+    for model, figure in FIGURES.items():
+        maps, contours = read_figure(folder / f"CMS-PAS-SUS-16-014_Figure_{figure}.root")
+        sides = []
+        for name in MAPS:
+            found, distance = lattice(maps[name]) if name in maps else ({}, (0.0, 0.0))
+            sides.append(found)
+            far.append(distance)
+        for point in sorted(set(sides[0]) | set(sides[1])):
+            cells = ["" if point not in side else f"{side[point]:.6g}" for side in sides]
+            limits.append(",".join([model, *(f"{mass:g}" for mass in point), *cells]))
+        for theirs, ours in CONTOURS.items():
+            lines += [f"{model},{ours},{mother:.2f},{lsp:.2f}" for mother, lsp in contours[theirs].tolist()]
+    mother, lsp = np.max(far, axis=0)
+    header = LIMITS_HEADER.format(mother=mother, lsp=lsp)
+    return header + "\n".join(limits) + "\n", CONTOURS_HEADER + "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
+    options = parser.parse_args()
+    try:
+        limits, contours = tables(options.folder)
+        write_text(options.output / "published-limits.csv", limits)
+        write_text(options.output / "published-contours.csv", contours)
+    except SuperbinError as error:
+        print(f"derive.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
