@@ -7,12 +7,17 @@ is a module with an `Importer` object and a line here.
 from pathlib import Path
 
 from superbin.errors import InputError, UnknownNameError
-from superbin.io.imports import smodels, table
+from superbin.io.imports import fit_diagnostics, root, smodels, table
 from superbin.io.imports.base import Imported, Importer, Options, Source
 
 __all__ = ["IMPORTERS", "Imported", "Importer", "Options", "read", "recognise"]
 
-IMPORTERS: tuple[Importer, ...] = (smodels.IMPORTER, table.IMPORTER)
+IMPORTERS: tuple[Importer, ...] = (
+    smodels.IMPORTER,
+    fit_diagnostics.IMPORTER,
+    root.IMPORTER,
+    table.IMPORTER,
+)
 """In the order in which they are asked; the first that recognises a source reads it."""
 
 
