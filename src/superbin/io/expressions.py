@@ -8,6 +8,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -94,38 +95,40 @@ class Expression:
 
 def _check(node: ast.expr, text: str, names: set[str]) -> None:
     """Refuse what is not allowed, and gather names."""
+    if isinstance(node, ast.Name | ast.Attribute):
+        names.add(_name(node, text))
+        return
+    # Python binds & closer than >: "a > 1 & b > 2" would mean a > (1 & b) > 2.
+    joins = isinstance(node, ast.BinOp) and type(node.op) in _LOGICAL
+    if joins and not (_is_condition(node.left) and _is_condition(node.right)):  # type: ignore[attr-defined]
+        raise InputError(
+            f"{text[:80]!r} joins numbers by & or |; put every comparison in parentheses, or write 'and', 'or'"
+        )
+    for part in _parts(node, text):
+        _check(part, text, names)
+
+
+def _parts(node: ast.expr, text: str) -> list[ast.expr]:
+    """What an allowed node is made of."""
     match node:
         case ast.Constant(value=bool() | int() | float()):
-            return
-        case ast.Name() | ast.Attribute():
-            names.add(_name(node, text))
+            return []
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not() | ast.Invert(), operand=operand):
-            _check(operand, text, names)
+            return [operand]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY or type(op) in _LOGICAL:
-            # Python binds & closer than >: "a > 1 & b > 2" would mean a > (1 & b) > 2.
-            if type(op) in _LOGICAL and not (_is_condition(left) and _is_condition(right)):
-                raise InputError(
-                    f"{text[:80]!r} joins numbers by & or |; put every comparison in parentheses, or write 'and', 'or'"
-                )
-            _check(left, text, names)
-            _check(right, text, names)
+            return [left, right]
         case ast.BoolOp(values=values):
-            for value in values:
-                _check(value, text, names)
+            return values
         case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARE for op in ops):
-            for value in (left, *others):
-                _check(value, text, names)
+            return [left, *others]
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS and len(args) == (
             2 if name in _TWO else 1
         ):
-            for value in args:
-                _check(value, text, names)
-        case _:
-            shown = ast.unparse(node)[:60]
-            raise InputError(
-                f"{shown!r} in {text[:80]!r} is not allowed; an expression has numbers, branches, + - * / % **, comparisons, "
-                f"and, or, not, and the functions {', '.join(FUNCTIONS)}"
-            )
+            return args
+    raise InputError(
+        f"{ast.unparse(node)[:60]!r} in {text[:80]!r} is not allowed; an expression has numbers, branches, + - * / % **, "
+        f"comparisons, and, or, not, and the functions {', '.join(FUNCTIONS)}"
+    )
 
 
 def _is_condition(node: ast.expr) -> bool:
@@ -155,33 +158,31 @@ def _name(node: ast.expr, text: str) -> str:
 
 
 def _value(node: ast.expr, branches: Mapping[str, NDArray[Any]]) -> Any:
+    result: Any
     match node:
-        case ast.Constant(value=value):
-            return np.float64(value)
-        case ast.UnaryOp(op=op, operand=operand):
-            inner = _value(operand, branches)
-            if isinstance(op, ast.Not | ast.Invert):
-                return np.logical_not(inner)
+        case ast.Constant(value=int() | float() as number):
+            result = np.float64(number)
+        case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
+            result = np.logical_not(_value(operand, branches))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
             # Unsigned counters have no negative.
-            return np.float64(0.0) - inner if isinstance(op, ast.USub) else inner
+            result = np.float64(0.0) - _value(operand, branches)
+        case ast.UnaryOp(operand=operand):
+            result = _value(operand, branches)
         case ast.BinOp(left=left, op=op, right=right):
             act = _BINARY.get(type(op)) or _LOGICAL[type(op)]
-            return act(_value(left, branches), _value(right, branches))
+            result = act(_value(left, branches), _value(right, branches))
         case ast.BoolOp(op=op, values=values):
-            result = _value(values[0], branches)
-            for value in values[1:]:
-                result = _LOGICAL[type(op)](result, _value(value, branches))
-            return result
+            result = reduce(_LOGICAL[type(op)], [_value(v, branches) for v in values])
         case ast.Compare(left=left, ops=ops, comparators=others):
-            return _compared(_value(left, branches), ops, [_value(other, branches) for other in others])
+            result = _compared(_value(left, branches), ops, [_value(other, branches) for other in others])
         case ast.Call(func=ast.Name(id=name), args=args):
-            return FUNCTIONS[name](*(_value(value, branches) for value in args))
+            result = FUNCTIONS[name](*(_value(arg, branches) for arg in args))
         case _:
             array = branches[_name(node, "")]
-            # Differences of unsigned counters wrap around, and sums of short integers and floats overflow.
-            return (
-                array.astype(np.float64) if array.dtype.kind in "iuf" and array.dtype != np.float64 else array
-            )
+            # Differences of unsigned counters wrap around, and products of short integers overflow.
+            result = array if array.dtype.kind == "b" else array.astype(np.float64, copy=False)
+    return result
 
 
 def _compared(first: Any, ops: list[ast.cmpop], others: list[Any]) -> Any:

@@ -92,7 +92,7 @@ class FitDiagnosticsImporter:
         except InputError as error:
             raise DocumentError(f"{path}: {error}") from error
         if covariance is not None:
-            notes += _compared(channels, covariance, sum(c.signal_total for c in channels))
+            notes += _compared(channels, covariance, sum((c.signal_total for c in channels), 0.0))
         found, text = _signal_models(channels, signals, search, fit)
         notes += text
         notes.insert(
@@ -261,7 +261,7 @@ def _backgrounds(
             {"background": spread},
             ["total_background: the background; no processes beside it"],
         )
-    summed = np.sum(list(parts.values()), axis=0)
+    summed: FloatArray = np.sum(list(parts.values()), axis=0, dtype=np.float64)
     apart = np.abs(summed - total) > _SUM * np.maximum(total, 1.0)
     if apart.any():
         i = int(np.argmax(apart))
@@ -299,10 +299,8 @@ def _covariance(
             "total_covar: covariance of the channel's bins",
         )
     elif any("total_covar" in channel.shapes for channel in channels):
-        return None, [
-            "total_covar: not used, it says nothing of bins of different channels; run combine with --saveOverallShapes "
-            "for the covariance of all bins"
-        ]
+        note = "total_covar: not used, it says nothing of bins of different channels"
+        return None, [f"{note}; run combine with --saveOverallShapes for the covariance of all bins"]
     else:
         return None, ["no covariance in the file; run combine with --saveWithUncertainties for one"]
     if matrix.shape != (size, size):

@@ -1,4 +1,4 @@
-"""ROOT files of histograms: observed counts, backgrounds, covariance and signals as TH1, TH2 or TH3.
+r"""ROOT files of histograms: observed counts, backgrounds, covariance and signals as TH1, TH2 or TH3.
 
 Without a mapping, ``data``, ``data_obs`` or ``observed`` (also at the end of a name: ``SR_data``) is what was observed; other
 histograms of the same binning are backgrounds, except those named ``sig...`` or by two masses (``T1bbbb_1500_100``), which are
@@ -13,7 +13,7 @@ key              what it says
 ``backgrounds``  list of names, or one pattern (regular expression)
 ``errors``       ``"histogram"`` (default: the histograms' own), ``"none"``, or {background: name of the histogram of errors}
 ``covariance``   name of the TH2
-``signals``      pattern; its groups are the parameters of the model, such as ``sig_(\\d+)_(\\d+)``
+``signals``      pattern; its groups are the parameters of the model, such as ``sig_(\d+)_(\d+)``
 ``model``        name of the model of these signals; by default what precedes the masses in their names
 ``parameters``   names of the groups; by default m_mother, m_lsp
 ``observables``  names of the axes, such as ``["met"]``; by default the axes' titles
@@ -373,7 +373,8 @@ def _counts(data: Histogram, faults: Faults) -> FloatArray:
                     else " (a normalised distribution, or one divided by bin widths, cannot be used)"
                 )
             )
-    return np.round(np.maximum(values, 0.0))
+    rounded: FloatArray = np.round(np.maximum(values, 0.0))
+    return rounded
 
 
 def _process(
