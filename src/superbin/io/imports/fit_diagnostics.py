@@ -264,9 +264,9 @@ def _backgrounds(
     summed: FloatArray = np.sum(list(parts.values()), axis=0, dtype=np.float64)
     apart = np.abs(summed - total) > _SUM * np.maximum(total, 1.0)
     if apart.any():
-        i = int(np.argmax(apart))
+        worst = int(np.argmax(apart))
         faults.add(
-            f"the backgrounds add up to {summed[i]:g} in bin {i + 1} and total_background is {total[i]:g}; if a signal is "
+            f"the backgrounds add up to {summed[worst]:g} in bin {worst + 1} and total_background is {total[worst]:g}; if a signal is "
             'among them name it with a mapping {"signals": [...]}'
         )
     if not split:

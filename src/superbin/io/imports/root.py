@@ -373,8 +373,7 @@ def _counts(data: Histogram, faults: Faults) -> FloatArray:
                     else " (a normalised distribution, or one divided by bin widths, cannot be used)"
                 )
             )
-    rounded: FloatArray = np.round(np.maximum(values, 0.0))
-    return rounded
+    return np.asarray(np.round(np.maximum(values, 0.0)), dtype=np.float64)
 
 
 def _process(
