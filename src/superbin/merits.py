@@ -40,8 +40,8 @@ MERITS: Mapping[str, Merit] = MappingProxyType(
     {
         "midp": Merit(
             "largest expected significance",
-            "maximise the exact expected mid-p significance at $n=s+b$ (for sets that do not reach $Z=1.645$, $1.645/\\mu$ with "
-            "the signal strength $\\mu$ at which they would)",
+            "maximise the exact expected mid-p significance at $n=s+b$ (for sets that do not reach $Z=1$, $1/\\mu$ with the signal "
+            "strength $\\mu$ at which they would)",
             "figure of merit",
         ),
         "profile_asimov": Merit(

@@ -17,14 +17,14 @@ Make = Callable[[int, int], tuple[Search, SignalModel]]
 
 
 def merit(search: Search, signal: SignalModel, bins: tuple[int, ...]) -> float:
-    """Expected Z, or 1.645 over the strength at which it is 1.645, by bisection."""
+    """Expected Z, or one over the strength at which it is one, by bisection."""
     merged = combine(search, signal, bins)
     b = merged.background
 
     def z(mu: float) -> float:
         return float(midp_significance(mu * merged.signal + b.nominal, b.nominal, b.up, b.down))
 
-    visible = 1.6448536269514722
+    visible = 1.0
     if z(1.0) >= visible:
         return z(1.0)
     high = 2.0

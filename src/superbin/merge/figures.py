@@ -3,9 +3,8 @@
 All are expected, for signal s on background b with uncertainty ``+up -down``. All are zero where there is no
 signal, continuous in it, and proportional to it where it is weak. To discover the signal, in standard deviations:
 
-* ``midp``: the expected Z, that is the exact mid-p significance at n = s + b, where it reaches `VISIBLE`, 1.645. A weaker
-  signal has the value ``1.645 / mu``, where mu is the factor on the signal at which the expected Z is 1.645. No proof
-  of optimality exists for it. The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
+* ``midp``: the expected Z, that is the exact mid-p significance at n = s + b, where it reaches one standard deviation. A
+  weaker signal has the value ``1 / mu``, where mu is the factor on the signal at which the expected Z is 1. No proof of optimality exists for it. The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
 * ``profile_asimov``: Z_G, the Asimov significance of a Gaussian-constrained background. Provable.
 * ``s_over_sqrt_bv``: s / sqrt(b + up^2). Provable, fastest, and the crudest: it overrates small counts.
 
@@ -19,7 +18,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
-from scipy import special
 
 from superbin._arrays import FloatArray
 from superbin.errors import UnknownNameError
@@ -43,8 +41,12 @@ __all__ = [
 ]
 
 
-VISIBLE = float(-special.ndtri(0.05))
-"""Expected Z, 1.645 (p = 5 %), below which a signal is judged by the strength at which it would reach it."""
+VISIBLE = 1.0
+"""Expected Z below which a signal is judged by the strength at which it would reach it.
+
+More than the Z of n = b, which stays below 0.68 whatever the background, so that such a strength exists; and no larger than needed,
+so that as little as possible is not the expected Z itself.
+"""
 
 _ROOT = 1e-11
 """How close to `VISIBLE` the exact Z of the scaled signal is brought."""
@@ -55,8 +57,8 @@ _MOST_STEPS = 80
 def expected_z(totals: Totals) -> FloatArray:
     """Exact mid-p significance of the count n = s + b, by `superbin.stats.pvalue`: the expected Z that is quoted.
 
-    It is no figure of merit: without signal it is not zero but between about -1 and 0.7, depending on the background and
-    its uncertainty alone.
+    It is no figure of merit: without signal it is not zero but anything up to 0.68, depending on the background and its
+    uncertainty alone.
     """
     from superbin.stats import pvalue
 

@@ -562,6 +562,27 @@ def test_failed_fit_has_no_number() -> None:
         _ = fit.x
 
 
+def test_fit_where_no_start_is_possible() -> None:
+    """ENG-8: without signal the initial values expect nothing in a bin with events; the fit is approached from that of mu."""
+    document = workspace(
+        {
+            "SR": [
+                sample("s", [10.0, 0.1], normfactor("mu")),
+                sample("b", [0.0, 20.0], histosys("a", [-1.0, 19.0], [1.0, 21.0])),
+            ]
+        },
+        {"SR": [3.0, 20.0]},
+    )
+    ours = likelihood(document)
+    assert ours.nll({"mu": 0.0}) == math.inf
+    fit = ours.fit(mu=0.0)
+    lowest = minimize_scalar(
+        lambda a: ours.nll({"mu": 0.0, "a": a}), bounds=(0.01, 5), method="bounded", options={"xatol": 1e-10}
+    )
+    assert fit.ok
+    assert fit.nll == pytest.approx(float(lowest.fun), abs=1e-9)
+
+
 def test_flat_directions_are_told() -> None:
     """ENG-9: two strengths of one sample cannot be told apart; the fit says so and gives no covariance."""
     document = workspace(

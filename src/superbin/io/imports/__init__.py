@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from superbin.errors import InputError, UnknownNameError
-from superbin.io.imports import checkmate, folder, hepdata, madanalysis, smodels, spey, table, yields
+from superbin.io.imports import (
+    checkmate, fit_diagnostics, folder, hepdata, madanalysis, root, smodels, spey, table, yields,
+)
 from superbin.io.imports.archives import opened
 from superbin.io.imports.base import Imported, Importer, Options, Source, printable
 from superbin.io.imports.hepdata import TableSummary, propose
@@ -36,6 +38,8 @@ IMPORTERS: tuple[Importer, ...] = (
     spey.IMPORTER,
     yields.IMPORTER,
     hepdata.IMPORTER,
+    fit_diagnostics.IMPORTER,
+    root.IMPORTER,
     table.IMPORTER,
 )
 """In the order in which they are asked; the first that recognises a source reads it."""

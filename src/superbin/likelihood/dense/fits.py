@@ -307,7 +307,7 @@ def _result(
     at_bounds = tuple(names[j] for j in np.flatnonzero(ended))
     error = None
     if poi is not None and mu is None and best.free[poi]:
-        inverse = symmetric_inverse(best.hessian, best.free)
+        inverse = symmetric_inverse(objective.hessian(best.point, data)[0], best.free)
         error = None if inverse is None else float(np.sqrt(inverse[poi, poi]))
     return Fit(
         status="converged",

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
-from superbin.likelihood.dense.fits import Fit, fit, symmetric_inverse
+from superbin.likelihood.dense.fits import Fit, fit, fit_pair, symmetric_inverse
 from superbin.likelihood.dense.inference import (
     Exclusion,
     Significance,
@@ -112,8 +112,14 @@ class Likelihood:
         random_starts: int = 4,
         seed: int = 1,
     ) -> Fit:
-        """Minimise; see `superbin.likelihood.dense.fits.fit`."""
-        return fit(self.objective, mu=mu, data=data, hold=hold, random_starts=random_starts, seed=seed)
+        """Minimise; see `superbin.likelihood.dense.fits.fit`.
+
+        Where no start is possible at a given mu it is approached in steps from the fit of mu.
+        """
+        result = fit(self.objective, mu=mu, data=data, hold=hold, random_starts=random_starts, seed=seed)
+        if mu is not None and not result.ok and not hold:
+            return fit_pair(self.objective, mu, data=data, random_starts=random_starts, seed=seed)[1]
+        return result
 
     def covariance(self, result: Fit) -> FloatArray:
         """Inverse Hessian at a fit, zero for parameters that are fixed or at a bound, shape (n_parameters, n_parameters).
@@ -125,7 +131,8 @@ class Likelihood:
         """
         if not result.ok:
             raise InputError(f"a covariance needs a converged fit; this one is {result.status}")
-        inverse = symmetric_inverse(result.minimum.hessian, result.minimum.free)
+        hessian, _ = self.objective.hessian(result.minimum.point, result.data)
+        inverse = symmetric_inverse(hessian, result.minimum.free)
         if inverse is None or result.minimum.flat:
             raise InputError(
                 "a direction of the parameters has no curvature at this fit; fix a parameter of it"

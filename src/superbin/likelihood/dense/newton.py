@@ -132,7 +132,8 @@ class _Curvature:
         self.modified = True
         index = np.flatnonzero(self._movable)
         values, vectors = np.linalg.eigh(self.matrix[np.ix_(index, index)])
-        values = np.maximum(np.abs(values), 1e-4)
+        # Relative to the largest as well: what is smaller than its rounding would be lost in the product.
+        values = np.maximum(np.abs(values), max(1e-4, 1e-12 * float(np.abs(values).max(initial=0.0))))
         self.matrix = self.matrix.copy()
         self.matrix[np.ix_(index, index)] = (vectors * values) @ vectors.T
 
