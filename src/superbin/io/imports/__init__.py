@@ -54,7 +54,7 @@ IMPORTERS: tuple[Importer, ...] = (
 """In the order in which they are asked; the first that recognises a source reads it."""
 
 _ADVICE = {
-    (".root",): "a ROOT file",
+    (".root",): "a ROOT file without histograms or shapes of Combine; name the form with --as",
     (
         ".pdf",
         ".png",

@@ -72,6 +72,7 @@ _POSTFIT = re.compile(
 _TEX = r"(?:\\[,;:! ]|~|[\s${}]|\\(?:text|mathrm|rm|mbox|ensuremath|unit)\b)*"
 # An inverse femtobarn, so that a cross section in the same text is none.
 _LUMINOSITY = re.compile(rf"(\d+(?:\.\d+)?){_TEX}\\?i?fb(?:inv|{_TEX}\^?{_TEX}[-−]{_TEX}1|(?<=ifb))")
+_ENERGIES = {"0.9", "2.76", "5.02", "7", "8", "13", "13.6", "14"}
 _DENSITY = re.compile(r"/\s*(\d+(?:\.\d+)?)?\s*(GeV|TeV)", re.IGNORECASE)
 
 
@@ -691,12 +692,10 @@ def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float
 def _energy(record: Submission, table: DataTable) -> float | None:
     for c in table.dependent:
         for name, text in c.qualifiers:
-            match = re.match(r"[-+.\deE]+", text)
+            match = re.match(r"\d+(?:\.\d+)?", text)
             if "SQRT(S" in name.upper() and match is not None:
                 value = float(match.group(0))
                 return value / 1000 if value > 100 else value
-    found = {
-        m.group(1)
-        for m in re.finditer(r"(\d+(?:\.\d+)?)\s*(?:\\[,;! ]|~|\$|\{|\\text\{?|\s)*\\?TeV", record.comment)
-    }
+    # A mass in TeV is no energy of the collider.
+    found = {m.group(1) for m in re.finditer(rf"(\d+(?:\.\d+)?){_TEX}\\?TeV", record.comment)} & _ENERGIES
     return float(found.pop()) if len(found) == 1 else None

@@ -236,6 +236,14 @@ def test_luminosity_of_a_text(comment: str, value: float | None, tmp_path: Path)
         assert read(place).bundle.search.luminosity_fb == value
 
 
+def test_energy_of_a_text(tmp_path: Path) -> None:
+    """IMP-10: a mass in TeV is no energy."""
+    text = r"36.1 fb$^{-1}$ at $\sqrt{s}=8\,\text{TeV}$; masses below 1.5 TeV"
+    place = submission(tmp_path / "s", ("Yields", "t.yaml"), comment=text)
+    table(place / "t.yaml", RANGES, OBSERVED, BACKGROUND)
+    assert read(place).bundle.search.sqrt_s_tev == 8.0
+
+
 @pytest.mark.parametrize(
     "name", ["Total background", "Total SM", "SM total", "Background", "Expected background", "Sum of backgrounds", "SM prediction", "Total Bkg.", "Expected events"]
 )  # fmt: skip
