@@ -87,12 +87,15 @@ class BinSums:
         Events.
     variance_up, variance_down : ndarray, shape (n_bins,)
         Squares of the background's combined up and down uncertainties, events squared.
+    combinable : ndarray of bool, shape (n_bins, n_bins), or None
+        Which two bins may be in one merge; None where all may.
     """
 
     signal: FloatArray
     background: FloatArray
     variance_up: FloatArray
     variance_down: FloatArray
+    combinable: NDArray[np.bool_] | None = None
 
 
 def bin_sums(search: Search, signal: SignalModel) -> BinSums:
@@ -109,6 +112,7 @@ def bin_sums(search: Search, signal: SignalModel) -> BinSums:
         background=np.sum([p.estimate.nominal for p in search.processes], axis=0),
         variance_up=_variance(search, "up"),
         variance_down=_variance(search, "down"),
+        combinable=search.combinable,
     )
 
 
