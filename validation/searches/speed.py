@@ -23,7 +23,7 @@ import uproot
 
 import superbin
 from superbin.io.signals import signal_from_tree, signals_from_root
-from superbin.search import Observable, Search
+from superbin.search import Search
 
 BRANCHES = {"ht": "ht", "mht": "mht", "njet": "njet", "nb": "nb"}
 
@@ -102,7 +102,6 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
     search = packaged()
-    assert [o.name for o in search.observables] and all(isinstance(o, Observable) for o in search.observables)
     print(
         f"Python {platform.python_version()}, uproot {uproot.__version__}, NumPy {np.__version__}; CPU time"
     )

@@ -23,10 +23,10 @@ RHO = np.full((5, 5), 0.3) + np.diag(np.full(5, 0.7))
 RHO[0, 3] = RHO[3, 0] = 0.8
 
 
-def shape(values: Any, errors: Any) -> hist.Hist:
-    h = hist.Hist(hist.axis.Regular(len(values), 0, len(values)), storage=hist.storage.Weight())
-    h.view().value[:] = values  # type: ignore[union-attr]
-    h.view().variance[:] = np.square(errors)  # type: ignore[union-attr]
+def shape(values: Any, errors: Any) -> Any:
+    h: Any = hist.Hist(hist.axis.Regular(len(values), 0, len(values)), storage=hist.storage.Weight())
+    h.view().value[:] = values
+    h.view().variance[:] = np.square(errors)
     return h
 
 
@@ -34,8 +34,8 @@ def graph(values: Any) -> Any:
     return uproot.as_TGraph({"x": np.arange(len(values)) + 0.5, "y": np.array(values, dtype=float)})
 
 
-def labelled(matrix: Any) -> hist.Hist:
-    h = hist.Hist(hist.axis.StrCategory(ROWS), hist.axis.StrCategory(ROWS))
+def labelled(matrix: Any) -> Any:
+    h: Any = hist.Hist(hist.axis.StrCategory(ROWS), hist.axis.StrCategory(ROWS))
     h.values()[...] = matrix
     return h
 

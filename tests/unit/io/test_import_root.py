@@ -14,16 +14,16 @@ from superbin.io.imports import Imported, Options, read, recognise
 EDGES = [200, 300, 500, 900]
 
 
-def shape(values: Any, errors: Any = None, *, outside: float = 0.0, name: str = "met") -> hist.Hist:
+def shape(values: Any, errors: Any = None, *, outside: float = 0.0, name: str = "met") -> Any:
     axis = hist.axis.Variable(EDGES, name=name, label=name)
-    h = hist.Hist(axis, storage=hist.storage.Weight())
-    h.view().value[:] = values  # type: ignore[union-attr]
-    h.view().variance[:] = np.square(np.sqrt(np.abs(values)) if errors is None else errors)  # type: ignore[union-attr]
-    h.view(flow=True).value[-1] = outside  # type: ignore[union-attr]
+    h: Any = hist.Hist(axis, storage=hist.storage.Weight())
+    h.view().value[:] = values
+    h.view().variance[:] = np.square(np.sqrt(np.abs(values)) if errors is None else errors)
+    h.view(flow=True).value[-1] = outside
     return h
 
 
-def matrix(values: Any) -> hist.Hist:
+def matrix(values: Any) -> Any:
     n = len(values)
     return hist.Hist(
         hist.axis.Regular(n, 0, n), hist.axis.Regular(n, 0, n), data=np.array(values, dtype=float)
@@ -119,8 +119,8 @@ def test_mapping(tmp_path: Path) -> None:
 
 def test_two_dimensions_and_counts(tmp_path: Path) -> None:
     """RIMP-14: the last axis runs fastest; [2, 3) and [3, 6) of a count are 2 and 3 to 5."""
-    axes = [hist.axis.Regular(2, 0, 100, label="met"), hist.axis.Variable([2, 3, 6], label="njet")]
-    data = hist.Hist(*axes, data=np.array([[1, 2], [3, 4]], dtype=float))
+    axes: Any = [hist.axis.Regular(2, 0, 100, label="met"), hist.axis.Variable([2, 3, 6], label="njet")]
+    data: Any = hist.Hist(*axes, data=np.array([[1, 2], [3, 4]], dtype=float))
     path = write(tmp_path / "in.root", data=data, bkg=hist.Hist(*axes, data=np.full((2, 2), 2.5)))
     search = imported(path).bundle.search
     assert search.observed.tolist() == [1, 2, 3, 4]
@@ -131,9 +131,10 @@ def test_two_dimensions_and_counts(tmp_path: Path) -> None:
 def test_labels_and_correlations(tmp_path: Path) -> None:
     """RIMP-13, RIMP-14: a labelled axis gives names; correlations take the errors of the background."""
     axis = hist.axis.StrCategory(["SRa", "SRb"])
-    data, bkg = hist.Hist(axis), hist.Hist(axis, storage=hist.storage.Weight())
+    data: Any = hist.Hist(axis)
+    bkg: Any = hist.Hist(axis, storage=hist.storage.Weight())
     data.values()[...] = [3, 4]
-    bkg.view().value[:], bkg.view().variance[:] = [2, 5], [4, 9]  # type: ignore[union-attr]
+    bkg.view().value[:], bkg.view().variance[:] = [2, 5], [4, 9]
     search = imported(
         write(tmp_path / "in.root", data=data, bkg=bkg, corr=matrix([[1, 0.5], [0.5, 1]]))
     ).bundle.search
