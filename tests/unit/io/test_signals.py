@@ -217,7 +217,7 @@ def test_efficiencies(search: Search) -> None:
         [[0.1, 0.0, 0.2], [0.1, 0.1, 0.1]],
         [0.02, 0.01],
         model="T1",
-        errors=[[0.01, 0, 0], [0, 0, 0]],
+        errors=[[0.01, 0.0, 0.0], [0.0, 0.0, 0.0]],
         relative_error=0.15,
     )
     np.testing.assert_allclose(one.yields, [20, 0, 40])
