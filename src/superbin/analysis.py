@@ -35,11 +35,13 @@ from superbin.results import (
     SearchSummary,
     SignalSummary,
     Significance,
+    StrengthLimit,
     ToyPValue,
 )
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats import asymptotic, counts, pvalue
+from superbin.stats.limits import cls_limit
 from superbin.stats.toys import throw
 
 __all__ = [
@@ -145,6 +147,7 @@ def analyze(
             _convention(combine(search, signal, merged.bins, covariance=c), c) for c in conventions
         ),
         distribution=count_distribution(aggregate.background, aggregate.signal),
+        limit=_limit(aggregate),
         projections=project(search, signal, merged.bins, covariance=covariance),
         superbin=version("superbin"),
     )
@@ -302,6 +305,13 @@ def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> workspace.
     """
     model = packaged(signal.search).model(signal.yields, systematics="none")
     return full_workspace(model.merged(bins))
+
+
+def _limit(aggregate: AggregateBin) -> StrengthLimit:
+    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
+    n = np.array([aggregate.observed, float(counts.quantile(0.5, b, up, down))])
+    observed, expected = np.asarray(cls_limit(n, b, up, down)).tolist()
+    return StrengthLimit(observed / aggregate.signal, expected / aggregate.signal)
 
 
 def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:

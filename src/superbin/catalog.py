@@ -190,18 +190,20 @@ def signal_source(
     UnknownNameError
         If neither the point is stored nor a grid of the model at hand.
     InputError
-        If the model has another number of parameters.
+        If the model has another number of parameters, or one is not finite.
+    DatabaseError
+        If the point is not found and the database is damaged: a grid does not stand in for what was lost.
     """
     if grid is not None:
         return "grid"
-    stored = [s for s in store.signals(search.name) if s.model == model]
-    if any(tuple(s.parameters.values()) == tuple(parameters) for s in stored):
+    if store.holds_signal(search.name, model, parameters):
         return "table"
     if model in packaged_models(search.name):
         return "grid"
-    if stored:
+    models = {s.model for s in store.signals(search.name)}
+    if model in models:
         store.signal(search.name, model, parameters)  # which says what is nearest
-    names = {s.model for s in store.signals(search.name)} | set(packaged_models(search.name))
+    names = models | set(packaged_models(search.name))
     raise UnknownNameError(
         f"model {model!r} has neither stored signals nor a grid in the bins of {search.name!r}; {nearest(model, names)}"
     )

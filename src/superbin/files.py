@@ -1,15 +1,47 @@
-"""Writing files so that nothing is ever half-written: to a temporary place beside the target, then renamed."""
+"""Files read within bounds, and written so that nothing is ever half-written: beside the target, then renamed."""
 
+import gzip
+import io
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from superbin.errors import OutputError
+from superbin.errors import DocumentError, OutputError
 
-__all__ = ["staged_directory", "write_bytes", "write_text"]
+__all__ = ["MAX_BYTES", "read_limited", "staged_directory", "write_bytes", "write_text"]
+
+MAX_BYTES = 128 * 2**20
+"""As much of a document as is read, after decompression: some hundred times the largest that superbin writes."""
+
+
+def read_limited(path: str | Path) -> bytes:
+    """Read a file of at most `MAX_BYTES`, decompressed where its name ends in ``.gz``.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read; the caller says what should stand there.
+    DocumentError
+        If it is larger, or not a whole gzip file.
+    """
+    path = Path(path)
+    with path.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if path.name.endswith(".gz") and len(content) <= MAX_BYTES:
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+                content = packed.read(MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DocumentError(f"{path}: not a whole gzip file ({error}); copy or pack it again") from error
+    if len(content) > MAX_BYTES:
+        raise DocumentError(
+            f"{path}: more than {MAX_BYTES // 2**20} MB, which is no document of superbin's; name another file"
+        )
+    return content
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,12 +13,42 @@ import numpy as np
 from superbin._arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 
-__all__ = ["SignalModel", "point_label"]
+__all__ = ["SignalModel", "point_label", "point_text"]
 
 
 def point_label(model: str, values: Iterable[float]) -> str:
     """Name of a model with its parameters, such as ``T1bbbb(1750, 1)``."""
     return f"{model}({', '.join(f'{value:g}' for value in values)})"
+
+
+def point_text(values: Iterable[float]) -> str:
+    """Canonical text of a point of a model: the same for equal values, however they were given.
+
+    Parameters
+    ----------
+    values : iterable of float
+        In the model's order.
+
+    Raises
+    ------
+    InputError
+        If a value is not a finite number.
+
+    Examples
+    --------
+    >>> point_text((1750, -0.0))
+    '1750.0,0.0'
+    """
+    texts = []
+    for value in values:
+        try:
+            number = float(value) + 0.0  # which makes -0.0 the same point as 0.0
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise InputError(f"a parameter of a signal is {number}; it must be a finite number")
+        texts.append(repr(number))
+    return ",".join(texts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ and work with the other; its upper-limit scan ignores the level and stops at the
 ``hypotest`` fails with NumPy 2.4; q~ at zero strength is 0/0. Specified in ``specs/workspace.md``.
 """
 
-import json
 import logging
 import math
 import warnings
@@ -23,6 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from superbin._json import json_text
 from superbin.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
@@ -507,7 +507,7 @@ def to_json(document: Mapping[str, Any]) -> str:
     import pyhf
 
     pyhf.schema.validate(document, "workspace.json")
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return json_text(document, "the workspace", indent=1, ensure_ascii=True) + "\n"
 
 
 def _sample(process: ProcessYield) -> Document:

@@ -161,7 +161,10 @@ def test_deleting_provenance_undoes_an_import(
         store.add_search(small_search, signals=[small_signal])
     with connected(database) as connection:
         connection.execute(sa.text("DELETE FROM provenance"))
-    assert dump(database) == empty
+    left = dump(database)
+    for content in (empty, left):
+        del content["superbin"]  # which says how many searches there should be
+    assert left == empty
 
 
 class _InjectedError(Exception):
@@ -325,9 +328,9 @@ def test_newer_schema(database: str) -> None:
     """STORE-11: on each database."""
     Store(database).close()
     with connected(database) as connection:
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 3"))
+        connection.execute(sa.text("UPDATE superbin SET schema_version = 4"))
     with pytest.raises(
-        DatabaseError, match="has schema version 3; superbin .* reads version 2: install a newer"
+        DatabaseError, match="has schema version 4; superbin .* reads version 3: install a newer"
     ):
         Store(database)
 

@@ -1,10 +1,7 @@
 """Scans in the database, and databases from before there were any, on every kind of server."""
 
 import dataclasses
-import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from superbin.aggregate import combine
-from superbin.catalog import open_catalog
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
@@ -196,120 +192,6 @@ def test_changed_result(
             connection.close()
             with pytest.raises(DatabaseError, match="is not what superbin wrote .* --fresh"):
                 store.begin_scan(header)
-
-
-# --- the way from schema version 1 ----------------------------------------------------------------------------
-
-
-def make_old(database: str) -> None:
-    """Take away what version 2 added."""
-    with connected(database) as connection:
-        for table in NEW_TABLES:
-            connection.execute(sa.text(f"DROP TABLE {table}"))
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 1"))
-
-
-def test_migration(
-    database: str,
-    small_search: Search,
-    small_signal: SignalModel,
-    header: ScanResult,
-    points: list[FinishedPoint],
-) -> None:
-    """STORE-11: a filled database of version 1 keeps every row and takes scans, on each database."""
-    with Store(database) as store:
-        store.add_search(small_search, signals=[small_signal])
-    make_old(database)
-    with Store(database) as store:
-        assert store.search("small").digest == small_search.digest
-        assert store.signal("small", "T0", (1000, 100)).digest == small_signal.digest
-        store.begin_scan(header)
-        store.add_scan_points(header.digest, points)
-    with connected(database) as connection:
-        assert connection.scalar(sa.text("SELECT schema_version FROM superbin")) == 2
-    with Store(database) as store:
-        assert len(store.begin_scan(header)) == 2
-
-
-def test_migration_of_a_real_old_file(tmp_path: Path, cms_search: Search) -> None:
-    """STORE-11: the statements that made version 1, kept from its specification; afterwards it is as if made today."""
-    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
-    connection = sqlite3.connect(old)
-    connection.executescript((DATA / "store-schema-1.sql").read_text(encoding="utf-8"))
-    connection.close()
-    with open_catalog(old) as catalog:
-        assert catalog.search(cms_search.name).digest == cms_search.digest
-    Store(new).close()
-
-    def tables(path: Path) -> dict[str, str]:
-        connection = sqlite3.connect(path)
-        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
-        connection.close()
-        return {name: re.sub(r"\s+|--.*", "", sql) for name, sql in rows}
-
-    assert tables(old) == tables(new)
-
-
-def test_interrupted_migration(database: str, small_search: Search) -> None:
-    """STORE-11: a process that died between the tables and the version leaves what the next one completes."""
-    with Store(database) as store:
-        store.add_search(small_search)
-    with connected(database) as connection:
-        connection.execute(sa.text("DROP TABLE scan_points"))
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 1"))
-    with Store(database) as store:
-        assert store.search("small").digest == small_search.digest
-    assert count(database, "scan_points") == 0
-
-
-CHILD = """
-import sys
-from superbin.store import Store
-print("ready", flush=True)
-sys.stdin.readline()
-Store(sys.argv[1]).close()
-"""
-
-
-def test_migration_by_four_processes(database: str, small_search: Search) -> None:
-    """STORE-11: any number of processes may bring a database up to date at once."""
-    with Store(database) as store:
-        store.add_search(small_search)
-    make_old(database)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", CHILD, database],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [process.communicate(timeout=60) for process in processes] == [("", "")] * 4
-    with Store(database) as store:
-        assert store.search("small").digest == small_search.digest
-    assert count(database, "superbin") == 1
-
-
-def test_migration_needs_to_write(tmp_path: Path) -> None:
-    """STORE-11: an old database that cannot be written says both."""
-    path = tmp_path / "s.sqlite"
-    Store(path).close()
-    make_old(str(path))
-    content = path.read_bytes()
-    with pytest.raises(
-        DatabaseError, match=r"^schema version 1 cannot be brought to 2: database .* cannot be written"
-    ):
-        Store(f"sqlite:///file:{path}?mode=ro&uri=true")
-    assert path.read_bytes() == content
 
 
 def test_server_fixture_names_what_is_missing(

@@ -1,19 +1,25 @@
 """Laws that every counting model obeys, on random ones."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyhf
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superbin._arrays import FloatArray
-from superbin.likelihood import CountingModel, Fitter
+from superbin.likelihood import CountingModel, Evaluation, Fitter, evaluate, packaged
+from superbin.likelihood.export import full_workspace
 from superbin.likelihood.inference import fit_both
 from superbin.likelihood.model import Interpolation, Parameter
 from superbin.likelihood.objective import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from superbin.signal import SignalModel
 
 SEEDS = st.integers(0, 10_000)
 
@@ -159,3 +165,77 @@ def test_asimov_data_are_fitted_perfectly(seed: int) -> None:
     data = objective.data(objective.expected(x), x * objective.constrained)
     assert abs(objective.nll(x, data)) < 1e-9
     assert objective.nll(random_point(objective, seed + 1), data) >= -1e-9
+
+
+SCALES = st.floats(-6, 3).map(lambda exponent: 10.0**exponent)
+
+
+def scaled(model: CountingModel, k: float) -> CountingModel:
+    """The same model with a signal of k times the yields."""
+    return replace(model, rates=np.where(model.signal, k * model.rates, model.rates))
+
+
+def strengths(result: Evaluation, k: float) -> list[float]:
+    """Everything that has the dimension of mu, in units of the unscaled signal."""
+    assert result.status == "converged"
+    values = [result.free.mu, result.interval.low, result.interval.high, result.limit.observed]
+    values += [result.limit.bands[n] for n in (-2, -1, 0, 1, 2)]
+    assert None not in values
+    return [k * float(value or 0.0) for value in values]
+
+
+@settings(deadline=None, max_examples=25)
+@given(SEEDS, SCALES)
+def test_strengths_go_as_one_over_the_signal(seed: int, k: float) -> None:
+    """LIK-33: strength, interval and limits times the yields do not depend on the scale of the yields."""
+    model = random_model(seed)
+    one, other = evaluate(Fitter(model)), evaluate(Fitter(scaled(model, k)))
+    if one.status == "converged" or other.status == "converged":
+        np.testing.assert_allclose(strengths(other, k), strengths(one, 1.0), rtol=2e-5, atol=1e-6)
+        assert abs(other.free.nll - one.free.nll) < 1e-9
+        assert other.observed.z is not None
+        assert one.observed.z is not None
+        assert abs(other.observed.z**2 - one.observed.z**2) < 1e-8
+
+
+@settings(deadline=None, max_examples=10)
+@given(SEEDS, SCALES)
+def test_strengths_of_merges_go_as_one_over_the_signal(seed: int, k: float) -> None:
+    """LIK-33, LIK-23: also of an aggregate of bins; merging and scaling commute."""
+    model = random_model(seed)
+    bins = [int(b) + 1 for b in model.bins if b >= 0]
+    merged = model.merged(bins)
+    np.testing.assert_allclose(scaled(model, k).merged(bins).rates, scaled(merged, k).rates, rtol=1e-14)
+    one, other = evaluate(Fitter(merged)), evaluate(Fitter(scaled(merged, k)))
+    if one.status == "converged" or other.status == "converged":
+        # Where a flat nuisance of the signal takes the place of mu, the fitted strength itself is arbitrary.
+        both = [strengths(result, factor) for result, factor in ((other, k), (one, 1.0))]
+        np.testing.assert_allclose(both[0][2:], both[1][2:], rtol=2e-5, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=2)
+@given(k=SCALES)
+def test_published_limits_go_as_one_over_the_signal(t1bbbb: "SignalModel", k: float) -> None:
+    """LIK-33: the 520 channels; 1.0730 observed and 0.5201 expected, measured by others without placeholders."""
+    fitter = Fitter(packaged("cms-pas-sus-16-014").model(k * t1bbbb.yields))
+    found = strengths(evaluate(fitter), k)
+    assert found[3] == pytest.approx(1.0730, abs=5e-5)
+    assert found[6] == pytest.approx(0.5201, abs=5e-5)
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS, SCALES)
+def test_exports_scale_with_the_signal(seed: int, k: float) -> None:
+    """LIK-33, LIK-24: pyhf's likelihood at mu / k is that at mu, and its bound of mu goes as one over the signal."""
+    model = random_model(seed, "code4")
+    values = []
+    for factor in (1.0, k):
+        workspace = pyhf.Workspace(full_workspace(scaled(model, factor)))
+        theirs = workspace.model()
+        x = np.array(theirs.config.suggested_init())
+        assert theirs.config.suggested_bounds()[theirs.config.poi_index][0] <= x[theirs.config.poi_index]
+        assert x[theirs.config.poi_index] <= theirs.config.suggested_bounds()[theirs.config.poi_index][1]
+        x[theirs.config.poi_index] = 0.7 / factor
+        bound = theirs.config.suggested_bounds()[theirs.config.poi_index][1] * factor
+        values.append((float(theirs.logpdf(x, workspace.data(theirs))[0]), bound))
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-9)

@@ -1,16 +1,31 @@
-"""How often does each method's p-value fall below alpha, and each limit below the true signal? Writes REPORT.md, coverage.png and limits.png.
+"""How often each p-value falls below alpha without a signal, and each limit below the true signal.
 
-    python validation/coverage/study.py
+    python validation/coverage/study.py [--report]
 
-Every rate is a sum over the counts; only the p-values of the method q0 toys are themselves thrown. Two ensembles answer two questions:
+Writes REPORT.md, rates.csv, limits.csv, coverage.png and limits.png; some ten minutes on one core. Nothing is thrown: every rate is
+a sum over counts and, where a measurement of the background fluctuates, over that measurement.
 
-* prior-predictive: the prediction is fixed, the true mean varies as the uncertainty says;
-* frequentist: the true mean is fixed at b, and the prediction that the analyst gets, b (1 + x)^a with a unit normal a, varies.
+One bin has the mean mu(z) of the split log-normal with relative uncertainties u upward and d downward: mu(z) = b (1 + u)^z for
+z >= 0; b (1 - d)^(-z) for z < 0, or max(0, b (1 + d z)) from d = 0.8 on. An auxiliary measurement a, normal around z with
+unit width, is all that is known of z. Three ensembles:
 
-The smear is the symmetric log-normal of relative width x, for which moving the auxiliary measurement is moving the prediction.
+* predictive: the reported numbers b, u, d are fixed (a = 0). The true z is drawn from a unit normal, the count from
+  Poisson(mu(z)).
+* auxiliary: the true z0 is fixed. The auxiliary measurement a is drawn around z0, the count from Poisson(mu(z0)). The analyst
+  knows the function mu and a: `tail` and `midp` average over z normal around a, q0 holds z by (z - a)^2.
+* reported: a and the count are drawn as in `auxiliary`, but the analyst knows only what a table reports: the background
+  mu(a) with the uncertainties mu(a + 1) - mu(a) and mu(a) - mu(a - 1), from which superbin builds a split log-normal of its own.
+
+In the last two, z0 is one of `TRUTHS`. "worst" is the largest of their rates, "typical" their average with the weight of a unit
+normal.
 """
 
+import argparse
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy import special
@@ -19,220 +34,571 @@ from superbin import stats
 from superbin.stats.arguments import FloatArray
 
 HERE = Path(__file__).parent
-BACKGROUNDS = (0.3, 0.6, 1.0, 2.0, 5.0, 10.0, 25.0, 60.0)
-WIDTHS = (0.0, 0.2, 0.5)
-SIGMAS = (1.0, 2.0, 3.0)
-METHODS = ("tail", "midp", "asymptotic")
-SHIFTS = np.linspace(-5, 5, 81)
 
-Q0_BACKGROUNDS = (0.6, 2.0, 10.0)
-Q0_WIDTH = 0.2
-Q0_SIGMAS = (1.0, 2.0)
-Q0_TOYS = 20_000
-COARSE = np.linspace(-4, 4, 17)
 
-SIGNALS = (3.0, 5.0, 8.0, 15.0)
-LIMIT_BACKGROUNDS = (0.3, 1.0, 3.0, 10.0, 25.0)
-LIMIT_METHODS = ("cls", "asymptotic")
+def grid(last: int, step: float) -> FloatArray:
+    """Multiples of a step up to plus and minus `last` of them."""
+    return np.asarray(np.arange(-last, last + 1) * step, dtype=np.float64)
+
+
+SIGMAS = np.array([1.0, 2.0, 3.0, 5.0])
+ALPHAS = special.ndtr(-SIGMAS)
+BACKGROUNDS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+WIDTHS = {
+    "none": ((0.0, 0.0),),
+    "log-normal": ((0.2, 1 - 1 / 1.2), (0.5, 1 - 1 / 1.5), (1.0, 0.5)),
+    "equal": ((0.3, 0.3), (0.7, 0.7)),
+    "downward larger": ((0.1, 0.3), (0.02, 0.3), (0.05, 0.75)),
+    "upward larger": ((0.3, 0.1), (0.3, 0.02), (1.0, 1 / 15)),
+    "down to zero": ((0.5, 1.0), (1.0, 1.0)),
+}
+"""Relative uncertainties upward and downward, by their kind; "log-normal" is symmetric in the logarithm, "down to zero" the linear branch."""
+
+TRUTHS = grid(4, 0.5)
+METHODS = ("tail", "midp", "q0 asymptotic", "q0 exact")
+Q0_EXACT_UP_TO = 30.0
+"""Background up to which q0 is calibrated exactly."""
+
+NODES = grid(1400, 0.01)
+"""Nuisances to average over; zero, where mu bends, is one of them."""
+
+AUXILIARIES = grid(360, 0.02)
+FITTED = grid(80, 0.1)
+COARSE = grid(25, 0.2)
+
 LEVEL = 0.95
+LIMIT_BACKGROUNDS = (1.0, 5.0, 25.0, 100.0)
+SIGNALS = (3.0, 10.0, 30.0, 100.0)
+LIMIT_METHODS = ("cls", "asymptotic")
+COLUMNS = ("ensemble", "method", "kind", "b", "up", "down")
+
+LIMIT_TRUTHS = grid(2, 1.0)
+
+HEAD = " | ".join(f"{s:g} sigma" for s in SIGMAS)
+
+Ensemble: TypeAlias = Literal["predictive", "auxiliary", "reported"]
+ENSEMBLES = get_args(Ensemble)
+SECTIONS: tuple[tuple[Ensemble, str, str], ...] = (
+    ("predictive", "worst", "predictive"),
+    *((e, w, f"{e}, {w} z0") for e in ENSEMBLES[1:] for w in ("typical", "worst")),
+)
 
 
-def p_values(method: str, n: FloatArray, b: FloatArray, x: float) -> FloatArray:
-    """P-values of a method for counts over predictions."""
-    up, down = x * b, b - b / (1 + x)
-    if method == "asymptotic":
-        return np.asarray(special.ndtr(-np.asarray(stats.asymptotic_z(n, b, up, down))))
-    return np.asarray((stats.tail if method == "tail" else stats.midp)(n, b, up, down))
+@dataclass(frozen=True)
+class Bin:
+    """A background with relative uncertainties."""
+
+    b: float
+    u: float
+    d: float
+
+    def mean(self, z: FloatArray) -> FloatArray:
+        """mu(z); the definition, written out again."""
+        below = np.maximum(0.0, 1 + self.d * z) if self.d >= 0.8 else (1 - min(self.d, 0.8)) ** -z
+        return np.asarray(self.b * np.where(z >= 0, (1 + self.u) ** z, below))
+
+    def reported(self, a: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What a table says after an auxiliary measurement: background, up and down."""
+        centre = self.mean(a)
+        return centre, self.mean(a + 1) - centre, np.minimum(centre - self.mean(a - 1), centre)
+
+    @property
+    def own(self) -> tuple[float, float, float]:
+        """Background, up and down before anything fluctuates."""
+        return self.b, self.u * self.b, self.d * self.b
+
+    @property
+    def counts(self) -> FloatArray:
+        """All counts that any of the true means can give, but for 1e-11."""
+        top = float(self.mean(TRUTHS).max())
+        return np.arange(int(top + 8 * np.sqrt(top) + 20), dtype=np.float64)
 
 
-def thresholds(method: str, b: FloatArray, x: float, alphas: FloatArray) -> FloatArray:
-    """Smallest counts at which the method's p is at most alpha; of shape (predictions, alphas)."""
-    top = int(np.max(b * (1 + 7 * x) + 8 * np.sqrt(b) + 12))
-    n = np.arange(top + 1, dtype=np.float64)
-    p = p_values(method, n[None, :], b[:, None], x)
-    if (p[:, -1:] > alphas).any():
-        raise SystemExit(f"counts up to {top} do not reach alpha for {method}, x = {x}")
-    return np.asarray(np.argmax(p[:, :, None] <= alphas, axis=1), dtype=np.float64)
+@dataclass(frozen=True)
+class Rate:
+    """How often p is at most alpha, or a limit is below the truth, in one ensemble."""
+
+    typical: float
+    worst: float
+    truth: float
+    """The z0 of the worst."""
 
 
-def rates(method: str, b: float, x: float, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Rates of p <= alpha in both ensembles."""
-    fixed = thresholds(method, np.array([b]), x, alphas)[0]
-    predictive = np.asarray(stats.tail(fixed, b, x * b, b - b / (1 + x)))
-    weight = np.exp(-0.5 * SHIFTS**2)
-    moved = thresholds(method, b * (1 + x) ** SHIFTS, x, alphas)
-    above = special.gammainc(np.maximum(moved, 1e-9), b)
-    return predictive, np.asarray(weight @ above / weight.sum())
+# --- p-values -----------------------------------------------------------------------------------------------
+
+
+def at_least(n: FloatArray, mean: FloatArray) -> FloatArray:
+    """P(N >= n) at fixed means."""
+    return np.where(n > 0, special.gammainc(np.maximum(n, 1e-9), mean), 1.0)
+
+
+def midway(tail: FloatArray) -> FloatArray:
+    """Mid-p of every count from the tails of all counts, the last of which is left out."""
+    return np.asarray(0.5 * (tail[..., :-1] + tail[..., 1:]))
+
+
+def auxiliary_p(one: Bin) -> dict[str, FloatArray]:
+    """P-values by method, of shape (auxiliaries, counts), of an analyst who knows mu and a."""
+    n = one.counts
+    mean = one.mean(NODES)
+    probability = at_least(np.append(n, n[-1] + 1)[:, None], mean[None, :])
+    weight = np.exp(-0.5 * (NODES - AUXILIARIES[:, None]) ** 2)
+    weight /= weight.sum(axis=1, keepdims=True)
+    tail = weight @ probability.T
+    found = {"tail": tail[:, :-1], "midp": midway(tail)}
+    z = np.asarray(stats.asymptotic_z(n[None, :], *one.own, auxiliary=AUXILIARIES[:, None]))
+    found["q0 asymptotic"] = special.ndtr(-z)
+    if one.b <= Q0_EXACT_UP_TO:
+        found["q0 exact"] = calibrated(one, n, np.where(z > 0, z, 0.0))
+    return found
+
+
+def calibrated(one: Bin, n: FloatArray, root: FloatArray) -> FloatArray:
+    """P(q0 at least as large) where count and auxiliary come from the background-only fit, as in `superbin.stats.throw_q0`."""
+    every = AUXILIARIES[::5]
+    coarse = np.asarray(stats.fit_nuisance(n[None, :], 0.0, *one.own, auxiliary=every[:, None]))
+    fitted = np.stack([np.interp(AUXILIARIES, every, column) for column in coarse.T], axis=1).ravel()
+    order = np.argsort(-root, axis=None, kind="stable")
+    sorted_root = root.ravel()[order]
+    # the last of those with an equal statistic: they all count
+    last = np.searchsorted(-sorted_root, -sorted_root * (1 - 1e-12), side="right") - 1
+    position = np.clip((fitted[order] - FITTED[0]) / (FITTED[1] - FITTED[0]), 0, FITTED.size - 1 - 1e-9)
+    left = position.astype(int)
+    share = position - left
+    p = np.zeros(order.size)
+    step = AUXILIARIES[1] - AUXILIARIES[0]
+    for k, z in enumerate(FITTED):
+        used = np.flatnonzero((left == k) | (left + 1 == k))
+        if used.size == 0:
+            continue
+        mean = float(one.mean(np.array([z]))[0])
+        chance = np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1))
+        normal = np.exp(-0.5 * (AUXILIARIES - z) ** 2) * step / np.sqrt(2 * np.pi)
+        sums = np.cumsum((normal[:, None] * chance[None, :]).ravel()[order])
+        p[used] += np.where(left[used] == k, 1 - share[used], share[used]) * sums[last[used]]
+    result = np.empty(order.size)
+    result[order] = p
+    return np.where(root > 0, result.reshape(root.shape), 1.0)
+
+
+def reported_p(one: Bin) -> dict[str, FloatArray]:
+    """The same of an analyst who knows what a table reports."""
+    n = one.counts
+    b, up, down = (x[:, None] for x in one.reported(AUXILIARIES[::2]))
+    tail = np.asarray(stats.tail(np.append(n, n[-1] + 1)[None, :], b, up, down))
+    z = np.asarray(stats.asymptotic_z(n[None, :], b, up, down))
+    return {"tail": tail[:, :-1], "midp": midway(tail), "q0 asymptotic": special.ndtr(-z)}
+
+
+def with_truth(one: Bin, p: FloatArray) -> list[Rate]:
+    """Rates of p at most alpha when the auxiliary fluctuates around a truth, p of shape (auxiliaries, counts)."""
+    n = one.counts
+    auxiliaries = AUXILIARIES if len(p) == AUXILIARIES.size else AUXILIARIES[::2]
+    found = np.empty((TRUTHS.size, ALPHAS.size))
+    for i, z in enumerate(TRUTHS):
+        mean = float(one.mean(np.array([z]))[0])
+        chance = np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1))
+        weight = normal_weight(auxiliaries, float(z))
+        for k, alpha in enumerate(ALPHAS):
+            found[i, k] = weight @ ((p <= alpha) @ chance)
+    return [summary(found[:, k], TRUTHS) for k in range(ALPHAS.size)]
+
+
+def summary(rates: FloatArray, truths: FloatArray) -> Rate:
+    """Typical and worst of the rates at all truths."""
+    weight = normal_weight(truths, 0.0)
+    worst = int(np.argmax(rates))
+    return Rate(float(weight @ rates), float(rates[worst]), float(truths[worst]))
+
+
+def normal_weight(x: FloatArray, centre: float) -> FloatArray:
+    """Weights of a unit normal that add up to one."""
+    weight = np.exp(-0.5 * (x - centre) ** 2)
+    return np.asarray(weight / weight.sum())
+
+
+def predictive(one: Bin, method: str) -> list[Rate]:
+    """Rates where the true mean varies as reported: tails at the smallest count whose p is at most alpha."""
+    low, high = np.full(ALPHAS.size, -1.0), np.full(ALPHAS.size, one.b + 5.0)
+
+    def reached(n: FloatArray) -> FloatArray:
+        if method == "q0 asymptotic":
+            return np.asarray(special.ndtr(-np.asarray(stats.asymptotic_z(n, *one.own))) <= ALPHAS)
+        return np.asarray((stats.tail if method == "tail" else stats.midp)(n, *one.own) <= ALPHAS)
+
+    high = np.ceil(high)
+    while not (enough := reached(high)).all():
+        high = np.where(enough, high, 2 * high)
+    while (high - low > 1).any():
+        middle = np.floor(0.5 * (low + high))
+        enough = reached(middle)
+        high, low = np.where(enough, middle, high), np.where(enough, low, middle)
+    return [Rate(float(r), float(r), 0.0) for r in np.asarray(stats.tail(high, *one.own))]
+
+
+EXAMPLE = Bin(100.0, 0.02, 0.3)
+
+Rates: TypeAlias = dict[tuple[Ensemble, str, str, Bin], list[Rate]]
+
+
+def bins(backgrounds: tuple[float, ...]) -> Iterator[tuple[str, Bin]]:
+    """Every bin with the kind of its widths."""
+    for kind, widths in WIDTHS.items():
+        for u, d in widths:
+            for b in backgrounds:
+                yield kind, Bin(b, u, d)
+
+
+def all_rates() -> Rates:
+    """Rates of every method in every ensemble."""
+    found: Rates = {}
+    for kind, one in bins(BACKGROUNDS):
+        for method in METHODS[:3]:
+            found["predictive", method, kind, one] = predictive(one, method)
+        for method, p in auxiliary_p(one).items():
+            found["auxiliary", method, kind, one] = with_truth(one, p)
+        for method, p in reported_p(one).items():
+            found["reported", method, kind, one] = with_truth(one, p)
+    return found
+
+
+# --- limits -------------------------------------------------------------------------------------------------
+
+
+def auxiliary_cls(one: Bin, s: float, n: FloatArray) -> dict[str, FloatArray]:
+    """CLs of s by method, of shape (auxiliaries, counts), of an analyst who knows mu and a."""
+    weight = np.exp(-0.5 * (NODES - COARSE[:, None]) ** 2)
+    both, alone = (
+        weight @ special.gammaincc(n[:, None] + 1, strength + one.mean(NODES)[None, :]).T
+        for strength in (s, 0.0)
+    )
+    with np.errstate(invalid="ignore"):
+        exact = np.where(alone > 0, both / alone, 0.0)
+    a, count = np.broadcast_arrays(COARSE[:, None], n[None, :])
+    return {"cls": exact, "asymptotic": asymptotic_cls(one, s, count, a)}
+
+
+def asymptotic_cls(one: Bin, s: float, n: FloatArray, a: FloatArray) -> FloatArray:
+    """The test statistic with tilde and its asymptotic distributions, around an auxiliary measurement other than zero."""
+
+    def cost(count: FloatArray, signal: float, centre: FloatArray) -> FloatArray:
+        z = np.asarray(stats.fit_nuisance(count, signal, *one.own, auxiliary=centre))
+        mean = signal + one.mean(z)
+        deviance = mean - count + special.xlogy(count, count / np.where(mean > 0, mean, 1.0))
+        return np.asarray(2 * deviance + (z - centre) ** 2)
+
+    def q_tilde(count: FloatArray, centre: FloatArray) -> FloatArray:
+        estimate = count - one.mean(centre)
+        below = np.where(estimate < 0, cost(count, 0.0, centre), 0.0)
+        return np.where(estimate > s, 0.0, np.maximum(cost(count, s, centre) - below, 0.0))
+
+    fitted = np.asarray(stats.fit_nuisance(n, 0.0, *one.own, auxiliary=a))
+    q, asimov = q_tilde(n, a), q_tilde(one.mean(fitted), fitted)
+    root = np.sqrt(asimov)
+    distance = np.where(q <= asimov, np.sqrt(q) - root, (q - asimov) / np.where(root > 0, 2 * root, 1.0))
+    return np.asarray(np.exp(special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance)))
+
+
+def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], Rate]:
+    """How often the upper limit lies below the true signal s, which is where CLs of s is below 1 - level."""
+    means = s + one.mean(LIMIT_TRUTHS)
+    low = max(0, int(means.min() - 6 * np.sqrt(means.min()) - 2))
+    n = np.arange(low, int(means.max() + 6 * np.sqrt(means.max()) + 6), dtype=np.float64)
+    b, up, down = (x[:, None] for x in one.reported(COARSE))
+    value: dict[tuple[Ensemble, str], FloatArray] = {
+        ("reported", "cls"): np.asarray(stats.limits.cls(s, n[None, :], b, up, down)),
+        ("reported", "asymptotic"): np.asarray(stats.limits.asymptotic_cls(s, n[None, :], b, up, down)),
+    }
+    for method, cls in auxiliary_cls(one, s, n).items():
+        value["auxiliary", method] = cls
+    rates = {key: np.empty(LIMIT_TRUTHS.size) for key in value}
+    for i, z in enumerate(LIMIT_TRUTHS):
+        chance = np.exp(special.xlogy(n, means[i]) - means[i] - special.gammaln(n + 1))
+        weight = normal_weight(COARSE, float(z))
+        for key, cls in value.items():
+            rates[key][i] = weight @ ((cls < 1 - LEVEL) @ chance)
+    found = {key: summary(rate, LIMIT_TRUTHS) for key, rate in rates.items()}
+    # predictive: counts from s + mu(z) with z unit normal, nothing else fluctuates
+    n = np.arange(int(s + one.b + 6 * np.sqrt(s + one.b) + 10), dtype=np.float64)
+    chance = np.asarray(stats.counts.pmf(n, *one.own, signal=s))
+    for method, function in (("cls", stats.limits.cls), ("asymptotic", stats.limits.asymptotic_cls)):
+        rate = float((np.asarray(function(s, n, *one.own)) < 1 - LEVEL) @ chance)
+        found["predictive", method] = Rate(rate, rate, 0.0)
+    return found
+
+
+LIMIT_EXAMPLE = (Bin(25.0, 0.5, 0.05), 100.0)
+
+LimitRates: TypeAlias = dict[tuple[Ensemble, str, str, Bin, float], Rate]
+
+
+def all_limit_rates() -> LimitRates:
+    """Rates of limits below the truth."""
+    cases = [(kind, one, s) for kind, one in bins(LIMIT_BACKGROUNDS) for s in SIGNALS]
+    return {
+        (ensemble, method, kind, one, s): rate
+        for kind, one, s in [*cases, ("example", *LIMIT_EXAMPLE)]
+        for (ensemble, method), rate in limit_rates(one, s).items()
+    }
+
+
+# --- report -------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    """Compute, write the report and draw."""
-    alphas = special.ndtr(-np.array(SIGMAS))
-    table = {
-        (method, x, b): rates(method, b, x, alphas) for method in METHODS for x in WIDTHS for b in BACKGROUNDS
+    """Compute, write and draw."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--report", action="store_true", help="only write the report again, from the csv files"
+    )
+    if not parser.parse_args().report:
+        write_csv(all_rates(), all_limit_rates())
+    rates, limits = read_csv()
+    (HERE / "REPORT.md").write_text(report(rates, limits), encoding="utf-8")
+    draw(rates)
+    draw_limits(limits)
+
+
+def read_csv() -> tuple[Rates, LimitRates]:
+    """What `write_csv` wrote."""
+    rates: Rates = {}
+    for row in _rows("rates.csv"):
+        alpha = float(special.ndtr(-float(row["sigma"])))
+        rate = Rate(
+            float(row["typical_over_alpha"]) * alpha,
+            float(row["worst_over_alpha"]) * alpha,
+            float(row["worst_z0"]),
+        )
+        rates.setdefault(_key(row), []).append(rate)
+    limits: LimitRates = {
+        (*_key(row), float(row["s"])): Rate(
+            float(row["typical"]), float(row["worst"]), float(row["worst_z0"])
+        )
+        for row in _rows("limits.csv")
     }
-    throws = {b: q0_toy_rates(b) for b in Q0_BACKGROUNDS}
-    limits_table = {
-        (method, x, b, s): limit_rate(method, b, x, s)
-        for method in LIMIT_METHODS
-        for x in WIDTHS
-        for b in LIMIT_BACKGROUNDS
-        for s in SIGNALS
-    }
-    write(table, throws, limits_table)
-    draw(table)
-    draw_limits(limits_table)
+    return rates, limits
 
 
-def q0_toy_rates(b: float) -> FloatArray:
-    """Frequentist rates of p <= alpha of the q0 toys; p falls with n, so that the threshold is found by bisection."""
-    x = Q0_WIDTH
-    weight = np.exp(-0.5 * COARSE**2)
-    above = np.empty((COARSE.size, len(Q0_SIGMAS)))
-    for row, prediction in enumerate(b * (1 + x) ** COARSE):
-        for column, sigma in enumerate(Q0_SIGMAS):
-            low, high = 0, int(prediction * (1 + 4 * x) + 6 * np.sqrt(prediction) + 10)
-            while high - low > 1:
-                middle = (low + high) // 2
-                up, down = x * prediction, prediction - prediction / (1 + x)
-                p = stats.throw_q0(middle, prediction, up, down, toys=Q0_TOYS).p
-                low, high = (low, middle) if p <= special.ndtr(-sigma) else (middle, high)
-            above[row, column] = special.gammainc(high, b)
-    return np.asarray(weight @ above / weight.sum())
+def _rows(name: str) -> list[dict[str, str]]:
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def limit_rate(method: str, b: float, x: float, s: float) -> float:
-    """How often the upper limit lies below the true signal s: where CLs of s is below 1 - level. Frequentist ensemble."""
-    shifts = COARSE if x > 0 else np.zeros(1)
-    prediction = b * (1 + x) ** shifts
-    n = np.arange(int(s + b + 5 * np.sqrt(s + b) + 5), dtype=np.float64)
-    function = stats.limits.cls if method == "cls" else stats.limits.asymptotic_cls
-    wide = prediction[:, None]
-    value = np.asarray(function(s, n[None, :], wide, x * wide, wide - wide / (1 + x)))
-    excluded = value < 1 - LEVEL
-    probability = np.exp(n * np.log(s + b) - (s + b) - special.gammaln(n + 1))
-    weight = np.exp(-0.5 * shifts**2)
-    return float(weight @ (excluded @ probability) / weight.sum())
+def _key(row: dict[str, str]) -> tuple[Ensemble, str, str, Bin]:
+    ensemble = next(e for e in ENSEMBLES if e == row["ensemble"])
+    return ensemble, row["method"], row["kind"], Bin(*(float(row[name]) for name in ("b", "up", "down")))
 
 
-Table = dict[tuple[str, float, float], tuple[FloatArray, FloatArray]]
+def write_csv(rates: Rates, limits: LimitRates) -> None:
+    """Every single rate."""
+    with (HERE / "rates.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*COLUMNS, "sigma", "typical_over_alpha", "worst_over_alpha", "worst_z0"])
+        for (ensemble, method, kind, one), found in rates.items():
+            for sigma, alpha, rate in zip(SIGMAS, ALPHAS, found, strict=True):
+                numbers = [f"{x:.4g}" for x in (*own(one), sigma, rate.typical / alpha, rate.worst / alpha)]
+                rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
+    with (HERE / "limits.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*COLUMNS, "s", "typical", "worst", "worst_z0"])
+        for (ensemble, method, kind, one, s), rate in limits.items():
+            numbers = [f"{x:.4g}" for x in (*own(one), s, rate.typical, rate.worst)]
+            rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
 
 
-LimitTable = dict[tuple[str, float, float, float], float]
+def own(one: Bin) -> tuple[float, float, float]:
+    """Background and relative uncertainties."""
+    return one.b, one.u, one.d
 
 
-def write(table: Table, throws: dict[float, FloatArray], limits_table: LimitTable) -> None:
+def report(rates: Rates, limits: LimitRates) -> str:
     """REPORT.md."""
+    widths = "; ".join(
+        f"{kind}: " + ", ".join(f"+{100 * u:.3g} -{100 * d:.3g} %" for u, d in pairs)
+        for kind, pairs in WIDTHS.items()
+    )
+    definitions = (__doc__ or "").split("\n\n", 3)[3].strip()
     lines = [
-        "# How often p falls below alpha under background alone",
+        "# How often p falls below alpha without a signal",
         "",
-        "Made by `study.py`, which says what the ensembles are. Numbers are rate / alpha: 1 is exact, below is conservative, above claims",
-        "too much. alpha is the p-value of 1, 2 and 3 sigma. x is the relative uncertainty of the background.",
+        "Written by `study.py`; every single rate is in `rates.csv` and `limits.csv`.",
+        "",
+        definitions,
+        "",
+        (
+            f"Backgrounds: {', '.join(f'{b:g}' for b in BACKGROUNDS)} events. Relative uncertainties: {widths}. q0 exact: the count and the "
+            f'auxiliary measurement drawn from the background-only fit, up to {Q0_EXACT_UP_TO:g} events. "worst" and "typical" are taken '
+            f"over z0 = {', '.join(f'{z:g}' for z in TRUTHS)}; for limits, over every second of these."
+        ),
+        "",
+        (
+            "Numbers are rate / alpha, the smallest and the largest over backgrounds and uncertainties of a kind, alpha being the "
+            "p-value of 1, 2, 3 and 5 sigma: 1 is exact, less is conservative, more claims too much."
+        ),
     ]
-    for e, name in enumerate(("Prior-predictive ensemble", "Frequentist ensemble")):
-        head = [f"{m} {s:g} sigma" for m in METHODS for s in SIGMAS]
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            "| x | b | " + " | ".join(head) + " |",
-            "|---" * (2 + len(head)) + "|",
-        ]
-        for x in WIDTHS:
-            for b in BACKGROUNDS:
-                cells = [
-                    f"{rate / alpha:.2f}"
-                    for m in METHODS
-                    for rate, alpha in zip(table[m, x, b][e], special.ndtr(-np.array(SIGMAS)), strict=True)
-                ]
-                lines.append(f"| {x:g} | {b:g} | " + " | ".join(cells) + " |")
-    lines += ["", "## Extremes", ""]
-    for e, name in enumerate(("prior-predictive", "frequentist")):
-        for m in METHODS:
-            ratio = np.array(
-                [table[m, x, b][e] / special.ndtr(-np.array(SIGMAS)) for x in WIDTHS for b in BACKGROUNDS]
-            )
-            lines.append(f"- {name}, {m}: from {ratio.min():.2f} to {ratio.max():.2f}")
-    lines += ["", "![rates](coverage.png)", ""]
-    lines += [
-        "## q0 by toys, frequentist ensemble",
-        "",
-        f"x = {Q0_WIDTH:g}, {Q0_TOYS} toys a p-value, predictions at {COARSE.size} shifts; rate / alpha as above.",
-        "",
-        "| b | " + " | ".join(f"{s:g} sigma" for s in Q0_SIGMAS) + " |",
-        "|---" * (1 + len(Q0_SIGMAS)) + "|",
-    ]
-    for b, rate in throws.items():
-        cells = [f"{r / special.ndtr(-s):.2f}" for r, s in zip(rate, Q0_SIGMAS, strict=True)]
-        lines.append(f"| {b:g} | " + " | ".join(cells) + " |")
+    for ensemble, which, title in SECTIONS:
+        lines += ["", f"## {title}", "", f"| method | uncertainties | {HEAD} |", "|---|---|---|---|---|---|"]
+        for method in METHODS:
+            for kind in WIDTHS:
+                some = [f for (e, m, k, _), f in rates.items() if (e, m, k) == (ensemble, method, kind)]
+                if some:
+                    lines.append(f"| {method} | {kind} | {spans(some, which)} |")
     lines += [
         "",
+        "## From 10 events on",
+        "",
+        'b = 10, 30 and 100, all kinds of uncertainties but "down to zero" together.',
+        "",
+        f"| ensemble | method | {HEAD} |",
+        "|---|---|---|---|---|---|",
+    ]
+    for ensemble, which, title in SECTIONS:
+        for method in METHODS:
+            some = [
+                f
+                for (e, m, k, one), f in rates.items()
+                if (e, m) == (ensemble, method) and one.b >= 10 and k != "down to zero"
+            ]
+            if some:
+                lines.append(f"| {title} | {method} | {spans(some, which)} |")
+    lines += [*example_lines(rates), "", "![rates](coverage.png)", "", *limit_lines(limits)]
+    return "\n".join([*lines, "", "![limits](limits.png)", ""])
+
+
+def spans(found: list[list[Rate]], which: str) -> str:
+    """Cells with the smallest and the largest rate over alpha at every sigma."""
+    ratio = np.array([[getattr(r, which) for r in rates] for rates in found]) / ALPHAS
+    return " | ".join(
+        f"{number(x)} to {number(y)}" for x, y in zip(ratio.min(axis=0), ratio.max(axis=0), strict=True)
+    )
+
+
+def example_lines(rates: Rates) -> list[str]:
+    """One bin on its own."""
+    one = EXAMPLE
+    lines = [
+        "",
+        f"## One bin: b = {one.b:g} +{100 * one.u:g} -{100 * one.d:g} %",
+        "",
+        f"| ensemble | method | {HEAD} | z0 of the worst |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (ensemble, method, _, other), found in rates.items():
+        if other == one:
+            cells = [number(r.worst / alpha) for r, alpha in zip(found, ALPHAS, strict=True)]
+            where = "" if ensemble == "predictive" else ", ".join(f"{r.truth:g}" for r in found)
+            lines.append(f"| {ensemble} | {method} | {' | '.join(cells)} | {where} |")
+    return lines
+
+
+def limit_lines(limits: LimitRates) -> list[str]:
+    """The part of the report about limits."""
+    lines = [
         "# How often an upper limit lies below the true signal",
         "",
         (
-            f"Limits at {LEVEL:.0%}; signal s and background b are true, the prediction of b varies (frequentist ensemble, "
-            f"{COARSE.size} shifts). Numbers are rates: up to {1 - LEVEL:.2f} covers. The Bayesian limit of a flat prior is the "
-            "exact CLs limit, and has its rates."
+            f"Limits at {LEVEL:.0%}, signals of {', '.join(f'{s:g}' for s in SIGNALS)} events on backgrounds of "
+            f"{', '.join(f'{b:g}' for b in LIMIT_BACKGROUNDS)}. Numbers are rates, the smallest and the largest: up to "
+            f"{1 - LEVEL:.2f} covers. The Bayesian limit of a flat prior is the exact CLs limit, and has its rates."
         ),
         "",
+        f"| ensemble | uncertainties | {' | '.join(LIMIT_METHODS)} | largest of cls at |",
+        "|---|---|---|---|---|",
     ]
-    head = [f"{m} s = {s:g}" for m in LIMIT_METHODS for s in SIGNALS]
-    lines += ["| x | b | " + " | ".join(head) + " |", "|---" * (2 + len(head)) + "|"]
-    for x in WIDTHS:
-        for b in LIMIT_BACKGROUNDS:
-            cells = [f"{limits_table[m, x, b, s]:.3f}" for m in LIMIT_METHODS for s in SIGNALS]
-            lines.append(f"| {x:g} | {b:g} | " + " | ".join(cells) + " |")
-    for m in LIMIT_METHODS:
-        rates_of = [rate for key, rate in limits_table.items() if key[0] == m]
-        lines += ["", f"- {m}: from {min(rates_of):.3f} to {max(rates_of):.3f}"]
-    lines += ["", "![limits](limits.png)", ""]
-    (HERE / "REPORT.md").write_text("\n".join(lines), encoding="utf-8")
+    for ensemble, which, title in SECTIONS:
+        for kind in WIDTHS:
+            cells, place = [], ""
+            for method in LIMIT_METHODS:
+                some = {
+                    (one, s): float(getattr(rate, which))
+                    for (e, m, k, one, s), rate in limits.items()
+                    if (e, m, k) == (ensemble, method, kind)
+                }
+                cells.append(f"{min(some.values()):.3f} to {max(some.values()):.3f}")
+                if method == "cls":
+                    one, s = max(some, key=lambda key: some[key])
+                    place = f"{one.b:g} +{100 * one.u:.3g} -{100 * one.d:.3g} %, s = {s:g}"
+            lines.append(f"| {title} | {kind} | {' | '.join(cells)} | {place} |")
+    one, s = LIMIT_EXAMPLE
+    lines += [
+        "",
+        f"One bin, {one.b:g} +{100 * one.u:g} -{100 * one.d:g} % with s = {s:g}:",
+        "",
+        f"| ensemble | {' | '.join(LIMIT_METHODS)} |",
+        "|---|---|---|",
+    ]
+    for ensemble, which, title in SECTIONS:
+        found = [getattr(limits[ensemble, method, "example", one, s], which) for method in LIMIT_METHODS]
+        lines.append(f"| {title} | {' | '.join(f'{rate:.3f}' for rate in found)} |")
+    return lines
 
 
-def draw(table: Table) -> None:
-    """Rate over alpha against b, for every method."""
+def number(x: float) -> str:
+    """Two digits behind the point, fewer for large numbers."""
+    return f"{x:.2f}" if x < 9.995 else f"{x:.3g}"
+
+
+def draw(rates: Rates) -> None:
+    """Rate over alpha against the background, at z0 of the worst, for the kinds of uncertainties."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, grid = plt.subplots(2, 3, figsize=(12, 7), sharex=True, sharey="col", layout="constrained")
-    for e, name in enumerate(("prior-predictive", "frequentist")):
-        for k, sigma in enumerate(SIGMAS):
-            axes = grid[e, k]
-            for m, colour in zip(METHODS, ("C0", "C1", "C2"), strict=True):
-                for x, style in zip(WIDTHS, ("-", "--", ":"), strict=True):
-                    alpha = special.ndtr(-sigma)
-                    ratio = [table[m, x, b][e][k] / alpha for b in BACKGROUNDS]
-                    axes.plot(BACKGROUNDS, ratio, style, color=colour, marker=".", label=f"{m}, x = {x:g}")
+    figure, panels = plt.subplots(3, 4, figsize=(13, 9), sharex=True, sharey="col", layout="constrained")
+    for axes_of, ensemble in zip(panels, ENSEMBLES, strict=True):
+        for k, (axes, sigma) in enumerate(zip(axes_of, SIGMAS, strict=True)):
+            for method, colour in zip(METHODS, ("C0", "C1", "C2", "C3"), strict=True):
+                for kind, style in zip(
+                    WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True
+                ):
+                    some: dict[float, float] = {}
+                    for (e, m, kk, one), found in rates.items():
+                        if (e, m, kk) == (ensemble, method, kind):
+                            some[one.b] = max(some.get(one.b, 0.0), found[k].worst / ALPHAS[k])
+                    if some:
+                        label = f"{method}, {kind}"
+                        axes.plot(list(some), list(some.values()), linestyle=style, color=colour, label=label)
             axes.axhline(1, color="black", linewidth=0.8)
-            axes.set(xscale="log", title=f"{name}, {sigma:g} sigma")
-            if e == 1:
-                axes.set_xlabel("expected background b")
-            if k == 0:
-                axes.set_ylabel("rate of p <= alpha, over alpha")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(HERE / "coverage.png", dpi=100)
+            axes.set(xscale="log", yscale="log", title=f"{ensemble}, {sigma:g} sigma")
+    figure.supylabel("largest rate of p <= alpha, over alpha")
+    for axes in panels[-1]:
+        axes.set_xlabel("expected background b")
+    figure.legend(*panels[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.savefig(HERE / "coverage.png", dpi=90)
+    plt.close(figure)
 
 
-def draw_limits(table: LimitTable) -> None:
-    """Rate of limits below the true signal against b."""
+def draw_limits(limits: LimitRates) -> None:
+    """Largest rate of limits below the true signal, against it."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, grid = plt.subplots(1, len(SIGNALS), figsize=(12, 3.8), sharey=True, layout="constrained")
-    for axes, s in zip(grid, SIGNALS, strict=True):
-        for m, colour in zip(LIMIT_METHODS, ("C0", "C2"), strict=True):
-            for x, style in zip(WIDTHS, ("-", "--", ":"), strict=True):
-                rate = [table[m, x, b, s] for b in LIMIT_BACKGROUNDS]
-                axes.plot(LIMIT_BACKGROUNDS, rate, style, color=colour, marker=".", label=f"{m}, x = {x:g}")
+    figure, panels = plt.subplots(1, 3, figsize=(12, 4.2), sharey=True, layout="constrained")
+    for axes, ensemble in zip(panels, ENSEMBLES, strict=True):
+        for method, colour in zip(LIMIT_METHODS, ("C0", "C2"), strict=True):
+            for kind, style in zip(
+                WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True
+            ):
+                worst = [
+                    max(
+                        rate.worst
+                        for (e, m, k, _, signal), rate in limits.items()
+                        if (e, m, k, signal) == (ensemble, method, kind, s)
+                    )
+                    for s in SIGNALS
+                ]
+                axes.plot(
+                    SIGNALS, worst, linestyle=style, color=colour, marker=".", label=f"{method}, {kind}"
+                )
         axes.axhline(1 - LEVEL, color="black", linewidth=0.8)
-        axes.set(xscale="log", title=f"s = {s:g}", xlabel="background b")
-    grid[0].set_ylabel("rate of limits below s")
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(HERE / "limits.png", dpi=100)
+        axes.set(xscale="log", title=ensemble, xlabel="true signal s")
+    panels[0].set_ylabel("largest rate of limits below s")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.savefig(HERE / "limits.png", dpi=90)
+    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python validation/likelihood/pack.py DATACARDS_DIR [--output FILE]
 
 DATACARDS_DIR holds the cards of the signal and control regions, at any depth, as the CMS analysis reinterpretation
-package (github.com/jbradmil/CARP, 2016) has them. Equal cards give equal bytes. What is repaired on the way is printed
-and stored in the document; nothing else is changed.
+package (github.com/jbradmil/CARP, 2016) has them. Equal cards give equal bytes. What is changed on the way is what the
+recipe of this archive says (`superbin.io.datacards.RECIPES`); it is printed and stored in the document.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from superbin.errors import DocumentError, SuperbinError
-from superbin.io.datacards import Datacards, read_datacards
+from superbin.io.datacards import RECIPES, Datacards, read_datacards
 from superbin.likelihood.cards import compile_cards
 from superbin.likelihood.packed import write
 
@@ -52,6 +52,7 @@ def main() -> int:
             cards,
             name=NAME,
             source=SOURCE,
+            recipe=RECIPES[NAME],
             zero_count=("WTopSLHighW", "WTopHadHighW"),
             global_systematics=("lumi", "JetIDUnc", "IsoTrackSigEff"),
             branches={"DYsysNj": (-0.85, 0.88)},

@@ -59,7 +59,8 @@ def main() -> None:
         f"# A merge chosen by the data\n\n{experiments} pseudo-experiments of background alone, seed {SEED}. Written by "
         "`chosen_by_data.py`, whose first lines say how.\n\n" + "\n".join(lines) + "\n\n"
         "Each row quotes a correct p-value of the merge it names. Only in the first does it mean what it says: there "
-        "the merge was fixed before there were data.\n"
+        "the merge was fixed before there were data. That the expectation is itself an estimate, which fluctuates and chooses, is "
+        "studied in `CHOSEN-FROM-ESTIMATES.md`.\n"
     )
     (HERE / "CHOSEN-BY-DATA.md").write_text(text, encoding="utf-8")
 

@@ -22,7 +22,6 @@ import numpy as np
 from superbin import merge
 from superbin._arrays import FloatArray
 from superbin.aggregate import BinSums, bin_sums
-from superbin.correlations import likelihood_covariance
 from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.io.tables import read_search, read_signal
@@ -361,7 +360,7 @@ def speed(search: Search, signal: SignalModel, folder: Path) -> str:
         "|---|---|---|---|---|",
     ]
     columns = [
-        _times(search, signal, likelihood_covariance(search)),
+        _times(search, signal, search.covariance),
         _times(other, next(synthetic(other, 1, seed=2)), matrix),
     ]
     for name in columns[0]:

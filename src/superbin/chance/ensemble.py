@@ -18,7 +18,6 @@ from superbin._arrays import FloatArray
 from superbin.aggregate import bin_sums
 from superbin.covariance import Covariance
 from superbin.errors import InputError
-from superbin.io.datacards.lint import FLOOR
 from superbin.likelihood import Fitter, PublishedLikelihood
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, ZeroCount
@@ -245,7 +244,8 @@ def fitted_background(
     unit[1 + normal, np.arange(normal.size)] = 1.0
     covariance = fitter.hessian(fit).solve(unit)[1 + normal]
     root = np.asarray(np.linalg.cholesky(0.5 * (covariance + covariance.T)), dtype=np.float64)
-    return _compiled(model, likelihood.n_bins, effects, _Measured(position, fit.x[1 + normal], root))
+    measured = _Measured(position, fit.x[1 + normal], root)
+    return _compiled(model, likelihood.n_bins, likelihood.background_floor, effects, measured)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,12 +277,14 @@ class _Effects:
         return cls(model.entry_term[i], parameter, made.odd[i], even, bent)
 
 
-def _compiled(model: CountingModel, n_bins: int, effects: _Effects, measured: _Measured) -> FittedBackground:
+def _compiled(
+    model: CountingModel, n_bins: int, floor: float, effects: _Effects, measured: _Measured
+) -> FittedBackground:
     scaled_by, control = _control_regions(model)
     # A rate this small is written so that a logarithm exists; as a prediction it is zero. So is what hangs on
     # a control region without events.
     empty = np.append(model.observed[control] == 0, False)
-    used = (model.rates > FLOOR) & ~empty[scaled_by]
+    used = (model.rates > floor) & ~empty[scaled_by]
     kept = np.flatnonzero(~empty[:-1])
     place = np.full(control.size + 1, -1, dtype=np.intp)
     place[kept] = np.arange(kept.size)

@@ -13,6 +13,7 @@ from superbin.cli.options import (
     search_option,
 )
 from superbin.errors import InputError
+from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,7 +226,7 @@ def _text(document: dict[str, Any]) -> str:
     out = f"; {len(document['left_out'])} left out" if document["left_out"] else ""
     bound = "" if one["bound"] is None else f", not above {one['bound']:.4f}"
     lines = [
-        f"{count} signals in {document['search']}, {document['figure_of_merit']}{out}",
+        f"{count} signals in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
         f"one merge for all, largest {one['objective']} efficiency: {one['efficiency']:.4f}{bound} ({one['status']})",
         f"  bins {', '.join(map(str, one['bins']))}",
         *(f"    {cut}" for cut in one["cuts"]),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,6 @@ from superbin.errors import InputError
 
 if TYPE_CHECKING:
     from superbin.likelihood import CountingModel, Evaluation, Fitter
-    from superbin.signal import SignalModel
 
 __all__ = ["likelihood"]
 
@@ -33,7 +33,7 @@ def _model_options(command: F) -> F:
     """Add the signal and the conventions of the model."""
     decorators: tuple[Callable[[F], F], ...] = (
         click.argument("model"),
-        click.argument("parameters", nargs=-1, required=True, type=float),
+        click.argument("parameters", nargs=-1, type=float),
         search_option,
         signal_options,
         click.option(
@@ -72,7 +72,12 @@ def likelihood() -> None:
 
     \b
     superbin likelihood fit T1bbbb 1750 1
+    superbin likelihood limit card.txt
     superbin likelihood export T1bbbb 1750 1 -o pyhf
+
+    \b
+    In place of MODEL and its PARAMETERS there may be a CMS Combine counting datacard, or a folder of them: it is taken
+    as written, with the signal it holds. What is doubtful in it is printed.
     """
 
 
@@ -119,7 +124,7 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
 )
 @_json_option
 def fit(toys: int, seed: int, workers: int, n_pulls: int, machine: bool, **chosen: Any) -> None:
-    """Fit the signal strength of MODEL at its PARAMETERS; significance and limits, observed and expected."""
+    """Fit the signal strength of MODEL at its PARAMETERS, or of a card: significance and limits, observed and expected."""
     signal, fitter = _fitter(**chosen)
     from superbin.likelihood import evaluate
 
@@ -142,7 +147,7 @@ def fit(toys: int, seed: int, workers: int, n_pulls: int, machine: bool, **chose
 )
 @_json_option
 def limit(level: float, toys: int, seed: int, workers: int, machine: bool, **chosen: Any) -> None:
-    """Print the CLs upper limits on the signal strength of MODEL, and on its cross section if that is known."""
+    """Print the CLs upper limits on the signal strength of MODEL, or of a card, and on its cross section if known."""
     from superbin.likelihood.inference import fit_both, upper_limit
 
     signal, fitter = _fitter(**chosen)
@@ -233,15 +238,12 @@ def export(output: Path, force: bool, **chosen: Any) -> None:
 
     signal, fitter = _fitter(**chosen)
     model = fitter.model
-    name = re.sub(
-        r"[^a-zA-Z0-9_]+", "_", "_".join([signal.model, *(f"{v:g}" for v in signal.parameters.values())])
-    )
     report = documents.export_report(model)
     patches = documents.patch_set(
         model,
-        name=name,
-        values=signal.parameters,
-        description=f"{signal.label} in {signal.search}; {signal.source}",
+        name=re.sub(r"[^a-zA-Z0-9_]+", "_", signal.name),
+        values=signal.values,
+        description=f"{signal.title}; {signal.source}",
     )
     with staged_directory(output, force=force) as stage:
         for file, document in (
@@ -261,6 +263,18 @@ def export(output: Path, force: bool, **chosen: Any) -> None:
     click.echo(f"written to {output}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is fitted: a signal of a search, or cards as they are written."""
+
+    title: str
+    name: str
+    source: str
+    head: Mapping[str, Any]
+    values: Mapping[str, float] = field(default_factory=dict)
+    cross_section_pb: float | None = None
+
+
 def _fitter(
     model: str,
     parameters: tuple[float, ...],
@@ -273,10 +287,19 @@ def _fitter(
     interpolation: str,
     bin_numbers: str | None,
     database: str | None,
-) -> "tuple[SignalModel, Fitter]":
+) -> "tuple[_Subject, Fitter]":
     from superbin.catalog import find_signal, open_catalog
     from superbin.likelihood import Fitter, packaged
 
+    bins = _bins(bin_numbers)
+    if not parameters:
+        if source or grid or systematics != "published" or zero_count != "profiled":
+            raise InputError(
+                f"{model!r} has no parameters, so it is read as a card, which is taken as written: leave out --source, "
+                "--grid, --systematics and --zero-count"
+            )
+        subject, filled = _cards(Path(model), interpolation, cross_section)
+        return subject, Fitter(filled.merged(bins) if bins else filled)
     published = packaged(search_name)
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
@@ -289,8 +312,34 @@ def _fitter(
         zero_count=zero_count,  # type: ignore[arg-type]
         interpolation=interpolation,  # type: ignore[arg-type]
     )
-    bins = _bins(bin_numbers)
-    return signal, Fitter(filled.merged(bins) if bins else filled)
+    subject = _Subject(
+        title=f"{signal.label} in {signal.search}",
+        name="_".join([signal.model, *(f"{v:g}" for v in signal.parameters.values())]),
+        source=signal.source,
+        head={"search": signal.search, "signal": signal.label, "source": signal.source},
+        values=signal.parameters,
+        cross_section_pb=signal.cross_section_pb,
+    )
+    return subject, Fitter(filled.merged(bins) if bins else filled)
+
+
+def _cards(path: Path, interpolation: str, cross_section: float | None) -> "tuple[_Subject, CountingModel]":
+    from superbin.io.datacards import read_datacards
+    from superbin.likelihood import from_datacards
+
+    if not path.exists():
+        raise InputError(
+            f"{str(path)!r} is no card or folder, and as a model it needs its parameters, such as T1bbbb 1750 1"
+        )
+    cards = read_datacards(path)
+    published = from_datacards(cards, name=path.name)
+    for note in published.notes:
+        click.echo(note, err=True)
+    filled = published.as_written(interpolation=interpolation)  # type: ignore[arg-type]  # checked by click
+    source = f"{len(cards.files)} datacards, {path}"
+    head = {"search": None, "signal": path.name, "source": source, "notes": list(published.notes)}
+    subject = _Subject(str(path), path.stem or "cards", source, head, cross_section_pb=cross_section)
+    return subject, filled
 
 
 def _bins(text: str | None) -> tuple[int, ...]:
@@ -303,11 +352,9 @@ def _bins(text: str | None) -> tuple[int, ...]:
         raise InputError(f"--bins {text!r} is not a list of bin numbers; write it as 29,30,69") from None
 
 
-def _head(signal: "SignalModel", model: "CountingModel", chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _head(signal: _Subject, model: "CountingModel", chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "search": signal.search,
-        "signal": signal.label,
-        "source": signal.source,
+        **signal.head,
         "bins": list(_bins(chosen["bin_numbers"])) or "all",
         "channels": len(model.channels),
         "parameters": len(model.parameters),
@@ -344,22 +391,26 @@ def _pulls(fitter: "Fitter", result: "Evaluation", n: int) -> list[dict[str, Any
     return found
 
 
-def _fit_text(signal: "SignalModel", result: "Evaluation", document: Mapping[str, Any]) -> str:
+def _fit_text(signal: _Subject, result: "Evaluation", document: Mapping[str, Any]) -> str:
     free, limit_ = result.free, result.limit
-    bands = "  ".join(f"{n:+d}: {number(value)}" for n, value in sorted(limit_.bands.items()))
+    bands = "  ".join(f"{n:+d}: {_strength(value)}" for n, value in sorted(limit_.bands.items()))
     nll = f"NLL {number(document['nll_free'], 5)}, at mu = 0 {number(document['nll_mu0'], 5)}"
     expected = f"{number(result.prefit.z)} pre-fit, {number(result.postfit.z)} post-fit"
-    limits = f"{number(limit_.observed)} observed, {number(limit_.expected)} expected"
+    limits = f"{_strength(limit_.observed)} observed, {_strength(limit_.expected)} expected"
     lines = [
-        f"{signal.label} in {signal.search}: {document['channels']} channels, {document['parameters']} nuisances",
+        f"{signal.title}: {document['channels']} channels, {document['parameters']} nuisances",
         ", ".join(f"{key} {value}" for key, value in result.options.items()),
         f"status {result.status}, {result.seconds:.1f} s",
-        f"mu = {number(document['mu_hat'])} +- {number(free.mu_error)}, interval "
-        + " to ".join(number(end) for end in document["mu_interval"]),
+        f"mu = {_strength(document['mu_hat'])} +- {_strength(free.mu_error)}, interval "
+        + " to ".join(_strength(end) for end in document["mu_interval"]),
         ", ".join(part for part in (nll, free.branch) if part),
         f"Z0 observed {number(result.observed.z)}, expected {expected}",
         f"mu < {limits} at {limit_.level:.0%} CL (CLs, asymptotic); {bands}",
     ]
+    if document["mu_undetermined"]:
+        lines.append(
+            "mu is not determined within its interval: a parameter without constraint scales the signal as mu does"
+        )
     if "toys" in document:
         lines.append("toys: " + ", ".join(f"{key} {value}" for key, value in document["toys"].items()))
     lines += [_pull_text(pull) for pull in document.get("pulls", ())]
@@ -371,20 +422,27 @@ def _pull_text(pull: Mapping[str, Any]) -> str:
     return f"  {pull['name']:<45} {pull['value']:7.3f} +- {number(pull['error'])}   impact {impacts}"
 
 
-def _limit_text(signal: "SignalModel", document: Mapping[str, Any]) -> str:
-    head = f"{signal.label} in {signal.search}: {document['level']:.0%} CL upper limits"
+def _limit_text(signal: _Subject, document: Mapping[str, Any]) -> str:
+    head = f"{signal.title}: {document['level']:.0%} CL upper limits"
     values = {"observed": document["observed"], "expected": document["expected"]}
     values |= {f"{n} sigma": value for n, value in document["bands"].items() if n != "0"}
     lines = [
         f"{head}, {document['method']}; status {document['status']}",
-        "mu: " + ", ".join(f"{name} {number(value)}" for name, value in values.items()),
+        "mu: " + ", ".join(f"{name} {_strength(value)}" for name, value in values.items()),
     ]
-    if document["observed_cross_section_pb"] is not None:
-        observed, expected = (1e3 * document[f"{kind}_cross_section_pb"] for kind in ("observed", "expected"))
-        lines.append(f"cross section in fb: observed {observed:.3f}, expected {expected:.3f}")
+    if document["cross_section_pb"] is not None:
+        observed, expected = (
+            _strength(_times(document[f"{kind}_cross_section_pb"], 1e3)) for kind in ("observed", "expected")
+        )
+        lines.append(f"cross section in fb: observed {observed}, expected {expected}")
     if "toys" in document:
         lines.append("toys: " + ", ".join(f"{key} {value}" for key, value in document["toys"].items()))
     return "\n".join(lines)
+
+
+def _strength(value: float | None) -> str:
+    """A signal strength, whose size may be anything, to four significant digits; a dash where there is none."""
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _times(value: float | None, factor: float | None) -> float | None:

@@ -13,7 +13,9 @@ from superbin.cli.options import (
     figure_of_merit_option,
     search_option,
     signal_options,
+    without_signal,
 )
+from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from superbin.merge import TradeOff
@@ -73,9 +75,9 @@ def optimize(
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
-    Only expectations enter. Z is the exact expected significance and limit the exact expected 95 % CLs upper limit on the
-    signal strength of every merge, whatever was chosen for; the loss is against the best of the list, in the limit if that
-    is to be lowest, else in Z.
+    Only expectations enter. exp. Z is the exact expected significance at n = s + b and limit the exact expected 95 % CLs
+    upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
+    best. The loss is against the best of the list, in the limit if that is to be lowest, else in the figure of merit midp.
 
     \b
     superbin optimize T1bbbb 1750 1
@@ -128,6 +130,8 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
         "limit": offer.limit,
         "figure_of_merit": merged.figure_of_merit,
         "value": merged.value,
+        "mu95": merged.mu95,
+        "without_signal": list(merged.without_signal),
         "status": merged.status,
         "bound": merged.bound,
         "gap": merged.gap,
@@ -146,29 +150,37 @@ def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: 
 
     shapes = [offer for offer in offers if not offer.name[0].isdigit()]
     sizes = [(len(offer.merge.bins), offer.z) for offer in offers if offer not in shapes]
+    if offers:
+        title += f", {MERITS[offers[0].merge.figure_of_merit].goal}"
     with staged_directory(folder) as stage:
         marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
         save(merge_front(sizes, marked, title=title).figure, stage / "front")
         if shapes:
             ranges = {number: bin_ranges(search, number) for number in search.numbers}
-            merges = {f"{offer.name}, Z = {offer.z:.2f}": offer.merge for offer in shapes}
+            merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
             save(bin_map(ranges, merges, title=title).figure, stage / "map")
 
 
-def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
-    from superbin.merge.figures import LIMITS
+def _shown(offer: "TradeOff") -> str:
+    if MERITS[offer.merge.figure_of_merit].limit:
+        return f"mu95 = {offer.limit:.3f}"
+    return f"Z = {offer.z:.2f}"
 
-    inverse = figure_of_merit in LIMITS
+
+def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
+    merit = MERITS[figure_of_merit]
+    head = merit.symbol if merit.limit else "merit"
     lines = [
-        f"{label} in {search}, maximising {figure_of_merit}" + (" (value: 1/limit)" if inverse else ""),
-        f"{'shape':<18}{'bins':>5}{'Z':>8}{'limit':>8}{'loss':>8}{'value':>9}{'gap':>9}{'time':>10}  status",
+        f"{label} in {search}, {merit.goal} ({figure_of_merit})",
+        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
     ]
     for offer in offers:
         merged = offer.merge
         gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
         lines.append(
-            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{offer.limit:>8.3f}{offer.loss:>8.1%}{merged.value:>9.4f}"
+            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
             f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
         lines.extend(f"    {cut}" for cut in merged.cuts)
+        lines.extend("  " + line for line in without_signal(merged.without_signal))
     return "\n".join(lines)

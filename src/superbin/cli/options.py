@@ -1,11 +1,13 @@
 """Options and output habits that commands share."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from superbin._json import json_text
+from superbin.merits import MERITS
 
 __all__ = [
     "FIGURES_OF_MERIT",
@@ -18,6 +20,7 @@ __all__ = [
     "seed_option",
     "signal_options",
     "toys_option",
+    "without_signal",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,8 +49,7 @@ def correlations_option(command: F) -> F:
     )(command)
 
 
-FIGURES_OF_MERIT = ("midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit")
-"""The names of `superbin.merge.FIGURES`, here so that help needs no NumPy; a test holds the two together."""
+FIGURES_OF_MERIT = tuple(MERITS)
 
 
 def figure_of_merit_option(command: F) -> F:
@@ -148,7 +150,12 @@ def pyhf_toys_option(command: F) -> F:
 
 def as_json(document: object) -> str:
     """JSON for machines: indented, without NaN."""
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    return json_text(document, "the output", indent=1)
+
+
+def without_signal(bins: Sequence[int]) -> list[str]:
+    """A line that names bins of a merge that expect no signal; none where there are none."""
+    return [f"  bins without signal: {', '.join(map(str, bins))}"] if bins else []
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -16,8 +16,10 @@ from superbin.cli.options import (
     seed_option,
     signal_options,
     toys_option,
+    without_signal,
 )
 from superbin.errors import SuperbinError
+from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from superbin.results import AnalysisResult
@@ -144,17 +146,15 @@ def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: 
         _progress(f"the paper is left as source: {error}")
 
 
-def _symbol(figure_of_merit: str) -> str:
-    return "Z" if figure_of_merit in {"midp", "profile_asimov"} else figure_of_merit
-
-
 def _summary(result: "AnalysisResult", output: Path) -> str:
     merged, total = result.merge, result.yields
+    merit = MERITS[merged.figure_of_merit]
     head = [
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"signal: {result.signal.source}",
-        f"aggregate bin ({merged.status}, maximal {merged.figure_of_merit}): bins {', '.join(map(str, merged.bins))}",
+        f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
         *(f"  {cut}" for cut in merged.cuts),
+        *without_signal(merged.without_signal),
         (
             f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "
             f"+{total.background.up:.2f} -{total.background.down:.2f}  observed {total.observed}"
@@ -173,8 +173,13 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         f"exact mid-p Z expected {number(c.expected.z)}, observed {number(c.observed.z)}"
         for c in result.conventions
     )
+    if result.limit is not None:
+        head.append(
+            f"95 % CLs limit on the signal strength: mu95 observed {result.limit.observed:.3f}, expected {result.limit.expected:.3f}"
+        )
+    ours, original = (merit.shown(value) for value in (merged.value, merged.greedy.value))
     head.append(
-        f"greedy search of the original: {_symbol(merged.figure_of_merit)} = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
+        f"{merit.symbol}: {ours:.3f}; by the greedy search of the original {original:.3f} with {len(merged.greedy.bins)} bins"
     )
     head.append(f"written to {output}")
     return "\n".join(head)

@@ -18,6 +18,7 @@ from superbin.cli.options import (
 )
 from superbin.cli.progress import ProgressLine, duration
 from superbin.errors import InputError, SuperbinError
+from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -381,7 +382,7 @@ def _summary(
     lines = [
         f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
         + (f", {len(failed)} failed" if failed else ""),
-        f"bins chosen for {result.options['figure_of_merit']}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
+        f"bins chosen for the {_goal(result)}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
     ]
     if result.options["likelihood_limit"] != "none":
         lines.append(
@@ -390,6 +391,10 @@ def _summary(
     if done:
         lines += _excluded(done)
         lines += _against_published(done)
+        if not MERITS[str(result.options["figure_of_merit"])].limit:
+            lines.append(
+                "limits are those of bins chosen for the significance; for the lowest: --figure-of-merit limit"
+            )
         lines += ["", f"The most discrepant points (Z is local: {len(done)} points were looked at)"]
         lines += _table(result, done, row_options)
     if failed:
@@ -402,6 +407,10 @@ def _summary(
     if output is not None:
         lines += ["", f"written to {output}"]
     return "\n".join(lines)
+
+
+def _goal(result: "ScanResult") -> str:
+    return MERITS[str(result.options["figure_of_merit"])].goal
 
 
 def _excluded(done: "Sequence[ScanPoint]") -> list[str]:

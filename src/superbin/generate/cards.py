@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from superbin.errors import InputError, UnknownNameError
+from superbin._json import json_text, parse_json
+from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.generate.detector import DetectorCard
 from superbin.generate.pythia import GeneratorSettings
 from superbin.generate.selection import SelectionCard
@@ -83,7 +84,7 @@ class Cards:
 
     def record(self) -> dict[str, Any]:
         """All constants as JSON has them."""
-        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        content: dict[str, Any] = parse_json(json_text(asdict(self), "the cards"), "the cards")
         return content
 
 
@@ -95,8 +96,8 @@ def cls_names(cls: Any) -> list[str]:
 def _parsed(text: str, old: object, name: str) -> object:
     """A value of the same kind as the one it replaces."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = parse_json(text, name)
+    except DocumentError:
         value = text.strip()
     if isinstance(old, bool) or isinstance(value, bool):
         good = isinstance(old, bool) and isinstance(value, bool)

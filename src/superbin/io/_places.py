@@ -7,7 +7,6 @@
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,45 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from superbin._json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
-__all__ = [
-    "Head",
-    "Row",
-    "cells_of",
-    "column_names",
-    "csv_text",
-    "header",
-    "is_comment",
-    "lines",
-    "parse_json",
-    "rows",
-]
+__all__ = ["Head", "Row", "cells_of", "column_names", "csv_text", "header", "is_comment", "lines", "rows"]
 
 _SHOWN = 100
 """As much of a wrong line as an error text repeats."""
 _LONGEST_ROW = 10_000
-
-
-def parse_json(text: str, path: Path, *, first_line: int = 1) -> Any:
-    """Parse JSON without NaN and infinities; an error names the file and the line.
-
-    Raises
-    ------
-    DocumentError
-    """
-
-    def refuse(constant: str) -> float:
-        raise DocumentError(f"{path}: {constant} is not a finite number")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise DocumentError(f"{path}:{line}: not JSON at column {error.colno}: {error.msg}") from error
-    except RecursionError as error:
-        raise DocumentError(f"{path}: the JSON is nested too deeply") from error
 
 
 class Head:
@@ -238,7 +207,13 @@ def header(path: Path, text: str, keys: Sequence[str]) -> Head:
 
 
 def column_names(path: Path, text: str) -> list[str]:
-    """The columns of a table; empty if it has none."""
+    """The columns of a table; empty if it has none.
+
+    Raises
+    ------
+    DocumentError
+        If the line of column names is no CSV row.
+    """
     table = _table_lines(text)
     return cells_of(path, *table[0]) if table else []
 

@@ -1,12 +1,11 @@
 """Text and numbers coming in: UTF-8 or an error that names the line, finite numbers or an error."""
 
-import gzip
 import math
 import re
-import zlib
 from pathlib import Path
 
 from superbin.errors import DocumentError, InputError
+from superbin.files import read_limited
 
 __all__ = ["number_text", "parse_number", "read_text"]
 
@@ -23,17 +22,13 @@ def read_text(path: Path) -> str:
     InputError
         If there is no such file or it cannot be read.
     DocumentError
-        If it is not UTF-8, the text names the line; or if it is not a whole gzip file.
+        If it is not UTF-8, the text names the line; or if it is not a whole gzip file, or larger than
+        `superbin.files.MAX_BYTES`.
     """
     try:
-        content = path.read_bytes()
+        content = read_limited(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name an existing text file") from error
-    if path.name.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DocumentError(f"{path}: not a whole gzip file ({error}); copy or pack it again") from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -9,7 +9,6 @@ Numbers are written with as many digits as they need to read back the same.
 """
 
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin._json import json_text
 from superbin.errors import DocumentError, InputError
 from superbin.files import write_bytes, write_text
 from superbin.grid import SignalGrid, SignalPoint
@@ -97,7 +97,7 @@ def write_point(point: SignalPoint, path: str | Path) -> None:
         "errors": point.errors.tolist(),
         "settings": dict(point.settings),
     }
-    write_text(path, json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json_text(document, str(path)) + "\n")
 
 
 def read_points(folder: str | Path) -> tuple[SignalPoint, ...]:
@@ -261,7 +261,7 @@ def _grid_text(grid: SignalGrid) -> str:
     comments = [
         "Weighted fraction of produced events in every bin, and its Monte Carlo standard error; masses in GeV.",
         "A bin without a row is zero. The lines 'key: value' below are read by superbin; the values are JSON.",
-        *(f"{key}: {json.dumps(head[key], allow_nan=False)}" for key in _KEYS),
+        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in _KEYS),
     ]
     return csv_text(comments, [*grid.parameters, "bin", "efficiency", "error"], _table(grid))
 

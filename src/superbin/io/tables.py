@@ -8,7 +8,6 @@ written with as many digits as they need to read back the same, so reading and w
 - `read_signal`, `write_signal`: a CSV file whose comment header holds ``key: value`` lines.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
+from superbin._json import json_text
 from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError, OutputError
 from superbin.files import write_text
@@ -106,8 +106,14 @@ def _combinable(head: Head, n_bins: int) -> NDArray[np.bool_] | None:
 
 
 def _read_covariance(directory: Path, head: Head, n_bins: int) -> Covariance | None:
-    paths = {side: directory / f"covariance{side}.csv" for side in ("", "_up", "_down")}
-    there = [side for side, path in paths.items() if path.exists()]
+    names = {side: f"covariance{side}.csv" for side in ("", "_up", "_down")}
+    paths = {
+        side: path
+        for side, name in names.items()
+        for path in (directory / name, directory / f"{name}.gz")
+        if path.exists()
+    }
+    there = list(paths)
     if not there:
         return None
     if there not in ([""], ["_up", "_down"]):
@@ -215,14 +221,14 @@ def write_search(search: Search, directory: Path) -> None:
             f"{directory}: cannot be made ({error.strerror}); choose a writable folder"
         ) from error
     texts = {
-        "search.json": json.dumps(head, indent=2, ensure_ascii=False) + "\n",
+        "search.json": json_text(head, "search.json", indent=2) + "\n",
         "bins.csv": _bins_text(search),
         "backgrounds.csv": _backgrounds_text(search),
     }
     texts |= _covariance_texts(search)
-    for name in ("covariance.csv", "covariance_up.csv", "covariance_down.csv"):
-        if name not in texts:
-            (directory / name).unlink(missing_ok=True)
+    for path in [*directory.glob("covariance*.csv"), *directory.glob("covariance*.csv.gz")]:
+        if path.name not in texts:
+            path.unlink()
     for name, text in texts.items():
         write_text(directory / name, text)
 
@@ -403,7 +409,7 @@ def write_signal(signal: SignalModel, path: Path) -> None:
     comments = [
         "Expected signal events per bin at the search's luminosity, and their Monte Carlo standard errors.",
         "Masses are in GeV. The lines 'key: value' below are read by superbin; the values are JSON.",
-        *(f"{key}: {json.dumps(head[key], ensure_ascii=True)}" for key in _SIGNAL_KEYS),
+        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in _SIGNAL_KEYS),
     ]
     table = ([i + 1, signal.yields[i], signal.errors[i]] for i in range(len(signal.yields)))
     write_text(path, csv_text(comments, ["bin", "yield", "error"], table))

@@ -3,6 +3,8 @@
 Where numbers come from
     `packaged` gives the published likelihood that ships with superbin; `from_datacards` compiles cards just read
     (cards.py, packed.py). Both are a `PublishedLikelihood`, whose `model` fills in a signal (model.py).
+Published likelihoods of others
+    `read` gives a `Likelihood` from a HistFactory JSON workspace (reading.py, dense/): fits, limits, significance.
 Fits
     `Fitter.fit` minimises a `CountingModel` over all its nuisances and says how it ended (fit.py, newton.py);
     objective.py holds likelihood and derivatives, blocks.py the linear algebra, interpolation.py the factors.
@@ -18,10 +20,12 @@ Export
 The algebra of the fit is in README.md, the promises in ``specs/likelihood.md``.
 """
 
+from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import CountingModel, PublishedLikelihood
 from superbin.likelihood.packed import from_datacards, packaged
 from superbin.likelihood.predict import BinPrediction, predict
+from superbin.likelihood.reading import read
 from superbin.likelihood.summary import Evaluation, evaluate
 from superbin.likelihood.variations import Total, Variations, variations
 
@@ -31,6 +35,7 @@ __all__ = [
     "Evaluation",
     "Fit",
     "Fitter",
+    "Likelihood",
     "PublishedLikelihood",
     "Total",
     "Variations",
@@ -38,5 +43,6 @@ __all__ = [
     "from_datacards",
     "packaged",
     "predict",
+    "read",
     "variations",
 ]

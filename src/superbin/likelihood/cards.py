@@ -1,6 +1,6 @@
 """From counting datacards to a published likelihood.
 
-`compile_cards` translates what `superbin.io.datacards` read, after its `repair`, into the document that
+`compile_cards` translates what `superbin.io.datacards` read, after the changes of a recipe, into the document that
 `superbin.likelihood.packed` writes and reads:
 
 - ``lnN`` becomes a ``normal`` parameter.
@@ -9,8 +9,8 @@
 - ``rateParam`` becomes a ``free`` rate within its range.
 - ``gmN`` with N events becomes a ``free`` rate measured by a control channel of its own that observes N.
 
-A signal is a process numbered 0 or below. The channels whose signal is a placeholder, or more than a floor, are the
-bins of the search, numbered in the order of the cards; the others are control regions.
+A signal is a process numbered 0 or below. The channels with a column for a signal are the bins of the search, numbered in
+the order of the cards, unless a recipe says which are; the others are control regions.
 """
 
 import math
@@ -25,14 +25,16 @@ from superbin.io.datacards import (
     LogNuisance,
     Placeholder,
     RateParameter,
+    Recipe,
     Term,
     repair,
+    repeated,
 )
-from superbin.io.datacards.lint import FLOOR
+from superbin.io.datacards.lint import FLOOR, same_channels
 
 __all__ = ["FORMAT", "compile_cards"]
 
-FORMAT = "superbin-likelihood-1"
+FORMAT = "superbin-likelihood-2"
 
 LEAST_RATE = 1e-6
 """Lower end of free rates whose card sets none or zero: their logarithm must exist."""
@@ -48,11 +50,12 @@ def compile_cards(
     *,
     name: str,
     source: str,
+    recipe: Recipe | None = None,
     zero_count: Sequence[str] = (),
     global_systematics: Sequence[str] = (),
     branches: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
-    """Translate cards into the packed document, repairing what `superbin.io.datacards.repair` repairs.
+    """Translate cards into the packed document, changing what the recipe says and nothing else.
 
     Parameters
     ----------
@@ -60,6 +63,8 @@ def compile_cards(
         Of all channels of one search.
     name, source : str
         As in `PublishedLikelihood`.
+    recipe : Recipe, optional
+        What is known of the archive the cards are from. By default they are taken as written.
     zero_count, global_systematics : sequence of str
         As in `PublishedLikelihood`.
     branches : mapping of str to sequence of float, optional
@@ -68,30 +73,34 @@ def compile_cards(
     Returns
     -------
     dict
-        The document, with every repair counted under ``notes``.
+        The document, with every change and everything doubtful counted under ``notes``.
 
     Raises
     ------
     InputError
-        If no channel has a signal to fill in, a bin has several signals, or a name given is in no card.
+        If no channel has a column for a signal, or a name given is in no card.
     DocumentError
-        If a ``gmN`` without events acts on a signal that is a placeholder.
+        If the cards hold the same channels twice, the rate of a background is a word, or a ``gmN`` without events acts
+        on a signal that is a word.
     """
-    cards, repairs = repair(cards)
-    channels, bins = _channels(cards)
+    recipe = recipe or Recipe()
+    cards, repairs = repair(cards, recipe)
+    _check_twice(cards, recipe)
+    _check_words(cards)
+    channels, bins = _channels(cards, recipe)
     terms = [_term(term, channels, bins) for term in cards.terms]
-    parameters = [_log(nuisance) for nuisance in cards.nuisances]
+    parameters = [_log(nuisance) for nuisance in cards.nuisances if nuisance.entries]
     parameters += [_rate_parameter(parameter) for parameter in cards.rate_parameters]
     rows = [[channel.name, channel.observed, bins.get(channel.name)] for channel in cards.channels]
     for gamma in cards.gammas:
         parameters.append(_gamma(gamma, cards, terms, rows))
     _check_names(name, parameters, [*global_systematics, *(branches or {})], terms, zero_count)
-    counted = Counter(change.code for change in repairs)
     return {
         "format": FORMAT,
         "name": name,
         "source": source,
-        "notes": [f"{code}: {counted[code]} repaired" for code in sorted(counted)],
+        "notes": _notes(cards, [change.code for change in repairs]),
+        "background_floor": recipe.background_floor,
         "zero_count": list(zero_count),
         "global_systematics": list(global_systematics),
         "branches": {key: list(starts) for key, starts in (branches or {}).items()},
@@ -101,18 +110,49 @@ def compile_cards(
     }
 
 
-def _channels(cards: Datacards) -> tuple[dict[str, int], dict[str, int]]:
-    open_ = [t for t in cards.terms if t.is_signal and (isinstance(t.rate, Placeholder) or t.rate > FLOOR)]
-    several = [channel for channel, n in Counter(t.channel for t in open_).items() if n > 1]
-    if several:
-        raise InputError(
-            f"channel {several[0]!r} has several signal processes; one signal per bin can be filled in"
+def _check_twice(cards: Datacards, recipe: Recipe) -> None:
+    pairs = () if recipe.equal_channels else repeated(cards)
+    if pairs:
+        raise DocumentError(
+            f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out, or give a recipe with equal_channels "
+            "if they are different measurements"
         )
-    with_signal = {t.channel for t in open_}
+
+
+def _check_words(cards: Datacards) -> None:
+    for term in cards.terms:
+        if not term.is_signal and isinstance(term.rate, Placeholder):
+            raise DocumentError(
+                f"{term.place}: the rate of background {term.process!r} in channel {term.channel!r} is the word "
+                f"{term.rate.text!r}; write the expected events"
+            )
+
+
+def _notes(cards: Datacards, repaired: Sequence[str]) -> list[str]:
+    """Every change counted, what reading left out, and signals that look as if they were meant for none."""
+    counted = Counter(repaired)
+    notes = [f"{code}: {counted[code]} repaired" for code in sorted(counted)]
+    remarks = Counter(remark.code for remark in cards.remarks)
+    for code in sorted(remarks):
+        first = next(remark for remark in cards.remarks if remark.code == code)
+        notes.append(f"{code}: {remarks[code]}, first at {first.place}: {first.message}")
+    tiny = [t for t in cards.terms if t.is_signal and isinstance(t.rate, float) and 0 < t.rate <= FLOOR]
+    if tiny:
+        values = sorted({t.rate for t in tiny if isinstance(t.rate, float)})
+        shown = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+        notes.append(
+            f"signal-placeholder: {len(tiny)} signal rates of {shown}, first at {tiny[0].place}, may stand for no signal; "
+            "taken as written"
+        )
+    return notes
+
+
+def _channels(cards: Datacards, recipe: Recipe) -> tuple[dict[str, int], dict[str, int]]:
+    with_signal = {t.channel for t in cards.terms if t.is_signal and recipe.is_signal_region(t.channel)}
     if not with_signal:
         raise InputError(
-            f"none of the {len(cards.channels)} channels has a signal process above {FLOOR:g} events; add the cards of "
-            "the signal regions"
+            f"none of the {len(cards.channels)} channels is a bin with a column for a signal (process number <= 0); add "
+            "the cards of the signal regions"
         )
     order = [channel.name for channel in cards.channels]
     bins = {channel: i for i, channel in enumerate(c for c in order if c in with_signal)}
@@ -120,9 +160,12 @@ def _channels(cards: Datacards) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _term(term: Term, channels: dict[str, int], bins: dict[str, int]) -> Row:
-    is_open = term.is_signal and term.channel in bins
-    # The placeholders of backgrounds are repaired, those of signals in control regions never reach here.
-    rate = None if is_open or isinstance(term.rate, Placeholder) else term.rate
+    if isinstance(term.rate, Placeholder) and term.channel not in bins:
+        raise DocumentError(
+            f"{term.place}: the rate of signal {term.process!r} in control region {term.channel!r} is the word "
+            f"{term.rate.text!r}; write the expected events"
+        )
+    rate = None if isinstance(term.rate, Placeholder) else term.rate
     return [channels[term.channel], term.process, rate, int(term.is_signal)]
 
 

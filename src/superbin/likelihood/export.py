@@ -3,7 +3,7 @@
 pyhf is not needed here; the documents follow its schemas 1.0.0. Every term becomes a sample of its own, so nothing
 is merged:
 
-- a ``normal`` nuisance is a ``normsys`` with the two factors as they are;
+- a ``normal`` nuisance is a ``normsys`` with the two factors as they are, held within `LARGEST_PULL`;
 - a ``free`` rate is a ``normfactor`` with its range;
 - a ``flat`` nuisance has no native form. It becomes a ``normsys`` with both factors to the power `FLAT_SCALE`, held within
   1/`FLAT_SCALE`: the same yields, and a constraint term of at most 1/(2 FLAT_SCALE^2) in the likelihood that the
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLAT_SCALE",
+    "LARGEST_PULL",
     "export_report",
     "full_workspace",
     "interpolation_deviation",
@@ -40,7 +41,7 @@ __all__ = [
 FLAT_SCALE = 10.0
 
 LARGEST_PULL = 20.0
-"""Bound of a normal nuisance in the exported workspaces, in standard deviations."""
+"""Bounds of constrained nuisances. Without, pyhf holds them within 5, where large pulls end."""
 
 NO_HEPDATA = "ins0000000"
 """Stands for no record, where the schema of patch sets demands one."""
@@ -262,7 +263,8 @@ def _configuration(model: CountingModel, *, signal: bool) -> list[Document]:
     on_background = set(model.entry_parameter[~model.signal[model.entry_term]].tolist())
     parameters: list[Document] = []
     if signal:
-        parameters.append({"name": "mu", "bounds": [[0.0, _mu_bound(model)]], "inits": [1.0]})
+        bound = _mu_bound(model)
+        parameters.append({"name": "mu", "bounds": [[0.0, bound]], "inits": [min(1.0, 0.1 * bound)]})
     for j, parameter in enumerate(model.parameters):
         if not signal and j not in on_background:
             continue
@@ -280,6 +282,6 @@ def _configuration(model: CountingModel, *, signal: bool) -> list[Document]:
 
 
 def _mu_bound(model: CountingModel) -> float:
-    """Far above what any data can want, so that no fit ends there."""
+    """Far above what any data can want, so that no fit ends there, in proportion to one over the signal's yields."""
     signal = float(model.rates[model.signal].sum())
-    return max(10.0, 20.0 * float(model.observed.sum() + model.rates.sum()) / signal)
+    return 20.0 * float(model.observed.sum() + model.rates[~model.signal].sum() + 1.0) / signal

@@ -1,7 +1,8 @@
 """Fits with a status: cold from every known branch, warm along mu.
 
-`Fitter` compiles a model once and fits it to any data set. A likelihood may have several minima; the model names
-the parameters in which they lie apart, and every fit visits them all and reports which one it ended in. A fit that does
+`Fitter` compiles a model once and fits it to any data set. A likelihood may have several minima. The model may name
+parameters in which they lie apart, and where both factors of a nuisance push the same way there may be one on either
+side of zero; every fit visits them all and reports which one it ended in. A fit that does
 not converge is returned with its status and a reason, and has no number: `Fit.nll` is NaN then.
 """
 
@@ -18,14 +19,20 @@ import numpy as np
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.blocks import Factor
-from superbin.likelihood.model import CountingModel, add_up
+from superbin.likelihood.model import BoolArray, CountingModel, add_up
 from superbin.likelihood.newton import Known, Minimum, Status, minimize
-from superbin.likelihood.objective import Data, Objective
+from superbin.likelihood.objective import LEAST_BACKGROUND, RIDGE, Data, Objective, two_sided
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 __all__ = ["Fit", "Fitter", "control_start", "single_threaded"]
+
+OUTWARDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Values of a two-sided nuisance, each way from zero, among which a second minimum is sought."""
+
+APART = 1e-3
+"""Minima with nuisances nearer than this, in standard deviations, are the same."""
 
 Branch: TypeAlias = tuple[tuple[int, float], ...]
 """Parameters, by position in x, with the values that lead to one minimum."""
@@ -53,19 +60,20 @@ class Fit:
     mu : float
         Signal strength, fitted or given; NaN unless converged.
     mu_error : float or None
-        From the inverse Hessian; None where mu was given or is held at zero.
+        From the inverse Hessian; None where mu was given or is held at zero, and where the data do not determine it
+        because a parameter without constraint scales the signal as mu does.
     x : array, shape (1 + n_parameters,)
         mu and the parameters of the model at the end, whatever the status.
     iterations : int
         Newton steps, all branches together.
     projected_gradient : float
-        Largest gradient component not held by a bound.
+        Largest gradient component not held by a bound, in units of likelihood per natural unit of the parameter.
     at_bounds : tuple of str
         Parameters that end at a bound.
     branch : str
         Which of the known minima, such as ``"DYsysNj = -0.847"``; empty where the model names none.
     branch_nll : tuple of float
-        The likelihood of every branch, NaN where it failed.
+        The likelihood of every branch, and of further minima that were found, NaN where it failed.
     seconds : float
         Wall time.
     minima : tuple of Minimum
@@ -134,6 +142,7 @@ class Fitter:
         acting[1 + model.entry_parameter[~model.signal[model.entry_term]]] = True
         self.idle = ~acting & (self.objective.constrained == 0)
         self.idle[0] = False
+        self._two_sided = 1 + two_sided(model)
         self._branches = tuple(
             tuple(zip([1 + model.position(name) for name in model.branches], values, strict=True))
             for values in itertools.product(*model.branches.values())
@@ -205,11 +214,37 @@ class Fitter:
         return factor
 
     def _exact(self, minimum: Minimum, data: Data) -> Factor | None:
-        """Return the Hessian for errors: without the ridge, unless some direction has no curvature at all."""
-        objective, point = self.objective, minimum.point
+        """Return the Hessian for errors: without the ridge, unless some direction has no curvature at all.
+
+        Rounding may make a singular Hessian look positive definite; then its solutions change with a ridge.
+        """
+        exact = self._ridged(minimum, data, 0.0)
+        ridged = self._ridged(minimum, data, RIDGE)
+        if exact is None or ridged is None:
+            return ridged
+        probe = np.where(minimum.free, 1 / self.objective.unit, 0.0)
+        one, other = exact.solve(probe), ridged.solve(probe)
+        same = np.abs(one - other).max() <= 1e-3 * np.abs(other).max()
+        return exact if same else ridged
+
+    def _ridged(self, minimum: Minimum, data: Data, ridge: float) -> Factor | None:
         with single_threaded():
-            factor = objective.factor(objective.curvature(point, data, ridge=0.0), minimum.free)
-            return factor or objective.factor(objective.curvature(point, data), minimum.free)
+            curvature = self.objective.curvature(minimum.point, data, ridge=ridge)
+            return self.objective.factor(curvature, minimum.free)
+
+    def _mu_error(self, best: Minimum, data: Data) -> float | None:
+        """Error of mu; None if a parameter of the signal alone can take its place, so that only the ridge limits it."""
+        unit = np.zeros(best.point.x.size)
+        unit[0] = 1.0
+        hessian = self._exact(best, data)
+        if hessian is None:
+            return None
+        variance = float(hessian.solve(unit)[0])
+        if self.idle.any():
+            firmer = self._ridged(best, data, 10 * RIDGE)
+            if firmer is None or not variance <= 1.01 * float(firmer.solve(unit)[0]):
+                return None
+        return float(np.sqrt(variance))
 
     def _minima(
         self, mu: float | None, data: Data, start: Fit | None, hold: Mapping[int, float], *, explore: bool
@@ -235,19 +270,81 @@ class Fitter:
             if mu == 0:
                 x[self.idle] = objective.initial[self.idle]
             x[list(hold)] = list(hold.values())
-            minima.append(
-                minimize(
-                    objective,
-                    data,
-                    x,
-                    fixed=fixed,
-                    lower=objective.lower,
-                    upper=objective.upper,
-                    iterations=self.iterations,
-                    near=near,
-                )
-            )
-        return minima
+            minima.append(self._minimum(data, x, fixed, near))
+        for further in self._further(start, branches):
+            x = further.point.x.copy()
+            if start is not None and start.data is data and fixed[0]:
+                x = self._followed(further, start, mu or 0.0)
+            if fixed[0]:
+                x[0] = mu or 0.0
+            if mu == 0:
+                x[self.idle] = objective.initial[self.idle]
+            x[list(hold)] = list(hold.values())
+            minima.append(self._minimum(data, x, fixed, further.known))
+        return minima + self._other_sides(data, minima, fixed) if explore else minima
+
+    def _minimum(self, data: Data, x: FloatArray, fixed: BoolArray, near: Known | None) -> Minimum:
+        objective = self.objective
+        return minimize(
+            objective,
+            data,
+            x,
+            fixed=fixed,
+            lower=objective.lower,
+            upper=objective.upper,
+            iterations=self.iterations,
+            near=near,
+        )
+
+    def _other_sides(self, data: Data, minima: list[Minimum], fixed: BoolArray) -> list[Minimum]:
+        """Fit from the other side of every two-sided nuisance, where the likelihood dips again on the way there."""
+        found: list[Minimum] = []
+        for j in self._two_sided[~fixed[self._two_sided]].tolist():
+            ended = [m for m in (*minima, *found) if m.status == "converged"]
+            if not ended:
+                break
+            best = min(ended, key=lambda m: m.point.nll)
+            for side in (-1.0, 1.0) if abs(best.point.x[j]) < OUTWARDS[0] else (-np.sign(best.point.x[j]),):
+                x = self._dip(data, best, j, float(side))
+                if x is None:
+                    continue
+                other = self._minimum(data, x, fixed, None)
+                if other.status == "converged" and all(self._apart(other, m) for m in ended):
+                    found.append(other)
+        return found
+
+    def _further(self, start: Fit | None, branches: tuple[Branch, ...]) -> list[Minimum]:
+        """Return minima of an earlier fit that belong to no branch."""
+        if start is None:
+            return []
+        used = [m for m in (_earlier(start, branch) for branch in branches) if m is not None]
+        further: list[Minimum] = []
+        for minimum in start.minima:
+            if minimum.status == "converged" and all(
+                self._apart(minimum, other) for other in (*used, *further)
+            ):
+                further.append(minimum)
+        return further
+
+    def _apart(self, one: Minimum, other: Minimum) -> bool:
+        """Whether two minima differ in a constrained nuisance; rates may differ that nothing determines."""
+        shift = (one.point.x - other.point.x) * self.objective.constrained
+        return bool(np.abs(shift).max(initial=0.0) > APART)
+
+    def _dip(self, data: Data, best: Minimum, j: int, side: float) -> FloatArray | None:
+        """Return the lowest point beyond a rise of the likelihood when one nuisance moves; None if it only rises."""
+        x = best.point.x.copy()
+        values, highest = [], best.point.nll
+        for distance in OUTWARDS:
+            x[j] = side * distance
+            value = self.objective.nll(x, data)
+            values.append(value if value < highest else np.inf)
+            highest = max(highest, value)
+        lowest = int(np.argmin(values))
+        if not np.isfinite(values[lowest]):
+            return None
+        x[j] = side * OUTWARDS[lowest]
+        return x
 
     def _start(
         self,
@@ -286,8 +383,8 @@ class Fitter:
             pull = self.objective.times(self.objective.curvature(minimum.point, start.data), unit)
             slope = -factor.solve(np.where(minimum.free, pull, 0.0))
         slope = np.where(minimum.free, slope, 0.0) * (mu - x[0])
-        # A first-order step that leaves the neighbourhood is no help.
-        return x + slope if np.abs(slope).max() < 1 else x.copy()
+        # A first-order step that leaves the neighbourhood is no help; mu itself goes where it is told.
+        return x + slope if np.abs(slope[1:]).max(initial=0.0) < 1 else x.copy()
 
     def _result(
         self, mu: float | None, minima: tuple[Minimum, ...], branch_nll: list[float], data: Data, began: float
@@ -297,17 +394,11 @@ class Fitter:
         moved = np.ones(x.size, dtype=bool)
         moved[0] = mu is None and bool(self.model.signal.any())
         names = ("mu", *(p.name for p in self.model.parameters))
-        error = None
-        if ok and best.free[0]:
-            unit = np.zeros(x.size)
-            unit[0] = 1.0
-            hessian = self._exact(best, data)
-            error = None if hessian is None else float(np.sqrt(hessian.solve(unit)[0]))
         return Fit(
             status=best.status,
             nll=best.point.nll if ok else np.nan,
             mu=float(x[0]) if ok else np.nan,
-            mu_error=error,
+            mu_error=self._mu_error(best, data) if ok and best.free[0] else None,
             x=x,
             iterations=sum(m.iterations for m in minima),
             projected_gradient=best.projected_gradient,
@@ -354,8 +445,7 @@ def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
     rates, signal = objective.rates(x)
     background = add_up(model.term_channel, rates, terms.size)
     s = add_up(model.term_channel[model.signal], signal, terms.size)
-    # Where hardly anything is expected a ratio says little.
-    variance = np.maximum(background, 0.1)
+    variance = np.maximum(background, LEAST_BACKGROUND)
     size = float((s**2 / variance).sum())
     x[0] = max(0.0, float((s * (data.counts - background) / variance).sum()) / size) if size > 0 else 0.0
     return x

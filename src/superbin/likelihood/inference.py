@@ -21,7 +21,7 @@ from superbin._arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import add_up
-from superbin.likelihood.objective import Data
+from superbin.likelihood.objective import LEAST_BACKGROUND, Data
 
 __all__ = [
     "Discovery",
@@ -43,6 +43,15 @@ SAME = 1e-6
 
 QUANTILES = (-2, -1, 0, 1, 2)
 """Standard deviations of the expected limit's band."""
+
+ATTEMPTS = 60
+"""Evaluations of a curve when solving for mu."""
+
+USUAL = 12
+"""Evaluations after which interpolation has had its chance and brackets are halved."""
+
+NEAR, NARROW = 0.02, 1e-6
+"""Relative distance of mu over which a last interpolation is trusted, and width of a bracket that needs none."""
 
 PRECISION = 1e-3
 """In units of sqrt(q) or -ln CLs, when solving for mu; what is left is interpolated, so that limits are good to 1e-5."""
@@ -93,7 +102,8 @@ class Limit:
     observed : float or None
         Limit for the observed data.
     expected : float or None
-        Median over background-only data, from the post-fit Asimov set.
+        Median over background-only data, from the post-fit Asimov set. There may be an expected limit, and bands, without
+        an observed one; `status` says why.
     bands : mapping of int to float or None
         Limit at -2 ... +2 standard deviations of background-only data; bands[0] is `expected`.
     level : float
@@ -109,7 +119,11 @@ class Limit:
     status: str
 
 
-class FitFailedError(Exception):
+class NotFoundError(Exception):
+    """Carries why there is no number to the function that reports it."""
+
+
+class FitFailedError(NotFoundError):
     """Carries the status of a fit that did not converge to the function that reports it."""
 
     def __init__(self, what: str, fit: Fit) -> None:
@@ -222,14 +236,15 @@ def interval(fitter: Fitter, free: Fit) -> Interval:
         def root(distance: float, sign: float) -> float:
             return float(np.sqrt(max(0.0, 2 * (profile(free.mu + sign * distance).nll - free.nll))))
 
-        size = free.mu_error or max(free.mu, 1.0)
-        high = free.mu + _Curve(lambda d: root(d, 1.0)).where(1.0, size)
+        size = free.mu_error or max(free.mu, float(fitter.objective.unit[0]))
+        high = free.mu + _Curve(lambda d: root(d, 1.0), "upper end of the interval").where(1.0, size)
         low = 0.0
         if free.mu > 0 and root(free.mu, -1.0) > 1:
-            low = free.mu - _Curve(lambda d: root(d, -1.0), limit=free.mu).where(1.0, size)
+            curve = _Curve(lambda d: root(d, -1.0), "lower end of the interval", limit=free.mu)
+            low = free.mu - curve.where(1.0, size)
         profile.confirm(high)
         return Interval(low, high, "converged")
-    except FitFailedError as failure:
+    except NotFoundError as failure:
         return Interval(None, None, str(failure))
 
 
@@ -263,11 +278,12 @@ class _Curve:
     """A growing function of mu >= 0, zero at zero, inverted with few evaluations.
 
     Each evaluation is a fit, so every one is kept, and the next guess is the inverse polynomial through the
-    nearest known points, held inside the bracket.
+    nearest known points, held inside the bracket. What is not found, or does not grow, is an error that names `what`.
     """
 
-    def __init__(self, function: Callable[[float], float], *, limit: float = np.inf) -> None:
+    def __init__(self, function: Callable[[float], float], what: str, *, limit: float = np.inf) -> None:
         self._function = function
+        self._what = what
         self._limit = limit
         self._points = {0.0: 0.0}
 
@@ -279,26 +295,54 @@ class _Curve:
     def where(self, value: float, guess: float) -> float:
         """Return mu where the function is `value`; `guess` is tried first if nothing is known."""
         if len(self._points) > 1:
-            guess = self._guess(value)
-        for _ in range(60):
+            guess = self._guess(value, guess)
+        for attempt in range(ATTEMPTS):
             guess = min(guess, self._limit)
-            found = self(guess)
-            if abs(found - value) < PRECISION:
-                return _inverse(self._near(value), value)
-            guess = self._guess(value)
-        return guess
+            if abs(self(guess) - value) < PRECISION:
+                solution = self._solution(value, guess)
+                if solution is not None:
+                    return solution
+            guess = self._guess(value, guess, bisect=attempt > USUAL)
+        raise NotFoundError(
+            f"the {self._what} was not found in {ATTEMPTS} steps; the last was mu = {guess:.6g}, where the test gives "
+            f"{self(min(guess, self._limit)):.6g} instead of {value:.6g}"
+        )
+
+    def _solution(self, value: float, guess: float) -> float | None:
+        """Interpolate what is left of the difference; None where the curve is too flat to tell by its value alone."""
+        below, above = self._bracket(value)
+        if above - below <= NARROW * guess:
+            return guess
+        exact = _inverse(self._near(value), value)
+        return exact if below <= exact <= above and abs(exact - guess) <= NEAR * guess else None
+
+    def _bracket(self, value: float) -> tuple[float, float]:
+        """Largest mu known to lie below the value, and the smallest known to lie above it.
+
+        Raises
+        ------
+        NotFoundError
+            If they are the wrong way round: then the curve falls somewhere.
+        """
+        below = max(m for m, v in self._points.items() if v <= value)
+        above = min((m for m, v in self._points.items() if v > value), default=np.inf)
+        if above < below:
+            raise NotFoundError(
+                f"the {self._what} is not unique: the test exceeds {value:.6g} at mu = {above:.6g} and does not at "
+                f"{below:.6g}"
+            )
+        return below, above
 
     def _near(self, value: float) -> list[tuple[float, float]]:
         return sorted(self._points.items(), key=lambda p: abs(p[1] - value))[:4]
 
-    def _guess(self, value: float) -> float:
-        below = max(m for m, v in self._points.items() if v <= value)
-        above = min((m for m, v in self._points.items() if v > value), default=np.inf)
-        guess = _inverse(self._near(value), value)
+    def _guess(self, value: float, last: float, *, bisect: bool = False) -> float:
+        below, above = self._bracket(value)
+        guess = np.nan if bisect else _inverse(self._near(value), value)
         if below < guess < above:
             return min(guess, self._limit, max(4 * below, guess / 4))
         if np.isinf(above):
-            return min(2 * below, self._limit)
+            return min(2 * max(below, last), self._limit)
         return 0.5 * (below + above)
 
 
@@ -356,24 +400,27 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
         _need(free, "fit of mu")
         _need(background, "fit at mu = 0")
         asimov_set = _Profile(fitter, asimov_postfit(fitter, background, 0.0), background)
-        sensitivity = _Curve(lambda mu: float(np.sqrt(max(0.0, 2 * asimov_set(mu).nll))))
+        sensitivity = _Curve(lambda mu: float(np.sqrt(max(0.0, 2 * asimov_set(mu).nll))), "expected limit")
         guess = _first_guess(fitter, background)
+        found: dict[int, float | None] = {}
         for n in (0, -1, 1, -2, 2):
             # Where sqrt(q_A) is this, CLs of data n standard deviations up is 1 - level.
-            value = float(ndtri(1 - (1 - level) * ndtr(n)) + n)
-            bands[n] = sensitivity.where(value, value * guess)
+            value = float(n - ndtri((1 - level) * ndtr(n)))
+            found[n] = sensitivity.where(value, value * guess)
+        asimov_set.confirm(found[2] or 0.0)
+        # From here on a failure concerns the observed limit alone.
+        bands = {n: found[n] for n in QUANTILES}
         profile = _Profile(fitter, free.data, free)
 
         def exclusion(mu: float) -> float:
             q = max(0.0, 2 * (profile(mu).nll - free.nll)) if mu > free.mu else 0.0
             return -float(np.log(max(cls(q, sensitivity(mu) ** 2)[0], 1e-300)))
 
-        start = free.mu + (bands[0] or 1.0)
-        observed = _Curve(exclusion).where(-float(np.log(1 - level)), start)
-        asimov_set.confirm(bands[2] or 0.0)
-        profile.confirm(observed)
-        status = "converged"
-    except FitFailedError as failure:
+        start = free.mu + (bands[0] or guess)
+        solved = _Curve(exclusion, "observed limit").where(-float(np.log(1 - level)), start)
+        profile.confirm(solved)
+        observed, status = solved, "converged"
+    except NotFoundError as failure:
         status = str(failure)
     return Limit(observed, bands[0], bands, level, status)
 
@@ -383,4 +430,5 @@ def _first_guess(fitter: Fitter, background: Fit) -> float:
     objective, model = fitter.objective, fitter.model
     _, signal = objective.rates(objective.initial)
     s = add_up(model.term_channel[model.signal], signal, objective.n_channels)
-    return 1 / float(np.sqrt((s**2 / np.maximum(objective.expected(background.x), 0.1)).sum()))
+    variance = np.maximum(objective.expected(background.x), LEAST_BACKGROUND)
+    return 1 / float(np.sqrt((s**2 / variance).sum()))

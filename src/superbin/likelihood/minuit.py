@@ -84,6 +84,7 @@ def minuit_fit(
         engine.fixed[int(j)] = True
     engine.fixed[0] = mu is not None
     engine.errors = np.where(objective.constrained > 0, 1.0, 0.1 * np.maximum(np.abs(x), 0.1))
+    engine.errors[0] = 0.1 * max(float(x[0]), float(objective.unit[0]))
     engine.migrad(ncall=100 * x.size + 10_000)
     if engine.fmin is None or not engine.valid:
         return MinuitFit("not valid", np.nan, np.nan, None, engine.nfcn, np.array(engine.values))

@@ -254,14 +254,17 @@ class PublishedLikelihood:
     source : str
         Where the numbers come from.
     template : CountingModel
-        Everything, with the signal rates of the bins set to one each and all signal systematics as published.
+        Everything, with all signal systematics as published. Signal rates are those of the cards, NaN where they hold a
+        word.
     zero_count : tuple of str
         Processes that stand for the events of a control region that counted none: their nominal prediction is
         zero and their free rate is only bounded from above by that count.
     global_systematics : tuple of str
         Nuisances of the signal that do not depend on which signal it is.
     notes : tuple of str
-        Every repair made on the way from the published files, counted.
+        Every change made on the way from the published files, counted, and what is doubtful in them.
+    background_floor : float
+        Background rates up to this, in events, are written so that a logarithm exists; as a prediction they are zero.
     """
 
     name: str
@@ -270,6 +273,7 @@ class PublishedLikelihood:
     zero_count: tuple[str, ...] = ()
     global_systematics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    background_floor: float = 0.0
 
     @property
     def n_bins(self) -> int:
@@ -285,6 +289,9 @@ class PublishedLikelihood:
         interpolation: Interpolation = "combine",
     ) -> CountingModel:
         """Fill in a signal and choose the conventions.
+
+        Nothing is left of the signal that the cards were written for: what it contributes to control regions is no part of
+        another signal.
 
         Parameters
         ----------
@@ -307,22 +314,74 @@ class PublishedLikelihood:
         Raises
         ------
         InputError
-            If the yields have the wrong length, are negative, NaN, infinite or all zero, or an option is unknown.
+            If the yields have the wrong length, are negative, NaN, infinite or all zero, an option is unknown, a bin has
+            several signal processes, or the size of its signal is a free rate without a starting value.
         """
         signal = frozen_array(yields, name=f"the signal in the bins of {self.name!r}", shape=(self.n_bins,))
         if not signal.any():
             raise InputError(f"the signal is zero in all {self.n_bins} bins; there is nothing to fit")
-        return self._filled(signal, systematics, zero_count, interpolation)
+        self._check_can_be_filled()
+        template = self.template
+        rates = np.where(template.signal, 0.0, template.rates)
+        open_ = template.signal & (template.term_bin >= 0)
+        rates[open_] = signal[template.term_bin[open_]]
+        return self._filled(rates, systematics, zero_count, interpolation)
+
+    def as_written(
+        self, *, zero_count: ZeroCount = "profiled", interpolation: Interpolation = "combine"
+    ) -> CountingModel:
+        """Return the model with the signal that the cards hold, in every channel, all under one signal strength.
+
+        Parameters
+        ----------
+        zero_count, interpolation
+            As of `model`.
+
+        Raises
+        ------
+        InputError
+            If a signal rate is a word, all are zero, or an option is unknown.
+        """
+        template = self.template
+        words = np.flatnonzero(np.isnan(template.rates))
+        if words.size:
+            where = template.channels[template.term_channel[words[0]]]
+            raise InputError(
+                f"the signal in channel {where!r} is a word, not a number; give the signal's yields in all "
+                f"{self.n_bins} bins"
+            )
+        if not template.rates[template.signal].any():
+            raise InputError("the signal is zero in all channels; there is nothing to fit")
+        return self._filled(template.rates.copy(), "published", zero_count, interpolation)
 
     def background(
         self, *, zero_count: ZeroCount = "profiled", interpolation: Interpolation = "combine"
     ) -> CountingModel:
         """Return the model without any signal."""
-        return self._filled(None, "none", zero_count, interpolation)
+        rates = np.where(self.template.signal, 0.0, self.template.rates)
+        return self._filled(rates, "none", zero_count, interpolation)
+
+    def _check_can_be_filled(self) -> None:
+        template = self.template
+        open_ = np.flatnonzero(template.signal & (template.term_bin >= 0))
+        bins, count = np.unique(template.term_bin[open_], return_counts=True)
+        if (count > 1).any():
+            where = int(bins[count > 1][0])
+            raise InputError(
+                f"bin {where + 1} has several signal processes; one signal per bin can be filled in, or the cards be taken "
+                "as written"
+            )
+        for j in np.unique(template.entry_parameter[np.isin(template.entry_term, open_)]).tolist():
+            parameter = template.parameters[j]
+            if parameter.kind == "free" and parameter.initial <= parameter.lower:
+                raise InputError(
+                    f"the signal is normalised by {parameter.name!r}, which has no starting value (a gmN without events); "
+                    "its size is unknown"
+                )
 
     def _filled(
         self,
-        signal: FloatArray | None,
+        rates: FloatArray,
         systematics: Systematics,
         zero_count: ZeroCount,
         interpolation: Interpolation,
@@ -331,12 +390,6 @@ class PublishedLikelihood:
         choice("zero_count", zero_count, get_args(ZeroCount))
         choice("interpolation", interpolation, get_args(Interpolation))
         template = self.template
-        rates = template.rates.copy()
-        open_ = template.signal & (template.term_bin >= 0)
-        if signal is None:
-            rates[template.signal] = 0.0
-        else:
-            rates[open_] = signal[template.term_bin[open_]]
         if zero_count == "dropped":
             rates[np.isin(template.processes, self.zero_count)] = 0.0
         kept = self._entries(systematics)
@@ -352,6 +405,10 @@ class PublishedLikelihood:
         )
         terms = rates > 0
         channels = np.bincount(template.term_channel[terms], minlength=len(template.channels)) > 0
+        impossible = np.flatnonzero(~channels & (template.observed > 0))
+        if impossible.size:
+            name, n = template.channels[impossible[0]], template.observed[impossible[0]]
+            raise InputError(f"channel {name!r} observed {n:g} events where nothing is expected")
         return _compact(filled, terms, channels)
 
     def _entries(self, systematics: Systematics) -> NDArray[np.bool_]:

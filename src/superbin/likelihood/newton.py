@@ -2,9 +2,9 @@
 
 Projected active-set Newton (D. P. Bertsekas, SIAM J. Control Optim. 20 (1982) 221, doi:10.1137/0320018): parameters at a
 bound that the gradient pushes against are held, the others take a Newton step, capped and projected into the bounds,
-and shortened until the likelihood falls enough (Armijo). Where the Hessian is not positive definite its negative part is
-left out (Gauss-Newton like), then it is damped (Levenberg). It never raises for a fit that fails: the result says how
-it ended.
+and shortened until the likelihood falls enough (Armijo). Where the Hessian is not positive definite it is damped
+(Levenberg), then its negative part is left out (Gauss-Newton like). A point where the gradient vanishes and the Hessian
+has a negative eigenvalue is left along its eigenvector. It never raises for a fit that fails: the result says how it ended.
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,12 @@ ROUNDS = 6
 TOLERANCE = 1e-6
 """On the projected gradient, in units of likelihood per standard deviation: an error in the NLL below 1e-12."""
 
+AWAY = (0.03, 0.1, 0.3, 1.0, 2.0)
+"""Distances tried from a saddle, in natural units of the parameters."""
+
+DENSE = 400
+"""Up to this many free parameters the eigenvectors of the whole Hessian are cheap."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
@@ -61,7 +67,7 @@ class Minimum:
     iterations : int
         Newton steps taken.
     projected_gradient : float
-        Largest gradient component that is not held by a bound.
+        Largest gradient component that is not held by a bound, in natural units of the parameters.
     free : array of bool
         Parameters that are neither fixed nor held at a bound.
     known : Known or None
@@ -113,37 +119,103 @@ def minimize(
     for iteration in range(iterations):
         free = _free(point, fixed, lower, upper)
         gradient = np.where(free, point.gradient, 0.0)
-        largest = float(np.abs(gradient).max(initial=0.0))
+        largest = float(np.abs(gradient * objective.unit).max(initial=0.0))
         usable = known is not None and np.array_equal(known.free, free)
         if largest <= TOLERANCE:
-            known = known if usable else _known(objective, point, data, free)
-            return Minimum(point, "saddle" if known is None else "converged", iteration, largest, free, known)
+            # A Hessian of another point says nothing of directions without gradient there and here.
+            if not usable or objective.may_be_saddle(point, data, free):
+                known = _known(objective, point, data, free)
+            lower_point = None if known else _left(objective, data, point, free, lower, upper)
+            if lower_point is None:
+                status: Status = "converged" if known else "saddle"
+                return Minimum(point, status, iteration, largest, free, known)
+            point, level = lower_point, FIRST_LEVEL
+            continue
         following = None
         if known is not None and usable:
             following = _chord(objective, data, point, known, gradient, lower, upper)
         if following is None:
-            step, known, level = _step(objective, point, data, fixed, lower, upper, level)
-            if step is None:
-                return Minimum(point, "singular", iteration, largest, free)
-            if point.gradient @ step < 0:
-                following = _line_search(objective, data, point, step, lower, upper)
+            following, known, level = _descended(objective, point, data, fixed, free, lower, upper, level)
         if following is None:
-            # Rarely the bounds turn a Newton step uphill; down along the gradient there is always a way.
-            known = None
-            step = -gradient / objective.information(point)
-            following = _line_search(objective, data, point, step, lower, upper)
-        if following is None:
-            return Minimum(point, "no-descent", iteration, largest, free)
+            return Minimum(point, "singular" if level < 0 else "no-descent", iteration, largest, free)
         point = following
     free = _free(point, fixed, lower, upper)
-    return Minimum(
-        point, "iteration-limit", iterations, float(np.abs(point.gradient[free]).max(initial=0.0)), free
-    )
+    largest = float(np.abs((point.gradient * objective.unit)[free]).max(initial=0.0))
+    return Minimum(point, "iteration-limit", iterations, largest, free)
 
 
 def _known(objective: Objective, point: Point, data: Data, free: BoolArray) -> Known | None:
     factor = objective.factor(objective.curvature(point, data), free)
     return None if factor is None else Known(factor, free)
+
+
+def _descended(
+    objective: Objective,
+    point: Point,
+    data: Data,
+    fixed: BoolArray,
+    free: BoolArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    level: int,
+) -> tuple[Point | None, Known | None, int]:
+    """Return a lower point, the Hessian it was found with, and the level of damping; below zero if all was singular."""
+    following = None
+    step, known, level = _step(objective, point, data, fixed, lower, upper, level)
+    if step is None:
+        return None, None, -1
+    if point.gradient @ step < 0:
+        following = _line_search(objective, data, point, step, lower, upper)
+    if following is None:
+        # Rarely the bounds turn a Newton step uphill; down along the gradient there is always a way.
+        known = None
+        step = -np.where(free, point.gradient, 0.0) / objective.information(point)
+        following = _line_search(objective, data, point, step, lower, upper)
+    return following, known, level
+
+
+def _left(
+    objective: Objective, data: Data, point: Point, free: BoolArray, lower: FloatArray, upper: FloatArray
+) -> Point | None:
+    """Leave a saddle along the direction of most negative curvature; None if no point there is lower."""
+    direction = _downwards(objective, point, data, free)
+    tried = [
+        np.clip(point.x + sign * distance * direction, lower, upper)
+        for distance in AWAY
+        for sign in (1.0, -1.0)
+    ]
+    values = [objective.nll(x, data) for x in tried]
+    best = int(np.argmin(values))
+    if not values[best] < point.nll - 1e-12 * max(1.0, abs(point.nll)):
+        return None
+    return objective.point(tried[best], data)
+
+
+def _downwards(objective: Objective, point: Point, data: Data, free: BoolArray) -> FloatArray:
+    """Eigenvector of the smallest eigenvalue of the Hessian, in natural units, largest component one unit."""
+    curvature = objective.curvature(point, data)
+    where = np.flatnonzero(free)
+    unit = objective.unit[where]
+
+    def times(vector: FloatArray) -> FloatArray:
+        whole = np.zeros(free.size)
+        whole[where] = unit * vector.ravel()
+        return unit * objective.times(curvature, whole)[where]
+
+    if where.size <= DENSE:
+        hessian = np.array([times(row) for row in np.eye(where.size)])
+        vector = np.linalg.eigh(0.5 * (hessian + hessian.T))[1][:, 0]
+    else:
+        from scipy.sparse.linalg import LinearOperator, eigsh
+
+        shape = (where.size, where.size)
+        first = np.random.default_rng(0).standard_normal(where.size)
+        operator = LinearOperator(shape, matvec=times, dtype=np.float64)
+        vector = eigsh(operator, k=1, which="SA", v0=first, tol=1e-3)[1][:, 0]
+    direction = np.zeros(free.size)
+    # Signs of eigenvectors differ between machines.
+    direction[where] = unit * vector / vector[int(np.argmax(np.abs(vector)))]
+    return direction
 
 
 def _chord(
@@ -163,8 +235,8 @@ def _chord(
     if not ((x >= lower) & (x <= upper))[known.free].all():
         return None
     following = objective.point(x, data)
-    left = np.abs(following.gradient[known.free]).max(initial=0.0)
-    good = following.nll <= point.nll and left < CONTRACTION * np.abs(gradient).max()
+    left = np.abs((following.gradient * objective.unit)[known.free]).max(initial=0.0)
+    good = following.nll <= point.nll and left < CONTRACTION * np.abs(gradient * objective.unit).max()
     return following if good else None
 
 

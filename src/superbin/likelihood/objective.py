@@ -18,13 +18,17 @@ import numpy as np
 from superbin._arrays import FloatArray
 from superbin.likelihood.blocks import Blocks, Factor
 from superbin.likelihood.interpolation import Exponents
-from superbin.likelihood.model import BoolArray, CountingModel, add_up
+from superbin.likelihood.model import BoolArray, CountingModel, IntArray, add_up
 
-__all__ = ["Curvature", "Data", "Objective", "Point"]
+__all__ = ["Curvature", "Data", "Objective", "Point", "two_sided"]
 
 RIDGE = 1e-8
-"""Stands on the diagonal of unconstrained parameters: some have no curvature at all (a free rate of channels that all
-count none, a signal systematic at mu = 0). It slows no convergence, since real curvatures are above 1e-4."""
+"""Stands on the diagonal of unconstrained parameters, in their natural units: some have no curvature at all (a free rate of
+channels that all count none, a signal systematic at mu = 0). It slows no convergence, since real curvatures are above
+1e-4."""
+
+LEAST_BACKGROUND = 0.1
+"""Events. Where less is expected, a ratio of signal to background says little about the size of mu."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +92,16 @@ class Curvature:
     damping: float
 
 
+def two_sided(model: CountingModel) -> IntArray:
+    """Constrained parameters whose two factors on some term both raise it, or both lower it.
+
+    The likelihood may have a minimum on either side of zero and a saddle between.
+    """
+    same = np.abs(model.log_up + model.log_down) > np.abs(model.log_up - model.log_down)
+    acting = same & (model.kinds[model.entry_parameter] == "normal")
+    return np.asarray(np.unique(model.entry_parameter[acting]), dtype=np.intp)
+
+
 class Objective:
     """A compiled model.
 
@@ -95,6 +109,12 @@ class Objective:
     ----------
     model : CountingModel
         The model; parameter i of it is ``x[1 + i]``, and ``x[0]`` is mu.
+
+    Attributes
+    ----------
+    unit : array, shape (n_parameters,)
+        Natural size of a change of every parameter: of mu one standard deviation in the nominal model without nuisances,
+        so that nothing depends on the scale of the signal's yields; of a free rate its starting value, at least 1.
     """
 
     def __init__(self, model: CountingModel) -> None:
@@ -114,6 +134,18 @@ class Objective:
         self._term = model.entry_term
         self._channel = model.term_channel
         self._signal = np.flatnonzero(model.signal)
+        free_unit = np.where(free, np.maximum(self.initial, 1.0), 1.0)
+        self._two_sided = two_sided(model) + 1
+        self.unit: FloatArray = np.concatenate([[self._mu_unit()], free_unit[1:]])
+        self._ridge: FloatArray = (1 - self.constrained) / self.unit**2
+
+    def _mu_unit(self) -> float:
+        if not self._signal.size:
+            return 1.0
+        rates, signal = self.rates(self.initial)
+        background = add_up(self._channel, rates, self.n_channels)
+        per_channel = add_up(self._channel[self._signal], signal, self.n_channels)
+        return 1 / float(np.sqrt((per_channel**2 / np.maximum(background, LEAST_BACKGROUND)).sum()))
 
     def data(self, counts: FloatArray | None = None, centres: FloatArray | None = None) -> Data:
         """Return a data set; by default the observed counts and constraints at zero."""
@@ -186,7 +218,7 @@ class Objective:
         damping : float
             Added to the diagonal, in units of each parameter's own scale.
         ridge : float
-            Added to the diagonal of unconstrained parameters.
+            Added to the diagonal of unconstrained parameters, in their natural units.
         """
         weight = np.maximum(point.weight, 0.0) if convex else point.weight
         per_term = weight[self._channel] * point.terms
@@ -206,14 +238,30 @@ class Objective:
             # mu times the exponential of a nuisance is convex in neither direction alone.
             mixed=np.zeros_like(weight) if convex else weight,
             poisson=data.counts / safe**2,
-            diagonal=self.constrained + bend + ridge * (1 - self.constrained) + damping * scale,
+            diagonal=self.constrained + bend + ridge * self._ridge + damping * scale,
             damping=damping,
         )
+
+    def may_be_saddle(self, point: Point, data: Data, free: BoolArray) -> bool:
+        """Whether a parameter with a vanishing slope bends the likelihood downwards.
+
+        Parameters
+        ----------
+        point : Point
+            Where the gradient vanishes.
+        data : Data
+            The data set.
+        free : array of bool, shape (n_parameters,)
+            Parameters that may move.
+        """
+        alone = self.curvature(point, data).diagonal[self._two_sided]
+        return bool((alone[free[self._two_sided]] <= 0).any())
 
     def information(self, point: Point) -> FloatArray:
         """Return a scale of the curvature for every parameter by itself, > 0: events times squared slope, and constraint."""
         slope = point.d**2 * point.terms[self._term]
-        scale = add_up(self.exponents.parameter, slope, self.n_parameters) + self.constrained + RIDGE
+        scale = add_up(self.exponents.parameter, slope, self.n_parameters) + self.constrained
+        scale += RIDGE * np.where(self.constrained > 0, 1.0, self._ridge)
         signal = add_up(self._channel[self._signal], point.signal_terms, self.n_channels)
         scale[0] += float((signal**2 / np.where(point.expected > 0, point.expected, 1.0)).sum())
         return scale

@@ -3,30 +3,31 @@
 `read` and `write` move documents, `from_document` turns one into a `PublishedLikelihood`, `from_datacards` compiles
 cards on the spot, and `packaged` gives what comes with superbin. Layout of the document::
 
-    format              "superbin-likelihood-1"
-    name, source        of the search; notes: repairs, counted
+    format              "superbin-likelihood-2"
+    name, source        of the search; notes: changes made and doubts, counted
+    background_floor    background rates up to this stand for zero in predictions
     zero_count          processes of control regions that counted none
     global_systematics  nuisances that are the same for every signal
     branches            {parameter: [start, ...]} where several minima are known
     channels            [name, observed, bin or null]
-    terms               [channel, process, rate or null where the signal goes, 1 for signal]
+    terms               [channel, process, rate or null for a word, 1 for signal]
     parameters          [name, kind, lower, upper, initial, entries]
     entries             [term] for free rates, [term, factor] or [term, factor at -1, factor at +1] for others
 """
 
 import gzip
-import json
-import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from superbin._arrays import FloatArray
+from superbin._json import json_text, parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
-from superbin.io.datacards import Datacards
+from superbin.files import read_limited, write_bytes
+from superbin.io.datacards import Datacards, Recipe
 from superbin.likelihood.cards import FORMAT, compile_cards
 from superbin.likelihood.model import CountingModel, IntArray, Parameter, PublishedLikelihood
 
@@ -65,17 +66,18 @@ def write(document: Mapping[str, Any], path: str | Path) -> None:
     OutputError
         If the place cannot be written.
     """
-    from superbin.files import write_bytes
-
     lines = []
     for key, value in document.items():
         if isinstance(value, list) and value and isinstance(value[0], list):
-            rows = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in value)
-            lines.append(f"{json.dumps(key)}:[\n{rows}\n]")
+            rows = ",\n".join(_json(row, separators=(",", ":")) for row in value)
+            lines.append(f"{_json(key)}:[\n{rows}\n]")
         else:
-            lines.append(f"{json.dumps(key)}:{json.dumps(value, allow_nan=False)}")
+            lines.append(f"{_json(key)}:{_json(value)}")
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     write_bytes(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
+
+
+_json = partial(json_text, place="the likelihood", ensure_ascii=True)
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -89,12 +91,14 @@ def read(path: str | Path) -> dict[str, Any]:
         If it is not such a document.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_limited(path)
+    except DocumentError as error:
+        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; name a packed likelihood") from error
     try:
-        document = json.loads(gzip.decompress(content))
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+        document = parse_json(content.decode(), path)
+    except ValueError as error:
         raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DocumentError(f"{path}: not a document of format {FORMAT!r}; make it anew")
@@ -105,6 +109,7 @@ def from_datacards(
     cards: Datacards,
     *,
     name: str = "datacards",
+    recipe: Recipe | None = None,
     zero_count: Sequence[str] = (),
     global_systematics: Sequence[str] = (),
     branches: Mapping[str, Sequence[float]] | None = None,
@@ -116,6 +121,7 @@ def from_datacards(
             cards,
             name=name,
             source=source,
+            recipe=recipe,
             zero_count=zero_count,
             global_systematics=global_systematics,
             branches=branches,
@@ -139,6 +145,7 @@ def from_document(document: Mapping[str, Any]) -> PublishedLikelihood:
             zero_count=tuple(document["zero_count"]),
             global_systematics=tuple(document["global_systematics"]),
             notes=tuple(document["notes"]),
+            background_floor=float(document["background_floor"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         if isinstance(error, DocumentError):
@@ -162,7 +169,7 @@ def _template(document: Mapping[str, Any]) -> CountingModel:
         processes=tuple(terms[t][1] for t in order),
         term_channel=term_channel,
         term_bin=bins[term_channel],
-        rates=np.array([1.0 if terms[t][2] is None else terms[t][2] for t in order], dtype=np.float64),
+        rates=np.array([np.nan if terms[t][2] is None else terms[t][2] for t in order], dtype=np.float64),
         signal=np.array([bool(terms[t][3]) for t in order]),
         parameters=tuple(_parameter(row) for row in parameters),
         entry_term=term,

@@ -76,6 +76,7 @@ class Evaluation:
             "nll_mu0": background.nll if background.ok else None,
             "mu_hat": free.mu if free.ok else None,
             "mu_err": free.mu_error,
+            "mu_undetermined": free.ok and free.mu > 0 and free.mu_error is None,
             "mu_interval": [self.interval.low, self.interval.high],
             "z0_observed": self.observed.z,
             "z0_expected": {"prefit": self.prefit.z, "postfit": self.postfit.z},

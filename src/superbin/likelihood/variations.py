@@ -19,7 +19,6 @@ import numpy as np
 from superbin._arrays import FloatArray
 from superbin._intervals import garwood_interval
 from superbin.errors import InputError
-from superbin.io.datacards.lint import FLOOR
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, IntArray, PublishedLikelihood, ZeroCount, add_up
 
@@ -126,7 +125,7 @@ def variations(likelihood: PublishedLikelihood, *, zero_count: ZeroCount = "prof
         If a free rate of a bin has no control region, or more than one.
     """
     model = likelihood.background(zero_count=zero_count)
-    work = _Work(model, likelihood.n_bins)
+    work = _Work(model, likelihood.n_bins, likelihood.background_floor)
     names, plus, minus = [], [], []
     for j, parameter in enumerate(model.parameters):
         up, down = work.free(j) if parameter.kind == "free" else work.constrained(j)
@@ -146,11 +145,12 @@ def variations(likelihood: PublishedLikelihood, *, zero_count: ZeroCount = "prof
 class _Work:
     """One model's rates and controls, arranged for moving one parameter at a time."""
 
-    def __init__(self, model: CountingModel, n_bins: int) -> None:
+    def __init__(self, model: CountingModel, n_bins: int, floor: float) -> None:
         self.model = model
         self.n_bins = n_bins
+        self.floor = floor
         # A rate this small is written so that a logarithm exists; as a prediction it is zero.
-        self.rates = np.where(model.rates <= FLOOR, 0.0, model.rates)
+        self.rates = np.where(model.rates <= floor, 0.0, model.rates)
         exponents = Exponents.make(
             model.entry_parameter,
             np.zeros(len(model.parameters), dtype=bool),
@@ -198,8 +198,8 @@ class _Work:
         inside = self.model.term_channel == self.control[j]
         own = inside & (self.rate_of == j)
         count = float(self.model.observed[self.control[j]] - rates[inside & ~own].sum())
-        # Rates are rounded to four decimals; less than that is nothing.
-        left = count if count > 2 * FLOOR else 0.0
+        # Where rates are rounded to the floor, less than that is nothing.
+        left = count if count > 2 * self.floor else 0.0
         return left / float(rates[own].sum())
 
     def free(self, j: int) -> tuple[FloatArray, FloatArray]:

@@ -2,9 +2,12 @@
 
 Every solver that cannot prove its answer works through an `Archive`: it computes the figure of merit of sets
 from scratch, keeps the best distinct ones, and decides between equal ones the same way every time: the larger
-figure of merit, then fewer bins, then the lower bin numbers.
+figure of merit, then fewer bins, then the lower bin numbers. What the constraints refuse, or no figure of merit can
+judge, is never remembered, wherever it comes from: a set without signal, or one that expects neither background nor
+uncertainty of it, which a single event would prove.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,7 +19,7 @@ from superbin.merge.problem import BoolArray, Problem, Totals
 __all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]
 
 TIE = 1e-12
-"""Figures of merit closer than this, relative to the larger or absolutely below 1, count as equal."""
+"""Figures of merit closer than this, relative to the larger, count as equal: weak signals are told apart as strong ones are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +81,32 @@ class Archive:
         self._best: dict[bytes, tuple[float, BoolArray]] = {}
 
     def evaluate(self, sets: BoolArray) -> FloatArray:
-        """Figure of merit of every row, -inf where the set has no signal or is not allowed.
+        """Figure of merit of every row, -inf where the set is refused: without signal, not allowed, or background without doubt zero.
 
         Parameters
         ----------
         sets : ndarray of bool, shape (n_sets, n_bins)
         """
         totals = self.problem.totals(sets)
-        fine = totals.signal > 0
+        fine = (totals.signal > 0) & ((totals.background > 0) | (totals.up > 0))
         if self.allowed is not None:
             fine &= self.allowed(sets, totals)
         values = np.full(len(sets), -np.inf)
         rows = np.flatnonzero(fine)
         if rows.size:
             some = Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
-            values[rows] = self.figure(some)
+            found = self.figure(some)
+            values[rows] = np.where(np.isnan(found), -np.inf, found)
             self.evaluated += rows.size
             self._remember(sets, values)
         return values
 
     def take_over(self, other: "Archive") -> None:
-        """Remember what another archive of the same problem and figure of merit has seen."""
+        """Evaluate the best sets that another archive of the same bins has seen, under this one's figure and constraints."""
+        if other.found:
+            self.evaluate(np.array([chosen for _, chosen in other._best.values()]))
+            self.evaluated -= len(other._best)
         self.evaluated += other.evaluated
-        self._best |= other._best
 
     def _remember(self, sets: BoolArray, values: FloatArray) -> None:
         # A little more than `keep`, because the tie rule may reorder what lies at the edge.
@@ -141,8 +147,10 @@ class Archive:
 
 
 def is_tie(value: float, other: float) -> bool:
-    """Whether two figures of merit are equal up to rounding."""
-    return abs(value - other) <= TIE * max(1.0, abs(value), abs(other))
+    """Whether two figures of merit are equal up to rounding; an infinite one equals only itself."""
+    if math.isinf(value) or math.isinf(other):
+        return value == other
+    return abs(value - other) <= TIE * max(abs(value), abs(other))
 
 
 def _simplicity(key: bytes) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ its linear rows.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,6 +68,32 @@ class Rules:
         unlimited = self.least <= 1 and self.most >= int(self.possible.sum())
         return unlimited and not self.required.any() and self.min_background == self.min_signal == 0
 
+    def with_signal(self, problem: Problem) -> "Rules":
+        """The rules of a free choice: bins without signal are no candidates, unless required or to fill a size.
+
+        A size that bins with signal cannot fill takes all of these.
+        """
+        useful = self.possible & ((problem.signal > 0) | self.required)
+        if int(useful.sum()) < self.least:
+            return replace(self, required=useful)
+        return replace(self, possible=useful, most=min(self.most, int(useful.sum())))
+
+    def reachable(self, problem: Problem) -> bool:
+        """Whether each minimum alone can be reached by the possible bins."""
+        return all(
+            self.most_events(values) >= limit * (1 - _SLACK)
+            for values, limit in (
+                (problem.background, self.min_background),
+                (problem.signal, self.min_signal),
+            )
+        )
+
+    def most_events(self, values: FloatArray) -> float:
+        """The largest sum of non-negative values over an allowed number of bins."""
+        extra = np.sort(values[self.possible & ~self.required])[::-1]
+        left = max(self.most - int(self.required.sum()), 0)
+        return float(values[self.required].sum() + extra[:left].sum())
+
     def allowed(self, sets: BoolArray, totals: Totals) -> BoolArray:
         """Which rows of sets satisfy the constraints."""
         count = sets.sum(axis=1)
@@ -124,9 +150,7 @@ def _check_minimum(checked: Rules, name: str, values: FloatArray) -> None:
     limit = getattr(checked, f"min_{name}")
     if not (np.isfinite(limit) and limit >= 0):
         raise InputError(f"min_{name} is {limit}; it must be a finite number of events >= 0")
-    extra = checked.possible & ~checked.required
-    room = max(checked.most - int(checked.required.sum()), 0)
-    reachable = values[checked.required].sum() + np.sort(values[extra])[::-1][:room].sum()
+    reachable = checked.most_events(values)
     if reachable < limit * (1 - _SLACK):
         raise InputError(
             f"min_{name} is {limit:g}, but the bins allowed have at most {reachable:.6g} events; lower it"

@@ -9,7 +9,7 @@ excluded. A merge that is expected to exclude has a value above 1.
   Gaussian-constrained background, the asymptotic median limit (G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C
   71 (2011) 1554, section 4.3, doi:10.1140/epjc/s10052-011-1554-0). q is a maximum over one number, see
   `ExclusionDual`, so that its optimum can be certified.
-* `quick_limit`: `limit` with the background's uncertainty on twenty points; it ranks sets for `limit`.
+* `quick_limit`: `limit` with the background's uncertainty or the count on some twenty points; it ranks sets for `limit`.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 from superbin._arrays import FloatArray
-from superbin.merge.problem import Totals
+from superbin.merge.problem import BoolArray, IntArray, Totals
 
 __all__ = [
     "THRESHOLD",
@@ -39,6 +39,18 @@ _LARGEST_U = 1 - 1e-9
 
 _POINTS = 10
 """Points on each side of the background's standard normal."""
+
+_TIMES = 48
+"""Points of the time at which a count is exceeded."""
+
+_WIDE = 3.0
+"""A background that varies by more than this times the width of the count is averaged over times."""
+
+_NEWTON = 12
+"""Steps towards the limit."""
+
+_NEAR, _MANY = 0.0004, 1000
+"""Counts below the second, whose probability is this close to one half, are compared with it exactly."""
 
 _FARTHEST = 5.0
 
@@ -155,7 +167,10 @@ def limit(totals: Totals) -> FloatArray:
 
 
 def quick_limit(totals: Totals) -> FloatArray:
-    """`limit` on a fixed grid of the background's uncertainty, a hundred times faster; good to rank sets."""
+    """`limit` by fixed quadratures, some thirty times faster; good to rank sets.
+
+    Within 2 % of `limit` for up to 1e4 events of background with relative uncertainties up to 3 (`validation/merging`).
+    """
     parts = [np.zeros(0)]
     for i in range(0, len(totals.signal), _CHUNK):
         b, up, down = (x[i : i + _CHUNK] for x in (totals.background, totals.up, totals.down))
@@ -164,39 +179,151 @@ def quick_limit(totals: Totals) -> FloatArray:
 
 
 def _quick_events(b: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
-    from superbin.stats import smear
-
-    x, w = np.polynomial.legendre.leggauss(_POINTS)
-    z = _FARTHEST * (1 + x) / 2
-    weight = w * np.exp(-z * z / 2)
-    z, weight = np.concatenate([-z, z]), np.tile(weight / (2 * weight.sum()), 2)
-    mean = smear.mean(z[None, :], b[:, None], up[:, None], down[:, None])
-    n = _median(mean, weight, b)
-    target = np.log((1 - LEVEL) * _at_most(n, mean, weight))
-    # ln P(N <= n | s) is concave and falls in s: Newton lands beyond the limit, then comes down to it.
+    smeared = _Smeared(b, up, down)
+    n = smeared.median()
+    target = np.log((1 - LEVEL) * smeared.at_most(n, np.zeros_like(n))[0])
+    # ln P(N <= n | s) is close to concave and falls in s: Newton lands beyond the limit, then comes down to it.
     s = 3 + np.sqrt(n)
-    for _ in range(6):
-        total = s[:, None] + mean
-        value = special.pdtr(n[:, None], total) @ weight
-        slope = np.exp(special.xlogy(n[:, None], total) - total - special.gammaln(n + 1)[:, None]) @ weight
-        s = s + (np.log(value) - target) * value / slope
+    low, high = np.zeros_like(s), np.full_like(s, np.inf)
+    for _ in range(_NEWTON):
+        value, slope = smeared.at_most(n, s)
+        above = np.log(np.maximum(value, 1e-300)) < target
+        high, low = np.where(above, np.minimum(high, s), high), np.where(above, low, np.maximum(low, s))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            trial = s + (np.log(value) - target) * value / slope
+        inside = (trial >= low) & (trial <= high)
+        s = np.where(inside, np.minimum(trial, 3 * s), np.where(np.isinf(high), 2 * s, (low + high) / 2))
     return s
 
 
-def _at_most(n: FloatArray, mean: FloatArray, weight: FloatArray) -> FloatArray:
-    return np.asarray(special.pdtr(n[:, None], mean) @ weight)
+class _Smeared:
+    """P(N <= n) with a signal, averaged over backgrounds that vary below and above their nominal values.
+
+    Each side is averaged the way in which its integrand is smooth: over the background where that varies less than the
+    count, at fixed points of its normal z; else over the time at which the count n is exceeded, a Gamma variate t of shape
+    n + 1, as ``P(s + mu(z) < t)``.
+    """
+
+    def __init__(self, b: FloatArray, up: FloatArray, down: FloatArray) -> None:
+        from superbin.stats import smear
+
+        self.b, self.up, self.down = b, up, down
+        x, w = np.polynomial.legendre.leggauss(_POINTS)
+        self.z = _FARTHEST * (1 + x) / 2
+        self.weight = w * np.exp(-self.z * self.z / 2)
+        self.weight /= 2 * self.weight.sum()
+        self.x, w = np.polynomial.legendre.leggauss(_TIMES)
+        self.times = w
+        linear = smear.is_linear(b, down)
+        self.vanishing = np.where(linear, special.ndtr(-b / np.where(down > 0, down, 1.0)), 0.0)
+        reach = np.sqrt(b + 1)
+        # Both halves of a background that is nominally zero lie above.
+        self.sides = tuple(
+            (sign, np.flatnonzero(wide), np.flatnonzero(~wide))
+            for sign, wide in (
+                (1.0, (up > _WIDE * reach) & (b > 0)),
+                (-1.0, (down > _WIDE * reach) & (b > 0)),
+            )
+        )
+
+    def at_most(self, n: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``P(N <= n)`` with s signal events, and minus its derivative."""
+        value, slope = np.zeros_like(s), np.zeros_like(s)
+        for sign, wide, narrow in self.sides:
+            if narrow.size:
+                found = self._over_background(sign, narrow, n[narrow], s[narrow])
+                value[narrow] += found[0]
+                slope[narrow] += found[1]
+            if wide.size:
+                found = self._over_time(sign, wide, n[wide], s[wide])
+                value[wide] += found[0]
+                slope[wide] += found[1]
+        return value, slope
+
+    def _over_background(
+        self, sign: float, rows: IntArray, n: FloatArray, s: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        from superbin.stats import smear
+
+        b, up, down = (part[rows, None] for part in (self.b, self.up, self.down))
+        mean = s[:, None] + smear.mean(sign * self.z[None, :], b, up, down)
+        n = n[:, None]
+        value = special.pdtr(n, mean) @ self.weight
+        slope = np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1)) @ self.weight
+        return value, slope
+
+    def _over_time(
+        self, sign: float, rows: IntArray, n: FloatArray, s: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        b, up, down = (part[rows, None] for part in (self.b, self.up, self.down))
+        time, weight = self._gamma(n)
+        m = time - s[:, None]
+        z, rate = _inverse(m, b, up, down, sign)
+        share = special.ndtr(z)
+        inside = (m > b) if sign > 0 else (m > 0) & (m < b)
+        density = np.where(inside, np.exp(-z * z / 2) * rate / np.sqrt(2 * np.pi), 0.0)
+        slope = (density * weight).sum(axis=1)
+        if sign > 0:
+            return (np.maximum(share - 0.5, 0.0) * weight).sum(axis=1), slope
+        # A background that ends at zero has a share of exactly zero: of the count then only the signal is left.
+        none = self.vanishing[rows]
+        value = np.where(m > 0, np.minimum(share, 0.5) - none[:, None], 0.0)
+        equal = np.exp(special.xlogy(n, s) - s - special.gammaln(n + 1))
+        return (value * weight).sum(axis=1) + none * special.pdtr(n, s), slope + none * equal
+
+    def _gamma(self, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Points and weights of a Gamma variate of shape n + 1; weights add up to one."""
+        shape = (n + 1)[:, None]
+        third = 1 / (3 * np.sqrt(shape))
+        # Wilson and Hilferty: the cube root is nearly normal.
+        root = np.maximum(1 - third**2 + _FARTHEST * self.x * third, 1e-3)
+        time = shape * root**3
+        log = n[:, None] * np.log(time) - time + 2 * np.log(root)
+        weight = self.times * np.exp(log - log.max(axis=1, keepdims=True))
+        return time, weight / weight.sum(axis=1, keepdims=True)
+
+    def median(self) -> FloatArray:
+        """The smallest count that background alone does not exceed with probability one half, exact where counts are few."""
+        from superbin.stats.counts import quantile
+
+        nothing = np.zeros_like(self.b)
+
+        def reached(n: FloatArray) -> BoolArray:
+            return (n >= 0) & (self.at_most(np.maximum(n, 0.0), nothing)[0] >= 0.5)
+
+        low, high, step = np.floor(self.b) - 1, np.floor(self.b), 1.0
+        while (short := ~reached(high)).any():
+            low, high, step = np.where(short, high, low), np.where(short, high + step, high), 2 * step
+        step = 1.0
+        while (long := reached(low)).any():
+            low, high, step = np.where(long, low - step, low), np.where(long, low, high), 2 * step
+        while (open_ := high - low > 1).any():
+            middle = np.floor((low + high) / 2)
+            enough = reached(middle)
+            high = np.where(open_ & enough, middle, high)
+            low = np.where(open_ & ~enough, middle, low)
+        # The limit jumps with the count, most where counts are small.
+        sides = (self.at_most(np.maximum(n, 0.0), nothing)[0] for n in (high, high - 1))
+        near = np.minimum(*(np.abs(side - 0.5) for side in sides))
+        rows = np.flatnonzero((near < _NEAR) & (high < _MANY))
+        if rows.size:
+            high[rows] = quantile(0.5, *(part[rows] for part in (self.b, self.up, self.down)))
+        return high
 
 
-def _median(mean: FloatArray, weight: FloatArray, b: FloatArray) -> FloatArray:
-    """The smallest count that background alone does not exceed with probability one half."""
-    n = np.floor(b)
-    open_ = np.arange(n.size)
-    while open_.size:
-        open_ = open_[_at_most(n[open_], mean[open_], weight) < 0.5]
-        n[open_] += 1
-    open_ = np.flatnonzero(n > 0)
-    while open_.size:
-        open_ = open_[_at_most(n[open_] - 1, mean[open_], weight) >= 0.5]
-        n[open_] -= 1
-        open_ = open_[n[open_] > 0]
-    return n
+def _inverse(
+    m: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, sign: float
+) -> tuple[FloatArray, FloatArray]:
+    """The z at which a background of nominally b > 0 is m, on one side of it, and dz/dm."""
+    from superbin.stats import smear
+
+    above, below = smear.log_slopes(b, up, down)
+    slope = above if sign > 0 else below
+    slope = np.where(slope > 0, slope, 1.0)
+    positive = np.maximum(m, 1e-9 * b)
+    z, rate = np.log(positive / b) / slope, 1 / (slope * positive)
+    if sign > 0:
+        return z, rate
+    linear = smear.is_linear(b, down)
+    width = np.where(down > 0, down, 1.0)
+    return np.where(linear, (m - b) / width, z), np.where(linear, 1 / width, rate)

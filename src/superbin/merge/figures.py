@@ -1,10 +1,10 @@
 """Figures of merit by name: what a merge maximises, as functions of its sums.
 
-All are expected, for signal s on background b with uncertainty ``+up -down``, and all are zero where there is no
-signal. To discover the signal, significances in standard deviations:
+All are expected, for signal s on background b with uncertainty ``+up -down``. All are zero where there is no
+signal, continuous in it, and proportional to it where it is weak. To discover the signal, in standard deviations:
 
-* ``midp``: the exact expected mid-p significance at n = s + b, which is what the analysis quotes. No proof of
-  optimality exists for it.
+* ``midp``: the expected Z, that is the exact mid-p significance at n = s + b, where it reaches one standard deviation. A
+  weaker signal has the value ``1 / mu``, where mu is the factor on the signal at which the expected Z is 1. No proof of optimality exists for it. The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
 * ``profile_asimov``: Z_G, the Asimov significance of a Gaussian-constrained background. Provable.
 * ``s_over_sqrt_bv``: s / sqrt(b + up^2). Provable, fastest, and the crudest: it overrates small counts.
 
@@ -22,35 +22,111 @@ import numpy as np
 from superbin._arrays import FloatArray
 from superbin.errors import UnknownNameError
 from superbin.merge.exclusion import asimov_limit, limit, quick_limit, rough_limit
-from superbin.merge.problem import Totals
+from superbin.merge.problem import IntArray, Totals
 
 __all__ = [
     "FIGURES",
     "LIMITS",
     "PROVABLE",
     "STAND_INS",
+    "VISIBLE",
+    "expected_z",
     "figure",
     "midp",
     "profile_asimov",
     "profile_lognormal",
     "quick",
+    "quick_midp",
     "s_over_sqrt_bv",
 ]
 
 
-def midp(totals: Totals) -> FloatArray:
-    """Exact expected mid-p significance at n = s + b, by `superbin.stats.pvalue`.
+VISIBLE = 1.0
+"""Expected Z below which a signal is judged by the strength at which it would reach it.
 
-    Negative where the background's upward uncertainty alone makes a larger count likely.
+More than the Z of n = b, which stays below 0.68 whatever the background, so that such a strength exists; and no larger than needed,
+so that as little as possible is not the expected Z itself.
+"""
+
+_ROOT = 1e-11
+"""How close to `VISIBLE` the exact Z of the scaled signal is brought."""
+
+_MOST_STEPS = 80
+
+
+def expected_z(totals: Totals) -> FloatArray:
+    """Exact mid-p significance of the count n = s + b, by `superbin.stats.pvalue`: the expected Z that is quoted.
+
+    It is no figure of merit: without signal it is not zero but anything up to 0.68, depending on the background and its
+    uncertainty alone.
     """
     from superbin.stats import pvalue
 
-    some = totals.signal > 0
-    z = np.zeros(totals.signal.shape)
-    if some.any():
-        s, b, up, down = (part[some] for part in (totals.signal, totals.background, totals.up, totals.down))
-        z[some] = pvalue.midp_significance(s + b, b, up, down)
-    return z
+    s, b = totals.signal, totals.background
+    return np.asarray(pvalue.midp_significance(s + b, b, totals.up, totals.down))
+
+
+def midp(totals: Totals) -> FloatArray:
+    """The expected Z where it is at least `VISIBLE`; else ``VISIBLE / mu``.
+
+    The factor mu is what the signal has to be multiplied by for an expected Z of `VISIBLE`. Both agree where the expected Z
+    is `VISIBLE`, so that the figure is continuous; below it is proportional to the signal, and zero without any.
+    """
+    values = np.zeros(totals.signal.shape)
+    some = np.flatnonzero(totals.signal > 0)
+    if some.size:
+        values[some] = expected_z(_take(totals, some))
+        weak = some[values[some] < VISIBLE]
+        if weak.size:
+            values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(_take(totals, weak)))
+    return values
+
+
+def _visible_events(totals: Totals) -> FloatArray:
+    """Signal events at which the expected Z is `VISIBLE`; it does not depend on the signal.
+
+    Row by row, so that a set has the same value whatever is evaluated with it: secant steps in the square root of the
+    count, in which Z is nearly linear, kept between counts known to be too small and too large.
+    """
+    b, up = totals.background, totals.up
+    start, slope = _quick_visible(totals)
+    low, high = b.copy(), np.full_like(b, np.inf)
+    count, value = b + start, np.zeros_like(b)
+    # The first step takes the slope of the approximation.
+    before, value_before = count.copy(), np.zeros_like(b)
+    rows = np.arange(b.size)
+    for step in range(_MOST_STEPS):
+        value[rows] = _z_at(count[rows], totals, rows)
+        above = value[rows] >= VISIBLE
+        high[rows] = np.where(above, count[rows], high[rows])
+        low[rows] = np.where(above, low[rows], count[rows])
+        rows = rows[(np.abs(value[rows] - VISIBLE) > _ROOT) & (high[rows] > low[rows] * (1 + 1e-15))]
+        if not rows.size:
+            break
+        root, excess = np.sqrt(count[rows]), VISIBLE - value[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if step:
+                rate = (value[rows] - value_before[rows]) / (root - np.sqrt(before[rows]))
+            else:
+                rate = 2 * root * slope[rows]
+            trial = np.maximum(root + excess / rate, 0.0) ** 2
+        inside = (trial > low[rows]) & (trial < high[rows])
+        # Beyond all counts tried so far, or between the two that enclose the answer.
+        far = np.where(np.isinf(high[rows]), 2 * count[rows] + up[rows], (low[rows] + high[rows]) / 2)
+        before[rows], value_before[rows] = count[rows], value[rows]
+        count[rows] = np.where(inside, np.minimum(trial, 4 * count[rows] + 4), far)
+    return count - b
+
+
+def _z_at(count: FloatArray, totals: Totals, rows: IntArray) -> FloatArray:
+    from superbin.stats import pvalue
+
+    yields = (part[rows] for part in (totals.background, totals.up, totals.down))
+    return np.asarray(pvalue.midp_significance(count, *yields))
+
+
+def _take(totals: Totals, rows: IntArray | slice) -> Totals:
+    return Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
 
 
 def profile_asimov(totals: Totals) -> FloatArray:
@@ -90,22 +166,29 @@ def s_over_sqrt_bv(totals: Totals) -> FloatArray:
     return np.divide(totals.signal, width, out=np.zeros_like(width), where=totals.signal > 0)
 
 
-def profile_lognormal(totals: Totals) -> FloatArray:
-    """Sqrt(q0) of the Asimov data set for the log-normal background ``b (1 + up/b)^z``; a quick stand-in for midp.
+def quick_midp(totals: Totals) -> FloatArray:
+    """`midp` with sqrt(q0) of the Asimov data set for the log-normal background ``b (1 + up/b)^z`` in place of Z.
 
-    Where b is zero the background is taken as a thousandth of its uncertainty: good enough to rank sets.
+    Where b is zero a log-normal of like median and tail stands for the background: good enough to rank sets.
     """
+    values = np.zeros(totals.signal.shape)
     # In pieces that stay in the cache.
-    pieces = range(0, len(totals.signal), _CHUNK)
-    return np.concatenate([np.zeros(0), *(_lognormal(totals, slice(i, i + _CHUNK)) for i in pieces)])
+    for first in range(0, values.size, _CHUNK):
+        piece = _take(totals, slice(first, first + _CHUNK))
+        z = profile_lognormal(piece)
+        weak = np.flatnonzero(z < VISIBLE)
+        if weak.size:
+            some = _take(piece, weak)
+            z[weak] = VISIBLE * (some.signal / _quick_visible(some)[0])
+        values[first : first + _CHUNK] = z
+    return values
 
 
-def _lognormal(totals: Totals, piece: slice) -> FloatArray:
-    totals = Totals(*(getattr(totals, name)[piece] for name in Totals.__slots__))
-    b = np.maximum(totals.background, 1e-3 * totals.up)
-    n = totals.signal + b
-    slope = np.log1p(np.divide(totals.up, b, out=np.zeros_like(b), where=b > 0))
-    ratio = np.log(np.divide(n, b, out=np.ones_like(b), where=b > 0))
+def profile_lognormal(totals: Totals) -> FloatArray:
+    """Sqrt(q0) of the Asimov data set for the log-normal background ``b (1 + up/b)^z``, in place of the exact expected Z."""
+    b, slope = _lognormal(totals)
+    n = np.maximum(totals.signal + np.where(totals.background > 0, b, 0.0), b)
+    ratio = np.log(n / b)
     # z solves z = slope (n - b e^(slope z)); x = slope z lies between 0 and ln(n/b), the function is convex
     # and rising in x, so Newton from above converges without safeguards.
     x = ratio
@@ -117,6 +200,42 @@ def _lognormal(totals: Totals, piece: slice) -> FloatArray:
     q0 = 2 * (mean - n + n * (ratio - x)) + z**2
     quick: FloatArray = np.sqrt(np.maximum(q0, 0.0))
     return quick
+
+
+_HALF_NORMAL = (0.67, 0.62)
+"""Median and upward uncertainty, in units of the width, of the log-normal that stands for the absolute value of a normal."""
+
+
+def _lognormal(totals: Totals) -> tuple[FloatArray, FloatArray]:
+    """Background, never zero, and ``ln(1 + up/b)``."""
+    median, width = _HALF_NORMAL
+    empty = totals.background == 0
+    b = np.maximum(np.where(empty, median * totals.up, totals.background), 1e-12)
+    return b, np.log1p(np.where(empty, width, 1.0) * totals.up / b)
+
+
+def _quick_visible(totals: Totals) -> tuple[FloatArray, FloatArray]:
+    """Signal events at which `profile_lognormal` is `VISIBLE`, nearly, and how fast it rises there.
+
+    With d = n - m the excess over the fitted background m, stationarity reads ``m = b exp(k^2 d)``, k being ``ln(1 + up/b)``:
+    q0 is an explicit function of d, with the derivative ``2 ln(n/m) (1 + k^2 m)``.
+    """
+    b, slope = _lognormal(totals)
+    square = slope**2
+    # The fit does not pull the background farther than the significance allows.
+    most = b * np.exp(VISIBLE * slope)
+    d = np.minimum(
+        VISIBLE**2 / 2 + VISIBLE * np.sqrt(most),
+        VISIBLE / np.maximum(slope, 1e-12),
+    )
+    for _ in range(4):
+        m = b * np.exp(square * d)
+        log = np.log1p(d / m)
+        q0 = 2 * ((d + m) * log - d) + square * d * d
+        z = np.sqrt(np.maximum(q0, 1e-300))
+        d = np.maximum(d - (z - VISIBLE) * z / (log * (1 + square * m)), d / 8)
+    m = b * np.exp(square * np.minimum(d, VISIBLE / np.maximum(slope, 1e-12)))
+    return np.maximum(m + d - totals.background, 1e-12), np.log1p(d / m) / VISIBLE
 
 
 _CHUNK = 4096
@@ -142,7 +261,7 @@ STAND_INS: Mapping[str, str] = MappingProxyType({"limit": "quick_limit"})
 """Where a figure of merit is too slow for a search: what searches instead, before it ranks the best."""
 
 _QUICK: Mapping[str, Callable[[Totals], FloatArray]] = MappingProxyType(
-    {"midp": profile_lognormal, "limit": rough_limit, "quick_limit": rough_limit}
+    {"midp": quick_midp, "limit": rough_limit, "quick_limit": rough_limit}
 )
 
 

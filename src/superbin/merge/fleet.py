@@ -180,6 +180,7 @@ def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[Bo
     tuple of ndarray and float
         The set and its figure of merit.
     """
+    checked = checked.with_signal(problem)
     archive = Archive(problem, figure(figure_of_merit), keep=1, allowed=checked.allowed)
     if figure_of_merit in PROVABLE:
         # Free and certified shapes never look at the search.
@@ -197,13 +198,12 @@ def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[Bo
 def _threshold_sets(archive: Archive, figure_of_merit: str, checked: Rules, keep: int) -> None:
     """Evaluate the best prefixes and the best threshold sets of a quick ranking."""
     problem, variance = archive.problem, archive.problem.variance_up
-    few = replace(checked, possible=checked.possible & (problem.signal > 0))
     for again in (False, True) if problem.covariance_up is not None else (False,):
         if again and archive.found and problem.covariance_up is not None:
             variance = problem.covariance_up @ archive.best[0].astype(np.float64)
         # Where counts are small the quick ranking alone can go badly wrong.
         for dual in DUALS.values():
             order = best_order(dual, problem, np.maximum(variance, 0.0))
-            archive.evaluate(prefixes(order[few.possible[order]], problem.n_bins))
-        sets = all_thresholds(problem, variance, quick(figure_of_merit), few, keep=keep)
+            archive.evaluate(prefixes(order[checked.possible[order]], problem.n_bins))
+        sets = all_thresholds(problem, variance, quick(figure_of_merit), checked, keep=keep)
         archive.evaluate(sets)

@@ -91,7 +91,7 @@ def improve(
                 continue
             values = archive.evaluate(sets)
             row = int(np.argmax(values))
-            if values[row] > value + TIE * max(1.0, abs(value)):
+            if values[row] > value + TIE * abs(value):
                 chosen, value, begin = sets[row], float(values[row]), 0
                 break
         else:

@@ -174,12 +174,13 @@ class _Judge:
 
     def __init__(self, fleet: Fleet, objective: str) -> None:
         self.fleet, self.objective = fleet, objective
+        self.useful = (fleet.signals > 0).any(axis=0)
 
     def evaluate(self, sets: BoolArray) -> FloatArray:
-        """Objective of every row; -inf for an empty set."""
+        """Objective of every row; -inf for an empty set, or one with a bin in which no signal is."""
         values = self.fleet.efficiencies(sets)
         judged = values.mean(axis=1) if self.objective == "mean" else values.min(axis=1)
-        return np.where(sets.any(axis=1), judged, -np.inf)
+        return np.where(sets.any(axis=1) & ~(sets & ~self.useful).any(axis=1), judged, -np.inf)
 
 
 def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:
@@ -194,7 +195,8 @@ def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:
     for step in range(1 if objective == "mean" else rounds):
         problem = fleet.average(weights)
         archive = Archive(problem, value_of, keep=1)
-        proof = certify(Task(None, problem, name, rules(problem, Constraints()), limits), archive)
+        allowed = rules(problem, Constraints()).with_signal(problem)
+        proof = certify(Task(None, problem, name, allowed, limits), archive)
         pool.append(archive.best[0])
         bound = min(bound, np.inf if proof.bound is None else proof.bound)
         # The weights move towards the signals that the best set serves badly.

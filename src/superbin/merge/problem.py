@@ -24,6 +24,9 @@ IntArray: TypeAlias = NDArray[np.intp]
 
 _CHUNK = 4096
 
+_ROUNDING = 1e-13
+"""A variance of a sum below this part of the sum of variances is zero."""
+
 
 def first_rows(sets: BoolArray) -> IntArray:
     """Where each distinct row occurs first, ascending."""
@@ -102,8 +105,8 @@ def _uncertainty(w: FloatArray, variance: FloatArray, covariance: FloatArray | N
     if covariance is None:
         return np.sqrt(w @ variance)
     total: FloatArray = np.einsum("ij,ij->i", w @ covariance, w)
-    # Rounding may leave a perfectly anticorrelated pair a hair below zero.
-    return np.sqrt(np.maximum(total, 0.0))
+    # Rounding leaves a perfectly anticorrelated pair a hair off zero.
+    return np.sqrt(np.where(total > _ROUNDING * (w @ variance), total, 0.0))
 
 
 def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None) -> Problem:

@@ -1,6 +1,6 @@
 """One solver per shape: what sets of bins a merge may be, and what is proved about the best of them.
 
-* ``free``: any set. For a provable figure of merit a prefix, or branch and bound where constraints or a
+* ``free``: any set of bins with signal. For a provable figure of merit a prefix, or branch and bound where constraints or a
   covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
   multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
   no flip or exchange of bins improves the result: best found.
@@ -48,8 +48,9 @@ _CERTIFIED = 16
 
 _STARTS = 24
 _CLIMBS = 3
+_CLIMBS_HARD = 6
 _ALIKE = 2
-"""Sets the local search may start from, how many it does start from, and differences that are none to it."""
+"""Sets the local search may start from, how many it does start from, also where that is hard, and differences that are none to it."""
 
 _SURROGATE_GAP = 1e-2
 _SURROGATE_NODES = 200
@@ -60,7 +61,7 @@ _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
 
 _FAINT = 0.2
-"""Quick figures closer than this do not tell exact ones apart: these are not quite zero without a signal."""
+"""Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
 
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
@@ -200,9 +201,9 @@ def _start(task: Task, archive: Archive, *, keep: int = _RERANKED) -> FloatArray
 def cast_wide(task: Task, archive: Archive) -> None:
     """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
     problem = task.problem
-    if task.baseline is not None and task.rules.free:
+    if task.baseline is not None:
         archive.take_over(task.baseline.archive)
-    else:
+    if task.baseline is None or not task.rules.free:
         greedy_set(archive)
     variance = _start(task, archive)
     archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
@@ -210,20 +211,23 @@ def cast_wide(task: Task, archive: Archive) -> None:
         archive.evaluate(_surrogate(task))
     share = _HOPELESS_LIMIT if task.name in STAND_INS.values() else _HOPELESS
     screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
-    _climb(archive, screen, swap=not task.rules.free)
+    many = not task.rules.free or task.name in STAND_INS.values()
+    _climb(archive, screen, swap=not task.rules.free, climbs=_CLIMBS_HARD if many else _CLIMBS)
     if archive.found and not task.rules.free:
         _double(task, archive, screen)
 
 
-def _climb(archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool) -> None:
+def _climb(
+    archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool, climbs: int
+) -> None:
     """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
 
-    Where constraints bind, no flip alone may be allowed, and there are more tops to climb.
+    Where constraints bind, no flip alone may be allowed, and there are more tops to climb; so there are for limits, which jump.
     """
     tops: list[BoolArray] = []
     for start in archive.candidates(_STARTS):
         chosen = as_set(start.bins, archive.problem.n_bins)
-        if len(tops) < (2 if swap else 1) * _CLIMBS and all((chosen ^ top).sum() > _ALIKE for top in tops):
+        if len(tops) < climbs and all((chosen ^ top).sum() > _ALIKE for top in tops):
             tops.append(improve(archive, chosen, start.value, swap=swap, screen=screen)[0])
     if tops and not (swap and any((archive.best[0] == top).all() for top in tops)):
         best, value = archive.best
@@ -254,7 +258,7 @@ def _promising(
 ) -> BoolArray:
     """Which sets a quick figure of merit does not put far below a chosen one."""
     values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
-    fine: BoolArray = values[1:] >= share * values[0] - _FAINT
+    fine: BoolArray = values[1:] >= share * values[0] - _FAINT * min(values[0], 1.0)
     return fine
 
 
@@ -331,6 +335,17 @@ def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     keep : int
         How many of the best sets to remember.
     """
+    if shape == "free":
+        # A minimum of background may need bins without signal; nothing else does.
+        narrow = replace(task, rules=task.rules.with_signal(task.problem))
+        if narrow.rules.reachable(task.problem):
+            archive, proof = _solve(narrow, shape, keep)
+            if archive.found:
+                return archive, proof
+    return _solve(task, shape, keep)
+
+
+def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     if task.name not in STAND_INS:
         return SOLVERS[shape](task, keep)
     rough, _ = SOLVERS[shape](replace(task, name=STAND_INS[task.name]), max(keep, _LIMITED))

@@ -20,6 +20,7 @@ from superbin.merge.figures import figure
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
+from superbin.merits import MERITS
 from superbin.results import GreedyBaseline, MergeResult
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -157,4 +158,6 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
         bound=bound,
         gap=bound / value - 1 if bound is not None and value > 0 else None,
         nodes=proof.nodes,
+        mu95=MERITS[task.name].shown(value) if MERITS[task.name].limit else None,
+        without_signal=numbers(chosen & (task.problem.signal == 0)),
     )

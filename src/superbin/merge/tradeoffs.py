@@ -10,7 +10,7 @@ from superbin.aggregate import AggregateBin, combine
 from superbin.covariance import Covariance
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
-from superbin.merge.figures import FIGURES, LIMITS
+from superbin.merge.figures import FIGURES, LIMITS, expected_z
 from superbin.merge.problem import Totals
 from superbin.merge.solve import SHAPES, optimize
 from superbin.results import MergeResult
@@ -32,12 +32,12 @@ class TradeOff:
     aggregate : AggregateBin
         What its bins add up to.
     z : float
-        Exact expected mid-p significance.
+        Expected Z: exact mid-p significance at n = s + b.
     limit : float
         Exact expected 95 % CLs upper limit on the signal strength, of the median count of background alone.
     loss : float
-        Relative to the best of those it was compared with: ``1 - z / best``, or ``1 - best / limit`` where the bins were
-        chosen for a limit.
+        Relative to the best of those it was compared with: 1 less the ratio of the figures of merit ``midp``, or
+        ``1 - best / limit`` where the bins were chosen for a limit.
     seconds : float
         Wall time of the choice.
     """
@@ -97,8 +97,8 @@ def trade_offs(
         seconds = time.perf_counter() - start
         found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))
     totals = _totals([aggregate for _, _, aggregate, _ in found])
-    z, strength = FIGURES["midp"](totals), FIGURES["limit"](totals)
-    worth = strength if figure_of_merit in LIMITS else z
+    z, strength = expected_z(totals), FIGURES["limit"](totals)
+    worth = strength if figure_of_merit in LIMITS else FIGURES["midp"](totals)
     best = worth.max(initial=0.0)
     loss = 1 - worth / best if best > 0 else np.zeros_like(worth)
     return tuple(

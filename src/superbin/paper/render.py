@@ -13,19 +13,13 @@ import jinja2
 from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
 from superbin.errors import OutputError
 from superbin.files import write_text
+from superbin.merits import MERITS, Merit
 from superbin.paper import tex
 from superbin.paper.tex import TeX
 from superbin.results import AnalysisResult, SearchSummary, Significance
 
 __all__ = ["render"]
 
-_MERITS = {
-    "midp": "the exact expected mid-p significance at $n=s+b$",
-    "profile_asimov": "the Asimov significance of a Gaussian-constrained background",
-    "s_over_sqrt_bv": r"$s/\sqrt{b+\sigma_+^2}$",
-    "limit": r"the inverse of the exact median expected $95\,\%$ CLs limit on the signal strength",
-    "asimov_limit": r"the inverse of the asymptotic median expected $95\,\%$ CLs limit on the signal strength",
-}
 _STATUS = {
     "certified": "certified: no set of bins that was allowed does better",
     "best found": "the best found, which does not prove that no other does better",
@@ -136,7 +130,8 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
     def significance(panel: Significance, key: str, what: str) -> TeX:
         return TeX(table.render(panel=panel, key=key, what=what, fits=_FITS))
 
-    merit = result.merge.figure_of_merit
+    name = result.merge.figure_of_merit
+    merit = MERITS.get(name) or Merit(name, f"maximise {tex.escape(name)}", name)
     return {
         "result": result,
         "search": result.search,
@@ -147,7 +142,8 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "processes": result.yields.processes,
         "observables": result.bins[0].ranges,
         "options": result.options,
-        "merit": TeX(_MERITS[merit]) if merit in _MERITS else merit,
+        "merit": merit,
+        "goal": TeX(merit.tex),
         "status": _STATUS.get(result.merge.status, result.merge.status),
         "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
         "correlations": _CORRELATIONS,

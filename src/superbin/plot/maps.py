@@ -7,7 +7,7 @@ where there are none: outside their hull, across gaps, and around failed points.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from superbin._arrays import FloatArray
 from superbin._wording import attribution
 from superbin.cross_sections import process_of
 from superbin.errors import UnknownNameError
+from superbin.merits import MERITS
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
 from superbin.plot.triangles import triangles_between
@@ -135,11 +136,14 @@ class MapValue:
     name : str
         For the colour scale.
     scale : {"linear", "symmetric", "logarithmic"}
+    note : str
+        Above the legend; what the bins were chosen for.
     """
 
     value: Value
     name: str
     scale: str = "linear"
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +195,20 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
     if len(result.parameters) != 2 or all(point.status != DONE for point in result.points):
         return {}
     published = _published(result)
+    merit = MERITS.get(str(result.options.get("figure_of_merit")))
+    note = f"Bins for the {merit.goal}" if merit else ""
     maps: dict[str, tuple[MapValue, tuple[MapContour, ...], Sequence[PublishedContour]]] = {
-        "significance-expected": (_significance("expected"), _discovery(), ()),
-        "significance-observed": (_significance("observed"), (), ()),
+        "significance-expected": (_significance("expected", note), _discovery(), ()),
+        "significance-observed": (_significance("observed", note), (), ()),
     }
-    kinds: dict[str, tuple[str, Callable[[ScanPoint], ScanLimit | None]]] = {
-        "limit": ("", lambda point: point.mu_limit),
+    kinds: dict[str, tuple[str, str, Callable[[ScanPoint], ScanLimit | None]]] = {
+        "limit": ("", note, lambda point: point.mu_limit),
     }
     if any(point.likelihood_limit is not None for point in result.points):
-        kinds["likelihood-limit"] = (", full likelihood", lambda point: point.likelihood_limit)
-    for kind, (words, limit) in kinds.items():
+        kinds["likelihood-limit"] = (", full likelihood", "", lambda point: point.likelihood_limit)
+    for kind, (words, chosen, limit) in kinds.items():
         for side in ("expected", "observed"):
-            shown = _limit(result, side, words, limit)
+            shown = replace(_limit(result, side, words, limit), note=chosen)
             maps[f"{kind}-{side}"] = (shown, _exclusion(limit), published.get(side, ()))
     return {
         name: scan_map(result, value, contours=contours, published=compared).figure
@@ -270,7 +276,7 @@ def scan_map(
                 bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
                 bar.ax.yaxis.set_minor_formatter(NullFormatter())
         ours = [c for c in contours if drawn[c.name]]
-        _legend(ax, result, ours, (points, failed, empty, *theirs.values()), (x, y))
+        _legend(ax, result, ours, (points, failed, empty, *theirs.values()), (x, y), value.note)
     return MapArtists(
         figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, theirs, bar
     )
@@ -279,14 +285,14 @@ def scan_map(
 # --- what is shown --------------------------------------------------------------------------------------------
 
 
-def _significance(side: str) -> MapValue:
+def _significance(side: str, note: str = "") -> MapValue:
     def z(point: ScanPoint) -> float | None:
         found = point.expected if side == "expected" else point.observed
         return None if found is None else found.z
 
     if side == "expected":
-        return MapValue(z, "Expected significance Z (exact mid-p, pre-fit)")
-    return MapValue(z, "Observed local significance Z (exact mid-p)", "symmetric")
+        return MapValue(z, "Expected significance Z (exact mid-p, pre-fit)", note=note)
+    return MapValue(z, "Observed local significance Z (exact mid-p)", "symmetric", note)
 
 
 def _discovery() -> tuple[MapContour, ...]:
@@ -497,6 +503,7 @@ def _legend(
     contours: Sequence[MapContour],
     marks: Sequence[Any],
     place: tuple[FloatArray, FloatArray],
+    note: str = "",
 ) -> None:
     """Put model and legend at the upper left, above the diagonal, and raise the axis where points are in their way."""
     title = ax.text(
@@ -520,6 +527,9 @@ def _legend(
         loc="upper left",
         bbox_to_anchor=(0.01, 0.915),
         fontsize=10,
+        title=note or None,
+        title_fontsize=10,
+        alignment="left",
         frameon=True,  # where the diagonal is steep, it runs behind the legend
         facecolor="white",
         edgecolor="none",

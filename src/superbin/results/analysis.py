@@ -1,7 +1,8 @@
 """What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from superbin.aggregate import AggregateBin, Background
@@ -22,6 +23,7 @@ __all__ = [
     "Range",
     "SignalSummary",
     "Significance",
+    "StrengthLimit",
     "ToyPValue",
     "load_result",
     "result_from_json",
@@ -141,6 +143,17 @@ class GreedyBaseline:
 
 
 @dataclass(frozen=True, slots=True)
+class StrengthLimit:
+    """Exact 95 % CLs upper limit on the signal strength from the aggregate bin; expected is pre-fit, at the median count.
+
+    It takes no systematic uncertainty of the signal.
+    """
+
+    observed: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
 class MergeResult:
     """The chosen aggregate bin.
 
@@ -151,7 +164,7 @@ class MergeResult:
     figure_of_merit : str
         What was maximised.
     value : float
-        Its value for these bins.
+        Its value for these bins; of a limit, ``1 / mu95``.
     status : str
         ``"certified"`` when nothing better exists, else ``"best found"``.
     cuts : tuple of str
@@ -168,6 +181,11 @@ class MergeResult:
         ``bound / value - 1``, the most that could still be gained.
     nodes : int
         Steps of the proof, where it needed a search tree.
+    mu95 : float or None
+        The expected limit on the signal strength that was made lowest, ``1 / value``; None where that is not what the bins
+        were chosen for.
+    without_signal : tuple of int
+        Those of the bins that expect no signal: a shape, a size, a minimum or a required bin brought them in.
     """
 
     bins: tuple[int, ...]
@@ -181,6 +199,8 @@ class MergeResult:
     bound: float | None = None
     gap: float | None = None
     nodes: int = 0
+    mu95: float | None = None
+    without_signal: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +336,8 @@ class AnalysisResult:
     distribution : CountDistribution
         Of the count in the aggregate bin.
     projections : tuple of Projection
+    limit : StrengthLimit or None
+        None only in documents of older versions.
     superbin : str
         Version that made it.
     schema : str
@@ -334,10 +356,32 @@ class AnalysisResult:
     distribution: CountDistribution
     projections: tuple[Projection, ...]
     superbin: str
+    limit: StrengthLimit | None = None
     schema: str = SCHEMA
 
 
-_FORM = Form(SCHEMA, AnalysisResult, "superbin run")
+def _breaches(result: AnalysisResult) -> Iterator[tuple[str, str]]:
+    shown = result.distribution
+    if not len(shown.counts) == len(shown.background) == len(shown.signal_plus_background):
+        yield "$.distribution", "counts and probabilities must be as many"
+    if any(b - a != shown.width for a, b in pairwise(shown.counts)):
+        yield "$.distribution.counts", f"they must be {shown.width} apart, as the width says"
+    processes = [process.name for process in result.yields.processes]
+    parts = {f"$.bins[{i}]": row.yields for i, row in enumerate(result.bins)} | {
+        f"$.projections[{i}].columns[{j}]": column.yields
+        for i, projection in enumerate(result.projections)
+        for j, column in enumerate(projection.columns)
+    }
+    for path, yields in parts.items():
+        if [process.name for process in yields.processes] != processes:
+            yield f"{path}.yields.processes", f"they must be {', '.join(processes)}, as in $.yields"
+    observables = [part.observable for part in result.bins[0].ranges]
+    for i, row in enumerate(result.bins):
+        if [part.observable for part in row.ranges] != observables:
+            yield f"$.bins[{i}].ranges", f"they must be of {', '.join(observables)}, as in $.bins[0]"
+
+
+_FORM = Form(SCHEMA, AnalysisResult, "superbin run", _breaches)
 
 
 def result_to_json(result: AnalysisResult) -> str:

@@ -5,7 +5,7 @@ much or more anywhere. Specified in ``specs/chance.md``.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,7 +148,14 @@ class ChanceResult:
         return ratio if math.isfinite(ratio) else None
 
 
-_FORM = Form(SCHEMA, ChanceResult, "superbin chance")
+def _breaches(result: ChanceResult) -> Iterator[tuple[str, str]]:
+    if len(result.maximum.z) != len(result.maximum.reached):
+        yield "$.maximum", f"{len(result.maximum.z)} significances for {len(result.maximum.reached)} numbers"
+    if max(result.chance.hits, *result.maximum.reached) > result.chance.n:
+        yield "$.chance.n", "fewer pseudo-experiments than did as much"
+
+
+_FORM = Form(SCHEMA, ChanceResult, "superbin chance", _breaches)
 
 
 def chance_to_json(result: ChanceResult) -> str:

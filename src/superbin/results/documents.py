@@ -5,13 +5,15 @@ is read; a breach names the JSON path.
 """
 
 import functools
-import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from superbin._json import json_text, parse_json
 from superbin.errors import DocumentError, OutputError
+from superbin.files import read_limited
 
 if TYPE_CHECKING:
     import cattrs
@@ -36,17 +38,21 @@ class Form(Generic[T]):
     type : type
     verb : str
         The command that writes such documents, such as ``"superbin run"``.
+    breaches : callable
+        What the schema cannot say: JSON path and rule of each place where parts of a value do not belong together.
     """
 
     schema: str
     type: type[T]
     verb: str
+    breaches: Callable[[T], Iterator[tuple[str, str]]] = lambda _: iter(())
 
     def to_json(self, value: T) -> str:
         """The document, checked against its schema; ends with a newline."""
         document = converter().unstructure(value)
         self.check(document, "the result")
-        return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        self._check_parts(value, "the result")
+        return json_text(document, "the result", indent=1) + "\n"
 
     def from_json(self, text: str, *, place: str = "the result") -> T:
         """Read a document back.
@@ -61,19 +67,28 @@ class Form(Generic[T]):
         Raises
         ------
         DocumentError
-            If it is not JSON, of another schema version, or breaks the schema; the text names the JSON path.
+            If it is not JSON in the strict sense of RES-6, of another schema version, or breaks the schema; the text
+            names the JSON path.
         """
         try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DocumentError(f"{place} is not JSON: {error}; write it anew with '{self.verb}'") from error
+            document = parse_json(text, place)
+        except DocumentError as error:
+            raise DocumentError(f"{error}; write it again with '{self.verb}'") from error
         found = document.get("schema") if isinstance(document, dict) else None
         if found != self.schema:
             raise DocumentError(
-                f"{place} has schema {found!r}; this superbin reads {self.schema!r}; write it anew"
+                f"{place} has schema {found!r}; this superbin reads {self.schema!r}; write it again with '{self.verb}'"
             )
         self.check(document, place)
-        return converter().structure(document, self.type)
+        try:
+            value = converter().structure(document, self.type)
+        except Exception as error:  # cattrs has groups of any errors
+            raise DocumentError(
+                f"{place} is no {self.schema}: {' '.join(str(error).split())}; write it again with '{self.verb}'"
+            ) from error
+
+        self._check_parts(value, place)
+        return value
 
     def load(self, path: str | Path) -> T:
         """Read a file.
@@ -87,13 +102,19 @@ class Form(Generic[T]):
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_limited(path).decode("utf-8-sig")
+        except DocumentError:
+            raise
         except (OSError, UnicodeDecodeError) as error:
             name = f"{self.schema.split('/')[1]}.json"
             raise OutputError(
                 f"cannot read {path}: {error}; give a {name} that '{self.verb}' wrote"
             ) from error
         return self.from_json(text, place=str(path))
+
+    def _check_parts(self, value: T, place: str) -> None:
+        for path, rule in self.breaches(value):
+            raise DocumentError(f"{place} breaks {self.schema} at {path}: {rule}")
 
     def check(self, document: Any, place: str) -> None:
         """Check plain values against the schema.
@@ -126,7 +147,7 @@ def _validator(schema: str) -> "jsonschema.Draft202012Validator":
     folder = resources.files("superbin").joinpath("schemas")
     texts = [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".json")]
     # A schema may refer to another's definitions.
-    known = {document["$id"]: document for document in map(json.loads, texts)}
+    known = {document["$id"]: document for document in (parse_json(text, "a schema") for text in texts)}
     resolved = Registry().with_resources(
         (name, Resource.from_contents(document)) for name, document in known.items()
     )

@@ -6,7 +6,8 @@ maps are drawn from them alone. Specified in ``specs/scans.md``.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,16 +59,17 @@ class ScanLimit:
     status: str
 
     def over(self, signal: float) -> "ScanLimit":
-        """The limit in units of a signal: from events to the signal strength mu.
+        """The limit in units of a signal: from events to the signal strength mu; None where that has no finite value.
 
         Parameters
         ----------
         signal : float
-            Expected signal events, > 0.
+            Expected signal events.
         """
 
         def scaled(value: float | None) -> float | None:
-            return None if value is None else value / signal
+            mu = math.inf if value is None or signal <= 0 else value / signal
+            return mu if math.isfinite(mu) else None
 
         return ScanLimit(
             scaled(self.observed),
@@ -251,7 +253,17 @@ class ScanResult:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-_FORM = Form(SCHEMA, ScanResult, "superbin scan")
+def _breaches(result: ScanResult) -> Iterator[tuple[str, str]]:
+    for i, point in enumerate(result.points):
+        if tuple(point.parameters) != result.parameters:
+            names = ", ".join(result.parameters)
+            yield (
+                f"$.points[{i}].parameters",
+                f"they are not those of the scan, which are {names}, in this order",
+            )
+
+
+_FORM = Form(SCHEMA, ScanResult, "superbin scan", _breaches)
 
 
 def scan_to_json(result: ScanResult) -> str:

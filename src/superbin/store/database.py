@@ -2,27 +2,24 @@
 
 import logging
 import math
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, update
 
+from superbin.bundle import Bundle
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results.scan import FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
-from superbin.signal import SignalModel, point_label
-from superbin.store import engine, reading, rows, scanning, schema, writing
+from superbin.signal import SignalModel, point_label, point_text
+from superbin.store import engine, migrations, reading, rows, scanning, schema, writing
 
 __all__ = ["Store"]
 
 _log = logging.getLogger(__name__)
-
-# Seconds between attempts to make the tables on a server where another process does the same.
-_PAUSES = (0.05, 0.2, 0.8, 2.0)
 
 
 class Store:
@@ -100,6 +97,42 @@ class Store:
         with engine.reading(self._engine) as connection:
             return reading.load_search(connection, reading.require_search(connection, name))
 
+    def files(self, search: str) -> tuple[str, ...]:
+        """Names of the files of a search, such as ``grids/T1bbbb.csv.gz``, sorted.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        DatabaseError
+            If its record is not what was imported.
+        """
+        with engine.reading(self._engine) as connection:
+            row = reading.require_search(connection, search)
+            reading.check_search(connection, row)
+            names = reading.file_digests(connection, row.id)
+            return tuple(name for name in names if not name.startswith(rows.INNER))
+
+    def file(self, search: str, name: str) -> bytes:
+        """The content of a file of a search.
+
+        Raises
+        ------
+        UnknownNameError
+            If the search has no such file, or there is no such search.
+        DatabaseError
+            If it is not what was imported.
+        """
+        with engine.reading(self._engine) as connection:
+            row = reading.require_search(connection, search)
+            reading.check_search(connection, row)
+            names = [n for n in reading.file_digests(connection, row.id) if not n.startswith(rows.INNER)]
+            if name not in names:
+                raise UnknownNameError(
+                    f"search {search!r} has no file {name!r}; {reading.nearest(name, names)}"
+                )
+            return reading.load_files(connection, row, [name])[name]
+
     def signals(self, search: str | None = None) -> tuple[reading.StoredSignal, ...]:
         """List the signals of a search, or of all, by search, model and parameters.
 
@@ -131,27 +164,52 @@ class Store:
         DatabaseError
             If its content is not what was imported.
         """
-        point = rows.point(parameters)
+        point = point_text(parameters)
         with engine.reading(self._engine) as connection:
-            found = reading.load_signal(
-                connection,
-                search_id=reading.require_search(connection, search).id,
-                search=search,
-                model=model,
-                point=point,
-            )
-            return found or _refuse(reading.list_signals(connection, search), search, model, parameters)
+            reading.require_search(connection, search)
+            found = reading.load_signal(connection, search=search, model=model, point=point)
+            if found is None:
+                reading.holds_signal(connection, search=search, model=model, point=point)
+                _refuse(reading.list_signals(connection, search), search, model, parameters)
+            return found
+
+    def holds_signal(self, search: str, model: str, parameters: Sequence[float]) -> bool:
+        """Whether a signal stands at a point, so that `signal` reads it or says what is wrong with it.
+
+        Parameters
+        ----------
+        search, model, parameters
+            As of `signal`.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        DatabaseError
+            If none is found and the database is damaged, so that one may have been there.
+        """
+        point = point_text(parameters)
+        with engine.reading(self._engine) as connection:
+            reading.require_search(connection, search)
+            return reading.holds_signal(connection, search=search, model=model, point=point)
 
     def add_search(
-        self, search: Search, *, signals: Iterable[SignalModel] = (), replace: bool = False
+        self,
+        search: Search,
+        *,
+        signals: Iterable[SignalModel] = (),
+        files: Mapping[str, bytes] | None = None,
+        replace: bool = False,
     ) -> None:
-        """Store a search, and signals with it, all or nothing.
+        """Store a search, and signals and files with it, all or nothing.
 
         Parameters
         ----------
         search : Search
         signals : iterable of SignalModel
             Stored as by `add_signals`.
+        files : mapping of str to bytes, optional
+            As of `superbin.bundle.Bundle`; they replace all files of a search that is replaced.
         replace : bool
             Whether it may take the place of a search of its name. The stored signals in its bins stay, except
             where `signals` has the same points.
@@ -172,7 +230,7 @@ class Store:
         with engine.writing(self._engine) as connection:
             if replace:
                 writing.drop_signals(connection, given)
-            writing.put_search(connection, search, origin="imported", replace=replace)
+            writing.put_search(connection, search, files, origin="imported", replace=replace)
             writing.put_signals(connection, given, origin="imported")
 
     def add_signals(self, signals: Iterable[SignalModel], *, replace: bool = False) -> None:
@@ -203,7 +261,7 @@ class Store:
 
     def fill_packaged(
         self,
-        packaged: Iterable[tuple[Search, Iterable[SignalModel]]],
+        packaged: Iterable[Bundle],
         *,
         digest: str,
         refresh: bool = False,
@@ -214,12 +272,13 @@ class Store:
 
         Parameters
         ----------
-        packaged : iterable of (Search, iterable of SignalModel)
+        packaged : iterable of Bundle
             Read only if needed.
         digest : str
             Of the packaged tables; kept, to be compared with theirs when the database is next opened.
         refresh : bool
-            Whether to store them even if they are there already.
+            Whether to store them even if they are there already, to drop scans that are damaged, and to take the
+            rows that are left for all there were.
 
         Raises
         ------
@@ -232,8 +291,11 @@ class Store:
             stored = connection.scalar(select(schema.database.c.packaged_digest))
             if stored == digest and not refresh:
                 return
-            for search, signals in packaged:
-                writing.refresh(connection, search, signals)
+            if refresh:
+                scanning.drop_damaged(connection)
+                writing.recount(connection)
+            for bundle in packaged:
+                writing.refresh(connection, bundle.search, bundle.signals, bundle.files)
             connection.execute(update(schema.database).values(packaged_digest=digest))
         _log.info("filled %s with the packaged tables", self.place)
 
@@ -291,38 +353,32 @@ class Store:
             scanning.put(connection, scan, points)
 
     def _prepare(self) -> None:
-        """Check what the database is; make the tables if it is nothing yet, and those an older one lacks."""
+        """Check what the database is; make the tables if it is nothing yet, or bring older ones up to date."""
         with engine.reading(self._engine) as connection:
             found = _version(connection, self.place)
         if found == schema.SCHEMA_VERSION:
             return
-        for pause in (*_PAUSES, None):
-            try:
-                with engine.writing(self._engine, lock=False) as connection:
-                    _bring_up(connection, _version(connection, self.place))
-            except DatabaseError as error:
-                # On a server two processes may make the same table at once, and one of them be refused.
-                if pause is None or self._engine.dialect.name == "sqlite":
-                    if found is None:
-                        raise
-                    raise DatabaseError(
-                        f"schema version {found} cannot be brought to {schema.SCHEMA_VERSION}: {error}"
-                    ) from error
-                time.sleep(pause)
-            else:
-                return
+        try:
+            with engine.migrating(self._engine) as connection:
+                _bring_up(connection, self.place)
+        except DatabaseError as error:
+            if found is None:
+                raise
+            raise DatabaseError(
+                f"schema version {found} cannot be brought to {schema.SCHEMA_VERSION}: {error}"
+            ) from error
 
 
-def _bring_up(connection: Connection, found: int | None) -> None:
-    """Make what tables are missing, and write the version that vouches for them last."""
-    if found == schema.SCHEMA_VERSION:
-        return
-    schema.metadata.create_all(connection)
-    version_row = {"schema_version": schema.SCHEMA_VERSION}
+def _bring_up(connection: Connection, place: str) -> None:
+    """Make the tables, or bring older ones up to date; the version that vouches for them comes last."""
+    found = _version(connection, place)
     if found is None:
-        connection.execute(insert(schema.database).values(id=1, **version_row))
-    else:
-        connection.execute(update(schema.database).values(**version_row))
+        # An interrupted process may have left tables, of this version or an older one, and nothing in them.
+        schema.metadata.drop_all(connection)
+        schema.metadata.create_all(connection)
+        connection.execute(insert(schema.database).values(id=1, schema_version=schema.SCHEMA_VERSION))
+    elif found < schema.SCHEMA_VERSION:
+        migrations.upgrade(connection, found)
 
 
 def _version(connection: Connection, place: str) -> int | None:
@@ -334,23 +390,29 @@ def _version(connection: Connection, place: str) -> int | None:
         If it is one that this superbin cannot read, or the tables are of something else.
     """
     names = set(inspect(connection).get_table_names())
+    foreign = sorted(names - set(schema.metadata.tables))
     marker = schema.database
-    if marker.name not in names:
-        foreign = sorted(names - set(schema.metadata.tables))
-        if foreign:
+    if marker.name not in names and foreign:
+        raise DatabaseError(
+            f"database {place} holds other tables ({', '.join(foreign[:3])}), and is not superbin's; "
+            "name an empty database, or a new file"
+        )
+    # Written after the last table, so that it vouches for all of them.
+    found = connection.scalar(select(marker.c.schema_version)) if marker.name in names else None
+    if found is None:
+        searches = schema.searches
+        if searches.name in names and connection.scalar(select(func.count()).select_from(searches)):
             raise DatabaseError(
-                f"database {place} holds other tables ({', '.join(foreign[:3])}), and is not superbin's; "
-                "name an empty database, or a new file"
+                f"database {place} holds searches, and its table {marker.name!r} has no row with a schema version; "
+                "restore the database from a copy, or name another one"
             )
         return None
-    # Written after the last table, so that it vouches for all of them.
-    found = connection.scalar(select(marker.c.schema_version))
-    if found not in {None, schema.SCHEMA_VERSION, *schema.MIGRATES_FROM}:
+    if found not in range(1, schema.SCHEMA_VERSION + 1):
         raise DatabaseError(
             f"database {place} has schema version {found}; superbin {version('superbin')} reads version "
             f"{schema.SCHEMA_VERSION}: install a newer superbin, or name another database"
         )
-    return found
+    return int(found)
 
 
 def _refuse(

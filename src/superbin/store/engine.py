@@ -1,16 +1,17 @@
 """From what a user names to an open engine, and from what a driver complains of to one clear line.
 
 `locate` turns an option, the environment or nothing into an SQLAlchemy URL; `open_engine` connects to it with
-foreign keys enforced and transactions that mean the same on every dialect; `reading` and `writing` are the
-only two ways to talk to it. Specified in ``specs/store.md``.
+foreign keys enforced and transactions that mean the same on every dialect; `reading`, `writing` and `migrating` are the
+only ways to talk to it. Specified in ``specs/store.md``.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -18,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from superbin.errors import DatabaseError, MissingDependencyError, SuperbinError
 from superbin.store import schema
 
-__all__ = ["describe", "locate", "open_engine", "reading", "writing"]
+__all__ = ["describe", "locate", "migrating", "open_engine", "reading", "writing"]
 
 _VARIABLE = "SUPERBIN_DATABASE"
 
@@ -156,26 +157,64 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine, *, lock: bool = True) -> Iterator[Connection]:
+def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that waits for other writers; it is kept whole, or undone if anything fails.
-
-    Parameters
-    ----------
-    engine : Engine
-    lock : bool
-        Whether to lock superbin's row, which is how writers wait for each other on a server; false while the
-        table that holds it is being made.
 
     Raises
     ------
     DatabaseError
         If the database cannot be reached or written.
     """
-    options = {"superbin_writes": True}
-    with _translated(engine), _connect(engine).execution_options(**options) as connection, connection.begin():
-        if lock:
-            connection.execute(select(schema.database.c.id).with_for_update())
+    with _translated(engine), _writer(engine) as connection, connection.begin():
+        # Locking superbin's row is how writers wait for each other on a server.
+        connection.execute(select(schema.database.c.id).with_for_update())
         yield connection
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction to make or change tables in; one process does so at a time, others wait.
+
+    On MariaDB each statement that changes tables commits itself and what was before it, so that only the lock is whole.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be reached or written, or another process has changed it for longer than a minute.
+    """
+    with _translated(engine), _writer(engine) as connection, _alone(connection), connection.begin():
+        yield connection
+
+
+def _writer(engine: Engine) -> Connection:
+    return _connect(engine).execution_options(superbin_writes=True)
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold the lock for changes of the tables, which outlives transactions; SQLite's own transactions are one."""
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        yield
+        return
+    if dialect == "postgresql":  # whose locks are of one database
+        key: Any = int.from_bytes(b"superbin")
+        lock, unlock = func.pg_advisory_lock(key), func.pg_advisory_unlock(key)
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
+    else:
+        key = func.sha1(func.concat("superbin ", func.database()))
+        lock, unlock = func.get_lock(key, _PATIENCE), func.release_lock(key)
+    try:
+        granted = connection.scalar(select(lock)) != 0
+    finally:
+        connection.commit()
+    if not granted:
+        raise DatabaseError(f"database {describe(connection.engine.url)} {_SQLITE[5]}")
+    try:
+        yield
+    finally:
+        connection.execute(select(unlock))
+        connection.commit()
 
 
 def _connect(engine: Engine) -> Connection:

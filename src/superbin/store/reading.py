@@ -1,7 +1,13 @@
-"""Rows as domain values again, each checked against the digest written beside it when it was imported."""
+"""Rows as domain values again, each checked against the digests written beside it when it was imported.
+
+`superbin.store.records` says what a record is: its digest is compared before any value of a row is used, that of the
+content once there is content. The number of rows is compared wherever one may be missing.
+"""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -9,25 +15,33 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, Table, func, select
+from sqlalchemy import Column, Connection, Row, Select, Table, func, select
 
 from superbin._arrays import FloatArray
 from superbin.errors import DatabaseError, UnknownNameError
 from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel, point_label
-from superbin.store import rows, schema
+from superbin.signal import SignalModel, point_label, point_text
+from superbin.store import records, rows, schema
 
 __all__ = [
     "StoredSearch",
     "StoredSignal",
+    "check_count",
+    "check_search",
+    "check_searches",
+    "fetch",
+    "file_digests",
     "find_search",
+    "holds_signal",
     "list_searches",
     "list_signals",
     "load_bins",
+    "load_files",
     "load_search",
     "load_signal",
     "nearest",
     "require_search",
+    "unindexed",
 ]
 
 
@@ -97,81 +111,228 @@ class StoredSignal:
 
 
 def list_searches(connection: Connection) -> tuple[StoredSearch, ...]:
-    """All searches by name."""
+    """All searches by name.
+
+    Raises
+    ------
+    DatabaseError
+        If one is missing, or not what was imported.
+    """
     n_bins, n_signals = (
         select(func.count()).where(table.c.search_id == schema.searches.c.id).scalar_subquery()
         for table in (schema.bins, schema.signals)
     )
-    query = (
-        select(schema.searches, schema.provenance, n_bins.label("n_bins"), n_signals.label("n_signals"))
-        .join(schema.provenance)
-        .order_by(schema.searches.c.name)
+    found = fetch(
+        connection,
+        _searches()
+        .add_columns(n_bins.label("bins"), n_signals.label("signals"))
+        .order_by(schema.searches.c.name),
     )
-    return tuple(
-        StoredSearch(
-            name=row.name,
-            title=row.title,
-            reference=row.reference,
-            luminosity_fb=row.luminosity_fb,
-            sqrt_s_tev=row.sqrt_s_tev,
-            n_bins=row.n_bins,
-            n_signals=row.n_signals,
-            packaged=row.origin == "packaged",
-            source=row.source,
-            digest=row.digest,
-            superbin=row.superbin_version,
-            imported=row.imported_utc.replace(tzinfo=dt.UTC),
-        )
-        for row in connection.execute(query)
+    check_searches(connection, len(found))
+    return tuple(_stored_search(connection, row) for row in found)
+
+
+def check_searches(connection: Connection, found: int) -> None:
+    """Refuse a listing of all searches that lacks one.
+
+    Raises
+    ------
+    DatabaseError
+    """
+    check_count("the searches", found, connection.scalar(select(schema.database.c.n_searches)))
+
+
+def _stored_search(connection: Connection, row: Row[Any]) -> StoredSearch:
+    _check_search(row, row.bins, _process_names(connection, row.id), file_digests(connection, row.id))
+    check_count(f"the signals in the bins of search {row.name!r}", row.signals, row.n_signals)
+    return StoredSearch(
+        name=row.name,
+        title=row.title,
+        reference=row.reference,
+        luminosity_fb=row.luminosity_fb,
+        sqrt_s_tev=row.sqrt_s_tev,
+        n_bins=row.bins,
+        n_signals=row.signals,
+        packaged=row.origin == "packaged",
+        source=row.source,
+        digest=row.digest,
+        superbin=row.superbin_version,
+        imported=row.imported_utc.replace(tzinfo=dt.UTC),
     )
+
+
+def _check_search(row: Row[Any], n_bins: int, processes: Sequence[str], files: Mapping[str, str]) -> None:
+    record = records.of_search(row._asdict(), n_bins, processes, files)
+    if not records.matches(row.record_digest, "search", record):
+        raise _changed(f"search {row.name!r}", "its record has another digest", row.origin)
+
+
+def check_search(connection: Connection, row: Row[Any]) -> None:
+    """Refuse a row that `find_search` gave if it is not what was imported; its content is not looked at.
+
+    Raises
+    ------
+    DatabaseError
+    """
+    n_bins = connection.scalar(select(func.count()).where(schema.bins.c.search_id == row.id)) or 0
+    _check_search(row, n_bins, _process_names(connection, row.id), file_digests(connection, row.id))
+
+
+def file_digests(connection: Connection, search_id: int) -> dict[str, str]:
+    """Digests of a search's files by name."""
+    table = schema.bundle_files
+    query = select(*table.c["name", "digest"]).where(table.c.search_id == search_id).order_by(table.c.name)
+    return {row.name: row.digest for row in fetch(connection, query)}
+
+
+def load_files(connection: Connection, row: Row[Any], names: Iterable[str]) -> dict[str, bytes]:
+    """Contents of some files of a search whose record was checked.
+
+    Raises
+    ------
+    DatabaseError
+        If one is not what was imported.
+    """
+    table = schema.bundle_files
+    wanted = list(names)
+    query = select(table).where(table.c.search_id == row.id, table.c.name.in_(wanted))
+    found: dict[str, bytes] = {}
+    for entry in fetch(connection, query):
+        content = bytes(entry.content)
+        if rows.file_digest(entry.name, content) != entry.digest:
+            raise _changed(
+                f"file {entry.name!r} of search {row.name!r}", "its content has another digest", row.origin
+            )
+        found[entry.name] = content
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise unindexed(f"file {missing[0]!r} of search {row.name!r}")
+    return found
+
+
+def _process_names(connection: Connection, search_id: int) -> list[str]:
+    table = schema.processes
+    query = select(table.c.name).where(table.c.search_id == search_id).order_by(table.c.position)
+    return [row.name for row in fetch(connection, query)]
 
 
 def list_signals(connection: Connection, search: str | None = None) -> tuple[StoredSignal, ...]:
-    """Signals by search, model and parameters."""
-    query = (
-        select(
-            schema.signals,
-            schema.searches.c.name.label("search"),
-            *schema.provenance.c["origin", "source", "digest", "superbin_version", "imported_utc"],
-            *schema.signal_parameters.c["name", "value"],
-        )
-        .join(schema.searches, schema.searches.c.id == schema.signals.c.search_id)
-        .join(schema.provenance, schema.provenance.c.id == schema.signals.c.provenance_id)
-        .outerjoin(schema.signal_parameters, schema.signal_parameters.c.signal_id == schema.signals.c.id)
-        .order_by(schema.signals.c.id, schema.signal_parameters.c.position)
-    )
+    """Signals by search, model and parameters.
+
+    Raises
+    ------
+    DatabaseError
+        If one is missing, or not what was imported.
+    """
+    query = _signals().order_by(schema.signals.c.id)
+    owners = select(*schema.searches.c["id", "name", "n_signals"])
     if search is not None:
-        query = query.where(schema.searches.c.name == search)
-    listed = [
-        _stored_signal(list(group)) for _, group in groupby(connection.execute(query), lambda row: row.id)
-    ]
+        query, owners = (q.where(schema.searches.c.name == search) for q in (query, owners))
+    found = fetch(connection, query)
+    numbers = Counter(row.search_id for row in found)
+    checked = fetch(connection, owners)
+    if search is None:
+        check_searches(connection, len(checked))
+    for owner in checked:
+        check_count(f"the signals in the bins of search {owner.name!r}", numbers[owner.id], owner.n_signals)
+    parameters = _parameters(connection, [row.id for row in found])
+    listed = [_stored_signal(row, parameters[row.id]) for row in found]
     return tuple(sorted(listed, key=lambda s: (s.search, s.model, tuple(s.parameters.values()))))
 
 
-def _stored_signal(parameters: list[Row[Any]]) -> StoredSignal:
-    """One signal from its rows, one for each parameter."""
-    first = parameters[0]
+def _parameters(connection: Connection, signals: Sequence[int]) -> dict[int, list[tuple[str, float]]]:
+    """Names and values of the parameters of signals, in order."""
+    table = schema.signal_parameters
+    query = select(*table.c["signal_id", "name", "value"]).order_by(table.c.signal_id, table.c.position)
+    if len(signals) == 1:  # more than a few would not fit into one statement
+        query = query.where(table.c.signal_id == signals[0])
+    found: dict[int, list[tuple[str, float]]] = defaultdict(list)
+    for row in fetch(connection, query):
+        found[row.signal_id].append((row.name, row.value))
+    return found
+
+
+def _stored_signal(row: Row[Any], parameters: list[tuple[str, float]]) -> StoredSignal:
+    _check_signal(row, parameters)
     return StoredSignal(
-        search=first.search,
-        model=first.model,
-        parameters=MappingProxyType({row.name: row.value for row in parameters if row.name is not None}),
-        cross_section_pb=first.cross_section_pb,
-        packaged=first.origin == "packaged",
-        source=first.source,
-        digest=first.digest,
-        superbin=first.superbin_version,
-        imported=first.imported_utc.replace(tzinfo=dt.UTC),
+        search=row.search,
+        model=row.model,
+        parameters=MappingProxyType(dict(parameters)),
+        cross_section_pb=row.cross_section_pb,
+        packaged=row.origin == "packaged",
+        source=row.source,
+        digest=row.digest,
+        superbin=row.superbin_version,
+        imported=row.imported_utc.replace(tzinfo=dt.UTC),
     )
+
+
+def _check_signal(row: Row[Any], parameters: list[tuple[str, float]]) -> None:
+    """Refuse a signal that is not what was imported, its yields aside."""
+    record = records.of_signal(row._asdict(), row.search, parameters)
+    if not records.matches(row.record_digest, "signal", record):
+        raise _changed(f"signal {row.model}({row.point})", "its record has another digest", row.origin)
+    # A record of schema version 2 was taken as it stood.
+    if point_text(value for _, value in parameters) != row.point:
+        raise _changed(f"signal {row.model}({row.point})", "its parameters are others", row.origin)
+
+
+def _searches() -> Select[Any]:
+    """Searches with their provenance, which a damaged one may lack."""
+    return select(schema.searches, *_provenance()).outerjoin(
+        schema.provenance, schema.provenance.c.id == schema.searches.c.provenance_id
+    )
+
+
+def _signals() -> Select[Any]:
+    """Signals with their search's name and their provenance, which a damaged one may lack."""
+    return (
+        select(schema.signals, schema.searches.c.name.label("search"), *_provenance())
+        .join(schema.searches, schema.searches.c.id == schema.signals.c.search_id)
+        .outerjoin(schema.provenance, schema.provenance.c.id == schema.signals.c.provenance_id)
+    )
+
+
+def _provenance() -> list[Column[Any]]:
+    return [column for column in schema.provenance.c if column.name != "id"]
+
+
+def fetch(connection: Connection, query: Select[Any]) -> Sequence[Row[Any]]:
+    """Rows of a query.
+
+    Raises
+    ------
+    DatabaseError
+        If a value is not of its column's type, which SQLite does not see to.
+    """
+    try:
+        return connection.execute(query).all()
+    except (ValueError, TypeError) as error:
+        raise DatabaseError(
+            f"the database holds a value of another type than its column ({error}); restore the database from a "
+            "copy, or move it away and superbin makes a new one"
+        ) from error
+
+
+def check_count(what: str, found: object, stored: object) -> None:
+    """Refuse rows that are not as many as were written.
+
+    Raises
+    ------
+    DatabaseError
+        If rows are missing or too many.
+    """
+    if found != stored:
+        raise DatabaseError(
+            f"{what} in the database are {found} and not {stored}: rows are missing; restore the database from a "
+            "copy, or take what is left with: superbin db init"
+        )
 
 
 def find_search(connection: Connection, name: str) -> Row[Any] | None:
-    """The row of a search with its provenance, or None."""
-    query = (
-        select(schema.searches, *schema.provenance.c["origin", "source", "digest"])
-        .join(schema.provenance)
-        .where(schema.searches.c.name == name)
-    )
-    return connection.execute(query).one_or_none()
+    """The row of a search with its provenance, or None; `load_search` checks it."""
+    found = fetch(connection, _searches().where(schema.searches.c.name == name))
+    return found[0] if found else None
 
 
 def require_search(connection: Connection, name: str) -> Row[Any]:
@@ -181,12 +342,24 @@ def require_search(connection: Connection, name: str) -> Row[Any]:
     ------
     UnknownNameError
         If it is not; the text names the nearest one that is.
+    DatabaseError
+        If the database is damaged, so that it may have been there.
     """
     row = find_search(connection, name)
     if row is None:
-        names = connection.scalars(select(schema.searches.c.name)).all()
+        names = [search.name for search in list_searches(connection)]
+        if name in names:
+            raise unindexed(f"search {name!r}")
         raise UnknownNameError(f"search {name!r} is not in the database; {nearest(name, names)}")
     return row
+
+
+def unindexed(what: str) -> DatabaseError:
+    """The error for what a lookup misses and a listing has."""
+    return DatabaseError(
+        f"{what} is in the database, but an index does not lead to it; restore the database from a copy, or "
+        "move it away and superbin makes a new one"
+    )
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -209,26 +382,31 @@ def load_search(connection: Connection, row: Row[Any]) -> Search:
         If the content is not what was imported.
     """
     try:
+        check_search(connection, row)
         observables, low, high = load_bins(connection, row.id)
         processes = _load_processes(connection, row.id)
-        search = Search(
-            name=row.name,
-            title=row.title,
-            reference=row.reference,
-            luminosity_fb=row.luminosity_fb,
-            sqrt_s_tev=row.sqrt_s_tev,
-            observables=observables,
-            low=low,
-            high=high,
-            processes=processes,
-            observed=_ordered(connection, schema.observations, row.id, "events")[:, 0],
-            shared_stat=_load_groups(connection, row.id, processes),
-            source=row.source,
-        )
-    except (ValueError, IndexError) as error:
+        fields = {
+            "name": row.name,
+            "title": row.title,
+            "reference": row.reference,
+            "luminosity_fb": row.luminosity_fb,
+            "sqrt_s_tev": row.sqrt_s_tev,
+            "observables": observables,
+            "low": low,
+            "high": high,
+            "processes": processes,
+            "observed": _ordered(connection, schema.observations, row.id, "events")[:, 0],
+            "shared_stat": _load_groups(connection, row.id, processes),
+            "source": row.source,
+        }
+        inner = [name for name in file_digests(connection, row.id) if name.startswith(rows.INNER)]
+        files = load_files(connection, row, inner)
+        search = Search(**rows.search_of_files(fields, files, len(low)))
+        digest = search.digest
+    except (ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
         raise _changed(f"search {row.name!r}", str(error), row.origin) from error
-    if search.digest != row.digest:
-        how = f"digest {search.digest[:12]} instead of {row.digest[:12]}"
+    if digest != row.digest:
+        how = f"digest {digest[:12]} instead of {row.digest[:12]}"
         raise _changed(f"search {row.name!r}", how, row.origin)
     return search
 
@@ -247,7 +425,7 @@ def load_bins(
     query = select(table).where(table.c.search_id == search_id).order_by(table.c.position)
     observables = tuple(
         Observable(name=row.name, label=row.label, unit=row.unit, discrete=row.discrete)
-        for row in connection.execute(query)
+        for row in fetch(connection, query)
     )
     count = select(func.count()).where(schema.bins.c.search_id == search_id)
     shape = (connection.scalar(count) or 0, len(observables))
@@ -259,7 +437,7 @@ def load_bins(
 def _load_processes(connection: Connection, search_id: int) -> tuple[Process, ...]:
     table = schema.processes
     query = select(table).where(table.c.search_id == search_id).order_by(table.c.position)
-    named = connection.execute(query).all()
+    named = fetch(connection, query)
     parts = Estimate.__slots__
     numbers = _ordered(connection, schema.estimates, search_id, *parts).reshape(len(named), -1, len(parts))
     return tuple(
@@ -284,7 +462,7 @@ def _load_groups(
     )
     return tuple(
         tuple(processes[row.process].name for row in members if row.process is not None)
-        for _, members in groupby(connection.execute(query), key=lambda row: row.position)
+        for _, members in groupby(fetch(connection, query), key=lambda row: row.position)
     )
 
 
@@ -297,63 +475,72 @@ def _ordered(connection: Connection, table: Table, search_id: int, *columns: str
 def _numbers(connection: Connection, query: Select[Any], columns: int) -> FloatArray:
     """Rows of numbers as an array of shape (n_rows, columns); NULL is NaN."""
     # NumPy takes tuples apart ten times as fast as SQLAlchemy's rows.
-    found = [tuple(row) for row in connection.execute(query)]
+    found = [tuple(row) for row in fetch(connection, query)]
     return np.array(found, dtype=np.float64).reshape(len(found), columns)
 
 
-def load_signal(
-    connection: Connection, *, search_id: int, search: str, model: str, point: str
-) -> SignalModel | None:
-    """The signal at a point, or None.
+def load_signal(connection: Connection, *, search: str, model: str, point: str) -> SignalModel | None:
+    """The signal at a point, by its canonical text (`superbin.signal.point_text`), or None.
 
     Raises
     ------
     DatabaseError
-        If the content is not what was imported.
+        If it is not what was imported.
     """
-    query = (
-        select(schema.signals, *schema.provenance.c["origin", "source", "digest"])
-        .join(schema.provenance)
-        .where(
-            schema.signals.c.search_id == search_id,
-            schema.signals.c.model == model,
-            schema.signals.c.point == point,
-        )
-    )
-    row = connection.execute(query).one_or_none()
+    row = _find_signal(connection, search, model, point)
     if row is None:
         return None
-    parameters, yields = schema.signal_parameters, schema.signal_yields
-    named = connection.execute(
-        select(*parameters.c["name", "value"])
-        .where(parameters.c.signal_id == row.id)
-        .order_by(parameters.c.position)
-    )
+    parameters = _parameters(connection, [row.id])[row.id]
+    _check_signal(row, parameters)
+    yields = schema.signal_yields
     events = select(*yields.c["events", "error"]).where(yields.c.signal_id == row.id).order_by(yields.c.bin)
     try:
         numbers = _numbers(connection, events, 2)
         signal = SignalModel(
             model=row.model,
-            parameters={entry.name: entry.value for entry in named},
+            parameters=dict(parameters),
             search=search,
             yields=numbers[:, 0],
             errors=numbers[:, 1],
             source=row.source,
             cross_section_pb=row.cross_section_pb,
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise _changed(f"signal {model}({point})", str(error), row.origin) from error
     if signal.digest != row.digest:
         how = f"digest {signal.digest[:12]} instead of {row.digest[:12]}"
         raise _changed(f"signal {signal.label}", how, row.origin)
-    if rows.point(signal.parameters.values()) != point:
-        raise DatabaseError(
-            f"signal {signal.label} in the database stands at the point {point}, which superbin never writes; "
-            "restore the database from a copy"
-        )
     return signal
 
 
-def _changed(what: str, how: str, origin: str) -> DatabaseError:
-    cure = "restore it with: superbin db init" if origin == "packaged" else "import it again with --replace"
+def _find_signal(connection: Connection, search: str, model: str, point: str) -> Row[Any] | None:
+    query = _signals().where(
+        schema.searches.c.name == search, schema.signals.c.model == model, schema.signals.c.point == point
+    )
+    found = fetch(connection, query)
+    return found[0] if found else None
+
+
+def holds_signal(connection: Connection, *, search: str, model: str, point: str) -> bool:
+    """Whether a signal stands at a point; no damage makes one that does look as if it did not.
+
+    Raises
+    ------
+    DatabaseError
+        If it is not found and the signals of the search are not what was imported.
+    """
+    if _find_signal(connection, search, model, point) is not None:
+        return True
+    for stored in list_signals(connection, search):
+        if stored.model == model and point_text(stored.parameters.values()) == point:
+            raise unindexed(f"signal {stored.label}")
+    return False
+
+
+def _changed(what: str, how: str, origin: str | None) -> DatabaseError:
+    cures = {
+        "packaged": "restore it with: superbin db init",
+        "imported": "import it again with --replace, or restore the database from a copy",
+    }
+    cure = cures.get(str(origin), ", or ".join(cures.values()))
     return DatabaseError(f"{what} in the database is not what was imported ({how}); {cure}")

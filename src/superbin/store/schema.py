@@ -16,20 +16,23 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 __all__ = [
-    "MIGRATES_FROM",
+    "OPTIONS",
     "SCHEMA_VERSION",
     "bin_ranges",
     "bins",
+    "bundle_files",
     "database",
     "estimates",
     "metadata",
@@ -48,10 +51,8 @@ __all__ = [
     "signals",
 ]
 
-SCHEMA_VERSION = 2
-
-MIGRATES_FROM = frozenset({1})
-"""Older versions, whose tables are as here and which lack some: opening such a database adds them."""
+SCHEMA_VERSION = 4
+"""The newest revision in ``migrations/versions``, which brings every older version here."""
 
 # MariaDB wants lengths, and at most 3072 bytes in a key.
 _NAME = 255
@@ -61,19 +62,22 @@ _DIGEST = 64
 # MariaDB's TEXT ends at 64 kB, less than the result of an aggregate of many hundred bins may need.
 _DOCUMENT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
+# BLOB ends there as well.
+_CONTENT = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
 metadata = MetaData()
 
 # MariaDB compares text without regard to case and may store less than Unicode unless told; other dialects
 # ignore these options.
 _MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **_MYSQL,
     **{key.replace("mysql", "mariadb"): value for key, value in _MYSQL.items()},
 }
 
 
 def _table(name: str, *items: SchemaItem) -> Table:
-    return Table(name, metadata, *items, **_OPTIONS)
+    return Table(name, metadata, *items, **OPTIONS)
 
 
 def _of_search() -> Column[int]:
@@ -102,6 +106,16 @@ def _events(name: str) -> Column[float]:
     return Column(name, Double, CheckConstraint(f"{name} >= 0"), nullable=False)
 
 
+def _record_digest() -> Column[str]:
+    """SHA-256 over all that is read back of a record (`superbin.store.records`); empty matches no content."""
+    return Column("record_digest", String(_DIGEST), nullable=False, server_default=text("''"))
+
+
+def _count(name: str) -> Column[int]:
+    """How many rows belong here, so that one that is missing is noticed."""
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
 def _cascade(columns: list[str], targets: list[str]) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(columns, targets, ondelete="CASCADE")
 
@@ -111,6 +125,7 @@ database = _table(
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     Column("schema_version", Integer, nullable=False),
     Column("packaged_digest", String(64)),
+    _count("n_searches"),
 )
 
 provenance = _table(
@@ -121,6 +136,7 @@ provenance = _table(
     Column("digest", String(64), nullable=False),
     Column("superbin_version", String(64), nullable=False),
     Column("imported_utc", DateTime, nullable=False),
+    _record_digest(),
 )
 
 searches = _table(
@@ -132,6 +148,8 @@ searches = _table(
     Column("luminosity_fb", Double, CheckConstraint("luminosity_fb > 0"), nullable=False),
     Column("sqrt_s_tev", Double, CheckConstraint("sqrt_s_tev > 0"), nullable=False),
     _provenance(),
+    _count("n_signals"),
+    _count("n_scans"),
 )
 
 observables = _table(
@@ -193,6 +211,14 @@ estimates = _table(
     _events("syst_down"),
     _cascade(["search_id", "process"], ["processes.search_id", "processes.position"]),
     _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
+
+bundle_files = _table(
+    "bundle_files",
+    _of_search(),
+    Column("name", String(_NAME), primary_key=True),
+    Column("digest", String(_DIGEST), nullable=False),
+    Column("content", _CONTENT, nullable=False),
 )
 
 shared_stat_groups = _table("shared_stat_groups", _of_search(), _key("position"))
@@ -257,6 +283,9 @@ scans = _table(
     Column("options", Text, nullable=False),
     Column("superbin_version", String(64), nullable=False),
     Column("started_utc", DateTime, nullable=False),
+    _count("n_done"),
+    _count("n_failed"),
+    _record_digest(),
 )
 
 scan_parameters = _table(
@@ -283,6 +312,7 @@ scan_points = _table(
     Column("result", _DOCUMENT),
     Column("seconds", Double, CheckConstraint("seconds >= 0"), nullable=False),
     Column("finished_utc", DateTime, nullable=False),
+    _record_digest(),
     CheckConstraint(
         "(status = 'done' AND result IS NOT NULL AND reason IS NULL)"
         " OR (status = 'failed' AND result IS NULL AND reason IS NOT NULL)"

@@ -1,32 +1,57 @@
 """What changes the tables. Every function works inside its caller's transaction and commits nothing.
 
+Each row that is written comes with the digest of its record, and with the count of its like where it belongs.
+
 A search is replaced in place: its row and its bins stay, so that the signals in these bins stay too.
 """
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from superbin.errors import InputError, OutputError
+from superbin.results.scan import DONE, FAILED
 from superbin.search import Search
-from superbin.signal import SignalModel
-from superbin.store import reading, rows, schema
+from superbin.signal import SignalModel, point_text
+from superbin.store import reading, records, rows, schema
 
-__all__ = ["drop_signals", "put_search", "put_signals", "refresh"]
+__all__ = ["add", "drop_signals", "put_search", "put_signals", "recount", "refresh"]
 
 _log = logging.getLogger(__name__)
 
 _Origin = Literal["packaged", "imported"]
 
 
-def put_search(connection: Connection, search: Search, *, origin: _Origin, replace: bool) -> None:
-    """Store a search, new or in the place of one of its name.
+def put_search(
+    connection: Connection,
+    search: Search,
+    files: Mapping[str, bytes] | None = None,
+    *,
+    origin: _Origin,
+    replace: bool,
+) -> None:
+    """Store a search with its files, new or in the place of one of its name.
 
     Raises
     ------
@@ -36,26 +61,30 @@ def put_search(connection: Connection, search: Search, *, origin: _Origin, repla
         If stored signals are in bins that the new search has not.
     """
     row = reading.find_search(connection, search.name)
-    note = {**_import_note(origin), "source": search.source, "digest": search.digest}
-    if row is None:
-        provenance_id = _insert_one(connection, schema.provenance, note)
-        values = {**rows.search_row(search), "provenance_id": provenance_id}
-        search_id = _insert_one(connection, schema.searches, values)
-        _insert(connection, rows.bin_rows(search, search_id))
-    elif replace:
-        search_id = row.id
-        _empty(connection, search, search_id)
-        for table, key, values in (
-            (schema.provenance, row.provenance_id, note),
-            (schema.searches, search_id, rows.search_row(search)),
-        ):
-            connection.execute(update(table).where(table.c.id == key).values(**values))
-    else:
+    note = _import_note(origin, search)
+    values = rows.search_row(search)
+    stored = rows.stored_files(search, files or {})
+    digests = {name: rows.file_digest(name, content) for name, content in sorted(stored.items())}
+    record = records.of_search({**values, **note}, search.n_bins, [p.name for p in search.processes], digests)
+    note["record_digest"] = records.record_digest("search", record)
+    if row is not None and not replace:
         raise OutputError(
             f"search {search.name!r} is stored already; replace it with --replace (replace=True), "
             "or give the new one another name"
         )
-    _insert(connection, rows.search_rows(search, search_id))
+    values["provenance_id"] = _insert_one(connection, schema.provenance, note)
+    if row is None:
+        search_id = _insert_one(connection, schema.searches, values)
+        _insert(connection, rows.bin_rows(search, search_id))
+        add(connection, schema.database, 1, n_searches=1)
+    else:
+        search_id = row.id
+        _empty(connection, search, search_id)
+        connection.execute(update(schema.searches).where(schema.searches.c.id == search_id).values(**values))
+        # Only now: the search would go with it.
+        connection.execute(delete(schema.provenance).where(schema.provenance.c.id == row.provenance_id))
+    connection.execute(delete(schema.bundle_files).where(schema.bundle_files.c.search_id == search_id))
+    _insert(connection, [*rows.search_rows(search, search_id), *rows.file_rows(stored, search_id)])
 
 
 def _empty(connection: Connection, search: Search, search_id: int) -> None:
@@ -99,22 +128,26 @@ def put_signals(connection: Connection, signals: Iterable[SignalModel], *, origi
     OutputError
         If a point is taken.
     """
-    note = _import_note(origin)
     places: dict[str, _Place] = {}
     for signal in signals:
         place = places.get(signal.search) or _place(connection, signal.search)
         places[signal.search] = place
         _check_signal(signal, place)
-        provenance = {**note, "source": signal.source, "digest": signal.digest}
+        note = _import_note(origin, signal)
         values = {
-            "search_id": place.search_id,
             "model": signal.model,
-            "point": rows.point(signal.parameters.values()),
+            "point": point_text(signal.parameters.values()),
             "cross_section_pb": signal.cross_section_pb,
-            "provenance_id": _insert_one(connection, schema.provenance, provenance),
+        }
+        record = records.of_signal({**values, **note}, signal.search, list(signal.parameters.items()))
+        note["record_digest"] = records.record_digest("signal", record)
+        values |= {
+            "search_id": place.search_id,
+            "provenance_id": _insert_one(connection, schema.provenance, note),
         }
         signal_id = _insert_one(connection, schema.signals, values)
         _insert(connection, rows.signal_rows(signal, signal_id, place.search_id))
+        add(connection, schema.searches, place.search_id, n_signals=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +161,26 @@ class _Place:
 
 
 def _place(connection: Connection, search: str) -> _Place:
+    """As the rows say it, damaged or not, so that what is damaged can be replaced."""
     row = reading.require_search(connection, search)
     n_bins = connection.scalar(select(func.count()).where(schema.bins.c.search_id == row.id)) or 0
-    stored = reading.list_signals(connection, search)
-    names = {signal.model: list(signal.parameters) for signal in stored}
-    return _Place(row.id, n_bins, names, {_key(signal) for signal in stored})
+    signals, parameters = schema.signals, schema.signal_parameters
+    query = (
+        select(*signals.c["id", "model", "point"], parameters.c.name)
+        .outerjoin(parameters, parameters.c.signal_id == signals.c.id)
+        .where(signals.c.search_id == row.id)
+        .order_by(signals.c.id, parameters.c.position)
+    )
+    names: dict[str, list[str]] = {}
+    taken = set()
+    for (_, model, point), named in groupby(reading.fetch(connection, query), key=lambda r: tuple(r[:3])):
+        taken.add((model, point))
+        names[model] = [entry.name for entry in named if entry.name is not None]
+    return _Place(row.id, n_bins, names, taken)
 
 
-def _key(signal: SignalModel | reading.StoredSignal) -> tuple[str, str]:
-    return signal.model, rows.point(signal.parameters.values())
+def _key(signal: SignalModel) -> tuple[str, str]:
+    return signal.model, point_text(signal.parameters.values())
 
 
 def _check_signal(signal: SignalModel, place: _Place) -> None:
@@ -162,19 +206,35 @@ def drop_signals(connection: Connection, signals: Iterable[SignalModel]) -> None
     """Delete whatever is stored at the points of these signals."""
     for signal in signals:
         model, point = _key(signal)
-        old = (
-            select(schema.signals.c.provenance_id)
-            .join(schema.searches, schema.searches.c.id == schema.signals.c.search_id)
-            .where(
-                schema.searches.c.name == signal.search,
-                schema.signals.c.model == model,
-                schema.signals.c.point == point,
-            )
+        same = (
+            schema.searches.c.name == signal.search,
+            schema.signals.c.model == model,
+            schema.signals.c.point == point,
         )
-        _forget(connection, connection.scalars(old).all())
+        _forget(connection, *same)
 
 
-def refresh(connection: Connection, search: Search, signals: Iterable[SignalModel]) -> None:
+def _forget(connection: Connection, *which: ColumnElement[bool]) -> None:
+    """Delete signals with all that was imported with them."""
+    signals, provenance = schema.signals, schema.provenance
+    query = (
+        select(*signals.c["id", "search_id", "provenance_id"])
+        .join(schema.searches, schema.searches.c.id == signals.c.search_id)
+        .outerjoin(provenance, provenance.c.id == signals.c.provenance_id)
+        .where(*which)
+    )
+    found = connection.execute(query).all()
+    for table, key in ((signals, "id"), (provenance, "provenance_id")):
+        gone = [{"gone": getattr(row, key)} for row in found]
+        if gone:
+            connection.execute(delete(table).where(table.c.id == bindparam("gone")), gone)
+    for search_id, number in Counter(row.search_id for row in found).items():
+        add(connection, schema.searches, search_id, n_signals=-number)
+
+
+def refresh(
+    connection: Connection, search: Search, signals: Iterable[SignalModel], files: Mapping[str, bytes]
+) -> None:
     """Bring a packaged search and its signals up to date; what a user imported stays and goes first.
 
     Raises
@@ -189,13 +249,10 @@ def refresh(connection: Connection, search: Search, signals: Iterable[SignalMode
         )
         return
     if row is not None:
-        packaged = (
-            select(schema.provenance.c.id)
-            .join(schema.signals)
-            .where(schema.provenance.c.origin == "packaged", schema.signals.c.search_id == row.id)
-        )
-        _forget(connection, connection.scalars(packaged).all())
-    put_search(connection, search, origin="packaged", replace=True)
+        origin = schema.provenance.c.origin
+        # Without provenance it cannot have been imported and be whole.
+        _forget(connection, schema.signals.c.search_id == row.id, or_(origin == "packaged", origin.is_(None)))
+    put_search(connection, search, files, origin="packaged", replace=True)
     theirs = _place(connection, search.name)
     ours = [
         signal
@@ -206,17 +263,60 @@ def refresh(connection: Connection, search: Search, signals: Iterable[SignalMode
     put_signals(connection, ours, origin="packaged")
 
 
-def _forget(connection: Connection, provenance: Sequence[int]) -> None:
-    """Delete rows of provenance, and with each what was imported."""
-    if provenance:
-        gone = schema.provenance.c.id == bindparam("gone")
-        connection.execute(delete(schema.provenance).where(gone), [{"gone": key} for key in provenance])
+def recount(connection: Connection) -> None:
+    """Take the rows that are there for all there should be; a warning says where some are missing.
+
+    Rows whose owner is lost go first.
+    """
+    for table in schema.metadata.sorted_tables:
+        for key in table.foreign_key_constraints:
+            same = [element.parent == element.column for element in key.elements]
+            orphan = ~exists().where(*same).correlate(table)
+            gone = connection.execute(delete(table).where(orphan)).rowcount
+            if gone:
+                _log.warning("%s: %s rows that belonged to nothing are deleted", table.name, gone)
+    signals, scans, points = schema.signals.c, schema.scans.c, schema.scan_points.c
+    tables: dict[Table, dict[str, Select[Any]]] = {
+        schema.database: {"n_searches": select(func.count()).select_from(schema.searches)},
+        schema.searches: {
+            "n_signals": select(func.count()).where(signals.search_id == schema.searches.c.id),
+            "n_scans": select(func.count()).where(scans.search_id == schema.searches.c.id),
+        },
+        schema.scans: {
+            f"n_{status}": select(func.count()).where(points.scan_id == scans.id, points.status == status)
+            for status in (DONE, FAILED)
+        },
+    }
+    for table, counts in tables.items():
+        actual = [query.scalar_subquery().label(f"actual_{name}") for name, query in counts.items()]
+        for row in connection.execute(select(table, *actual)).mappings():
+            wrong = {n: row[f"actual_{n}"] for n in counts if row[n] != row[f"actual_{n}"]}
+            for name, number in wrong.items():
+                place = f"{row['name']!r}" if "name" in row else f"row {row['id']}"
+                _log.warning(
+                    "%s: %s of %s was %s, and is now %s as counted",
+                    table.name,
+                    name,
+                    place,
+                    row[name],
+                    number,
+                )
+            if wrong:
+                connection.execute(update(table).where(table.c.id == row["id"]).values(**wrong))
 
 
-def _import_note(origin: _Origin) -> dict[str, Any]:
-    """What the rows of provenance of one import have in common."""
+def add(connection: Connection, table: Table, key: int, **numbers: int) -> None:
+    """Add to counts of a row, which are not counted again: rows missing before are missing after."""
+    values = {name: table.c[name] + number for name, number in numbers.items()}
+    connection.execute(update(table).where(table.c.id == key).values(**values))
+
+
+def _import_note(origin: _Origin, imported: Search | SignalModel) -> dict[str, Any]:
+    """The row of provenance of what is imported now, without its record's digest."""
     return {
         "origin": origin,
+        "source": imported.source,
+        "digest": imported.digest,
         "superbin_version": version("superbin"),
         "imported_utc": dt.datetime.now(dt.UTC).replace(microsecond=0, tzinfo=None),
     }

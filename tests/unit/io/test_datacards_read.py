@@ -167,7 +167,7 @@ def test_folder_in_natural_order(tmp_path: Path) -> None:
 
 
 CONFLICTS = {
-    "channel": (ONE_CHANNEL, "channel 'a' is also in"),
+    "channel": (ONE_CHANNEL.replace(".5", ".6"), "channel 'a' is also in"),
     "signal": (
         ONE_CHANNEL.replace("bin a a", "bin b b").replace("process 0 1", "process 1 2"),
         "process 's' has number 1, but 0 in",
@@ -221,3 +221,53 @@ def test_no_card(tmp_path: Path) -> None:
         read_datacards(tmp_path / "none.txt")
     with pytest.raises(InputError, match="no datacard is named"):
         read_datacards([])
+
+
+def test_words_after_the_last_column(tmp_path: Path) -> None:
+    """CARD-5: ignored, and remarked on; too few entries are still an error."""
+    text = ONE_CHANNEL + "x lnN 1.1 - of the signal only\n"
+    cards = read_datacards(write(tmp_path, "a.txt", text))
+    assert [(e.term, e.up) for e in nuisance(cards, "x").entries] == [(0, 1.1)]
+    (remark,) = cards.remarks
+    assert (remark.code, remark.place.line) == ("ignored-words", 8)
+    assert "'of the signal only' stands after the last column" in remark.message
+
+
+@pytest.mark.parametrize("zero", ["0", "0.", "0.00", ".0", "0e5"])
+def test_zero_is_no_effect(tmp_path: Path, zero: str) -> None:
+    """CARD-5, CARD-6: as in Combine, for factors and for the alpha of a gmN."""
+    text = ONE_CHANNEL + f"x lnN {zero} 1.1\ng gmN 5 {zero} 0.1\n"
+    cards = read_datacards(write(tmp_path, "a.txt", text))
+    assert [(e.term, e.up) for e in nuisance(cards, "x").entries] == [(1, 1.1)]
+    assert [(e.term, e.alpha) for e in cards.gammas[0].entries] == [(1, 0.1)]
+    assert [r.code for r in cards.remarks] == ["zero-entry"]
+
+
+def test_nofloat_belongs_to_the_plain_name(tmp_path: Path) -> None:
+    """CARD-10: one nuisance, whichever line has the suffix, also across cards."""
+    first = write(tmp_path, "a.txt", ONE_CHANNEL + "xs lnN 1.1 -\nxs[nofloat] lnN - 1.2\n")
+    second = write(tmp_path, "b.txt", ONE_CHANNEL.replace("bin a a", "bin b b") + "xs[nofloat] lnN 1.3 -\n")
+    cards = read_datacards([first, second])
+    assert [n.name for n in cards.nuisances] == ["free", "xs"]
+    assert [(e.term, e.up) for e in nuisance(cards, "xs").entries] == [(0, 1.1), (1, 1.2), (2, 1.3)]
+    assert [r.code for r in cards.remarks] == ["nofloat", "nofloat"]
+
+
+@pytest.mark.parametrize(
+    ("count", "alpha", "rate", "good"),
+    [
+        (900, 1e-5, 0.001, True), (10, 0.105, 1.0, True), (10, 0.106, 1.0, True), (10, 0.2, 1.0, False),
+        (100, 0.104, 10.0, True), (100, 0.106, 10.0, False), (1, 0.3, 0.59, True), (1, 0.3, 0.61, False), (0, 2.0, 1.9, True),
+        (0, 0.2, 0.3, False), (3, 0.0166, 0.0, True),
+    ],
+)  # fmt: skip
+def test_tolerance_of_gamma_rates(tmp_path: Path, count: int, alpha: float, rate: float, good: bool) -> None:
+    """CARD-6: |N alpha - rate| <= max(0.05 max(rate, 1), alpha), Combine's rule, at its edges."""
+    assert good == (abs(count * alpha - rate) <= max(0.05 * max(rate, 1), alpha))
+    text = ONE_CHANNEL.replace("rate 0 .5", f"rate 0 {rate}") + f"g gmN {count} - {alpha}\n"
+    path = write(tmp_path, "a.txt", text)
+    if good:
+        assert read_datacards(path).gammas[0].entries[0].alpha == alpha
+    else:
+        with pytest.raises(DocumentError, match=rf"a\.txt:8: 'g' gives {count} \* "):
+            read_datacards(path)

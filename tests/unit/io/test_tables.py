@@ -151,7 +151,7 @@ BAD_SEARCH: dict[str, tuple[str, Change, str]] = {
     "title": ("search.json", in_json("title", 1), "title is 1; it must be a string"),
     "luminosity": ("search.json", in_json("luminosity_fb", "10"), "luminosity_fb is '10'; it must be a number"),
     "luminosity true": ("search.json", in_json("luminosity_fb", True), "luminosity_fb is True; it must be a number"),
-    "luminosity huge": ("search.json", in_json("luminosity_fb", 10**400), "luminosity_fb is too large"),
+    "luminosity huge": ("search.json", in_json("luminosity_fb", 10**400), "is too large for a floating-point number"),
     "luminosity zero": ("search.json", in_json("luminosity_fb", 0), "luminosity_fb of search 'small' is 0"),
     "observables": ("search.json", in_json("observables", {}), "observables is {}; it must be a list"),
     "observable": ("search.json", in_json("observables", [1]), "observables[0]: is not a JSON object"),

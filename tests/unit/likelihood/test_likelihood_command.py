@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from superbin.cli.likelihood import likelihood
 
+GLOBAL = ["--systematics", "global"]
 SIGNAL = ["T1bbbb", "1750", "1", "--bins", "29,30,70"]
 
 
@@ -33,7 +34,9 @@ def test_lint_counts_and_places(tmp_path: Path) -> None:
 
 def test_fit_has_what_is_promised() -> None:
     """LIK-27: the keys, consistent with one another."""
-    document = json.loads(run("fit", *SIGNAL, "--json", "--toys", "4", "--seed", "1", "--pulls", "2"))
+    document = json.loads(
+        run("fit", *SIGNAL, *GLOBAL, "--json", "--toys", "4", "--seed", "1", "--pulls", "2")
+    )
     assert document["status"] == "converged"
     assert document["z0_observed"] ** 2 == pytest.approx(2 * (document["nll_mu0"] - document["nll_free"]))
     assert set(document["z0_expected"]) == {"prefit", "postfit"}
@@ -41,7 +44,7 @@ def test_fit_has_what_is_promised() -> None:
     assert list(bands.values()) == sorted(bands.values())
     assert bands["0"] == document["limit"]["expected"]
     assert document["options"] == {
-        "systematics": "published",
+        "systematics": "global",
         "zero_count": "profiled",
         "interpolation": "combine",
     }
@@ -49,9 +52,61 @@ def test_fit_has_what_is_promised() -> None:
     assert len(document["pulls"]) == 2
     for key in ("mu_hat", "mu_err", "seconds"):
         assert document[key] > 0
-    text = run("fit", *SIGNAL)
-    assert "systematics published, zero_count profiled, interpolation combine" in text
-    assert f"mu = {document['mu_hat']:.3f} +- {document['mu_err']:.3f}" in text
+    text = run("fit", *SIGNAL, *GLOBAL)
+    assert "systematics global, zero_count profiled, interpolation combine" in text
+    assert f"mu = {document['mu_hat']:.4g} +- {document['mu_err']:.4g}" in text
+    assert not document["mu_undetermined"]
+
+
+def test_a_strength_that_is_not_determined_says_so() -> None:
+    """LIK-27, LIK-16: a flat nuisance of the signal takes the place of mu in one aggregate; the interval is what is known."""
+    document = json.loads(run("fit", *SIGNAL, "--json"))
+    assert document["mu_undetermined"]
+    assert document["mu_err"] is None
+    low, high = document["mu_interval"]
+    assert low <= document["mu_hat"] <= high
+    assert "mu is not determined within its interval" in run("fit", *SIGNAL)
+
+
+CARD = """\
+bin b1
+observation 6
+bin b1 b1 b1
+process g q b
+process -1 0 1
+rate 2 3 5.5
+bkg lnN - - 1.2 of the background
+"""
+
+
+def test_cards_are_fitted_as_they_are_written(tmp_path: Path) -> None:
+    """LIK-30, LIK-27: mu hat 0.1 and limit 1.33544, from an independent minimisation; what is doubtful is printed."""
+    path = tmp_path / "card.txt"
+    path.write_text(CARD, encoding="utf-8")
+    document = json.loads(run("limit", str(path), "--json"))
+    assert document["observed"] == pytest.approx(1.33544, abs=2e-5)
+    assert document["search"] is None
+    assert document["notes"][0].startswith("ignored-words: 1, first at ")
+    assert json.loads(run("fit", str(path), "--json"))["mu_hat"] == pytest.approx(0.1, abs=1e-6)
+    assert json.loads(run("limit", str(tmp_path), "--json"))["observed"] == document["observed"]
+    in_fb = run("limit", str(path), "--cross-section", "0.001")
+    assert f"observed {document['observed']:.4g}, expected {document['expected']:.4g}" in in_fb
+    run("export", str(path), "-o", str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out" / "workspace.json").read_text(encoding="utf-8"))["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["nowhere.txt"], "'nowhere.txt' is no card or folder, and as a model it needs its parameters"),
+        (["card.txt", "--systematics", "none"], "it is read as a card, which is taken as written"),
+    ],
+)
+def test_what_is_no_card_is_refused(arguments: list[str], text: str) -> None:
+    """LIK-27, LIK-26."""
+    result = CliRunner().invoke(likelihood, ["limit", *arguments])
+    assert result.exit_code != 0
+    assert text in f"{result.output}{result.exception}"
 
 
 def test_limit_follows_its_options() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.io.datacards import Recipe
 from superbin.likelihood import PublishedLikelihood, packaged
 from superbin.likelihood.model import CountingModel
 from superbin.likelihood.objective import Objective
@@ -31,20 +32,95 @@ def test_kinds_of_cards_become_kinds_of_parameters(two_bins: PublishedLikelihood
     assert found["jes"] == ("flat", -1.0, 1.0, 0.0)
 
 
-def test_bins_are_the_channels_with_an_open_signal(compiled: Compiled) -> None:
-    """LIK-3: a placeholder or more than 1e-4 events; the rest are control regions, whose signal stays as it is."""
-    card = (
-        "bin late control early\nobservation 4 5 6\nbin late late control control early early\n"
-        "process s b s b s b\nprocess 0 1 0 1 0 1\nrate 0.7 3 0.00005 4 SIGNAL 5\n"
-    )
-    likelihood = compiled(card)
+REGIONS = (
+    "bin late control early none\nobservation 4 5 6 7\nbin late late control control early early none\n"
+    "process s b s b s b b\nprocess 0 1 0 1 0 1 1\nrate {late} 3 0.00005 4 {early} 5 7\n"
+)
+
+
+@pytest.mark.parametrize("late", ["0.7", "0", "1e-9", "SIGNAL"])
+def test_bins_are_the_channels_with_a_column_for_a_signal(compiled: Compiled, late: str) -> None:
+    """LIK-3: whatever its rate, zero and tiny ones too."""
+    likelihood = compiled(REGIONS.format(late=late, early="SIGNAL"))
+    assert likelihood.n_bins == 3
+    model = likelihood.model([10.0, 0.0, 20.0])
+    assert model.channels == ("late", "control", "early", "none")
+    assert model.bins.tolist() == [0, 1, 2, -1]
+    signal, background = (Objective(model).expected(np.array([mu])) for mu in (1.0, 0.0))
+    np.testing.assert_allclose(background, [3.0, 4.0, 5.0, 7.0], rtol=1e-12)
+    np.testing.assert_allclose(signal - background, [10.0, 0.0, 20.0, 0.0], rtol=1e-9)
+
+
+def test_a_recipe_says_which_channels_are_bins(compiled: Compiled) -> None:
+    """LIK-3: what the cards' signal leaves in a control region is no part of another signal, but of the cards' own."""
+    recipe = Recipe(signal_regions="late|early")
+    likelihood = compiled(REGIONS.format(late=0.7, early=0), recipe=recipe)
     assert likelihood.n_bins == 2
     model = likelihood.model([10.0, 20.0])
-    assert model.channels == ("late", "control", "early")
-    assert model.bins.tolist() == [0, -1, 1]
-    signal, background = (Objective(model).expected(np.array([mu])) for mu in (1.0, 0.0))
-    np.testing.assert_allclose(background, [3.0, 4.0, 5.0], rtol=1e-12)
-    np.testing.assert_allclose(signal - background, [10.0, 5e-5, 20.0], rtol=1e-9)
+    assert model.bins.tolist() == [0, -1, 1, -1]
+    both = (Objective(m).expected(np.array([1.0])) for m in (model, likelihood.as_written()))
+    for found, signal in zip(both, ([10.0, 0.0, 20.0, 0.0], [0.7, 5e-5, 0.0, 0.0]), strict=True):
+        np.testing.assert_allclose(found - [3.0, 4.0, 5.0, 7.0], signal, atol=1e-12)
+
+
+def test_what_is_changed_or_doubtful_is_noted(compiled: Compiled) -> None:
+    """LIK-2: counted, with the first place."""
+    text = REGIONS.format(late=0.7, early=0) + "x[nofloat] lnN - 1.1 - - - - - of the background\n"
+    notes = compiled(text).notes
+    assert [note.split(":")[0] for note in notes] == ["ignored-words", "nofloat", "signal-placeholder"]
+    assert "1 signal rates of 5e-05, first at " in notes[-1]
+    recipe = Recipe(signal_regions="late|early", signal_placeholder=5e-5)
+    assert compiled(text, recipe=recipe).notes[0] == "signal-placeholder: 1 repaired"
+    assert len(compiled(text, recipe=recipe).notes) == 3
+
+
+def test_words_as_backgrounds_are_refused(compiled: Compiled) -> None:
+    """LIK-26: with the line; a recipe may say what they stand for."""
+    card = "bin a\nobservation 12\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL BKG\nx lnN 1.05 1.2\n"
+    with pytest.raises(
+        DocumentError, match=r"card\.txt:6: the rate of background 'b' in channel 'a' is the word 'BKG'"
+    ):
+        compiled(card)
+    assert compiled(card, recipe=Recipe(background_word=0.5)).model([1.0]).rates.tolist() == [1.0, 0.5]
+
+
+def test_words_as_signals_of_control_regions_are_refused(compiled: Compiled) -> None:
+    """LIK-26."""
+    card = "bin a b\nobservation 1 2\nbin a a b b\nprocess s b s b\nprocess 0 1 0 1\nrate 1 2 WORD 3\n"
+    with pytest.raises(
+        DocumentError, match=r"card\.txt:6: the rate of signal 's' in control region 'b' is the word 'WORD'"
+    ):
+        compiled(card, recipe=Recipe(signal_regions="a"))
+
+
+def test_the_same_channels_twice_are_refused(compiled: Compiled) -> None:
+    """LIK-26, CARD-18: unless whoever knows the cards says they are different measurements."""
+    card = "bin p q\nobservation 5 5\nbin p p q q\nprocess s b s b\nprocess 0 1 0 1\nrate 1 4 1 4\nx lnN - 1.1 - 1.1\n"
+    with pytest.raises(DocumentError, match=r"card\.txt:2: the same channels twice: 'q' is 'p' of "):
+        compiled(card)
+    assert compiled(card, recipe=Recipe(equal_channels=True)).n_bins == 2
+
+
+def test_cards_as_they_are_written(compiled: Compiled) -> None:
+    """LIK-30: all signals under one strength; a word for a signal is no number."""
+    card = (
+        "bin a\nobservation 6\nbin a a a\nprocess g q b\nprocess -1 0 1\nrate {} 3 5.5\nside gmN 11 - - 0.5\n"
+    )
+    model = compiled(card.format(2)).as_written()
+    x = Objective(model).initial
+    x[0] = 2.0
+    assert Objective(model).expected(x).tolist() == [15.5, 11.0]
+    with pytest.raises(InputError, match="the signal in channel 'a' is a word, not a number"):
+        compiled(card.format("SIGNAL")).as_written()
+    with pytest.raises(InputError, match="the signal is zero in all channels"):
+        compiled(card.format(0).replace(" 3 5.5", " 0 5.5")).as_written()
+
+
+def test_observations_without_expectation_are_refused(compiled: Compiled) -> None:
+    """LIK-26: a channel is never left out in silence."""
+    card = "bin a b\nobservation 1 2\nbin a a b\nprocess s b b\nprocess 0 1 1\nrate 1 2 0\n"
+    with pytest.raises(InputError, match="channel 'b' observed 2 events where nothing is expected"):
+        compiled(card).as_written()
 
 
 def test_gamma_becomes_a_control_channel(compiled: Compiled) -> None:
@@ -70,19 +146,23 @@ def test_gamma_without_events_keeps_its_alpha(compiled: Compiled) -> None:
 
 def test_gamma_without_events_on_an_open_signal_is_refused(compiled: Compiled) -> None:
     """LIK-26."""
+    card = "bin a\nobservation 0\nbin a a\nprocess s b\nprocess 0 1\nrate {} 1\nside gmN 0 0.1 -\n"
     with pytest.raises(DocumentError, match=r"card.txt:7: gmN 'side' counts no event"):
-        compiled("bin a\nobservation 0\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL 1\nside gmN 0 0.1 -\n")
+        compiled(card.format("SIGNAL"))
+    with pytest.raises(InputError, match="the signal is normalised by 'side', which has no starting value"):
+        compiled(card.format(0)).model([1.0])
 
 
 def test_several_signals_in_a_bin_are_refused(compiled: Compiled) -> None:
-    """LIK-26."""
-    with pytest.raises(InputError, match="channel 'a' has several signal processes"):
-        compiled("bin a\nobservation 0\nbin a a a\nprocess s t b\nprocess 0 -1 1\nrate SIGNAL SIGNAL 1\n")
+    """LIK-26: where one signal is to be filled in."""
+    card = "bin a\nobservation 0\nbin a a a\nprocess s t b\nprocess 0 -1 1\nrate 1 SIGNAL 1\n"
+    with pytest.raises(InputError, match="bin 1 has several signal processes"):
+        compiled(card).model([1.0])
 
 
 def test_cards_without_signal_are_refused(compiled: Compiled) -> None:
     """LIK-26."""
-    with pytest.raises(InputError, match="none of the 1 channels has a signal"):
+    with pytest.raises(InputError, match="none of the 1 channels is a bin with a column for a signal"):
         compiled("bin a\nobservation 0\nbin a\nprocess b\nprocess 1\nrate 1\n")
 
 
@@ -223,11 +303,13 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("part", ["channels", "terms", "parameters", "zero_count", "branches", "name"])
+@pytest.mark.parametrize(
+    "part", ["background_floor", "channels", "terms", "parameters", "zero_count", "branches", "name"]
+)
 def test_documents_with_a_missing_part_are_refused(part: str) -> None:
     """LIK-1."""
     document = {
-        "format": "superbin-likelihood-1", "name": "n", "source": "s", "notes": [], "zero_count": [],
+        "format": "superbin-likelihood-2", "background_floor": 0.0, "name": "n", "source": "s", "notes": [], "zero_count": [],
         "global_systematics": [], "branches": {}, "channels": [["a", 1.0, 0]],
         "terms": [[0, "s", None, 1], [0, "b", 2.0, 0]], "parameters": [["k", "normal", None, None, 0.0, [[1, 1.1]]]],
     }  # fmt: skip

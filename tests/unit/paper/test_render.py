@@ -172,6 +172,7 @@ class TestContent:
             "pre-fit",
             "local",
             "expectations only",
+            "estimates that fluctuate",
         ):
             assert words in part
 

@@ -134,7 +134,7 @@ def test_other_documents(tmp_path: Path) -> None:
         DocumentError, match="has schema 'superbin/result/1'; this superbin reads 'superbin/scan/1'"
     ):
         scan_from_json('{"schema": "superbin/result/1"}')
-    with pytest.raises(DocumentError, match="the scan is not JSON: .*; write it anew with 'superbin scan'"):
+    with pytest.raises(DocumentError, match="the scan:1: not JSON .*; write it again with 'superbin scan'"):
         scan_from_json("{")
     with pytest.raises(OutputError, match=r"cannot read .*; give a scan\.json that 'superbin scan' wrote"):
         load_scan(tmp_path / "none.json")

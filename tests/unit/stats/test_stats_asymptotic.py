@@ -160,20 +160,35 @@ def test_pull() -> None:
     assert superstats.pull(2, 0, 0, 0) == np.inf
 
 
-def test_midp_and_asymptotics_agree_as_far_as_they_should() -> None:
-    """STAT-15: the design's bounds hold for nearly symmetric uncertainties, and are exceeded for lopsided ones."""
-    random = np.random.default_rng(5)
-    b = 10 ** random.uniform(-0.5, 3, 4000)
-    up = b * random.uniform(0.02, 0.5, b.size)
-    n = np.round(b + random.uniform(0, 8, b.size) * np.sqrt(b + up * up))
-    near = np.minimum(up / random.uniform(0.8, 1.25, b.size), 0.79 * b)
-    exact, asymptotic = superstats.midp_significance(n, b, up, near), superstats.asymptotic_z(n, b, up, near)
-    for low, high, bound in ((0, 2, 0.24), (2, 3, 0.12), (3, 5, 0.06), (5, 30, 0.02)):
-        here = (exact >= low) & (exact < high)
-        assert np.count_nonzero(here) > 200
-        assert np.abs(exact - asymptotic)[here].max() < bound
-    lopsided = (14.0, 5.7, 0.12, 2.0)
-    assert superstats.midp_significance(*lopsided) - superstats.asymptotic_z(*lopsided) > 0.1
+ROWS = {
+    "nearly symmetric": (0.3, 1e5, 1.25, (0.55, 0.3, 0.06, 0.04, 0.025)),
+    "fractions of an event": (0.01, 0.3, 1.25, (0.5, 0.15, 0.13, 0.11, 0.1)),
+    "next to no background": (1e-8, 0.01, 1.25, (0.15, np.nan, 0.16, 0.19, 0.19)),
+    "lopsided": (0.3, 1e5, 15.0, (0.6, 0.6, 0.26, 0.17, 0.1)),
+}
+"""Lowest and highest b, largest ratio of up and down either way, and the bounds by Z."""
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_midp_and_asymptotics_agree_as_far_as_they_should(row: str) -> None:
+    """STAT-15: the bounds hold, and are not wider than needed."""
+    low, high, ratio, bounds = ROWS[row]
+    random, size = np.random.default_rng(5), 30_000
+    # half of the backgrounds where the differences are largest, at few events
+    b = low * (min(high, 100 * low) / low) ** random.random(size)
+    b[::2] = low * (high / low) ** random.random(size // 2)
+    up = b * 10 ** random.uniform(-3, 0, size)
+    down = np.minimum(up / ratio ** random.choice([-1.0, 1.0, 0.0], size), 0.7999 * b)
+    n = np.maximum(np.round(b + random.uniform(-5, 9, size) * np.sqrt(b + up * up)), 0)
+    n = np.where(b < 0.3, random.integers(0, 8, size), n)
+    kept = up <= ratio * down * (1 + 1e-9)
+    exact, asymptotic = superstats.midp_significance(n, b, up, down), superstats.asymptotic_z(n, b, up, down)
+    for first, last, bound in zip((-np.inf, 0, 2, 3, 5), (0, 2, 3, 5, np.inf), bounds, strict=True):
+        here = kept & (exact >= first) & (exact < last)
+        if np.isnan(bound):
+            assert not here.any()
+        else:
+            assert 0.7 * bound < np.abs(exact - asymptotic)[here].max() < bound
 
 
 def test_unit_normal_is_what_the_significance_means() -> None:

@@ -136,6 +136,31 @@ def test_laws() -> None:
     assert superstats.limits is limits
 
 
+def test_limits_need_not_rise_with_the_count() -> None:
+    """STAT-17: a downward uncertainty a hundred times the upward one; right values summed over a grid of backgrounds."""
+    b, up, down = 20468.0, 10.5, 1377.0
+    mean, weight = mean_grid(b, up, down)
+    wanted = []
+    for n in (20304, 20508):
+        alone = float(weight @ special.gammaincc(n + 1, mean))
+
+        def excess(s: float, n: int = n, alone: float = alone) -> float:
+            return float(weight @ special.gammaincc(n + 1, s + mean) / alone - 0.05)
+
+        wanted.append(optimize.brentq(excess, 1, 1e4, xtol=1e-6))
+    assert wanted == pytest.approx([2454.1, 2416.2], abs=0.1)
+    np.testing.assert_allclose(limits.cls_limit([20304, 20508], b, up, down), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["none", "gamma", "gaussian"])
+def test_limits_rise_where_the_mean_is_log_concave(model: str) -> None:
+    """STAT-17: the proved case, at the counts of the counter-example and at few."""
+    for b, n in ((20468.0, np.arange(19500.0, 21000, 50)), (6.0, np.arange(0.0, 30))):
+        for share in (0.01, 0.06, 0.4):
+            found = limits.cls_limit(n, b, share * b, share * b, model=model)
+            assert (np.diff(found) > 0).all()
+
+
 def test_limits_by_model() -> None:
     """STAT-24: each model's own numbers; the default once; a relative model at b = 0 has none."""
     found = limits.limits_by_model(3, 1.2, 0.5, 0.4, level=0.9, models=("split-lognormal", "gaussian"))

@@ -2,7 +2,8 @@
 
 `read_datacards` turns cards into one frozen `Datacards` that keeps the place of every entry (combine.py for
 many cards, parse.py and effects.py for the text of one, model.py for the types). `lint` reports what is odd and
-changes nothing; `repair` makes the few safe repairs and lists each (lint.py, repair.py).
+changes nothing (lint.py, twice.py); `repair` makes the changes that the `Recipe` of an archive asks for and lists each
+(repair.py).
 
 The format: A. Hayrapetyan et al. (CMS Collaboration), "The CMS statistical analysis and combination tool:
 Combine", Comput. Softw. Big Sci. 8 (2024) 19, doi:10.1007/s41781-024-00121-4, and that tool's manual.
@@ -22,12 +23,15 @@ from superbin.io.datacards.model import (
     Place,
     Placeholder,
     RateParameter,
+    Remark,
     Term,
 )
-from superbin.io.datacards.repair import Repair, repair
+from superbin.io.datacards.repair import RECIPES, Recipe, Repair, repair
+from superbin.io.datacards.twice import repeated
 
 __all__ = [
     "CODES",
+    "RECIPES",
     "Alpha",
     "Channel",
     "Comment",
@@ -40,10 +44,13 @@ __all__ = [
     "Place",
     "Placeholder",
     "RateParameter",
+    "Recipe",
+    "Remark",
     "Repair",
     "Term",
     "combine",
     "lint",
     "read_datacards",
     "repair",
+    "repeated",
 ]

@@ -21,6 +21,7 @@ from superbin.io.datacards.model import (
     Term,
 )
 from superbin.io.datacards.parse import parse_card
+from superbin.io.datacards.twice import Content, contents
 
 __all__ = ["combine", "read_datacards"]
 
@@ -94,8 +95,9 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
     Raises
     ------
     DocumentError
-        If two cards have a channel of the same name, or give one name to different things.
+        If two cards have different channels of the same name, or give one name to different things.
     """
+    cards = _distinct(cards)
     channels: dict[str, Channel] = {}
     signal: dict[str, Term] = {}
     terms: list[Term] = []
@@ -123,7 +125,33 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
         rate_parameters=tuple(p for p in parameters.values() if isinstance(p, RateParameter)),
         groups=tuple(groups.values()),
         comments=tuple(comment for card in cards for comment in card.comments),
+        remarks=tuple(remark for card in cards for remark in card.remarks),
     )
+
+
+def _distinct(cards: Sequence[Datacards]) -> list[Datacards]:
+    """Give channels that another card holds too, under the same name and with the same content, a name of their own.
+
+    They are kept so that `superbin.io.datacards.lint` can report them. Another content under the same name stays as it
+    is, for an error.
+    """
+    seen: dict[str, Content] = {}
+    renamed = []
+    for card in cards:
+        own = contents(card)
+        names = {name: name for name in own}
+        for name, content in own.items():
+            if name in seen and seen[name].is_same(content):
+                names[name] = f"{name}@{card.files[0]}"
+        renamed.append(
+            replace(
+                card,
+                channels=tuple(replace(c, name=names[c.name]) for c in card.channels),
+                terms=tuple(replace(t, channel=names[t.channel]) for t in card.terms),
+            )
+        )
+        seen |= {names[name]: content for name, content in own.items()}
+    return renamed
 
 
 def _add_channels(channels: dict[str, Channel], card: Datacards) -> None:

@@ -20,6 +20,7 @@ from superbin.io.datacards.model import (
     LogNuisance,
     Placeholder,
     RateParameter,
+    Remark,
     Term,
 )
 from superbin.io.datacards.records import Record
@@ -27,6 +28,7 @@ from superbin.io.datacards.records import Record
 __all__ = ["Effects", "read_effects"]
 
 _DASH = re.compile(r"-+")
+_NOFLOAT = "[nofloat]"
 _SHAPE_KINDS = ("shape", "shapeN", "shapeN2", "shapeU", "shape?", "shapeN2?", "autoMCStats")
 
 
@@ -38,7 +40,12 @@ class Effects:
     gammas: dict[str, GammaNuisance] = field(default_factory=dict)
     rate_parameters: dict[str, RateParameter] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
     n_nuisance_lines: int = 0
+
+    def remark(self, record: Record, code: str, message: str) -> None:
+        """Note what was not read as it is written."""
+        self.remarks.append(Remark(record.place, code, message))
 
 
 def read_effects(
@@ -61,11 +68,12 @@ def read_effects(
     """
     effects = Effects()
     group_records: list[Record] = []
-    for record in records:
-        if len(record.tokens) < 2:
-            raise record.error(
-                f"{record.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
+    for line in records:
+        if len(line.tokens) < 2:
+            raise line.error(
+                f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
             )
+        record = _plain(effects, line) if line.tokens[0].endswith(_NOFLOAT) else line
         kind = record.tokens[1]
         if kind in ("lnN", "lnU"):
             _add_log(effects, record, "lnN" if kind == "lnN" else "lnU", terms)
@@ -82,6 +90,15 @@ def read_effects(
     return effects
 
 
+def _plain(effects: Effects, record: Record) -> Record:
+    """Take the suffix [nofloat] from the name: it is the nuisance of the plain name, floated with it."""
+    name = record.tokens[0].removesuffix(_NOFLOAT)
+    if not name:
+        raise record.error(f"{_NOFLOAT} has no name before it; write name{_NOFLOAT}")
+    effects.remark(record, "nofloat", f"{record.tokens[0]!r} is the nuisance {name!r}, floated as any other")
+    return replace(record, tokens=(name, *record.tokens[1:]))
+
+
 def _refusal(record: Record, kind: str) -> Exception:
     if kind in _SHAPE_KINDS:
         return record.error(f"{kind} belongs to a shape analysis; only counting experiments can be read")
@@ -90,14 +107,36 @@ def _refusal(record: Record, kind: str) -> Exception:
     )
 
 
-def _cells(record: Record, cells: tuple[str, ...], terms: tuple[Term, ...]) -> list[tuple[int, str]]:
-    """Return the entries that are not dashes, with the position of their column."""
-    if len(cells) != len(terms):
+def _cells(
+    effects: Effects, record: Record, cells: tuple[str, ...], terms: tuple[Term, ...]
+) -> list[tuple[int, str]]:
+    """Return the entries that are not dashes, with the position of their column.
+
+    As in Combine, words beyond the last column are no entries, and an entry of zero is none either.
+    """
+    name, kind = record.tokens[0], record.tokens[1]
+    if len(cells) < len(terms):
         raise record.error(
-            f"{record.tokens[1]} {record.tokens[0]!r} has {len(cells)} entries for {len(terms)} columns; "
-            "is the line truncated?"
+            f"{kind} {name!r} has {len(cells)} entries for {len(terms)} columns; is the line truncated?"
         )
-    return [(i, cell) for i, cell in enumerate(cells) if not _DASH.fullmatch(cell)]
+    if len(cells) > len(terms):
+        words = " ".join(cells[len(terms) :])
+        effects.remark(
+            record, "ignored-words", f"{words!r} stands after the last column of {name!r} and is ignored"
+        )
+    found = [(i, cell) for i, cell in enumerate(cells[: len(terms)]) if not _DASH.fullmatch(cell)]
+    zero = [(i, cell) for i, cell in found if _is_zero(cell)]
+    for i, cell in zero if kind != "gmN" else ():  # under gmN it is the usual way to write a dash
+        effects.remark(
+            record,
+            "zero-entry",
+            f"{name!r} is {cell} on process {terms[i].process!r} in channel {terms[i].channel!r}, which is no effect",
+        )
+    return [entry for entry in found if entry not in zero]
+
+
+def _is_zero(cell: str) -> bool:
+    return re.fullmatch(r"\+?(0+\.?0*|\.0+)([eE][+-]?\d+)?", cell, re.ASCII) is not None
 
 
 def _check_free(effects: Effects, record: Record, *, own: str) -> None:
@@ -127,7 +166,7 @@ def _check_new(record: Record, taken: Iterable[int], new: Iterable[int], terms: 
 def _add_log(effects: Effects, record: Record, kind: Literal["lnN", "lnU"], terms: tuple[Term, ...]) -> None:
     _check_free(effects, record, own=kind)
     name = record.tokens[0]
-    entries = tuple(_kappa(record, i, cell) for i, cell in _cells(record, record.tokens[2:], terms))
+    entries = tuple(_kappa(record, i, cell) for i, cell in _cells(effects, record, record.tokens[2:], terms))
     old = effects.nuisances.get(name, LogNuisance(name, kind, (), ()))
     _check_new(record, (e.term for e in old.entries), (e.term for e in entries), terms)
     effects.nuisances[name] = replace(old, entries=old.entries + entries, lines=(*old.lines, record.place))
@@ -164,24 +203,38 @@ def _add_gamma(effects: Effects, record: Record, terms: tuple[Term, ...]) -> Non
             f"gmN {name!r} counts {count} events here and {old.count} on line {old.lines[0].line}"
         )
     entries = tuple(
-        _alpha(record, count, i, cell, terms) for i, cell in _cells(record, tuple(cells[1:]), terms)
+        _alpha(effects, record, count, i, cell, terms)
+        for i, cell in _cells(effects, record, tuple(cells[1:]), terms)
     )
+    others = (e.term for g in effects.gammas.values() if g.name != name for e in g.entries)
+    both = sorted({e.term for e in entries}.intersection(others))
+    if both:
+        term = terms[both[0]]
+        raise record.error(
+            f"process {term.process!r} in channel {term.channel!r} has a second gmN, {name!r}; one count can "
+            "normalise it"
+        )
     _check_new(record, (e.term for e in old.entries), (e.term for e in entries), terms)
     effects.gammas[name] = replace(old, entries=old.entries + entries, lines=(*old.lines, record.place))
     effects.n_nuisance_lines += 1
 
 
-def _alpha(record: Record, count: int, term: int, cell: str, terms: tuple[Term, ...]) -> Alpha:
-    alpha = record.number(cell, f"alpha of {record.tokens[0]!r}")
+def _alpha(
+    effects: Effects, record: Record, count: int, term: int, cell: str, terms: tuple[Term, ...]
+) -> Alpha:
+    name = record.tokens[0]
+    alpha = record.number(cell, f"alpha of {name!r}")
     if alpha < 0:
-        raise record.error(f"alpha {cell} of {record.tokens[0]!r} is negative; it must be >= 0")
-    rate = terms[term].rate
-    # The card states the rate twice. Rounded to a few digits it may differ by a per cent, not by more.
-    if not isinstance(rate, Placeholder) and abs(rate - count * alpha) > 0.01 * max(rate, count * alpha):
-        raise record.error(
-            f"{record.tokens[0]!r} gives {count} * {cell} = {count * alpha:g} events of {terms[term].process!r} in "
-            f"{terms[term].channel!r}, but its rate is {rate:g}; they must agree"
-        )
+        raise record.error(f"alpha {cell} of {name!r} is negative; it must be >= 0")
+    rate, own = terms[term].rate, count * alpha
+    if isinstance(rate, Placeholder):
+        return Alpha(term, alpha, record.place)
+    said = f"{name!r} gives {count} * {cell} = {own:g} events of {terms[term].process!r} in {terms[term].channel!r}"
+    # Combine's tolerance; the card states the rate twice, and the count times alpha is what is used.
+    if abs(own - rate) > max(0.05 * max(rate, 1.0), alpha):
+        raise record.error(f"{said}, but its rate is {rate:g}; they must agree")
+    if abs(own - rate) > 0.01 * max(rate, own):
+        effects.remark(record, "gamma-rate", f"{said}, which stands for its rate {rate:g}")
     return Alpha(term, alpha, record.place)
 
 

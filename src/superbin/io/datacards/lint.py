@@ -6,13 +6,14 @@ wrong: an inverted pair may be a true anticorrelation. What can be repaired safe
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from superbin.io.datacards.model import Datacards, Kappa, LogNuisance, Place, Placeholder, Term
+from superbin.io.datacards.model import Channel, Datacards, Kappa, LogNuisance, Place, Placeholder, Term
+from superbin.io.datacards.twice import repeated
 
-__all__ = ["CODES", "FLOOR", "Finding", "lint"]
+__all__ = ["CODES", "FLOOR", "Finding", "lint", "same_channels"]
 
 FLOOR = 1e-4
 """Rates up to this, but above zero, count as floored: written so that a logarithm exists, not as a prediction."""
@@ -28,6 +29,12 @@ CODES = MappingProxyType(
     {
         "leaked-placeholder": "a background rate is a word, not a number",
         "floored-rate": "a background rate is a tiny positive number that stands for zero",
+        "signal-placeholder": "a signal rate is a tiny positive number that may stand for none; it is taken as written",
+        "same-channels-twice": "the same channels twice, so their events would count twice; no fit is made",
+        "ignored-words": "words after the last column are ignored, as by Combine",
+        "zero-entry": "a factor of zero is no effect, as in Combine",
+        "gamma-rate": "count times alpha of a gmN stands for another rate in the table, as in Combine",
+        "nofloat": "the suffix [nofloat] is left out; the nuisance is that of the plain name",
         "unbalanced-control-region": "a control region's rates do not add up to its observation, so its free rate "
         "does not start at its best value",
         "empty-channel": "no background is expected in the channel",
@@ -81,7 +88,7 @@ def lint(cards: Datacards) -> tuple[Finding, ...]:
         In the order of files and lines.
     """
     checks: tuple[Callable[[Datacards], Iterator[Finding]], ...] = (
-        _rates, _control_regions, _empty_channels, _entries, _ranges, _lone_free_rates, _missing
+        _rates, _remarks, _twice, _control_regions, _empty_channels, _entries, _ranges, _lone_free_rates, _missing
     )  # fmt: skip
     order = {file: i for i, file in enumerate(cards.files)}
     findings = [finding for check in checks for finding in check(cards)]
@@ -103,13 +110,38 @@ def _is_floored(term: Term) -> bool:
 def _rates(cards: Datacards) -> Iterator[Finding]:
     for term in cards.terms:
         if term.is_signal:
-            continue
-        if isinstance(term.rate, Placeholder):
+            if _is_floored(term):
+                yield _finding(
+                    term.place,
+                    "signal-placeholder",
+                    f"signal {_where(term)} has the rate {term.rate:g}, taken as written",
+                )
+        elif isinstance(term.rate, Placeholder):
             yield _finding(
                 term.place, "leaked-placeholder", f"{_where(term)} has the rate {term.rate.text!r}"
             )
         elif _is_floored(term):
             yield _finding(term.place, "floored-rate", f"{_where(term)} has the rate {term.rate:g}")
+
+
+def _remarks(cards: Datacards) -> Iterator[Finding]:
+    for remark in cards.remarks:
+        yield _finding(remark.place, remark.code, remark.message)
+
+
+def _twice(cards: Datacards) -> Iterator[Finding]:
+    """Report all of them in one finding, at the first that comes again."""
+    pairs = repeated(cards)
+    if pairs:
+        place = pairs[0][1].place
+        yield _finding(place, "same-channels-twice", same_channels(pairs))
+
+
+def same_channels(pairs: Sequence[tuple[Channel, Channel]]) -> str:
+    """Say in words which channels are there twice, from the pairs that `repeated` found."""
+    shown = ", ".join(f"{b.name!r} is {a.name!r} of {a.place}" for a, b in pairs[:3])
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return f"the same channels twice: {shown}{more}"
 
 
 def _by_channel(cards: Datacards) -> dict[str, list[tuple[int, Term]]]:

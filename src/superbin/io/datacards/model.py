@@ -2,7 +2,7 @@
 
 `Datacards` is what `superbin.io.datacards.read_datacards` returns. Nothing in it is interpreted beyond the
 format: placeholders stay placeholders, inert entries stay entries, so that `lint` can report them and `repair`
-can list every change it makes. Terms are numbered by their position in `Datacards.terms`, and every effect
+can list every change it makes. Where Combine itself ignores something, the reader does too and leaves a `Remark`. Terms are numbered by their position in `Datacards.terms`, and every effect
 (a kappa, an alpha, a rate parameter) points at the terms it acts on.
 """
 
@@ -21,6 +21,7 @@ __all__ = [
     "Place",
     "Placeholder",
     "RateParameter",
+    "Remark",
     "Term",
 ]
 
@@ -150,7 +151,7 @@ class LogNuisance:
 
 @dataclass(frozen=True, slots=True)
 class Alpha:
-    """The ratio that carries the count of a `GammaNuisance` to one term: rate = count * alpha."""
+    """The ratio > 0 that carries the count of a `GammaNuisance` to one term: rate = count * alpha."""
 
     term: int
     alpha: float
@@ -215,6 +216,25 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What reading left out or took from another place than the obvious one, as Combine does.
+
+    Parameters
+    ----------
+    place : Place
+        The line.
+    code : str
+        One of `superbin.io.datacards.CODES`.
+    message : str
+        What is written, and what it was read as.
+    """
+
+    place: Place
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Datacards:
     """One likelihood, from one card or from many combined.
 
@@ -236,6 +256,8 @@ class Datacards:
         In the order of first mention.
     comments : tuple of Comment
         Whole-line comments: some analyses tag their bins there.
+    remarks : tuple of Remark
+        What was not read as it is written.
     """
 
     files: tuple[str, ...]
@@ -246,3 +268,4 @@ class Datacards:
     rate_parameters: tuple[RateParameter, ...] = ()
     groups: tuple[Group, ...] = ()
     comments: tuple[Comment, ...] = ()
+    remarks: tuple[Remark, ...] = ()

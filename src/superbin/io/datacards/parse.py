@@ -5,8 +5,9 @@ The grammar is that of the CMS Combine tool for counting experiments: a header (
 parameter or group. `parse_card` reads the header here; the lines below the table are read by
 `superbin.io.datacards.effects`.
 
-Differences from Combine, all on the strict side: a line must have exactly one entry per column, a factor of
-zero is an error (Combine reads it as no effect), and an unknown header line is an error after the first keyword.
+Nuisance lines are read as Combine reads them: words beyond the last column are ignored, and zero is no effect; where
+that may not be what was meant there is a remark. One difference is on the strict side: an unknown header line is an
+error after the first keyword.
 """
 
 import math
@@ -74,6 +75,7 @@ def _assemble(
         rate_parameters=tuple(effects.rate_parameters.values()),
         groups=tuple(effects.groups.values()),
         comments=tuple(comments),
+        remarks=tuple(effects.remarks),
     )
 
 
@@ -245,7 +247,9 @@ def _channels(header: _Header, columns: tuple[str, ...]) -> tuple[Channel, ...]:
         raise DocumentError(f"{header.file}: no observation line before the rate line; the card needs one")
     declared = header.bins[0].tokens[1:] if len(header.bins) == 2 else columns
     if len(set(declared)) != len(declared):
-        raise header.bins[0].error("a channel is declared twice; every channel has one observation")
+        raise header.bins[0].error(
+            "the same channel twice in one bin line; every channel has one observation"
+        )
     if len(record.tokens) - 1 != len(declared):
         raise record.error(f"{len(record.tokens) - 1} observations for {len(declared)} channels")
     missing = [name for name in columns if name not in declared]

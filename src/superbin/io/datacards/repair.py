@@ -1,19 +1,92 @@
-"""The safe repairs of datacards, each listed.
+"""Recipes: what the cards of one archive need before they can be used, and every change made for it.
 
-Two things are repaired: a placeholder in a background column becomes the floor that stands for zero elsewhere,
-and entries that change nothing are dropped. Pairs of factors are never touched: a model can use them as they
-are, and what was meant is not in the card.
+Cards are taken as written. Some archives hold what was never meant as a number: words nobody filled in, tiny rates that
+stand for none. What is known about one archive is a `Recipe`, given by name from `RECIPES` or by whoever knows the cards, and
+never applied to others; `repair` makes its changes and lists each. Pairs of factors are never touched: a model can use
+them as they are, and what was meant is not in the card.
 """
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from superbin.errors import InputError
-from superbin.io.datacards.lint import FLOOR
 from superbin.io.datacards.model import Datacards, LogNuisance, Placeholder, Term
 
-__all__ = ["Repair", "repair"]
+__all__ = ["RECIPES", "Recipe", "Repair", "repair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is known of the cards of one archive. Without arguments: nothing, and nothing is changed.
+
+    Parameters
+    ----------
+    signal_regions : str, optional
+        Regular expression for the whole name of a channel that is a bin of the search; the other channels are control
+        regions. By default every channel with a column for a signal is a bin, whatever its rate.
+    signal_placeholder : float, optional
+        Rate, in events, that stands for no signal in control regions: such a rate becomes zero.
+    background_word : float, optional
+        Events that a word in a background column becomes. By default such a card is refused.
+    background_floor : float
+        Background rates up to this, in events, stand for zero in predictions; in the likelihood they stay as written.
+    drop_inert : bool
+        Whether factors of one, and lines that act on nothing, are dropped.
+    equal_channels : bool
+        Whether channels that agree in everything but their names are different measurements. By default they are taken
+        for the same one twice, and refused.
+
+    Raises
+    ------
+    InputError
+        If a rate is not a finite number > 0 (>= 0 for the floor), or the expression is none.
+    """
+
+    signal_regions: str | None = None
+    signal_placeholder: float | None = None
+    background_word: float | None = None
+    background_floor: float = 0.0
+    drop_inert: bool = False
+    equal_channels: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("signal_placeholder", "background_word"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value}; it must be a finite number of events > 0")
+        if not (math.isfinite(self.background_floor) and self.background_floor >= 0):
+            raise InputError(
+                f"background_floor is {self.background_floor}; it must be a finite number of events >= 0"
+            )
+        try:
+            re.compile(self.signal_regions or "")
+        except re.error as error:
+            raise InputError(
+                f"signal_regions is {self.signal_regions!r}; it must be a regular expression ({error})"
+            ) from error
+
+    def is_signal_region(self, channel: str) -> bool:
+        """Whether a channel, which has a column for a signal, is a bin of the search."""
+        return self.signal_regions is None or re.fullmatch(self.signal_regions, channel) is not None
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "cms-pas-sus-16-014": Recipe(
+            signal_regions=r"Binsignal\d+",
+            signal_placeholder=1e-4,
+            background_word=1e-4,
+            background_floor=1e-4,
+            drop_inert=True,
+        )
+    }
+)
+"""Recipes of known archives. The cards of CMS-PAS-SUS-16-014 (github.com/jbradmil/CARP, 2016): the control regions of the
+lost-lepton and QCD backgrounds hold a signal of exactly 0.0001 events so that the channel has one, and 18 signal regions
+the word SIGNAL in background columns whose rate is zero elsewhere, written as 0.0001."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +100,8 @@ class Repair:
     line : int
         Its line, from 1.
     code : str
-        ``"leaked-placeholder"``, ``"inert-entry"`` or ``"inert-nuisance"``, as in the lint report.
+        ``"signal-placeholder"``, ``"leaked-placeholder"``, ``"inert-entry"`` or ``"inert-nuisance"``, as in the lint
+        report.
     message : str
         What was there and what is there now.
     """
@@ -38,31 +112,24 @@ class Repair:
     message: str
 
 
-def repair(cards: Datacards, *, floor: float = FLOOR) -> tuple[Datacards, tuple[Repair, ...]]:
-    """Replace leaked placeholders and drop inert entries and nuisances.
+def repair(cards: Datacards, recipe: Recipe) -> tuple[Datacards, tuple[Repair, ...]]:
+    """Make the changes of a recipe.
 
     Parameters
     ----------
     cards : Datacards
         One card or many combined.
-    floor : float
-        Events, > 0, that a placeholder in a background column becomes. Signal columns keep theirs.
+    recipe : Recipe
+        What is known of them; an empty one changes nothing.
 
     Returns
     -------
     tuple of (Datacards, tuple of Repair)
         The repaired cards, and every change in the order of files and lines. Repairing twice changes nothing more.
-
-    Raises
-    ------
-    InputError
-        If `floor` is not a finite number > 0.
     """
-    if not (math.isfinite(floor) and floor > 0):
-        raise InputError(f"floor is {floor}; it must be a finite number of events > 0")
     repairs: list[Repair] = []
-    terms = tuple(_term(term, floor, repairs) for term in cards.terms)
-    nuisances = tuple(_nuisances(cards, repairs))
+    terms = tuple(_term(term, recipe, repairs) for term in cards.terms)
+    nuisances = tuple(_nuisances(cards, repairs)) if recipe.drop_inert else cards.nuisances
     kept = {p.name for group in (nuisances, cards.gammas, cards.rate_parameters) for p in group}
     groups = tuple(replace(g, members=tuple(m for m in g.members if m in kept)) for g in cards.groups)
     order = {file: i for i, file in enumerate(cards.files)}
@@ -70,18 +137,18 @@ def repair(cards: Datacards, *, floor: float = FLOOR) -> tuple[Datacards, tuple[
     return replace(cards, terms=terms, nuisances=nuisances, groups=groups), tuple(repairs)
 
 
-def _term(term: Term, floor: float, repairs: list[Repair]) -> Term:
-    if term.is_signal or not isinstance(term.rate, Placeholder):
-        return term
-    repairs.append(
-        Repair(
-            term.place.file,
-            term.place.line,
-            "leaked-placeholder",
-            f"rate {term.rate.text!r} of process {term.process!r} in channel {term.channel!r} is {floor:g} now",
-        )
-    )
-    return replace(term, rate=floor)
+def _term(term: Term, recipe: Recipe, repairs: list[Repair]) -> Term:
+    def change(code: str, shown: str, rate: float) -> Term:
+        message = f"rate {shown} of process {term.process!r} in channel {term.channel!r} is {rate:g} now"
+        repairs.append(Repair(term.place.file, term.place.line, code, message))
+        return replace(term, rate=rate)
+
+    if not term.is_signal:
+        if recipe.background_word is not None and isinstance(term.rate, Placeholder):
+            return change("leaked-placeholder", repr(term.rate.text), recipe.background_word)
+    elif term.rate == recipe.signal_placeholder and not recipe.is_signal_region(term.channel):
+        return change("signal-placeholder", f"{term.rate:g}", 0.0)
+    return term
 
 
 def _nuisances(cards: Datacards, repairs: list[Repair]) -> Iterator[LogNuisance]:

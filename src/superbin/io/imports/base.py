@@ -5,7 +5,9 @@ An importer is one module with one `Importer` object, listed in `superbin.io.imp
 
 import codecs
 import contextlib
+import gzip
 import stat
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +15,18 @@ from typing import Any, Protocol
 
 from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
+from superbin.files import MAX_BYTES
 from superbin.io._text import read_text
 
-__all__ = ["Faults", "Imported", "Importer", "Options", "Source"]
+__all__ = ["Faults", "Imported", "Importer", "Options", "Source", "printable"]
 
-LARGEST_FILE = 512 * 1024 * 1024
-"""Bytes that are read of any file; a search's tables are thousands of times smaller."""
+LARGEST_FILE = MAX_BYTES
+"""Bytes that are read of any file."""
+
+
+def printable(text: str) -> str:
+    """The text with characters that do not print, such as controls and bidi marks, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +128,39 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """The ending of a file's name in lower case, such as ``.csv``; empty for a folder."""
-        return "" if self.is_folder else self.path.suffix.lower()
+        """The ending of a file's name in lower case, such as ``.csv``, without ``.gz``; empty for a folder."""
+        return "" if self.is_folder else Path(self.path.name.lower().removesuffix(".gz")).suffix
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself, or that of the file."""
+        return self.path if self.is_folder else self.path.parent
+
+    def files(self) -> tuple[Path, ...]:
+        """Regular files directly in the folder, sorted by name; the file itself otherwise.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be read.
+        """
+        if not self.is_folder:
+            return (self.path,)
+        try:
+            return tuple(sorted(p for p in self.path.iterdir() if not p.name.startswith(".") and p.is_file()))
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror}; the folder must be readable") from error
 
     def head(self, size: int = 4096) -> bytes:
-        """The first bytes of a file; empty for a folder."""
+        """The first bytes of a file, unpacked where its name ends in ``.gz``; empty for a folder."""
         if self.is_folder:
             return b""
-        with self.path.open("rb") as stream:
-            return stream.read(size)
+        try:
+            opened = gzip.open if self.path.name.lower().endswith(".gz") else Path.open
+            with opened(self.path, "rb") as stream:
+                return bytes(stream.read(size))
+        except (OSError, EOFError, zlib.error):
+            return b""
 
     def text(self, name: str | None = None) -> str:
         """A text file's content: UTF-8, with or without a byte order mark, any line ending.
@@ -136,13 +168,16 @@ class Source:
         Raises
         ------
         InputError
-            If it cannot be read, or is larger than `LARGEST_FILE`.
+            If it cannot be read, is no regular file, or is larger than `LARGEST_FILE`.
         DocumentError
             If it is not UTF-8 text.
         """
         path = self.path if name is None else self.path / name
         with contextlib.suppress(OSError):
-            if path.stat().st_size > LARGEST_FILE:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise InputError(f"{path} is no regular file; devices, pipes and folders are not read")
+            if found.st_size > LARGEST_FILE:
                 raise InputError(
                     f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is no table of a search"
                 )

@@ -21,13 +21,14 @@ import numpy as np
 from superbin import cross_sections
 from superbin._arrays import FloatArray
 from superbin.bundle import Bundle
-from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.grid import SignalGrid
 from superbin.io._text import parse_number
 from superbin.io.grids import grid_bytes
 from superbin.io.imports.base import Imported, Options, Source
-from superbin.search import Search
+from superbin.io.imports.draft import Draft, check_names
+from superbin.io.imports.matrices import as_matrix
+from superbin.search import Estimate, Process, Search
 
 __all__ = ["IMPORTER", "SModelSImporter"]
 
@@ -57,26 +58,32 @@ class SModelSImporter:
         by_name = {region.name: region for region in regions}
         chosen = [by_name[name] for name in order]
         notes.insert(0, f"SModelS entry {identifier}: {len(chosen)} of {len(regions)} regions, {how}")
-        luminosity = options.luminosity(
-            str(head.path), head.quantity("lumi", {"fb": 1.0, "pb": 1e-3}, inverse=True)
+        names = tuple(region.name for region in chosen)
+        check_names(names, str(source.path))
+        none = np.zeros(len(chosen))
+        error = np.array([region.error for region in chosen])
+        nominal = np.array([region.background for region in chosen])
+        draft = Draft(
+            place=str(head.path),
+            name=identifier,
+            observed=np.array([region.observed for region in chosen]),
+            processes=(Process("background", "Background", Estimate(nominal, none, none, error, error)),),
+            names=names,
+            notes=notes,
+            texts={
+                "title": head.get("prettyName") or identifier,
+                "reference": ", ".join(
+                    filter(None, [identifier, head.get("publication"), head.get("arxiv")])
+                ),
+                "source": f"SModelS database entry {identifier}, implemented by {head.get('implementedBy') or 'not stated'}",
+                "citation": head.get("publicationDOI") or head.get("arxiv") or head.get("url") or "",
+            },
+            luminosity_fb=head.quantity("lumi", {"fb": 1.0, "pb": 1e-3}, inverse=True),
+            sqrt_s_tev=head.quantity("sqrts", _TEV),
+            matrix=None if matrix is None else as_matrix(matrix, str(head.path), names=names),
+            exclusive=False,
         )
-        search = Search.from_arrays(
-            options.name or re.sub(r"[^\w.-]+", "-", identifier.lower()),
-            observed=[region.observed for region in chosen],
-            background=[region.background for region in chosen],
-            error=np.array([region.error for region in chosen]),
-            luminosity_fb=luminosity,
-            sqrt_s_tev=options.energy(head.quantity("sqrts", _TEV)),
-            names=[region.name for region in chosen],
-            combinable=np.eye(len(chosen), dtype=bool) if matrix is None and len(chosen) > 1 else None,
-            covariance=None if matrix is None else _covariance(matrix, options, head.path, notes),
-            title=head.get("prettyName") or identifier,
-            reference=", ".join(filter(None, [identifier, head.get("publication"), head.get("arxiv")])),
-            source=f"SModelS database entry {identifier}, implemented by {head.get('implementedBy') or 'not stated'}",
-            citation=head.get("publicationDOI") or head.get("arxiv") or head.get("url") or "",
-        )
-        if matrix is not None:
-            notes.append(_compared(search))
+        search = draft.search(options, source)
         files: dict[str, bytes] = {}
         moments = [region.third_moment for region in chosen]
         if any(moment is not None for moment in moments):
@@ -86,7 +93,7 @@ class SModelSImporter:
             if content is not None:
                 files[f"grids/{name}.csv.gz"] = content
             notes.append(note)
-        return Imported(Bundle(search, (), files), self.name, tuple(notes))
+        return Imported(Bundle(search, (), files), self.name, tuple(draft.notes))
 
 
 IMPORTER = SModelSImporter()
@@ -246,20 +253,27 @@ def _stat_model(source: Source, head: _Tags) -> tuple[list[str], Any, str]:
     """Order and covariance of the first simplified likelihood of a 3.2 entry."""
     models, sets = head.literal("statModels"), head.literal("regionSets")
     mappings = head.literal("regionMappings") if head.get("regionMappings") is not None else {}
-    for name, entries in dict(models).items():
-        for kind, file in entries:
-            if str(kind).lower() not in ("sl", "slv1", "slv2") or name not in sets:
-                continue
-            path = source.path / str(file)
-            if path.resolve().parent != source.path.resolve():
-                raise DocumentError(
-                    f"{head.path}: statModels names {file!r}; the file must lie in the entry's folder"
-                )
-            content = _literal(source.text(str(file)), str(path))
-            rows = content.get("covariance") if isinstance(content, dict) else content
-            order = [_mapped(mappings, region) for region in _names(sets[name])]
-            return order, rows, f"in the order of region set {name!r}"
+    if not isinstance(models, dict) or not isinstance(sets, dict):
+        raise DocumentError(f"{head.path}: statModels and regionSets must be mappings from names of sets")
+    for name, entries in models.items():
+        for entry in entries if isinstance(entries, list | tuple) else ():
+            if not isinstance(entry, list | tuple) or len(entry) != 2:
+                raise DocumentError(f"{head.path}: statModels holds {entry!r}; a kind and a file are needed")
+            kind, file = map(str, entry)
+            if kind.lower() in ("sl", "slv1", "slv2") and name in sets:
+                content = _literal(source.text(_inside(source, head, file)), str(source.path / file))
+                rows = content.get("covariance") if isinstance(content, dict) else content
+                order = [_mapped(mappings, region) for region in _names(sets[name])]
+                return order, rows, f"in the order of region set {name!r}"
     raise DocumentError(f"{head.path}: statModels names no simplified likelihood ('sl') of a region set")
+
+
+def _inside(source: Source, head: _Tags, file: str) -> str:
+    if (source.path / file).resolve().parent != source.path.resolve():
+        raise DocumentError(
+            f"{head.path}: statModels names {file!r}; the file must lie in the entry's folder"
+        )
+    return file
 
 
 def _mapped(mappings: Any, region: str) -> str:
@@ -269,29 +283,6 @@ def _mapped(mappings: Any, region: str) -> str:
 
 def _names(value: Any) -> list[str]:
     return [str(name) for name in (value if isinstance(value, list | tuple) else [value])]
-
-
-def _covariance(matrix: FloatArray, options: Options, path: Path, notes: list[str]) -> Covariance:
-    if options.covariance == "repair":
-        covariance, moved = Covariance.repaired(matrix)
-        notes.append(
-            f"covariance: nearest one taken, entries moved by at most {moved:.2g} of their standard deviations"
-        )
-        return covariance
-    try:
-        return Covariance.of(matrix)
-    except InputError as error:
-        raise DocumentError(f"{path}: {error}") from error
-
-
-def _compared(search: Search) -> str:
-    """How the covariance's errors compare with the quoted ones, which published entries let differ."""
-    assert search.covariance is not None
-    errors = search.processes[0].estimate.syst_up
-    ratio = np.sqrt(np.diag(search.covariance.up))[errors > 0] / errors[errors > 0]
-    if ratio.size == 0:
-        return "covariance: used for merges"
-    return f"covariance: used for merges; its standard deviations are {ratio.min():.2f} to {ratio.max():.2f} times the quoted errors"
 
 
 # --- efficiency maps --------------------------------------------------------------------------------------
@@ -338,6 +329,12 @@ def _grid(
     points = sorted({point for found in maps for point in found})
     distinct = {len(point) for point in points}
     label = f"topology {name}: {len(points)} mass points"
+    if distinct == {3} and all(point[1] == point[2] for point in points):
+        # A mediator that decays to a pair: the daughter's mass stands there twice.
+        maps = [{point[:2]: value for point, value in found.items()} for found in maps]
+        points = [point[:2] for point in points]
+        distinct = {2}
+        label += " with two equal daughters"
     if distinct != {2}:
         return (
             name,

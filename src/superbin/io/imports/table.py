@@ -17,6 +17,7 @@ Other columns of numbers with an uncertainty column of their own are further bac
 left over is named and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
 """
 
+import codecs
 import csv
 import math
 import re
@@ -31,9 +32,12 @@ from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
-from superbin.search import Estimate, Observable, Process, Search
+from superbin.io.imports.draft import Draft
+from superbin.io.imports.matrices import Matrix, is_matrix_name, read_matrix
+from superbin.io.imports.ranges import infinite, observable, parse_range
+from superbin.search import Estimate, Observable, Process
 
-__all__ = ["IMPORTER", "TableImporter"]
+__all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 
 _NAME = {"bin", "region", "name", "sr", "signal region", "id", "bin name", "region name"}
 _OBSERVED = {
@@ -59,95 +63,169 @@ _KINDS = {
     **dict.fromkeys(("stat", "statistical"), "stat"),
     **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
 }
+_SIGNAL = re.compile(
+    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
+)
 _LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
-_KNOWN = {
-    "ht": Observable("ht", "$H_\\mathrm{T}$", "GeV"),
-    "mht": Observable("mht", "$H_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
-    "met": Observable("met", "$p_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
-    "ptmiss": Observable("ptmiss", "$p_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
-    "mt2": Observable("mt2", "$M_\\mathrm{T2}$", "GeV"),
-    "njet": Observable("njet", "$N_\\mathrm{jet}$", "", discrete=True),
-    "nj": Observable("nj", "$N_\\mathrm{jet}$", "", discrete=True),
-    "njets": Observable("njets", "$N_\\mathrm{jet}$", "", discrete=True),
-    "nb": Observable("nb", "$N_\\mathrm{b}$", "", discrete=True),
-    "nbjet": Observable("nbjet", "$N_\\mathrm{b}$", "", discrete=True),
-    "nbjets": Observable("nbjets", "$N_\\mathrm{b}$", "", discrete=True),
-}
-
-
-def observable(name: str) -> Observable:
-    """An observable of a table by its name: known ones get label and unit; ``name [GeV]`` names a unit."""
-    match = re.fullmatch(r"(.*?)\s*[\[(]\s*([^\])]*)\s*[\])]", name)
-    bare, unit = (match.group(1), match.group(2)) if match else (name, "")
-    key = re.sub(r"[^0-9a-z]+", "", bare.lower())
-    if key in _KNOWN:
-        return _KNOWN[key]
-    return Observable(key or bare, bare, unit, discrete=key.startswith("n") and unit == "")
+_SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
+_KEYS = {"observed", "name", "background", "error", "error_up", "error_down", "ignore"}
 
 
 class TableImporter:
-    """A table of one row per bin."""
+    """A table of one row per bin, alone or in a folder with the covariance of its bins."""
 
     name = "csv"
-    title = "one table (CSV, tabs or blanks) with a row per bin"
+    title = "one table (CSV, tabs or blanks) with a row per bin, or a folder with it and a covariance"
 
     def recognises(self, source: Source) -> bool:
-        """A text file whose first line names an observed and a background column."""
-        if source.is_folder or b"\0" in source.head():
-            return False
-        try:
-            table = _Table.read(source)
-        except InputError:
-            return False
-        return any(_plain(c) in _OBSERVED for c in table.columns)
+        """A text file whose first line names a column of observed events, or a folder with exactly one."""
+        if source.is_folder:
+            return bool(_tables(source))
+        return source.suffix in (".csv", ".tsv") or _is_table(source)
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the table; see the module for what its columns may be called."""
-        table = _Table.read(source)
-        faults = Faults(source.path)
-        roles, notes = _roles(table, options, source.path)
-        n_bins = len(table.rows)
-        if n_bins == 0:
-            raise DocumentError(f"{source.path}: the table has no rows; a search has at least one bin")
-        notes.insert(0, f"a table of {n_bins} rows, cells separated by {table.separator}")
-        observed = _counts(table, roles.observed, faults)
-        processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
-        observables, low, high = _ranges(table, roles, faults)
-        names = _names(table, roles, faults)
-        faults.check()
-        try:
-            search = Search(
-                name=options.name or re.sub(r"[^\w.-]+", "-", source.path.stem.lower()),
-                title=str(options.mapping.get("title", options.name or source.path.stem)),
-                reference=str(options.mapping.get("reference", "")),
-                luminosity_fb=options.luminosity(str(source.path), table.numbers.get("luminosity_fb")),
-                sqrt_s_tev=options.energy(table.numbers.get("sqrt_s_tev")),
-                observables=observables,
-                low=low,
-                high=high,
-                processes=processes,
-                observed=observed,
-                names=names,
-                source=str(options.mapping.get("source", f"imported from {source.path.name}")),
-                licence=str(options.mapping.get("licence", "")),
-                citation=str(options.mapping.get("citation", "")),
-            )
-        except DocumentError:
-            raise
-        except InputError as error:
-            raise DocumentError(f"{source.path}: {error}") from error
-        return Imported(Bundle(search), self.name, tuple(notes))
+        draft = table_draft(source, options)
+        search = draft.search(options, source, keys=("columns", "decimal"))
+        return Imported(Bundle(search), self.name, tuple(draft.notes))
 
 
 IMPORTER = TableImporter()
 
 
+def table_draft(source: Source, options: Options) -> Draft:
+    """What a table says, for other importers whose format is a table with something beside it.
+
+    Raises
+    ------
+    InputError
+        If a folder holds several tables, or the mapping names no column.
+    DocumentError
+        With all faults of the table.
+    """
+    path = _only_table(source)
+    faults = Faults(path)
+    table = _Table.read(Source.at(path), options, faults)
+    roles, notes = _roles(table, options, path)
+    if not table.rows:
+        faults.add("the table has no rows; a search has at least one bin")
+        faults.check()
+    commas = ", with decimal commas" if table.decimal_comma else ""
+    notes.insert(0, f"a table of {len(table.rows)} rows, cells separated by {table.separator}{commas}")
+    observed = _counts(table, roles.observed, faults)
+    processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
+    observables, low, high = _ranges(table, roles, faults)
+    names = _names(table, roles, faults)
+    faults.check()
+    matrix = _matrix_beside(source, path, options, notes)
+    return Draft(
+        place=str(path),
+        name=path.name.removesuffix(".gz").rsplit(".", 1)[0],
+        observed=observed,
+        processes=processes,
+        names=names,
+        notes=notes,
+        observables=observables,
+        low=low,
+        high=high,
+        texts=table.texts,
+        luminosity_fb=table.luminosity_fb,
+        sqrt_s_tev=table.sqrt_s_tev,
+        matrix=matrix,
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def _is_table(source: Source) -> bool:
+    """Whether the first line names observed events; a broken table that is called one is, so that its fault is told."""
+    if b"\0" in source.head() and source.head(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return False
+    try:
+        table = _Table.read(source, Options(), Faults(source.path))
+    except InputError:
+        return source.suffix in (".csv", ".tsv")
+    return any(_plain(c) in _OBSERVED for c in table.columns)
+
+
+def _tables(source: Source) -> list[Path]:
+    return [
+        path
+        for path in source.files()
+        if Source(path).suffix in _SUFFIXES and not is_matrix_name(path.name) and _is_table(Source(path))
+    ]
+
+
+def _only_table(source: Source) -> Path:
+    if not source.is_folder:
+        return source.path
+    found = _tables(source)
+    if len(found) != 1:
+        raise InputError(
+            f"{source.path}: {len(found)} tables with observed events ({', '.join(p.name for p in found) or 'none'}); name one "
+            "of them instead of the folder"
+        )
+    return found[0]
+
+
+def _matrix_beside(source: Source, path: Path, options: Options, notes: list[str]) -> Matrix | None:
+    """The matrix of a folder; beside a single file one is only pointed out, since the file was what was named."""
+    if {"covariance", "correlations"} & options.mapping.keys():
+        return None
+    beside = [p for p in Source(path.parent).files() if p != path and is_matrix_name(p.name)]
+    if not source.is_folder:
+        notes += [
+            f'{p.name}: not used; it may hold the covariance, take it with a mapping, {{"covariance": "{p.name}"}}'
+            for p in beside
+        ]
+        return None
+    others = [p for p in source.files() if p != path and p not in beside]
+    notes += [f"{p.name}: not used" for p in others]
+    if len(beside) > 1:
+        raise InputError(
+            f"{source.path}: {len(beside)} files look like a covariance ({', '.join(p.name for p in beside)}); say which with a "
+            f'mapping, {{"covariance": "{beside[0].name}"}}'
+        )
+    return read_matrix(beside[0]) if beside else None
+
+
 # --- the text ---------------------------------------------------------------------------------------------
+
+_TEXTS = ("title", "reference", "source", "licence", "citation")
+_NUMBERS = {
+    **dict.fromkeys(("luminosity_fb", "luminosity", "lumi"), "luminosity_fb"),
+    **dict.fromkeys(("sqrt_s_tev", "sqrt_s", "sqrts", "energy", "ecm"), "sqrt_s_tev"),
+}
+_UNITS = {
+    "luminosity_fb": {"": 1.0, "/fb": 1.0, "fb-1": 1.0, "fb^-1": 1.0, "1/fb": 1.0, "/pb": 1e-3, "pb-1": 1e-3, "pb^-1": 1e-3},
+    "sqrt_s_tev": {"": 1.0, "tev": 1.0, "*tev": 1.0, "gev": 1e-3, "*gev": 1e-3},
+}  # fmt: skip
+
+
+def quantity(key: str, text: str) -> float:
+    """A luminosity (``key`` luminosity_fb) or energy (sqrt_s_tev) with or without its unit: ``137/fb``, ``139.``, ``8 TeV``.
+
+    Raises
+    ------
+    InputError
+        If it is none, or not positive.
+    """
+    match = re.fullmatch(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(.*)", text.strip())
+    unit = match.group(2).lower().replace(" ", "").replace("{", "").replace("}", "") if match else ""
+    if match is None or unit not in _UNITS[key]:
+        raise InputError(
+            f"{key} is {text!r}; write such as {'137/fb' if key == 'luminosity_fb' else '13 TeV'}"
+        )
+    value = parse_number(match.group(1)) * _UNITS[key][unit]
+    if value <= 0:
+        raise InputError(f"{key} is {text!r}; it must be > 0")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Cells as text, with the line of every row, and ``# key: number`` comments."""
+    """Cells as text, with the line of every row, and what ``# key: value`` comments say."""
 
     path: Path
     columns: list[str]
@@ -155,72 +233,134 @@ class _Table:
     lines: list[int]
     separator: str
     decimal_comma: bool
-    numbers: dict[str, float]
+    texts: dict[str, str]
+    luminosity_fb: float | None
+    sqrt_s_tev: float | None
 
     @classmethod
-    def read(cls, source: Source) -> "_Table":
-        numbers: dict[str, float] = {}
+    def read(cls, source: Source, options: Options, faults: Faults) -> "_Table":
+        """Split the text; rows of a wrong length are noted as faults and left out."""
+        path = source.path
+        comments: list[tuple[int, str]] = []
         content: list[tuple[int, str]] = []
         for line, text in enumerate(source.text().split("\n"), start=1):
-            comment = re.fullmatch(r"[#%]\s*(\w+)\s*[:=]\s*([-+.\deE]+)\s*", text)
-            if comment is not None:
-                numbers[comment.group(1)] = parse_number(comment.group(2))
-            elif text.strip() and not text.lstrip().startswith(("#", "%")):
+            if text.lstrip().startswith(("#", "%")):
+                comments.append((line, text.lstrip()[1:].lstrip("#% ").strip()))
+            elif text.strip():
                 content.append((line, text))
+        if content and comments and _is_data(content[0][1]):
+            # Some tables comment the line of names out.
+            content.insert(0, next(c for c in reversed(comments) if c[0] < content[0][0] or c is comments[0]))
         if not content:
-            raise DocumentError(f"{source.path}: the table is empty; its first line names the columns")
-        separator, decimal_comma = _separator([text for _, text in content], source.path)
-        cells = [_split(text, separator, source.path, line) for line, text in content]
-        columns = [c.strip() for c in cells[0]]
-        for (line, _), row in zip(content[1:], cells[1:], strict=True):
+            raise DocumentError(f"{path}: the table is empty; its first line names the columns")
+        separator, decimal_comma = _separator([text for _, text in content], options, path)
+        columns = [c.strip() for c in _split(content[0][1], separator)]
+        rows: list[list[str]] = []
+        lines: list[int] = []
+        for line, text in content[1:]:
+            try:
+                row = _split(text, separator)
+            except InputError as error:
+                faults.add(str(error), line)
+                continue
             if len(row) != len(columns):
-                raise DocumentError(
-                    f"{source.path}:{line}: {len(row)} cells for {len(columns)} columns; is a cell missing, or one too many?"
-                )
+                faults.add(_wrong_length(row, columns, separator), line)
+                continue
+            rows.append([c.strip() for c in row])
+            lines.append(line)
+        said = _said(comments, faults)
         return cls(
-            path=source.path,
+            path=path,
             columns=columns,
-            rows=[[c.strip() for c in row] for row in cells[1:]],
-            lines=[line for line, _ in content[1:]],
+            rows=rows,
+            lines=lines,
             separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks"}[separator],
             decimal_comma=decimal_comma,
-            numbers=numbers,
+            texts={key: said[key] for key in _TEXTS if key in said},
+            luminosity_fb=float(said["luminosity_fb"]) if "luminosity_fb" in said else None,
+            sqrt_s_tev=float(said["sqrt_s_tev"]) if "sqrt_s_tev" in said else None,
         )
 
+    def text(self, row: int, column: int) -> str:
+        """A cell with a decimal point."""
+        cell = self.rows[row][column]
+        return cell.replace(",", ".") if self.decimal_comma else cell
+
     def number(self, row: int, column: int, faults: Faults, *, low: float = -math.inf) -> float:
-        text = self.rows[row][column]
+        """A cell as a number; NaN where it is none, which is noted as a fault."""
         value = math.nan
         try:
-            value = parse_number(text.replace(",", ".") if self.decimal_comma else text)
+            value = parse_number(self.text(row, column))
         except InputError as error:
             faults.add(f"{self.columns[column]} {error}", self.lines[row])
         if value < low:
-            faults.add(f"{self.columns[column]} is {text}; it must be >= {low:g}", self.lines[row])
+            faults.add(
+                f"{self.columns[column]} is {self.rows[row][column]}; it must be >= {low:g}", self.lines[row]
+            )
         return value
 
 
-def _separator(lines: Sequence[str], path: Path) -> tuple[str, bool]:
+def _is_data(text: str) -> bool:
+    """Whether a line holds numbers and no names of columns: all cells but the first are numbers."""
+    cells = [cell for cell in re.split(r"[;,\t ]+", text.strip()) if cell]
+    return len(cells) > 1 and all(re.fullmatch(r"[-+.\deE]+", cell) for cell in cells[1:])
+
+
+def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for line, text in comments:
+        match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text)
+        if match is None:
+            continue
+        key, value = match.group(1).lower(), match.group(2).strip()
+        if key in _TEXTS:
+            said[key] = value
+        elif key in _NUMBERS:
+            try:
+                said[_NUMBERS[key]] = repr(quantity(_NUMBERS[key], value))
+            except InputError as error:
+                faults.add(str(error), line)
+    return said
+
+
+def _wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> str:
+    text = f"{len(row)} cells for {len(columns)} columns; is a cell missing, or one too many?"
+    if separator == "," and len(row) > len(columns):
+        text += " Separate cells by semicolons where commas are decimal commas"
+    return text
+
+
+def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str, bool]:
     """The separator, and whether commas are decimal commas, which only a table with semicolons or tabs may have."""
+    given = options.mapping.get("decimal")
+    if given not in (None, ",", "."):
+        raise InputError(f'mapping: decimal is {given!r}; it must be "," or "."')
     for separator in (";", "\t"):
-        if separator in lines[0]:
-            body = [cell for line in lines[1:] for cell in line.split(separator)]
-            commas = any(re.fullmatch(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*", c) for c in body)
-            points = any(re.fullmatch(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*", c) for c in body)
-            if commas and points:
-                raise DocumentError(
-                    f"{path}: holds numbers with a decimal comma and with a decimal point; use one of the two throughout"
-                )
-            return separator, commas
+        if separator not in lines[0]:
+            continue
+        body = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
+        commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
+        points = any(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c) for c in body)
+        if commas and points and given is None:
+            raise DocumentError(
+                f"{path}: holds numbers with a decimal comma and with a decimal point; use one of the two throughout"
+            )
+        if commas and given is None and all(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", c) for c in commas):
+            raise DocumentError(
+                f"{path}: {commas[0]!r} may be a number with a decimal comma or one in thousands; leave out separators of "
+                'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
+            )
+        return separator, bool(commas) if given is None else given == ","
     return ("," if "," in lines[0] else " "), False
 
 
-def _split(text: str, separator: str, path: Path, line: int) -> list[str]:
+def _split(text: str, separator: str) -> list[str]:
     if separator == " ":
         return text.split()
     try:
         return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise DocumentError(f"{path}:{line}: is no row of a table ({error})") from error
+        raise InputError(f"is no row of a table ({error})") from error
 
 
 # --- which column is what ---------------------------------------------------------------------------------
@@ -247,9 +387,15 @@ def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[st
     if observed is None:
         raise columns.missing("observed events", "observed")
     name = columns.take("name", _NAME)
-    total = columns.take("background", _TOTAL)
-    ranges = _range_columns(columns.left)
-    processes = _processes(columns, total)
+    given = columns.given.get("background")
+    if isinstance(given, dict):
+        processes = {str(key): columns.parts(str(column)) for key, column in given.items()}
+        ranges = _range_columns(columns.left)
+    else:
+        total = columns.take("background", _TOTAL)
+        ranges = _range_columns(columns.left)
+        processes = _processes(columns, total)
+    _given_errors(columns, processes)
     if not processes:
         raise columns.missing("background", "background")
     left = columns.left
@@ -263,7 +409,7 @@ def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[st
     for key, i in cells.items():
         columns.note(i, f"range of {key}")
     for i in left.values():
-        columns.note(i, "not used")
+        columns.note(i, "not used; looks like a signal" if _SIGNAL.search(table.columns[i]) else "not used")
     return _Roles(observed, name, processes, ranges, cells), columns.notes
 
 
@@ -276,11 +422,17 @@ class _Columns:
             raise InputError('mapping: columns must be an object, such as {"columns": {"observed": "N"}}')
         self.table, self.path, self.given = table, path, given
         self.plain = _told_apart([_plain(c) for c in table.columns], table, path)
+        unknown = sorted(set(given) - _KEYS)
+        if unknown:
+            raise InputError(
+                f"mapping: nothing reads columns.{unknown[0]}; it may have {', '.join(sorted(_KEYS))}"
+            )
         for key, column in given.items():
-            if key != "ignore" and _plain(str(column)) not in self.plain:
-                raise InputError(
-                    f"mapping: {key} is column {column!r}; {path} has {', '.join(map(repr, table.columns))}"
-                )
+            for one in _each(column):
+                if _plain(one) not in self.plain:
+                    raise InputError(
+                        f"mapping: {key} is column {one!r}; {path} has {', '.join(map(repr, table.columns))}"
+                    )
         ignored = {_plain(str(c)) for c in given.get("ignore", [])}
         self.left = {c: i for i, c in enumerate(self.plain) if c not in ignored}
         self.notes = [
@@ -288,6 +440,13 @@ class _Columns:
             for i, c in enumerate(self.plain)
             if c in ignored
         ]
+
+    def parts(self, column: str) -> dict[str, int]:
+        """A background of its own with the uncertainties that its name leads to."""
+        plain = _plain(column)
+        if plain not in self.left:
+            raise InputError(f"mapping: column {column!r} has two meanings; give it one")
+        return {"nominal": self.left.pop(plain)} | _errors(self.left, {plain})
 
     def note(self, column: int, meaning: str) -> None:
         self.notes.append(f"column {self.table.columns[column]!r}: {meaning}")
@@ -314,6 +473,30 @@ class _Columns:
         )
 
 
+def _each(given: object) -> list[str]:
+    """Columns that a value of the mapping names."""
+    values = (
+        given.values() if isinstance(given, dict) else given if isinstance(given, list | tuple) else [given]
+    )
+    return [str(value) for value in values]
+
+
+def _given_errors(columns: _Columns, processes: dict[str, dict[str, int]]) -> None:
+    """Columns of uncertainties that the mapping names: of the background, or of each process."""
+    for key, part in (("error", "syst"), ("error_up", "syst_up"), ("error_down", "syst_down")):
+        if key not in columns.given:
+            continue
+        given = columns.given[key]
+        by_process = given if isinstance(given, dict) else dict.fromkeys(list(processes)[:1], given)
+        for process, column in by_process.items():
+            if process not in processes or _plain(str(column)) not in columns.left:
+                raise InputError(
+                    f"mapping: {key} gives column {column!r} to {process!r}; there are {', '.join(processes)}, and a column "
+                    "has one meaning"
+                )
+            processes[process][part] = columns.left.pop(_plain(str(column)))
+
+
 def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
     """Two columns of one name side by side are lower and upper edge, as some public tables write them."""
     names = list(plain)
@@ -338,8 +521,11 @@ def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]
         }
     found: dict[str, dict[str, int]] = {}
     for column in [c for c in left if _numeric(table, left[c])]:
+        if _SIGNAL.search(table.columns[left[column]] if column in left else ""):
+            continue
         if column in left and _errors(dict(left), {column}):
-            found[table.columns[left[column]]] = {"nominal": left.pop(column)} | _errors(left, {column})
+            place = left.pop(column)
+            found[table.columns[place]] = {"nominal": place} | _errors(left, {column})
     return found
 
 
@@ -429,16 +615,13 @@ def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) ->
     return Process(name, label, Estimate(*clean))
 
 
-_RANGE = re.compile(
-    r"\s*(?:(?P<low>[\d.]+)\s*(?:-|–|to|,|\.\.)\s*(?P<high>[\d.]+|inf\.?|∞|infinity)|(?:>=|≥|>)\s*(?P<from>[\d.]+)"
-    r"|(?P<above>[\d.]+)\s*\+|(?P<one>\d+))\s*",
-    re.IGNORECASE,
-)
-
-
 def _is_range(table: _Table, column: int) -> bool:
     """Whether all cells are ranges, and not just plain numbers with a fraction, which would be yields."""
-    return all(_RANGE.fullmatch(row[column]) for row in table.rows)
+    cells = [row[column] for row in table.rows]
+    if not cells or any(parse_range(cell) is None for cell in cells):
+        return False
+    # Whole numbers alone are the values of something counted, or of a column with another meaning.
+    return observable(table.columns[column]).discrete or not all(cell.strip().isdigit() for cell in cells)
 
 
 def _ranges(
@@ -465,21 +648,12 @@ def _ranges(
 
 
 def _edge(table: _Table, row: int, column: int, faults: Faults) -> float:
-    text = table.rows[row][column].strip().lower().rstrip(".")
-    return math.inf if text in ("inf", "+inf", "infinity", "∞") else table.number(row, column, faults)
+    return math.inf if infinite(table.rows[row][column]) else table.number(row, column, faults)
 
 
 def _parsed(table: _Table, column: int) -> tuple[list[float], list[float]]:
-    low: list[float] = []
-    high: list[float] = []
-    for row in table.rows:
-        match = _RANGE.fullmatch(row[column])
-        assert match is not None
-        start = match["low"] or match["from"] or match["above"] or match["one"]
-        stop = match["high"] or match["one"] or "inf"
-        low.append(float(start))
-        high.append(math.inf if stop[0] in "i∞I" else float(stop))
-    return low, high
+    pairs = [pair for row in table.rows if (pair := parse_range(row[column])) is not None]
+    return [low for low, _ in pairs], [high for _, high in pairs]
 
 
 def _names(table: _Table, roles: _Roles, faults: Faults) -> tuple[str, ...]:
@@ -489,7 +663,11 @@ def _names(table: _Table, roles: _Roles, faults: Faults) -> tuple[str, ...]:
     names = [row[roles.name] for row in table.rows]
     if names == [str(i + 1) for i in range(len(names))]:
         return ()
-    for i, name in enumerate(names):
+    seen: dict[str, int] = {}
+    for name, line in zip(names, table.lines, strict=True):
         if not name or not name.isprintable():
-            faults.add(f"the bin's name is {name!r}; a name is printable text", table.lines[i])
+            faults.add(f"the bin's name is {name!r}; a name is printable text", line)
+        if name in seen:
+            faults.add(f"the bin's name {name!r} is that of line {seen[name]} too; names must differ", line)
+        seen.setdefault(name, line)
     return tuple(names)

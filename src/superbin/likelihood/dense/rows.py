@@ -1,0 +1,153 @@
+"""A `StatisticalModel` as rows, one per sample and bin, with what acts on each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.likelihood.dense.effects import BoundFormula, IntArray, Morphs, Pairs
+from superbin.statistical_model import BinRates, Effect, Formula, LogNormal, Morph, Rate, StatisticalModel
+from superbin.statistical_model.expressions import variables
+
+__all__ = ["Rows", "make_rows"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """All rows, those of a bin together, in the order of the bins.
+
+    Factors are numbered: log-normal pairs, then one for each parameter as a rate, then formulas. Logarithmic derivatives
+    ("slopes") are numbered alike, but a formula has one for each of its parameters.
+
+    Attributes
+    ----------
+    bin : array of int, shape (n_rows,)
+        Bin of each row.
+    nominal : array, shape (n_rows,)
+        Events before any effect.
+    pairs, morphs, formulas
+        The effects.
+    factor_of_entry : array of int
+        Factors in the order of the rows they act on.
+    rows_with_factors, first_entry : array of int
+        Rows that have factors, and where theirs begin in `factor_of_entry`.
+    slope_row, slope_parameter, slope : array of int
+        For each row and parameter of a factor the number of the slope.
+    formula_rows : tuple of array of int
+        Rows that each formula acts on.
+    """
+
+    bin: IntArray
+    nominal: FloatArray
+    pairs: Pairs
+    morphs: Morphs
+    formulas: tuple[BoundFormula, ...]
+    factor_of_entry: IntArray
+    rows_with_factors: IntArray
+    first_entry: IntArray
+    slope_row: IntArray
+    slope_parameter: IntArray
+    slope: IntArray
+    formula_rows: tuple[IntArray, ...]
+
+
+class _Collector:
+    """Walks through a model and lists what acts on which row."""
+
+    def __init__(self, model: StatisticalModel) -> None:
+        self.model = model
+        self.bin: list[int] = []
+        self.nominal: list[float] = []
+        self.pairs: list[tuple[int, float, float, str]] = []
+        self.morphs: list[tuple[int, int, float, float, str]] = []
+        self.formulas: dict[Formula, int] = {}
+        self.on_pair: list[tuple[int, int]] = []
+        self.on_rate: list[tuple[int, int]] = []
+        self.on_formula: list[tuple[int, int]] = []
+        first_bin = 0
+        for channel in model.channels:
+            n, first_row = channel.observed.size, len(self.bin)
+            for b in range(n):
+                for sample in channel.samples:
+                    self.bin.append(first_bin + b)
+                    self.nominal.append(float(sample.nominal[b]))
+            for k, sample in enumerate(channel.samples):
+                rows = [first_row + b * len(channel.samples) + k for b in range(n)]
+                for effect in sample.effects:
+                    self._add(effect, rows)
+            first_bin += n
+
+    def _add(self, effect: Effect, rows: list[int]) -> None:
+        position = self.model.position
+        match effect:
+            case LogNormal():
+                self.on_pair += [(row, len(self.pairs)) for row in rows]
+                self.pairs.append((position(effect.parameter), effect.low, effect.high, effect.code))
+            case Rate():
+                self.on_rate += [(row, position(effect.parameter)) for row in rows]
+            case BinRates():
+                named = zip(rows, effect.parameters, strict=True)
+                self.on_rate += [(row, position(name)) for row, name in named if name is not None]
+            case Formula():
+                number = self.formulas.setdefault(effect, len(self.formulas))
+                self.on_formula += [(row, number) for row in rows]
+            case Morph():
+                j = position(effect.parameter)
+                self.morphs += [
+                    (row, j, float(low), float(high), effect.code)
+                    for row, low, high in zip(rows, effect.low, effect.high, strict=True)
+                ]
+
+
+def _columns(entries: list[tuple[int, int]]) -> tuple[IntArray, IntArray]:
+    table = np.array(entries, dtype=np.intp).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def make_rows(model: StatisticalModel) -> Rows:
+    """Compile a model."""
+    found, n = _Collector(model), len(model.parameters)
+    pairs = Pairs.make(found.pairs)
+    formulas = tuple(
+        BoundFormula(f.expression, names, tuple(model.position(name) for name in names))
+        for f in found.formulas
+        for names in [variables(f.expression)]
+    )
+    pair_row, pair = _columns(found.on_pair)
+    rate_row, rate = _columns(found.on_rate)
+    formula_row, formula = _columns(found.on_formula)
+    n_pairs = pairs.parameter.size
+
+    row = np.concatenate([pair_row, rate_row, formula_row])
+    factor = np.concatenate([pair, n_pairs + rate, n_pairs + n + formula])
+    order = np.argsort(row, kind="stable")
+    rows_with_factors, first_entry = np.unique(row[order], return_index=True)
+
+    slope_row, slope_parameter, slope = (
+        [pair_row, rate_row],
+        [pairs.parameter[pair], rate],
+        [pair, n_pairs + rate],
+    )
+    formula_rows, number = [], n_pairs + n
+    for k, bound in enumerate(formulas):
+        touched = formula_row[formula == k]
+        formula_rows.append(touched)
+        for j in bound.positions:
+            slope_row.append(touched)
+            slope_parameter.append(np.full(touched.size, j, dtype=np.intp))
+            slope.append(np.full(touched.size, number, dtype=np.intp))
+            number += 1
+    return Rows(
+        bin=np.array(found.bin, dtype=np.intp),
+        nominal=np.array(found.nominal, dtype=np.float64),
+        pairs=pairs,
+        morphs=Morphs.make(found.morphs),
+        formulas=formulas,
+        factor_of_entry=factor[order],
+        rows_with_factors=rows_with_factors,
+        first_entry=first_entry,
+        slope_row=np.concatenate(slope_row),
+        slope_parameter=np.concatenate(slope_parameter),
+        slope=np.concatenate(slope),
+        formula_rows=tuple(formula_rows),
+    )

@@ -1,0 +1,172 @@
+"""Samples, channels and the whole statistical model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superbin._arrays import FloatArray, frozen_array
+from superbin.errors import InputError
+from superbin.statistical_model.effects import BinRates, Effect, Formula, Morph
+from superbin.statistical_model.expressions import variables
+from superbin.statistical_model.parameters import Parameter
+
+__all__ = ["Channel", "Sample", "StatisticalModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A process in a channel.
+
+    Attributes
+    ----------
+    name : str
+        Of the process.
+    nominal : array, shape (n_bins,)
+        Expected events before any effect; may be negative in single bins, as some published ones are.
+    effects : tuple of Effect
+        What parameters do to it.
+    """
+
+    name: str
+    nominal: FloatArray
+    effects: tuple[Effect, ...] = ()
+
+    def __post_init__(self) -> None:
+        nominal = frozen_array(self.nominal, name=f"sample {self.name!r}", low=-np.inf)
+        object.__setattr__(self, "nominal", nominal)
+        for effect in self.effects:
+            size = len(effect.parameters) if isinstance(effect, BinRates) else None
+            size = effect.low.size if isinstance(effect, Morph) else size
+            if size is not None and size != nominal.size:
+                raise InputError(f"sample {self.name!r} has {nominal.size} bins, an effect on it has {size}")
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """A histogram that was counted.
+
+    Attributes
+    ----------
+    name : str
+        Of the channel.
+    observed : array, shape (n_bins,)
+        Counts; not negative, but they need not be whole (Asimov data, weighted toys).
+    samples : tuple of Sample
+        The processes that are expected.
+    masked : bool
+        Whether the channel is left out of the likelihood; its expectation is still computed.
+    """
+
+    name: str
+    observed: FloatArray
+    samples: tuple[Sample, ...]
+    masked: bool = False
+
+    def __post_init__(self) -> None:
+        observed = frozen_array(self.observed, name=f"observation of channel {self.name!r}")
+        object.__setattr__(self, "observed", observed)
+        for sample in self.samples:
+            if sample.nominal.size != observed.size:
+                raise InputError(
+                    f"channel {self.name!r} counts {observed.size} bins, its sample {sample.name!r} has {sample.nominal.size}"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticalModel:
+    """A likelihood in full, with its data.
+
+    Attributes
+    ----------
+    channels : tuple of Channel
+        In the order of their bins.
+    parameters : tuple of Parameter
+        In the order of every parameter array.
+    signal_strengths : tuple of str
+        Names of parameters of interest; the first is the one that limits are set on.
+    name : str
+        Where the model came from, for messages.
+
+    Raises
+    ------
+    InputError
+        If names are repeated or unknown, or sizes do not agree.
+    """
+
+    channels: tuple[Channel, ...]
+    parameters: tuple[Parameter, ...]
+    signal_strengths: tuple[str, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("channel", [c.name for c in self.channels]),
+            ("parameter", [p.name for p in self.parameters]),
+        ):
+            repeated = (
+                sorted({name for name in names if names.count(name) > 1})
+                if len(set(names)) < len(names)
+                else []
+            )
+            if repeated:
+                raise InputError(f"two {what}s are named {repeated[0]!r}; names must be unique")
+        if not self.channels:
+            raise InputError("a statistical model needs at least one channel")
+        for name in self.signal_strengths:
+            self.position(name)
+        for channel in self.channels:
+            for sample in channel.samples:
+                for name in _named(sample.effects):
+                    if name not in self.positions:
+                        raise InputError(
+                            f"sample {sample.name!r} of channel {channel.name!r} depends on {name!r}, which is no parameter"
+                        )
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Index of each parameter by name."""
+        return {p.name: i for i, p in enumerate(self.parameters)}
+
+    def position(self, name: str) -> int:
+        """Index of a parameter.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name.
+        """
+        if name not in self.positions:
+            raise InputError(f"the model has no parameter {name!r}")
+        return self.positions[name]
+
+    @cached_property
+    def observed(self) -> FloatArray:
+        """Counts of all bins, channel after channel."""
+        return frozen_array(np.concatenate([c.observed for c in self.channels]), name="observation")
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which bins are in the likelihood."""
+        return np.concatenate([np.full(c.observed.size, not c.masked) for c in self.channels])
+
+    @cached_property
+    def bin_names(self) -> tuple[str, ...]:
+        """``channel[bin]`` of all bins; just the channel where it has one."""
+        return tuple(
+            c.name if c.observed.size == 1 else f"{c.name}[{b}]"
+            for c in self.channels
+            for b in range(c.observed.size)
+        )
+
+
+def _named(effects: tuple[Effect, ...]) -> Iterator[str]:
+    for effect in effects:
+        if isinstance(effect, BinRates):
+            yield from (name for name in effect.parameters if name is not None)
+        elif isinstance(effect, Formula):
+            yield from variables(effect.expression)
+        else:
+            yield effect.parameter
