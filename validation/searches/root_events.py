@@ -31,7 +31,7 @@ def compare(path: Path, tree: str, observable: str, weight: str, edges: list[flo
         made.errors, np.sqrt(squares), rtol=1e-12
     )
     print(
-        f"{path.name}: total {made.yields.sum():.6f}, expected {w.sum():.6f} for all events; bins agree: {good}"
+        f"{path.name}: total {made.yields.sum():.6f}, all events of the file {w.sum():.6f}; bins agree: {good}"
     )
     print(f"    {made.source}")
     return bool(good)
@@ -40,13 +40,13 @@ def compare(path: Path, tree: str, observable: str, weight: str, edges: list[flo
 def main() -> None:
     folder = Path(sys.argv[1])
     results = [
-        compare(folder / "uproot-HZZ.root", "events", "NMuon", "EventWeight", [-1, 0, 1, 2, 10]),
+        compare(folder / "uproot-HZZ.root", "events", "NMuon", "EventWeight", [0, 1, 2, 10]),
         compare(
             folder / "nanoAOD_2015_CMS_Open_Data_ttbar.root",
             "Events",
             "MET_pt",
             "genWeight",
-            [-1, 20, 50, 100, np.inf],
+            [0, 20, 50, 100, np.inf],
         ),
     ]
     sys.exit(not all(results))

@@ -195,7 +195,7 @@ def test_trees_and_damage(tmp_path: Path) -> None:
         imported(path)
     content = write(tmp_path / "in.root", data=shape([1, 1, 1]), b=shape([1, 1, 1])).read_bytes()
     outcomes = []
-    for cut in range(4, len(content), len(content) // 25):
+    for cut in range(4, len(content), len(content) // 60):
         path.write_bytes(content[:cut])
         outcomes.append(outcome(path))
     assert not any("\n" in text for text in outcomes)

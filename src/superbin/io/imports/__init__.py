@@ -12,7 +12,16 @@ from pathlib import Path
 
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import (
-    checkmate, fit_diagnostics, folder, hepdata, madanalysis, root, smodels, spey, table, yields,
+    checkmate,
+    fit_diagnostics,
+    folder,
+    hepdata,
+    madanalysis,
+    root,
+    smodels,
+    spey,
+    table,
+    yields,
 )
 from superbin.io.imports.archives import opened
 from superbin.io.imports.base import Imported, Importer, Options, Source, printable
