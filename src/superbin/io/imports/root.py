@@ -33,7 +33,7 @@ from superbin.bundle import Bundle
 from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
-from superbin.io.imports.table import observable
+from superbin.io.imports.ranges import observable
 from superbin.io.root import Histogram, RootFile, is_root, opened
 from superbin.io.signals import histogram_signals
 from superbin.search import Estimate, Observable, Process, Search
