@@ -108,15 +108,16 @@ class RootFile:
         return x, y
 
     def tree(self, name: str) -> Any:
-        """Open one TTree (uproot's).
+        """Open one TTree or RNTuple (uproot's).
 
         Raises
         ------
         UnknownNameError
             If there is none of this name.
         """
-        if name not in self.kinds or self.kinds[name] not in ("TTree", "TNtuple", "TNtupleD", "TChain"):
-            there = ", ".join(self.names("TTree", "TNtuple")[:10]) or "none"
+        trees = self.names("TTree", "TNtuple", "ROOT::RNTuple")
+        if name not in trees:
+            there = ", ".join(trees[:10]) or "none"
             raise UnknownNameError(f"{self.path}: no tree {name!r}; there are: {there}")
         return self._file[self._cycles[name]]
 

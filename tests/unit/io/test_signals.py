@@ -1,6 +1,7 @@
 """Signals from arrays, histograms, tables and efficiency maps: clauses RIMP-2 to RIMP-5."""
 
 from pathlib import Path
+from typing import Any
 
 import boost_histogram as bh
 import hist
@@ -33,8 +34,8 @@ def search() -> Search:
     )
 
 
-def filled(axis: hist.axis.AxesMixin | None = None) -> hist.Hist:
-    h = hist.Hist(axis or hist.axis.Variable([200, 300, 500, 900]), storage=hist.storage.Weight())
+def filled(axis: Any = None) -> Any:
+    h: Any = hist.Hist(axis or hist.axis.Variable([200, 300, 500, 900]), storage=hist.storage.Weight())
     h.fill([250, 250, 400, 600, 100, 1000], weight=[1.0, 2.0, -0.5, 4.0, 50.0, 60.0])
     return h
 
@@ -61,12 +62,12 @@ def test_arrays(search: Search) -> None:
 def test_histogram(search: Search) -> None:
     """RIMP-2: errors are roots of sums of squared weights; no under- and overflow."""
     h = filled()
-    h.view().value[1] = 0.5  # type: ignore[union-attr]
+    h.view().value[1] = 0.5
     made = signal_from_histogram(search, h, model="Z", variations={"jes": (h * 2, h)})
     np.testing.assert_allclose(made.yields, [3.0, 0.5, 4.0])
     np.testing.assert_allclose(made.errors, [5**0.5, 0.5, 4.0])
     np.testing.assert_allclose(made.variations["jes"][0], [6.0, 1.0, 8.0])
-    plain = bh.Histogram(bh.axis.Variable([200, 300, 500, 900]))
+    plain: Any = bh.Histogram(bh.axis.Variable([200, 300, 500, 900]))
     plain.fill([250, 250, 400])
     np.testing.assert_allclose(signal_from_histogram(search, plain, model="Z").errors, [2**0.5, 1, 0])
 
@@ -74,7 +75,7 @@ def test_histogram(search: Search) -> None:
 def test_histogram_of_two_axes() -> None:
     """RIMP-2: the last axis runs fastest."""
     search = Search.from_arrays("s", observed=[0] * 6, background=[1.0] * 6, luminosity_fb=1)
-    h = hist.Hist(hist.axis.Regular(2, 0, 2), hist.axis.Regular(3, 0, 3))
+    h: Any = hist.Hist(hist.axis.Regular(2, 0, 2), hist.axis.Regular(3, 0, 3))
     h.fill([0.5, 1.5, 1.5], [2.5, 0.5, 0.5])
     assert signal_from_histogram(search, h, model="Z").yields.tolist() == [0, 0, 1, 2, 0, 0]
 
@@ -83,10 +84,10 @@ def test_wrong_histograms(search: Search) -> None:
     """RIMP-2."""
     with pytest.raises(InputError, match="has 2 bins; search 's' has 3"):
         signal_from_histogram(search, hist.Hist(hist.axis.Regular(2, 0, 1)), model="Z")
-    other = hist.Hist(hist.axis.Variable([200, 350, 500, 900]))
+    other: Any = hist.Hist(hist.axis.Variable([200, 350, 500, 900]))
     with pytest.raises(InputError, match="has bin 1 from 200 to 350; search 's' has it from 200 to 300"):
         signal_from_histogram(search, other, model="Z")
-    weighted = hist.Hist(hist.axis.Integer(0, 3))
+    weighted: Any = hist.Hist(hist.axis.Integer(0, 3))
     weighted.fill([0, 1], weight=[0.5, 2.0])
     with pytest.raises(InputError, match="has no variances"):
         signal_from_histogram(search, weighted, model="Z")
@@ -105,7 +106,7 @@ def test_root_grid(search: Search, tmp_path: Path) -> None:
         for mother in (1000, 1200):
             for lsp in (1, 100):
                 h = filled()
-                h.view().value[:] = [mother, lsp, 1]  # type: ignore[union-attr]
+                h.view().value[:] = [mother, lsp, 1]
                 file[f"sig/T1_{mother}_{lsp}"] = h
                 file[f"sig/T1_{mother}_{lsp}_jesUp"] = h * 1.5
                 file[f"sig/T1_{mother}_{lsp}_jesDown"] = h * 0.5
@@ -216,7 +217,7 @@ def test_efficiencies(search: Search) -> None:
         [[0.1, 0.0, 0.2], [0.1, 0.1, 0.1]],
         [0.02, 0.01],
         model="T1",
-        errors=[[0.01, 0, 0], [0, 0, 0]],
+        errors=[[0.01, 0.0, 0.0], [0.0, 0.0, 0.0]],
         relative_error=0.15,
     )
     np.testing.assert_allclose(one.yields, [20, 0, 40])

@@ -145,7 +145,7 @@ def _read_all(root: RootFile, mapping: Mapping[str, object]) -> dict[str, Histog
     if found:
         return found
     other = [name for name, kind in root.kinds.items() if kind.startswith("THn")]
-    trees = root.names("TTree", "TNtuple")
+    trees = root.names("TTree", "TNtuple", "ROOT::RNTuple")
     advice = ""
     if folder:
         advice = f" in folder {folder!r}"
