@@ -149,7 +149,9 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
             "the signal is zero in every bin, so every merge has Z = 0; give a signal to optimise for"
         )
     if covariance is None:
-        problem = Problem(*arrays.values())
+        problem = Problem(
+            arrays["signal"], arrays["background"], arrays["variance_up"], arrays["variance_down"]
+        )
     else:
         if isinstance(covariance, Covariance):
             up, down = _checked_pair(covariance, shape[0])
@@ -157,7 +159,8 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
             up = _checked_covariance(covariance, shape[0])
             down = _rescaled(up, arrays["variance_down"])
         arrays |= {"variance_up": np.diag(up).copy(), "variance_down": np.diag(down).copy()}
-        problem = Problem(*arrays.values(), up, down)
+        signal, background, *variances = arrays.values()
+        problem = Problem(signal, background, variances[0], variances[1], up, down)
     _check_certain_zeros(problem.signal, problem.background, problem.variance_up)
     if sums.combinable is None or sums.combinable.all():
         return problem
