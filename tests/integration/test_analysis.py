@@ -106,6 +106,7 @@ def test_covariance_is_that_of_the_nuisances(cms_search: Search) -> None:
     """MERGE: the root of a block's sum against the shifts of every nuisance, added with their signs by hand."""
     shifts = variations(packaged(cms_search.name))
     covariance = cms_search.covariance
+    assert covariance is not None
     for bins in ([19, 29, 59], [0, 1, 2, 40], list(range(160))):  # positions in the arrays
         plus, minus = shifts.plus[:, bins].sum(axis=1), shifts.minus[:, bins].sum(axis=1)
         up = math.sqrt(sum(max(p, m, 0.0) ** 2 for p, m in zip(plus, minus, strict=True)))

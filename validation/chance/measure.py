@@ -128,8 +128,9 @@ def flat_prior(fitted: FittedBackground) -> FittedBackground:
 
 
 def main() -> None:
-    search, _ = read_folder(DATA)
+    search = read_folder(DATA).search
     covariance = search.covariance
+    assert covariance is not None
     fitted = fitted_background(packaged(search.name))
     tried = family(search, rectangles(search).sets, covariance)
     expected = np.sum([p.estimate.nominal for p in search.processes], axis=0)

@@ -358,12 +358,14 @@ def _different(sets: BoolArray, more: BoolArray) -> BoolArray:
 
 def speed(search: Search, signal: SignalModel, folder: Path) -> str:
     other, matrix = _sus_16_033(folder)
+    covariance = search.covariance
+    assert covariance is not None
     lines = [
         "| | 160 bins, ms | of greedy | 174 bins, ms | of greedy |",
         "|---|---|---|---|---|",
     ]
     columns = [
-        _times(search, signal, search.covariance),
+        _times(search, signal, covariance),
         _times(other, next(synthetic(other, 1, seed=2)), matrix),
     ]
     for name in columns[0]:

@@ -131,6 +131,7 @@ def test_a_bin_alone_has_the_exact_tail(small_search: Search, n: int) -> None:
 def test_correlations_of_a_covariance(cms_search: Search) -> None:
     """CHANCE-6: the normal variables have the mean correlation of both sides; margins stay unit normal."""
     covariance = cms_search.covariance
+    assert covariance is not None
     ensemble = split_lognormal(cms_search, covariance)
     assert ensemble.root is not None
     got = ensemble.root @ ensemble.root.T

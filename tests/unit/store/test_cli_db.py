@@ -142,9 +142,9 @@ def test_import_and_export(here: Path, small_search: Search, small_signal: Signa
     assert output("import", "t2.csv") == f"{here / 'db.sqlite'}: stored 1 signals\n"
 
     assert output("export", "small", "out") == "out: wrote search small, 2 signals\n"
-    search, signals = read_folder(here / "out")
-    assert search.digest == small_search.digest
-    assert {s.digest for s in signals} == {small_signal.digest, other.digest}
+    back = read_folder(here / "out")
+    assert back.search.digest == small_search.digest
+    assert {s.digest for s in back.signals} == {small_signal.digest, other.digest}
     output("import", "out", "--database", "second.sqlite")
     listed = document("list", "--database", "second.sqlite")["searches"]
     assert [(s["name"], len(s["signals"]), s["packaged"]) for s in listed] == [
