@@ -69,7 +69,7 @@ def test_choices_are_those_of_the_library() -> None:
 
 
 def test_unknown_correlations_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-4, CLI-31: a name that is none of the search's covariance is refused with the names there are."""
+    """CLI-4, CLI-15: a name that is none of the search's covariance is refused with the names there are."""
     assert run("--correlations", "likelyhood") == 2
     error = capsys.readouterr().err
     assert error.startswith("superbin: error: ")

@@ -143,7 +143,7 @@ def _compatible(task: Task, archive: Archive) -> Proof:
         chosen = single[seed] | task.rules.required
         archive.evaluate(chosen[None, :])
         while True:
-            free = possible[~chosen[possible] & ~conflicts[:, chosen].any(axis=1)[possible]]
+            free = possible[~chosen[possible] & ~(conflicts @ chosen)[possible]]
             if not free.size:
                 break
             trials = chosen | single[free]
