@@ -116,7 +116,9 @@ def test_content_comes_back_exactly(store: Store, data: st.DataObject) -> None:
     """STORE-2, STORE-17: digests agree for any search and signal, and so do the texts outside the digest."""
     search = dataclasses.replace(data.draw(searches()), name=f"é {next(NUMBERS)}")
     signal = data.draw(signals(search))
-    files = data.draw(st.dictionaries(st.sampled_from(["workspace.json", "cards/a.txt"]), st.binary(max_size=50)))
+    files = data.draw(
+        st.dictionaries(st.sampled_from(["workspace.json", "cards/a.txt"]), st.binary(max_size=50))
+    )
     store.add_search(search, signals=[signal], files=files)
     back = store.search(search.name)
     assert back.digest == search.digest

@@ -157,6 +157,8 @@ def values(value: Any) -> list[Any]:
     """Other values in the place of one: of its type, of another type, none."""
     if isinstance(value, str):
         return [value.swapcase() if value.swapcase() != value else f"{value}1", b"\xff\x00", None]
+    if isinstance(value, bytes):
+        return [bytes([value[0] ^ 1]) + value[1:], "seven", None]
     number = value if value is not None else 2.0
     return [
         np.nextafter(float(number), np.inf).item() if isinstance(number, float) else number + 1,

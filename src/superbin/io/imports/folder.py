@@ -14,7 +14,7 @@ from superbin.io.tables import read_search, read_signal
 __all__ = ["IMPORTER", "FolderImporter"]
 
 _OWN = re.compile(
-    r"search\.json|bins\.csv|backgrounds\.csv|covariance(_up|_down)?\.csv|signals/[^/]+\.csv", re.ASCII
+    r"search\.json|bins\.csv|backgrounds\.csv|covariance(_up|_down)?\.csv(\.gz)?|signals/[^/]+\.csv", re.ASCII
 )
 _MOST_FILES = 20_000
 
@@ -80,7 +80,13 @@ def _meaning(name: str) -> str | None:
 
 
 def _files(source: Source) -> list[Path]:
-    found = sorted(p for p in source.path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    # Hidden files are no content, but a signal's file may be called after a model whose name begins with a point.
+    signals = source.path / "signals"
+    found = sorted(
+        p
+        for p in source.path.rglob("*")
+        if p.is_file() and (not p.name.startswith(".") or (p.parent == signals and p.name.startswith("..")))
+    )
     if len(found) > _MOST_FILES:
         raise InputError(f"{source.path}: holds {len(found)} files; at most {_MOST_FILES} are read")
     root = source.path.resolve()
