@@ -123,8 +123,7 @@ def test_packaged_covariance_is_that_of_the_likelihood(cms_search: Search) -> No
     found = cms_search.covariance
     assert found is not None
     assert found.source == "likelihood"
-    up, down = (right.up, right.down) if isinstance(right, Covariance) else right
-    for got, expected in ((found.up, up), (found.down, down)):
+    for got, expected in ((found.up, right[0]), (found.down, right[1])):
         scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
         assert (np.abs(got - expected) <= 1e-6 * scale).all()
         np.testing.assert_allclose(np.diag(got), np.diag(expected), rtol=1e-6)
