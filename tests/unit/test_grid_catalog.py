@@ -107,7 +107,7 @@ def test_unknown_models_and_points(catalog: Store, cms_search: Search) -> None:
         find_grid(cms_search, "T9")
     with pytest.raises(UnknownNameError, match="the nearest is T1bbbb"):
         find_signal(catalog, cms_search, "T1bbbb", (1700, 1), source="table")
-    with pytest.raises(UnknownNameError, match="'T1qqqq' ships with superbin: take source 'grid'"):
+    with pytest.raises(UnknownNameError, match="there is a grid of 'T1qqqq': take source 'grid'"):
         find_signal(catalog, cms_search, "T1qqqq", (1500, 700), source="table")
 
 
