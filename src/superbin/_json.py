@@ -25,6 +25,7 @@ MAX_NUMBER = 400
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _CONSTANTS = ("NaN", "Infinity", "-Infinity")
+_BEGUN = re.compile(r"NaN|-?Infinity|-?\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 # The beginning of an escape that needs a second one.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 40
@@ -201,6 +202,9 @@ def _step(frames: list[_Frame], token: str) -> str | None:
 
 
 def _value_breach(token: str) -> str | None:
+    # The reader stops at the breach, so what follows without a break may be no JSON at all.
+    if (begun := _BEGUN.match(token)) is not None:
+        token = begun.group()
     if token in _CONSTANTS:
         return f"{token} is not a finite number; write null where there is no value"
     if token.startswith('"'):

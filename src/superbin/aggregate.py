@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._arrays import FloatArray
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.search import Process, Search
 from superbin.signal import SignalModel
 
-__all__ = ["AggregateBin", "Background", "BinSums", "Covariance", "ProcessYield", "bin_sums", "combine"]
+__all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +78,6 @@ class AggregateBin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Covariance:
-    """Covariance of the background predictions of the bins, one for each side of their uncertainties.
-
-    Attributes
-    ----------
-    up, down : array_like, shape (n_bins, n_bins)
-        Events squared; symmetric.
-    source : str
-        What it comes from, such as ``"likelihood"``.
-
-    Raises
-    ------
-    InputError
-        If a matrix is not square, has a NaN or an infinity, is not symmetric, or the two differ in size.
-    """
-
-    up: FloatArray
-    down: FloatArray
-    source: str
-
-    def __post_init__(self) -> None:
-        size = np.shape(self.up)[:1] * 2
-        for name in ("up", "down"):
-            matrix = frozen_array(getattr(self, name), name=f"covariance {name}", shape=size, low=-np.inf)
-            if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-9 * np.abs(matrix).max(initial=0.0)):
-                raise InputError(f"the covariance {name} is not symmetric; give the same value both ways")
-            object.__setattr__(self, name, matrix)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class BinSums:
     """What is additive when bins merge, as arrays over the bins of a search.
 
@@ -116,12 +87,15 @@ class BinSums:
         Events.
     variance_up, variance_down : ndarray, shape (n_bins,)
         Squares of the background's combined up and down uncertainties, events squared.
+    combinable : ndarray of bool, shape (n_bins, n_bins), or None
+        Which two bins may be in one merge; None where all may.
     """
 
     signal: FloatArray
     background: FloatArray
     variance_up: FloatArray
     variance_down: FloatArray
+    combinable: NDArray[np.bool_] | None = None
 
 
 def bin_sums(search: Search, signal: SignalModel) -> BinSums:
@@ -138,6 +112,7 @@ def bin_sums(search: Search, signal: SignalModel) -> BinSums:
         background=np.sum([p.estimate.nominal for p in search.processes], axis=0),
         variance_up=_variance(search, "up"),
         variance_down=_variance(search, "down"),
+        combinable=search.combinable,
     )
 
 

@@ -18,8 +18,9 @@ from scipy.special import ndtr
 
 from superbin import merge, workspace
 from superbin._arrays import FloatArray
-from superbin.aggregate import AggregateBin, Background, Covariance, combine
+from superbin.aggregate import AggregateBin, Background, combine
 from superbin.correlations import convention, covariances
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.likelihood.export import full_workspace

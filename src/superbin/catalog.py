@@ -9,16 +9,19 @@ Specified in ``specs/store.md`` and ``specs/signals.md``.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from superbin.bundle import Bundle
 from superbin.errors import DatabaseError, InputError, UnknownNameError
+from superbin.files import unpacked, write_bytes
 from superbin.grid import SignalGrid
-from superbin.io.grids import read_grid
-from superbin.io.tables import read_search, read_signal, write_search, write_signal
+from superbin.io import imports
+from superbin.io.grids import parse_grid, read_grid
+from superbin.io.tables import write_search, write_signal
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.store import Store
@@ -28,6 +31,7 @@ __all__ = [
     "SOURCES",
     "find_grid",
     "find_signal",
+    "grid_models",
     "open_catalog",
     "packaged_models",
     "read_folder",
@@ -87,7 +91,9 @@ def open_catalog(database: str | Path | None = None, *, refresh: bool = False) -
 def _fill(store: Store, digest: str, *, refresh: bool) -> None:
     folders = sorted(path.parent for path in _PACKAGED.glob("*/search.json"))
     try:
-        store.fill_packaged(map(read_folder, folders), digest=digest, refresh=refresh)
+        # What else ships with them is read from the package where it is needed.
+        bundles = (Bundle(found.search, found.signals) for found in map(read_folder, folders))
+        store.fill_packaged(bundles, digest=digest, refresh=refresh)
     except DatabaseError as error:
         raise DatabaseError(
             f"the tables of superbin {version('superbin')} are not in the database yet: {error}"
@@ -98,7 +104,9 @@ def _packaged_digest() -> str:
     """SHA-256 over the packaged tables and the version that reads them: when it changes, they are read anew."""
     total = hashlib.sha256(version("superbin").encode())
     paths = [
-        p for pattern in ("*/search.json", "*/*.csv", "*/signals/*.csv") for p in _PACKAGED.glob(pattern)
+        p
+        for pattern in ("*/search.json", "*/*.csv", "*/covariance*.csv.gz", "*/signals/*.csv")
+        for p in _PACKAGED.glob(pattern)
     ]
     for path in sorted(paths):
         content = path.read_bytes()
@@ -158,7 +166,7 @@ def find_signal(
         return _rescaled(_stored(store, search, model, parameters), cross_section)
     if source != "grid":
         raise InputError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
-    return find_grid(search, model, grid).signal(
+    return find_grid(search, model, grid, store=store).signal(
         parameters, luminosity_fb=search.luminosity_fb, cross_section=cross_section
     )
 
@@ -198,19 +206,21 @@ def signal_source(
         return "grid"
     if store.holds_signal(search.name, model, parameters):
         return "table"
-    if model in packaged_models(search.name):
+    if model in grid_models(store, search.name):
         return "grid"
     models = {s.model for s in store.signals(search.name)}
     if model in models:
         store.signal(search.name, model, parameters)  # which says what is nearest
-    names = models | set(packaged_models(search.name))
+    names = models | set(grid_models(store, search.name))
     raise UnknownNameError(
         f"model {model!r} has neither stored signals nor a grid in the bins of {search.name!r}; {nearest(model, names)}"
     )
 
 
-def find_grid(search: Search, model: str, path: str | Path | None = None) -> SignalGrid:
-    """Read the grid of a model in the bins of a search: the packaged one, or a file.
+def find_grid(
+    search: Search, model: str, path: str | Path | None = None, *, store: Store | None = None
+) -> SignalGrid:
+    """Read the grid of a model in the bins of a search: the one that belongs to the search, or a file.
 
     Parameters
     ----------
@@ -219,24 +229,29 @@ def find_grid(search: Search, model: str, path: str | Path | None = None) -> Sig
     model : str
         Such as ``"T1bbbb"``.
     path : str or Path, optional
-        A grid file; by default the packaged grid.
+        A grid file; by default the grid of the search.
+    store : Store, optional
+        Where grids of imported searches are; without it only packaged ones are found.
 
     Raises
     ------
     UnknownNameError
-        If none ships for the model; the text names the nearest.
+        If there is none for the model; the text names the nearest.
     InputError
         If the file is missing, or of another model or search.
     DocumentError
         If it breaks its format.
     """
     if path is None:
-        if model not in packaged_models(search.name):
+        if model in packaged_models(search.name):
+            return _packaged_grid(search.name, model)
+        models = packaged_models(search.name) if store is None else grid_models(store, search.name)
+        if store is None or model not in models:
             raise UnknownNameError(
-                f"no grid of model {model!r} ships for {search.name!r}; "
-                f"{nearest(model, packaged_models(search.name))}; make one with: superbin signal generate"
+                f"there is no grid of model {model!r} for {search.name!r}; {nearest(model, models)}; "
+                "make one with: superbin signal generate"
             )
-        return _packaged_grid(search.name, model)
+        return _stored_grid(store, search.name, model)
     grid = read_grid(path)
     if (grid.model, grid.search) != (model, search.name):
         raise InputError(
@@ -255,6 +270,19 @@ def packaged_models(search: str) -> tuple[str, ...]:
     )
 
 
+def grid_models(store: Store, search: str) -> tuple[str, ...]:
+    """Models of which there is a grid in the bins of a stored search, packaged or imported with it, sorted."""
+    pattern = re.compile(r"grids/(.+)\.csv\.gz")
+    stored = (match[1] for name in store.files(search) if (match := pattern.fullmatch(name)))
+    return tuple(sorted({*packaged_models(search), *stored}))
+
+
+def _stored_grid(store: Store, search: str, model: str) -> SignalGrid:
+    name = f"grids/{model}.csv.gz"
+    path = Path(search) / name
+    return parse_grid(unpacked(store.file(search, name), path).decode(), path)
+
+
 @cache
 def _packaged_grid(search: str, model: str) -> SignalGrid:
     return read_grid(_PACKAGED / search / "grids" / f"{model}.csv.gz")
@@ -265,10 +293,8 @@ def _stored(store: Store, search: Search, model: str, parameters: Sequence[float
     try:
         return store.signal(search.name, model, parameters)
     except UnknownNameError as error:
-        if model in packaged_models(search.name):
-            raise UnknownNameError(
-                f"{error}; a grid of {model!r} ships with superbin: take source 'grid'"
-            ) from error
+        if model in grid_models(store, search.name):
+            raise UnknownNameError(f"{error}; there is a grid of {model!r}: take source 'grid'") from error
         raise
 
 
@@ -292,13 +318,14 @@ def _rescaled(signal: SignalModel, cross_section: float | None) -> SignalModel:
     )
 
 
-def read_folder(folder: Path) -> tuple[Search, tuple[SignalModel, ...]]:
-    """Read a search and its signals from a folder of tables.
+def read_folder(folder: Path) -> Bundle:
+    """Read a search with its signals and files from a folder of tables.
 
     Parameters
     ----------
     folder : Path
-        As `superbin.io.tables.read_search` reads it; every ``signals/*.csv`` in it is a signal.
+        As `superbin.io.tables.read_search` reads it; every ``signals/*.csv`` in it is a signal, and what
+        `superbin.bundle.FILES` lists belongs to it.
 
     Raises
     ------
@@ -307,11 +334,17 @@ def read_folder(folder: Path) -> tuple[Search, tuple[SignalModel, ...]]:
     DocumentError
         If a file breaks its format; the text names the file and the line.
     """
-    return read_search(folder), tuple(read_signal(path) for path in sorted(folder.glob("signals/*.csv")))
+    return imports.read(folder, kind="superbin").bundle
 
 
-def write_folder(search: Search, signals: Iterable[SignalModel], folder: Path) -> None:
-    """Write a search and its signals as a folder of tables, which `read_folder` reads.
+def write_folder(
+    search: Search,
+    signals: Iterable[SignalModel],
+    folder: Path,
+    *,
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a search with its signals and files as a folder of tables, which `read_folder` reads.
 
     Parameters
     ----------
@@ -320,6 +353,8 @@ def write_folder(search: Search, signals: Iterable[SignalModel], folder: Path) -
         Written to ``signals/``, named by model and parameters.
     folder : Path
         Made if it does not exist.
+    files : mapping of str to bytes, optional
+        As of `superbin.bundle.Bundle`.
 
     Raises
     ------
@@ -335,6 +370,9 @@ def write_folder(search: Search, signals: Iterable[SignalModel], folder: Path) -
             name = f"{name}_"
         taken.add(name.lower())
         write_signal(signal, folder / "signals" / f"{name}.csv")
+    for name, content in (files or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(folder / name, content)
 
 
 def _file_name(signal: SignalModel) -> str:

@@ -1,47 +1,41 @@
-"""Correlations between the backgrounds of a search's bins: which convention there is, and its covariance.
+"""Correlations between the backgrounds of a search's bins: which convention is used, and its covariance.
 
-Under `CORRELATIONS` ``"likelihood"`` the covariance comes from the nuisances of the published likelihood; under ``"none"`` the
-uncertainties of bins are added in quadrature. Results name the one they were made with.
+A search with a covariance uses it by default, under the name of its source, such as ``"likelihood"`` or
+``"covariance"``. Under ``"none"`` the uncertainties of bins are added in quadrature. Results name the convention they
+were made with.
 """
 
-import numpy as np
+from typing import TypeAlias
 
-from superbin.aggregate import Covariance
+from numpy.typing import ArrayLike
+
+from superbin.covariance import Covariance
 from superbin.errors import InputError, UnknownNameError
-from superbin.likelihood import packaged, variations
 from superbin.search import Search
 
-__all__ = ["CORRELATIONS", "check_correlations", "convention", "covariances", "likelihood_covariance"]
+__all__ = ["NONE", "Correlations", "convention", "covariances"]
 
-CORRELATIONS = ("likelihood", "none")
-"""Where correlations between bins come from: the published likelihood's nuisances, or nowhere."""
+NONE = "none"
+"""Name of the convention in which bins are independent: uncertainties in quadrature."""
 
-
-def check_correlations(correlations: str | None) -> None:
-    """Refuse a name that is none of `CORRELATIONS`.
-
-    Raises
-    ------
-    InputError
-        If it is another, and not None.
-    """
-    if correlations is not None and correlations not in CORRELATIONS:
-        raise InputError(f"correlations is {correlations!r}; it must be one of {', '.join(CORRELATIONS)}")
+Correlations: TypeAlias = str | Covariance | ArrayLike | None
+"""How bins are correlated: a convention's name, a covariance, a matrix for both sides, or None for the default."""
 
 
 def convention(covariance: Covariance | None) -> str:
     """What results call the convention with this covariance."""
-    return "none" if covariance is None else covariance.source
+    return NONE if covariance is None else covariance.source
 
 
-def covariances(search: Search, correlations: str | None) -> tuple[Covariance | None, ...]:
-    """The convention to use for the correlations between bins first, then the other one if it is at hand.
+def covariances(search: Search, correlations: Correlations = None) -> tuple[Covariance | None, ...]:
+    """The convention to use for the correlations between bins first, then the other one if there is one.
 
     Parameters
     ----------
     search : Search
-    correlations : {"likelihood", "none"}, optional
-        By default the likelihood's where one ships that fits the search, else none.
+    correlations : str, Covariance or array_like, optional
+        The name of the search's own covariance or ``"none"``; or a covariance of its bins, shape (n_bins, n_bins), events
+        squared. By default the search's own covariance where it has one, else none.
 
     Returns
     -------
@@ -50,37 +44,25 @@ def covariances(search: Search, correlations: str | None) -> tuple[Covariance | 
 
     Raises
     ------
-    UnknownNameError, InputError
-        If the likelihood is asked for and there is none that fits, or the name is another.
-    """
-    check_correlations(correlations)
-    if correlations == "likelihood":
-        return (likelihood_covariance(search), None)
-    try:
-        known = likelihood_covariance(search)
-    except (UnknownNameError, InputError):
-        return (None,)
-    return (None, known) if correlations == "none" else (known, None)
-
-
-def likelihood_covariance(search: Search) -> Covariance:
-    """Covariance of a search's bins from its published likelihood, upward and downward.
-
-    Raises
-    ------
     UnknownNameError
-        If no likelihood ships for the search.
+        If the search has no covariance of that name; the text lists what there is.
     InputError
-        If the likelihood predicts other backgrounds than the search has.
+        If a covariance is none, or is of another number of bins.
     """
-    shifts = variations(packaged(search.name))
-    nominal = np.sum([p.estimate.nominal for p in search.processes], axis=0)
-    if shifts.nominal.shape != nominal.shape or not np.allclose(
-        shifts.nominal, nominal, rtol=1e-3, atol=1e-2
-    ):
-        raise InputError(
-            f"the published likelihood of {search.name!r} predicts other backgrounds than this search has; "
-            "use correlations 'none'"
-        )
-    up, down = shifts.covariances()
-    return Covariance(up, down, "likelihood")
+    own = search.covariance
+    if correlations is None:
+        return (None,) if own is None else (own, None)
+    if isinstance(correlations, str):
+        if correlations == NONE:
+            return (None,) if own is None else (None, own)
+        if own is None or correlations != own.source:
+            known = [NONE] if own is None else [own.source, NONE]
+            raise UnknownNameError(
+                f"search {search.name!r} has no correlations {correlations!r}; it has {', '.join(known)}"
+            )
+        return (own, None)
+    given = Covariance.given(correlations)
+    if given is None or len(given.up) != search.n_bins:
+        size = 0 if given is None else len(given.up)
+        raise InputError(f"the covariance is of {size} bins; search {search.name!r} has {search.n_bins}")
+    return (given, None)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from superbin.errors import DocumentError, OutputError
 
-__all__ = ["MAX_BYTES", "read_limited", "staged_directory", "write_bytes", "write_text"]
+__all__ = ["MAX_BYTES", "read_limited", "staged_directory", "unpacked", "write_bytes", "write_text"]
 
 MAX_BYTES = 128 * 2**20
 """As much of a document as is read, after decompression: some hundred times the largest that superbin writes."""
@@ -32,14 +32,29 @@ def read_limited(path: str | Path) -> bytes:
     with path.open("rb") as stream:
         content = stream.read(MAX_BYTES + 1)
     if path.name.endswith(".gz") and len(content) <= MAX_BYTES:
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
-                content = packed.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DocumentError(f"{path}: not a whole gzip file ({error}); copy or pack it again") from error
+        return unpacked(content, path)
+    return _bounded(content, path)
+
+
+def unpacked(content: bytes, place: str | Path) -> bytes:
+    """Decompress the content of a gzip file, to at most `MAX_BYTES`.
+
+    Raises
+    ------
+    DocumentError
+        If it is larger, or not whole; the text names the place.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            return _bounded(packed.read(MAX_BYTES + 1), place)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DocumentError(f"{place}: not a whole gzip file ({error}); copy or pack it again") from error
+
+
+def _bounded(content: bytes, place: str | Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise DocumentError(
-            f"{path}: more than {MAX_BYTES // 2**20} MB, which is no document of superbin's; name another file"
+            f"{place}: more than {MAX_BYTES // 2**20} MB, which is no document of superbin's; name another file"
         )
     return content
 

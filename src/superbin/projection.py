@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin.aggregate import Covariance, combine
+from superbin.aggregate import combine
+from superbin.covariance import Covariance
 from superbin.results import Projection, ProjectionColumn, Range
 from superbin.search import Search
 from superbin.signal import SignalModel

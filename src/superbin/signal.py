@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
@@ -72,11 +72,16 @@ class SignalModel:
         Where the yields come from.
     cross_section_pb : float, optional
         The cross section they were normalised to, in pb.
+    variations : mapping of str to (array_like, array_like)
+        Systematic variations by the name of their source: the yields with the source one standard deviation up, and
+        down; events, >= 0, shape (n_bins,) each.
+    relative_error : float
+        A systematic uncertainty common to all bins, as a fraction of the yields, >= 0.
 
     Raises
     ------
     InputError
-        If a yield or error is negative, NaN or infinite, or a parameter is not finite.
+        If a yield, error or variation is negative, NaN or infinite or of another length, or a parameter is not finite.
     """
 
     model: str
@@ -86,6 +91,8 @@ class SignalModel:
     errors: FloatArray
     source: str = ""
     cross_section_pb: float | None = None
+    variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    relative_error: float = 0.0
 
     def __post_init__(self) -> None:
         shape = np.shape(self.yields)
@@ -102,6 +109,36 @@ class SignalModel:
         sigma = self.cross_section_pb
         if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
             raise InputError(f"cross_section_pb of signal {self.label} is {sigma}; it must be finite and > 0")
+        object.__setattr__(self, "variations", MappingProxyType(self._checked_variations()))
+        if not (np.isfinite(self.relative_error) and self.relative_error >= 0):
+            raise InputError(
+                f"relative_error of signal {self.label} is {self.relative_error}; it must be finite and >= 0"
+            )
+
+    def _checked_variations(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        checked = {}
+        for name, sides in self.variations.items():
+            if not name.strip() or not name.isprintable():
+                raise InputError(
+                    f"signal {self.label} has a variation named {name!r}; a name is printable text that is not blank"
+                )
+            if len(sides) != 2:
+                raise InputError(
+                    f"variation {name!r} of signal {self.label} has {len(sides)} parts; give the yields up and down"
+                )
+            up, down = (
+                frozen_array(values, name=f"{name} {side} of signal {self.label}", shape=self.yields.shape)
+                for side, values in zip(("up", "down"), sides, strict=True)
+            )
+            checked[name] = up, down
+        return checked
+
+    @cached_property
+    def effective_counts(self) -> FloatArray:
+        """Effective number of simulated events per bin, (sum w)^2 / sum w^2; 0 where a bin has no error."""
+        counts = np.zeros_like(self.yields)
+        np.divide(self.yields, self.errors, out=counts, where=self.errors > 0)
+        return frozen_array(counts**2, name="effective counts")
 
     @property
     def label(self) -> str:
@@ -111,11 +148,18 @@ class SignalModel:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the content."""
-        content = {
+        content: dict[str, object] = {
             "model": self.model,
             "parameters": dict(self.parameters),
             "search": self.search,
             "yields": self.yields.tolist(),
             "errors": self.errors.tolist(),
         }
+        # Left out where there are none, so that such signals keep the digest they always had.
+        if self.variations:
+            content["variations"] = {
+                name: [up.tolist(), down.tolist()] for name, (up, down) in self.variations.items()
+            }
+        if self.relative_error:
+            content["relative_error"] = float(self.relative_error)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,6 @@ import pytest
 import superbin
 from superbin.aggregate import Background, combine
 from superbin.analysis import count_distribution, evaluate, likelihood_workspace
-from superbin.correlations import likelihood_covariance
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
 from superbin.likelihood import packaged, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
@@ -59,7 +58,7 @@ def test_document_comes_back_equal(result: AnalysisResult) -> None:
 
 def test_numbers_belong_together(result: AnalysisResult, cms_search: Search, t1bbbb: SignalModel) -> None:
     """RES-1, RES-4."""
-    covariance = likelihood_covariance(cms_search)
+    covariance = cms_search.covariance
     assert result.yields == combine(cms_search, t1bbbb, result.merge.bins, covariance=covariance)
     assert result.expected.count == pytest.approx(result.yields.signal + result.yields.background.nominal)
     assert (
@@ -106,7 +105,8 @@ def test_conventions_stand_side_by_side(
 def test_covariance_is_that_of_the_nuisances(cms_search: Search) -> None:
     """MERGE: the root of a block's sum against the shifts of every nuisance, added with their signs by hand."""
     shifts = variations(packaged(cms_search.name))
-    covariance = likelihood_covariance(cms_search)
+    covariance = cms_search.covariance
+    assert covariance is not None
     for bins in ([19, 29, 59], [0, 1, 2, 40], list(range(160))):  # positions in the arrays
         plus, minus = shifts.plus[:, bins].sum(axis=1), shifts.minus[:, bins].sum(axis=1)
         up = math.sqrt(sum(max(p, m, 0.0) ** 2 for p, m in zip(plus, minus, strict=True)))

@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import click
 import pytest
 
 from superbin import merge
 from superbin.aggregate import combine
 from superbin.cli import main
-from superbin.cli.optimize import SHAPES, optimize
+from superbin.cli.optimize import SHAPES
 from superbin.cli.options import FIGURES_OF_MERIT
-from superbin.correlations import CORRELATIONS
 from superbin.search import Search
 from superbin.signal import SignalModel
 from superbin.stats import midp_significance
@@ -68,9 +66,15 @@ def test_choices_are_those_of_the_library() -> None:
     """CLI-5, CLI-6: help names them without importing the library, so nothing but this keeps them equal."""
     assert set(FIGURES_OF_MERIT) == set(merge.FIGURES)
     assert tuple(shape.replace("-", " ") for shape in SHAPES) == merge.SHAPES
-    (option,) = (o for o in optimize.params if o.name == "correlations")
-    assert isinstance(option.type, click.Choice)
-    assert tuple(option.type.choices) == CORRELATIONS
+
+
+def test_unknown_correlations_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-4, CLI-15: a name that is none of the search's covariance is refused with the names there are."""
+    assert run("--correlations", "likelyhood") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("superbin: error: ")
+    assert "has no correlations 'likelyhood'; it has likelihood, none" in error
+    assert error.count("\n") == 1
 
 
 def test_bad_input(capsys: pytest.CaptureFixture[str]) -> None:

@@ -283,7 +283,7 @@ def test_migration_needs_to_write(tmp_path: Path, version: int) -> None:
     content = path.read_bytes()
     with pytest.raises(
         DatabaseError,
-        match=rf"^schema version {version} cannot be brought to 3: database .* cannot be written",
+        match=rf"^schema version {version} cannot be brought to 4: database .* cannot be written",
     ):
         Store(f"sqlite:///file:{path}?mode=ro&uri=true")
     assert path.read_bytes() == content

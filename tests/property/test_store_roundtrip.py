@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from superbin.covariance import Covariance
 from superbin.errors import SuperbinError
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
@@ -31,6 +32,25 @@ def ranges(draw: st.DrawFn, *, discrete: bool) -> tuple[float, float]:
     if draw(st.booleans()) or (low == high and not discrete):
         high = np.inf
     return low, high
+
+
+@st.composite
+def extras(draw: st.DrawFn, n_bins: int) -> dict[str, object]:
+    """What a search may have beyond its bins and backgrounds; which bins overlap is declared, not checked."""
+    upper = np.array(draw(st.lists(st.booleans(), min_size=n_bins**2, max_size=n_bins**2)))
+    upper = np.triu(upper.reshape(n_bins, n_bins))
+    names = st.text("abc é", min_size=1, max_size=3).filter(lambda name: bool(name.strip()))
+    root = np.array(draw(st.lists(st.floats(-1e3, 1e3), min_size=n_bins**2, max_size=n_bins**2)))
+    matrix = root.reshape(n_bins, n_bins) @ root.reshape(n_bins, n_bins).T
+    matrix = (matrix + matrix.T) / 2
+    covariance = [None, Covariance.of(matrix, source="one"), Covariance(matrix, 2 * matrix, "two")]
+    return {
+        "combinable": upper | upper.T,
+        "names": tuple(draw(st.just([]) | st.lists(names, min_size=n_bins, max_size=n_bins, unique=True))),
+        "covariance": draw(st.sampled_from(covariance)),
+        "licence": draw(TEXT),
+        "citation": draw(TEXT),
+    }
 
 
 @st.composite
@@ -60,6 +80,7 @@ def searches(draw: st.DrawFn) -> Search:
         observed=np.array(draw(st.lists(COUNTS, min_size=n_bins, max_size=n_bins))),
         shared_stat=tuple(draw(st.lists(members, max_size=3))),
         source=draw(TEXT),
+        **draw(extras(n_bins)),  # type: ignore[arg-type]  # of several types
     )
 
 
@@ -92,12 +113,17 @@ NUMBERS = itertools.count()
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_content_comes_back_exactly(store: Store, data: st.DataObject) -> None:
-    """STORE-2: digests agree for any search and signal, and so do the texts outside the digest."""
+    """STORE-2, STORE-17: digests agree for any search and signal, and so do the texts outside the digest."""
     search = dataclasses.replace(data.draw(searches()), name=f"é {next(NUMBERS)}")
     signal = data.draw(signals(search))
-    store.add_search(search, signals=[signal])
+    files = data.draw(
+        st.dictionaries(st.sampled_from(["workspace.json", "cards/a.txt"]), st.binary(max_size=50))
+    )
+    store.add_search(search, signals=[signal], files=files)
     back = store.search(search.name)
     assert back.digest == search.digest
+    assert (back.names, back.licence, back.citation) == (search.names, search.licence, search.citation)
+    assert {name: store.file(search.name, name) for name in store.files(search.name)} == files
     assert (back.title, back.reference, back.source) == (search.title, search.reference, search.source)
     assert [p.name for p in back.processes] == [p.name for p in search.processes]
     signal_back = store.signal(search.name, signal.model, tuple(signal.parameters.values()))

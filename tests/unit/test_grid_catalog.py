@@ -101,11 +101,13 @@ def test_unknown_models_and_points(catalog: Store, cms_search: Search) -> None:
         UnknownNameError, match="'T1bbb' has neither stored signals nor a grid .*nearest is 'T1bbbb'"
     ):
         find_signal(catalog, cms_search, "T1bbb", (1750, 1))
-    with pytest.raises(UnknownNameError, match="no grid of model 'T9' ships .*superbin signal generate"):
+    with pytest.raises(
+        UnknownNameError, match="there is no grid of model 'T9' for .*superbin signal generate"
+    ):
         find_grid(cms_search, "T9")
     with pytest.raises(UnknownNameError, match="the nearest is T1bbbb"):
         find_signal(catalog, cms_search, "T1bbbb", (1700, 1), source="table")
-    with pytest.raises(UnknownNameError, match="'T1qqqq' ships with superbin: take source 'grid'"):
+    with pytest.raises(UnknownNameError, match="there is a grid of 'T1qqqq': take source 'grid'"):
         find_signal(catalog, cms_search, "T1qqqq", (1500, 700), source="table")
 
 

@@ -33,6 +33,9 @@ def test_round_trip(document: Any) -> None:
 
 
 REFUSED = {
+    # What follows the breach without a break is not looked at.
+    "[1e9991.0]": "x:1: $[0]: 1e9991 is too large",
+    '{"a": NaNs}': "x:1: $.a: NaN is not a finite number",
     '{"a": [1, NaN]}': "x:1: $.a[1]: NaN is not a finite number",
     '{"a": Infinity}': "x:1: $.a: Infinity is not a finite number",
     '[\n0,\n{"b c": -Infinity}]': "x:3: $[1]['b c']: -Infinity is not a finite number",

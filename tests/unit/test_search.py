@@ -119,3 +119,81 @@ def test_signal_refuses_bad_yields() -> None:
 def test_ranges_read_as_written(observable: Observable, low: float, high: float, text: str) -> None:
     """SEARCH-1."""
     assert observable.text(low, high) == text
+
+
+def test_regions_without_ranges() -> None:
+    """SEARCH-5: names are enough."""
+    search = Search.from_arrays(
+        "x", observed=[3, 1], background=[2.5, 1], luminosity_fb=1, names=["SRA", "SRB"]
+    )
+    assert search.observables == ()
+    assert search.low.shape == (2, 0)
+    assert search.bin_name(2) == "SRB"
+    assert dataclasses.replace(search, names=()).bin_name(2) == "bin 2"
+    assert search.digest != dataclasses.replace(search, names=()).digest
+
+
+def test_from_arrays_keeps_errors() -> None:
+    """SEARCH-5: processes with symmetric, asymmetric and no errors."""
+    search = Search.from_arrays(
+        "x",
+        observed=[3, 1],
+        background={"top": [2, 1], "qcd": [0.5, 0.1], "other": [0, 0]},
+        error={"top": 0.5, "qcd": ([0.2, 0.1], [0.1, 0.05])},
+        luminosity_fb=1,
+        edges={
+            "met": ([200, 300], [300, np.inf]),
+            Observable("nb", "$N_b$", discrete=True): ([0, 0], [1, 1]),
+        },
+    )
+    top, qcd, other = (p.estimate for p in search.processes)
+    assert top.syst_up.tolist() == top.syst_down.tolist() == [0.5, 0.5]
+    assert (qcd.syst_up.tolist(), qcd.syst_down.tolist()) == ([0.2, 0.1], [0.1, 0.05])
+    assert other.syst_up.tolist() == [0, 0]
+    assert search.high.tolist() == [[300, 1], [np.inf, 1]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"names": ["A"]}, "1 names for 2 bins"),
+        ({"names": ["A", "A"]}, "bins 1 and 2 are both named 'A'"),
+        ({"names": ["A", "\x1b[31m"]}, "printable"),
+        ({"background": {"a": [1, 2], "b": [1, 2]}, "error": 1.0}, "one array for several processes"),
+        ({"error": {"x": 1}}, "error names process 'x'"),
+        ({"error": ([1, 1], [1, 1], [1, 1])}, "3 parts"),
+        ({"error": [1, -1]}, "bin 2 is -1"),
+        ({"edges": {"met": [1, 2]}}, "describe 1 bins and observed has 2"),
+        ({"edges": {"met": [1, 2, 3], "ht": [1, 2, 3]}}, r"give each as \(low, high\)"),
+        ({"edges": {"met": ([1, 1], [2, 3])}}, "bin 1 and bin 2 of search 'x' overlap"),
+        ({"combinable": [[True]]}, "combinable has shape"),
+        ({"combinable": [[True, True], [False, True]]}, "same value both ways"),
+        ({"covariance": [[1.0]]}, "covariance is of 1 bins"),
+    ],
+)
+def test_arrays_that_make_no_search(fields: dict[str, object], text: str) -> None:
+    """SEARCH-5, SEARCH-6: one line that names the rule."""
+    given = {"observed": [3, 1], "background": [2.5, 1], "luminosity_fb": 1, **fields}
+    with pytest.raises(InputError, match=text):
+        Search.from_arrays("x", **given)  # type: ignore[arg-type]  # wrong values are the point
+
+
+def test_overlap_may_be_declared() -> None:
+    """SEARCH-6: then the search says which regions may be merged."""
+    search = Search.from_arrays(
+        "x", observed=[3, 1], background=[2.5, 1], luminosity_fb=1, edges={"met": ([1, 1], [2, 3])},
+        combinable=np.eye(2, dtype=bool),
+    )  # fmt: skip
+    assert search.combinable is not None
+    assert not search.combinable[0, 1]
+    # Discrete ranges include both ends, so 1-2 and 2-3 overlap there and nowhere else.
+    edges = ([1, 2], [2, 3])
+    Search.from_arrays("x", observed=[3, 1], background=[2.5, 1], luminosity_fb=1, edges={"met": edges})
+    with pytest.raises(InputError, match="overlap"):
+        Search.from_arrays(
+            "x",
+            observed=[3, 1],
+            background=[2.5, 1],
+            luminosity_fb=1,
+            edges={Observable("nb", "nb", "", True): edges},
+        )

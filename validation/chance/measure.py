@@ -22,7 +22,6 @@ from superbin.catalog import read_folder
 from superbin.chance.ensemble import Ensemble, FittedBackground, fitted_background, split_lognormal
 from superbin.chance.local import Family, family, smallest_counts
 from superbin.chance.throw import CHUNK, Climb, merge, throw_chunk
-from superbin.correlations import likelihood_covariance
 from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.rectangles import rectangles
@@ -129,8 +128,9 @@ def flat_prior(fitted: FittedBackground) -> FittedBackground:
 
 
 def main() -> None:
-    search, _ = read_folder(DATA)
-    covariance = likelihood_covariance(search)
+    search = read_folder(DATA).search
+    covariance = search.covariance
+    assert covariance is not None
     fitted = fitted_background(packaged(search.name))
     tried = family(search, rectangles(search).sets, covariance)
     expected = np.sum([p.estimate.nominal for p in search.processes], axis=0)

@@ -31,9 +31,10 @@ from scipy import special
 from superbin import merge, stats
 from superbin._arrays import FloatArray
 from superbin._intervals import garwood_interval
-from superbin.aggregate import AggregateBin, Covariance, bin_sums, combine
+from superbin.aggregate import AggregateBin, bin_sums, combine
 from superbin.catalog import find_grid, packaged_models
 from superbin.correlations import covariances
+from superbin.covariance import Covariance
 from superbin.io.tables import read_search
 from superbin.scan.targets import grid_targets
 from superbin.search import Estimate, Process, Search

@@ -21,8 +21,8 @@ import numpy as np
 
 from superbin import merge
 from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, Covariance, bin_sums
-from superbin.correlations import likelihood_covariance
+from superbin.aggregate import BinSums, bin_sums
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.io.tables import read_search, read_signal
 from superbin.merge.branch import Limits
@@ -358,12 +358,14 @@ def _different(sets: BoolArray, more: BoolArray) -> BoolArray:
 
 def speed(search: Search, signal: SignalModel, folder: Path) -> str:
     other, matrix = _sus_16_033(folder)
+    covariance = search.covariance
+    assert covariance is not None
     lines = [
         "| | 160 bins, ms | of greedy | 174 bins, ms | of greedy |",
         "|---|---|---|---|---|",
     ]
     columns = [
-        _times(search, signal, likelihood_covariance(search)),
+        _times(search, signal, covariance),
         _times(other, next(synthetic(other, 1, seed=2)), matrix),
     ]
     for name in columns[0]:

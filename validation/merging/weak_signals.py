@@ -18,9 +18,10 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin import merge, open_catalog
-from superbin.aggregate import Covariance, bin_sums
+from superbin.aggregate import bin_sums
 from superbin.catalog import find_grid
 from superbin.correlations import covariances
+from superbin.covariance import Covariance
 from superbin.merge import figures
 from superbin.merge.archive import as_set
 from superbin.merge.exclusion import limit, quick_limit

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import Covariance, combine
+from superbin.aggregate import combine
 from superbin.correlations import covariances
+from superbin.covariance import Covariance
 from superbin.errors import SuperbinError
 from superbin.io.root import read_histogram
 from superbin.io.tables import read_search

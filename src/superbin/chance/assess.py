@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
-from superbin.aggregate import Background, Covariance
+from superbin.aggregate import Background
 from superbin.chance.ensemble import Ensemble, fitted_background, split_lognormal
 from superbin.chance.local import Family, family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
 from superbin.correlations import convention, covariances
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import Covariance, bin_sums
+from superbin.aggregate import bin_sums
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.likelihood import Fitter, PublishedLikelihood
 from superbin.likelihood.interpolation import Exponents

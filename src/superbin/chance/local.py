@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import Covariance, bin_sums
+from superbin.aggregate import bin_sums
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.search import Search
 from superbin.signal import SignalModel

@@ -159,7 +159,7 @@ def _signals(
             )
         masses = (tuple(s.parameters.values()) for s in found)
         return [*(catalog.signal(search.name, model, values) for values in masses), *signals]
-    targets = grid_targets(find_grid(search, model, grid), search)
+    targets = grid_targets(find_grid(search, model, grid, store=catalog), search)
     return [*(target.signal for target in targets if target.signal is not None), *signals]
 
 

@@ -12,7 +12,6 @@ from superbin.errors import InputError
 
 if TYPE_CHECKING:
     from superbin.search import Search
-    from superbin.signal import SignalModel
     from superbin.store import Store, StoredScan, StoredSearch, StoredSignal
 
 __all__ = ["db"]
@@ -233,36 +232,96 @@ def _show_signal(
 
 @db.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--as", "kind", metavar="KIND", help="The form of the search, where it is not recognised.")
+@click.option(
+    "--mapping",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file that says which column or table is what.",
+)
+@click.option("--name", help="Name of the search; by default from the source.")
+@click.option(
+    "--luminosity",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Integrated luminosity in fb^-1, where the source does not say it.",
+)
+@click.option(
+    "--repair-covariance", is_flag=True, help="Take the nearest covariance where the given matrix is none."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be stored, and store nothing.")
 @click.option("--replace", is_flag=True, help="Take the place of what is stored under the same name.")
 @database_option
-def import_(paths: tuple[Path, ...], replace: bool, database: str | None) -> None:
-    """Store a search from the folder of its tables, or signals from their CSV files; all or nothing.
+def import_(
+    paths: tuple[Path, ...],
+    kind: str | None,
+    mapping: Path | None,
+    name: str | None,
+    luminosity: float | None,
+    repair_covariance: bool,
+    dry_run: bool,
+    replace: bool,
+    database: str | None,
+) -> None:
+    """Store a search from any form in which it is published, or signals from their CSV files; all or nothing.
+
+    A search is a folder of tables, one CSV table, a HEPData submission, an entry of SModelS, ROOT histograms and more
+    (docs/howto/import.md). The output says what was recognised and what was done with every column.
 
     \b
     superbin db import my-search/
+    superbin db import table.csv --luminosity 139 --dry-run
     superbin db import T1tttt_1500_100.csv T1tttt_1200_800.csv
     """
     from superbin.catalog import open_catalog
-
-    search, signals = _read(paths)
-    with open_catalog(database) as catalog:
-        if search is None:
-            catalog.add_signals(signals, replace=replace)
-        else:
-            catalog.add_search(search, signals=signals, replace=replace)
-        what = f"search {search.name} with {search.n_bins} bins, " if search else ""
-        click.echo(f"{catalog.place}: stored {what}{len(signals)} signals")
-
-
-def _read(paths: Sequence[Path]) -> "tuple[Search | None, list[SignalModel]]":
-    from superbin.catalog import read_folder
+    from superbin.io.imports import Options, read
     from superbin.io.tables import read_signal
 
-    folders = [path for path in paths if path.is_dir()]
-    if len(folders) > 1:
-        raise InputError(f"{folders[1]} is a second folder; import one search at a time")
-    search, signals = read_folder(folders[0]) if folders else (None, ())
-    return search, [*signals, *(read_signal(path) for path in paths if not path.is_dir())]
+    signals = [read_signal(path) for path in paths if kind is None and _is_signal(path)]
+    sources = [path for path in paths if kind is not None or not _is_signal(path)]
+    if len(sources) > 1:
+        raise InputError(f"{sources[1]} is a second search; import one at a time")
+    found = None
+    if sources:
+        options = Options(
+            name=name,
+            luminosity_fb=luminosity,
+            mapping=_mapping(mapping),
+            covariance="repair" if repair_covariance else "refuse",
+        )
+        found = read(sources[0], kind=kind, options=options)
+        click.echo("\n".join(found.notes))
+    bundle = None if found is None else found.bundle
+    stored = [*(() if bundle is None else bundle.signals), *signals]
+    what = "" if bundle is None else f"search {bundle.search.name} with {bundle.search.n_bins} bins, "
+    what += f"{len(stored)} signal{'' if len(stored) == 1 else 's'}"
+    if bundle is not None and bundle.files:
+        what += f", {', '.join(bundle.files)}"
+    if dry_run:
+        click.echo(f"would store {what}")
+        return
+    with open_catalog(database) as catalog:
+        if bundle is None:
+            catalog.add_signals(stored, replace=replace)
+        else:
+            catalog.add_search(bundle.search, signals=stored, files=bundle.files, replace=replace)
+        click.echo(f"{catalog.place}: stored {what}")
+
+
+def _is_signal(path: Path) -> bool:
+    """Whether a file is a signal in superbin's own form: a table whose comments name a model."""
+    if path.is_dir() or path.suffix.lower() != ".csv":
+        return False
+    with path.open("rb") as stream:
+        return b"# model:" in stream.read(4096)
+
+
+def _mapping(path: Path | None) -> dict[str, Any]:
+    from superbin._json import parse_json
+    from superbin.io._text import read_text
+
+    content = {} if path is None else parse_json(read_text(path), path)
+    if not isinstance(content, dict):
+        raise InputError(f'{path}: a mapping is a JSON object, such as {{"columns": {{"observed": "N"}}}}')
+    return content
 
 
 @db.command("export")
@@ -278,5 +337,6 @@ def export(search: str, folder: Path, force: bool, database: str | None) -> None
     with open_catalog(database) as catalog, staged_directory(folder, force=force) as stage:
         stored = catalog.signals(search)
         signals = [catalog.signal(search, s.model, tuple(s.parameters.values())) for s in stored]
-        write_folder(catalog.search(search), signals, stage)
+        files = {name: catalog.file(search, name) for name in catalog.files(search)}
+        write_folder(catalog.search(search), signals, stage, files=files)
     click.echo(f"{folder}: wrote search {search}, {len(signals)} signals")

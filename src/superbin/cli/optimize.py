@@ -97,7 +97,7 @@ def optimize(
     offers = merge.trade_offs(
         search,
         signal,
-        shapes=[shape.replace("-", " ") for shape in shapes],
+        shapes=_possible(search, shapes),
         sizes=sizes,
         figure_of_merit=figure_of_merit,
         covariance=covariance,
@@ -119,6 +119,13 @@ def optimize(
         )
     else:
         click.echo(_table(signal.label, search.name, figure_of_merit, offers))
+
+
+def _possible(search: "Search", shapes: tuple[str, ...]) -> list[str]:
+    """The shapes as the library names them; by default only those that a search without ranges can have."""
+    if shapes == DEFAULT_SHAPES and not search.observables:
+        return ["free"]
+    return [shape.replace("-", " ") for shape in shapes]
 
 
 def _row(offer: "TradeOff") -> dict[str, Any]:

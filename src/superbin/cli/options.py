@@ -43,9 +43,9 @@ def correlations_option(command: F) -> F:
     """Add ``--correlations``."""
     return click.option(
         "--correlations",
-        type=click.Choice(["likelihood", "none"]),
-        help="How background uncertainties of merged bins combine: with the correlations of the published "
-        "likelihood (the default where one ships), or none, in quadrature over bins.",
+        metavar="NAME",
+        help="How background uncertainties of merged bins combine: with the search's own covariance (the default where it "
+        "has one), by its name, such as likelihood or covariance; or none, in quadrature over bins.",
     )(command)
 
 

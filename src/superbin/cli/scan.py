@@ -182,7 +182,7 @@ def scan(
         targets = (
             _stored_targets(catalog, search, model)
             if stored
-            else _grid_targets(search, model, grid, points_file, cross_sections_file)
+            else _grid_targets(catalog, search, model, grid, points_file, cross_sections_file)
         )
         if max_points is not None:
             targets = _spread(targets, max_points)
@@ -234,14 +234,19 @@ def _stored_targets(catalog: "Store", search: "Search", model: str) -> "tuple[Ta
 
 
 def _grid_targets(
-    search: "Search", model: str, path: Path | None, points: Path | None, cross_sections: Path | None
+    catalog: "Store",
+    search: "Search",
+    model: str,
+    path: Path | None,
+    points: Path | None,
+    cross_sections: Path | None,
 ) -> "tuple[Target, ...]":
     from superbin.catalog import find_grid
     from superbin.io.cross_sections import read_cross_sections
     from superbin.io.masses import read_masses
     from superbin.scan import grid_targets
 
-    grid = find_grid(search, model, path)
+    grid = find_grid(search, model, path, store=catalog)
     return grid_targets(
         grid,
         search,

@@ -65,7 +65,7 @@ def list_(search_name: str, database: str | None, machine: bool) -> None:
 
 def _sources(catalog: "Store", search: "Search") -> list[dict[str, Any]]:
     """Every model and source: number of points, the range of each parameter and of the generated events."""
-    from superbin.catalog import find_grid, packaged_models
+    from superbin.catalog import find_grid, grid_models
 
     stored = catalog.signals(search.name)
     found: list[dict[str, Any]] = []
@@ -75,8 +75,8 @@ def _sources(catalog: "Store", search: "Search") -> list[dict[str, Any]]:
         found.append(
             {"model": model, "source": "table", "points": len(points), "events": None, "ranges": ranges}
         )
-    for model in packaged_models(search.name):
-        grid = find_grid(search, model)
+    for model in grid_models(catalog, search.name):
+        grid = find_grid(search, model, store=catalog)
         ranges = {
             name: _ends(column) for name, column in zip(grid.parameters, grid.points.T.tolist(), strict=True)
         }
@@ -154,7 +154,9 @@ def show(
         found = find_signal(
             catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
-    accuracy = find_grid(search, model, grid).accuracy(parameters) if source == "grid" else None
+        accuracy = None
+        if source == "grid":
+            accuracy = find_grid(search, model, grid, store=catalog).accuracy(parameters)
     document = _document(search, found, source) | {"accuracy": accuracy}
     if output is not None:
         write_signal(found, output)

@@ -18,7 +18,7 @@ from superbin._json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
-__all__ = ["Head", "Row", "cells_of", "csv_text", "header", "is_comment", "lines", "rows"]
+__all__ = ["Head", "Row", "cells_of", "column_names", "csv_text", "header", "is_comment", "lines", "rows"]
 
 _SHOWN = 100
 """As much of a wrong line as an error text repeats."""
@@ -206,6 +206,23 @@ def header(path: Path, text: str, keys: Sequence[str]) -> Head:
     return Head(path, content)
 
 
+def column_names(path: Path, text: str) -> list[str]:
+    """The columns of a table; empty if it has none.
+
+    Raises
+    ------
+    DocumentError
+        If the line of column names is no CSV row.
+    """
+    table = _table_lines(text)
+    return cells_of(path, *table[0]) if table else []
+
+
+def _table_lines(text: str) -> list[tuple[int, str]]:
+    """Lines that are neither empty nor comments, with their numbers."""
+    return [(number, line) for number, line in lines(text) if line.strip(", \t") and not is_comment(line)]
+
+
 def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a table whose header must be `columns`; comment and empty lines are skipped.
 
@@ -214,7 +231,7 @@ def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
     DocumentError
         If there is no table, it has other columns, or a row has another number of cells.
     """
-    table = [(number, line) for number, line in lines(text) if line.strip(", \t") and not is_comment(line)]
+    table = _table_lines(text)
     if not table:
         raise DocumentError(f"{path}: the table is empty; its first line must be {','.join(columns)}")
     number, heading = table[0]

@@ -2,7 +2,8 @@
 
 - `read_point`, `write_point`: one generated point, a JSON document, as the generator leaves it.
 - `read_points`: all of a folder.
-- `read_grid`, `write_grid`: many points as one table, compressed where its name ends in ``.gz``.
+- `read_grid`, `write_grid`: many points as one table, compressed where its name ends in ``.gz``; `parse_grid` and
+  `grid_bytes` do the same without a file.
 
 Numbers are written with as many digits as they need to read back the same.
 """
@@ -22,7 +23,7 @@ from superbin.grid import SignalGrid, SignalPoint
 from superbin.io._places import Head, Row, csv_text, header, rows
 from superbin.io._text import read_text
 
-__all__ = ["read_grid", "read_point", "read_points", "write_grid", "write_point"]
+__all__ = ["grid_bytes", "parse_grid", "read_grid", "read_point", "read_points", "write_grid", "write_point"]
 
 _POINT = "superbin/signal-point/1"
 _GRID = "superbin/signal-grid/1"
@@ -130,8 +131,17 @@ def read_grid(path: str | Path) -> SignalGrid:
     DocumentError
         If it breaks its format; the text names the line where there is one.
     """
-    path = Path(path)
-    text = read_text(path)
+    return parse_grid(read_text(Path(path)), Path(path))
+
+
+def parse_grid(text: str, path: Path) -> SignalGrid:
+    """Read a grid from the text of its file; `path` is for the error texts.
+
+    Raises
+    ------
+    DocumentError
+        If it breaks its format; the text names the line where there is one.
+    """
     head = header(path, text, _KEYS)
     head.expect("schema", _GRID)
     parameters = head.names("parameters")
@@ -223,6 +233,19 @@ def write_grid(grid: SignalGrid, path: str | Path) -> None:
         If the place cannot be written.
     """
     path = Path(path)
+    if path.name.endswith(".gz"):
+        write_bytes(path, grid_bytes(grid))
+    else:
+        write_text(path, _grid_text(grid))
+
+
+def grid_bytes(grid: SignalGrid) -> bytes:
+    """A grid as the content of a ``.csv.gz`` file; equal grids give equal bytes."""
+    # Without the time in it, equal grids are equal files.
+    return gzip.compress(_grid_text(grid).encode(), compresslevel=9, mtime=0)
+
+
+def _grid_text(grid: SignalGrid) -> str:
     head: dict[str, Any] = {
         "schema": _GRID,
         "model": grid.model,
@@ -240,12 +263,7 @@ def write_grid(grid: SignalGrid, path: str | Path) -> None:
         "A bin without a row is zero. The lines 'key: value' below are read by superbin; the values are JSON.",
         *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in _KEYS),
     ]
-    text = csv_text(comments, [*grid.parameters, "bin", "efficiency", "error"], _table(grid))
-    if path.name.endswith(".gz"):
-        # Without the time in it, equal grids are equal files.
-        write_bytes(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
-    else:
-        write_text(path, text)
+    return csv_text(comments, [*grid.parameters, "bin", "efficiency", "error"], _table(grid))
 
 
 def _table(grid: SignalGrid) -> Iterator[list[float]]:

@@ -1,12 +1,14 @@
-"""Histograms in ROOT files, through uproot: one door, one type.
+"""ROOT files, through uproot: one door, and our own types behind it.
 
-A search's bins are a list, so what is read is the content of a one-dimensional histogram without its under-
-and overflow; entry i belongs to the search's bin i + 1.
+`opened` opens a file, and turns whatever a damaged one raises into an error of one line. `Histogram` holds a TH1, TH2 or TH3
+without its under- and overflow; entry i of a one-dimensional one belongs to the search's bin i + 1.
 """
 
+import contextlib
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 from superbin._arrays import FloatArray, frozen_array
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
-__all__ = ["Histogram", "read_histogram"]
+__all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
 
 # What uproot lets through from a damaged file, beside its own DeserializationError (a ValueError's cousin).
 _DAMAGE = (
@@ -26,22 +28,136 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """A one-dimensional histogram without under- and overflow.
+    """A histogram without under- and overflow.
 
     Parameters
     ----------
     name : str
-        Its name in the file.
-    values : ndarray, shape (n_bins,)
+        Its name in the file, with its folder.
+    values : ndarray, shape (n_bins,) or (n_x, n_y) or (n_x, n_y, n_z)
         Contents; may be negative (Monte Carlo weights).
-    errors : ndarray, shape (n_bins,)
+    errors : ndarray, as `values`
         Standard errors: from the sum of squared weights if the file has it, else the square root of the content's
         magnitude, as ROOT itself has them.
+    title : str
+    edges : tuple of ndarray
+        The n + 1 edges of every axis.
+    labels : tuple of tuple of str
+        Labels of the bins of every axis; empty for an axis without.
+    axes : tuple of str
+        Titles of the axes.
+    outside : float
+        Sum of the magnitudes of under- and overflow.
+    weighted : bool
+        Whether the file has sums of squared weights.
     """
 
     name: str
     values: FloatArray
     errors: FloatArray
+    title: str = ""
+    edges: tuple[FloatArray, ...] = ()
+    labels: tuple[tuple[str, ...], ...] = ()
+    axes: tuple[str, ...] = ()
+    outside: float = 0.0
+    weighted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RootFile:
+    """An open ROOT file, as `opened` gives it.
+
+    Attributes
+    ----------
+    path : Path
+    kinds : dict of str to str
+        ROOT class of every object by its name with its folders; of several cycles the newest.
+    """
+
+    path: Path
+    _file: Any
+    kinds: dict[str, str] = field(default_factory=dict)
+    _cycles: dict[str, str] = field(default_factory=dict)
+
+    def names(self, *starts: str) -> list[str]:
+        """Names of the objects whose ROOT class begins with one of these."""
+        return [name for name, kind in self.kinds.items() if kind.startswith(starts)]
+
+    def histogram(self, name: str) -> Histogram:
+        """Read one TH1, TH2 or TH3."""
+        return _histogram(self.path, name, self._file[self._cycles[name]])
+
+    def histograms(self, wanted: Callable[[str], bool]) -> Iterator[Histogram]:
+        """Read all TH1, TH2 and TH3 whose name is wanted, in the order of the file.
+
+        One pass over the file's keys: looking thousands of them up by name would be quadratic.
+        """
+        newest = set(self._cycles.values())
+        for key, item in self._file.iteritems(
+            recursive=True,
+            filter_classname=_is_histogram,
+            filter_name=lambda name: wanted(name.rpartition(";")[0] if ";" in name else name),
+        ):
+            if key in newest:
+                yield _histogram(self.path, key.rpartition(";")[0], item)
+
+    def graph(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Read x and y of the points of a TGraph."""
+        graph = self._file[self._cycles[name]]
+        x, y = (np.asarray(graph.member(key), dtype=float) for key in ("fX", "fY"))
+        return x, y
+
+    def tree(self, name: str) -> Any:
+        """Open one TTree or RNTuple (uproot's).
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of this name.
+        """
+        trees = self.names("TTree", "TNtuple", "ROOT::RNTuple")
+        if name not in trees:
+            there = ", ".join(trees[:10]) or "none"
+            raise UnknownNameError(f"{self.path}: no tree {name!r}; there are: {there}")
+        return self._file[self._cycles[name]]
+
+
+def is_root(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a ROOT file."""
+    return head.startswith(b"root")
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[RootFile]:
+    """Open a ROOT file for reading; close it at the end of the block.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    DocumentError
+        If it is not a readable ROOT file; also from within the block.
+    """
+    import uproot
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; name an existing ROOT file")
+    try:
+        # The mapping keeps uproot from reading a colon in the path as the start of an object's name.
+        with uproot.open({str(path): None}) as file:
+            kinds: dict[str, str] = {}
+            cycles: dict[str, str] = {}
+            for key, kind in file.classnames(recursive=True).items():
+                name, _, cycle = key.rpartition(";")
+                if name not in cycles or int(cycle) > int(cycles[name].rpartition(";")[2]):
+                    kinds[name], cycles[name] = kind, key
+            yield RootFile(path, file, kinds, cycles)
+    except (*_DAMAGE, uproot.DeserializationError) as error:
+        if isinstance(error, InputError | UnknownNameError):
+            raise
+        reason = str(error).strip().split("\n")[0][:120] or type(error).__name__
+        raise DocumentError(f"{path}: not a readable ROOT file ({reason}); is it truncated?") from error
 
 
 def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
@@ -64,47 +180,53 @@ def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
     DocumentError
         If it is not a readable ROOT file, or an entry is NaN or infinite.
     """
-    import uproot
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; name an existing ROOT file")
-    try:
-        # The mapping keeps uproot from reading a colon in the path as the start of an object's name.
-        with uproot.open({str(path): None}) as file:
-            cycles = [key for key, kind in file.classnames(recursive=True).items() if _is_read(kind)]
-            chosen = _choose(path, cycles, name)
-            values, errors = _contents(file[chosen])
-    except (*_DAMAGE, uproot.DeserializationError) as error:
-        if isinstance(error, InputError | UnknownNameError):
-            raise
-        reason = str(error).strip().split("\n")[0][:120] or type(error).__name__
-        raise DocumentError(f"{path}: not a readable ROOT file ({reason}); is it truncated?") from error
-    try:
-        return Histogram(
-            chosen,
-            frozen_array(values, name=f"{path}: histogram {chosen!r}", low=-np.inf),
-            frozen_array(errors, name=f"{path}: error of histogram {chosen!r}"),
-        )
-    except InputError as error:
-        raise DocumentError(str(error)) from error
+    with opened(path) as root:
+        cycles = [key for key, kind in root._file.classnames(recursive=True).items() if _is_read(kind)]
+        chosen = _choose(root.path, cycles, name)
+        return _histogram(root.path, chosen, root._file[chosen])
 
 
 def _is_read(kind: str) -> bool:
     return kind.startswith("TH1") or kind == "TProfile"
 
 
-def _contents(histogram: Any) -> tuple[FloatArray, FloatArray]:
-    values = np.asarray(histogram.values(), dtype=float)
-    if histogram.classname == "TProfile":
-        return values, np.asarray(histogram.errors(), dtype=float)
-    squares = np.asarray(histogram.member("fSumw2"), dtype=float)
-    if not squares.size:
-        # uproot takes a negative content for no event at all.
-        return values, np.sqrt(np.abs(values))
-    # The first and the last are under- and overflow. A negative sum of squares becomes NaN, which is refused.
-    squares = squares[1:-1]
-    return values, np.sqrt(np.where(squares < 0, np.nan, squares))
+def _is_histogram(kind: str) -> bool:
+    return kind.startswith(("TH1", "TH2", "TH3"))
+
+
+def _histogram(path: Path, name: str, item: Any) -> Histogram:
+    everything = np.asarray(item.values(flow=True), dtype=float)
+    inner = (slice(1, -1),) * everything.ndim
+    weighted = True
+    if item.classname == "TProfile":
+        values, errors = np.asarray(item.values(), dtype=float), np.asarray(item.errors(), dtype=float)
+    else:
+        values = everything[inner]
+        squares = np.asarray(item.member("fSumw2"), dtype=float)
+        weighted = bool(squares.size)
+        if weighted:
+            # The first and the last are under- and overflow. A negative sum of squares becomes NaN, which is refused.
+            squares = squares.reshape(everything.shape, order="F")[inner]
+            errors = np.sqrt(np.where(squares < 0, np.nan, squares))
+        else:
+            # uproot takes a negative content for no event at all.
+            errors = np.sqrt(np.abs(values))
+    axes = [item.axis(i) for i in range(everything.ndim)]
+    magnitudes = np.abs(everything)
+    try:
+        return Histogram(
+            name,
+            frozen_array(values, name=f"{path}: histogram {name!r}", low=-np.inf),
+            frozen_array(errors, name=f"{path}: error of histogram {name!r}"),
+            title=str(item.member("fTitle")),
+            edges=tuple(np.asarray(axis.edges(), dtype=float) for axis in axes),
+            labels=tuple(tuple(map(str, axis.labels() or ())) for axis in axes),
+            axes=tuple(str(axis.member("fTitle")) for axis in axes),
+            outside=max(float(magnitudes.sum() - magnitudes[inner].sum()), 0.0),
+            weighted=weighted,
+        )
+    except InputError as error:
+        raise DocumentError(str(error)) from error
 
 
 def _choose(path: Path, cycles: list[str], name: str | None) -> str:

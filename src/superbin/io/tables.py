@@ -3,7 +3,8 @@
 A search is a folder of three files, a signal one file; `specs/tables.md` defines their columns. Numbers are
 written with as many digits as they need to read back the same, so reading and writing is an exact round trip.
 
-- `read_search`, `write_search`: a folder with ``search.json``, ``bins.csv`` and ``backgrounds.csv``.
+- `read_search`, `write_search`: a folder with ``search.json``, ``bins.csv`` and ``backgrounds.csv``, and with
+  ``covariance.csv`` or ``covariance_up.csv`` and ``covariance_down.csv`` where the search has a covariance.
 - `read_signal`, `write_signal`: a CSV file whose comment header holds ``key: value`` lines.
 """
 
@@ -12,18 +13,24 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from superbin._arrays import FloatArray
 from superbin._json import json_text
+from superbin.covariance import Covariance
 from superbin.errors import DocumentError, InputError, OutputError
 from superbin.files import write_text
-from superbin.io._places import Head, csv_text, header, rows
-from superbin.io._text import read_text
+from superbin.io._places import Head, column_names, csv_text, header, rows
+from superbin.io._text import number_text, read_text
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel
 
-__all__ = ["read_search", "read_signal", "write_search", "write_signal"]
+__all__ = ["read_matrix", "read_search", "read_signal", "write_search", "write_signal"]
 
-_FORMAT = 1
+_FORMAT = 2
+_OLDEST = 1
+"""Format 1 had no names, covariance, licence, citation and combinable regions; folders of it are still read."""
+
 _PARTS = tuple(field.name for field in fields(Estimate))
 _SIGNAL_KEYS = ("model", "parameters", "search", "cross_section_pb", "source")
 
@@ -37,7 +44,7 @@ def read_search(directory: Path) -> Search:
     Parameters
     ----------
     directory : Path
-        Holds ``search.json``, ``bins.csv`` and ``backgrounds.csv``.
+        Holds ``search.json``, ``bins.csv`` and ``backgrounds.csv``; a covariance may be beside them.
 
     Raises
     ------
@@ -48,13 +55,15 @@ def read_search(directory: Path) -> Search:
     """
     directory = Path(directory)
     head = Head(directory / "search.json")
-    head.expect("format", _FORMAT)
+    if head.get("format") not in range(_OLDEST, _FORMAT + 1):
+        head.expect("format", _FORMAT)
     observables = tuple(
         Observable(part.text("name"), part.text("label"), part.text("unit"), part.flag("discrete"))
         for part in head.parts("observables")
     )
-    low, high, observed = _read_bins(directory / "bins.csv", observables)
-    processes = _read_backgrounds(directory / "backgrounds.csv", head.parts("processes"), len(observed))
+    names, low, high, observed = _read_bins(directory / "bins.csv", observables)
+    n_bins = len(observed)
+    processes = _read_backgrounds(directory / "backgrounds.csv", head.parts("processes"), n_bins)
     try:
         return Search(
             name=head.text("name"),
@@ -63,17 +72,102 @@ def read_search(directory: Path) -> Search:
             luminosity_fb=head.number("luminosity_fb"),
             sqrt_s_tev=head.number("sqrt_s_tev"),
             observables=observables,
-            low=np.array(low).reshape(len(observed), len(observables)),
-            high=np.array(high).reshape(len(observed), len(observables)),
+            low=np.array(low).reshape(n_bins, len(observables)),
+            high=np.array(high).reshape(n_bins, len(observables)),
             processes=processes,
             observed=np.array(observed),
             shared_stat=head.groups("shared_stat"),
             source=head.text("source"),
+            names=tuple(names),
+            combinable=_combinable(head, n_bins),
+            covariance=_read_covariance(directory, head, n_bins),
+            licence=head.text("licence") if "licence" in head.content else "",
+            citation=head.text("citation") if "citation" in head.content else "",
         )
     except DocumentError:
         raise
     except InputError as error:
         raise DocumentError(f"{directory}: {error}") from error
+
+
+def _combinable(head: Head, n_bins: int) -> NDArray[np.bool_] | None:
+    """Regions that may be merged, from the pairs of numbers that may not; None where the ranges decide."""
+    if head.content.get("not_combinable") is None:
+        return None
+    matrix = np.ones((n_bins, n_bins), dtype=np.bool_)
+    for pair in head.rows_of_numbers("not_combinable"):
+        if len(pair) != 2 or not all(number in range(1, n_bins + 1) for number in pair):
+            raise head.error(
+                f"not_combinable holds {pair}; it must hold pairs of bin numbers from 1 to {n_bins}"
+            )
+        i, j = (int(number) - 1 for number in pair)
+        matrix[i, j] = matrix[j, i] = False
+    return matrix
+
+
+def _read_covariance(directory: Path, head: Head, n_bins: int) -> Covariance | None:
+    names = {side: f"covariance{side}.csv" for side in ("", "_up", "_down")}
+    paths = {
+        side: path
+        for side, name in names.items()
+        for path in (directory / name, directory / f"{name}.gz")
+        if path.exists()
+    }
+    there = list(paths)
+    if not there:
+        return None
+    if there not in ([""], ["_up", "_down"]):
+        raise DocumentError(
+            f"{directory}: has {' and '.join(paths[side].name for side in there)}; a covariance is covariance.csv, or "
+            "covariance_up.csv with covariance_down.csv"
+        )
+    source = head.text("covariance") if head.content.get("covariance") else "covariance"
+    if there == [""]:
+        return Covariance.of(read_matrix(paths[""], n_bins), source=source)
+    up, down = (read_matrix(paths[side], n_bins) for side in there)
+    return Covariance(up, down, source)
+
+
+def read_matrix(path: Path, n_bins: int) -> FloatArray:
+    """Read a square table of numbers, one line per bin, separated by commas, semicolons, tabs or blanks.
+
+    Parameters
+    ----------
+    path : Path
+        Lines that begin with ``#`` are comments.
+    n_bins : int
+        How many lines and columns it must have.
+
+    Returns
+    -------
+    ndarray, shape (n_bins, n_bins)
+
+    Raises
+    ------
+    InputError
+        If the file is missing.
+    DocumentError
+        If it has another shape or holds something else; the text names the line.
+    """
+    matrix = np.empty((n_bins, n_bins))
+    n_lines = 0
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
+        if not text.strip() or text.startswith("#"):
+            continue
+        cells = text.replace(",", " ").replace(";", " ").split()
+        if n_lines == n_bins or len(cells) != n_bins:
+            found = f"more than {n_bins} lines" if n_lines == n_bins else f"{len(cells)} numbers"
+            raise DocumentError(
+                f"{path}:{line}: {found}; a matrix of {n_bins} bins has {n_bins} lines of {n_bins} numbers"
+            )
+        try:
+            matrix[n_lines] = cells
+        except ValueError as error:
+            raise DocumentError(f"{path}:{line}: {error}; a matrix holds numbers only") from error
+        n_lines += 1
+    if n_lines != n_bins:
+        raise DocumentError(f"{path}: {n_lines} lines; a matrix of {n_bins} bins has {n_bins} lines")
+    return matrix
 
 
 def write_search(search: Search, directory: Path) -> None:
@@ -84,7 +178,7 @@ def write_search(search: Search, directory: Path) -> None:
     search : Search
         What to write.
     directory : Path
-        Made if it does not exist; its three files are replaced, others stay.
+        Made if it does not exist; the search's files are replaced, others stay.
 
     Raises
     ------
@@ -113,6 +207,12 @@ def write_search(search: Search, directory: Path) -> None:
         "processes": [{"name": p.name, "label": p.label} for p in search.processes],
         "shared_stat": [list(group) for group in search.shared_stat],
         "source": search.source,
+        "licence": search.licence,
+        "citation": search.citation,
+        "not_combinable": None
+        if search.combinable is None
+        else (np.argwhere(np.triu(~search.combinable)) + 1).tolist(),
+        "covariance": None if search.covariance is None else search.covariance.source,
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -125,8 +225,30 @@ def write_search(search: Search, directory: Path) -> None:
         "bins.csv": _bins_text(search),
         "backgrounds.csv": _backgrounds_text(search),
     }
+    texts |= _covariance_texts(search)
+    for path in [*directory.glob("covariance*.csv"), *directory.glob("covariance*.csv.gz")]:
+        if path.name not in texts:
+            path.unlink()
     for name, text in texts.items():
         write_text(directory / name, text)
+
+
+def _covariance_texts(search: Search) -> dict[str, str]:
+    covariance = search.covariance
+    if covariance is None:
+        return {}
+    if covariance.down is covariance.up:
+        return {"covariance.csv": _matrix_text(search, covariance.up)}
+    return {
+        "covariance_up.csv": _matrix_text(search, covariance.up),
+        "covariance_down.csv": _matrix_text(search, covariance.down),
+    }
+
+
+def _matrix_text(search: Search, matrix: FloatArray) -> str:
+    lines = [f"# {search.name}: covariance of the background predictions, events squared, bin by bin."]
+    lines += [",".join(map(number_text, row)) for row in matrix.tolist()]
+    return "\n".join(lines) + "\n"
 
 
 def _bins_text(search: Search) -> str:
@@ -141,11 +263,12 @@ def _bins_text(search: Search) -> str:
     )
     columns = [
         "bin",
+        *(["name"] if search.names else []),
         *(f"{o.name}_{side}" for o in search.observables for side in ("low", "high")),
         "observed",
     ]
     table = (
-        [number, *_interleaved(search.low[i], search.high[i]), search.observed[i]]
+        [number, *search.names[i : i + 1], *_interleaved(search.low[i], search.high[i]), search.observed[i]]
         for i, number in enumerate(search.numbers)
     )
     return csv_text(comments, columns, table)
@@ -170,20 +293,26 @@ def _backgrounds_text(search: Search) -> str:
 
 def _read_bins(
     path: Path, observables: Sequence[Observable]
-) -> tuple[list[list[float]], list[list[float]], list[float]]:
-    columns = ["bin", *(f"{o.name}_{side}" for o in observables for side in ("low", "high")), "observed"]
+) -> tuple[list[str], list[list[float]], list[list[float]], list[float]]:
+    ranges = [f"{o.name}_{side}" for o in observables for side in ("low", "high")]
+    text = read_text(path)
+    columns = ["bin", *ranges, "observed"]
+    if "name" not in ranges and "name" in column_names(path, text):
+        columns.insert(1, "name")
+    names: list[str] = []
     low: list[list[float]] = []
     high: list[list[float]] = []
     observed: list[float] = []
-    for row in rows(path, read_text(path), columns):
+    for row in rows(path, text, columns):
         row.expect_bin(len(observed) + 1)
-        edges = [row.number(column, infinite=column.endswith("_high")) for column in columns[1:-1]]
+        names += [row.cells["name"]] if columns[1] == "name" else []
+        edges = [row.number(column, infinite=column.endswith("_high")) for column in ranges]
         low.append(edges[::2])
         high.append(edges[1::2])
         observed.append(row.number("observed"))
     if not observed:
         raise DocumentError(f"{path}: the table has no bins; at least one row is needed")
-    return low, high, observed
+    return names, low, high, observed
 
 
 def _read_backgrounds(path: Path, heads: Sequence[Head], n_bins: int) -> tuple[Process, ...]:

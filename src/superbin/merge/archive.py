@@ -89,6 +89,7 @@ class Archive:
         """
         totals = self.problem.totals(sets)
         fine = (totals.signal > 0) & ((totals.background > 0) | (totals.up > 0))
+        fine &= self.problem.exclusive(sets)
         if self.allowed is not None:
             fine &= self.allowed(sets, totals)
         values = np.full(len(sets), -np.inf)

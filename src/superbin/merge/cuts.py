@@ -40,7 +40,7 @@ def cuts(search: Search, bins: Iterable[int]) -> tuple[str, ...]:
     tuple of str
         As few as possible, such as ``("7-8 jets, >= 3 b jets, HT > 1000 GeV",)``. They may overlap. An event
         of the search passes one of them if and only if it is in one of the bins. A bin that no cuts can tell
-        from another one is written as ``bin 12``.
+        from another one, and a region without ranges, is written by its name or as ``bin 12``.
 
     Raises
     ------
@@ -49,12 +49,14 @@ def cuts(search: Search, bins: Iterable[int]) -> tuple[str, ...]:
     """
     chosen = np.zeros(search.n_bins, dtype=bool)
     chosen[list(search.indices(bins))] = True
+    if not search.observables:
+        return tuple(search.bin_name(int(i) + 1) for i in np.flatnonzero(chosen))
     all_of_them = rectangles(search)
     rows, left = cover(all_of_them, chosen)
     texts = [
         rectangle_text(search, all_of_them.low[row].tolist(), all_of_them.high[row].tolist()) for row in rows
     ]
-    return (*texts, *(f"bin {i + 1}" for i in np.flatnonzero(left)))
+    return (*texts, *(search.bin_name(int(i) + 1) for i in np.flatnonzero(left)))
 
 
 def rectangle_text(search: Search, low: list[float], high: list[float]) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import Covariance, bin_sums
+from superbin.aggregate import bin_sums
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits

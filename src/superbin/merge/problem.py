@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._arrays import FloatArray, frozen_array
-from superbin.aggregate import BinSums, Covariance
+from superbin.aggregate import BinSums
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 
 __all__ = ["BoolArray", "IntArray", "Problem", "Totals", "first_rows", "problem_from"]
@@ -60,6 +61,8 @@ class Problem:
         Events and events squared.
     covariance_up, covariance_down : ndarray, shape (n_bins, n_bins), or None
         Their diagonals are the variances.
+    conflicts : ndarray of bool, shape (n_bins, n_bins), or None
+        Which two bins may not be in one merge, because they overlap; None where there are none.
     """
 
     signal: FloatArray
@@ -68,6 +71,15 @@ class Problem:
     variance_down: FloatArray
     covariance_up: FloatArray | None = None
     covariance_down: FloatArray | None = None
+    conflicts: BoolArray | None = None
+
+    def exclusive(self, sets: BoolArray) -> BoolArray:
+        """Which rows of sets hold no two bins that overlap."""
+        if self.conflicts is None:
+            return np.ones(len(sets), dtype=bool)
+        w = sets.astype(np.float32)
+        clean: BoolArray = np.einsum("ij,ij->i", w @ self.conflicts.astype(np.float32), w) == 0
+        return clean
 
     @property
     def n_bins(self) -> int:
@@ -137,7 +149,9 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
             "the signal is zero in every bin, so every merge has Z = 0; give a signal to optimise for"
         )
     if covariance is None:
-        problem = Problem(**arrays)
+        problem = Problem(
+            arrays["signal"], arrays["background"], arrays["variance_up"], arrays["variance_down"]
+        )
     else:
         if isinstance(covariance, Covariance):
             up, down = _checked_pair(covariance, shape[0])
@@ -145,9 +159,12 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
             up = _checked_covariance(covariance, shape[0])
             down = _rescaled(up, arrays["variance_down"])
         arrays |= {"variance_up": np.diag(up).copy(), "variance_down": np.diag(down).copy()}
-        problem = Problem(**arrays, covariance_up=up, covariance_down=down)
+        signal, background, *variances = arrays.values()
+        problem = Problem(signal, background, variances[0], variances[1], up, down)
     _check_certain_zeros(problem.signal, problem.background, problem.variance_up)
-    return problem
+    if sums.combinable is None or sums.combinable.all():
+        return problem
+    return replace(problem, conflicts=~sums.combinable)
 
 
 def _check_certain_zeros(signal: FloatArray, background: FloatArray, variance: FloatArray) -> None:

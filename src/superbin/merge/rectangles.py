@@ -78,6 +78,10 @@ def rectangles(search: Search) -> Rectangles:
     InputError
         If the search has so many edges that there are millions of products of ranges.
     """
+    if not search.observables:
+        raise InputError(
+            f"the regions of search {search.name!r} have names and no ranges, so there are no rectangles; ask for a free merge"
+        )
     axes = [_axis(search, j) for j in range(len(search.observables))]
     products = np.prod([float(len(axis.low)) for axis in axes])
     if products > _LARGEST:

@@ -122,10 +122,38 @@ def _free(task: Task, keep: int) -> tuple[Archive, Proof]:
     if int((task.rules.possible & ~task.rules.required).sum()) <= _FEW:
         brute_force(archive, task.rules)
         return archive, _exhausted(archive)
+    if task.problem.conflicts is not None:
+        return archive, _compatible(task, archive)
     if task.name in PROVABLE:
         return archive, certify(task, archive)
     cast_wide(task, archive)
     return archive, Proof()
+
+
+def _compatible(task: Task, archive: Archive) -> Proof:
+    """Grow a set from every bin, by the bin that helps most among those that overlap with none in it.
+
+    Proved only where no two bins may be merged, so that every set was evaluated.
+    """
+    conflicts = task.problem.conflicts
+    assert conflicts is not None
+    possible = np.flatnonzero(task.rules.possible)
+    single = np.eye(task.problem.n_bins, dtype=bool)
+    for seed in possible:
+        chosen = single[seed] | task.rules.required
+        archive.evaluate(chosen[None, :])
+        while True:
+            free = possible[~chosen[possible] & ~(conflicts @ chosen)[possible]]
+            if not free.size:
+                break
+            trials = chosen | single[free]
+            values = archive.evaluate(trials)
+            # Beyond the best there may be sets that constraints ask for, so growing goes on.
+            chosen = trials[int(np.argmax(np.where(np.isfinite(values), values, -1.0)))]
+    for start in archive.candidates(_CLIMBS):
+        improve(archive, as_set(start.bins, task.problem.n_bins), start.value)
+    overlapping = int(np.asarray(conflicts)[np.ix_(possible, possible)].sum())
+    return _exhausted(archive) if overlapping == possible.size * (possible.size - 1) else Proof()
 
 
 def certify(task: Task, archive: Archive) -> Proof:
@@ -281,7 +309,8 @@ def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
     best_pairs(archive, rectangles(task.ground).sets, task.quick, task.rules)
-    return archive, _exhausted(archive) if task.name in PROVABLE else Proof()
+    proved = task.name in PROVABLE and task.problem.conflicts is None
+    return archive, _exhausted(archive) if proved else Proof()
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
@@ -314,7 +343,7 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     """Bound a shape by the optimum without the shape, where that can be proved."""
-    if task.name not in PROVABLE or not archive.found:
+    if task.name not in PROVABLE or not archive.found or task.problem.conflicts is not None:
         return Proof()
     free, proof = _free(task, 1)
     del free

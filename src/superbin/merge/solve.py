@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.aggregate import Covariance, bin_sums
+from superbin.aggregate import bin_sums
+from superbin.covariance import Covariance
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.aggregate import AggregateBin, Covariance, combine
+from superbin.aggregate import AggregateBin, combine
+from superbin.covariance import Covariance
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
 from superbin.merge.figures import FIGURES, LIMITS, expected_z

@@ -146,7 +146,10 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "goal": TeX(merit.tex),
         "status": _STATUS.get(result.merge.status, result.merge.status),
         "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
-        "correlations": _CORRELATIONS,
+        "correlations": {
+            c.correlations: _CORRELATIONS.get(c.correlations) or tex.escape(c.correlations)
+            for c in result.conventions
+        },
         "significance": significance,
         "figures": list(zip(stems, result.projections, strict=True)) if figures else [],
         "figure_labels": [tex.mathtext(p.label) for p in result.projections],

@@ -12,8 +12,9 @@ from typing import get_args
 import numpy as np
 
 from superbin import merge
-from superbin.aggregate import AggregateBin, Covariance, combine
-from superbin.correlations import check_correlations, convention, covariances
+from superbin.aggregate import AggregateBin, combine
+from superbin.correlations import convention, covariances
+from superbin.covariance import Covariance
 from superbin.errors import InputError, SuperbinError
 from superbin.likelihood import Fitter, PublishedLikelihood, packaged
 from superbin.likelihood.fit import single_threaded
@@ -66,7 +67,6 @@ class Settings:
     systematics: Systematics = "published"
 
     def __post_init__(self) -> None:
-        check_correlations(self.correlations)
         if self.figure_of_merit not in merge.FIGURES:
             raise InputError(
                 f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.FIGURES)}"

@@ -6,8 +6,8 @@ process for the batches that follow.
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -69,9 +69,10 @@ def pack(target: Target) -> Package:
     target : Target
         With a signal.
     """
-    fields = {} if target.signal is None else {**vars(target.signal), "parameters": dict(target.parameters)}
-    fields.pop("digest", None)  # computed, and not a field
-    return Package(target.digest, fields, target.cross_section_error)
+    signal = target.signal
+    values = {} if signal is None else {f.name: getattr(signal, f.name) for f in fields(signal)}
+    plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return Package(target.digest, plain, target.cross_section_error)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +10,12 @@ from typing import NoReturn, Self
 
 from sqlalchemy import Connection, func, insert, inspect, select, update
 
+from superbin.bundle import Bundle
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results.scan import FinishedPoint, ScanPoint, ScanResult
 from superbin.search import Search
 from superbin.signal import SignalModel, point_label, point_text
-from superbin.store import engine, migrations, reading, scanning, schema, writing
+from superbin.store import engine, migrations, reading, rows, scanning, schema, writing
 
 __all__ = ["Store"]
 
@@ -96,6 +97,42 @@ class Store:
         with engine.reading(self._engine) as connection:
             return reading.load_search(connection, reading.require_search(connection, name))
 
+    def files(self, search: str) -> tuple[str, ...]:
+        """Names of the files of a search, such as ``grids/T1bbbb.csv.gz``, sorted.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        DatabaseError
+            If its record is not what was imported.
+        """
+        with engine.reading(self._engine) as connection:
+            row = reading.require_search(connection, search)
+            reading.check_search(connection, row)
+            names = reading.file_digests(connection, row.id)
+            return tuple(name for name in names if not name.startswith(rows.INNER))
+
+    def file(self, search: str, name: str) -> bytes:
+        """The content of a file of a search.
+
+        Raises
+        ------
+        UnknownNameError
+            If the search has no such file, or there is no such search.
+        DatabaseError
+            If it is not what was imported.
+        """
+        with engine.reading(self._engine) as connection:
+            row = reading.require_search(connection, search)
+            reading.check_search(connection, row)
+            names = [n for n in reading.file_digests(connection, row.id) if not n.startswith(rows.INNER)]
+            if name not in names:
+                raise UnknownNameError(
+                    f"search {search!r} has no file {name!r}; {reading.nearest(name, names)}"
+                )
+            return reading.load_files(connection, row, [name])[name]
+
     def signals(self, search: str | None = None) -> tuple[reading.StoredSignal, ...]:
         """List the signals of a search, or of all, by search, model and parameters.
 
@@ -157,15 +194,22 @@ class Store:
             return reading.holds_signal(connection, search=search, model=model, point=point)
 
     def add_search(
-        self, search: Search, *, signals: Iterable[SignalModel] = (), replace: bool = False
+        self,
+        search: Search,
+        *,
+        signals: Iterable[SignalModel] = (),
+        files: Mapping[str, bytes] | None = None,
+        replace: bool = False,
     ) -> None:
-        """Store a search, and signals with it, all or nothing.
+        """Store a search, and signals and files with it, all or nothing.
 
         Parameters
         ----------
         search : Search
         signals : iterable of SignalModel
             Stored as by `add_signals`.
+        files : mapping of str to bytes, optional
+            As of `superbin.bundle.Bundle`; they replace all files of a search that is replaced.
         replace : bool
             Whether it may take the place of a search of its name. The stored signals in its bins stay, except
             where `signals` has the same points.
@@ -186,7 +230,7 @@ class Store:
         with engine.writing(self._engine) as connection:
             if replace:
                 writing.drop_signals(connection, given)
-            writing.put_search(connection, search, origin="imported", replace=replace)
+            writing.put_search(connection, search, files, origin="imported", replace=replace)
             writing.put_signals(connection, given, origin="imported")
 
     def add_signals(self, signals: Iterable[SignalModel], *, replace: bool = False) -> None:
@@ -217,7 +261,7 @@ class Store:
 
     def fill_packaged(
         self,
-        packaged: Iterable[tuple[Search, Iterable[SignalModel]]],
+        packaged: Iterable[Bundle],
         *,
         digest: str,
         refresh: bool = False,
@@ -228,7 +272,7 @@ class Store:
 
         Parameters
         ----------
-        packaged : iterable of (Search, iterable of SignalModel)
+        packaged : iterable of Bundle
             Read only if needed.
         digest : str
             Of the packaged tables; kept, to be compared with theirs when the database is next opened.
@@ -250,8 +294,8 @@ class Store:
             if refresh:
                 scanning.drop_damaged(connection)
                 writing.recount(connection)
-            for search, signals in packaged:
-                writing.refresh(connection, search, signals)
+            for bundle in packaged:
+                writing.refresh(connection, bundle.search, bundle.signals, bundle.files)
             connection.execute(update(schema.database).values(packaged_digest=digest))
         _log.info("filled %s with the packaged tables", self.place)
 

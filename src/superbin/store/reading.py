@@ -5,6 +5,7 @@ content once there is content. The number of rows is compared wherever one may b
 """
 
 import datetime as dt
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from superbin._arrays import FloatArray
 from superbin.errors import DatabaseError, UnknownNameError
 from superbin.search import Estimate, Observable, Process, Search
 from superbin.signal import SignalModel, point_label, point_text
-from superbin.store import records, schema
+from superbin.store import records, rows, schema
 
 __all__ = [
     "StoredSearch",
@@ -29,11 +30,13 @@ __all__ = [
     "check_search",
     "check_searches",
     "fetch",
+    "file_digests",
     "find_search",
     "holds_signal",
     "list_searches",
     "list_signals",
     "load_bins",
+    "load_files",
     "load_search",
     "load_signal",
     "nearest",
@@ -140,7 +143,7 @@ def check_searches(connection: Connection, found: int) -> None:
 
 
 def _stored_search(connection: Connection, row: Row[Any]) -> StoredSearch:
-    _check_search(row, row.bins, _process_names(connection, row.id))
+    _check_search(row, row.bins, _process_names(connection, row.id), file_digests(connection, row.id))
     check_count(f"the signals in the bins of search {row.name!r}", row.signals, row.n_signals)
     return StoredSearch(
         name=row.name,
@@ -158,8 +161,9 @@ def _stored_search(connection: Connection, row: Row[Any]) -> StoredSearch:
     )
 
 
-def _check_search(row: Row[Any], n_bins: int, processes: Sequence[str]) -> None:
-    if not records.matches(row.record_digest, "search", records.of_search(row._asdict(), n_bins, processes)):
+def _check_search(row: Row[Any], n_bins: int, processes: Sequence[str], files: Mapping[str, str]) -> None:
+    record = records.of_search(row._asdict(), n_bins, processes, files)
+    if not records.matches(row.record_digest, "search", record):
         raise _changed(f"search {row.name!r}", "its record has another digest", row.origin)
 
 
@@ -171,7 +175,39 @@ def check_search(connection: Connection, row: Row[Any]) -> None:
     DatabaseError
     """
     n_bins = connection.scalar(select(func.count()).where(schema.bins.c.search_id == row.id)) or 0
-    _check_search(row, n_bins, _process_names(connection, row.id))
+    _check_search(row, n_bins, _process_names(connection, row.id), file_digests(connection, row.id))
+
+
+def file_digests(connection: Connection, search_id: int) -> dict[str, str]:
+    """Digests of a search's files by name."""
+    table = schema.bundle_files
+    query = select(*table.c["name", "digest"]).where(table.c.search_id == search_id).order_by(table.c.name)
+    return {row.name: row.digest for row in fetch(connection, query)}
+
+
+def load_files(connection: Connection, row: Row[Any], names: Iterable[str]) -> dict[str, bytes]:
+    """Contents of some files of a search whose record was checked.
+
+    Raises
+    ------
+    DatabaseError
+        If one is not what was imported.
+    """
+    table = schema.bundle_files
+    wanted = list(names)
+    query = select(table).where(table.c.search_id == row.id, table.c.name.in_(wanted))
+    found: dict[str, bytes] = {}
+    for entry in fetch(connection, query):
+        content = bytes(entry.content)
+        if rows.file_digest(entry.name, content) != entry.digest:
+            raise _changed(
+                f"file {entry.name!r} of search {row.name!r}", "its content has another digest", row.origin
+            )
+        found[entry.name] = content
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise unindexed(f"file {missing[0]!r} of search {row.name!r}")
+    return found
 
 
 def _process_names(connection: Connection, search_id: int) -> list[str]:
@@ -349,22 +385,25 @@ def load_search(connection: Connection, row: Row[Any]) -> Search:
         check_search(connection, row)
         observables, low, high = load_bins(connection, row.id)
         processes = _load_processes(connection, row.id)
-        search = Search(
-            name=row.name,
-            title=row.title,
-            reference=row.reference,
-            luminosity_fb=row.luminosity_fb,
-            sqrt_s_tev=row.sqrt_s_tev,
-            observables=observables,
-            low=low,
-            high=high,
-            processes=processes,
-            observed=_ordered(connection, schema.observations, row.id, "events")[:, 0],
-            shared_stat=_load_groups(connection, row.id, processes),
-            source=row.source,
-        )
+        fields = {
+            "name": row.name,
+            "title": row.title,
+            "reference": row.reference,
+            "luminosity_fb": row.luminosity_fb,
+            "sqrt_s_tev": row.sqrt_s_tev,
+            "observables": observables,
+            "low": low,
+            "high": high,
+            "processes": processes,
+            "observed": _ordered(connection, schema.observations, row.id, "events")[:, 0],
+            "shared_stat": _load_groups(connection, row.id, processes),
+            "source": row.source,
+        }
+        inner = [name for name in file_digests(connection, row.id) if name.startswith(rows.INNER)]
+        files = load_files(connection, row, inner)
+        search = Search(**rows.search_of_files(fields, files, len(low)))
         digest = search.digest
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
         raise _changed(f"search {row.name!r}", str(error), row.origin) from error
     if digest != row.digest:
         how = f"digest {digest[:12]} instead of {row.digest[:12]}"

@@ -68,9 +68,15 @@ def _plain(value: object) -> Any:
     raise TypeError(f"a record holds a {type(value).__name__}")
 
 
-def of_search(row: Mapping[str, Any], n_bins: int, processes: Sequence[str]) -> dict[str, Any]:
-    """The record of a search: its row with its provenance; the digest of its content does not know their order."""
-    return {**{name: row[name] for name in _SEARCH}, "n_bins": n_bins, "processes": list(processes)}
+def of_search(
+    row: Mapping[str, Any], n_bins: int, processes: Sequence[str], files: Mapping[str, str]
+) -> dict[str, Any]:
+    """The record of a search: its row with its provenance; the digest of its content does not know their order.
+
+    `files` are the digests of its files by name; a search without any has the record that it had before there were files.
+    """
+    record = {**{name: row[name] for name in _SEARCH}, "n_bins": n_bins, "processes": list(processes)}
+    return {**record, "files": dict(files)} if files else record
 
 
 def of_signal(row: Mapping[str, Any], search: str, parameters: Sequence[tuple[str, float]]) -> dict[str, Any]:

@@ -1,15 +1,35 @@
 """Domain values as rows of the tables. Pure: no connection in sight; the way back is in ``reading.py``."""
 
+import hashlib
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Table
 
+from superbin._arrays import FloatArray
+from superbin._json import json_text, parse_json
+from superbin.covariance import Covariance
 from superbin.search import Estimate, Search
 from superbin.signal import SignalModel
 from superbin.store import schema
 
-__all__ = ["Rows", "bin_rows", "search_row", "search_rows", "signal_rows"]
+__all__ = [
+    "INNER",
+    "Rows",
+    "bin_rows",
+    "file_digest",
+    "file_rows",
+    "search_of_files",
+    "search_row",
+    "search_rows",
+    "signal_rows",
+    "stored_files",
+]
+
+INNER = ":"
+"""How the names of files begin that hold parts of the search itself; no file of a bundle is called so."""
 
 Rows = list[tuple[Table, list[dict[str, Any]]]]
 
@@ -30,8 +50,89 @@ def bin_rows(search: Search, search_id: int) -> Rows:
     return [(schema.bins, [{"search_id": search_id, "number": number} for number in search.numbers])]
 
 
+def stored_files(search: Search, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Files of a search as they are stored: those of its bundle, and what of the search itself is no number per bin."""
+    stored = dict(files)
+    extras: dict[str, object] = {}
+    if search.names:
+        extras["names"] = list(search.names)
+    if search.combinable is not None:
+        extras["not_combinable"] = (np.argwhere(np.triu(~search.combinable)) + 1).tolist()
+    if search.licence or search.citation:
+        extras |= {"licence": search.licence, "citation": search.citation}
+    if search.covariance is not None:
+        sides = {"": search.covariance.up}
+        if search.covariance.down is not search.covariance.up:
+            sides = {"_up": search.covariance.up, "_down": search.covariance.down}
+        extras |= {"covariance": search.covariance.source, "sides": list(sides)}
+        for side, matrix in sides.items():
+            stored[f"{INNER}covariance{side}"] = zlib.compress(matrix.astype("<f8").tobytes(), level=1)
+    if extras:
+        stored[f"{INNER}extras.json"] = json_text(extras, search.name).encode()
+    return stored
+
+
+def search_of_files(fields: dict[str, Any], files: Mapping[str, bytes], n_bins: int) -> dict[str, Any]:
+    """Fields of a search, completed by what `stored_files` keeps of it.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged.
+    """
+    if f"{INNER}extras.json" not in files:
+        return fields
+    extras = parse_json(files[f"{INNER}extras.json"].decode(), "extras.json")
+    combinable = None
+    if "not_combinable" in extras:
+        combinable = np.ones((n_bins, n_bins), dtype=np.bool_)
+        for i, j in extras["not_combinable"]:
+            combinable[i - 1, j - 1] = combinable[j - 1, i - 1] = False
+    covariance = None
+    if "covariance" in extras:
+        matrices = [_matrix(files[f"{INNER}covariance{side}"], n_bins) for side in extras["sides"]]
+        covariance = Covariance(matrices[0], matrices[-1], extras["covariance"])
+    return {
+        **fields,
+        "names": tuple(extras.get("names", ())),
+        "combinable": combinable,
+        "covariance": covariance,
+        "licence": extras.get("licence", ""),
+        "citation": extras.get("citation", ""),
+    }
+
+
+def _matrix(content: bytes, n_bins: int) -> FloatArray:
+    expander = zlib.decompressobj()
+    values = np.frombuffer(expander.decompress(content, 8 * n_bins * n_bins), dtype="<f8")
+    return values.reshape(n_bins, n_bins).astype(np.float64)
+
+
+def file_rows(files: Mapping[str, bytes], search_id: int) -> Rows:
+    """Files with their digests."""
+    return [
+        (
+            schema.bundle_files,
+            [
+                {
+                    "search_id": search_id,
+                    "name": name,
+                    "digest": file_digest(name, content),
+                    "content": content,
+                }
+                for name, content in sorted(files.items())
+            ],
+        )
+    ]
+
+
+def file_digest(name: str, content: bytes) -> str:
+    """SHA-256 of a file with its name."""
+    return hashlib.sha256(f"{name} {len(content)}\n".encode() + content).hexdigest()
+
+
 def search_rows(search: Search, search_id: int) -> Rows:
-    """All that belongs to a search beyond its bins, in an order foreign keys allow."""
+    """All that belongs to a search beyond its bins and files, in an order foreign keys allow."""
     of_search = {"search_id": search_id}
     observables = [
         {

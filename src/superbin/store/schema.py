@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -31,6 +32,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "bin_ranges",
     "bins",
+    "bundle_files",
     "database",
     "estimates",
     "metadata",
@@ -49,7 +51,7 @@ __all__ = [
     "signals",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The newest revision in ``migrations/versions``, which brings every older version here."""
 
 # MariaDB wants lengths, and at most 3072 bytes in a key.
@@ -59,6 +61,9 @@ _DIGEST = 64
 
 # MariaDB's TEXT ends at 64 kB, less than the result of an aggregate of many hundred bins may need.
 _DOCUMENT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+# BLOB ends there as well.
+_CONTENT = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
 metadata = MetaData()
 
@@ -206,6 +211,14 @@ estimates = _table(
     _events("syst_down"),
     _cascade(["search_id", "process"], ["processes.search_id", "processes.position"]),
     _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
+
+bundle_files = _table(
+    "bundle_files",
+    _of_search(),
+    Column("name", String(_NAME), primary_key=True),
+    Column("digest", String(_DIGEST), nullable=False),
+    Column("content", _CONTENT, nullable=False),
 )
 
 shared_stat_groups = _table("shared_stat_groups", _of_search(), _key("position"))

@@ -8,7 +8,7 @@ A search is replaced in place: its row and its bins stay, so that the signals in
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
@@ -43,8 +43,15 @@ _log = logging.getLogger(__name__)
 _Origin = Literal["packaged", "imported"]
 
 
-def put_search(connection: Connection, search: Search, *, origin: _Origin, replace: bool) -> None:
-    """Store a search, new or in the place of one of its name.
+def put_search(
+    connection: Connection,
+    search: Search,
+    files: Mapping[str, bytes] | None = None,
+    *,
+    origin: _Origin,
+    replace: bool,
+) -> None:
+    """Store a search with its files, new or in the place of one of its name.
 
     Raises
     ------
@@ -56,7 +63,9 @@ def put_search(connection: Connection, search: Search, *, origin: _Origin, repla
     row = reading.find_search(connection, search.name)
     note = _import_note(origin, search)
     values = rows.search_row(search)
-    record = records.of_search({**values, **note}, search.n_bins, [p.name for p in search.processes])
+    stored = rows.stored_files(search, files or {})
+    digests = {name: rows.file_digest(name, content) for name, content in sorted(stored.items())}
+    record = records.of_search({**values, **note}, search.n_bins, [p.name for p in search.processes], digests)
     note["record_digest"] = records.record_digest("search", record)
     if row is not None and not replace:
         raise OutputError(
@@ -74,7 +83,8 @@ def put_search(connection: Connection, search: Search, *, origin: _Origin, repla
         connection.execute(update(schema.searches).where(schema.searches.c.id == search_id).values(**values))
         # Only now: the search would go with it.
         connection.execute(delete(schema.provenance).where(schema.provenance.c.id == row.provenance_id))
-    _insert(connection, rows.search_rows(search, search_id))
+    connection.execute(delete(schema.bundle_files).where(schema.bundle_files.c.search_id == search_id))
+    _insert(connection, [*rows.search_rows(search, search_id), *rows.file_rows(stored, search_id)])
 
 
 def _empty(connection: Connection, search: Search, search_id: int) -> None:
@@ -222,7 +232,9 @@ def _forget(connection: Connection, *which: ColumnElement[bool]) -> None:
         add(connection, schema.searches, search_id, n_signals=-number)
 
 
-def refresh(connection: Connection, search: Search, signals: Iterable[SignalModel]) -> None:
+def refresh(
+    connection: Connection, search: Search, signals: Iterable[SignalModel], files: Mapping[str, bytes]
+) -> None:
     """Bring a packaged search and its signals up to date; what a user imported stays and goes first.
 
     Raises
@@ -240,7 +252,7 @@ def refresh(connection: Connection, search: Search, signals: Iterable[SignalMode
         origin = schema.provenance.c.origin
         # Without provenance it cannot have been imported and be whole.
         _forget(connection, schema.signals.c.search_id == row.id, or_(origin == "packaged", origin.is_(None)))
-    put_search(connection, search, origin="packaged", replace=True)
+    put_search(connection, search, files, origin="packaged", replace=True)
     theirs = _place(connection, search.name)
     ours = [
         signal

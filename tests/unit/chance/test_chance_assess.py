@@ -16,7 +16,6 @@ from superbin.chance import assess
 from superbin.chance.ensemble import fitted_background, split_lognormal
 from superbin.chance.local import family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
-from superbin.correlations import likelihood_covariance
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.merge.rectangles import rectangles
@@ -80,7 +79,7 @@ def test_against_brute_force(random_search: RandomSearch) -> None:
 def test_whole_search_against_matrix_product(cms_search: Search) -> None:
     """CHANCE-4: all rectangles of the packaged search, by a matrix product and the mid-p-value of every sum."""
     sets = rectangles(cms_search).sets
-    tried = family(cms_search, sets, likelihood_covariance(cms_search))
+    tried = family(cms_search, sets, cms_search.covariance)
     ladder = np.array([1.5, 2.0, 2.5, 3.0, 4.0])
     expected = np.sum([p.estimate.nominal for p in cms_search.processes], axis=0)
     counts = fitted_background(packaged(cms_search.name)).draw(stream(0, 0), 6)

@@ -8,9 +8,8 @@ import pytest
 from scipy import stats as reference
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import Covariance
 from superbin.chance.ensemble import FittedBackground, _fill_normal, fitted_background, split_lognormal
-from superbin.correlations import likelihood_covariance
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.likelihood import Fitter, packaged, predict
 from superbin.search import Search
@@ -131,7 +130,8 @@ def test_a_bin_alone_has_the_exact_tail(small_search: Search, n: int) -> None:
 
 def test_correlations_of_a_covariance(cms_search: Search) -> None:
     """CHANCE-6: the normal variables have the mean correlation of both sides; margins stay unit normal."""
-    covariance = likelihood_covariance(cms_search)
+    covariance = cms_search.covariance
+    assert covariance is not None
     ensemble = split_lognormal(cms_search, covariance)
     assert ensemble.root is not None
     got = ensemble.root @ ensemble.root.T

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from superbin.aggregate import Covariance, combine
+from superbin.aggregate import combine
 from superbin.chance.local import MOST, Family, family, smallest_counts
-from superbin.correlations import likelihood_covariance
+from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.search import Search
 from superbin.signal import SignalModel
@@ -19,7 +19,7 @@ def test_background_is_that_of_the_merged_bin(
     cms_search: Search, t1bbbb: SignalModel, correlated: bool
 ) -> None:
     """CHANCE-2: every aggregate's background is the one that `combine` gives."""
-    covariance = likelihood_covariance(cms_search) if correlated else None
+    covariance = cms_search.covariance if correlated else None
     rng = np.random.default_rng(1)
     sets = rng.uniform(size=(20, 160)) < rng.uniform(0.01, 0.9, size=(20, 1))
     sets[:, 3] = True

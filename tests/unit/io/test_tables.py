@@ -146,7 +146,7 @@ BAD_SEARCH: dict[str, tuple[str, Change, str]] = {
     "JSON list": ("search.json", lambda _: "[]", "is not a JSON object"),
     "JSON NaN": ("search.json", swap("10.0", "NaN"), "NaN is not a finite number"),
     "JSON deep": ("search.json", lambda _: "[" * 200000, "nested too deeply"),
-    "newer format": ("search.json", in_json("format", 2), "format is 2; this version of superbin reads 1"),
+    "newer format": ("search.json", in_json("format", 3), "format is 3; this version of superbin reads 2"),
     "key missing": ("search.json", swap('"title"', '"titel"'), "the key 'title' is missing"),
     "title": ("search.json", in_json("title", 1), "title is 1; it must be a string"),
     "luminosity": ("search.json", in_json("luminosity_fb", "10"), "luminosity_fb is '10'; it must be a number"),

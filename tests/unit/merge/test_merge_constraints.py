@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, Covariance, bin_sums, combine
+from superbin.aggregate import BinSums, bin_sums, combine
+from superbin.covariance import Covariance
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge import FIGURES, Constraints, Limits, optimize, trade_offs
 from superbin.merge.archive import Archive, numbers

@@ -123,7 +123,7 @@ def test_bins_no_cut_can_tell_apart(small_search: Search) -> None:
     """MERGE-24."""
     low, high = small_search.low.copy(), small_search.high.copy()
     low[1], high[1] = low[0], high[0]
-    twins = dataclasses.replace(small_search, low=low, high=high)
+    twins = dataclasses.replace(small_search, low=low, high=high, combinable=np.ones((4, 4), dtype=bool))
     assert cuts(twins, [1, 3]) == (">= 4 jets, MHT 300-500 GeV", "bin 1")
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from superbin import catalog as catalog_module
+from superbin.bundle import Bundle
 from superbin.catalog import open_catalog, read_folder, write_folder
 from superbin.cli.db import db
 from superbin.errors import DatabaseError, DocumentError, InputError
@@ -102,8 +103,8 @@ def at(search: Search, model: str, events: float, **parameters: float) -> Signal
     )
 
 
-def packaged(search: Search, *signals: SignalModel) -> Iterable[tuple[Search, Iterable[SignalModel]]]:
-    return [(search, signals)]
+def packaged(search: Search, *signals: SignalModel) -> list[Bundle]:
+    return [Bundle(search, signals)]
 
 
 def contents(store: Store) -> list[tuple[str, float, bool]]:
@@ -137,7 +138,7 @@ def test_refresh_keeps_imports(store: Store, small_search: Search) -> None:
 def test_refresh_happens_once(store: Store, small_search: Search) -> None:
     """STORE-5: a process that finds the work done does not even read the tables."""
 
-    def unread() -> Iterator[tuple[Search, Iterable[SignalModel]]]:
+    def unread() -> Iterator[Bundle]:
         raise AssertionError
         yield
 
@@ -159,7 +160,7 @@ def test_imported_search_stays(store: Store, small_search: Search, caplog: pytes
 
 def test_refresh_with_other_bins(store: Store, small_search: Search) -> None:
     """STORE-6: a packaged search may change its bins as long as no imported signal is in them."""
-    moved = dataclasses.replace(small_search, low=small_search.low / 2)
+    moved = dataclasses.replace(small_search, low=np.where(small_search.low == 300, 250, small_search.low))
     store.fill_packaged(packaged(small_search, at(small_search, "A", 1, m=1)), digest="1")
     store.fill_packaged(packaged(moved, at(moved, "A", 2, m=1)), digest="2")
     assert store.search("small").digest == moved.digest
@@ -181,9 +182,9 @@ def test_folder_round_trip(tmp_path: Path, small_search: Search) -> None:
         at(small_search, "..", 6),
     ]
     write_folder(small_search, signals, tmp_path / "x")
-    search, back = read_folder(tmp_path / "x")
-    assert search.digest == small_search.digest
-    assert {s.digest for s in back} == {s.digest for s in signals}
+    back = read_folder(tmp_path / "x")
+    assert back.search.digest == small_search.digest
+    assert {s.digest for s in back.signals} == {s.digest for s in signals}
     assert sorted(path.name for path in (tmp_path / "x" / "signals").iterdir()) == [
         "...csv",
         "T1_0.1.csv",

@@ -12,6 +12,7 @@ import pytest
 
 from superbin.aggregate import combine
 from superbin.catalog import find_signal, open_catalog, signal_source
+from superbin.covariance import Covariance
 from superbin.errors import DatabaseError, SuperbinError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
@@ -51,7 +52,15 @@ def stored(tmp_path: Path, small_search: Search, small_signal: SignalModel, head
     path = tmp_path / "stored.sqlite"
     with Store(path) as store:
         store.add_search(
-            dataclasses.replace(small_search, shared_stat=(("a", "b"), ())),
+            dataclasses.replace(
+                small_search,
+                shared_stat=(("a", "b"), ()),
+                names=("w", "x", "y", "z"),
+                combinable=~np.eye(4, k=1, dtype=bool) & ~np.eye(4, k=-1, dtype=bool),
+                covariance=Covariance(np.eye(4), 2 * np.eye(4), "fit"),
+                licence="CC0",
+            ),
+            files={"third-moments.json": b"[1, 2, 3, 4]", "workspace.json": b"{}"},
             signals=[small_signal, same, SignalModel("SM4", {}, "small", np.ones(4), np.ones(4))],
         )
         search = store.search("small")
@@ -66,7 +75,8 @@ def stored(tmp_path: Path, small_search: Search, small_signal: SignalModel, head
 def content(search: Search) -> tuple[Any, ...]:
     """Everything there is of a search, the order of its processes included."""
     names = [p.name for p in search.processes]
-    return search.digest, search.title, search.reference, search.source, names, search.shared_stat
+    texts = search.title, search.reference, search.source, search.licence, search.citation
+    return search.digest, *texts, names, search.shared_stat
 
 
 def readings(scan: ScanResult) -> dict[str, Callable[[Store], Any]]:
@@ -89,6 +99,9 @@ def readings(scan: ScanResult) -> dict[str, Callable[[Store], Any]]:
         "other signal": signal(100, 100),
         "no parameters": lambda store: store.signal("small", "SM4", ()).digest,
         "is there": lambda store: [store.holds_signal("small", "T0", (m, 100)) for m in (1000, 7)],
+        "files": lambda store: store.files("small"),
+        "a file": lambda store: store.file("small", "third-moments.json"),
+        "last file": lambda store: store.file("small", "workspace.json"),
         "points": lambda store: store.begin_scan(scan),
     }
 
@@ -144,6 +157,8 @@ def values(value: Any) -> list[Any]:
     """Other values in the place of one: of its type, of another type, none."""
     if isinstance(value, str):
         return [value.swapcase() if value.swapcase() != value else f"{value}1", b"\xff\x00", None]
+    if isinstance(value, bytes):
+        return [bytes([value[0] ^ 1]) + value[1:], "seven", None]
     number = value if value is not None else 2.0
     return [
         np.nextafter(float(number), np.inf).item() if isinstance(number, float) else number + 1,

@@ -23,7 +23,7 @@ def statements(path: Path) -> dict[str, str]:
 
 
 def test_specified_statements_make_the_same_tables(tmp_path: Path) -> None:
-    """STORE-3: the DDL in the specification, run by SQLite, gives what superbin makes, table by table."""
+    """STORE-3, STORE-17: the DDL in the specification, run by SQLite, gives what superbin makes, table by table."""
     (ddl,) = re.findall(r"```sql\n(.*?)```", SPEC.read_text(encoding="utf-8"), re.DOTALL)
     connection = sqlite3.connect(tmp_path / "specified.sqlite")
     connection.executescript(ddl)

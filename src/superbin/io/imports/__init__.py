@@ -1,0 +1,158 @@
+"""Searches from the forms in which they are published.
+
+`recognise` says which form a path has, `read` makes a `superbin.bundle.Bundle` of it, `inspect` lists the tables of a source that
+has several. Archives are opened first. `IMPORTERS` lists the forms; adding one is a module with an `Importer` object and a
+line here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from superbin.errors import InputError, UnknownNameError
+from superbin.io.imports import (
+    checkmate,
+    fit_diagnostics,
+    folder,
+    hepdata,
+    madanalysis,
+    root,
+    smodels,
+    spey,
+    table,
+    yields,
+)
+from superbin.io.imports.archives import opened
+from superbin.io.imports.base import Imported, Importer, Options, Source, printable
+from superbin.io.imports.hepdata import TableSummary, propose
+
+__all__ = [
+    "IMPORTERS",
+    "Imported",
+    "Importer",
+    "Options",
+    "TableSummary",
+    "inspect",
+    "propose",
+    "read",
+    "recognise",
+]
+
+IMPORTERS: tuple[Importer, ...] = (
+    folder.IMPORTER,
+    smodels.IMPORTER,
+    checkmate.IMPORTER,
+    madanalysis.IMPORTER,
+    spey.IMPORTER,
+    yields.IMPORTER,
+    hepdata.IMPORTER,
+    fit_diagnostics.IMPORTER,
+    root.IMPORTER,
+    table.IMPORTER,
+)
+"""In the order in which they are asked; the first that recognises a source reads it."""
+
+_ADVICE = {
+    (".root",): "a ROOT file without histograms or shapes of Combine; name the form with --as",
+    (
+        ".pdf",
+        ".png",
+        ".jpg",
+        ".jpeg",
+    ): "a figure; take the numbers from the record of the paper on hepdata.net",
+    (".xls", ".xlsx", ".ods"): "a spreadsheet; save its table as CSV",
+    (".tex",): "LaTeX; write the table as CSV, one row per bin",
+    (".py", ".c", ".C", ".cc", ".cpp", ".h"): "a program; imports run none, write the table as CSV",
+    (".slha", ".lhe", ".hepmc"): "events or a spectrum of a model; `superbin generate` makes signals of them",
+    (".db", ".sqlite"): "a database; name it with SUPERBIN_DATABASE",
+}
+
+
+def recognise(path: str | Path) -> Importer | None:
+    """The importer for a path, or None if no form is recognised.
+
+    Raises
+    ------
+    InputError
+        If there is nothing at the path, or a device, a pipe or a socket.
+    DocumentError
+        If an archive is damaged or unsafe.
+    """
+    with opened(path) as source:
+        return _recognised(source)
+
+
+def read(path: str | Path, *, kind: str | None = None, options: Options | None = None) -> Imported:
+    """Read a search from any form that is known.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, a folder or an archive of these.
+    kind : str, optional
+        Name of one of `IMPORTERS`; by default the form is recognised.
+    options : Options, optional
+        What the source does not say.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no form of that name.
+    InputError
+        If the form is not recognised, or the options lack something.
+    DocumentError
+        If the source breaks its form.
+    """
+    with _escaped(), opened(path) as source:
+        found = _importer(source, kind, Path(path)).read(source, options or Options())
+    return replace(found, notes=tuple(map(printable, found.notes)))
+
+
+def inspect(path: str | Path, *, kind: str | None = None) -> tuple[TableSummary, ...]:
+    """The tables of a source that has several, with what each looks like; for a mapping.
+
+    Raises
+    ------
+    InputError
+        If the form is not recognised, or has no tables to choose from.
+    DocumentError
+        If the source breaks its form.
+    """
+    with _escaped(), opened(path) as source:
+        importer = _importer(source, kind, Path(path))
+        if importer is not hepdata.IMPORTER:
+            raise InputError(f"{path}: {importer.title} has no tables to choose from; import it")
+        return hepdata.inspect(source)
+
+
+@contextmanager
+def _escaped() -> Iterator[None]:
+    """Errors on one printable line, whatever names and texts of the input they repeat."""
+    try:
+        yield
+    except InputError as error:
+        text = printable(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
+
+
+def _recognised(source: Source) -> Importer | None:
+    return next((importer for importer in IMPORTERS if importer.recognises(source)), None)
+
+
+def _importer(source: Source, kind: str | None, path: Path) -> Importer:
+    names = [importer.name for importer in IMPORTERS]
+    if kind is not None:
+        if kind not in names:
+            raise UnknownNameError(f"no form is called {kind!r}; there are {', '.join(names)}")
+        return IMPORTERS[names.index(kind)]
+    importer = _recognised(source)
+    if importer is None:
+        what = next((text for endings, text in _ADVICE.items() if source.path.name.endswith(endings)), None)
+        if what is not None:
+            raise InputError(f"{path}: this is {what}")
+        forms = "; ".join(f"{i.name}: {i.title}" for i in IMPORTERS)
+        raise InputError(f"{path}: the form is not recognised; name it with --as, one of {forms}")
+    return importer

@@ -1,0 +1,701 @@
+"""HEPData records: submissions, single tables in YAML or JSON, and the old ``.hep.dat`` input.
+
+A record has many tables and says only in free text what they are. `propose` takes the one table with one column of
+observed events and one of the total background, and the one covariance of that size; wherever more than one choice is possible
+the tables or columns are listed and a mapping must say it:
+
+================================================  =======================================================================
+key of the mapping                                meaning
+================================================  =======================================================================
+``{"tables": {"yields": NAME}}``                  the table with a row per bin
+``{"tables": {"covariance": NAME}}``              its covariance (``correlations``: its correlations)
+``{"columns": {"observed": COLUMN}}``             the observed events
+``{"columns": {"background": COLUMN}}``           the background; a list, or an object of process and column (or columns to add)
+``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
+``{"edges": [...]}``                              edges of the bins, where the table has centres only
+``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity
+``{"overflow": true}``                            the last bin holds everything above it
+``{"minus": "distance"}``                         downward uncertainties are written without their sign
+``{"per_bin": true}``                             a column whose header says events per GeV holds events per bin
+``{"negative": "zero"}``                          set negative expectations, which weighted events leave, to zero
+``{"postfit": true}``                             take backgrounds after a fit to the data of these bins
+================================================  =======================================================================
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.bundle import Bundle
+from superbin.errors import DocumentError, InputError
+from superbin.io.imports.base import Imported, Options, Source
+from superbin.io.imports.draft import Draft, check_names, whole_counts
+from superbin.io.imports.hepdata_tables import Column, DataTable, Submission, Value, read_submission
+from superbin.io.imports.matrices import Matrix, is_matrix_name, of_table
+from superbin.io.imports.ranges import observable, parse_range
+from superbin.search import Estimate, Observable, Process
+
+__all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
+
+_KEYS = (
+    "tables",
+    "columns",
+    "errors",
+    "edges",
+    "lowest",
+    "minus",
+    "per_bin",
+    "negative",
+    "overflow",
+    "postfit",
+)
+_SHOWN = 30
+_OBSERVED = re.compile(r"(?<![a-z])(data|observed|observation|n_?obs|obs)(?![a-z])", re.IGNORECASE)
+_TOTAL = re.compile(
+    r"(?<![a-z])((total|sum of|all)\W*(sm|backgrounds?|bkgs?|prediction|expect\w*)|(sm|background)\W*total|(sm|expected|predicted|estimated)\W*(total\W*)?"
+    r"(background|bkg|events?|yields?|prediction|expectation)s?)(?![a-z])|^\W*(backgrounds?|bkg|sm|prediction|expected|total)\W*$",
+    re.IGNORECASE,
+)
+_NO_EVENTS = re.compile(
+    r"limit|cross.?section|efficienc|acceptance|ratio|pull|signal|significance|p-?value", re.IGNORECASE
+)
+_POSTFIT = re.compile(
+    r"post-?fit|after(\s+\w+){0,3}\s+(maximum[- ]likelihood\s+|simultaneous\s+)?fit\b", re.IGNORECASE
+)
+_TEX = r"(?:\\[,;:! ]|~|[\s${}]|\\(?:text|mathrm|rm|mbox|ensuremath|unit)\b)*"
+# An inverse femtobarn, so that a cross section in the same text is none.
+_LUMINOSITY = re.compile(rf"(\d+(?:\.\d+)?){_TEX}\\?i?fb(?:inv|{_TEX}\^?{_TEX}[-−]{_TEX}1|(?<=ifb))")
+_ENERGIES = {"0.9", "2.76", "5.02", "7", "8", "13", "13.6", "14"}
+_DENSITY = re.compile(r"/\s*(\d+(?:\.\d+)?)?\s*(GeV|TeV)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """One table of a source, for a list.
+
+    Attributes
+    ----------
+    name : str
+    place : str
+        Its file.
+    n_rows : int
+    columns : tuple of str
+        Its columns, ranges first.
+    role : str
+        ``"yields"``, ``"covariance"``, ``"correlations"``, ``"other"`` or ``"unreadable"``.
+    reason : str
+        Why.
+    """
+
+    name: str
+    place: str
+    n_rows: int
+    columns: tuple[str, ...]
+    role: str
+    reason: str
+
+
+class HEPDataImporter:
+    """A HEPData record, or one of its tables."""
+
+    name = "hepdata"
+    title = "HEPData tables (folder with submission.yaml, one YAML or JSON table, old .hep.dat)"
+
+    def recognises(self, source: Source) -> bool:
+        """A folder with ``submission.yaml`` or tables in YAML or JSON, or a file that begins as a table does."""
+        if source.is_folder:
+            return source.has("submission.yaml") or any(
+                _is_table(Source(p)) for p in source.files() if Source(p).suffix in (".yaml", ".yml", ".json")
+            )
+        return _is_table(source)
+
+    def inspect(self, source: Source) -> tuple[TableSummary, ...]:
+        """The tables, and what each looks like."""
+        record = read_submission(source)
+        broken = tuple(
+            TableSummary(name, source.path.name, 0, (), "unreadable", why)
+            for name, why in record.faults.items()
+        )
+        return tuple(_summary(table) for table in record.tables) + broken
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the search; see the module for the choices a mapping makes."""
+        record = read_submission(source)
+        mapping = propose(record, options.mapping, str(source.path))
+        table = _named(record, mapping["tables"]["yields"], "yields")
+        notes = [
+            f"HEPData: {len(record.tables)} tables, bins from table {table.name!r} of {table.n_rows} rows"
+        ]
+        notes += [f"table {name!r}: cannot be read, not used ({why})" for name, why in record.faults.items()]
+        draft = _draft(table, mapping, notes)
+        draft.texts = {
+            "title": record.tables[0].name if len(record.tables) == 1 else "",
+            "reference": record.reference,
+            "source": f"HEPData table {table.name!r}",
+            "licence": record.licence,
+        }
+        draft.name = source.path.name.split(".")[0]
+        draft.luminosity_fb = _luminosity(record, table, notes)
+        draft.sqrt_s_tev = _energy(record, table)
+        draft.matrix = _matrix(record, mapping, notes)
+        used = {table.name, *mapping["tables"].values()}
+        notes += [f"table {t.name!r}: not used" for t in record.tables if t.name not in used]
+        search = draft.search(options, source, keys=_KEYS)
+        return Imported(Bundle(search), self.name, tuple(draft.notes))
+
+
+IMPORTER = HEPDataImporter()
+
+
+def inspect(source: Source) -> tuple[TableSummary, ...]:
+    """The tables of a HEPData source; `HEPDataImporter.inspect`."""
+    return IMPORTER.inspect(source)
+
+
+def _is_table(source: Source) -> bool:
+    head = source.head(65536)
+    if source.suffix == ".dat":
+        return b"*dataset:" in head or b"*data:" in head
+    if source.suffix == ".json":
+        return b'"headers"' in head or b'"dependent_variables"' in head
+    return source.suffix in (".yaml", ".yml") and (b"dependent_variables:" in head or b"data_file:" in head)
+
+
+# --- what is what -----------------------------------------------------------------------------------------
+
+
+def _summary(table: DataTable) -> TableSummary:
+    role, reason = _role(table)
+    columns = tuple(c.name for c in table.independent + table.dependent)
+    return TableSummary(table.name, Path(table.place).name, table.n_rows, columns, role, reason)
+
+
+def _role(table: DataTable) -> tuple[str, str]:
+    """What a table looks like, and why."""
+    words = " ".join([table.name, *(c.name for c in table.dependent)])
+    if len(table.independent) == 2 and (is_matrix_name(words) or is_matrix_name(table.description)):
+        role = "correlations" if "covar" not in words.lower() and "corr" in words.lower() else "covariance"
+        return role, "two independent variables, and its name says so"
+    observed, total = _observed_columns(table), _total_columns(table)
+    if observed and total:
+        return "yields", f"{observed[0].name!r} is observed, {total[0].name!r} the background"
+    if observed:
+        return "other", f"{observed[0].name!r} looks observed, no column is named as the total background"
+    return "other", "no column is named as observed events"
+
+
+def _observed_columns(table: DataTable) -> list[Column]:
+    return [c for c in table.dependent if _OBSERVED.search(c.name) and _may_be_events(c)]
+
+
+def _may_be_events(column: Column) -> bool:
+    return not _NO_EVENTS.search(column.name) and column.units.strip().lower() not in ("pb", "fb", "ab", "%")
+
+
+def _total_columns(table: DataTable) -> list[Column]:
+    observed = _observed_columns(table)
+    named = [c for c in table.dependent if c not in observed and _TOTAL.search(c.name) and _may_be_events(c)]
+    if named:
+        return named
+    # Some records keep the name of a process for the total, and say in a qualifier what the column is.
+    return [
+        c
+        for c in table.dependent
+        if c not in observed and any("total background" in text.lower() for _, text in c.qualifiers)
+    ]
+
+
+def propose(record: Submission, given: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Complete a mapping where only one choice is possible.
+
+    Parameters
+    ----------
+    record : Submission
+    given : mapping
+        What the user says; it is kept.
+    place : str
+        File or folder, for errors.
+
+    Returns
+    -------
+    dict
+        With ``tables`` and ``columns`` filled in.
+
+    Raises
+    ------
+    InputError
+        If there are several choices or none; the text lists tables or columns.
+    """
+    for key in ("tables", "columns", "errors"):
+        if not isinstance(given.get(key, {}), dict):
+            raise InputError(
+                f'mapping: {key} must be an object, such as {{"tables": {{"yields": "Table 1"}}}}'
+            )
+    tables, columns = dict(given.get("tables", {})), dict(given.get("columns", {}))
+    unknown = sorted(set(tables) - {"yields", "covariance", "correlations"}) + sorted(
+        set(columns) - {"observed", "background"}
+    )
+    if unknown:
+        raise InputError(
+            f"mapping: nothing reads {unknown[0]!r}; tables are yields, covariance and correlations, columns observed and "
+            "background"
+        )
+    if "yields" not in tables:
+        tables["yields"] = _proposed_table(record, place)
+    table = _named(record, tables["yields"], "yields")
+    for key, found in (("observed", _observed_columns(table)), ("background", _total_columns(table))):
+        if key in columns:
+            continue
+        if len(found) != 1:
+            raise InputError(_which_column(table, key, found))
+        columns[key] = found[0].name
+        if key == "observed":
+            # A distribution that holds no events needs no further questions.
+            _counts(table, found[0])
+    if not {"covariance", "correlations"} & (tables.keys() | given.keys()):
+        tables |= _proposed_matrix(record, table, place)
+    return {**given, "tables": tables, "columns": columns}
+
+
+def _proposed_table(record: Submission, place: str) -> str:
+    if len(record.tables) == 1:
+        return record.tables[0].name
+    found = [t.name for t in record.tables if _role(t)[0] == "yields"]
+    if len(found) == 1:
+        return found[0]
+    listed = found or [t.name for t in record.tables]
+    which = "look like yields" if found else "are there, none with columns named observed and background"
+    raise InputError(
+        f"{place}: {len(listed)} tables {which} ({_listed(listed)}); say which one has the bins with a mapping, "
+        f"{json.dumps({'tables': {'yields': listed[0]}}, ensure_ascii=False)}"
+    )
+
+
+def _which_column(table: DataTable, key: str, found: Sequence[Column]) -> str:
+    names = [c.name for c in (found or table.dependent)]
+    what = f"{len(found)} columns look like {key}" if found else f"no column is named as {key}"
+    example = json.dumps({"columns": {key: names[0] if found else "..."}}, ensure_ascii=False)
+    return (
+        f"{table.place}: table {table.name!r}: {what} ({_listed(names)}); say which with a mapping, {example}"
+    )
+
+
+def _proposed_matrix(record: Submission, table: DataTable, place: str) -> dict[str, str]:
+    full = table.n_rows**2, table.n_rows * (table.n_rows + 1) // 2
+    for role in ("covariance", "correlations"):
+        found = [t.name for t in record.tables if _role(t)[0] == role and t.n_rows in full]
+        if len(found) > 1:
+            raise InputError(
+                f"{place}: {len(found)} tables look like the {role} of {table.n_rows} bins ({_listed(found)}); say which with a "
+                f"mapping, {json.dumps({'tables': {role: found[0]}}, ensure_ascii=False)}"
+            )
+        if found:
+            return {role: found[0]}
+    return {}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(repr, names[:_SHOWN])) + more
+
+
+def _named(record: Submission, name: object, key: str) -> DataTable:
+    found = [t for t in record.tables if t.name == name]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        raise InputError(f"mapping: {key} is table {name!r}; {len(found)} tables are called so")
+    if str(name) in record.faults:
+        raise DocumentError(record.faults[str(name)])
+    raise InputError(
+        f"mapping: {key} is table {name!r}; there are {_listed([t.name for t in record.tables])}"
+    )
+
+
+def _column(table: DataTable, name: object, key: str) -> Column:
+    found = [c for c in table.dependent if c.name == name]
+    if len(found) != 1:
+        why = f"{len(found)} columns are called so" if found else "there is no such column"
+        raise InputError(
+            f"mapping: {key} is column {name!r}; {why} in table {table.name!r}, which has "
+            f"{_listed([c.name for c in table.dependent])}"
+        )
+    return found[0]
+
+
+# --- a table to a draft -----------------------------------------------------------------------------------
+
+
+def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Draft:
+    columns = mapping["columns"]
+    observed = _column(table, columns["observed"], "observed")
+    backgrounds = _backgrounds(table, columns["background"])
+    every = [column for columns in backgrounds.values() for column in columns]
+    if observed in every:
+        raise InputError(f"mapping: column {observed.name!r} is both observed and background")
+    _check_prefit(table, every, mapping)
+    names, observables, low, high = _bins(table, mapping, notes)
+    counts = _counts(table, observed, names)
+    for column in (observed, *every):
+        _check_density(column, table, low, high, mapping, notes)
+    high = _overflow(table, high, mapping, notes)
+    notes.append(f"column {observed.name!r}: observed events, its errors are not used")
+    processes = tuple(
+        Process(key, "Background" if key == "background" else key, _estimate(parts, table, mapping, notes))
+        for key, parts in backgrounds.items()
+    )
+    used = {observed.name, *(c.name for c in every)}
+    notes += [f"column {c.name!r}: not used" for c in table.dependent if c.name not in used]
+    return Draft(
+        place=table.place,
+        name=table.name,
+        observed=counts,
+        processes=processes,
+        names=names,
+        notes=notes,
+        observables=observables,
+        low=low,
+        high=high,
+    )
+
+
+def _counts(table: DataTable, column: Column, names: Sequence[str] = ()) -> FloatArray:
+    labels = names or tuple(f"row {i + 1}" for i in range(table.n_rows))
+    place = f"{table.place}: {column.name!r}"
+    strange = [f"{v.text!r} in {labels[i]}" for i, v in enumerate(column.values) if math.isnan(v.number)]
+    if strange:
+        raise DocumentError(
+            f"{place}: observed is {', '.join(strange[:10])}; observed events are whole numbers, leave such rows out"
+        )
+    return whole_counts([v.number for v in column.values], labels, place)
+
+
+def _backgrounds(table: DataTable, given: Any) -> dict[str, list[Column]]:
+    """Columns of every process; those of a list in an object are added up."""
+    if isinstance(given, str):
+        return {"background": [_column(table, given, "background")]}
+    if isinstance(given, list | tuple) and given:
+        return {str(name): [_column(table, name, "background")] for name in given}
+    if isinstance(given, dict) and given:
+        return {
+            str(key): [
+                _column(table, name, f"background {key}")
+                for name in (value if isinstance(value, list) else [value])
+            ]
+            for key, value in given.items()
+        }
+    raise InputError(
+        f"mapping: background is {given!r}; it must be a column, a list of columns, or an object"
+    )
+
+
+def _check_prefit(table: DataTable, backgrounds: Sequence[Column], mapping: Mapping[str, Any]) -> None:
+    names = [c.name for c in backgrounds]
+    if mapping.get("postfit") or all(re.search(r"pre-?fit", name, re.IGNORECASE) for name in names):
+        return
+    texts = [table.description, *names, *(text for c in backgrounds for _, text in c.qualifiers)]
+    found = next((m for text in texts if (m := _POSTFIT.search(text))), None)
+    if found is not None:
+        raise DocumentError(
+            f"{table.place}: table {table.name!r} is post-fit ({found.group(0)!r} in its text); a fit that used the data of these "
+            'bins would use them twice. If the fit was to other regions only, say so with a mapping, {"postfit": true}'
+        )
+
+
+def _check_density(
+    column: Column,
+    table: DataTable,
+    low: FloatArray | None,
+    high: FloatArray | None,
+    mapping: Mapping[str, Any],
+    notes: list[str],
+) -> None:
+    """Events per GeV are no events, except where the width that the header names is that of every bin."""
+    match = _DENSITY.search(f"{column.name} {column.units}")
+    if match is None or mapping.get("per_bin"):
+        return
+    width = float(match.group(1) or 1.0)
+    widths = np.array([]) if low is None or high is None or low.shape[1] != 1 else (high - low)[:, 0]
+    if widths.size and np.allclose(widths, width, rtol=1e-6):
+        notes.append(
+            f"column {column.name!r}: every bin is {width:g} wide as its header says, so it holds events"
+        )
+        return
+    raise DocumentError(
+        f"{table.place}: column {column.name!r} says events{match.group(0)} and the bins have other widths; if its values are "
+        'events per bin say so with a mapping, {"per_bin": true}'
+    )
+
+
+# --- bins -------------------------------------------------------------------------------------------------
+
+
+def _bins(
+    table: DataTable, mapping: Mapping[str, Any], notes: list[str]
+) -> tuple[tuple[str, ...], tuple[Observable, ...], FloatArray | None, FloatArray | None]:
+    axes = table.independent
+    if "edges" in mapping:
+        return (), *_given_edges(table, mapping["edges"], notes)
+    ranges = [_axis(axis, table, mapping, notes, alone=len(axes) == 1) for axis in axes]
+    if axes and all(r is not None for r in ranges):
+        low = np.array([r[0] for r in ranges if r is not None]).T
+        high = np.array([r[1] for r in ranges if r is not None]).T
+        return (), tuple(observable(a.name, a.units) for a in axes), low, high
+    if len(axes) == 1 and _is_index(axes[0]):
+        notes.append(f"column {axes[0].name!r}: numbers of the bins, no ranges")
+        return (), (), None, None
+    names = tuple(", ".join(axis.values[i].label for axis in axes) for i in range(table.n_rows))
+    check_names(names, table.place)
+    notes += [f"column {axis.name!r}: names of the regions, no ranges" for axis in axes]
+    return names, (), None, None
+
+
+def _overflow(
+    table: DataTable, high: FloatArray | None, mapping: Mapping[str, Any], notes: list[str]
+) -> FloatArray | None:
+    """The upper edges; of the last bin it is infinite where the mapping says that it holds the overflow."""
+    said = mapping.get("overflow")
+    if said is not None and (not isinstance(said, bool) or high is None or high.shape[1] != 1):
+        raise InputError("mapping: overflow must be true or false, for a table with ranges of one variable")
+    if high is None or high.shape[1] != 1 or np.isinf(high).any():
+        return high
+    if said is None and re.search(r"overflow", table.description, re.IGNORECASE):
+        notes.append(
+            f"table {table.name!r} speaks of overflow; the last bin ends at {high[-1, 0]:g} unless the mapping has "
+            '{"overflow": true}'
+        )
+    if not said:
+        return high
+    notes.append("last bin: holds the overflow, as the mapping says")
+    return np.concatenate([high[:-1], [[np.inf]]])
+
+
+def _given_edges(
+    table: DataTable, edges: Any, notes: list[str]
+) -> tuple[tuple[Observable, ...], FloatArray, FloatArray]:
+    if len(table.independent) != 1 or not isinstance(edges, list) or len(edges) != table.n_rows + 1:
+        raise InputError(
+            f"mapping: edges must be a list of {table.n_rows + 1} numbers for table {table.name!r}, which must have one "
+            "independent variable"
+        )
+    try:
+        steps = np.array([float(e) for e in edges])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"mapping: edges must be numbers ({error})") from error
+    axis = table.independent[0]
+    notes.append(f"column {axis.name!r}: edges as the mapping says")
+    return (observable(axis.name, axis.units),), steps[:-1, None], steps[1:, None]
+
+
+def _is_index(axis: Column) -> bool:
+    """Whether an axis counts bins: 0.5, 1.5, ... or 0, 1, ... or 1, 2, ..., or ranges of width one around these."""
+    centres = [(v.low + v.high) / 2 if v.has_edges else v.number for v in axis.values]
+    steps = np.diff(centres)
+    return not axis.units and centres[0] in (0.0, 0.5, 1.0) and bool((steps == 1.0).all())
+
+
+def _axis(
+    axis: Column, table: DataTable, mapping: Mapping[str, Any], notes: list[str], *, alone: bool
+) -> tuple[list[float], list[float]] | None:
+    """Lower and upper edges of one axis, or None where it names regions or counts bins."""
+    if alone and _is_index(axis):
+        return None
+    if all(v.has_edges for v in axis.values):
+        low = [_lowest(v, axis, table, mapping) for v in axis.values]
+        notes.append(f"column {axis.name!r}: ranges of the bins")
+        return low, [v.high for v in axis.values]
+    if alone and all(math.isfinite(v.number) for v in axis.values):
+        return _from_centres(axis, table, notes)
+    parsed = [parse_range(v.label) if not v.has_edges else (v.low, v.high) for v in axis.values]
+    if any(p is None for p in parsed):
+        return None
+    notes.append(f"column {axis.name!r}: ranges of the bins")
+    return [p[0] for p in parsed if p is not None], [p[1] for p in parsed if p is not None]
+
+
+def _lowest(value: Value, axis: Column, table: DataTable, mapping: Mapping[str, Any]) -> float:
+    if not math.isinf(value.low):
+        return value.low
+    lowest = mapping.get("lowest")
+    if isinstance(lowest, bool) or not isinstance(lowest, int | float):
+        raise DocumentError(
+            f"{table.place}: a bin of {axis.name!r} begins at minus infinity; say where it begins with a mapping, "
+            '{"lowest": 0}, or leave the underflow out'
+        )
+    return float(lowest)
+
+
+def _from_centres(axis: Column, table: DataTable, notes: list[str]) -> tuple[list[float], list[float]]:
+    centres = np.array([v.number for v in axis.values])
+    steps = np.diff(centres)
+    if steps.size == 0 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-6):
+        raise DocumentError(
+            f"{table.place}: {axis.name!r} has centres of bins and not their edges, and they are not equally far apart; give the "
+            f'{len(centres) + 1} edges with a mapping, {{"edges": [...]}}'
+        )
+    half = float(steps[0]) / 2
+    notes.append(
+        f"column {axis.name!r}: centres of bins, taken as equally wide from {centres[0] - half:g} to {centres[-1] + half:g}"
+    )
+    return list(centres - half), list(centres + half)
+
+
+# --- uncertainties ----------------------------------------------------------------------------------------
+
+
+def _estimate(
+    columns: Sequence[Column], table: DataTable, mapping: Mapping[str, Any], notes: list[str]
+) -> Estimate:
+    """Sum of columns with uncertainties: those labelled stat are statistical, others systematic, in quadrature."""
+    squares = {key: np.zeros(table.n_rows) for key in ("stat_up", "stat_down", "syst_up", "syst_down")}
+    for column in columns:
+        place = f"{table.place}: {column.name!r}"
+        _check_signs(column, place, mapping)
+        kinds = _kinds(column, place, mapping)
+        for i, value in enumerate(column.values):
+            for label, error in _labelled(value):
+                if kinds[label] == "ignore":
+                    continue
+                up, down = error.sides
+                if mapping.get("minus") == "distance" and error.minus > 0:
+                    up, down = abs(error.plus), abs(error.minus)
+                squares[f"{kinds[label]}_up"][i] += up**2
+                squares[f"{kinds[label]}_down"][i] += down**2
+        notes.append(_about_errors(column, kinds))
+    return Estimate(
+        _nominal(columns, table, mapping, notes), **{key: np.sqrt(value) for key, value in squares.items()}
+    )
+
+
+def _nominal(
+    columns: Sequence[Column], table: DataTable, mapping: Mapping[str, Any], notes: list[str]
+) -> FloatArray:
+    what = " + ".join(repr(c.name) for c in columns)
+    values = np.sum([[v.number for v in c.values] for c in columns], axis=0)
+    if mapping.get("negative") not in (None, "zero"):
+        raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
+    below = values < 0
+    if below.any() and mapping.get("negative") == "zero":
+        notes.append(f"{what}: {values[below].sum():.3g} events in {int(below.sum())} rows set to zero")
+        values = np.maximum(values, 0.0)
+    bad = ~np.isfinite(values) | (values < 0)
+    if bad.any():
+        shown = ", ".join(
+            f"{' + '.join(c.values[i].text or 'empty' for c in columns)} in row {i + 1}"
+            for i in np.flatnonzero(bad)[:10]
+        )
+        cure = '; set them to zero with a mapping, {"negative": "zero"}' if not np.isnan(values).any() else ""
+        raise DocumentError(
+            f"{table.place}: {what} is {shown}; expected events are finite numbers >= 0{cure}"
+        )
+    return np.asarray(values)
+
+
+def _labelled(value: Value) -> list[tuple[str, Any]]:
+    """Uncertainties with labels; several without one are told apart by their place."""
+    several = sum(not e.label for e in value.errors) > 1
+    return [(e.label or (f"error {k}" if several else ""), e) for k, e in enumerate(value.errors, start=1)]
+
+
+def _kinds(column: Column, place: str, mapping: Mapping[str, Any]) -> dict[str, str]:
+    """Whether each label is ``stat``, ``syst`` or to ``ignore``."""
+    given = mapping.get("errors", {})
+    labels = list(dict.fromkeys(label for v in column.values for label, _ in _labelled(v)))
+    kinds = {label: _kind(label, labels) for label in labels}
+    for label, kind in given.items():
+        if kind not in ("stat", "syst", "ignore"):
+            raise InputError(f"mapping: errors say {kind!r} of {label!r}; it must be stat, syst or ignore")
+    kinds |= {label: kind for label, kind in given.items() if label in kinds}
+    unclear = [label for label in labels if re.fullmatch(r"error \d+", label) and label not in given]
+    if unclear:
+        example = json.dumps({"errors": dict(zip(unclear, ("stat", "syst", "ignore"), strict=False))})
+        raise InputError(
+            f"{place}: values have {len(unclear)} uncertainties without labels; they may be statistical and systematic, or one and "
+            f"two standard deviations: say which with a mapping, {example}"
+        )
+    return kinds
+
+
+def _kind(label: str, labels: Sequence[str]) -> str:
+    plain = label.lower()
+    totals = [other for other in labels if re.search(r"\b(total|tot)\b", other.lower())]
+    if totals and label not in totals and len(labels) > 1:
+        return "ignore"
+    if re.search(r"(?<!\d)2\s*(s\.?\s*d|sigma|σ|st)|95\s*%", plain):
+        return "ignore"
+    return "stat" if "stat" in plain and "syst" not in plain else "syst"
+
+
+def _about_errors(column: Column, kinds: Mapping[str, str]) -> str:
+    one_sided = any(
+        e.sides != (abs(e.plus), abs(e.minus)) and 0.0 in e.sides and any(e.sides)
+        for v in column.values
+        for e in v.errors
+    )
+    bare = sum(not v.errors for v in column.values)
+    said = [f"{label or 'unlabelled'} {kind}" for label, kind in kinds.items()]
+    text = f"column {column.name!r}: background, uncertainties: {', '.join(said) or 'none'}"
+    if one_sided:
+        text += "; some are one-sided and leave the other side 0"
+    if bare and said:
+        text += f"; {bare} values have none"
+    return text
+
+
+def _check_signs(column: Column, place: str, mapping: Mapping[str, Any]) -> None:
+    """``minus`` carries a sign; a column in which none has one is a mistake that only its author can tell."""
+    errors = [e for v in column.values for e in v.errors if e.plus > 0 and e.minus != 0]
+    errors = [e for e in errors if not math.isnan(e.minus)]
+    if mapping.get("minus") not in (None, "distance", "signed"):
+        raise InputError(f"mapping: minus is {mapping['minus']!r}; it must be distance or signed")
+    if errors and all(e.minus > 0 for e in errors) and "minus" not in mapping:
+        raise DocumentError(
+            f"{place}: every uncertainty has minus > 0, such as {errors[0].minus:g}; minus carries its sign, so these would all "
+            'point upward. Say what they are with a mapping, {"minus": "distance"} or {"minus": "signed"}'
+        )
+
+
+# --- what else a record says ------------------------------------------------------------------------------
+
+
+def _matrix(record: Submission, mapping: Mapping[str, Any], notes: list[str]) -> Matrix | None:
+    for key in ("covariance", "correlations"):
+        name = mapping["tables"].get(key)
+        if name is not None:
+            notes.append(f"table {name!r}: {key} of the bins")
+            return of_table(_named(record, name, key), correlations=key == "correlations")
+    return None
+
+
+def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float | None:
+    """The luminosity, where qualifiers or text name exactly one."""
+    qualifiers = [text for c in table.dependent for name, text in c.qualifiers if "LUMI" in name.upper()]
+    texts = qualifiers or [table.description, record.comment]
+    found = {m.group(1) for text in texts for m in _LUMINOSITY.finditer(text)}
+    found |= {m.group(1) for text in qualifiers if (m := re.fullmatch(r"(\d+(?:\.\d+)?)( fb.*)?", text))}
+    if len(found) != 1:
+        return None
+    value = float(found.pop())
+    if value <= 0:
+        return None
+    notes.append(f"luminosity: {value:g} fb^-1, from the {'qualifiers' if qualifiers else 'text'}")
+    return value
+
+
+def _energy(record: Submission, table: DataTable) -> float | None:
+    for c in table.dependent:
+        for name, text in c.qualifiers:
+            match = re.match(r"\d+(?:\.\d+)?", text)
+            if "SQRT(S" in name.upper() and match is not None:
+                value = float(match.group(0))
+                return value / 1000 if value > 100 else value
+    # A mass in TeV is no energy of the collider.
+    found = {m.group(1) for m in re.finditer(rf"(\d+(?:\.\d+)?){_TEX}\\?TeV", record.comment)} & _ENERGIES
+    return float(found.pop()) if len(found) == 1 else None

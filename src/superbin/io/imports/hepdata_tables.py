@@ -1,0 +1,529 @@
+"""Tables of HEPData as plain values: submissions in YAML, the JSON that hepdata.net exports, and old ``.hep.dat`` input.
+
+YAML is read with a loader that makes texts, lists and mappings and nothing else, so a tag in it constructs nothing; numbers
+are then read as the same text in YAML and JSON. Formats: HEPData submission documentation, https://hepdata-submission.readthedocs.io.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from superbin._json import parse_json
+from superbin.errors import DocumentError, InputError
+from superbin.io._text import parse_number
+from superbin.io.imports.base import Source
+
+__all__ = [
+    "Column",
+    "DataTable",
+    "Error",
+    "Submission",
+    "Value",
+    "is_hepdata_json",
+    "read_submission",
+    "read_tables",
+]
+
+_MOST_ERRORS = 200
+"""Uncertainties that one value may have; more would be a file made to exhaust memory."""
+
+_INFINITE = {
+    **dict.fromkeys((".inf", "+.inf", "inf", "+inf", "infinity", "∞"), math.inf),
+    **dict.fromkeys(("-.inf", "-inf", "-infinity", "-∞"), -math.inf),
+    **dict.fromkeys((".nan", "nan"), math.nan),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """An uncertainty of a value, as two signed variations.
+
+    Attributes
+    ----------
+    plus, minus : float
+        Changes of the value; `minus` is mostly negative. NaN where the side is not stated.
+    label : str
+        Such as ``"stat"``; empty where there is none.
+    """
+
+    plus: float
+    minus: float
+    label: str
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Distances upward and downward, both >= 0; a one-sided error has 0 on the other side."""
+        known = [v for v in (self.plus, self.minus) if not math.isnan(v)]
+        return max([0.0, *known]), max([0.0, *(-v for v in known)])
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One cell of a column.
+
+    Attributes
+    ----------
+    text : str
+        As it is written; empty for a range.
+    number : float
+        NaN where it is no number.
+    low, high : float
+        Edges; NaN where it has none.
+    errors : tuple of Error
+    """
+
+    text: str
+    number: float
+    low: float = math.nan
+    high: float = math.nan
+    errors: tuple[Error, ...] = ()
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether it is a range."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+    @property
+    def label(self) -> str:
+        """What names the cell: its text, or its range."""
+        return self.text or f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A variable of a table.
+
+    Attributes
+    ----------
+    name, units : str
+    qualifiers : tuple of (str, str)
+        What it is, in words.
+    values : tuple of Value
+    """
+
+    name: str
+    units: str
+    qualifiers: tuple[tuple[str, str], ...]
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable:
+    """A table.
+
+    Attributes
+    ----------
+    name, description : str
+    place : str
+        File, and place in it, for errors.
+    independent, dependent : tuple of Column
+    """
+
+    name: str
+    description: str
+    place: str
+    independent: tuple[Column, ...]
+    dependent: tuple[Column, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        columns = self.independent + self.dependent
+        return len(columns[0].values) if columns else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a record says beside its tables.
+
+    Attributes
+    ----------
+    tables : tuple of DataTable
+    comment, licence, reference : str
+    faults : mapping of str to str
+        Why a table could not be read, by its name.
+    """
+
+    tables: tuple[DataTable, ...]
+    comment: str
+    licence: str
+    reference: str
+    faults: Mapping[str, str]
+
+
+# --- YAML and JSON ----------------------------------------------------------------------------------------
+
+# Base loaders construct texts, lists and mappings only; the C one is about ten times faster.
+_Loader: type[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def _documents(text: str, path: Path) -> list[Any]:
+    try:
+        # No tag is resolved or constructed by a base loader.
+        return list(yaml.load_all(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = "" if mark is None else f":{mark.line + 1}"
+        raise DocumentError(
+            f"{path}{line}: is not valid YAML ({error.problem}); correct the file, mostly its indentation"
+        ) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise DocumentError(f"{path}: is not valid YAML ({' '.join(str(error).split())[:100]})") from error
+
+
+def read_submission(source: Source) -> Submission:
+    """Read a folder with ``submission.yaml``, or one table on its own.
+
+    Tables that cannot be read are named in `Submission.faults`, so that one broken draft does not hide the others.
+
+    Raises
+    ------
+    DocumentError
+        If ``submission.yaml`` itself is broken, or no table can be read.
+    """
+    if not source.is_folder:
+        return Submission(read_tables(source), "", "", "", {})
+    if not source.has("submission.yaml"):
+        return _loose(source)
+    path = source.path / "submission.yaml"
+    heads = [d for d in _documents(source.text("submission.yaml"), path) if isinstance(d, dict)]
+    tables: list[DataTable] = []
+    faults: dict[str, str] = {}
+    for head in heads:
+        if "data_file" not in head:
+            continue
+        name, file = _text(head.get("name")), _text(head["data_file"])
+        try:
+            if not (source.path / file).resolve().is_relative_to(source.path.resolve()):
+                raise DocumentError(
+                    f"{path}: data_file {file!r} of table {name!r} lies outside the folder; it must be in it"
+                )
+            tables += _with_head(read_tables(Source.at(source.path / file)), name or file, head)
+        except InputError as error:
+            faults[name or file] = str(error)
+    if not tables:
+        why = next(iter(faults.values()), f"{path}: names no data_file")
+        raise DocumentError(f"no table of the submission can be read: {why}")
+    first = next((h for h in heads if "data_file" not in h), {})
+    licence = first.get("data_license")
+    return Submission(
+        tuple(tables),
+        _text(first.get("comment")),
+        _text(licence.get("name")) if isinstance(licence, dict) else "",
+        _reference(first),
+        faults,
+    )
+
+
+def _loose(source: Source) -> Submission:
+    """A folder of tables without ``submission.yaml``, as a part of one."""
+    tables: list[DataTable] = []
+    faults: dict[str, str] = {}
+    for path in source.files():
+        if Source(path).suffix in (".yaml", ".yml", ".json"):
+            try:
+                tables += read_tables(Source.at(path))
+            except InputError as error:
+                faults[path.name] = str(error)
+    if not tables:
+        raise DocumentError(next(iter(faults.values()), f"{source.path}: no HEPData table in it"))
+    return Submission(tuple(tables), "", "", "", faults)
+
+
+def _with_head(tables: Iterable[DataTable], name: str, head: Mapping[str, Any]) -> Iterator[DataTable]:
+    for table in tables:
+        description = _text(head.get("description"))
+        yield DataTable(name, description, table.place, table.independent, table.dependent)
+
+
+def _reference(head: Mapping[str, Any]) -> str:
+    ids = head.get("record_ids")
+    found = [f"{_text(i.get('type'))} {_text(i.get('id'))}" for i in ids or [] if isinstance(i, dict)]
+    return ", ".join(found)
+
+
+def is_hepdata_json(content: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is a table as hepdata.net exports it, or one of a submission."""
+    return ("headers" in content and "values" in content) or "dependent_variables" in content
+
+
+def read_tables(source: Source) -> tuple[DataTable, ...]:
+    """Read the tables of one file.
+
+    Raises
+    ------
+    DocumentError
+        If it breaks its format; the text names the line or the cell.
+    """
+    path = source.path
+    if path.name.endswith(".dat"):
+        return _old_tables(source.text(), path)
+    if source.suffix == ".json":
+        documents = [parse_json(source.text(), path)]
+    else:
+        documents = _documents(source.text(), path)
+    tables = [_table(d, path) for d in documents if isinstance(d, dict) and is_hepdata_json(d)]
+    if not tables:
+        raise DocumentError(f"{path}: holds no table with independent_variables and dependent_variables")
+    return tuple(tables)
+
+
+def _table(content: Mapping[str, Any], path: Path) -> DataTable:
+    name = _text(content.get("name")) or Source(path).path.name.split(".")[0]
+    if "headers" in content:
+        independent, dependent = _exported(content, path)
+    else:
+        independent, dependent = (
+            tuple(_column(c, path) for c in _list(content.get(key), f"{path}: {key}"))
+            for key in ("independent_variables", "dependent_variables")
+        )
+    lengths = {len(c.values) for c in independent + dependent}
+    if len(lengths) != 1:
+        shown = ", ".join(f"{c.name!r} {len(c.values)}" for c in (independent + dependent)[:10])
+        raise DocumentError(f"{path}: the columns have different numbers of values: {shown or 'none'}")
+    return DataTable(name, _text(content.get("description")), str(path), independent, dependent)
+
+
+def _column(content: Any, path: Path) -> Column:
+    if not isinstance(content, dict):
+        raise DocumentError(f"{path}: a variable is {str(content)[:40]!r}; it needs a header and values")
+    header = content.get("header")
+    header = header if isinstance(header, dict) else {}
+    name = _text(header.get("name"))
+    qualifiers = tuple(
+        (_text(q.get("name")), " ".join(filter(None, (_text(q.get("value")), _text(q.get("units"))))))
+        for q in content.get("qualifiers") or []
+        if isinstance(q, dict)
+    )
+    cells = _list(content.get("values"), f"{path}: values of {name!r}")
+    values = tuple(_value(cell, f"{path}: value {i} of {name!r}") for i, cell in enumerate(cells, start=1))
+    return Column(name, _text(header.get("units")), qualifiers, values)
+
+
+def _exported(content: Mapping[str, Any], path: Path) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """Columns of hepdata.net's JSON, which has rows of x and y cells, all of them texts."""
+    rows = _list(content.get("values"), f"{path}: values")
+    headers = [
+        _text(h.get("name")) for h in _list(content.get("headers"), f"{path}: headers") if isinstance(h, dict)
+    ]
+    spans = [
+        int(_text(h.get("colspan")) or 1)
+        for h in content["headers"]
+        if isinstance(h, dict) and (_text(h.get("colspan")) or "1").isdigit()
+    ]
+    names = [n for n, span in zip(headers, spans, strict=True) for _ in range(min(span, 10_000))]
+    sides: list[list[Column]] = []
+    start = 0
+    for key in ("x", "y"):
+        cells = [_list(row.get(key) if isinstance(row, dict) else None, f"{path}: {key}") for row in rows]
+        count = len(cells[0]) if cells else 0
+        if any(len(row) != count for row in cells):
+            raise DocumentError(f"{path}: rows have different numbers of {key} cells")
+        columns = []
+        for k in range(count):
+            name = names[start + k] if start + k < len(names) else f"{key}{k + 1}"
+            values = tuple(
+                _value(row[k], f"{path}: row {i}, {name!r}") for i, row in enumerate(cells, start=1)
+            )
+            columns.append(Column(name, _unit(name), _exported_qualifiers(content, k, key), values))
+        sides.append(columns)
+        start += count
+    return tuple(sides[0]), tuple(sides[1])
+
+
+def _exported_qualifiers(content: Mapping[str, Any], k: int, key: str) -> tuple[tuple[str, str], ...]:
+    given = content.get("qualifiers")
+    if key == "x" or not isinstance(given, dict):
+        return ()
+    found = []
+    for name, entries in given.items():
+        cells = entries if isinstance(entries, list) else []
+        mine = [e for e in cells if isinstance(e, dict) and _text(e.get("group")) in ("", str(k))]
+        found += [(_text(name), _text(e.get("value"))) for e in mine]
+    return tuple(found)
+
+
+def _unit(name: str) -> str:
+    match = re.search(r"[\[(]\s*([A-Za-z0-9/^ -]{1,20})\s*[\])]\s*$", name)
+    return match.group(1).strip() if match else ""
+
+
+def _value(cell: Any, place: str) -> Value:
+    if not isinstance(cell, dict):
+        raise DocumentError(f"{place} is {str(cell)[:40]!r}; it needs a value, or low and high")
+    text = _text(cell.get("value"))
+    number = _number(text)
+    low, high = (_number(_text(cell.get(key))) if key in cell else math.nan for key in ("low", "high"))
+    errors = cell.get("errors") or []
+    if not isinstance(errors, list) or len(errors) > _MOST_ERRORS:
+        raise DocumentError(f"{place}: errors must be a list of at most {_MOST_ERRORS} uncertainties")
+    return Value(text, number, low, high, tuple(_error(e, number, place) for e in errors))
+
+
+def _error(content: Any, value: float, place: str) -> Error:
+    if not isinstance(content, dict):
+        raise DocumentError(f"{place}: an error is {str(content)[:40]!r}; it needs symerror or asymerror")
+    label = _text(content.get("label"))
+    if "symerror" in content:
+        size = _size(content["symerror"], value, place)
+        return Error(abs(size), -abs(size), label)
+    sides = content.get("asymerror")
+    if not isinstance(sides, dict) or not ({"plus", "minus"} & sides.keys()):
+        raise DocumentError(f"{place}: an error has neither symerror nor asymerror with plus or minus")
+    plus, minus = (
+        _size(sides[key], value, place) if _text(sides.get(key)) else math.nan for key in ("plus", "minus")
+    )
+    return Error(plus, minus, label)
+
+
+def _size(content: Any, value: float, place: str) -> float:
+    """An uncertainty in the units of its value; ``5%`` is a part of it."""
+    text = _text(content)
+    percent = re.fullmatch(r"([^%]*)%+", text)
+    size = _number(percent.group(1) if percent else text)
+    if not math.isfinite(size):
+        raise DocumentError(f"{place}: the uncertainty {text!r} is no finite number")
+    return abs(value) * size / 100 if percent else size
+
+
+def _number(text: str) -> float:
+    plain = text.strip().replace("−", "-")
+    if plain.lower() in _INFINITE:
+        return _INFINITE[plain.lower()]
+    try:
+        return parse_number(plain)
+    except InputError:
+        return math.nan
+
+
+def _text(content: Any) -> str:
+    if content is None or isinstance(content, dict | list):
+        return ""
+    return " ".join(str(content).split())
+
+
+def _list(content: Any, place: str) -> list[Any]:
+    if not isinstance(content, list):
+        raise DocumentError(f"{place}: a list is needed")
+    return content
+
+
+# --- the old input format ---------------------------------------------------------------------------------
+
+
+def _old_tables(text: str, path: Path) -> tuple[DataTable, ...]:
+    """Blocks from ``*dataset:`` to ``*dataend:`` of a ``.hep.dat`` file."""
+    tables: list[DataTable] = []
+    block: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if re.match(r"\*dataset\s*:", line):
+            block = []
+        elif re.match(r"\*dataend\s*:", line):
+            tables += _old_table(block, path, len(tables) + 1)
+            block = []
+        block.append((number, line))
+    if not tables:
+        raise DocumentError(f"{path}: has no block from *dataset: to *dataend:")
+    return tuple(tables)
+
+
+def _old_table(block: Sequence[tuple[int, str]], path: Path, position: int) -> list[DataTable]:
+    tags: dict[str, list[str]] = {}
+    rows: list[tuple[int, list[str]]] = []
+    axes: list[str] = []
+    for number, line in block:
+        match = re.match(r"\*(\w+)\s*:\s*(.*)$", line)
+        if match is not None and match.group(1) == "data":
+            axes = [axis.strip() for axis in match.group(2).split(":")]
+        elif match is not None:
+            tags.setdefault(match.group(1), []).append(match.group(2).strip())
+        elif axes and line.strip():
+            rows.append((number, [cell.strip() for cell in line.strip().rstrip(";").split(";")]))
+    n_x = sum(axis == "x" for axis in axes)
+    if not rows or not axes:
+        return []
+    for number, cells in rows:
+        if len(cells) != len(axes):
+            raise DocumentError(f"{path}:{number}: {len(cells)} cells; *data names {len(axes)}")
+    columns = [
+        [_old_cell(cells[k], f"{path}:{number}", is_x=k < n_x) for number, cells in rows]
+        for k in range(len(axes))
+    ]
+    qualifiers = [[part.strip() for part in q.split(" : ")] for q in tags.get("qual", [])]
+    heads = [part.strip() for h in tags.get("xheader", [""]) for part in h.split(" : ")]
+    y_heads = [part.strip() for h in tags.get("yheader", [""]) for part in h.split(" : ")]
+    independent = tuple(
+        Column(_at(heads, k), _old_unit(_at(heads, k)), (), tuple(columns[k])) for k in range(n_x)
+    )
+    dependent = tuple(
+        _old_dependent(k, qualifiers, _at(y_heads, k), columns[n_x + k]) for k in range(len(axes) - n_x)
+    )
+    name = next(iter(tags.get("location", [])), "") or f"dataset {position}"
+    description = " ".join(tags.get("dscomment", []))
+    return [DataTable(name, description, f"{path}:{block[0][0]}", independent, dependent)]
+
+
+def _at(texts: Sequence[str], k: int) -> str:
+    """The k-th of several texts, or the only one."""
+    return texts[k] if k < len(texts) else (texts[-1] if texts else "")
+
+
+def _old_dependent(
+    k: int, qualifiers: Sequence[Sequence[str]], header: str, values: Sequence[Value]
+) -> Column:
+    """A column; the qualifier ``.`` names the columns, ``SQRT(S) IN GEV`` and others describe them."""
+    named = next((q for q in qualifiers if q[0] == "."), None)
+    name = _at(named[1:], k) if named is not None and len(named) > 1 else header
+    rest = tuple((q[0], _at(q[1:], k)) for q in qualifiers if q[0] != "." and len(q) > 1)
+    return Column(name, header if name != header else "", rest, tuple(values))
+
+
+def _old_unit(header: str) -> str:
+    match = re.search(r"\bIN\s+(\S+)\s*$", header, re.IGNORECASE)
+    return match.group(1).replace("GEV", "GeV").replace("TEV", "TeV") if match else ""
+
+
+_OLD_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?%?"
+
+
+def _old_cell(text: str, place: str, *, is_x: bool) -> Value:
+    """Such as ``100.0 TO 130.0``, ``115 (BIN=100 TO 130)``, ``132 +12.0,-11.0`` and ``124.2 +- 7.7 (DSYS=1.2)``."""
+    edges = re.search(rf"({_OLD_NUMBER})\s+TO\s+({_OLD_NUMBER})", text, re.IGNORECASE)
+    if is_x and edges is not None:
+        return Value("", math.nan, _number(edges.group(1)), _number(edges.group(2)))
+    match = re.match(rf"({_OLD_NUMBER})(?=\s|$)\s*(.*)$", text)
+    if is_x or match is None:
+        return Value(text, _number(text))
+    value = _number(match.group(1))
+    return Value(match.group(1), value, errors=_old_errors(match.group(2), value, place))
+
+
+def _old_errors(text: str, value: float, place: str) -> tuple[Error, ...]:
+    errors: list[Error] = []
+    main, *further = re.split(r"\(?\s*DSYS\s*=", text)
+    parts = [(main, "stat" if further else "")]
+    parts += [(p.rstrip(") ;"), "sys") for group in further for p in group.split(",DSYS=")]
+    for part, label in parts:
+        plain = part.strip().rstrip("(),").strip()
+        name = plain.partition(":")[2] or label
+        plain = plain.partition(":")[0].strip()
+        if not plain:
+            continue
+        pair = re.fullmatch(rf"({_OLD_NUMBER})\s*,\s*({_OLD_NUMBER})", plain)
+        one = re.fullmatch(rf"(?:\+-\s*)?({_OLD_NUMBER})", plain)
+        if pair is not None:
+            plus, minus = (_size(side, value, place) for side in pair.groups())
+            errors.append(Error(plus, minus, name))
+        elif one is not None:
+            size = abs(_size(one.group(1), value, place))
+            errors.append(Error(size, -size, name))
+        else:
+            raise DocumentError(
+                f"{place}: the error {plain[:40]!r} is not understood; write '+- e' or '+u,-d'"
+            )
+    return tuple(errors)

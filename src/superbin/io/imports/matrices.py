@@ -1,0 +1,279 @@
+"""Covariance and correlation matrices of bins, from the files in which they lie beside a table.
+
+Read are square tables of numbers with any separator, with or without the names of the bins in the first line or column;
+JSON lists of rows; and HEPData's tables of pairs of bins. A matrix without names follows the rows of its table.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin._json import parse_json
+from superbin.covariance import Covariance
+from superbin.errors import DocumentError, InputError
+from superbin.io._text import parse_number
+from superbin.io.imports import hepdata_tables
+from superbin.io.imports.base import Source
+
+__all__ = ["Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
+
+_NOT_NAMES = ("nan", "inf", "-inf", "+inf", "-", "")
+_KEYS = ("covariance", "cov", "correlation", "corr", "matrix")
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix of bins as it was read.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_bins, n_bins)
+        Events squared, or correlations.
+    names : tuple of str
+        Names of the bins in the order of the rows; empty where the file has none.
+    place : str
+        File, and table in it.
+    correlations : bool
+        Whether its entries are correlations.
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+    place: str
+    correlations: bool = False
+
+    def ordered(self, names: Sequence[str], n_bins: int) -> tuple[FloatArray, str]:
+        """The matrix in the order of a table's bins, and a sentence on where the order is from.
+
+        Raises
+        ------
+        DocumentError
+            If it is of other bins.
+        """
+        size = len(self.values)
+        if self.names and names and set(self.names) >= set(names):
+            places = [self.names.index(name) for name in names]
+            left = f"; {size - n_bins} bins of the matrix are not in the table" if size > n_bins else ""
+            return self.values[np.ix_(places, places)], f"rows by the names of the bins{left}"
+        if size != n_bins:
+            raise DocumentError(
+                f"{self.place}: the matrix is of {size} bins and the table has {n_bins}; both must be of the same bins"
+            )
+        if self.names and names and not all(_is_number(name) for name in self.names):
+            missing = next(name for name in names if name not in self.names)
+            raise DocumentError(
+                f"{self.place}: the matrix does not name bin {missing!r} of the table, it names {self.names[0]!r} and others; "
+                "give both the same names, or take the names out of the matrix if its rows follow the table"
+            )
+        return self.values, "the matrix has no names of bins: its rows follow the table's rows"
+
+    def covariance(self, up: FloatArray, down: FloatArray, *, repair: bool) -> tuple[Covariance, list[str]]:
+        """The covariance, from the errors where the matrix holds correlations, with notes.
+
+        Raises
+        ------
+        DocumentError
+            If it is none, and `repair` is false; the text names the entry.
+        """
+        try:
+            if self.correlations:
+                return self._of_correlations(up, down, repair=repair)
+            if repair:
+                covariance, moved = Covariance.repaired(self.values)
+                return covariance, [
+                    f"covariance: the nearest one taken, entries moved by at most {moved:.2g} of their standard deviations"
+                ]
+            return Covariance.of(self.values), []
+        except InputError as error:
+            raise DocumentError(f"{self.place}: {error}") from error
+
+    def _of_correlations(
+        self, up: FloatArray, down: FloatArray, *, repair: bool
+    ) -> tuple[Covariance, list[str]]:
+        values, notes = self.values, ["covariance: correlations times the quoted errors"]
+        if repair:
+            nearest, moved = Covariance.repaired(values)
+            spread = np.sqrt(np.maximum(np.diag(nearest.up), np.finfo(float).tiny))
+            values = np.clip(nearest.up / np.outer(spread, spread), -1.0, 1.0)
+            notes.append(f"correlations: the nearest ones taken, entries moved by at most {moved:.2g}")
+        same = np.array_equal(up, down)
+        return Covariance.of_correlations(values, up, None if same else down), notes
+
+
+def is_matrix_name(name: str) -> bool:
+    """Whether a file's or a table's name says that it holds a covariance or correlations."""
+    return re.search(r"(?<![a-z])(co-?var|cov(?![a-z])|corr?elat|corr(?![a-z]))", name.lower()) is not None
+
+
+def _says_correlations(name: str) -> bool:
+    return re.search(r"(?<![a-z])corr", name.lower()) is not None and "covar" not in name.lower()
+
+
+def as_matrix(values: object, place: str, *, names: Sequence[str] = (), correlations: bool = False) -> Matrix:
+    """Check that something is a square table of finite numbers.
+
+    Raises
+    ------
+    DocumentError
+        If it is not.
+    """
+    try:
+        matrix = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DocumentError(f"{place}: the matrix is no square table of numbers ({error})") from error
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise DocumentError(
+            f"{place}: the matrix has shape {matrix.shape}; as many lines as columns are needed"
+        )
+    if not np.isfinite(matrix).all():
+        i, j = (int(k) for k in np.argwhere(~np.isfinite(matrix))[0])
+        raise DocumentError(f"{place}: the matrix is {matrix[i, j]} in line {i + 1}, column {j + 1}")
+    if names and len(names) != len(matrix):
+        raise DocumentError(
+            f"{place}: {len(names)} names of bins for a matrix of {len(matrix)}; correct one of the two"
+        )
+    return Matrix(matrix, tuple(names), place, correlations)
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Read the matrix of a file.
+
+    Parameters
+    ----------
+    path : Path
+        Text, JSON or YAML, possibly packed by gzip. A name with ``corr`` and without ``covar`` says correlations.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    DocumentError
+        If it holds no matrix; the text names the line.
+    """
+    source = Source.at(path)
+    correlations = _says_correlations(path.name)
+    if source.suffix in (".yaml", ".yml"):
+        return _of_tables(hepdata_tables.read_tables(source), str(path), correlations)
+    text = source.text()
+    if text.lstrip()[:1] in ("[", "{"):
+        return _of_json(source, text, correlations)
+    return _of_text(path, text, correlations)
+
+
+def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
+    content = parse_json(text, source.path)
+    if isinstance(content, dict) and hepdata_tables.is_hepdata_json(content):
+        return _of_tables(hepdata_tables.read_tables(source), str(source.path), correlations)
+    if isinstance(content, dict):
+        key = next((k for k in _KEYS if k in content), None)
+        if key is None:
+            raise DocumentError(
+                f"{source.path}: an object with {', '.join(map(repr, list(content)[:6]))}; a matrix is a list of rows, or "
+                f"an object with one under {' or '.join(map(repr, _KEYS))}"
+            )
+        names = content.get("names", [])
+        if not isinstance(names, list):
+            raise DocumentError(f"{source.path}: names must be a list")
+        return as_matrix(
+            content[key], str(source.path), names=list(map(str, names)), correlations=key.startswith("corr")
+        )
+    return as_matrix(content, str(source.path), correlations=correlations)
+
+
+def _of_tables(tables: Sequence[hepdata_tables.DataTable], place: str, correlations: bool) -> Matrix:
+    if len(tables) != 1:
+        raise DocumentError(f"{place}: holds {len(tables)} tables; a matrix is one")
+    return of_table(tables[0], correlations=correlations or _says_correlations(tables[0].name))
+
+
+def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
+    """The matrix of a HEPData table with two independent variables, full or one triangle.
+
+    Raises
+    ------
+    DocumentError
+        If it is none.
+    """
+    if len(table.independent) != 2 or not table.dependent:
+        raise DocumentError(
+            f"{table.place}: has {len(table.independent)} independent and {len(table.dependent)} dependent variables; a "
+            "matrix has two and one"
+        )
+    rows, columns = ([value.label for value in axis.values] for axis in table.independent)
+    labels = list(dict.fromkeys([*rows, *columns]))
+    if all(_is_number(label) for label in labels):
+        labels.sort(key=float)
+    order = {name: i for i, name in enumerate(labels)}
+    entries = np.full((len(order), len(order)), np.nan)
+    for row, column, value in zip(rows, columns, table.dependent[0].values, strict=True):
+        i, j = order[row], order[column]
+        if not np.isnan(entries[i, j]) and entries[i, j] != value.number:
+            raise DocumentError(f"{table.place}: the entry of {row} and {column} comes twice with two values")
+        entries[i, j] = value.number
+    # One triangle is enough where the other has no entries at all.
+    entries = np.where(np.isnan(entries), entries.T, entries)
+    if np.isnan(entries).any():
+        i, j = (int(k) for k in np.argwhere(np.isnan(entries))[0])
+        names = list(order)
+        raise DocumentError(f"{table.place}: the matrix has no entry for {names[i]} and {names[j]}")
+    return as_matrix(entries, table.place, names=tuple(order), correlations=correlations)
+
+
+def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip() and not line.lstrip().startswith(("#", "%"))
+    ]
+    if not lines:
+        raise DocumentError(f"{path}: is empty; a matrix has one line per bin")
+    cells = [(number, _cells(line)) for number, line in lines]
+    names: list[str] = []
+    first = cells[0][1]
+    if any(_is_name(cell) for cell in first[1:]):
+        names = [cell for cell in first if cell]
+        cells = cells[1:]
+    if any(_is_name(row[0]) for _, row in cells):
+        named = [row[0] for _, row in cells]
+        if names and names[-len(named) :] != named:
+            raise DocumentError(
+                f"{path}: the first line and the first column name the bins in different orders; correct one of them"
+            )
+        names = named
+        cells = [(number, row[1:]) for number, row in cells]
+    size = len(cells)
+    if names and len(names) != size:
+        names = names[1:] if len(names) == size + 1 else names
+    matrix = np.empty((size, size))
+    for i, (number, row) in enumerate(cells):
+        if len(row) != size:
+            raise DocumentError(
+                f"{path}:{number}: {len(row)} numbers; a matrix of {size} lines has {size} numbers in each"
+            )
+        try:
+            matrix[i] = [parse_number(cell) for cell in row]
+        except InputError as error:
+            raise DocumentError(f"{path}:{number}: {error}; a matrix holds numbers only") from error
+    return as_matrix(matrix, str(path), names=names, correlations=correlations)
+
+
+def _cells(line: str) -> list[str]:
+    separator = next((s for s in (";", "\t", ",") if s in line), None)
+    cells = line.split() if separator is None else line.strip("\r\n").rstrip(separator).split(separator)
+    return [cell.strip().strip('"') for cell in cells]
+
+
+def _is_name(text: str) -> bool:
+    return not _is_number(text) and text.lower() not in _NOT_NAMES
+
+
+def _is_number(text: str) -> bool:
+    try:
+        parse_number(text)
+    except InputError:
+        return False
+    return True

@@ -1,0 +1,467 @@
+r"""ROOT files of histograms: observed counts, backgrounds, covariance and signals as TH1, TH2 or TH3.
+
+Without a mapping, ``data``, ``data_obs`` or ``observed`` (also at the end of a name: ``SR_data``) is what was observed; other
+histograms of the same binning are backgrounds, except those named ``sig...`` or by two masses (``T1bbbb_1500_100``), which are
+signals. ``PROCESS_SOURCEUp`` and ``...Down`` are systematic variations. A TH2 with a row per bin and a name or title with
+"cov" (or "corr") is the covariance (the correlations). A mapping says it otherwise:
+
+===============  ======================================================================================================
+key              what it says
+===============  ======================================================================================================
+``folder``       the folder whose histograms are read; names are then those within it
+``observed``     name of the histogram
+``backgrounds``  list of names, or one pattern (regular expression)
+``errors``       ``"histogram"`` (default: the histograms' own), ``"none"``, or {background: name of the histogram of errors}
+``covariance``   name of the TH2
+``signals``      pattern; its groups are the parameters of the model, such as ``sig_(\d+)_(\d+)``
+``model``        name of the model of these signals; by default what precedes the masses in their names
+``parameters``   names of the groups; by default m_mother, m_lsp
+``observables``  names of the axes, such as ``["met"]``; by default the axes' titles
+===============  ======================================================================================================
+
+Bins of two or three dimensions become a list with the last axis running fastest. Under- and overflow are no bins of the search.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.bundle import Bundle
+from superbin.covariance import Covariance
+from superbin.errors import DocumentError, InputError
+from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.ranges import observable
+from superbin.io.root import Histogram, RootFile, is_root, opened
+from superbin.io.signals import histogram_signals
+from superbin.search import Estimate, Observable, Process, Search
+
+__all__ = ["IMPORTER", "RootImporter"]
+
+_KEYS = (
+    "folder", "observed", "backgrounds", "errors", "covariance", "signals", "model", "parameters", "observables", "title",
+    "reference", "source", "licence", "citation",
+)  # fmt: skip
+_DATA = re.compile(r"(?:.*[_/])?(?:h_?)?(?:data|data_obs|observed|obs)", re.IGNORECASE)
+_SIGNAL = re.compile(r"(?:.*/)?(?:\w*_)?(?:sig|signal)(?:[_\d]\w*)?", re.IGNORECASE)
+_POINT = r"(?:.*/)?[A-Za-z]\w*?_(?:m\w*?_?)?(\d+(?:[.p]\d+)?)_(?:m\w*?_?)?(\d+(?:[.p]\d+)?)"
+_TOTAL = re.compile(r"(?:.*[_/])?(?:total(?:_?(?:background|bkg))?|background|bkg|total_?b)", re.IGNORECASE)
+_SIDE = re.compile(r"(?P<stem>.+?)_?(?P<side>Up|Down|UP|DOWN|up|down)")
+
+
+class RootImporter:
+    """A ROOT file of histograms."""
+
+    name = "root"
+    title = "a ROOT file of histograms (TH1, TH2, TH3)"
+
+    def recognises(self, source: Source) -> bool:
+        """Any ROOT file; what it lacks is said when it is read."""
+        return is_root(source.head(4))
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the histograms; see the module for their names."""
+        path = source.path
+        mapping = options.mapping
+        unknown = [key for key in mapping if key not in _KEYS]
+        if unknown:
+            raise InputError(f"the mapping's key {unknown[0]!r} is unknown; there are {', '.join(_KEYS)}")
+        with opened(path) as root:
+            found = _read_all(root, mapping)
+            roles, notes = _roles(root, found, mapping)
+        data = found[roles.observed]
+        faults = Faults(path)
+        observables, low, high, names = _bins(data, mapping, notes)
+        observed = _counts(data, faults)
+        processes = tuple(_process(name, roles, found, mapping, faults) for name in roles.backgrounds)
+        covariance = _covariance(roles, found, processes, options, notes, str(path))
+        outside = [name for name in (roles.observed, *roles.backgrounds) if found[name].outside > 0]
+        if outside:
+            notes.append(
+                "under- and overflow are not read, and are not empty: "
+                + ", ".join(f"{name} has {found[name].outside:g} there" for name in outside[:10])
+            )
+        faults.check()
+        try:
+            search = Search(
+                name=options.name or re.sub(r"[^\w.-]+", "-", path.stem.lower()),
+                title=str(mapping.get("title", options.name or path.stem)),
+                reference=str(mapping.get("reference", "")),
+                luminosity_fb=options.luminosity(str(path)),
+                sqrt_s_tev=options.energy(),
+                observables=observables,
+                low=low,
+                high=high,
+                processes=processes,
+                observed=observed,
+                names=names,
+                covariance=covariance,
+                source=str(mapping.get("source", f"imported from {path.name}")),
+                licence=str(mapping.get("licence", "")),
+                citation=str(mapping.get("citation", "")),
+            )
+        except DocumentError:
+            raise
+        except InputError as error:
+            raise DocumentError(f"{path}: {error}") from error
+        signals = histogram_signals(
+            {name: found[name] for name in roles.signals},
+            search,
+            pattern=roles.pattern,
+            model=mapping.get("model"),
+            parameters=mapping.get("parameters"),
+            source=path.name,
+        )
+        if signals:
+            notes.append(
+                f"{len(signals)} signals, from {signals[0].label} to {signals[-1].label}; Monte Carlo errors from the histograms"
+            )
+        notes.insert(0, f"a ROOT file of {len(found)} histograms; {roles.observed} has {search.n_bins} bins")
+        return Imported(Bundle(search, signals), self.name, tuple(notes))
+
+
+IMPORTER = RootImporter()
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    observed: str
+    backgrounds: tuple[str, ...]
+    variations: Mapping[str, Mapping[str, tuple[str, str]]]
+    """By background and source: names of the histograms up and down."""
+    covariance: str | None
+    signals: tuple[str, ...]
+    pattern: str
+
+
+def _read_all(root: RootFile, mapping: Mapping[str, object]) -> dict[str, Histogram]:
+    folder = str(mapping.get("folder", "")).strip("/")
+    start = f"{folder}/" if folder else ""
+    found = {
+        h.name.removeprefix(start): h for h in root.histograms(lambda _: True) if h.name.startswith(start)
+    }
+    if found:
+        return found
+    other = [name for name, kind in root.kinds.items() if kind.startswith("THn")]
+    trees = root.names("TTree", "TNtuple", "ROOT::RNTuple")
+    advice = ""
+    if folder:
+        advice = f" in folder {folder!r}"
+    elif other:
+        advice = f"; {other[0]} is a {root.kinds[other[0]]}, project it to a TH1, TH2 or TH3"
+    elif trees:
+        advice = (
+            f"; tree {trees[0]!r} holds events: count them in the bins of a search that is imported already, with "
+            "superbin.io.signals.signal_from_tree"
+        )
+    raise InputError(f"{root.path}: no histogram{advice}")
+
+
+def _roles(
+    root: RootFile, found: Mapping[str, Histogram], mapping: Mapping[str, object]
+) -> tuple[_Roles, list[str]]:
+    notes: list[str] = []
+    observed = _observed(root, found, mapping)
+    notes.append(f"{observed}: observed events")
+    shape = found[observed].values.shape
+    alike = [name for name in found if name != observed and found[name].values.shape == shape]
+    signals, pattern = _signal_names(alike, mapping)
+    rest = [name for name in alike if name not in set(signals)]
+    covariance = _covariance_name(root, found, observed, mapping)
+    rest = [name for name in rest if name != covariance]
+    variations: dict[str, dict[str, tuple[str, str]]] = {}
+    given = mapping.get("backgrounds")
+    if given is None:
+        bare, variations = _varied(rest)
+        backgrounds = _without_total(root, bare, found, notes)
+    else:
+        backgrounds = _named(root, found, given)
+        wrong = [name for name in backgrounds if found[name].values.shape != shape]
+        if wrong:
+            raise DocumentError(
+                f"{root.path}: {wrong[0]} has {found[wrong[0]].values.shape} bins and {observed} has {shape}"
+            )
+        _, variations = _varied([*rest, *(b for b in backgrounds if b not in rest)])
+    if not backgrounds:
+        raise InputError(
+            f"{root.path}: no background with the {shape} bins of {observed}; name them with a mapping "
+            f'{{"backgrounds": [...]}}; there are {", ".join(list(found)[:10])}'
+        )
+    for name in backgrounds:
+        sources = ", ".join(variations.get(name, {}))
+        notes.append(f"{name}: a background{f', varied by {sources}' if sources else ''}")
+        if not found[name].weighted and mapping.get("errors", "histogram") == "histogram":
+            notes.append(
+                f"{name} has no sums of squared weights; its error is the square root of its content, as ROOT has it"
+            )
+    used = {observed, covariance, *backgrounds, *signals} | {
+        name for sources in variations.values() for pair in sources.values() for name in pair
+    }
+    ignored = [name for name in found if name not in used]
+    if ignored:
+        shown = ", ".join(ignored[:10]) + (f" and {len(ignored) - 10} more" if len(ignored) > 10 else "")
+        notes.append(f"ignored: {shown}")
+    kept = {name: variations[name] for name in backgrounds if name in variations}
+    return _Roles(observed, tuple(backgrounds), kept, covariance, tuple(signals), pattern), notes
+
+
+def _observed(root: RootFile, found: Mapping[str, Histogram], mapping: Mapping[str, object]) -> str:
+    given = mapping.get("observed")
+    if given is not None:
+        return _named(root, found, [given])[0]
+    candidates = [name for name in found if _DATA.fullmatch(name)]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise InputError(
+            f"{root.path}: {', '.join(candidates[:10])} may all be the observed counts; choose with a mapping "
+            '{"observed": NAME}, or {"folder": NAME} for one channel'
+        )
+    shown = ", ".join(list(found)[:5])
+    advice = 'name it with a mapping {"observed": NAME}'
+    if all(re.fullmatch(_POINT, name) or _SIGNAL.fullmatch(name) for name in found):
+        advice = "these look like signals: read them with superbin.io.signals.signals_from_root in the bins of an imported search"
+    elif all(h.values.ndim == 2 for h in found.values()):
+        advice = "there are only TH2, covariances perhaps; the yields must come from elsewhere"
+    raise InputError(
+        f"{root.path}: no histogram is called data, data_obs or observed; there are {shown}; {advice}"
+    )
+
+
+def _named(root: RootFile, found: Mapping[str, Histogram], given: object) -> list[str]:
+    if isinstance(given, str):
+        return [name for name in found if re.fullmatch(_pattern(given), name)]
+    names = [str(name) for name in given]  # type: ignore[attr-defined]
+    for name in names:
+        if name not in found:
+            raise InputError(
+                f"{root.path}: no histogram {name!r}, which the mapping names; there are {', '.join(list(found)[:10])}"
+            )
+    return names
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise InputError(f"{text!r} is no regular expression ({error})") from None
+    return text
+
+
+def _signal_names(alike: Sequence[str], mapping: Mapping[str, object]) -> tuple[list[str], str]:
+    given = mapping.get("signals")
+    if given is not None:
+        pattern = _pattern(str(given))
+        return [name for name in alike if re.fullmatch(rf"(?:{pattern})(?:_\w+?(?:Up|Down))?", name)], pattern
+    points = [name for name in alike if re.match(rf"{_POINT}(?:_[A-Za-z]\w*?(?:Up|Down))?$", name)]
+    return points or [name for name in alike if _SIGNAL.fullmatch(name)], _POINT if points else r"(?:.*/)?\w+"
+
+
+def _covariance_name(
+    root: RootFile, found: Mapping[str, Histogram], observed: str, mapping: Mapping[str, object]
+) -> str | None:
+    size = found[observed].values.size
+    given = mapping.get("covariance")
+    if given is not None:
+        name = _named(root, found, [given])[0]
+        if found[name].values.shape != (size, size):
+            raise DocumentError(
+                f"{root.path}: {name} has shape {found[name].values.shape}; a covariance of {observed} is ({size}, {size})"
+            )
+        return name
+    candidates = [
+        name
+        for name, h in found.items()
+        if h.values.shape == (size, size) and re.search("cov|corr", f"{name} {h.title}", re.IGNORECASE)
+    ]
+    preferred = [name for name in candidates if re.search("cov", name, re.IGNORECASE)] or candidates
+    if len(preferred) > 1:
+        raise InputError(
+            f"{root.path}: {', '.join(preferred)} may all be the covariance; choose with a mapping "
+            '{"covariance": NAME}'
+        )
+    return preferred[0] if preferred else None
+
+
+def _varied(names: Sequence[str]) -> tuple[list[str], dict[str, dict[str, tuple[str, str]]]]:
+    """Names that are no variations, and the pairs ``PROCESS_SOURCEUp`` and ``...Down`` by process and source."""
+    sides: dict[tuple[str, str], str] = {}
+    for name in names:
+        match = _SIDE.fullmatch(name)
+        if match is not None:
+            sides[match["stem"], match["side"].lower()] = name
+    pairs = {
+        stem: (sides[stem, "up"], sides[stem, "down"])
+        for stem, side in sides
+        if (stem, "down") in sides and side == "up"
+    }
+    varied = {name for pair in pairs.values() for name in pair}
+    bare = [name for name in names if name not in varied]
+    by_process: dict[str, dict[str, tuple[str, str]]] = {}
+    for stem, pair in pairs.items():
+        owners = [name for name in bare if stem.startswith(f"{name}_")]
+        if owners:
+            owner = max(owners, key=len)
+            by_process.setdefault(owner, {})[stem.removeprefix(f"{owner}_")] = pair
+    return bare, by_process
+
+
+def _without_total(
+    root: RootFile, names: Sequence[str], found: Mapping[str, Histogram], notes: list[str]
+) -> list[str]:
+    """Leave out a total beside its processes, which would count them twice."""
+    totals = [name for name in names if _TOTAL.fullmatch(name)]
+    rest = [name for name in names if name not in totals]
+    if not totals or not rest:
+        return list(names)
+    summed = np.sum([found[name].values for name in rest], axis=0)
+    for total in totals:
+        if not np.allclose(found[total].values, summed, rtol=1e-4, atol=1e-4):
+            raise InputError(
+                f"{root.path}: {total} looks like the total background and is not the sum of {', '.join(rest[:10])}; say "
+                'which count with a mapping {"backgrounds": [...]}'
+            )
+        notes.append(f"{total}: the sum of the other backgrounds, not counted again")
+    return rest
+
+
+def _bins(
+    data: Histogram, mapping: Mapping[str, object], notes: list[str]
+) -> tuple[tuple[Observable, ...], FloatArray, FloatArray, tuple[str, ...]]:
+    """Observables, edges (n_bins, n_observables) and names; the last axis runs fastest."""
+    size = data.values.size
+    if data.values.ndim == 1 and all(data.labels[0]) and data.labels[0] and "observables" not in mapping:
+        notes.append("the bins are named by the labels of the axis; they have no ranges")
+        return (), np.zeros((size, 0)), np.zeros((size, 0)), tuple(data.labels[0])
+    given = mapping.get("observables")
+    titles = [title or "xyz"[i] for i, title in enumerate(data.axes)]
+    names = titles if given is None else [given] if isinstance(given, str) else [str(n) for n in given]  # type: ignore[attr-defined]
+    if len(names) != data.values.ndim:
+        raise InputError(
+            f"the mapping names {len(names)} observables; {data.name} has {data.values.ndim} axes"
+        )
+    observables = tuple(observable(name) for name in names)
+    lows, highs = [], []
+    for axis, edges in zip(observables, data.edges, strict=True):
+        low, high = edges[:-1], edges[1:]
+        if axis.discrete:
+            # ROOT's bins include their lower edge: [2, 3) and [1.5, 2.5) are both the count 2.
+            low, high = np.ceil(low), np.ceil(high) - 1
+        lows.append(low)
+        highs.append(high)
+    grids = [np.meshgrid(*sides, indexing="ij") for sides in (lows, highs)]
+    low, high = (np.stack([g.ravel() for g in sides], axis=1) for sides in grids)
+    notes.append(
+        "the bins are ranges of "
+        + ", ".join(o.name for o in observables)
+        + "; the last one ends at its upper edge, unless the overflow was added to it"
+    )
+    return observables, low, high, ()
+
+
+def _counts(data: Histogram, faults: Faults) -> FloatArray:
+    values = data.values.ravel()
+    for i, value in enumerate(values):
+        if value < 0 or abs(value - round(value)) > 1e-6 * max(1.0, value):
+            faults.add(
+                f"{data.name} is {value:.10g} in bin {i + 1}; observed events are whole numbers >= 0"
+                + (
+                    ", and -1 or the like marks a missing bin: leave it out"
+                    if value < 0
+                    else " (a normalised distribution, or one divided by bin widths, cannot be used)"
+                )
+            )
+    return np.asarray(np.round(np.maximum(values, 0.0)), dtype=np.float64)
+
+
+def _process(
+    name: str, roles: _Roles, found: Mapping[str, Histogram], mapping: Mapping[str, object], faults: Faults
+) -> Process:
+    h = found[name]
+    nominal = h.values.ravel()
+    for i in np.flatnonzero(nominal < 0):
+        faults.add(f"{name} is {nominal[i]:g} in bin {i + 1}; a background must be >= 0")
+    stat = _stat(h, found, mapping, faults)
+    up, down = np.zeros((2, nominal.size))
+    for above, below in roles.variations.get(name, {}).values():
+        shifts = np.array([found[side].values.ravel() - nominal for side in (above, below)])
+        # Of two shifts to the same side the larger counts.
+        up += np.maximum(shifts.max(axis=0), 0.0) ** 2
+        down += np.maximum(-shifts.min(axis=0), 0.0) ** 2
+    short = name.rpartition("/")[2]
+    return Process(short, short, Estimate(np.maximum(nominal, 0.0), stat, stat, np.sqrt(up), np.sqrt(down)))
+
+
+def _stat(
+    h: Histogram, found: Mapping[str, Histogram], mapping: Mapping[str, object], faults: Faults
+) -> FloatArray:
+    errors = mapping.get("errors", "histogram")
+    if isinstance(errors, Mapping):
+        name = errors.get(h.name.rpartition("/")[2], errors.get(h.name))
+        if name is None:
+            return np.zeros(h.values.size)
+        if name not in found or found[name].values.shape != h.values.shape:
+            faults.add(f"the mapping's errors {name!r} of {h.name} is no histogram of the same bins")
+            return np.zeros(h.values.size)
+        values = found[name].values.ravel()
+        for i in np.flatnonzero(values < 0):
+            faults.add(f"{name} is {values[i]:g} in bin {i + 1}; an error must be >= 0")
+        return np.maximum(values, 0.0)
+    if errors not in ("histogram", "none"):
+        faults.add(
+            f"the mapping says errors {errors!r}; 'histogram', 'none' or {{background: name}} is needed"
+        )
+    return np.zeros(h.values.size) if errors == "none" else h.errors.ravel()
+
+
+def _covariance(
+    roles: _Roles,
+    found: Mapping[str, Histogram],
+    processes: Sequence[Process],
+    options: Options,
+    notes: list[str],
+    place: str,
+) -> Covariance | None:
+    name = roles.covariance
+    if name is None:
+        return None
+    h = found[name]
+    correlations = re.search("corr", f"{name} {h.title}", re.IGNORECASE) and not re.search(
+        "cov", f"{name} {h.title}", re.IGNORECASE
+    )
+    sides = [
+        np.sqrt(
+            np.sum(
+                [
+                    getattr(p.estimate, f"stat_{s}") ** 2 + getattr(p.estimate, f"syst_{s}") ** 2
+                    for p in processes
+                ],
+                axis=0,
+            )
+        )
+        for s in ("up", "down")
+    ]
+    try:
+        if correlations:
+            notes.append(f"{name}: correlations of the total background; multiplied by its errors")
+            return Covariance.of_correlations(h.values, sides[0], sides[1], source=name)
+        if options.covariance == "repair":
+            covariance, moved = Covariance.repaired(h.values, source=name)
+            notes.append(f"{name}: covariance, repaired; its largest change is {moved:.2g} of a variance")
+        else:
+            covariance = Covariance.of(h.values, source=name)
+            notes.append(f"{name}: covariance of the total background")
+    except InputError as error:
+        raise DocumentError(f"{place}: {name}: {error}") from error
+    quoted = (sides[0] + sides[1]) / 2
+    live = quoted > 0
+    if live.any():
+        ratio = np.sqrt(np.diag(covariance.up))[live] / quoted[live]
+        notes.append(
+            f"the covariance's standard deviations are {ratio.min():.3g} to {ratio.max():.3g} times the backgrounds' errors"
+        )
+    if "signal" in h.title.lower():
+        notes.append(f"{name} is titled {h.title!r}: it may include the uncertainty of a signal")
+    return covariance

@@ -1,0 +1,123 @@
+"""JSON objects of arrays, as the inputs of spey's default models hold them.
+
+``background_yields`` and ``data``; ``covariance_matrix``, or ``absolute_uncertainties``, or
+``absolute_uncertainty_envelops`` (pairs of up and down); ``third_moment`` is kept. A signal that is given is not used, since its
+model is not named. Format: J. Y. Araz, SciPost Phys. 16 (2024) 032, arXiv:2307.06996.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin._json import parse_json
+from superbin.bundle import Bundle
+from superbin.errors import DocumentError, InputError
+from superbin.io.imports.base import Imported, Options, Source
+from superbin.io.imports.draft import Draft, check_names, whole_counts
+from superbin.io.imports.matrices import as_matrix
+from superbin.search import Estimate, Process
+
+__all__ = ["IMPORTER", "SpeyImporter"]
+
+_KNOWN = {
+    "background_yields", "data", "covariance_matrix", "absolute_uncertainties", "absolute_uncertainty_envelops",
+    "third_moment", "names", "luminosity_fb", "sqrt_s_tev", "source", "title",
+}  # fmt: skip
+
+
+class SpeyImporter:
+    """A JSON object with ``background_yields`` and ``data``."""
+
+    name = "spey"
+    title = "JSON object of arrays (background_yields, data, covariance_matrix), as for spey"
+
+    def recognises(self, source: Source) -> bool:
+        """A JSON file that names ``background_yields``."""
+        return source.suffix == ".json" and b'"background_yields"' in source.head(65536)
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the arrays."""
+        content = parse_json(source.text(), source.path)
+        if not isinstance(content, dict):
+            raise DocumentError(f"{source.path}: must be an object with background_yields and data")
+        background = _array(content, "background_yields", source, 0)
+        n_bins = len(background)
+        observed = _array(content, "data", source, n_bins)
+        labels = tuple(f"bin {i + 1}" for i in range(n_bins))
+        up, down, notes = _errors(content, source, n_bins)
+        names = tuple(str(name) for name in content.get("names", ()))
+        if names:
+            check_names(names, str(source.path))
+        none = np.zeros(n_bins)
+        notes += [f"{key}: not used" for key in content if key not in _KNOWN]
+        draft = Draft(
+            place=str(source.path),
+            name=source.path.stem,
+            observed=whole_counts(list(observed), labels, str(source.path)),
+            processes=(Process("background", "Background", Estimate(background, none, none, up, down)),),
+            names=names,
+            notes=[f"JSON arrays of {n_bins} bins", *notes],
+            texts={key: str(content[key]) for key in ("source", "title") if key in content},
+            luminosity_fb=_scalar(content, "luminosity_fb", source),
+            sqrt_s_tev=_scalar(content, "sqrt_s_tev", source),
+        )
+        if "covariance_matrix" in content:
+            draft.matrix = as_matrix(content["covariance_matrix"], f"{source.path}: covariance_matrix")
+        files: dict[str, bytes] = {}
+        if "third_moment" in content:
+            moments = _array(content, "third_moment", source, n_bins, low=-np.inf)
+            by_bin = dict(zip(names or labels, moments.tolist(), strict=True))
+            files["third-moments.json"] = json.dumps(by_bin).encode()
+            draft.notes.append("third_moment: kept in third-moments.json, used by no p-value")
+        return Imported(Bundle(draft.search(options, source), (), files), self.name, tuple(draft.notes))
+
+
+IMPORTER = SpeyImporter()
+
+
+def _array(content: dict[str, Any], key: str, source: Source, size: int, *, low: float = 0.0) -> FloatArray:
+    try:
+        array = np.array(content.get(key), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DocumentError(f"{source.path}: {key} must be a list of numbers ({error})") from error
+    if array.ndim != 1 or array.size == 0 or (size and array.size != size):
+        raise DocumentError(
+            f"{source.path}: {key} has shape {array.shape}; {size or 'some'} numbers are needed"
+        )
+    # A count below zero is explained where counts are checked.
+    if not np.isfinite(array).all() or (key != "data" and (array < low).any()):
+        raise DocumentError(f"{source.path}: {key} must be finite numbers{' >= 0' if low == 0 else ''}")
+    return array
+
+
+def _scalar(content: dict[str, Any], key: str, source: Source) -> float | None:
+    value = content.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise DocumentError(f"{source.path}: {key} is {value!r}; it must be a number")
+    return None if value is None else float(value)
+
+
+def _errors(content: dict[str, Any], source: Source, n_bins: int) -> tuple[FloatArray, FloatArray, list[str]]:
+    both = {"absolute_uncertainties", "absolute_uncertainty_envelops"} & content.keys()
+    if len(both) > 1:
+        raise InputError(f"{source.path}: has {' and '.join(sorted(both))}; keep one of the two")
+    if "absolute_uncertainties" in content:
+        size = _array(content, "absolute_uncertainties", source, n_bins)
+        return size, size, ["absolute_uncertainties: errors of the background"]
+    if "absolute_uncertainty_envelops" in content:
+        pairs = np.asarray(content["absolute_uncertainty_envelops"], dtype=object)
+        if pairs.shape != (n_bins, 2):
+            raise DocumentError(
+                f"{source.path}: absolute_uncertainty_envelops has shape {pairs.shape}; a pair (up, down) for each of {n_bins} "
+                "bins is needed"
+            )
+        sides = [_array({"side": list(pairs[:, k])}, "side", source, n_bins) for k in (0, 1)]
+        return sides[0], sides[1], ["absolute_uncertainty_envelops: errors of the background, up and down"]
+    if "covariance_matrix" in content:
+        none = np.zeros(n_bins)
+        return none, none, ["errors: from the covariance alone"]
+    raise DocumentError(
+        f"{source.path}: has no errors; give covariance_matrix, absolute_uncertainties or absolute_uncertainty_envelops"
+    )

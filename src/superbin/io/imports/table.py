@@ -1,0 +1,673 @@
+"""One table with a row per bin: CSV, tab- or blank-separated text, as people and other tools keep it.
+
+Columns are recognised by their names, in any order and any case:
+
+===============================  ==================================================================
+column                           names
+===============================  ==================================================================
+name of the bin                  bin, region, name, sr, signal region, id (numbers are numbers)
+observed events                  observed, obs, data, n_obs, nobs, observed yields
+background                       background, bkg, b, expected, total background, n_b, nb_exp, sm
+its uncertainty                  the background's name with error, err, unc, sigma, +-;  up, +, high;  down, -, low;
+                                 stat and syst before these
+ranges of an observable          NAME low, NAME high (or min, max); a column NAME with cells as 200-300, >= 4, 300+, 2
+===============================  ==================================================================
+
+Other columns of numbers with an uncertainty column of their own are further backgrounds; then there is no total. What is
+left over is named and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
+"""
+
+import codecs
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from superbin._arrays import FloatArray
+from superbin.bundle import Bundle
+from superbin.errors import DocumentError, InputError
+from superbin.io._text import parse_number
+from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.draft import Draft
+from superbin.io.imports.matrices import Matrix, is_matrix_name, read_matrix
+from superbin.io.imports.ranges import infinite, observable, parse_range
+from superbin.search import Estimate, Observable, Process
+
+__all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
+
+_NAME = {"bin", "region", "name", "sr", "signal region", "id", "bin name", "region name"}
+_OBSERVED = {
+    "observed",
+    "obs",
+    "data",
+    "n obs",
+    "nobs",
+    "observed yields",
+    "observed events",
+    "events observed",
+}
+_TOTAL = {
+    "background", "bkg", "b", "expected", "total background", "total bkg", "n b", "nb exp", "sm", "bg", "total", "total sm",
+    "expected background", "sm expectation", "nbkg", "n bkg", "expectedbg",
+}  # fmt: skip
+_ERROR = {"error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d"}
+_SIDES = {
+    **dict.fromkeys(("up", "+", "high", "plus"), "_up"),
+    **dict.fromkeys(("down", "-", "low", "minus"), "_down"),
+}
+_KINDS = {
+    **dict.fromkeys(("stat", "statistical"), "stat"),
+    **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
+}
+_SIGNAL = re.compile(
+    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
+)
+_LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
+_SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
+_KEYS = {"observed", "name", "background", "error", "error_up", "error_down", "ignore"}
+
+
+class TableImporter:
+    """A table of one row per bin, alone or in a folder with the covariance of its bins."""
+
+    name = "csv"
+    title = "one table (CSV, tabs or blanks) with a row per bin, or a folder with it and a covariance"
+
+    def recognises(self, source: Source) -> bool:
+        """A text file whose first line names a column of observed events, or a folder with exactly one."""
+        if source.is_folder:
+            return bool(_tables(source))
+        return source.suffix in (".csv", ".tsv") or _is_table(source)
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the table; see the module for what its columns may be called."""
+        draft = table_draft(source, options)
+        search = draft.search(options, source, keys=("columns", "decimal"))
+        return Imported(Bundle(search), self.name, tuple(draft.notes))
+
+
+IMPORTER = TableImporter()
+
+
+def table_draft(source: Source, options: Options) -> Draft:
+    """What a table says, for other importers whose format is a table with something beside it.
+
+    Raises
+    ------
+    InputError
+        If a folder holds several tables, or the mapping names no column.
+    DocumentError
+        With all faults of the table.
+    """
+    path = _only_table(source)
+    faults = Faults(path)
+    table = _Table.read(Source.at(path), options, faults)
+    roles, notes = _roles(table, options, path)
+    if not table.rows:
+        faults.add("the table has no rows; a search has at least one bin")
+        faults.check()
+    commas = ", with decimal commas" if table.decimal_comma else ""
+    notes.insert(0, f"a table of {len(table.rows)} rows, cells separated by {table.separator}{commas}")
+    observed = _counts(table, roles.observed, faults)
+    processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
+    observables, low, high = _ranges(table, roles, faults)
+    names = _names(table, roles, faults)
+    faults.check()
+    matrix = _matrix_beside(source, path, options, notes)
+    return Draft(
+        place=str(path),
+        name=path.name.removesuffix(".gz").rsplit(".", 1)[0],
+        observed=observed,
+        processes=processes,
+        names=names,
+        notes=notes,
+        observables=observables,
+        low=low,
+        high=high,
+        texts=table.texts,
+        luminosity_fb=table.luminosity_fb,
+        sqrt_s_tev=table.sqrt_s_tev,
+        matrix=matrix,
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def _is_table(source: Source) -> bool:
+    """Whether the first line names observed events; a broken table that is called one is, so that its fault is told."""
+    if b"\0" in source.head() and source.head(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return False
+    try:
+        table = _Table.read(source, Options(), Faults(source.path))
+    except InputError:
+        return source.suffix in (".csv", ".tsv")
+    return any(_plain(c) in _OBSERVED for c in table.columns)
+
+
+def _tables(source: Source) -> list[Path]:
+    return [
+        path
+        for path in source.files()
+        if Source(path).suffix in _SUFFIXES and not is_matrix_name(path.name) and _is_table(Source(path))
+    ]
+
+
+def _only_table(source: Source) -> Path:
+    if not source.is_folder:
+        return source.path
+    found = _tables(source)
+    if len(found) != 1:
+        raise InputError(
+            f"{source.path}: {len(found)} tables with observed events ({', '.join(p.name for p in found) or 'none'}); name one "
+            "of them instead of the folder"
+        )
+    return found[0]
+
+
+def _matrix_beside(source: Source, path: Path, options: Options, notes: list[str]) -> Matrix | None:
+    """The matrix of a folder; beside a single file one is only pointed out, since the file was what was named."""
+    if {"covariance", "correlations"} & options.mapping.keys():
+        return None
+    beside = [p for p in Source(path.parent).files() if p != path and is_matrix_name(p.name)]
+    if not source.is_folder:
+        notes += [
+            f'{p.name}: not used; it may hold the covariance, take it with a mapping, {{"covariance": "{p.name}"}}'
+            for p in beside
+        ]
+        return None
+    others = [p for p in source.files() if p != path and p not in beside]
+    notes += [f"{p.name}: not used" for p in others]
+    if len(beside) > 1:
+        raise InputError(
+            f"{source.path}: {len(beside)} files look like a covariance ({', '.join(p.name for p in beside)}); say which with a "
+            f'mapping, {{"covariance": "{beside[0].name}"}}'
+        )
+    return read_matrix(beside[0]) if beside else None
+
+
+# --- the text ---------------------------------------------------------------------------------------------
+
+_TEXTS = ("title", "reference", "source", "licence", "citation")
+_NUMBERS = {
+    **dict.fromkeys(("luminosity_fb", "luminosity", "lumi"), "luminosity_fb"),
+    **dict.fromkeys(("sqrt_s_tev", "sqrt_s", "sqrts", "energy", "ecm"), "sqrt_s_tev"),
+}
+_UNITS = {
+    "luminosity_fb": {"": 1.0, "/fb": 1.0, "fb-1": 1.0, "fb^-1": 1.0, "1/fb": 1.0, "/pb": 1e-3, "pb-1": 1e-3, "pb^-1": 1e-3},
+    "sqrt_s_tev": {"": 1.0, "tev": 1.0, "*tev": 1.0, "gev": 1e-3, "*gev": 1e-3},
+}  # fmt: skip
+
+
+def quantity(key: str, text: str) -> float:
+    """A luminosity (``key`` luminosity_fb) or energy (sqrt_s_tev) with or without its unit: ``137/fb``, ``139.``, ``8 TeV``.
+
+    Raises
+    ------
+    InputError
+        If it is none, or not positive.
+    """
+    match = re.fullmatch(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(.*)", text.strip())
+    unit = match.group(2).lower().replace(" ", "").replace("{", "").replace("}", "") if match else ""
+    if match is None or unit not in _UNITS[key]:
+        raise InputError(
+            f"{key} is {text!r}; write such as {'137/fb' if key == 'luminosity_fb' else '13 TeV'}"
+        )
+    value = parse_number(match.group(1)) * _UNITS[key][unit]
+    if value <= 0:
+        raise InputError(f"{key} is {text!r}; it must be > 0")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Cells as text, with the line of every row, and what ``# key: value`` comments say."""
+
+    path: Path
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    separator: str
+    decimal_comma: bool
+    texts: dict[str, str]
+    luminosity_fb: float | None
+    sqrt_s_tev: float | None
+
+    @classmethod
+    def read(cls, source: Source, options: Options, faults: Faults) -> "_Table":
+        """Split the text; rows of a wrong length are noted as faults and left out."""
+        path = source.path
+        comments: list[tuple[int, str]] = []
+        content: list[tuple[int, str]] = []
+        for line, text in enumerate(source.text().split("\n"), start=1):
+            if text.lstrip().startswith(("#", "%")):
+                comments.append((line, text.lstrip()[1:].lstrip("#% ").strip()))
+            elif text.strip():
+                content.append((line, text))
+        if content and comments and _is_data(content[0][1]):
+            # Some tables comment the line of names out.
+            content.insert(0, next(c for c in reversed(comments) if c[0] < content[0][0] or c is comments[0]))
+        if not content:
+            raise DocumentError(f"{path}: the table is empty; its first line names the columns")
+        separator, decimal_comma = _separator([text for _, text in content], options, path)
+        columns = [c.strip() for c in _split(content[0][1], separator)]
+        rows: list[list[str]] = []
+        lines: list[int] = []
+        for line, text in content[1:]:
+            try:
+                row = _split(text, separator)
+            except InputError as error:
+                faults.add(str(error), line)
+                continue
+            if len(row) != len(columns):
+                faults.add(_wrong_length(row, columns, separator), line)
+                continue
+            rows.append([c.strip() for c in row])
+            lines.append(line)
+        said = _said(comments, faults)
+        return cls(
+            path=path,
+            columns=columns,
+            rows=rows,
+            lines=lines,
+            separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks"}[separator],
+            decimal_comma=decimal_comma,
+            texts={key: said[key] for key in _TEXTS if key in said},
+            luminosity_fb=float(said["luminosity_fb"]) if "luminosity_fb" in said else None,
+            sqrt_s_tev=float(said["sqrt_s_tev"]) if "sqrt_s_tev" in said else None,
+        )
+
+    def text(self, row: int, column: int) -> str:
+        """A cell with a decimal point."""
+        cell = self.rows[row][column]
+        return cell.replace(",", ".") if self.decimal_comma else cell
+
+    def number(self, row: int, column: int, faults: Faults, *, low: float = -math.inf) -> float:
+        """A cell as a number; NaN where it is none, which is noted as a fault."""
+        value = math.nan
+        try:
+            value = parse_number(self.text(row, column))
+        except InputError as error:
+            faults.add(f"{self.columns[column]} {error}", self.lines[row])
+        if value < low:
+            faults.add(
+                f"{self.columns[column]} is {self.rows[row][column]}; it must be >= {low:g}", self.lines[row]
+            )
+        return value
+
+
+def _is_data(text: str) -> bool:
+    """Whether a line holds numbers and no names of columns: all cells but the first are numbers."""
+    cells = [cell for cell in re.split(r"[;,\t ]+", text.strip()) if cell]
+    return len(cells) > 1 and all(re.fullmatch(r"[-+.\deE]+", cell) for cell in cells[1:])
+
+
+def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for line, text in comments:
+        match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text)
+        if match is None:
+            continue
+        key, value = match.group(1).lower(), match.group(2).strip()
+        if key in _TEXTS:
+            said[key] = value
+        elif key in _NUMBERS:
+            try:
+                said[_NUMBERS[key]] = repr(quantity(_NUMBERS[key], value))
+            except InputError as error:
+                faults.add(str(error), line)
+    return said
+
+
+def _wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> str:
+    text = f"{len(row)} cells for {len(columns)} columns; is a cell missing, or one too many?"
+    if separator == "," and len(row) > len(columns):
+        text += " Separate cells by semicolons where commas are decimal commas"
+    return text
+
+
+def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str, bool]:
+    """The separator, and whether commas are decimal commas, which only a table with semicolons or tabs may have."""
+    given = options.mapping.get("decimal")
+    if given not in (None, ",", "."):
+        raise InputError(f'mapping: decimal is {given!r}; it must be "," or "."')
+    for separator in (";", "\t"):
+        if separator not in lines[0]:
+            continue
+        body = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
+        commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
+        points = any(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c) for c in body)
+        if commas and points and given is None:
+            raise DocumentError(
+                f"{path}: holds numbers with a decimal comma and with a decimal point; use one of the two throughout"
+            )
+        if commas and given is None and all(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", c) for c in commas):
+            raise DocumentError(
+                f"{path}: {commas[0]!r} may be a number with a decimal comma or one in thousands; leave out separators of "
+                'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
+            )
+        return separator, bool(commas) if given is None else given == ","
+    return ("," if "," in lines[0] else " "), False
+
+
+def _split(text: str, separator: str) -> list[str]:
+    if separator == " ":
+        return text.split()
+    try:
+        return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise InputError(f"is no row of a table ({error})") from error
+
+
+# --- which column is what ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Roles:
+    observed: int
+    name: int | None
+    processes: dict[str, dict[str, int]]
+    """By process: column of ``nominal``, and of ``stat_up`` and so on; ``stat`` and ``syst`` are symmetric."""
+    ranges: dict[str, tuple[int, int]]
+    cells: dict[str, int]
+
+
+def _plain(text: str) -> str:
+    """A column's name without case, underscores and repeated blanks."""
+    return " ".join(re.sub(r"[_\s]+", " ", text.lower()).split())
+
+
+def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:
+    columns = _Columns(table, options, path)
+    observed = columns.take("observed", _OBSERVED)
+    if observed is None:
+        raise columns.missing("observed events", "observed")
+    name = columns.take("name", _NAME)
+    given = columns.given.get("background")
+    if isinstance(given, dict):
+        processes = {str(key): columns.parts(str(column)) for key, column in given.items()}
+        ranges = _range_columns(columns.left)
+    else:
+        total = columns.take("background", _TOTAL)
+        ranges = _range_columns(columns.left)
+        processes = _processes(columns, total)
+    _given_errors(columns, processes)
+    if not processes:
+        raise columns.missing("background", "background")
+    left = columns.left
+    cells = {table.columns[i]: left.pop(c) for c, i in list(left.items()) if _is_range(table, i)}
+    for key, (low, high) in ranges.items():
+        columns.note(low, f"lower edge of {key}")
+        columns.note(high, f"upper edge of {key}")
+    for key, parts in processes.items():
+        for part, i in parts.items():
+            columns.note(i, f"{key}, {part.replace('_', ' ')}")
+    for key, i in cells.items():
+        columns.note(i, f"range of {key}")
+    for i in left.values():
+        columns.note(i, "not used; looks like a signal" if _SIGNAL.search(table.columns[i]) else "not used")
+    return _Roles(observed, name, processes, ranges, cells), columns.notes
+
+
+class _Columns:
+    """The columns that have no meaning yet, and notes on those that have."""
+
+    def __init__(self, table: _Table, options: Options, path: Path) -> None:
+        given = options.mapping.get("columns", {})
+        if not isinstance(given, dict):
+            raise InputError('mapping: columns must be an object, such as {"columns": {"observed": "N"}}')
+        self.table, self.path, self.given = table, path, given
+        self.plain = _told_apart([_plain(c) for c in table.columns], table, path)
+        unknown = sorted(set(given) - _KEYS)
+        if unknown:
+            raise InputError(
+                f"mapping: nothing reads columns.{unknown[0]}; it may have {', '.join(sorted(_KEYS))}"
+            )
+        for key, column in given.items():
+            for one in _each(column):
+                if _plain(one) not in self.plain:
+                    raise InputError(
+                        f"mapping: {key} is column {one!r}; {path} has {', '.join(map(repr, table.columns))}"
+                    )
+        ignored = {_plain(str(c)) for c in given.get("ignore", [])}
+        self.left = {c: i for i, c in enumerate(self.plain) if c not in ignored}
+        self.notes = [
+            f"column {table.columns[i]!r}: ignored, as the mapping says"
+            for i, c in enumerate(self.plain)
+            if c in ignored
+        ]
+
+    def parts(self, column: str) -> dict[str, int]:
+        """A background of its own with the uncertainties that its name leads to."""
+        plain = _plain(column)
+        if plain not in self.left:
+            raise InputError(f"mapping: column {column!r} has two meanings; give it one")
+        return {"nominal": self.left.pop(plain)} | _errors(self.left, {plain})
+
+    def note(self, column: int, meaning: str) -> None:
+        self.notes.append(f"column {self.table.columns[column]!r}: {meaning}")
+
+    def take(self, key: str, known: set[str]) -> int | None:
+        wanted = {_plain(str(self.given[key]))} if key in self.given else known
+        found = [c for c in self.left if c in wanted]
+        if len(found) > 1:
+            raise DocumentError(
+                f"{self.path}: columns {' and '.join(repr(self.table.columns[self.left[c]]) for c in found)} both look "
+                f'like {key}; say which one with a mapping, {{"columns": {{"{key}": ...}}}}'
+            )
+        if not found:
+            return None
+        column = self.left.pop(found[0])
+        if key != "background":
+            self.note(column, {"observed": "observed events", "name": "name of the bin"}[key])
+        return column
+
+    def missing(self, what: str, name: str) -> DocumentError:
+        return DocumentError(
+            f"{self.path}: no column of {what} among {', '.join(map(repr, self.table.columns))}; name it {name}, or say "
+            f'which one it is with a mapping, {{"columns": {{"{name}": ...}}}}'
+        )
+
+
+def _each(given: object) -> list[str]:
+    """Columns that a value of the mapping names."""
+    values = (
+        given.values() if isinstance(given, dict) else given if isinstance(given, list | tuple) else [given]
+    )
+    return [str(value) for value in values]
+
+
+def _given_errors(columns: _Columns, processes: dict[str, dict[str, int]]) -> None:
+    """Columns of uncertainties that the mapping names: of the background, or of each process."""
+    for key, part in (("error", "syst"), ("error_up", "syst_up"), ("error_down", "syst_down")):
+        if key not in columns.given:
+            continue
+        given = columns.given[key]
+        by_process = given if isinstance(given, dict) else dict.fromkeys(list(processes)[:1], given)
+        for process, column in by_process.items():
+            if process not in processes or _plain(str(column)) not in columns.left:
+                raise InputError(
+                    f"mapping: {key} gives column {column!r} to {process!r}; there are {', '.join(processes)}, and a column "
+                    "has one meaning"
+                )
+            processes[process][part] = columns.left.pop(_plain(str(column)))
+
+
+def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
+    """Two columns of one name side by side are lower and upper edge, as some public tables write them."""
+    names = list(plain)
+    for i, column in enumerate(plain):
+        places = [k for k, other in enumerate(plain) if other == column]
+        if len(places) == 2 and places[1] == places[0] + 1:
+            names[i] = f"{column} {'low' if i == places[0] else 'high'}"
+        elif len(places) > 1:
+            raise DocumentError(
+                f"{path}: column {table.columns[i]!r} comes {len(places)} times; rename all but one"
+            )
+    return names
+
+
+def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]]:
+    """The total with its uncertainties, or every column of numbers that has an uncertainty of its own."""
+    left, table = columns.left, columns.table
+    if total is not None:
+        return {
+            "background": {"nominal": total}
+            | _errors(left, {columns.plain[total], "background", "bkg", "bg", "b", ""})
+        }
+    found: dict[str, dict[str, int]] = {}
+    for column in [c for c in left if _numeric(table, left[c])]:
+        if _SIGNAL.search(table.columns[left[column]] if column in left else ""):
+            continue
+        if column in left and _errors(dict(left), {column}):
+            place = left.pop(column)
+            found[table.columns[place]] = {"nominal": place} | _errors(left, {column})
+    return found
+
+
+def _errors(left: dict[str, int], stems: set[str]) -> dict[str, int]:
+    """Columns of a background's uncertainties; taken out of what is left."""
+    found: dict[str, int] = {}
+    for column in list(left):
+        for stem in sorted(stems, key=len, reverse=True):
+            part = _error_part(column, stem)
+            if part is not None and part not in found:
+                found[part] = left.pop(column)
+                break
+    return found
+
+
+def _error_part(column: str, stem: str) -> str | None:
+    """Such as ``stat_up`` for ``bkg err stat+`` with stem ``bkg``, ``syst`` for ``bkg err``; None if it is no uncertainty."""
+    words = re.findall(r"[a-z]+|\+-|[-+±]", column.removeprefix(stem)) if column.startswith(stem) else []
+    if not words or not all(w in _ERROR or w in _SIDES or w in _KINDS for w in words):
+        return None
+    kinds = {_KINDS[w] for w in words if w in _KINDS}
+    sides = {_SIDES[w] for w in words if w in _SIDES}
+    if len(kinds) > 1 or len(sides) > 1:
+        return None
+    return (kinds or {"syst"}).pop() + (sides or {""}).pop()
+
+
+def _range_columns(left: dict[str, int]) -> dict[str, tuple[int, int]]:
+    ranges: dict[str, tuple[int, int]] = {}
+    for column in list(left):
+        for low, high in zip(_LOW, _HIGH, strict=True):
+            stem = column.removesuffix(f" {low}")
+            other = f"{stem} {high}"
+            if stem != column and stem and stem not in _TOTAL and other in left and column in left:
+                ranges[stem] = (left.pop(column), left.pop(other))
+    return ranges
+
+
+def _numeric(table: _Table, column: int) -> bool:
+    try:
+        for row in table.rows:
+            parse_number(row[column].replace(",", ".") if table.decimal_comma else row[column])
+    except InputError:
+        return False
+    return True
+
+
+# --- cells to numbers -------------------------------------------------------------------------------------
+
+
+def _counts(table: _Table, column: int, faults: Faults) -> FloatArray:
+    values = np.array([table.number(i, column, faults) for i in range(len(table.rows))])
+    for i, value in enumerate(values):
+        if value < 0 or (math.isfinite(value) and abs(value - round(value)) > 1e-6):
+            faults.add(
+                f"{table.columns[column]} is {table.rows[i][column]}; observed events are whole numbers >= 0"
+                + (", and -1 or the like marks a missing bin: leave such rows out" if value < 0 else ""),
+                table.lines[i],
+            )
+    return np.round(values)
+
+
+def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> Process:
+    def column(key: str, *, low: float = 0.0) -> FloatArray:
+        return np.array([table.number(i, parts[key], faults, low=low) for i in range(len(table.rows))])
+
+    nominal = column("nominal")
+    sides: list[FloatArray] = []
+    for kind in ("stat", "syst"):
+        if kind in parts:
+            value = column(kind)
+            sides += [value, value]
+            continue
+        up = column(f"{kind}_up") if f"{kind}_up" in parts else None
+        # A downward error may be written with its sign.
+        down = np.abs(column(f"{kind}_down", low=-math.inf)) if f"{kind}_down" in parts else None
+        if (up is None) != (down is None):
+            there, missing = ("up", "down") if down is None else ("down", "up")
+            faults.add(
+                f"{name} has a column {kind} {there} and none for {kind} {missing}; give both, or one symmetric"
+            )
+        none = np.zeros(len(table.rows))
+        sides += [none if up is None else up, none if down is None else down]
+    # Faults are reported together later; until then NaN marks them, which `Estimate` would refuse first.
+    clean = [np.nan_to_num(np.maximum(a, 0.0)) for a in (nominal, *sides)]
+    label = "Background" if name == "background" else name
+    return Process(name, label, Estimate(*clean))
+
+
+def _is_range(table: _Table, column: int) -> bool:
+    """Whether all cells are ranges, and not just plain numbers with a fraction, which would be yields."""
+    cells = [row[column] for row in table.rows]
+    if not cells or any(parse_range(cell) is None for cell in cells):
+        return False
+    # Whole numbers alone are the values of something counted, or of a column with another meaning.
+    return observable(table.columns[column]).discrete or not all(cell.strip().isdigit() for cell in cells)
+
+
+def _ranges(
+    table: _Table, roles: _Roles, faults: Faults
+) -> tuple[tuple[Observable, ...], FloatArray, FloatArray]:
+    n_bins = len(table.rows)
+    observables: list[Observable] = []
+    edges: list[tuple[list[float], list[float]]] = []
+    for name, (low, high) in roles.ranges.items():
+        observables.append(observable(name))
+        edges.append(
+            (
+                [_edge(table, i, low, faults) for i in range(n_bins)],
+                [_edge(table, i, high, faults) for i in range(n_bins)],
+            )
+        )
+    for name, column in roles.cells.items():
+        observables.append(observable(name))
+        edges.append(_parsed(table, column))
+    shape = (n_bins, len(edges))
+    lows = np.array([e[0] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
+    highs = np.array([e[1] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
+    return tuple(observables), lows, highs
+
+
+def _edge(table: _Table, row: int, column: int, faults: Faults) -> float:
+    return math.inf if infinite(table.rows[row][column]) else table.number(row, column, faults)
+
+
+def _parsed(table: _Table, column: int) -> tuple[list[float], list[float]]:
+    pairs = [pair for row in table.rows if (pair := parse_range(row[column])) is not None]
+    return [low for low, _ in pairs], [high for _, high in pairs]
+
+
+def _names(table: _Table, roles: _Roles, faults: Faults) -> tuple[str, ...]:
+    """Names of the bins; none where they are the numbers 1 to n in order."""
+    if roles.name is None:
+        return ()
+    names = [row[roles.name] for row in table.rows]
+    if names == [str(i + 1) for i in range(len(names))]:
+        return ()
+    seen: dict[str, int] = {}
+    for name, line in zip(names, table.lines, strict=True):
+        if not name or not name.isprintable():
+            faults.add(f"the bin's name is {name!r}; a name is printable text", line)
+        if name in seen:
+            faults.add(f"the bin's name {name!r} is that of line {seen[name]} too; names must differ", line)
+        seen.setdefault(name, line)
+    return tuple(names)

@@ -1,0 +1,101 @@
+"""JSON objects of histograms with data and named backgrounds, as analyses keep the inputs of their figures.
+
+``{"data": [...], "bkgr": {NAME: {"nominal": [...], "up": [...], "down": [...], "bins": [[low, high], ...]}}}``; ``up`` and
+``down`` are distances from the nominal. A background named as the total is taken alone. A signal is not used.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from superbin._arrays import FloatArray, frozen_array
+from superbin._json import parse_json
+from superbin.bundle import Bundle
+from superbin.errors import DocumentError, InputError
+from superbin.io.imports.base import Imported, Options, Source
+from superbin.io.imports.draft import Draft, whole_counts
+from superbin.search import Estimate, Process
+
+__all__ = ["IMPORTER", "YieldsImporter"]
+
+_BACKGROUNDS = ("bkgr", "background", "backgrounds", "bkg")
+
+
+class YieldsImporter:
+    """A JSON object with ``data`` and ``bkgr``."""
+
+    name = "yields"
+    title = "JSON object of histograms (data, and bkgr with nominal, up and down by name)"
+
+    def recognises(self, source: Source) -> bool:
+        """A JSON file that names data, a background and nominal values."""
+        try:
+            return source.suffix == ".json" and _is_yields(parse_json(source.text(), source.path))
+        except InputError:
+            return False
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the histograms."""
+        content = parse_json(source.text(), source.path)
+        if not _is_yields(content):
+            raise DocumentError(f"{source.path}: must be a JSON object with data and bkgr")
+        key = next(k for k in _BACKGROUNDS if isinstance(content.get(k), dict))
+        data = content["data"]
+        text = [v for v in data if isinstance(v, str)] if isinstance(data, list) else []
+        if not isinstance(data, list) or not data or text:
+            found = f"holds {text[0]!r}" if text else "is no list of numbers"
+            raise DocumentError(f"{source.path}: data {found}; this channel has no observed events to import")
+        labels = tuple(f"bin {i + 1}" for i in range(len(data)))
+        observed = whole_counts(_numbers(data, "data", source, -np.inf), labels, str(source.path))
+        named: dict[str, Any] = content[key]
+        totals = [name for name in named if "total" in name.lower()]
+        if len(totals) > 1:
+            raise DocumentError(f"{source.path}: {key} has {len(totals)} totals; keep one of them")
+        chosen = totals or list(named)
+        notes = [
+            f"JSON histograms of {len(data)} bins",
+            "bins: numbers, no ranges; the file has indices only",
+        ]
+        notes += [f"{key} {name!r}: background, up and down as distances" for name in chosen]
+        notes += [f"{key} {name!r}: not used, the total is" for name in named if name not in chosen]
+        notes += [f"{name}: not used" for name in content if name not in (key, "data", "is_binned")]
+        processes = tuple(_process(name, named[name], len(data), source) for name in chosen)
+        draft = Draft(
+            place=str(source.path),
+            name=source.path.stem,
+            observed=observed,
+            processes=processes,
+            names=(),
+            notes=notes,
+        )
+        return Imported(Bundle(draft.search(options, source)), self.name, tuple(draft.notes))
+
+
+IMPORTER = YieldsImporter()
+
+
+def _is_yields(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and "data" in content
+        and any(isinstance(content.get(k), dict) and content[k] for k in _BACKGROUNDS)
+    )
+
+
+def _numbers(values: Any, name: str, source: Source, low: float = 0.0) -> FloatArray:
+    try:
+        return frozen_array(values, name=name, low=low)
+    except InputError as error:
+        raise DocumentError(f"{source.path}: {error}") from error
+
+
+def _process(name: str, content: Any, n_bins: int, source: Source) -> Process:
+    if not isinstance(content, dict) or not {"nominal", "up", "down"} <= content.keys():
+        raise DocumentError(f"{source.path}: background {name!r} needs nominal, up and down")
+    parts = {k: _numbers(content[k], f"{k} of {name!r}", source) for k in ("nominal", "up", "down")}
+    for k, values in parts.items():
+        if values.shape != (n_bins,):
+            raise DocumentError(f"{source.path}: {k} of {name!r} has {values.size} values; data has {n_bins}")
+    none = np.zeros(n_bins)
+    label = "Background" if "total" in name.lower() else name
+    return Process(name, label, Estimate(parts["nominal"], none, none, parts["up"], parts["down"]))

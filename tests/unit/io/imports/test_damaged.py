@@ -1,0 +1,159 @@
+"""Damaged inputs of every form: refused in words, never by an accident of the code."""
+
+import json
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from superbin.errors import InputError
+from superbin.io.imports import Options, read
+from superbin.io.tables import write_search
+from superbin.search import Search
+
+TOKENS = [b"", b"-1", b"nan", b"1e999", b"[", b"]", b"{", b"null", b",", b"\n", b"\0", b"\xff", b'"', b"-", b"None", b"9" * 40, b"\xe2\x80\xae", b"[]", b"<", b"&x;"]  # fmt: skip
+TABLE = (
+    "bin;observed;background;error;met;ht low;ht high\n1;12;10,5;2,5;200-300;0;100\n2;3;4,25;1,5;300+;0;inf\n"
+)
+YAML = """dependent_variables:
+- header: {name: Observed}
+  values: [{value: 12}, {value: 3}]
+- header: {name: Background, units: Events}
+  qualifiers: [{name: SQRT(S), units: GeV, value: 8000}]
+  values: [{value: 10.5, errors: [{symerror: 2, label: stat}, {asymerror: {plus: 1, minus: -2}, label: sys}]}, {value: 4}]
+independent_variables:
+- header: {name: MET, units: GeV}
+  values: [{low: 0, high: 100}, {low: 100, high: .inf}]
+"""
+OLD = "*dataset:\n*qual: . : data : background\n*data: x : y : y\n 0 TO 1; 3 +1,-2; 2.5 +- 1 (DSYS=1,DSYS=+1,-2:a);\n*dataend:\n"
+INFO = (
+    '<analysis id="a">\n<lumi>20</lumi>\n<region type="signal" id="A"><nobs>3</nobs><nb>2</nb><deltanb>1</deltanb>'
+    '<covariance region="A">4</covariance></region>\n</analysis>\n'
+)
+HEAD = "id: TOY\nsqrts: 13*TeV\nlumi: 20/fb\n"
+MODELS = "regionSets: {'all': ['A', 'B']}\nregionMappings: {'A': {'smodels': 'A'}}\nstatModels: {'all': [('sl', 'm.txt')]}\n"
+
+
+def one(name: str, text: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / name).write_text(text, encoding="utf-8")
+        return folder / name
+
+    return make
+
+
+def smodels(head: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        place = folder / "entry"
+        place.mkdir()
+        (place / "globalInfo.txt").write_text(HEAD + head)
+        (place / "m.txt").write_text("[[4, 1], [1, 9]]")
+        for name in ("A", "B"):
+            (place / name).mkdir()
+            info = f"dataType: efficiencyMap\ndataId: {name}\nobservedN: 3\nexpectedBG: 2.5\nbgError: 2\nthirdMoment: 1\n"
+            (place / name / "dataInfo.txt").write_text(info)
+            rows = "[[[[500*GeV, 100*GeV], [500*GeV, 100*GeV]], 0.02]]"
+            (place / name / "T2tt.txt").write_text(f"txName: T2tt\nefficiencyMap: {rows}\n")
+        return place
+
+    return make
+
+
+def own(folder: Path) -> Path:
+    search = Search.from_arrays(
+        "mine",
+        observed=[12, 3],
+        background=[10.5, 4.25],
+        error=2.0,
+        luminosity_fb=139,
+        edges={"met": [200, 400, 800]},
+        covariance=[[4.0, 1.0], [1.0, 4.0]],
+    )
+    write_search(search, folder / "own")
+    return folder / "own"
+
+
+def beside(folder: Path) -> Path:
+    place = folder / "pair"
+    place.mkdir()
+    (place / "t.csv").write_text("# lumi: 3/fb\nregion,obs,bkg,err\nA,12,10,2\nB,3,4,4\n")
+    (place / "cov.csv").write_text("A,B\n4,1\n1,16\n")
+    return place
+
+
+FORMS: dict[str, Callable[[Path], Path]] = {
+    "table": one("t.csv", TABLE),
+    "beside": beside,
+    "yaml": one("t.yaml", YAML),
+    "old": one("t.hep.dat", OLD),
+    "info": one("t.info", INFO),
+    "spey": one(
+        "t.json",
+        json.dumps({"background_yields": [5, 4], "data": [3, 3], "covariance_matrix": [[4, 1], [1, 9]], "third_moment": [1, 2]}),
+    ),
+    "yields": one(
+        "t.json", json.dumps({"data": [3, 0], "bkgr": {"w": {"nominal": [2, 1], "up": [1, 1], "down": [1, 1]}}})
+    ),
+    "exported": one(
+        "t.json",
+        json.dumps(
+            {
+                "headers": [{"name": "MET", "colspan": 1}, {"name": "Data"}, {"name": "Total SM"}],
+                "qualifiers": {"SQRT(S)": [{"group": 0, "value": "8000"}]},
+                "values": [
+                    {
+                        "x": [{"low": "1", "high": "2"}],
+                        "y": [{"value": "3"}, {"value": "2", "errors": [{"symerror": "1"}]}],
+                    }
+                ],
+            }
+        ),
+    ),
+    "smodels": smodels('datasetOrder: "A", "B"\ncovariance: [[4, 1], [1, 9]]\n'),
+    "smodels32": smodels(MODELS),
+    "own": own,
+}  # fmt: skip
+
+
+def damage(path: Path, rng: random.Random) -> None:
+    """Replace, move or cut out a piece of the file."""
+    text = bytearray(path.read_bytes())
+    spans = [match.span() for match in re.finditer(rb"[-\w.]+|[^\w\s]|\s+", bytes(text))]
+    if not spans:
+        return
+    start, stop = rng.choice(spans)
+    text[start:stop] = rng.choice(TOKENS) if rng.random() < 0.7 else bytes(text[slice(*rng.choice(spans))])
+    path.write_bytes(text)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_damaged(form: str, tmp_path: Path) -> None:
+    """IMP-2: whatever is broken, the input is imported or refused in one printable line."""
+    whole = FORMS[form](tmp_path)
+    luminosity = None if form == "own" else 1.0
+    read(whole, options=Options(luminosity_fb=luminosity))
+    rng = random.Random(form)
+    refused = 0
+    for _ in range(60):
+        place = tmp_path / "damaged"
+        place.mkdir()
+        target = place / whole.name
+        if whole.is_dir():
+            shutil.copytree(whole, target)
+        else:
+            shutil.copy(whole, target)
+        files = sorted(p for p in ([target] if target.is_file() else target.rglob("*")) if p.is_file())
+        for _ in range(rng.randint(1, 2)):
+            damage(rng.choice(files), rng)
+        options = Options(luminosity_fb=luminosity, covariance=rng.choice(["refuse", "repair"]))
+        try:
+            said: tuple[str, ...] = read(target, options=options).notes
+        except InputError as error:
+            refused += 1
+            said = (str(error),)
+        assert all(text.isprintable() for text in said)
+        shutil.rmtree(place)
+    assert refused > 10

@@ -1,0 +1,347 @@
+"""Tables with a row per bin, and the covariance beside them."""
+
+import gzip
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from superbin.errors import DocumentError, InputError
+from superbin.io.imports import Options, read, recognise
+from superbin.io.imports.matrices import read_matrix
+
+PLAIN = "bin,observed,background,error\n1,12,10.5,2.5\n2,3,4.25,1.5\n"
+
+
+def imported(path: Path, text: str | bytes, **mapping: Any) -> Any:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read(path, options=Options(luminosity_fb=10.0, mapping=mapping))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("plain.csv", PLAIN),
+        ("bom.csv", "\ufeff" + PLAIN),
+        ("crlf.csv", PLAIN.replace("\n", "\r\n")),
+        ("mac.csv", PLAIN.replace("\n", "\r")),
+        ("quoted.csv", '"bin","observed","background","error"\n"1","12","10.5","2.5"\n2, 3, "4.25",1.5\n'),
+        ("german.csv", "bin;observed;background;error\n1;12;10,5;2,5\n2;3;4,25;1,5\n"),
+        ("points.csv", "bin;observed;background;error\n1;12;10.5;2.5\n2;3;4.25;1.5\n"),
+        ("tabs.tsv", PLAIN.replace(",", "\t")),
+        ("blanks.txt", "SR  obs  bkg  bkg_err\n1   12   10.5 2.5\n2   3    4.25 1.5\n"),
+        ("comment.dat", "# bin obs bkg bkg_err\n1 12 10.5 2.5\n2 3 4.25 1.5\n"),
+        ("order.csv", "Background,Error,Data\n10.5,2.5,12\n4.25,1.5,3\n"),
+        ("stored.csv", PLAIN.replace("12", "12.000000238")),
+    ],
+)
+def test_spellings(name: str, text: str, tmp_path: Path) -> None:
+    """IMP-4: the same search however the table is written."""
+    search = imported(tmp_path / name, text).bundle.search
+    assert search.observed.tolist() == [12, 3]
+    estimate = search.processes[0].estimate
+    assert estimate.nominal.tolist() == [10.5, 4.25]
+    assert estimate.syst_up.tolist() == estimate.syst_down.tolist() == [2.5, 1.5]
+    assert search.names == ()
+
+
+def test_gzip(tmp_path: Path) -> None:
+    """IMP-4: packed by gzip, the ending before ``.gz`` counts."""
+    result = imported(tmp_path / "mine.csv.gz", gzip.compress(PLAIN.encode()))
+    assert (result.kind, result.bundle.search.name) == ("csv", "mine")
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(0, 10**6), st.floats(0, 1e6, allow_nan=False), st.floats(0, 1e5, allow_nan=False)
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    separator=st.sampled_from([",", ";", "\t"]),
+    comma=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_numbers_come_through(
+    rows: list[tuple[int, float, float]],
+    separator: str,
+    comma: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """IMP-4: what is written in full digits is read to the last bit, with either decimal sign."""
+    comma = comma and separator != ","
+    cells = [(str(n), repr(b), repr(e)) for n, b, e in rows]
+    text = "\n".join(separator.join(row) for row in [("observed", "background", "error"), *cells])
+    if comma:
+        text = text.replace(".", ",")
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    search = imported(path, text, **({"decimal": ","} if comma else {})).bundle.search
+    assert search.observed.tolist() == [n for n, _, _ in rows]
+    assert search.processes[0].estimate.nominal.tolist() == [b for _, b, _ in rows]
+    assert search.processes[0].estimate.syst_up.tolist() == [e for _, _, e in rows]
+
+
+def test_asymmetric_and_parts(tmp_path: Path) -> None:
+    """IMP-4: columns of both sides and of kinds; a downward error may carry its sign."""
+    text = "obs,bkg,bkg stat,bkg syst up,bkg syst down\n3,4,1,0.5,-0.25\n"
+    estimate = imported(tmp_path / "t.csv", text).bundle.search.processes[0].estimate
+    assert [float(getattr(estimate, k)[0]) for k in ("stat_up", "stat_down", "syst_up", "syst_down")] == [
+        1,
+        1,
+        0.5,
+        0.25,
+    ]
+
+
+def test_several_backgrounds(tmp_path: Path) -> None:
+    """IMP-4: without a total every column with an error is a background; the mapping may name them."""
+    text = "obs,top,top_err,w,w_err,note\n3,2,1,1.5,0.5,7\n"
+    search = imported(tmp_path / "t.csv", text).bundle.search
+    assert [p.name for p in search.processes] == ["top", "w"]
+    one = imported(tmp_path / "t.csv", text, columns={"background": {"wjets": "w"}}).bundle.search
+    assert [(p.name, p.estimate.syst_up.tolist()) for p in one.processes] == [("wjets", [0.5])]
+
+
+def test_signals_are_no_backgrounds(tmp_path: Path) -> None:
+    """IMP-4: columns that look like signals are told, and a total beside its parts is not counted twice."""
+    text = "obs;top;top_err;w;w_err;T1bbbb(1000,100);T1bbbb(1000,100)_err\n3;2;1;1.5;0.5;7;1\n"
+    result = imported(tmp_path / "t.csv", text)
+    assert [p.name for p in result.bundle.search.processes] == ["top", "w"]
+    assert "column 'T1bbbb(1000,100)': not used; looks like a signal" in result.notes
+    twice = "obs,top,top_err,w,w_err,all,all_err\n3,2,1,1.5,0.5,3.5,1\n4,1,1,2,0.5,3,1\n"
+    with pytest.raises(DocumentError, match="'all' is the sum of the others"):
+        imported(tmp_path / "u.csv", twice)
+
+
+def test_mapping_names_columns(tmp_path: Path) -> None:
+    """IMP-3: columns of any name by a mapping; an unknown key or column is refused."""
+    text = "N,B,dB,S95\n3,2,1,7\n"
+    columns = {"observed": "N", "background": "B", "error": "dB", "ignore": ["S95"]}
+    result = imported(tmp_path / "t.csv", text, columns=columns)
+    assert result.bundle.search.processes[0].estimate.syst_down.tolist() == [1]
+    assert "column 'S95': ignored, as the mapping says" in result.notes
+    with pytest.raises(InputError, match="nothing reads columns.data"):
+        imported(tmp_path / "t.csv", text, columns={"data": "N"})
+    with pytest.raises(InputError, match="observed is column 'M'"):
+        imported(tmp_path / "t.csv", text, columns={"observed": "M"})
+    with pytest.raises(InputError, match="nothing reads the key 'colums'"):
+        imported(tmp_path / "t.csv", PLAIN, colums={})
+
+
+def test_ranges(tmp_path: Path) -> None:
+    """IMP-4: pairs of columns, of one name too, cells with ranges, and open ends."""
+    text = (
+        "njet\tmet low\tmet high\tht\tht\tobs\tbkg\terr\n2-3\t200\t300\t0\t500\t1\t2\t1\n"
+        ">= 4\t200\tinf\t500\tInf.\t1\t2\t1\n"
+    )
+    search = imported(tmp_path / "t.dat", text).bundle.search
+    ranges = {
+        o.name: (search.low[:, k].tolist(), search.high[:, k].tolist())
+        for k, o in enumerate(search.observables)
+    }
+    assert ranges == {
+        "njet": ([2, 4], [3, np.inf]),
+        "met": ([200, 200], [300, np.inf]),
+        "ht": ([0, 500], [500, np.inf]),
+    }
+    assert [o.discrete for o in search.observables if o.name == "njet"] == [True]
+
+
+def test_whole_numbers_are_no_ranges(tmp_path: Path) -> None:
+    """IMP-4: a column of whole numbers is a range only where its name counts something."""
+    text = "region,obs,bkg,err,nb,S95\nA,3,2,1,0,5\nB,3,2,1,1,9\n"
+    result = imported(tmp_path / "t.csv", text)
+    assert [o.name for o in result.bundle.search.observables] == ["nb"]
+    assert "column 'S95': not used" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("comment", "value"),
+    [
+        ("luminosity: 137/fb", 137.0),
+        ("lumi = 139.", 139.0),
+        ("luminosity_fb: 35.9", 35.9),
+        ("luminosity: 2300 /pb", 2.3),
+        ("Luminosity: 20.3 fb^-1", 20.3),
+    ],
+)
+def test_luminosity(comment: str, value: float, tmp_path: Path) -> None:
+    """IMP-4: the luminosity of a comment with its unit; none is refused."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"# {comment}\n# sqrt_s: 8 TeV\n# licence: CC0\n{PLAIN}")
+    search = read(path).bundle.search
+    assert search.luminosity_fb == pytest.approx(value, rel=1e-12)
+    assert (search.sqrt_s_tev, search.licence) == (8.0, "CC0")
+    path.write_text(PLAIN)
+    with pytest.raises(InputError, match="--luminosity"):
+        read(path)
+
+
+def test_documented_table(tmp_path: Path) -> None:
+    """IMP-4: the table of the manual is one."""
+    page = (Path(__file__).parents[4] / "docs" / "reference" / "imports.md").read_text("utf-8")
+    found = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    (tmp_path / "t.csv").write_text(found.group(1))
+    search = read(tmp_path / "t.csv").bundle.search
+    assert (search.luminosity_fb, search.names) == (137.0, ("SR1", "SR2", "SR3"))
+    assert search.high[:, 0].tolist() == [300, 500, np.inf]
+    assert search.processes[0].estimate.syst_down.tolist() == [8.5, 4.3, 1.0]
+
+
+REGIONS = "region,observed,background,error\nA,12,10,2\nB,3,4,4\n"
+
+
+def folder(tmp_path: Path, matrix: str, name: str = "covariance.csv") -> Path:
+    place = tmp_path / "search"
+    place.mkdir()
+    (place / "regions.csv").write_text(REGIONS)
+    (place / name).write_text(matrix)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("covariance.csv", "4,1\n1,16\n"),
+        ("cov.txt", "4 1\n1 16\n"),
+        ("my-cov.dat", "# rows as in the table\n4\t1\n1\t16\n"),
+        ("covariance.csv", "B,A\n16,1\n1,4\n"),
+        ("covariance.csv", ",B,A\nB,16,1\nA,1,4\n"),
+        ("covariance.json", "[[4, 1], [1, 16]]"),
+        ("cov.json", '{"names": ["B", "A"], "covariance": [[16, 1], [1, 4]]}'),
+        ("correlations.csv", "1,0.125\n0.125,1\n"),
+    ],
+)
+def test_covariance_beside(name: str, text: str, tmp_path: Path) -> None:
+    """IMP-5: any spelling of the matrix; names decide its order, without them the rows of the table do."""
+    result = read(folder(tmp_path, text, name), options=Options(luminosity_fb=10.0))
+    covariance = result.bundle.search.covariance
+    assert covariance is not None
+    assert covariance.up.tolist() == [[4, 1], [1, 16]]
+    order = "by the names of the bins" if "A" in text else "follow the table's rows"
+    assert any(order in note for note in result.notes)
+
+
+def test_covariance_compared(tmp_path: Path) -> None:
+    """IMP-5: how its standard deviations compare with the quoted errors, 2 and 4, is said."""
+    result = read(folder(tmp_path, "9,0\n0,4\n"), options=Options(luminosity_fb=10.0))
+    assert any("0.50 to 1.50 times the quoted errors" in note for note in result.notes)
+
+
+def test_covariance_rescaled(tmp_path: Path) -> None:
+    """IMP-5: the user may keep the correlations, here 1/4, with the quoted errors 2 and 4."""
+    place = folder(tmp_path, "16,1\n1,1\n")
+    result = read(place, options=Options(luminosity_fb=10.0, mapping={"rescale": True}))
+    assert result.bundle.search.covariance is not None
+    assert result.bundle.search.covariance.up.tolist() == [[4, 2], [2, 16]]
+    assert "covariance: correlations times the quoted errors" in result.notes
+
+
+def test_covariance_of_a_file_needs_a_word(tmp_path: Path) -> None:
+    """IMP-5: beside a single file it is pointed out, and taken when the mapping names it."""
+    place = folder(tmp_path, "4,1\n1,16\n") / "regions.csv"
+    result = read(place, options=Options(luminosity_fb=10.0))
+    assert result.bundle.search.covariance is None
+    assert any(note.startswith("covariance.csv: not used") for note in result.notes)
+    mapping = {"covariance": "covariance.csv"}
+    given = read(place, options=Options(luminosity_fb=10.0, mapping=mapping))
+    assert given.bundle.search.covariance is not None
+    with pytest.raises(InputError, match="must lie in"):
+        read(place, options=Options(luminosity_fb=10.0, mapping={"covariance": "../other.csv"}))
+
+
+def test_covariance_repaired(tmp_path: Path) -> None:
+    """IMP-5: on request the nearest covariance is taken; the size of the repair is exact for a 2 x 2 matrix."""
+    place = folder(tmp_path, "4,5\n5,4\n")
+    with pytest.raises(DocumentError, match="bins 1 and 2 is 5"):
+        read(place, options=Options(luminosity_fb=10.0))
+    result = read(place, options=Options(luminosity_fb=10.0, covariance="repair"))
+    # Eigenvalues 9 and -1: dropping the second adds (1/2, -1/2), a change of 0.5 / 4 of the variance.
+    assert result.bundle.search.covariance is not None
+    np.testing.assert_allclose(result.bundle.search.covariance.up, [[4.5, 4.5], [4.5, 4.5]], rtol=1e-12)
+    moved = [float(m.group(1)) for n in result.notes if (m := re.search(r"moved by at most (\S+)", n))]
+    assert moved == [pytest.approx(0.125, abs=0.006)]
+
+
+def test_thousand_bins(tmp_path: Path) -> None:
+    """IMP-5: a covariance of a thousand bins is read exactly."""
+    rng = np.random.default_rng(1)
+    factor = rng.normal(size=(1000, 1000))
+    matrix = factor @ factor.T
+    matrix = (matrix + matrix.T) / 2
+    path = tmp_path / "covariance.csv"
+    path.write_text("\n".join(",".join(map(repr, row)) for row in matrix.tolist()))
+    assert np.array_equal(read_matrix(path).values, matrix)
+
+
+def test_overlapping_regions(tmp_path: Path) -> None:
+    """IMP-6: regions that by their names contain others are merged with none; the mapping corrects it."""
+    text = "region,observed,background,error\nSR1,1,2,1\nSR2,1,2,1\nSR_inc,2,4,1\nMT2_100_infty,3,4,1\nAR_aggr,3,4,1\n"
+    result = imported(tmp_path / "t.csv", text)
+    combinable = result.bundle.search.combinable
+    assert combinable is not None
+    assert combinable.astype(int).tolist() == [
+        [1, 1, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1],
+    ]
+    assert any("SR_inc, MT2_100_infty, AR_aggr" in note for note in result.notes)
+    every = imported(tmp_path / "t.csv", text, combinable="all").bundle.search
+    assert every.combinable is None
+    some = imported(tmp_path / "t.csv", text, combinable=["SR2", "SR_inc"]).bundle.search.combinable
+    assert some is not None
+    assert some[1, 2]
+    assert not some[0, 1]
+    with pytest.raises(InputError, match="combinable names 'SR9'"):
+        imported(tmp_path / "t.csv", text, combinable=["SR9"])
+
+
+@pytest.mark.parametrize("name", ["figure.pdf", "shapes.tex", "numbers.xlsx"])
+def test_advice(name: str, tmp_path: Path) -> None:
+    """IMP-1: a file of another kind is refused with advice for it."""
+    (tmp_path / name).write_bytes(b"\0\1\2")
+    assert recognise(tmp_path / name) is None
+    with pytest.raises(InputError, match="this is"):
+        read(tmp_path / name)
+
+
+def test_checkmate(tmp_path: Path) -> None:
+    """IMP-8: luminosity from the file beside the table, as text; nothing merges without a covariance."""
+    table = tmp_path / "toy_ref.dat"
+    table.write_text("SR obs bkg bkg_err S95_obs S95_exp\nA 3 2.5 1 7 6\nB 4 3.5 2 8 7.5\n")
+    (tmp_path / "toy_var.j").write_text(json.dumps({"lumi": "139.0", "ecm": "13.0", "author": "x"}))
+    result = read(table)
+    search = result.bundle.search
+    assert (result.kind, search.name, search.luminosity_fb) == ("checkmate", "toy", 139.0)
+    assert search.combinable is not None
+    assert not search.combinable[0, 1]
+    (tmp_path / "toy.cov.json").write_text("[[1, 0.5], [0.5, 4]]")
+    with_matrix = read(tmp_path).bundle.search
+    assert with_matrix.covariance is not None
+    assert with_matrix.combinable is None
+
+
+@pytest.mark.parametrize("folder_name", ["device", "pipe"])
+def test_no_device_is_read(folder_name: str, tmp_path: Path) -> None:
+    """IMP-7: devices and pipes are refused, named directly or within a folder."""
+    place = tmp_path / "x.csv"
+    if folder_name == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="devices and pipes are not imported"):
+        read(place)
+    (tmp_path / "entry").mkdir()
+    (tmp_path / "entry" / "search.json").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="not recognised"):
+        read(tmp_path / "entry")

@@ -1,0 +1,144 @@
+"""Speed of reading signals from ROOT files, as ratios to uproot reading the same alone.
+
+Two measurements, in CPU time, each the median of paired repetitions:
+
+- a file of 2,000 histograms named by mass point, into signals (`superbin.io.signals.signals_from_root`);
+- a TTree of events, counted in the bins of a search of 4 observables (`superbin.io.signals.signal_from_tree`), with the peak of
+  the process's memory.
+
+Run: ``python validation/searches/speed.py [--histograms 2000] [--events 10000000] [--repeat 3]``
+"""
+
+import argparse
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import uproot
+
+import superbin
+from superbin.io.signals import signal_from_tree, signals_from_root
+from superbin.search import Search
+
+BRANCHES = {"ht": "ht", "mht": "mht", "njet": "njet", "nb": "nb"}
+
+
+def packaged() -> Search:
+    from superbin.io.tables import read_search
+
+    return read_search(Path(superbin.__file__).parent / "data" / "cms-pas-sus-16-014")
+
+
+def cpu(action: Callable[[], object]) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def write_histograms(path: Path, number: int, n_bins: int) -> None:
+    rng = np.random.default_rng(1)
+    edges = np.arange(n_bins + 1.0)
+    with uproot.recreate(path) as file:
+        for i in range(number):
+            file[f"T1_{1000 + i // 50}_{i % 50}"] = (rng.exponential(size=n_bins), edges)
+
+
+def write_events(path: Path, number: int, *, compression: object) -> None:
+    """Branches as an analysis keeps them: single precision, short integers."""
+    rng = np.random.default_rng(2)
+    types = {"ht": "f4", "mht": "f4", "njet": "i4", "nb": "i4", "weight": "f4"}
+    with uproot.recreate(path, compression=compression) as file:
+        tree = file.mktree("events", types)
+        for start in range(0, number, 1_000_000):
+            n = min(1_000_000, number - start)
+            tree.extend(
+                {
+                    "ht": rng.exponential(600, n).astype("f4"),
+                    "mht": rng.exponential(350, n).astype("f4"),
+                    "njet": rng.integers(0, 12, n).astype("i4"),
+                    "nb": rng.integers(0, 4, n).astype("i4"),
+                    "weight": rng.normal(1, 0.5, n).astype("f4"),
+                }
+            )
+
+
+def uproot_histograms(path: Path) -> float:
+    total = 0.0
+    with uproot.open(path) as file:
+        for _, item in file.iteritems(filter_classname="TH1*"):
+            total += float(item.values().sum() + item.errors().sum())
+    return total
+
+
+def uproot_events(path: Path) -> float:
+    total = 0.0
+    with uproot.open(path) as file:
+        for arrays in file["events"].iterate(step_size=500_000, library="np"):
+            total += sum(float(a[0]) for a in arrays.values())
+    return total
+
+
+def paired(
+    repeat: int, ours: Callable[[], object], theirs: Callable[[], object]
+) -> tuple[float, float, float]:
+    pairs = [(cpu(ours), cpu(theirs)) for _ in range(repeat)]
+    ratios = [a / b for a, b in pairs]
+    return (
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(ratios),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--histograms", type=int, default=2000)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    search = packaged()
+    print(
+        f"Python {platform.python_version()}, uproot {uproot.__version__}, NumPy {np.__version__}; CPU time"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "histograms.root"
+        write_histograms(path, arguments.histograms, search.n_bins)
+        ours, theirs, ratio = paired(
+            arguments.repeat,
+            lambda: signals_from_root(path, search, pattern=r"T1_(\d+)_(\d+)"),
+            lambda: uproot_histograms(path),
+        )
+        print(
+            f"{arguments.histograms} histograms of {search.n_bins} bins: {ours:.2f} s, uproot alone {theirs:.2f} s, ratio {ratio:.2f}"
+        )
+        for label, compression in (("uncompressed", None), ("zlib 1", uproot.ZLIB(1))):
+            path = Path(folder) / f"{label}.root"
+            write_events(path, arguments.events, compression=compression)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            ours, theirs, ratio = paired(
+                arguments.repeat,
+                lambda path=path: signal_from_tree(  # type: ignore[misc]
+                    path,
+                    "events",
+                    search,
+                    branches=BRANCHES,
+                    weight="weight",
+                    selection="ht > 250",
+                    negative="zero",
+                ),
+                lambda path=path: uproot_events(path),  # type: ignore[misc]
+            )
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(
+                f"{arguments.events} events, {label}: {ours:.2f} s ({arguments.events / ours / 1e6:.1f} million events/s), uproot alone "
+                f"{theirs:.2f} s, ratio {ratio:.2f}; peak memory {peak:.0f} MB (before reading, writing included: {before:.0f} MB)"
+            )
+
+
+if __name__ == "__main__":
+    main()
