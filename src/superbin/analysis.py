@@ -19,7 +19,7 @@ from scipy.special import ndtr
 from superbin import merge, workspace
 from superbin._arrays import FloatArray
 from superbin.aggregate import AggregateBin, Background, combine
-from superbin.correlations import convention, covariances
+from superbin.correlations import Correlations, convention, covariances
 from superbin.covariance import Covariance
 from superbin.errors import InputError
 from superbin.likelihood import packaged
@@ -73,7 +73,7 @@ def analyze(
     search: Search,
     signal: SignalModel,
     *,
-    correlations: str | None = None,
+    correlations: Correlations = None,
     figure_of_merit: str = "midp",
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
@@ -86,9 +86,10 @@ def analyze(
         The published search.
     signal : SignalModel
         Expected signal in its bins; must not be zero everywhere.
-    correlations : {"likelihood", "none"}, optional
-        How the uncertainties of bins combine: with the correlations of the published likelihood, or in
-        quadrature. By default the former where a likelihood ships for the search, else the latter.
+    correlations : str, Covariance or array_like, optional
+        How the uncertainties of bins combine: the name of the search's own covariance, such as ``"likelihood"``, or ``"none"`` for
+        quadrature; or a covariance of the bins, shape (n_bins, n_bins), events squared. By default the search's own covariance
+        where it has one, else quadrature.
     figure_of_merit : str
         What the bins are chosen for: one of `superbin.merge.FIGURES`.
     toys : int

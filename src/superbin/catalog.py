@@ -378,4 +378,5 @@ def write_folder(
 def _file_name(signal: SignalModel) -> str:
     """Such as ``T1bbbb_1750_1``, with nothing in it that a file system might mind."""
     values = (repr(value).removesuffix(".0") for value in signal.parameters.values())
-    return re.sub(r"[^\w.+-]+", "-", "_".join([signal.model, *values]))
+    name = re.sub(r"[^\w.+-]+", "-", "_".join([signal.model, *values]))
+    return f"_{name}" if name.startswith(".") else name  # files that begin with a point are hidden

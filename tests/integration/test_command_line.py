@@ -144,7 +144,10 @@ def test_force_replaces(tmp_path: Path) -> None:
         (["run", "T1bbbb"], "PARAMETERS"),
         (["run", "T1bbbb", "heavy", "1"], "'heavy' is not a valid float"),
         (["run", "T1bbbb", "1750", "1", "--toys", "-1"], "-1 is not in the range"),
-        (["run", "T1bbbb", "1750", "1", "--correlations", "all"], "'all' is not"),
+        (
+            ["run", "T1bbbb", "1750", "1", "--correlations", "all"],
+            "no correlations 'all'; it has likelihood, none",
+        ),
         (["run", "T1bbbb", "1750", "1", "--search", "cms-sus"], "cms-pas-sus-16-014"),
         (["run", "T1bbbb", "1750", "1", "--database", "nonsense://x"], "nonsense"),
         (["pvalue", "40", "25", "5"], "Missing argument 'DOWN'"),

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from superbin.bundle import Bundle
 from superbin.catalog import open_catalog
 from superbin.errors import DatabaseError, OutputError
 from superbin.search import Estimate, Process, Search
@@ -199,7 +200,7 @@ def _writes(search: Search, signal: SignalModel) -> dict[str, Callable[[Store], 
         "replace": lambda store: store.add_search(changed, signals=[signal], replace=True),
         "signals": lambda store: store.add_signals(points),
         "refresh": lambda store: store.fill_packaged(
-            [(new, [dataclasses.replace(signal, search="new")])], digest="new"
+            [Bundle(new, (dataclasses.replace(signal, search="new"),))], digest="new"
         ),
     }
 
@@ -328,9 +329,9 @@ def test_newer_schema(database: str) -> None:
     """STORE-11: on each database."""
     Store(database).close()
     with connected(database) as connection:
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 4"))
+        connection.execute(sa.text("UPDATE superbin SET schema_version = 5"))
     with pytest.raises(
-        DatabaseError, match="has schema version 4; superbin .* reads version 3: install a newer"
+        DatabaseError, match="has schema version 5; superbin .* reads version 4: install a newer"
     ):
         Store(database)
 
