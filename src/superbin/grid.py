@@ -462,7 +462,7 @@ _CLAIMS: Mapping[str, tuple[str, str]] = {
 """What is claimed of a search's efficiencies at wide and at compressed masses; measured in ``validation/signals``."""
 _LIMITS = (
     "within 15 % of CMS's at four of five points",
-    "within a factor 1.5 of CMS's at nine of ten points",
+    "within a factor 1.5 of CMS's at three of four points",
     "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits",
 )
 """What limits show at wide and at compressed masses of heavy particles, and of light ones; measured in ``validation/published_limits``."""

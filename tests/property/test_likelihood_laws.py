@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyhf
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
 
 from superbin._arrays import FloatArray
 from superbin.likelihood import CountingModel, Evaluation, Fitter, evaluate, packaged
 from superbin.likelihood.export import full_workspace
-from superbin.likelihood.inference import fit_both
+from superbin.likelihood.inference import asimov_postfit, fit_both, upper_limit
 from superbin.likelihood.model import Interpolation, Parameter
+from superbin.likelihood.newton import minimize
 from superbin.likelihood.objective import Objective
 
 if TYPE_CHECKING:
@@ -186,6 +188,11 @@ def strengths(result: Evaluation, k: float) -> list[float]:
 
 @settings(deadline=None, max_examples=25)
 @given(SEEDS, SCALES)
+@example(
+    seed=288, k=1.699
+)  # From here on models whose profile has two minima, a nuisance in a tail or in the middle.
+@example(seed=998, k=4.896e-05)
+@example(seed=1035, k=29.63)
 def test_strengths_go_as_one_over_the_signal(seed: int, k: float) -> None:
     """LIK-33: strength, interval and limits times the yields do not depend on the scale of the yields."""
     model = random_model(seed)
@@ -200,6 +207,13 @@ def test_strengths_go_as_one_over_the_signal(seed: int, k: float) -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(SEEDS, SCALES)
+@example(seed=96, k=310.3)  # As above; at 568 the profile changed from one minimum to the other and back.
+@example(seed=568, k=2.863e-05)
+@example(seed=902, k=1.042)
+@example(seed=1325, k=0.09311)
+@example(seed=1355, k=2.302e-06)
+@example(seed=1434, k=0.2828)
+@example(seed=1987, k=2.493e-05)
 def test_strengths_of_merges_go_as_one_over_the_signal(seed: int, k: float) -> None:
     """LIK-33, LIK-23: also of an aggregate of bins; merging and scaling commute."""
     model = random_model(seed)
@@ -211,6 +225,28 @@ def test_strengths_of_merges_go_as_one_over_the_signal(seed: int, k: float) -> N
         # Where a flat nuisance of the signal takes the place of mu, the fitted strength itself is arbitrary.
         both = [strengths(result, factor) for result, factor in ((other, k), (one, 1.0))]
         np.testing.assert_allclose(both[0][2:], both[1][2:], rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [96, 902, 1355])
+def test_limits_lie_on_the_lowest_of_many_minima(seed: int) -> None:
+    """LIK-32: at every limit, fits from 60 random points end nowhere lower than the profile that gave it."""
+    model = random_model(seed)
+    fitter = Fitter(model.merged([int(b) + 1 for b in model.bins if b >= 0]))
+    objective = fitter.objective
+    free, background = fit_both(fitter)
+    limit = upper_limit(fitter, free, background)
+    fixed = np.arange(objective.n_parameters) == 0
+    for n, mu in limit.bands.items():
+        assert mu is not None
+        data = asimov_postfit(fitter, background, 0.0)
+        lowest = np.inf
+        for s in range(60):
+            x = random_point(objective, 100 * seed + s)
+            x[0] = mu
+            found = minimize(objective, data, x, fixed=fixed, lower=objective.lower, upper=objective.upper)
+            lowest = min(lowest, found.point.nll if found.status == "converged" else np.inf)
+        # CLs of data n standard deviations up is 5 % where sqrt(q_A) is this.
+        assert np.sqrt(2 * lowest) == pytest.approx(n - ndtri(0.05 * ndtr(n)), abs=2e-5)
 
 
 @settings(deadline=None, max_examples=2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -150,6 +150,7 @@ def test_next_to_no_uncertainty_is_none(model: str, relative: float) -> None:
     st.floats(0, 3),
     st.floats(0, 1),
 )
+@example("split-lognormal", 1.401298464324817e-45, 0.0, 1e-100, 0.0)
 @settings(max_examples=60, deadline=None)
 def test_any_numbers_in_the_domain(model: str, n: float, b: float, up: float, down: float) -> None:
     """STAT-7: hypothesis looks for the numbers nobody thought of."""

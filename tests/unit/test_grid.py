@@ -455,5 +455,5 @@ def test_source_says_what_it_is() -> None:
     assert describe(tops, 1000, 350).endswith(
         "full-likelihood limits: within 15 % of CMS's at four of five points"
     )
-    assert describe(tops, 1000, 351).endswith("within a factor 1.5 of CMS's at nine of ten points")
+    assert describe(tops, 1000, 351).endswith("within a factor 1.5 of CMS's at three of four points")
     assert describe(replace(known, model="T1xxxx"), 1000, 1).endswith("no limit of this model was compared")

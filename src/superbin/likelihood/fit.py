@@ -31,6 +31,15 @@ __all__ = ["Fit", "Fitter", "control_start", "single_threaded"]
 OUTWARDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Values of a two-sided nuisance, each way from zero, among which a second minimum is sought."""
 
+ACROSS = (-0.7, 0.0, 0.7)
+"""Values from where the minima of a nuisance with bent factors are sought: one in the middle, one in either tail."""
+
+ELSEWHERE = 0.35
+"""A minimum nearer than this to one of them, in standard deviations, is the one that would be found."""
+
+WAY, BELOW = (0.4, 0.6, 0.8, 1.0, 1.3), 0.25
+"""Parts of the way there, and the part of the parabola's rise below which there may be another minimum."""
+
 APART = 1e-3
 """Minima with nuisances nearer than this, in standard deviations, are the same."""
 
@@ -160,6 +169,7 @@ class Fitter:
         start: Fit | None = None,
         hold: Mapping[str, float] | None = None,
         explore: bool = True,
+        branches: bool = True,
     ) -> Fit:
         """Fit all parameters.
 
@@ -174,6 +184,8 @@ class Fitter:
         hold : mapping of str to float, optional
             Parameters to hold at a value.
         explore : bool
+            Whether to look for further minima of nuisances whose factors bend the likelihood.
+        branches : bool
             Whether to look again for branches that ended in the same minimum in `start`; without, only the
             minima that it found are followed.
 
@@ -193,7 +205,7 @@ class Fitter:
         data = self.observed if data is None else data
         with single_threaded():
             held = {1 + self.model.position(name): value for name, value in (hold or {}).items()}
-            minima = self._minima(mu, data, start, held, explore=explore)
+            minima = self._minima(mu, data, start, held, explore=explore, every=branches)
         best = min(minima, key=lambda m: (m.status != "converged", m.point.nll))
         ordered = (best, *(m for m in minima if m is not best))
         return self._result(
@@ -247,7 +259,14 @@ class Fitter:
         return float(np.sqrt(variance))
 
     def _minima(
-        self, mu: float | None, data: Data, start: Fit | None, hold: Mapping[int, float], *, explore: bool
+        self,
+        mu: float | None,
+        data: Data,
+        start: Fit | None,
+        hold: Mapping[int, float],
+        *,
+        explore: bool,
+        every: bool,
     ) -> list[Minimum]:
         objective = self.objective
         fixed = np.zeros(objective.n_parameters, dtype=bool)
@@ -259,7 +278,7 @@ class Fitter:
         first = control_start(self, data, mu) if start is None else start.minima[0].point.x
         minima: list[Minimum] = []
         branches = self._branches
-        if start is not None and not explore:
+        if start is not None and not every:
             branches = tuple(b for b in branches if _earlier(start, b) is not None) or branches
         for branch in branches:
             x, near = self._start(
@@ -311,7 +330,57 @@ class Fitter:
                 other = self._minimum(data, x, fixed, None)
                 if other.status == "converged" and all(self._apart(other, m) for m in ended):
                     found.append(other)
-        return found
+        return found + self._across(data, [*minima, *found], fixed)
+
+    def _across(self, data: Data, minima: list[Minimum], fixed: BoolArray) -> list[Minimum]:
+        """Fit from other values of every nuisance whose bent factors may give the likelihood a second minimum."""
+        ended = [m for m in minima if m.status == "converged"]
+        if not ended:
+            return []
+        n, named = len(ended), {j for branch in self._branches for j, _ in branch}
+        tried: set[int] = set(np.flatnonzero(fixed).tolist()) | named
+        while True:
+            best = min(ended, key=lambda m: m.point.nll)
+            left = [j for j in self.objective.bent(best.point).tolist() if j not in tried]
+            if not left:
+                return ended[n:]
+            j = left[0]
+            tried.add(j)
+            for value in ACROSS:
+                if abs(best.point.x[j] - value) < ELSEWHERE or not self._falls(data, best, j, value):
+                    continue
+                other = self._minimum(data, self._moved(best, j, value), fixed, None)
+                if other.status == "converged" and all(self._apart(other, m) for m in ended):
+                    ended.append(other)
+
+    def _falls(self, data: Data, minimum: Minimum, j: int, value: float) -> bool:
+        """Whether, on the way there, the likelihood falls far below the parabola of the minimum."""
+        distance = value - minimum.point.x[j]
+        if minimum.known is None or not minimum.known.free[j]:
+            return True
+        along = self._along(minimum.known, j)
+        rise = 0.5 * distance**2 / along[j]
+        for part in WAY:
+            x = minimum.point.x + along * (part * distance / along[j])
+            x = np.clip(x, self.objective.lower, self.objective.upper)
+            if self.objective.nll(x, data) - minimum.point.nll < BELOW * part**2 * rise:
+                return True
+        return False
+
+    def _along(self, known: Known, j: int) -> FloatArray:
+        """How the parameters follow one nuisance to first order: its column of the covariance matrix."""
+        unit = np.zeros(known.free.size)
+        unit[j] = 1.0
+        return np.where(known.free, known.factor.solve(unit), 0.0)
+
+    def _moved(self, minimum: Minimum, j: int, value: float) -> FloatArray:
+        """Move one nuisance, and the others along with it to first order."""
+        x, known = minimum.point.x.copy(), minimum.known
+        if known is not None and known.free[j]:
+            along = self._along(known, j)
+            x += along * ((value - x[j]) / along[j])
+        x[j] = value
+        return np.clip(x, self.objective.lower, self.objective.upper)
 
     def _further(self, start: Fit | None, branches: tuple[Branch, ...]) -> list[Minimum]:
         """Return minima of an earlier fit that belong to no branch."""

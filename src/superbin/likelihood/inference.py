@@ -11,8 +11,10 @@ parameters that act on the signal alone stay nominal, since a background-only fi
 Nothing here raises for a fit that fails: the value is None and the status says why.
 """
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -38,17 +40,25 @@ __all__ = [
     "upper_limit",
 ]
 
+S = TypeVar("S")
+
 SAME = 1e-6
 """Likelihoods that differ by less are the same minimum."""
 
 QUANTILES = (-2, -1, 0, 1, 2)
 """Standard deviations of the expected limit's band."""
 
+ROUNDS = 8
+"""Solutions for mu, each followed by a search for lower minima there."""
+
 ATTEMPTS = 60
 """Evaluations of a curve when solving for mu."""
 
 USUAL = 12
 """Evaluations after which interpolation has had its chance and brackets are halved."""
+
+AGREE = 2e-6
+"""Relative difference of interpolations of different order that are both right; across a kink they differ."""
 
 NEAR, NARROW = 0.02, 1e-6
 """Relative distance of mu over which a last interpolation is trusted, and width of a bracket that needs none."""
@@ -236,13 +246,19 @@ def interval(fitter: Fitter, free: Fit) -> Interval:
         def root(distance: float, sign: float) -> float:
             return float(np.sqrt(max(0.0, 2 * (profile(free.mu + sign * distance).nll - free.nll))))
 
+        def end(what: str, sign: float, limit: float) -> float:
+            def solve() -> float:
+                curve = _Curve(lambda d: root(d, sign), what, limit=limit)
+                curve.know([sign * (mu - free.mu) for mu in profile.mus if sign * (mu - free.mu) > 0])
+                return free.mu + sign * curve.where(1.0, size)
+
+            return _settled(solve, lambda mu: [(profile, mu, sign > 0)], (profile,))
+
         size = free.mu_error or max(free.mu, float(fitter.objective.unit[0]))
-        high = free.mu + _Curve(lambda d: root(d, 1.0), "upper end of the interval").where(1.0, size)
+        high = end("upper end of the interval", 1.0, np.inf)
         low = 0.0
         if free.mu > 0 and root(free.mu, -1.0) > 1:
-            curve = _Curve(lambda d: root(d, -1.0), "lower end of the interval", limit=free.mu)
-            low = free.mu - curve.where(1.0, size)
-        profile.confirm(high)
+            low = end("lower end of the interval", -1.0, free.mu)
         return Interval(low, high, "converged")
     except NotFoundError as failure:
         return Interval(None, None, str(failure))
@@ -254,24 +270,91 @@ class _Profile:
     def __init__(self, fitter: Fitter, data: Data | None, first: Fit) -> None:
         self._fitter, self._data = fitter, data
         self._done: dict[float, Fit] = {first.mu: first}
+        self._started: dict[float, float] = {}
         # The Asimov set is its own best fit, at zero; of data it is the fit of mu.
         self._lowest = first.nll if first.data is data else 0.0
 
     def __call__(self, mu: float) -> Fit:
         if mu not in self._done:
             near = min(self._done, key=lambda m: abs(m - mu))
-            fit = self._fitter.fit(mu=mu, data=self._data, start=self._done[near], explore=False)
+            fit = self._fitter.fit(
+                mu=mu, data=self._data, start=self._done[near], explore=False, branches=False
+            )
             self._done[mu] = _need(fit, f"fit at mu = {mu:.6g}")
+            self._started[mu] = near
             if fit.nll < self._lowest - SAME:
                 raise FitFailedError(f"at mu = {mu:.6g} there is a lower minimum than that of the fit", fit)
         return self._done[mu]
 
-    def confirm(self, mu: float) -> None:
-        """Look once more for other minima near the solution."""
-        near = min(self._done, key=lambda m: abs(m - mu))
-        again = self._fitter.fit(mu=near, data=self._data, start=self._done[near])
-        if near > 0 and again.nll < self._done[near].nll - SAME:
-            raise FitFailedError(f"at mu = {near:.6g} a lower minimum was missed", again)
+    @property
+    def mus(self) -> list[float]:
+        """Where fits were done."""
+        return sorted(self._done)
+
+    def lowest_at(self, mu: float, *, thorough: bool = True) -> bool:
+        """Look for lower minima near a solution: those of its neighbours on either side, and others.
+
+        If there is one, the neighbours are fitted again from it for as long as that lowers them too. Known branches that
+        ended in the same minimum are sought again if `thorough`.
+        """
+        mus = self.mus
+        i = min(range(len(mus)), key=lambda k: abs(mus[k] - mu))
+        if mus[i] == 0:
+            return True
+        beside = [mus[k] for k in (i - 1, i + 1) if 0 <= k < len(mus)]
+        starts = [mu for mu in beside if mu != self._started.get(mus[i])]
+        found = [self._lower(mus[i], self._done[start]) for start in starts]
+        found.append(self._lower(mus[i], self._done[mus[i]], explore=True, branches=thorough))
+        if not any(found):
+            return True
+        for outwards in (mus[:i][::-1], mus[i + 1 :]):
+            last = mus[i]
+            for other in outwards:
+                if other == 0 or not self._lower(other, self._done[last]):
+                    break
+                last = other
+        return False
+
+    def sweep(self) -> bool:
+        """Fit every point again from its neighbours, up and down; return whether a lower minimum was found anywhere."""
+        mus = self.mus
+        pairs = [*itertools.pairwise(mus), *itertools.pairwise(mus[::-1])]
+        # Every pair has its turn: what is found moves on to the next.
+        found = [self._lower(mu, self._done[beside]) for beside, mu in pairs if mu > 0]
+        return any(found)
+
+    def _lower(self, mu: float, start: Fit, *, explore: bool = False, branches: bool = False) -> bool:
+        """Fit again from elsewhere; keep what is found, with the minima known before, if it is lower."""
+        old = self._done[mu]
+        again = self._fitter.fit(mu=mu, data=self._data, start=start, explore=explore, branches=branches)
+        if not (again.ok and again.nll < old.nll - SAME):
+            return False
+        if again.nll < self._lowest - SAME:
+            raise FitFailedError(f"at mu = {mu:.6g} there is a lower minimum than that of the fit", again)
+        self._done[mu] = replace(again, minima=(*again.minima, *old.minima))
+        return True
+
+
+def _settled(
+    solve: Callable[[], S],
+    where: Callable[[S], list[tuple[_Profile, float, bool]]],
+    profiles: tuple[_Profile, ...],
+) -> S:
+    """Solve for mu until no profile has a lower minimum there that was missed."""
+    for _ in range(ROUNDS):
+        try:
+            solution = solve()
+        except FitFailedError:
+            raise
+        except NotFoundError:
+            # A profile that changes from one minimum to another and back has no solution, but its lower envelope may.
+            if not sum(profile.sweep() for profile in profiles):
+                raise
+            continue
+        lowest = [profile.lowest_at(mu, thorough=thorough) for profile, mu, thorough in where(solution)]
+        if all(lowest):
+            return solution
+    raise NotFoundError(f"lower minima were found at the solution in each of {ROUNDS} rounds")
 
 
 class _Curve:
@@ -291,6 +374,11 @@ class _Curve:
         if mu not in self._points:
             self._points[mu] = self._function(mu)
         return self._points[mu]
+
+    def know(self, mus: list[float]) -> None:
+        """Evaluate where that costs nothing."""
+        for mu in mus:
+            self(mu)
 
     def where(self, value: float, guess: float) -> float:
         """Return mu where the function is `value`; `guess` is tried first if nothing is known."""
@@ -313,8 +401,12 @@ class _Curve:
         below, above = self._bracket(value)
         if above - below <= NARROW * guess:
             return guess
-        exact = _inverse(self._near(value), value)
-        return exact if below <= exact <= above and abs(exact - guess) <= NEAR * guess else None
+        near = self._near(value)
+        exact = _inverse(near, value)
+        if not (below <= exact <= above and abs(exact - guess) <= NEAR * guess):
+            return None
+        agree = abs(_inverse(near[:-1], value) - exact) <= AGREE * exact
+        return exact if agree or abs(self(guess) - value) < AGREE else None
 
     def _bracket(self, value: float) -> tuple[float, float]:
         """Largest mu known to lie below the value, and the smallest known to lie above it.
@@ -400,14 +492,26 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
         _need(free, "fit of mu")
         _need(background, "fit at mu = 0")
         asimov_set = _Profile(fitter, asimov_postfit(fitter, background, 0.0), background)
-        sensitivity = _Curve(lambda mu: float(np.sqrt(max(0.0, 2 * asimov_set(mu).nll))), "expected limit")
         guess = _first_guess(fitter, background)
-        found: dict[int, float | None] = {}
-        for n in (0, -1, 1, -2, 2):
+
+        def sensitivity(mu: float) -> float:
+            return float(np.sqrt(max(0.0, 2 * asimov_set(mu).nll)))
+
+        def band(n: int) -> float:
+            curve = _Curve(sensitivity, "expected limit")
+            curve.know(asimov_set.mus)
             # Where sqrt(q_A) is this, CLs of data n standard deviations up is 1 - level.
             value = float(n - ndtri((1 - level) * ndtr(n)))
-            found[n] = sensitivity.where(value, value * guess)
-        asimov_set.confirm(found[2] or 0.0)
+            return curve.where(value, value * guess)
+
+        def all_bands() -> dict[int, float]:
+            return {n: band(n) for n in (0, -1, 1, -2, 2)}
+
+        found = _settled(
+            all_bands,
+            lambda mus: [(asimov_set, mu, n == QUANTILES[-1]) for n, mu in mus.items()],
+            (asimov_set,),
+        )
         # From here on a failure concerns the observed limit alone.
         bands = {n: found[n] for n in QUANTILES}
         profile = _Profile(fitter, free.data, free)
@@ -416,9 +520,15 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
             q = max(0.0, 2 * (profile(mu).nll - free.nll)) if mu > free.mu else 0.0
             return -float(np.log(max(cls(q, sensitivity(mu) ** 2)[0], 1e-300)))
 
-        start = free.mu + (bands[0] or guess)
-        solved = _Curve(exclusion, "observed limit").where(-float(np.log(1 - level)), start)
-        profile.confirm(solved)
+        def solve() -> float:
+            curve = _Curve(exclusion, "observed limit")
+            # At and below the fit the curve is zero.
+            curve.know([mu for mu in profile.mus if mu > free.mu])
+            return curve.where(-float(np.log(1 - level)), free.mu + found[0])
+
+        solved = _settled(
+            solve, lambda mu: [(profile, mu, True), (asimov_set, mu, False)], (profile, asimov_set)
+        )
         observed, status = solved, "converged"
     except NotFoundError as failure:
         status = str(failure)

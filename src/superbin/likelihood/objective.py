@@ -31,6 +31,11 @@ LEAST_BACKGROUND = 0.1
 """Events. Where less is expected, a ratio of signal to background says little about the size of mu."""
 
 
+BENDS = (-0.4, 0.0, 0.4)
+"""Values of a nuisance where its factors bend the logarithm of a rate most, whichever way they do: where the tails meet the
+middle, and the middle."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """What was measured: one data set, real, Asimov or toy.
@@ -138,6 +143,7 @@ class Objective:
         self._two_sided = two_sided(model) + 1
         self.unit: FloatArray = np.concatenate([[self._mu_unit()], free_unit[1:]])
         self._ridge: FloatArray = (1 - self.constrained) / self.unit**2
+        self._bends = [self.exponents.derivatives(self.initial + at * self.constrained)[2] for at in BENDS]
 
     def _mu_unit(self) -> float:
         if not self._signal.size:
@@ -256,6 +262,20 @@ class Objective:
         """
         alone = self.curvature(point, data).diagonal[self._two_sided]
         return bool((alone[free[self._two_sided]] <= 0).any())
+
+    def bent(self, point: Point) -> IntArray:
+        """Return the constrained parameters along which there may be a second minimum.
+
+        With the tension between counts and expectation at `point`, the bend of their factors somewhere outweighs the constraint.
+
+        Parameters
+        ----------
+        point : Point
+            A minimum.
+        """
+        pull = (point.weight[self._channel] * point.terms)[self._term]
+        bends = [add_up(self.exponents.parameter, dd * pull, self.n_parameters) for dd in self._bends]
+        return np.flatnonzero((self.constrained > 0) & (1 + np.min(bends, axis=0) < 0))
 
     def information(self, point: Point) -> FloatArray:
         """Return a scale of the curvature for every parameter by itself, > 0: events times squared slope, and constraint."""

@@ -5,6 +5,8 @@ The count N of a unit-rate Poisson process reaches n before "time" m when its n-
 ``ln n``, ``n^n e^-n / Gamma(n)``, because the textbook form ``n t - e^t - ln Gamma(n)`` loses ten digits at n = 1e6.
 """
 
+import math
+
 import numpy as np
 from scipy import special
 
@@ -101,7 +103,9 @@ def log_probability(n: FloatArray, m: FloatArray) -> FloatArray:
 
 def tail_and_rest(n: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]:
     """``P(Gamma_n <= m)`` and one minus it: the smaller computed, the other its complement."""
-    below = n > m
+    # The median of Gamma_n is about n, and 2^(-1/n) for small n, where SciPy's P of 1 - 1e-43 comes out above 1.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below = np.where(n < 1, n * np.log(m) < -math.log(2), n > m)
     smaller = np.empty_like(n)
     for side, function in ((below, special.gammainc), (~below, special.gammaincc)):
         i = np.flatnonzero(side)
