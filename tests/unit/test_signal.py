@@ -3,15 +3,19 @@
 import hashlib
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from superbin.errors import InputError
+from superbin.io.tables import write_signal
 from superbin.scan.targets import Target
 from superbin.scan.work import pack
+from superbin.search import Search
 from superbin.signal import SignalModel
+from superbin.store import Store
 
 
 def signal(**changes: Any) -> SignalModel:
@@ -91,3 +95,13 @@ def test_variations_travel_to_workers() -> None:
     assert made.effective_counts.size == 2
     package = pickle.loads(pickle.dumps(pack(Target.of(made))))
     assert SignalModel(**package.signal).digest == made.digest
+
+
+def test_systematics_are_not_dropped(tmp_path: Path) -> None:
+    """TAB-7, STORE-2: tables and the database hold none yet, and say so."""
+    signal = SignalModel("T", {"m": 1.0}, "s", np.ones(2), np.zeros(2), relative_error=0.1)
+    with pytest.raises(InputError, match=r"holds no systematic uncertainties, which signal T\(1\) has"):
+        write_signal(signal, tmp_path / "t.csv")
+    search = Search.from_arrays("s", observed=[1, 2], background=[1.0, 2.0], luminosity_fb=1)
+    with Store("sqlite://") as store, pytest.raises(InputError, match="the database holds no systematic"):
+        store.add_search(search, signals=[signal])

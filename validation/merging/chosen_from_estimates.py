@@ -17,7 +17,7 @@ published; the covariance of the bins is scaled with their uncertainties.
 The last table has the packaged data: p-values of the observed counts at all points of the packaged grids, which are not
 independent, since they share the data.
 
-Writes ``CHOSEN-FROM-ESTIMATES.md`` beside itself; some ten minutes on one core.
+Writes ``CHOSEN-FROM-ESTIMATES.md`` beside itself; some twenty minutes on one core.
 """
 
 import argparse

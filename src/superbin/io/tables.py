@@ -399,6 +399,7 @@ def write_signal(signal: SignalModel, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
+    signal.refuse_systematics("a table of a signal")
     head = {
         "model": signal.model,
         "parameters": dict(signal.parameters),

@@ -184,6 +184,7 @@ def _key(signal: SignalModel) -> tuple[str, str]:
 
 
 def _check_signal(signal: SignalModel, place: _Place) -> None:
+    signal.refuse_systematics("the database")
     if signal.yields.size != place.n_bins:
         raise InputError(
             f"signal {signal.label} has {signal.yields.size} yields; search {signal.search!r} has {place.n_bins} bins"

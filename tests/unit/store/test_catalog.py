@@ -186,9 +186,9 @@ def test_folder_round_trip(tmp_path: Path, small_search: Search) -> None:
     assert back.search.digest == small_search.digest
     assert {s.digest for s in back.signals} == {s.digest for s in signals}
     assert sorted(path.name for path in (tmp_path / "x" / "signals").iterdir()) == [
-        "...csv",
         "T1_0.1.csv",
         "T1_1750.csv",
+        "_...csv",
         "a-b_-1e-300.csv",
         "a-b_-1e-300_.csv",
         "t1_0.1_.csv",
