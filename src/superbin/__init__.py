@@ -1,6 +1,6 @@
 """Design the most sensitive one-bin reinterpretation of a multi-bin LHC search, with exact p-values.
 
-Start with `analyze`, on a search from `open_catalog` and a signal from `find_signal`. The rooms below are importable by name:
+Start with `analyze`, on a search from `open_catalog` and a signal from `find_signal`. The packages below are importable by name:
 `superbin.stats` for p-values of any count, `superbin.merge` for the search for bins, `superbin.workspace` for
 pyhf, `superbin.plot` and `superbin.paper` for what a person looks at.
 """

@@ -22,7 +22,7 @@ from superbin.aggregate import AggregateBin, Background, combine
 from superbin.correlations import Correlations, convention, covariances
 from superbin.covariance import Covariance
 from superbin.errors import InputError
-from superbin.likelihood import packaged
+from superbin.likelihood import published_likelihood
 from superbin.likelihood.export import full_workspace
 from superbin.projection import bin_ranges, project
 from superbin.results import (
@@ -285,7 +285,7 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
     return probabilities
 
 
-def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
+def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
     """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
 
     Templates of the bins are summed and nuisances are shared by name, so the correlations of the published
@@ -293,18 +293,20 @@ def likelihood_workspace(signal: SignalModel, bins: Iterable[int]) -> workspace.
 
     Parameters
     ----------
+    search : Search
     signal : SignalModel
+        In its bins.
     bins : iterable of int
         Published 1-based numbers.
 
     Raises
     ------
     UnknownNameError
-        If no likelihood ships for the signal's search.
+        If no likelihood ships for the search.
     InputError
-        If the set is empty or holds no bin of the search.
+        If the set is empty or holds no bin of the search, or the likelihood predicts other backgrounds than it has.
     """
-    model = packaged(signal.search).model(signal.yields, systematics="none")
+    model = published_likelihood(search).model(signal.yields, systematics="none")
     return full_workspace(model.merged(bins))
 
 

@@ -19,7 +19,6 @@ from superbin.bundle import Bundle
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.files import unpacked, write_bytes
 from superbin.grid import SignalGrid
-from superbin.io import imports
 from superbin.io.grids import parse_grid, read_grid
 from superbin.io.tables import write_search, write_signal
 from superbin.search import Search
@@ -334,6 +333,8 @@ def read_folder(folder: Path) -> Bundle:
     DocumentError
         If a file breaks its format; the text names the file and the line.
     """
+    from superbin.io import imports
+
     return imports.read(folder, kind="superbin").bundle
 
 

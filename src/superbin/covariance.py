@@ -15,7 +15,10 @@ from superbin.errors import InputError
 __all__ = ["Covariance"]
 
 _ROUNDING = 1e-6
-"""Relative size below which an asymmetry, a negative eigenvalue or a correlation above one is rounding of printed digits."""
+"""Relative size below which an asymmetry, or a correlation above one, is rounding of printed digits; it is averaged away."""
+_NEGATIVE = 1e-9
+"""Negative eigenvalues of a correlation matrix below this, per bin, are rounding of arithmetic. Those of printed digits are larger and
+refused: certificates of merges need a matrix by which no sum has a negative variance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +54,9 @@ class Covariance:
         for name in ("up",) if same else ("up", "down"):
             matrix = frozen_array(getattr(self, name), name=f"covariance {name}", shape=size, low=-np.inf)
             _check_covariance(matrix, name)
-            object.__setattr__(self, name, matrix)
+            symmetric = (matrix + matrix.T) / 2
+            symmetric.flags.writeable = False
+            object.__setattr__(self, name, symmetric)
         if same:
             object.__setattr__(self, "down", self.up)
 
@@ -64,7 +69,7 @@ class Covariance:
         InputError
             As for `Covariance`.
         """
-        array = np.asarray(matrix, dtype=np.float64)
+        array = frozen_array(matrix, name="covariance", low=-np.inf)
         return cls(array, array, source)
 
     @classmethod
@@ -187,7 +192,7 @@ def _check_covariance(matrix: FloatArray, name: str) -> None:
         return
     scaled = matrix[np.ix_(live, live)] / np.outer(spread[live], spread[live])
     values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
-    if values[0] < -_ROUNDING * live.size:
+    if values[0] < -_NEGATIVE * live.size:
         worst = live[np.argsort(-np.abs(vectors[:, 0]))[:2]] + 1
         raise InputError(
             f"the covariance {name} is not positive semidefinite: its correlation matrix has the eigenvalue {values[0]:.3g}, "

@@ -15,6 +15,7 @@ from superbin.analysis import count_distribution, evaluate, likelihood_workspace
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
 from superbin.likelihood import packaged, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
+from superbin.scan.point import Settings, prepare
 from superbin.search import Search
 from superbin.signal import SignalModel
 
@@ -125,7 +126,7 @@ def test_search_without_a_likelihood(small_search: Search, small_signal: SignalM
         superbin.analyze(small_search, small_signal, correlations="likelihood")
 
 
-def test_changed_search_does_not_take_the_likelihood(cms_search: Search) -> None:
+def test_changed_search_does_not_take_the_likelihood(cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE: a search of the same name with other backgrounds is another search."""
     process = cms_search.processes[0]
     larger = dataclasses.replace(process.estimate, nominal=2 * process.estimate.nominal)
@@ -134,13 +135,17 @@ def test_changed_search_does_not_take_the_likelihood(cms_search: Search) -> None
     )
     with pytest.raises(InputError, match="predicts other backgrounds"):
         chance.of_rectangles(other, toys=10)
+    with pytest.raises(InputError, match="predicts other backgrounds"):
+        likelihood_workspace(other, t1bbbb, [1])
+    with pytest.raises(InputError, match="predicts other backgrounds"):
+        prepare(other, Settings(likelihood_limit=True))
 
 
 def test_correlated_workspace_agrees_with_the_sum_of_bins(
-    result: AnalysisResult, t1bbbb: SignalModel
+    result: AnalysisResult, cms_search: Search, t1bbbb: SignalModel
 ) -> None:
     """WS: pyhf reads the aggregate's own likelihood, whose signal is that of the bins."""
-    document = likelihood_workspace(t1bbbb, result.merge.bins)
+    document = likelihood_workspace(cms_search, t1bbbb, result.merge.bins)
     model = pyhf.Workspace(document).model()
     assert model.config.poi_name == "mu"
     (aggregate,) = (c for c in document["channels"] if c["name"] == "aggregate")

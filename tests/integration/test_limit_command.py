@@ -79,7 +79,7 @@ def test_toys_of_pyhf(capsys: pytest.CaptureFixture[str]) -> None:
         (["-1", "1", "0", "0"], "n = -1 must not be negative"),
         (["nan", "1", "0", "0"], "n = nan must be finite"),
         (["3", "1", "0", "2"], "down = 2 exceeds b = 1"),
-        (["3", "1", "0", "0", "--level", "95"], "level = 95 must lie strictly between 0 and 1"),
+        (["3", "1", "0", "0", "--level", "95"], "level = 95.0 is outside the domain of limits"),
         (["3", "1", "0", "0", "--signal-uncertainty", "-1"], "signal_uncertainty = -1 must not be negative"),
         (["3", "1", "0"], "Missing argument 'DOWN'"),
     ],

@@ -17,7 +17,7 @@ from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
 from superbin.correlations import convention, covariances
 from superbin.covariance import Covariance
 from superbin.errors import InputError
-from superbin.likelihood import packaged, variations
+from superbin.likelihood import published_likelihood
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.cuts import cuts
 from superbin.merge.rectangles import rectangles
@@ -248,15 +248,7 @@ def _largest(tried: Family, search: Search) -> tuple[int, float]:
 
 def _ensemble(search: Search, covariance: Covariance | None) -> Ensemble:
     if covariance is not None and covariance.source == "likelihood":
-        likelihood = packaged(search.name)
-        expected = np.sum([p.estimate.nominal for p in search.processes], axis=0)
-        predicted = variations(likelihood).nominal
-        if predicted.shape != expected.shape or not np.allclose(predicted, expected, rtol=1e-3, atol=1e-2):
-            raise InputError(
-                f"the published likelihood of {search.name!r} predicts other backgrounds than this search has; "
-                "use correlations 'none', or give the search another name and its covariance another source"
-            )
-        return fitted_background(likelihood)
+        return fitted_background(published_likelihood(search))
     return split_lognormal(search, covariance)
 
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--max-signals",
     metavar="N",
     type=click.IntRange(min=1),
-    help="For a quick look, only so many signals, spread over all.",
+    help="For a quick look: number of signals, spread over all.",
 )
 @search_option
 @click.option(

@@ -291,7 +291,11 @@ def import_(
         click.echo("\n".join(found.notes))
     bundle = None if found is None else found.bundle
     stored = [*(() if bundle is None else bundle.signals), *signals]
-    what = "" if bundle is None else f"search {bundle.search.name} with {bundle.search.n_bins} bins, "
+    what = (
+        ""
+        if bundle is None
+        else f"search {bundle.search.name} with {bundle.search.n_bins} bin{'' if bundle.search.n_bins == 1 else 's'}, "
+    )
     what += f"{len(stored)} signal{'' if len(stored) == 1 else 's'}"
     if bundle is not None and bundle.files:
         what += f", {', '.join(bundle.files)}"

@@ -39,7 +39,9 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.Path(path_type=Path),
     help="Masses to simulate, a point a line: m_mother,m_lsp, with a comma or blanks between.",
 )
-@click.option("--max-points", type=click.IntRange(min=1), help="The first so many, from coarse to fine.")
+@click.option(
+    "--max-points", type=click.IntRange(min=1), help="Generate only the first N points, from coarse to fine."
+)
 @click.option(
     "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
 )

@@ -289,7 +289,7 @@ def _fitter(
     database: str | None,
 ) -> "tuple[_Subject, Fitter]":
     from superbin.catalog import find_signal, open_catalog
-    from superbin.likelihood import Fitter, packaged
+    from superbin.likelihood import Fitter, published_likelihood
 
     bins = _bins(bin_numbers)
     if not parameters:
@@ -300,9 +300,9 @@ def _fitter(
             )
         subject, filled = _cards(Path(model), interpolation, cross_section)
         return subject, Fitter(filled.merged(bins) if bins else filled)
-    published = packaged(search_name)
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
+        published = published_likelihood(search)
         signal = find_signal(
             catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )

@@ -135,7 +135,7 @@ def _pyhf(
 
     count, b, up, down = numbers
     notes: dict[str, str] = {}
-    found, thrown = None, None
+    found, toy_result = None, None
     try:
         document = workspace.background_only(
             count, Background(b, up, down), signal_uncertainty=options["signal_uncertainty"]
@@ -145,10 +145,10 @@ def _pyhf(
         return None, {"pyhf": str(error)}, None
     try:
         exact = result.limits["cls"].observed
-        thrown = workspace.toy_cls(document, exact, toys=toys, seed=seed) if toys else None
+        toy_result = workspace.toy_cls(document, exact, toys=toys, seed=seed) if toys else None
     except InputError as error:
         notes["pyhf toys"] = str(error)
-    return found, notes, thrown
+    return found, notes, toy_result
 
 
 def _bands(bands: "Bands") -> dict[str, Any]:

@@ -18,11 +18,12 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
-from superbin.errors import SuperbinError
+from superbin.errors import InputError, SuperbinError, UnknownNameError
 from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from superbin.results import AnalysisResult
+    from superbin.search import Search
     from superbin.signal import SignalModel
 
 
@@ -94,7 +95,7 @@ def run(
         result = analyze(
             search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
         )
-        _write_documents(result, signal, stage)
+        _write_documents(result, search, signal, stage)
         if figures:
             _progress("drawing the figures")
             _draw(result, stage / "figures")
@@ -108,7 +109,7 @@ def _progress(text: str) -> None:
     click.echo(f"superbin: {text}", err=True)
 
 
-def _write_documents(result: "AnalysisResult", signal: "SignalModel", folder: Path) -> None:
+def _write_documents(result: "AnalysisResult", search: "Search", signal: "SignalModel", folder: Path) -> None:
     from superbin import workspace
     from superbin.analysis import likelihood_workspace
     from superbin.files import write_text
@@ -117,7 +118,12 @@ def _write_documents(result: "AnalysisResult", signal: "SignalModel", folder: Pa
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
     if any(convention.correlations == "likelihood" for convention in result.conventions):
-        correlated = likelihood_workspace(signal, result.merge.bins)
+        try:
+            correlated = likelihood_workspace(search, signal, result.merge.bins)
+        except (UnknownNameError, InputError) as error:
+            # The search brought a covariance of that name, and no likelihood.
+            _progress(f"no workspace-likelihood.json: {error}")
+            return
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 
 
@@ -179,7 +185,7 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         )
     ours, original = (merit.shown(value) for value in (merged.value, merged.greedy.value))
     head.append(
-        f"{merit.symbol}: {ours:.3f}; by the greedy search of the original {original:.3f} with {len(merged.greedy.bins)} bins"
+        f"{merit.symbol}: {ours:.3f}; by the greedy search of the original {original:.3f} with {len(merged.greedy.bins)} bin{'' if len(merged.greedy.bins) == 1 else 's'}"
     )
     head.append(f"written to {output}")
     return "\n".join(head)

@@ -76,7 +76,7 @@ SHORT = {"one_bin": "1bin", "likelihood": "full"}
     "--max-points",
     metavar="N",
     type=click.IntRange(min=1),
-    help="For a quick look, only so many points, spread over all.",
+    help="For a quick look: number of points, spread over all.",
 )
 @search_option
 @correlations_option
@@ -106,7 +106,7 @@ SHORT = {"one_bin": "1bin", "likelihood": "full"}
     "--scheduler", metavar="ADDRESS", help="Share the work on the Dask cluster of a running scheduler."
 )
 @click.option("--retry-failed", is_flag=True, help="Compute points again that are stored as failed.")
-@click.option("--fresh", is_flag=True, help="Forget what is stored of this scan, and begin anew.")
+@click.option("--fresh", is_flag=True, help="Forget what is stored of this scan, and compute all points.")
 @database_option
 @click.option(
     "-o",

@@ -10,7 +10,7 @@ The chain, one module each:
 - `gate`: what no event may be before it is analysed, with `lhe`, which reads Les Houches files for it;
 - `chain`: one point, from all of the above; `campaign`: a plane of points in parallel.
 
-Nothing is written here: points are values, `superbin.io.grids` has their files. Importing this room imports neither
+Nothing is written here: points are values, `superbin.io.grids` has their files. Importing this package imports neither
 Pythia nor FastJet; they come with the extra ``superbin[mc]`` when a point is made. Specified in
 ``specs/generation.md``, measured in ``validation/signals``; what may be claimed stands in
 ``docs/explanation/signals.md``.

@@ -366,7 +366,7 @@ def generate_from_events(
     place : str, optional
         The spectrum's file, for errors.
     events : int, optional
-        The first so many; by default all.
+        How many of the first to read; by default all.
     search, seed, cards, allow, progress
         As in `generate_point`.
 

@@ -83,7 +83,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def scan(path: Path, gate: Gate, events: int | None) -> LesHouchesFile:
-    """Read a file to its end, or its first so many events, and hold it against the gate.
+    """Read a file to its end, or its first events, and check it by the rules of the gate.
 
     Parameters
     ----------

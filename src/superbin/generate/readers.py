@@ -51,7 +51,7 @@ def read_events(
     gate : Gate, optional
         What the events must pass; by default the rules for the energy of the settings.
     events : int, optional
-        The first so many; by default all.
+        How many of the first to read; by default all.
     slha : str, optional
         Spectrum with the decays Pythia is to make, in place of the one in a Les Houches file.
     place : str
@@ -156,7 +156,7 @@ def _hepmc(
 def _chunk(
     pyhepmc: Any, reader: "_HepMC", records: Iterator[Any], batch: int
 ) -> list[tuple[dict[str, Any], float]]:
-    """So many events; what HepMC prints of a damaged one, partly to stdout, is less than our error."""
+    """Read at most a number of events; what HepMC itself prints of a damaged one is dropped, since our error says more."""
     setup = pyhepmc.Setup
     before = setup.print_errors, setup.print_warnings, setup.debug_level
     setup.print_errors, setup.print_warnings, setup.debug_level = False, False, 0

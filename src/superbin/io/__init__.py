@@ -1,4 +1,4 @@
-"""Documents that others write, read into the domain types: the READ room of superbin.
+"""Documents that others write, read into the domain types: the reading side of superbin.
 
 - `superbin.io.tables`: a search or a signal as text tables (the packaged form), read and written.
 - `superbin.io.grids`: generated points of a signal and grids of them, read and written.

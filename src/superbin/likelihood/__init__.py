@@ -1,4 +1,4 @@
-"""Many-channel counting likelihoods: read, fit, test, merge and export them. A map of the room.
+"""Many-channel counting likelihoods: read, fit, test, merge and export them. A map of its modules.
 
 Where numbers come from
     `packaged` gives the published likelihood that ships with superbin; `from_datacards` compiles cards just read
@@ -27,7 +27,7 @@ from superbin.likelihood.packed import from_datacards, packaged
 from superbin.likelihood.predict import BinPrediction, predict
 from superbin.likelihood.reading import read
 from superbin.likelihood.summary import Evaluation, evaluate
-from superbin.likelihood.variations import Total, Variations, variations
+from superbin.likelihood.variations import Total, Variations, published_likelihood, variations
 
 __all__ = [
     "BinPrediction",
@@ -43,6 +43,7 @@ __all__ = [
     "from_datacards",
     "packaged",
     "predict",
+    "published_likelihood",
     "read",
     "variations",
 ]

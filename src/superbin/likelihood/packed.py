@@ -93,15 +93,15 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         content = read_limited(path)
     except DocumentError as error:
-        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
+        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it again") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; name a packed likelihood") from error
     try:
         document = parse_json(content.decode(), path)
     except ValueError as error:
-        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it anew") from error
+        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it again") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise DocumentError(f"{path}: not a document of format {FORMAT!r}; make it anew")
+        raise DocumentError(f"{path}: not a document of format {FORMAT!r}; make it again")
     return document
 
 
@@ -151,7 +151,7 @@ def from_document(document: Mapping[str, Any]) -> PublishedLikelihood:
         if isinstance(error, DocumentError):
             raise
         raise DocumentError(
-            f"likelihood {document.get('name')!r}: a part is missing or malformed ({error!r}); pack it anew"
+            f"likelihood {document.get('name')!r}: a part is missing or malformed ({error!r}); pack it again"
         ) from error
 
 

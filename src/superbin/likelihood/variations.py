@@ -21,8 +21,10 @@ from superbin._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, IntArray, PublishedLikelihood, ZeroCount, add_up
+from superbin.likelihood.packed import packaged
+from superbin.search import Search
 
-__all__ = ["Total", "Variations", "variations"]
+__all__ = ["Total", "Variations", "published_likelihood", "variations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,32 @@ def variations(likelihood: PublishedLikelihood, *, zero_count: ZeroCount = "prof
         np.array(minus).reshape(-1, likelihood.n_bins),
         {"zero_count": zero_count},
     )
+
+
+def published_likelihood(search: Search) -> PublishedLikelihood:
+    """Return the packaged likelihood of a search, if it is that of its content and not of its name alone.
+
+    Parameters
+    ----------
+    search : Search
+
+    Raises
+    ------
+    UnknownNameError
+        If none ships for a search of that name.
+    InputError
+        If it predicts other backgrounds than the search has, to 0.1 %.
+    """
+    likelihood = packaged(search.name)
+    expected = np.sum([process.estimate.nominal for process in search.processes], axis=0)
+    work = _Work(likelihood.background(zero_count="profiled"), likelihood.n_bins, likelihood.background_floor)
+    predicted = work.bins(work.nominal)
+    if predicted.shape != expected.shape or not np.allclose(predicted, expected, rtol=1e-3, atol=1e-2):
+        raise InputError(
+            f"the published likelihood of {search.name!r} predicts other backgrounds than this search has; use "
+            "correlations 'none' and no full-likelihood limit, or give the search another name"
+        )
+    return likelihood
 
 
 class _Work:

@@ -6,7 +6,6 @@ one it is the sum of the bins' variances, the convention of `superbin.aggregate`
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -153,10 +152,11 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
             arrays["signal"], arrays["background"], arrays["variance_up"], arrays["variance_down"]
         )
     else:
-        if isinstance(covariance, Covariance):
-            up, down = _checked_pair(covariance, shape[0])
-        else:
-            up = _checked_covariance(covariance, shape[0])
+        both = covariance if isinstance(covariance, Covariance) else Covariance.of(covariance)
+        up, down = both.up, both.down
+        if len(up) != shape[0]:
+            raise InputError(f"the covariance is of {len(up)} bins; {shape[0]} are needed, one row per bin")
+        if both is not covariance:
             down = _rescaled(up, arrays["variance_down"])
         arrays |= {"variance_up": np.diag(up).copy(), "variance_down": np.diag(down).copy()}
         signal, background, *variances = arrays.values()
@@ -174,35 +174,6 @@ def _check_certain_zeros(signal: FloatArray, background: FloatArray, variance: F
             f"bin {int(np.argmax(empty)) + 1} expects signal but no background with no uncertainty, so one event "
             "would prove it; give the background an upward uncertainty (1.84 events for zero control counts)"
         )
-
-
-@lru_cache(maxsize=8)
-def _checked_pair(covariance: Covariance, n: int) -> tuple[FloatArray, FloatArray]:
-    """Both sides; checked once for all the signals of a scan."""
-    return _checked_covariance(covariance.up, n), _checked_covariance(covariance.down, n)
-
-
-def _checked_covariance(covariance: ArrayLike, n: int) -> FloatArray:
-    matrix = frozen_array(covariance, name="covariance", low=-np.inf)
-    if matrix.shape != (n, n):
-        raise InputError(f"the covariance has shape {matrix.shape}; {(n, n)} is needed, one row per bin")
-    scale = np.abs(matrix).max()
-    i, j = np.unravel_index(int(np.argmax(np.abs(matrix - matrix.T))), matrix.shape)
-    if abs(matrix[i, j] - matrix[j, i]) > 1e-9 * scale:
-        raise InputError(
-            f"the covariance of bins {i + 1} and {j + 1} is {matrix[i, j]:g} one way and {matrix[j, i]:g} the "
-            "other; it must be symmetric"
-        )
-    symmetric: FloatArray = (matrix + matrix.T) / 2
-    sigma = np.sqrt(np.maximum(np.diag(symmetric), 0.0))
-    unit = np.where(sigma > 0, sigma, 1.0)
-    lowest = float(np.linalg.eigvalsh(symmetric / np.outer(unit, unit)).min())
-    if lowest < -1e-9 * n:
-        raise InputError(
-            f"the covariance is not positive semidefinite: its correlation matrix has the eigenvalue {lowest:.3g}; "
-            "some sum of bins would have a negative variance"
-        )
-    return symmetric
 
 
 def _rescaled(up: FloatArray, variance_down: FloatArray) -> FloatArray:

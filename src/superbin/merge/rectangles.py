@@ -80,7 +80,7 @@ def rectangles(search: Search) -> Rectangles:
     """
     if not search.observables:
         raise InputError(
-            f"the regions of search {search.name!r} have names and no ranges, so there are no rectangles; ask for a free merge"
+            f"the regions of search {search.name!r} have names and no ranges, so no cuts select sets of them; name sets of bins, or ask for merges of any set"
         )
     axes = [_axis(search, j) for j in range(len(search.observables))]
     products = np.prod([float(len(axis.low)) for axis in axes])

@@ -16,7 +16,7 @@ from superbin.aggregate import AggregateBin, combine
 from superbin.correlations import convention, covariances
 from superbin.covariance import Covariance
 from superbin.errors import InputError, SuperbinError
-from superbin.likelihood import Fitter, PublishedLikelihood, packaged
+from superbin.likelihood import Fitter, PublishedLikelihood, published_likelihood
 from superbin.likelihood.fit import single_threaded
 from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.likelihood.model import Systematics
@@ -118,12 +118,7 @@ def prepare(search: Search, settings: Settings) -> Shared:
         covariance = covariances(search, settings.correlations)[0]
     likelihood = None
     if settings.likelihood_limit:
-        likelihood = packaged(search.name)
-        if likelihood.n_bins != search.n_bins:
-            raise InputError(
-                f"the published likelihood of {search.name!r} has {likelihood.n_bins} bins, this search has "
-                f"{search.n_bins}; scan without the full-likelihood limit"
-            )
+        likelihood = published_likelihood(search)
     return Shared(search, settings, covariance, likelihood)
 
 

@@ -130,9 +130,9 @@ def throw_q0_chunk(
         block = min(BLOCK, size - start)
         counts = random.poisson(mean, block).astype(np.float64)
         auxiliary = held.throw(random, expected, block)
-        thrown = np.maximum(signed_q(counts, auxiliary, held), 0.0)
+        statistics = np.maximum(signed_q(counts, auxiliary, held), 0.0)
         # where both measurements are counts, toys equal to the data must not be lost to rounding
-        extreme += int(np.count_nonzero(thrown >= (1 - 1e-12) * observed))
+        extreme += int(np.count_nonzero(statistics >= (1 - 1e-12) * observed))
     return Q0Toys(size, extreme, observed, seed)
 
 

@@ -1,4 +1,4 @@
-"""`Store`: the open database, and the only class a user of this room needs."""
+"""`Store`: the open database, and the only class a user of this package needs."""
 
 import logging
 import math

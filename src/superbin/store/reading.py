@@ -368,7 +368,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
         set(map(str, names)), key=lambda n: (-SequenceMatcher(None, name.lower(), n.lower()).ratio(), n)
     )
     if not known:
-        return "it holds none; import one with: superbin db import"
+        return "there is none yet; import one with: superbin db import"
     others = f", others are {', '.join(known[1:6])}" if known[1:] else ""
     return f"the nearest is {known[0]!r}{others}"
 

@@ -188,7 +188,7 @@ def test_limits_by_model() -> None:
 
 def test_bad_input() -> None:
     """STAT-14: one line with value, rule and cure."""
-    with pytest.raises(InputError, match="level = 95 must lie strictly between 0 and 1"):
+    with pytest.raises(InputError, match="level = 95.0 is outside the domain of limits"):
         limits.cls_limit(1, 1, 0, 0, level=95)
     with pytest.raises(InputError, match="signal_uncertainty = 20 is relative"):
         limits.bayes_limit(1, 1, 0, 0, signal_uncertainty=20)

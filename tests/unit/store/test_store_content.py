@@ -251,7 +251,7 @@ def test_unknown_names_name_the_nearest(store: Store, small_search: Search) -> N
 
 def test_empty_store_says_so(store: Store) -> None:
     """STORE-9: with nothing stored there is no nearest name."""
-    with pytest.raises(UnknownNameError, match=r"it holds none; import one with: superbin db import"):
+    with pytest.raises(UnknownNameError, match=r"there is none yet; import one with: superbin db import"):
         store.search("any")
 
 

@@ -153,6 +153,8 @@ def _importer(source: Source, kind: str | None, path: Path) -> Importer:
         what = next((text for endings, text in _ADVICE.items() if source.path.name.endswith(endings)), None)
         if what is not None:
             raise InputError(f"{path}: this is {what}")
-        forms = "; ".join(f"{i.name}: {i.title}" for i in IMPORTERS)
-        raise InputError(f"{path}: the form is not recognised; name it with --as, one of {forms}")
+        forms = ", ".join(i.name for i in IMPORTERS)
+        raise InputError(
+            f"{path}: no form of a search is recognised; name it with --as, one of {forms} (superbin is a folder with search.json)"
+        )
     return importer

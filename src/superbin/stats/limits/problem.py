@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from superbin.errors import InputError
-from superbin.stats.arguments import FloatArray, Index, Numbers, checked, checked_probability, checked_yields
+from superbin.stats.arguments import FloatArray, Index, Numbers, checked, checked_yields
 
 __all__ = ["Problem", "checked_level", "crossing", "prepare"]
 
@@ -105,8 +105,8 @@ def checked_level(level: Numbers) -> FloatArray:
     InputError
         With the first offending value and its index.
     """
-    array = checked_probability("level", level)
-    bad = (array < LOWEST_LEVEL) | (array > HIGHEST_LEVEL)
+    array = np.asarray(level, dtype=np.float64)
+    bad = ~((array >= LOWEST_LEVEL) & (array <= HIGHEST_LEVEL))
     if bad.any():
         raise InputError(
             f"level = {float(array[bad].flat[0])!r} is outside the domain of limits, {LOWEST_LEVEL:g} to 1 - 1e-12; "

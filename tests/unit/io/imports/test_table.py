@@ -343,5 +343,5 @@ def test_no_device_is_read(folder_name: str, tmp_path: Path) -> None:
         read(place)
     (tmp_path / "entry").mkdir()
     (tmp_path / "entry" / "search.json").symlink_to("/dev/zero")
-    with pytest.raises(InputError, match="not recognised"):
+    with pytest.raises(InputError, match="no form of a search is recognised"):
         read(tmp_path / "entry")
