@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superbin import _json, files
-from superbin._json import MAX_DEPTH, json_text, parse_json
+from superbin._support import files
+from superbin._support import json as _json
+from superbin._support.files import read_limited
+from superbin._support.json import MAX_DEPTH, json_text, parse_json
 from superbin.errors import DocumentError, InputError
-from superbin.files import read_limited
 from superbin.likelihood.packed import read
 from superbin.results import load_result
 

@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 
 from superbin.catalog import open_catalog, read_folder, write_folder
 from superbin.cli.db import db
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, OutputError, SuperbinError, UnknownNameError
 from superbin.io.tables import write_signal
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 CMS = "cms-pas-sus-16-014"
 
