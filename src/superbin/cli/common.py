@@ -12,8 +12,8 @@ from superbin.cli.options import (
     figure_of_merit_option,
     search_option,
 )
+from superbin.domain.merits import MERITS
 from superbin.errors import InputError
-from superbin.results.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from superbin.cli.options import (
     signal_options,
     without_signal,
 )
-from superbin.results.merits import MERITS
+from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
     from superbin.domain.search import Search

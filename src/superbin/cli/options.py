@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from superbin._support.json import json_text
-from superbin.results.merits import MERITS
+from superbin.domain.merits import MERITS
 
 __all__ = [
     "FIGURES_OF_MERIT",

@@ -18,8 +18,8 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.domain.merits import MERITS
 from superbin.errors import InputError, SuperbinError, UnknownNameError
-from superbin.results.merits import MERITS
 
 if TYPE_CHECKING:
     from superbin.domain.search import Search

@@ -17,8 +17,8 @@ from superbin.cli.options import (
     search_option,
 )
 from superbin.cli.progress import ProgressLine, duration
+from superbin.domain.merits import MERITS
 from superbin.errors import InputError, SuperbinError
-from superbin.results.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

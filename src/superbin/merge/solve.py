@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
+from superbin.domain.merits import MERITS
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
@@ -23,7 +24,6 @@ from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
 from superbin.results import GreedyBaseline, MergeResult
-from superbin.results.merits import MERITS
 
 __all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import jinja2
 
 from superbin._support.files import write_text
+from superbin.domain.merits import MERITS, Merit
 from superbin.errors import OutputError
 from superbin.paper import tex
 from superbin.paper.tex import TeX
 from superbin.results import AnalysisResult, SearchSummary, Significance
-from superbin.results.merits import MERITS, Merit
 from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
 
 __all__ = ["render"]

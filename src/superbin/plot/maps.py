@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.cross_sections import process_of
+from superbin.domain.merits import MERITS
 from superbin.domain.published import LEVEL, published_results
 from superbin.errors import UnknownNameError
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
 from superbin.plot.triangles import triangles_between
-from superbin.results.merits import MERITS
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
 from superbin.results.wording import attribution
 

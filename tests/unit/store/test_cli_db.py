@@ -222,7 +222,7 @@ def test_export_is_the_packaged_folder(here: Path) -> None:
     from superbin import catalog
 
     output("export", CMS, "out")
-    shipped = Path(catalog.__file__).with_name("data") / CMS
+    shipped = Path(catalog.__file__).parents[1] / "data" / CMS
     files = sorted(path.relative_to(here / "out") for path in (here / "out").rglob("*") if path.is_file())
     packed = ["covariance_down.csv", "covariance_up.csv"]
     tables = ["backgrounds.csv", "bins.csv", *packed, "search.json", "signals/T1bbbb_1750_1.csv"]
