@@ -118,7 +118,7 @@ class SignalModel:
     def _checked_variations(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         checked = {}
         for name, sides in self.variations.items():
-            if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
+            if not name or name != name.strip() or not name.isprintable():
                 raise InputError(
                     f"signal {self.label} has a variation named {name!r}; a name is printable text without blanks at its ends"
                 )

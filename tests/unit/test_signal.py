@@ -107,7 +107,10 @@ def test_systematics_in_tables_and_database(tmp_path: Path) -> None:
         "s",
         np.array([1.0, 0.1 + 0.2]),
         np.zeros(2),
-        variations={'z "ä", up': ([1 / 3, 0.0], [5e-324, 1e300]), "a_up": ([2.0, 3.0], [0.0, 1.0])},
+        variations={
+            'z "ä", up': (np.array([1 / 3, 0.0]), np.array([5e-324, 1e300])),
+            "a_up": (np.array([2.0, 3.0]), np.array([0.0, 1.0])),
+        },
         relative_error=0.1,
     )
     overall = replace(varied, parameters={"m": 2.0}, variations={})

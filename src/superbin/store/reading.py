@@ -532,7 +532,7 @@ def _variations(
         .order_by(yields.c.variation, yields.c.bin)
     )
     numbers = _numbers(connection, query, 2).reshape(len(sources), n_bins, 2)
-    return {row.name: (values[:, 0], values[:, 1]) for row, values in zip(sources, numbers, strict=True)}
+    return {str(row.name): (values[:, 0], values[:, 1]) for row, values in zip(sources, numbers, strict=True)}
 
 
 def _find_signal(connection: Connection, search: str, model: str, point: str) -> Row[Any] | None:

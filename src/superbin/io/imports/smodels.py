@@ -20,7 +20,6 @@ import numpy as np
 
 from superbin import cross_sections
 from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.grid import SignalGrid
 from superbin.io._text import parse_number
@@ -93,7 +92,7 @@ class SModelSImporter:
             if content is not None:
                 files[f"grids/{name}.csv.gz"] = content
             notes.append(note)
-        return Imported(Bundle(search, (), files), self.name, tuple(draft.notes))
+        return draft.bundled(search, self.name, files=files)
 
 
 IMPORTER = SModelSImporter()

@@ -10,7 +10,6 @@ import numpy as np
 
 from superbin._arrays import FloatArray, frozen_array
 from superbin._json import parse_json
-from superbin.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft, whole_counts
@@ -68,7 +67,7 @@ class YieldsImporter:
             names=(),
             notes=notes,
         )
-        return Imported(Bundle(draft.search(options, source)), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source)
 
 
 IMPORTER = YieldsImporter()
