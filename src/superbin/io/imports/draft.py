@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
 from superbin.io.signals import named_point
-from superbin.search import Observable, Process, Search
-from superbin.signal import SignalModel
 
 __all__ = ["Draft", "DraftSignal", "check_names", "identifier", "overlapping", "whole_counts"]
 

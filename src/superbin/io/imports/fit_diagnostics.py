@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
 from superbin.io.imports.matrices import Matrix, as_matrix
 from superbin.io.root import Histogram, RootFile, is_root, opened
-from superbin.search import Estimate, Process
 
 __all__ = ["IMPORTER", "FitDiagnosticsImporter"]
 

@@ -28,7 +28,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft
@@ -36,7 +37,6 @@ from superbin.io.imports.matrices import Matrix, as_matrix
 from superbin.io.imports.ranges import observable
 from superbin.io.root import Histogram, RootFile, is_root, opened
 from superbin.io.signals import histogram_signals
-from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "RootImporter"]
 
