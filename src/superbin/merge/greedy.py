@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin.domain.aggregate import BinSums
+from superbin.domain.merits import Merit, merit
 from superbin.merge.archive import Archive, numbers
-from superbin.merge.figures import LIMITS, STAND_INS, expected_z, figure
+from superbin.merge.constraints import Rules
 from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.results import GreedyBaseline
 
@@ -37,7 +38,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     sums : BinSums
         Signal, background and variances of the bins.
     figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+        One of `superbin.merge.MERITS`.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     InputError
         If the numbers are not valid, or the signal is zero everywhere.
     """
-    found = baseline(problem_from(sums), figure_of_merit)
+    found = baseline(problem_from(sums), merit(figure_of_merit))
     return GreedyBaseline(numbers(found.chosen), found.value)
 
 
@@ -61,14 +62,15 @@ class Baseline:
     archive: Archive
 
 
-def baseline(problem: Problem, figure_of_merit: str) -> Baseline:
-    """The greedy search of a problem; limits, which are in no units of sigma, have it try every bin."""
-    archive = Archive(problem, figure(STAND_INS.get(figure_of_merit, figure_of_merit)))
-    no_end = np.inf if figure_of_merit in LIMITS else None
-    rule = Archive(problem, expected_z) if figure_of_merit == "midp" else archive
+def baseline(problem: Problem, figure: Merit) -> Baseline:
+    """The greedy search of a problem, whatever the constraints; limits, which are in no units of sigma, have it try every bin."""
+    everything = Rules.none(problem)
+    archive = Archive(problem, figure.searched, everything)
+    no_end = np.inf if figure.limit else None
+    rule = archive if figure.grows is None else Archive(problem, figure.growth, everything)
     chosen, value = greedy_set(archive, rule=rule, stop=no_end or STOP, drop=no_end or DROP)
-    if figure_of_merit in STAND_INS:
-        value = float(figure(figure_of_merit)(problem.totals(chosen[None, :]))[0])
+    if figure.stand_in is not None:
+        value = float(figure(problem.totals(chosen[None, :]))[0])
     return Baseline(chosen, value, archive)
 
 

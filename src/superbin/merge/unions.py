@@ -11,10 +11,11 @@ from collections.abc import Callable
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.constraints import Rules
 from superbin.merge.cuts import cover
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
+from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 from superbin.merge.rectangles import Rectangles
 
 __all__ = ["best_pairs", "best_triples"]
@@ -93,10 +94,8 @@ class _PairSums:
         for i in np.flatnonzero(rules.required):
             fine &= (self.sets[rows, i, None] + self.sets[None, later, i]) > 0
         fine &= np.arange(rows[0], len(self.sets))[None, :] >= rows[:, None]
-        up = np.sqrt(np.maximum(variance, 0.0))
         # The quick figures look at the upward side only.
-        s, b, width = (np.maximum(x, 0.0).ravel() for x in (signal, background, up))
-        return Totals(s, b, width, np.zeros_like(s)), fine.ravel()
+        return Totals.of(signal.ravel(), background.ravel(), variance.ravel()), fine.ravel()
 
     def _variance(self, rows: IntArray, later: slice) -> FloatArray:
         """``w' C w`` of a union: with c what a and b share, w = a + b - c."""
