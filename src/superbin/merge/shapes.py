@@ -4,7 +4,8 @@
   covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
   multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
   no flip or exchange of bins improves the result: best found.
-* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit.
+* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit; for a
+  figure that is not cheap only if there are not too many rectangles.
 * ``two rectangles``: all pairs, certified for a provable figure of merit.
 * ``three rectangles``, ``connected``: best found; a provable figure of merit bounds them by the free optimum.
 
@@ -65,6 +66,11 @@ _FAINT = 0.2
 
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
+
+_EVERY = 20_000
+"""Rectangles up to which all get the exact figure of merit; of more, so many of the best by a quick one."""
+
+_CHUNK = 4096
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
@@ -302,13 +308,25 @@ def _surrogate(task: Task) -> BoolArray:
 
 def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    archive.evaluate(rectangles(task.ground).sets)
-    return archive, _exhausted(archive)
+    boxes = rectangles(task.ground)
+    if len(boxes) <= _EVERY:
+        archive.evaluate(boxes.sets)
+        return archive, _exhausted(archive)
+    values = task.quick(boxes.totals(task.problem))
+    best = np.argsort(-values, kind="stable")
+    evaluated, refused = 0, 0
+    # The best by their sums; more as long as constraints refuse them.
+    for i in range(0, best.size, _CHUNK):
+        found = archive.evaluate(boxes.take(best[i : i + _CHUNK]))
+        evaluated, refused = evaluated + found.size, refused + np.count_nonzero(np.isinf(found))
+        if evaluated - refused >= _EVERY or (archive.found and task.name in PROVABLE):
+            break
+    return archive, _exhausted(archive) if task.name in PROVABLE else Proof()
 
 
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    best_pairs(archive, rectangles(task.ground).sets, task.quick, task.rules)
+    best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
     proved = task.name in PROVABLE and task.problem.conflicts is None
     return archive, _exhausted(archive) if proved else Proof()
 
@@ -316,9 +334,9 @@ def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=max(keep, 64))
     boxes = rectangles(task.ground)
-    best_pairs(archive, boxes.sets, task.quick, task.rules)
+    best_pairs(archive, boxes, task.quick, task.rules)
     if archive.found:
-        best_triples(archive, boxes, task.quick)
+        best_triples(archive, task.ground, boxes.sets, task.quick)
     return archive, _relaxed_proof(task, archive)
 
 
