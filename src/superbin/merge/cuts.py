@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from superbin.domain.search import Observable, Search
 from superbin.merge.boxes import Edges, largest_boxes
 from superbin.merge.problem import BoolArray, IntArray
-from superbin.search import Observable, Search
 
 __all__ = ["Selections", "cover", "cuts", "range_texts", "selections"]
 

@@ -16,11 +16,11 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.merge.boxes import Edges
 from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
-from superbin.search import Search
 
 __all__ = ["Rectangles", "rectangles"]
 
@@ -57,7 +57,9 @@ class _Axis:
     @classmethod
     def of(cls, start: FloatArray, stop: FloatArray) -> "_Axis":
         starts, stops = np.unique(start), np.unique(stop)
-        first, last = (part.ravel() for part in np.meshgrid(*map(range, (len(starts), len(stops))), indexing="ij"))
+        first, last = (
+            part.ravel() for part in np.meshgrid(*map(range, (len(starts), len(stops))), indexing="ij")
+        )
         real = starts[first] < stops[last]
         first, last = first[real], last[real]
         begins, ends = _bits(start == starts[:, None]), _bits(stop == stops[:, None])
@@ -90,7 +92,11 @@ class Rectangles:
     def _edges(self) -> tuple[Edges, list[FloatArray], list[FloatArray]]:
         edges = Edges.of(self.search)
         axes = range(edges.start.shape[1])
-        return edges, [np.unique(edges.start[:, j]) for j in axes], [np.unique(edges.stop[:, j]) for j in axes]
+        return (
+            edges,
+            [np.unique(edges.start[:, j]) for j in axes],
+            [np.unique(edges.stop[:, j]) for j in axes],
+        )
 
     @cached_property
     def sets(self) -> BoolArray:
@@ -138,13 +144,19 @@ class Rectangles:
         _, starts, _ = self._edges
         if problem.covariance_up is not None or np.prod([len(a) + 1.0 for a in starts]) > _POINTS:
             upward = Problem(
-                problem.signal, problem.background, problem.variance_up, problem.variance_up, problem.covariance_up
+                problem.signal,
+                problem.background,
+                problem.variance_up,
+                problem.variance_up,
+                problem.covariance_up,
             )
             parts = [
-                upward.totals(self.take(np.arange(i, min(i + 1024, len(self))))) for i in range(0, len(self), 1024)
+                upward.totals(self.take(np.arange(i, min(i + 1024, len(self)))))
+                for i in range(0, len(self), 1024)
             ]
             signal, background, up = (
-                np.concatenate([getattr(part, name) for part in parts]) for name in ("signal", "background", "up")
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("signal", "background", "up")
             )
             return Totals(signal, background, up, np.zeros_like(up))
         signal, background, variance = self._sums(
@@ -159,9 +171,7 @@ class Rectangles:
         corner = [np.searchsorted(a, edges.start[:, j]) for j, a in enumerate(starts)]
         # No bin is cut, so a bin is inside if its lower corner is.
         low = self.first
-        high = np.stack(
-            [np.searchsorted(a, stops[j])[self.last[:, j]] for j, a in enumerate(starts)], axis=1
-        )
+        high = np.stack([np.searchsorted(a, stops[j])[self.last[:, j]] for j, a in enumerate(starts)], axis=1)
         found = np.zeros((len(values), len(self)))
         for row, value in enumerate(values):
             table = np.zeros(shape)
@@ -208,7 +218,11 @@ def rectangles(search: Search) -> Rectangles:
             f"{_LARGEST // words:.3g} of so many bins are tried, so merge its finest observable first or do not ask for rectangles"
         )
     axes = [_Axis.of(edges.start[:, j], edges.stop[:, j]) for j in columns]
-    found = list(_products(axes, np.zeros((1, 0), dtype=np.int32), *(_bits(np.ones((1, search.n_bins), dtype=bool)),) * 2))
+    found = list(
+        _products(
+            axes, np.zeros((1, 0), dtype=np.int32), *(_bits(np.ones((1, search.n_bins), dtype=bool)),) * 2
+        )
+    )
     picks = np.concatenate(found)
     return Rectangles(
         search,

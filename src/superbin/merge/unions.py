@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.constraints import Rules
 from superbin.merge.cuts import cover
 from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
 from superbin.merge.rectangles import Rectangles
-from superbin.search import Search
 
 __all__ = ["best_pairs", "best_triples"]
 
@@ -179,7 +179,9 @@ class _Ranking:
         self.values, self.pairs = values[best[distinct]], pairs[best[distinct]]
 
 
-def best_triples(archive: Archive, search: Search, sets: BoolArray, quick: Callable[[Totals], FloatArray]) -> None:
+def best_triples(
+    archive: Archive, search: Search, sets: BoolArray, quick: Callable[[Totals], FloatArray]
+) -> None:
     """Evaluate good unions of three rectangles, starting from the best sets the archive holds.
 
     Parameters
