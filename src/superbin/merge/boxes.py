@@ -56,13 +56,11 @@ class Edges:
 
     def touched(self, low: FloatArray, high: FloatArray) -> BoolArray:
         """Which bins a box of these ranges, shape (n_observables,), has a part of."""
-        found: BoolArray = ((self.start < high) & (self.stop > low)).all(axis=1)
-        return found
+        return np.asarray(((self.start < high) & (self.stop > low)).all(axis=1), dtype=np.bool_)
 
     def inside(self, low: FloatArray, high: FloatArray) -> BoolArray:
         """Which bins a box of these ranges holds completely."""
-        found: BoolArray = ((self.start >= low) & (self.stop <= high)).all(axis=1)
-        return found
+        return np.asarray(((self.start >= low) & (self.stop <= high)).all(axis=1), dtype=np.bool_)
 
 
 def largest_boxes(search: Search, chosen: BoolArray) -> BoolArray | None:
@@ -240,7 +238,7 @@ def _runs(blocked: BoolArray) -> tuple[IntArray, IntArray]:
 
 def _summed(values: BoolArray) -> NDArray[np.int64]:
     """The summed-area table of a grid, with a zero before every axis."""
-    table = np.pad(values.astype(np.int64), [(1, 0)] * values.ndim)
+    table = np.ascontiguousarray(np.pad(values.astype(np.int64), [(1, 0)] * values.ndim))
     for j in range(values.ndim):
         np.cumsum(table, axis=j, out=table)
     return table

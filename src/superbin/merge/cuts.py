@@ -135,7 +135,7 @@ def _grown(search: Search, chosen: BoolArray) -> BoolArray:
     for seed in members:
         if done[seed]:
             continue
-        box = _closed(edges, chosen, np.eye(1, search.n_bins, seed, dtype=bool)[0])
+        box = _closed(edges, chosen, np.eye(1, search.n_bins, int(seed), dtype=bool)[0])
         if box is None:
             continue
         near = np.argsort(((middle[members] - middle[seed]) ** 2).sum(axis=1), kind="stable")
@@ -272,8 +272,9 @@ def _range_text(observable: Observable, low: float, high: float) -> str:
     if observable.discrete:
         if noun is None:
             return f"{observable.name} {text}"
-        # One jet is a jet; none are jets.
-        return f"one {noun.removesuffix('s')}" if low == high == 1 else f"{text} {noun}"
+        if low == high == 1:
+            return f"one {noun.removesuffix('s')}"
+        return f"{text} {noun.removesuffix('s') if low == 1 and np.isinf(high) else noun}"
     name = noun or (observable.name if observable.unit == "" else observable.name.upper())
     return " ".join(filter(None, [name, text, observable.unit]))
 

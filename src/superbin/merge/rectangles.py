@@ -226,8 +226,8 @@ def rectangles(search: Search) -> Rectangles:
     picks = np.concatenate(found)
     return Rectangles(
         search,
-        np.stack([axis.first[picks[:, j]] for j, axis in enumerate(axes)], axis=1).astype(np.int32),
-        np.stack([axis.last[picks[:, j]] for j, axis in enumerate(axes)], axis=1).astype(np.int32),
+        np.stack([axis.first[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
+        np.stack([axis.last[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
     )
 
 

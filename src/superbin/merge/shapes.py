@@ -318,7 +318,7 @@ def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
     # The best by their sums; more as long as constraints refuse them.
     for i in range(0, best.size, _CHUNK):
         found = archive.evaluate(boxes.take(best[i : i + _CHUNK]))
-        evaluated, refused = evaluated + found.size, refused + np.count_nonzero(np.isinf(found))
+        evaluated, refused = evaluated + found.size, refused + int(np.isinf(found).sum())
         if evaluated - refused >= _EVERY or (archive.found and task.name in PROVABLE):
             break
     return archive, _exhausted(archive) if task.name in PROVABLE else Proof()
