@@ -30,8 +30,8 @@ from superbin.merge.exclusion import THRESHOLD, ExclusionDual, asimov_exclusion
 from superbin.merge.exhaustive import brute_force
 from superbin.merge.figures import PROVABLE, STAND_INS, figure, quick
 from superbin.merge.greedy import Baseline, greedy_set
-from superbin.merge.local import double_swaps, improve
-from superbin.merge.problem import BoolArray, Problem, Totals
+from superbin.merge.local import Moves, double_swaps, improve
+from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
 from superbin.merge.thresholds import all_thresholds, prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
@@ -60,6 +60,9 @@ _SURROGATE_NODES = 200
 _HOPELESS = 0.75
 _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
+
+_NEIGHBOURS = 2048
+"""Neighbours of a set, the best by a quick figure, that get the exact one."""
 
 _FAINT = 0.2
 """Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
@@ -251,9 +254,7 @@ def cast_wide(task: Task, archive: Archive) -> None:
         _double(task, archive, screen)
 
 
-def _climb(
-    archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool, climbs: int
-) -> None:
+def _climb(archive: Archive, screen: Callable[[Moves], IntArray], *, swap: bool, climbs: int) -> None:
     """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
 
     Where constraints bind, no flip alone may be allowed, and there are more tops to climb; so there are for limits, which jump.
@@ -268,7 +269,7 @@ def _climb(
         improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
 
 
-def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]) -> None:
+def _double(task: Task, archive: Archive, screen: Callable[[Moves], IntArray]) -> None:
     """Exchange two bins at once while that helps: a minimum may be held by one bin that no other replaces alone."""
     problem, value = task.problem, -np.inf
     upward = replace(problem, covariance_down=None)
@@ -288,11 +289,15 @@ def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray
 
 
 def _promising(
-    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, chosen: BoolArray, sets: BoolArray
-) -> BoolArray:
-    """Which sets a quick figure of merit does not put far below a chosen one."""
-    values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
-    fine: BoolArray = values[1:] >= share * values[0] - _FAINT * min(values[0], 1.0)
+    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, moves: Moves
+) -> IntArray:
+    """Which moves a quick figure of merit does not put far below the set they start at; of very many, the best."""
+    stay = np.array([-1])
+    own = float(quick(Moves(moves.chosen, stay, stay).totals(problem))[0])
+    values = quick(moves.totals(problem))
+    fine = np.flatnonzero(values >= share * own - _FAINT * min(own, 1.0))
+    if fine.size > _NEIGHBOURS:
+        fine = np.sort(fine[np.argsort(-values[fine], kind="stable")[:_NEIGHBOURS]])
     return fine
 
 
