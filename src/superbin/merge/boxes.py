@@ -11,7 +11,7 @@ What this costs depends on the edges of the chosen bins, not on the size of the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -251,7 +251,7 @@ def _count(table: NDArray[np.int64], low: IntArray, high: IntArray) -> NDArray[n
     ends = low * strides, high * strides
     total = np.zeros(len(low), dtype=np.int64)
     for corner in np.ndindex(*(2,) * table.ndim):
-        at = np.sum([ends[side][:, j] for j, side in enumerate(corner)], axis=0)
+        at = reduce(np.add, (ends[side][:, j] for j, side in enumerate(corner)))
         total += (-1) ** (table.ndim - sum(corner)) * flat[at]
     return total
 

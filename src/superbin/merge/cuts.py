@@ -7,7 +7,6 @@ looked for (`superbin.merge.boxes`), so that a text costs what its merge is wort
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -30,6 +29,9 @@ _COUNTED = {
 
 _SOLVED = 2_000
 """Largest rectangles up to which the fewest are found by integer programming; beyond, the largest are taken first."""
+
+_TOGETHER = 64
+"""Rectangles up to which they are not sorted into pieces first."""
 
 _SECONDS = 5.0
 
@@ -167,21 +169,28 @@ def _closed(edges: Edges, chosen: BoolArray, some: BoolArray) -> BoolArray | Non
 
 def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray]) -> Iterator[int]:
     """Rows whose union is that of all, as few as can be proved; those with the shortest texts."""
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import connected_components
-
     if not len(sets):
         return
-    columns = np.flatnonzero(sets.any(axis=0))
-    graph = csr_matrix(sets[:, columns].astype(np.int8))
-    # Rectangles in pieces that share no bin are chosen piece by piece.
-    _, piece = connected_components(graph @ graph.T, directed=False)
+    if len(sets) > _TOGETHER:
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        # Rectangles in pieces that share no bin are chosen piece by piece.
+        graph = csr_matrix(sets.astype(np.int8))
+        _, piece = connected_components(graph @ graph.T, directed=False)
+    else:
+        piece = np.zeros(len(sets), dtype=np.int32)
     order = np.argsort(piece, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(piece[order])) + 1):
         if rows.size == 1:
             yield int(rows[0])
             continue
         some = sets[rows][:, sets[rows].any(axis=0)]
+        # What a bin has no other rectangle for is taken anyway.
+        alone = some[:, some.sum(axis=0) == 1].any(axis=1)
+        if some[alone].any(axis=0).all():
+            yield from (int(row) for row in rows[alone])
+            continue
         chosen = _minimum_cover(some, cost_of(sets[rows])) if rows.size <= _SOLVED else _largest_first(some)
         yield from (int(row) for row in rows[chosen])
 
@@ -231,30 +240,28 @@ def _shortest(search: Search, bins: IntArray) -> tuple[int, list[float], list[fl
     """
     edges = Edges.of(search)
     start, stop = edges.start[bins].min(axis=0), edges.stop[bins].max(axis=0)
-    axes = []
+    others = np.ones(search.n_bins, dtype=bool)
+    others[bins] = False
+    # Bins outside that every combination of ranges touches, one more axis of combinations per observable.
+    touched, cost, axes = others, np.zeros((), dtype=np.intp), []
     for j in range(start.size):
         low, high = float(search.low[bins, j].min()), float(search.high[bins, j].max())
         least, most = float(search.low[:, j].min()), float(search.high[:, j].max())
         options = [(0, least, most, -np.inf, np.inf)]
         if low > least or high < most:
             short = low == high or np.isinf(high)
-            options.append((1 if short else 2, low, high, start[j], stop[j]))
+            options.append((1 if short else 2, low, high, float(start[j]), float(stop[j])))
             if np.isinf(most) and not np.isinf(high):
-                options.append((1, low, most, start[j], np.inf))
-        touched = [
-            (cost, a, b, (edges.start[:, j] < to) & (edges.stop[:, j] > since))
-            for cost, a, b, since, to in sorted(options, key=lambda o: o[0])
-        ]
-        axes.append(touched)
-    chosen = np.zeros(search.n_bins, dtype=bool)
-    chosen[bins] = True
-    picks = list(product(*(range(len(options)) for options in axes)))
-    costs = [sum(axis[i][0] for axis, i in zip(axes, pick, strict=True)) for pick in picks]
-    for row in sorted(range(len(picks)), key=lambda row: costs[row]):
-        parts = [axis[i] for axis, i in zip(axes, picks[row], strict=True)]
-        if not (np.logical_and.reduce([mask for *_, mask in parts]) & ~chosen).any():
-            return costs[row], [low for _, low, _, _ in parts], [high for _, _, high, _ in parts]
-    raise ValueError("these bins are no rectangle")
+                options.append((1, low, most, float(start[j]), np.inf))
+        options.sort(key=lambda option: option[0])
+        axes.append(options)
+        since, until = (np.array([option[i] for option in options])[:, None] for i in (3, 4))
+        touched = touched[..., None, :] & (edges.start[:, j] < until) & (edges.stop[:, j] > since)
+        cost = cost[..., None] + np.array([option[0] for option in options])
+    true = np.where(touched.any(axis=-1), np.iinfo(np.intp).max, cost)
+    pick = np.unravel_index(int(np.argmin(true)), true.shape)
+    parts = [options[i] for options, i in zip(axes, pick, strict=True)]
+    return int(cost[pick]), [part[1] for part in parts], [part[2] for part in parts]
 
 
 def range_texts(search: Search, low: Sequence[float], high: Sequence[float]) -> list[str]:
