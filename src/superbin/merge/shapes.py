@@ -33,7 +33,7 @@ from superbin.merge.greedy import Baseline, greedy_set
 from superbin.merge.local import Moves, double_swaps, improve
 from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
-from superbin.merge.thresholds import all_thresholds, prefixes, seeds
+from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
 
 __all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify", "solve"]
@@ -185,7 +185,7 @@ def _prove(task: Task, archive: Archive, dual: Dual) -> Proof:
     if task.rules.free and task.problem.covariance_up is None:
         possible = task.rules.possible
         order = best_order(dual, task.problem, task.problem.variance_up)
-        archive.evaluate(prefixes(order[possible[order]], task.problem.n_bins))
+        archive.evaluate(best_prefixes(task.problem, order[possible[order]], archive.figure))
         return _exhausted(archive)
     # The downward side does not enter a provable figure; leaving it out saves half the work.
     archive.problem = replace(task.problem, covariance_down=None)

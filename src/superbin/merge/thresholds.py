@@ -15,10 +15,13 @@ from superbin.merge.constraints import Rules
 from superbin.merge.dual import DUALS
 from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
 
-__all__ = ["all_thresholds", "orderings", "prefixes", "seeds"]
+__all__ = ["all_thresholds", "best_prefixes", "orderings", "prefixes", "seeds"]
 
 _CURVE = 24
 """Values of the multiplier u whose scores order the bins."""
+
+_PREFIXES = 64
+_ROUNDING = 1e-9
 
 _LINES = 400
 """Bins whose lines through the plane of multipliers are walked."""
@@ -42,6 +45,32 @@ def prefixes(order: IntArray, n_bins: int) -> BoolArray:
     """
     sets = np.zeros((len(order), n_bins), dtype=bool)
     sets[:, order] = np.tri(len(order), dtype=bool)
+    return sets
+
+
+def best_prefixes(problem: Problem, order: IntArray, figure: Callable[[Totals], FloatArray]) -> BoolArray:
+    """The best prefixes of an ordering under a figure of merit, all those within rounding of the best among them.
+
+    Parameters
+    ----------
+    problem : Problem
+        Without a covariance.
+    order : ndarray of int
+    figure : callable
+
+    Returns
+    -------
+    ndarray of bool, shape (n_sets, n_bins)
+    """
+    sums = (problem.signal, problem.background, problem.variance_up, problem.variance_down)
+    signal, background, up, down = (np.cumsum(part[order]) for part in sums)
+    values = figure(Totals(signal, background, np.sqrt(up), np.minimum(np.sqrt(down), background)))
+    best = np.argsort(-values, kind="stable")
+    close = int((values >= values[best[0]] * (1 - _ROUNDING)).sum()) if best.size else 0
+    lengths = best[: max(_PREFIXES, close)] + 1
+    sets = np.zeros((lengths.size, problem.n_bins), dtype=bool)
+    for row, length in enumerate(lengths):
+        sets[row, order[:length]] = True
     return sets
 
 
