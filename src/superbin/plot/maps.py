@@ -142,7 +142,7 @@ class MapValue:
 
     value: Value
     name: str
-    scale: str = "linear"
+    scale: Literal["linear", "symmetric", "logarithmic"] = "linear"
     note: str = ""
 
 
