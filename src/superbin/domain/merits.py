@@ -45,6 +45,9 @@ class Merit:
         What the greedy search wants to grow; by default `exact`.
     stand_in : Merit, optional
         Where `exact` is too slow for a search: what searches instead, before it ranks the best.
+    best : Reference, optional
+        ``best(totals, keep, floor)``: as `exact`, but -inf for sets that are certain not to be among the `keep` best or above
+        `floor`, and would take long.
     dual : Reference, optional
         Class in the manner of `superbin.merge.dual`: makes the optimum provable. Of `test`, where there is one.
     test : Reference, optional
@@ -65,6 +68,7 @@ class Merit:
     quick: Reference | None = None
     grows: Reference | None = None
     stand_in: "Merit | None" = None
+    best: Reference | None = None
     dual: Reference | None = None
     test: Reference | None = None
     limit: bool = False
@@ -78,6 +82,10 @@ class Merit:
     def rank(self, totals: Any) -> Any:
         """As a call, fast and approximate, of the upward uncertainty alone."""
         return _resolved(self.quick or self.exact)(totals)
+
+    def among_best(self, totals: Any, keep: int, floor: float) -> Any:
+        """As a call, for who remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
+        return self(totals) if self.best is None else _resolved(self.best)(totals, keep, floor)
 
     def growth(self, totals: Any) -> Any:
         """What the greedy search wants to grow."""
@@ -132,6 +140,7 @@ _KNOWN = (
         exact=_FIGURES + "midp",
         quick=_FIGURES + "quick_midp",
         grows=_FIGURES + "expected_z",
+        best=_FIGURES + "best_midp",
     ),
     Merit(
         "profile_asimov",

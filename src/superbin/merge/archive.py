@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.merits import Merit
 from superbin.domain.sums import Totals
 from superbin.merge.constraints import Rules
 from superbin.merge.problem import BoolArray, Problem
@@ -89,6 +90,8 @@ class Archive:
     def evaluate(self, sets: BoolArray) -> FloatArray:
         """Figure of merit of every row, -inf where the set is refused: without signal, not allowed, or background without doubt zero.
 
+        Also -inf where it is certain to be below the best that are remembered, and would take long.
+
         Parameters
         ----------
         sets : ndarray of bool, shape (n_sets, n_bins)
@@ -101,11 +104,17 @@ class Archive:
         values = np.full(len(sets), -np.inf)
         rows = np.flatnonzero(fine)
         if rows.size:
-            found = self.figure(totals.take(rows))
+            found = self.judge(totals.take(rows), self.keep, self.floor)
             values[rows] = np.where(np.isnan(found), -np.inf, found)
             self.evaluated += rows.size
             self._remember(sets, values)
         return values
+
+    def judge(self, totals: Totals, keep: int, floor: float) -> FloatArray:
+        """Figure of merit of sums; -inf for what is certain not to be among the `keep` best and above `floor`, and takes long."""
+        if isinstance(self.figure, Merit):
+            return np.asarray(self.figure.among_best(totals, keep, floor))
+        return self.figure(totals)
 
     def take_over(self, other: "Archive") -> None:
         """Evaluate the best sets that another archive of the same bins has seen, under this one's figure and constraints."""
@@ -128,6 +137,13 @@ class Archive:
         equal = [key for key in ranked if is_tie(self._best[key][0], top)]
         ranked[: len(equal)] = sorted(equal, key=_simplicity)
         return ranked
+
+    @property
+    def floor(self) -> float:
+        """The least figure of merit of the best that are remembered; -inf before there are as many as asked for."""
+        if len(self._best) < self.keep:
+            return -math.inf
+        return sorted((value for value, _ in self._best.values()), reverse=True)[self.keep - 1]
 
     @property
     def found(self) -> bool:

@@ -22,6 +22,7 @@ from superbin.merge.problem import IntArray
 
 __all__ = [
     "VISIBLE",
+    "best_midp",
     "expected_z",
     "midp",
     "profile_asimov",
@@ -69,6 +70,22 @@ def midp(totals: Totals) -> FloatArray:
         weak = some[values[some] < VISIBLE]
         if weak.size:
             values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(totals.take(weak)))
+    return values
+
+
+def best_midp(totals: Totals, keep: int, floor: float) -> FloatArray:
+    """`midp` for who remembers the `keep` best, the worst of which has `floor`: -inf for what cannot be among them.
+
+    A value of `midp` below `VISIBLE` takes ten times as long as one above, and is nothing beside those.
+    """
+    values = np.full(totals.signal.shape, -np.inf)
+    some = np.flatnonzero(totals.signal > 0)
+    values[some] = expected_z(totals.take(some))
+    weak = some[values[some] < VISIBLE]
+    if floor < VISIBLE and some.size - weak.size < keep:
+        values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(totals.take(weak)))
+    else:
+        values[weak] = -np.inf
     return values
 
 
