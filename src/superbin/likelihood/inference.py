@@ -21,9 +21,10 @@ from scipy.special import ndtr, ndtri
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import add_up
-from superbin.likelihood.objective import LEAST_BACKGROUND, Data
+from superbin.likelihood.objective import LEAST_BACKGROUND
 
 __all__ = [
     "Discovery",

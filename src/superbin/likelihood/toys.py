@@ -15,10 +15,10 @@ from multiprocessing import get_context
 import numpy as np
 
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.inference import fit_both
 from superbin.likelihood.model import CountingModel
-from superbin.likelihood.objective import Data
 from superbin.stats.toys import binomial_error
 
 __all__ = ["ToyLimit", "ToyTail", "cls_from_toys", "draw", "merge", "statistic", "throw", "throw_chunk"]

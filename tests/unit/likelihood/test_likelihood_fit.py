@@ -306,7 +306,7 @@ def test_toys_draw_counts_and_centres(two_bins: PublishedLikelihood) -> None:
     expected = fitter.objective.expected(background.x)
     np.testing.assert_allclose(counts.mean(axis=0), expected, atol=5 * np.sqrt(expected.max() / 4000))
     np.testing.assert_allclose(counts.var(axis=0), expected, rtol=0.15)
-    centres = np.array([toy.centres for toy in drawn])
+    centres = np.array([toy.auxiliary for toy in drawn])
     held = fitter.objective.constrained == 0
     assert not centres[:, held].any()
     np.testing.assert_allclose(centres[:, ~held].mean(axis=0), background.x[~held], atol=5 / math.sqrt(4000))

@@ -15,9 +15,11 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.newton import Minimum, minimize
-from superbin.likelihood.dense.objective import BoolArray, Data, Objective
+from superbin.likelihood.dense.objective import BoolArray, Objective
 from superbin.likelihood.fit import single_threaded
+from superbin.likelihood.found import FoundMinimum
 
 __all__ = ["Fit", "LocalMinimum", "fit", "fit_pair", "symmetric_inverse"]
 
@@ -41,25 +43,9 @@ CONTINUATION = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LocalMinimum:
-    """A minimum that at least one start ended in.
+class LocalMinimum(FoundMinimum):
+    """A minimum with how it was reached."""
 
-    Attributes
-    ----------
-    nll : float
-        Negative log-likelihood, with all constants.
-    above : float
-        2 NLL above the lowest minimum found.
-    x : array, shape (n_parameters,)
-        Parameters.
-    starts : tuple of str
-        Which starts ended here.
-    """
-
-    nll: float
-    above: float
-    x: FloatArray
-    starts: tuple[str, ...]
     _minimum: Minimum
 
 

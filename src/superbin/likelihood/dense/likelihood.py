@@ -8,16 +8,11 @@ from numpy.typing import ArrayLike
 
 from superbin._arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.fits import Fit, fit, fit_pair, symmetric_inverse
-from superbin.likelihood.dense.inference import (
-    Exclusion,
-    Significance,
-    UpperLimit,
-    exclusion,
-    significance,
-    upper_limit,
-)
-from superbin.likelihood.dense.objective import Data, Objective
+from superbin.likelihood.dense.inference import exclusion, significance, upper_limit
+from superbin.likelihood.dense.objective import Objective
+from superbin.likelihood.found import Exclusion, Significance, UpperLimit
 from superbin.statistical_model import StatisticalModel
 
 __all__ = ["Likelihood"]

@@ -23,33 +23,18 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from superbin._arrays import FloatArray
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.effects import IntArray
 from superbin.likelihood.dense.rows import make_rows
 from superbin.statistical_model import Normal, Poisson, StatisticalModel
 from superbin.statistical_model.expressions import Jet
 
-__all__ = ["BoolArray", "Data", "Objective", "Point"]
+__all__ = ["BoolArray", "Objective", "Point"]
 
 BoolArray = NDArray[np.bool_]
 
 TINY = 1e-100
 """Stands for a factor of zero in its logarithmic derivatives."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """What was observed, or would be.
-
-    Attributes
-    ----------
-    counts : array, shape (n_bins,)
-        Events.
-    auxiliary : array, shape (n_parameters,)
-        Measured value of each parameter with a normal constraint, auxiliary count of each with a Poisson one, zero without.
-    """
-
-    counts: FloatArray
-    auxiliary: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
