@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 
 __all__ = ["Data"]
 

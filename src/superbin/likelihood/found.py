@@ -5,7 +5,7 @@ A value that could not be found is None, and `status` says why.
 
 from dataclasses import dataclass
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 
 __all__ = ["Exclusion", "FoundMinimum", "Significance", "UpperLimit"]
 

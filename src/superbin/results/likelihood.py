@@ -54,7 +54,9 @@ class Scan:
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self) | {"intervals": {f"{rise:g}": list(ends) for rise, ends in self.intervals.items()}}
+        return asdict(self) | {
+            "intervals": {f"{rise:g}": list(ends) for rise, ends in self.intervals.items()}
+        }
 
 
 @dataclass(frozen=True, slots=True)
