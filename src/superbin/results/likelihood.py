@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from superbin.results.values import binomial_error
+
 __all__ = [
     "ChannelYields",
     "Goodness",
@@ -20,7 +22,6 @@ __all__ = [
     "ToyLimit",
     "ToyTail",
     "Yields",
-    "binomial_error",
 ]
 
 
@@ -144,14 +145,6 @@ class Impacts:
         return asdict(self)
 
 
-def binomial_error(k: int, n: int) -> float:
-    """Standard error of k out of n; with none or all that of a single one; NaN for n = 0."""
-    if n == 0:
-        return math.nan
-    inner = min(max(k, 1), n - 1) if n > 1 else 0.5
-    return math.sqrt(inner * (n - inner) / n) / n
-
-
 @dataclass(frozen=True, slots=True)
 class ToyTail:
     """How many toys are at least as extreme as the data.
@@ -184,7 +177,7 @@ class ToyTail:
     @property
     def p_error(self) -> float:
         """Binomial standard error; NaN without toys."""
-        return binomial_error(self.above, self.toys)
+        return binomial_error(self.above, self.toys) if self.toys else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ def fit(
     patience: int = 1,
     seed: int = 1,
     poi_bounds: tuple[float, float] | None = None,
+    initial: bool = True,
 ) -> Fit:
     """Minimise over all parameters that are not held.
 
@@ -159,6 +160,8 @@ def fit(
         Of these draws.
     poi_bounds : (float, float), optional
         Bounds of the signal strength in place of the model's.
+    initial : bool
+        Whether the model's initial values are a start; without, `seeds` must not be empty.
 
     Returns
     -------
@@ -183,7 +186,12 @@ def fit(
                     (name, minimize(objective, data, x, fixed=fixed, lower=lower, upper=upper, known=known))
                 )
 
-        run([("initial values", start), *((name, np.where(fixed, start, x)) for name, x in seeds)])
+        run(
+            [
+                *([("initial values", start)] if initial else []),
+                *((name, np.where(fixed, start, x)) for name, x in seeds),
+            ]
+        )
         draws = _draws(objective, data, tried, start, fixed, lower, upper, seed)
         # Where there are several minima there may be more: go on until nothing new was found for a while.
         idle, known = 0, 1

@@ -32,6 +32,7 @@ from superbin.likelihood.dense.fits import (
 )
 from superbin.likelihood.dense.newton import Minimum, minimize
 from superbin.likelihood.dense.objective import Objective
+from superbin.likelihood.few import few_events
 from superbin.likelihood.fit import single_threaded
 from superbin.likelihood.found import Exclusion, Significance, UpperLimit
 
@@ -42,9 +43,6 @@ QUANTILES = (-2, -1, 0, 1, 2)
 
 PRECISION = 1e-6
 """In units of sqrt(q) or -ln CLs, when solving for mu; one step of Newton more follows."""
-
-FEW = 5.0
-"""Background events per bin, averaged over the signal, below which asymptotic formulae are said to be approximate."""
 
 LARGEST = 1e8
 """In units of the first guess, where the search for a limit gives up."""
@@ -92,13 +90,11 @@ def _note_few(objective: Objective, background: Fit, notes: list[str]) -> None:
         return
     x, without = background.x.copy(), objective.expected(background.x)
     x[_poi(objective)] = 1.0
-    signal = np.maximum(objective.expected(x) - without, 0.0) * objective.model.counted
-    if signal.sum() > 0:
-        events = float(signal @ without / signal.sum())
-        if events < FEW:
-            notes.append(
-                f"few events: {events:.2g} background events in a bin, averaged over the signal; asymptotic formulae are approximate there, toys are not"
-            )
+    note = few_events(
+        without * objective.model.counted, (objective.expected(x) - without) * objective.model.counted
+    )
+    if note:
+        notes.append(note)
 
 
 def _doubts(notes: list[str], *fits: tuple[str, Fit]) -> tuple[str, ...]:
