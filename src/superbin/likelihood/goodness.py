@@ -1,7 +1,6 @@
-"""Goodness of fit against the saturated model (R. D. Cousins, "Generalization of chisquare goodness-of-fit test for binned data using
-saturated models", 2013), with its distribution by toys.
+"""Goodness of fit against the saturated model, with its distribution by toys.
 
-The statistic is twice the negative log-likelihood at the best fit above that of a model in which every bin and every auxiliary measurement expects
+After R. D. Cousins, "Generalization of chisquare goodness-of-fit test for binned data using saturated models" (2013). The statistic is twice the negative log-likelihood at the best fit above that of a model in which every bin and every auxiliary measurement expects
 exactly what it counts, as in Combine and cabinetry.
 """
 

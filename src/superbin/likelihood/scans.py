@@ -4,12 +4,12 @@
 other side, so that a minimum that takes over along the way is not missed.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.optimize import brentq
 
-from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.data import Data
 from superbin.likelihood.engine import Engine, EngineFit
@@ -178,7 +178,7 @@ class _Profile:
         """Fit every point again from its neighbours where those have a lower minimum to offer."""
         values = sorted(self.done)
         for ordered in (values, values[::-1]):
-            for before, value in zip(ordered, ordered[1:], strict=False):
+            for before, value in itertools.pairwise(ordered):
                 if not self.done[before].ok:
                     continue
                 again = self._fit(value, self.done[before])
@@ -274,11 +274,11 @@ def _default(engine: Engine, best: EngineFit, j: int, points: int, width: float)
 def _size(engine: Engine, best: EngineFit, j: int) -> float:
     """Standard deviation of the fit; where there is none, of the constraint, or where q of a single parameter rises by one."""
     try:
-        covariance: FloatArray | None = engine.covariance(best)
+        variance = float(engine.covariance(best)[j, j])
     except InputError:
-        covariance = None
-    if covariance is not None and covariance[j, j] > 0:
-        return float(np.sqrt(covariance[j, j]))
+        variance = 0.0
+    if variance > 0:
+        return float(np.sqrt(variance))
     if np.isfinite(engine.widths[j]):
         return float(engine.widths[j])
     size, x = 1.0, best.x.copy()

@@ -329,16 +329,6 @@ class Objective:
             where = np.array(formula.positions, dtype=np.intp)
             matrix[np.ix_(where, where)] += weights[touched].sum() * mixed
 
-    def jacobian(self, point: Point) -> FloatArray:
-        """Derivatives of the expectation, shape (n_bins, n_parameters)."""
-        rows = self._rows
-        shape = (rows.nominal.size, self.n_parameters)
-        u = self._slope_places.dense(self._slope_places.add_up(point._slopes[0][rows.slope])[0], shape)
-        a = self._morph_places.dense(self._morph_places.add_up(point._morphs[0])[0], shape)
-        slopes = np.zeros((self.n_bins, self.n_parameters))
-        np.add.at(slopes, rows.bin, point._products[:, None] * (a + point._sums[:, None] * u))
-        return slopes
-
     def row_events(self, x: FloatArray) -> FloatArray:
         """Events expected in each row, bin after bin, in each bin in the order of its channel's samples."""
         sums, products, *_ = self._evaluate(x, self._no_side)
@@ -352,19 +342,6 @@ class Objective:
         auxiliary[self.normal] = x[self.normal]
         auxiliary[self.poisson] = self._scale[self.poisson] * x[self.poisson]
         return Data(self.expected(x), auxiliary)
-
-    def draw_auxiliary(self, x: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Draw auxiliary measurements around parameters `x`; those of fixed parameters stay as observed."""
-        auxiliary = self.observed.auxiliary.copy()
-        normal, poisson = self.normal, self.poisson
-        drawn = x.copy()
-        drawn[normal] += self.width[normal] * rng.standard_normal(normal.size)
-        drawn[poisson] = rng.poisson(np.maximum(self._scale[poisson] * x[poisson], 0.0))
-        some = np.zeros(self.n_parameters, dtype=bool)
-        some[normal] = some[poisson] = True
-        some &= ~self.fixed
-        auxiliary[some] = drawn[some]
-        return auxiliary
 
 
 def _product(sums: FloatArray, products: FloatArray) -> FloatArray:
