@@ -1,6 +1,6 @@
 """Frequentist pseudo-experiments: p0, CLs, upper limits and goodness of fit where asymptotic formulae cannot be trusted.
 
-The ensembles are those of the LHC's common convention (ATL-PHYS-PUB-2011-11): a toy draws the counts of all channels and the auxiliary measurement
+The ensembles are those of the LHC's common convention (ATLAS and CMS, "Procedure for the LHC Higgs boson search combination", 2011): a toy draws the counts of all channels and the auxiliary measurement
 of every constraint from the model at a fit of the hypothesis to the observed data; both hypotheses are then fitted to it. Chunks have
 their own random stream (child ``index`` of the seed), so that they can be thrown anywhere in any order and `merge` gives the same answer. A toy
 whose fit fails counts in `ToyTail.failed`, never as a pass.

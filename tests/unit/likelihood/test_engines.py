@@ -188,7 +188,7 @@ def test_limits_by_toys_of_a_bare_count() -> None:
 
 def _curve(n: int, b: float) -> tuple[np.ndarray, np.ndarray]:
     s = np.linspace(0, 20, 4001)
-    return -poisson.cdf(n, s + b) / poisson.cdf(n, b), s
+    return np.asarray(-poisson.cdf(n, s + b) / poisson.cdf(n, b)), s
 
 
 def test_few_events_are_compared_with_the_exact_bin(tmp_path: Path) -> None:
@@ -211,6 +211,7 @@ def test_goodness_of_fit(engine: Engine) -> None:
     assert found.statistic == pytest.approx(2 * fit.height, rel=1e-9)
     assert found.toys is not None
     assert found.toys.toys + found.toys.failed == 40
+    assert found.statistic is not None
     assert found.toys.above == sum(v >= found.statistic - 1e-6 for v in found.toys.values)
     perfect = goodness(engine, data=engine.asimov(engine.initial))
     assert perfect.statistic == pytest.approx(0, abs=1e-8)

@@ -106,7 +106,7 @@ def gof(
     if figure is not None:
         from superbin.plot import likelihood as draw
 
-        write_figure(draw.goodness_distribution(found).figure, figure)
+        write_figure(draw.goodness_distribution(found), figure)
     document = head(subject, engine, chosen) | found.document()
     if machine:
         click.echo(as_json(document))

@@ -9,7 +9,7 @@ import click
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from superbin.plot.likelihood import LikelihoodArtists
 
 __all__ = ["figures_option", "write_figure"]
 
@@ -32,8 +32,8 @@ figures_option: Callable[..., Any] = click.option(
 )
 
 
-def write_figure(figure: "Figure", path: Path) -> None:
+def write_figure(artists: "LikelihoodArtists", path: Path) -> None:
     """Write a figure as PDF and PNG."""
     from superbin.plot import save
 
-    save(figure, path.with_suffix(""))
+    save(artists.figure, path.with_suffix(""))

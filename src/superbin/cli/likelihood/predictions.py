@@ -48,7 +48,7 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
     if figure is not None:
         from superbin.plot import likelihood as draw
 
-        write_figure(draw.channel_yields(found).figure, figure)
+        write_figure(draw.channel_yields(found), figure)
     if machine:
         document = found.document()
         click.echo(

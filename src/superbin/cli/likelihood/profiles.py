@@ -72,7 +72,7 @@ def scan(
         from superbin.plot import likelihood as draw
 
         artists = draw.profile_plane(plane) if len(names) == 2 else draw.profile_scan(found)
-        write_figure(artists.figure, figure)
+        write_figure(artists, figure)
     click.echo(as_json(document) if machine else "\n".join([*text, doubts_text(document["doubts"])]).rstrip())
 
 
@@ -96,7 +96,7 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     if figure is not None:
         from superbin.plot import likelihood as draw
 
-        write_figure(draw.impact_ranking(found, most=max(top, 1)).figure, figure)
+        write_figure(draw.impact_ranking(found, most=max(top, 1)), figure)
     if machine:
         click.echo(as_json(head(subject, engine, chosen) | found.document()))
         return
