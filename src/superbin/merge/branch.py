@@ -225,14 +225,14 @@ class _Proof:
         covariance = self.problem.covariance_up
         if covariance is None:
             return self.problem.variance_up
-        return _separable(covariance)
+        return separable(covariance)
 
     def restrict(self, chosen: IntArray, free: IntArray, own: FloatArray | None = None) -> _Node:
         """A node with the variance split anew for the bins that are free, or as given for all bins."""
         covariance = self.problem.covariance_up
         if covariance is not None and own is None:
             own = np.zeros(self.problem.n_bins)
-            own[free] = _separable(covariance.take(free, axis=0).take(free, axis=1))
+            own[free] = separable(covariance.take(free, axis=0).take(free, axis=1))
         return self.node(chosen, free, own, len(free))
 
     def node(self, chosen: IntArray, free: IntArray, own: FloatArray | None, split_size: int) -> _Node:
@@ -483,7 +483,7 @@ def branch_and_bound(archive: Archive, dual: Dual, rules: Rules, limits: Limits)
     return _Proof(archive, dual, rules, limits).run()
 
 
-def _separable(covariance: FloatArray) -> FloatArray:
+def separable(covariance: FloatArray) -> FloatArray:
     """Own variances d such that ``covariance - diag(d)`` stays positive semidefinite, as large as is cheap.
 
     In proportion to the variance of each bin given all others, or to its variance where there is no such thing.

@@ -1,0 +1,441 @@
+r"""A proved bound for figures of merit that are no maximum of linear functions: cells of background and uncertainties.
+
+Every set of bins is a point (B, V, D) of its background, upward variance and downward variance, and has a signal S. A *cell* is a box of
+such points with some bins chosen and some dropped. Two bounds make one on the figure of merit of all its sets:
+
+* the signal: for any multipliers c, d, e, l of the ends of the box and of the number of bins,
+  ``S <= sum_i (s_i - c b_i - d v_i - e x_i - l)^+ + c B + d V + e D + l k``, the free bins i being in or out, whichever is more. With a
+  covariance ``V = w' C w`` is at least its tangent at any fractions w_0, which is linear in the set, and the downward uncertainty at
+  most the sum of those of the bins;
+* the figure at most: of that signal, with the background of the box that is worst for the p-value at each z
+  (`superbin.merge.tails`).
+
+The cell with the largest bound is split, in the dimension that costs most, or at a bin that the multipliers leave undecided. A bin whose
+change would leave less signal than the cell needs to beat the best set known is fixed. What is left when time is up is the bound.
+
+Bounds are outward by `ROUNDING` of the sums that enter, and by what `superbin.merge.tails` states for p-values.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy import special
+
+from superbin._support.arrays import FloatArray
+from superbin.merge.archive import Archive
+from superbin.merge.branch import Certificate, Limits
+from superbin.merge.constraints import Rules
+from superbin.merge.problem import BoolArray, IntArray, Problem
+from superbin.merge.tails import Ranges, midp_at_least
+
+__all__ = ["Cells", "cell_bound", "midp_at_most"]
+
+ROUNDING = 1e-12
+"""Relative allowance for rounding in sums of scores, some thousand times what it can be."""
+
+_BATCH = 256
+"""Cells that are split together."""
+
+_MEMORY = 4e8
+"""Bytes of open cells; beyond, the search ends with the bound it has."""
+
+_OFFERED = 8
+"""Sets of a batch of cells that are tried as better ones."""
+
+_VISIBLE = 1.0
+_DESCENT = 5
+_ROOTS = 12
+_B, _V, _D, _K = range(4)
+
+
+# --- figures of merit -------------------------------------------------------------------------------------
+
+
+def midp_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    """No set with at most this signal, and a background of the range, has a larger `midp`.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n,)
+    ranges : Ranges
+    """
+    z = _z_at_most(signal, ranges)
+    weak = np.flatnonzero(z < _VISIBLE)
+    if weak.size:
+        z[weak] = _VISIBLE * signal[weak] / _visible_at_least(signal[weak], ranges.take(weak))
+    return z
+
+
+def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    p, _ = midp_at_least(signal + ranges.high, ranges)
+    return np.asarray(-special.ndtri(np.clip(p, 1e-300, 1.0)))
+
+
+def _visible_at_least(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    """Signal with which no background of the range is expected to show a Z of 1; it begins where the signal does not."""
+    low = np.maximum(signal, 1e-300)
+    high = np.maximum(2 * low, 0.5 + np.sqrt(ranges.low + ranges.up**2))
+    rows = np.arange(low.size)
+    for _ in range(60):
+        short = _z_at_most(high[rows], ranges.take(rows)) < _VISIBLE
+        rows = rows[short]
+        if not rows.size:
+            break
+        low[rows], high[rows] = high[rows], 2 * high[rows]
+    for _ in range(_ROOTS):
+        rows = np.flatnonzero(high > low * (1 + 3e-4))
+        if not rows.size:
+            break
+        middle = np.where(high[rows] > 4 * low[rows], np.sqrt(low[rows] * high[rows]), (low[rows] + high[rows]) / 2)
+        short = _z_at_most(middle, ranges.take(rows)) < _VISIBLE
+        low[rows], high[rows] = np.where(short, middle, low[rows]), np.where(short, high[rows], middle)
+    return low
+
+
+# --- cells ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells of one problem, arrays over cells.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (n_cells, 3)
+        Ends of the box: background, upward variance, and downward variance (with a covariance: downward uncertainty).
+    state : ndarray of int8, shape (n_cells, n_bins)
+        1 for bins that are chosen, -1 for bins that are not, 0 for free ones.
+    multipliers : ndarray, shape (n_cells, 4)
+        Of the three sums and of the number of bins.
+    relaxed : ndarray, shape (n_cells, n_bins or 0)
+        With a covariance, the fractions at which the tangent touches.
+    bound : ndarray, shape (n_cells,)
+        On the figure of merit.
+    signal : ndarray, shape (n_cells,)
+        The bound on the signal.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    state: np.ndarray
+    multipliers: FloatArray
+    relaxed: FloatArray
+    bound: FloatArray
+    signal: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.bound)
+
+    def take(self, rows: IntArray | BoolArray) -> "Cells":
+        """Some of the cells."""
+        return Cells(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def join(self, other: "Cells") -> "Cells":
+        """These and others."""
+        return Cells(
+            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
+        )
+
+    def with_bounds(self, bound: FloatArray, signal: FloatArray, multipliers: FloatArray) -> "Cells":
+        """The same boxes, bounded."""
+        return Cells(self.low, self.high, self.state, multipliers, self.relaxed, bound, signal)
+
+
+class _Search:
+    """One run."""
+
+    def __init__(
+        self, archive: Archive, at_most: Callable[[FloatArray, Ranges], FloatArray], rules: Rules, limits: Limits
+    ) -> None:
+        self.archive, self.at_most, self.rules, self.limits = archive, at_most, rules, limits
+        problem: Problem = archive.problem
+        self.problem, n = problem, problem.n_bins
+        self.covariance = problem.covariance_up
+        self.s, self.b = problem.signal, problem.background
+        ones = np.ones(n)
+        if self.covariance is None:
+            self.x = problem.variance_down
+            self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
+        else:
+            from superbin.merge.branch import separable
+
+            self.own = separable(self.covariance)
+            self.rest = self.covariance - np.diag(self.own)
+            self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
+            self.x = np.sqrt(problem.variance_down)
+            self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
+        self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
+        self.value = archive.best[1] if archive.found else 0.0
+        self.nodes = 0
+        self.settled = 0.0
+
+    @property
+    def target(self) -> float:
+        return self.value * (1 + self.limits.gap)
+
+    def run(self) -> Certificate:
+        """Search until nothing is open or a limit is reached."""
+        deadline = time.perf_counter() + self.limits.seconds
+        cells = self.bounded(self.roots())
+        size = 8 * (8 + self.problem.n_bins) + self.problem.n_bins
+        while len(cells) and time.perf_counter() < deadline and self.nodes < self.limits.nodes:
+            if len(cells) * size > _MEMORY:
+                break
+            cells = cells.take(cells.bound > self.target)
+            if not len(cells):
+                break
+            batch = min(_BATCH, len(cells))
+            first = np.argpartition(-cells.bound, batch - 1)
+            some, cells = cells.take(first[:batch]), cells.take(first[batch:])
+            self.nodes += batch
+            cells = cells.join(self.bounded(self.split(some)))
+        left = float(cells.bound.max(initial=0.0))
+        return Certificate(max(left, self.target), left <= self.target, self.nodes)
+
+    # --- where the search starts ----------------------------------------------------------------------------
+
+    def roots(self) -> Cells:
+        """Everything: sets with a background, and sets without."""
+        rules, n = self.rules, self.problem.n_bins
+        state = np.where(rules.required, 1, np.where(rules.possible, 0, -1)).astype(np.int8)
+        empty = self.b == 0
+        states, lows, highs = [], [], []
+        inside = self.b[(state >= 0) & ~empty]
+        if inside.size:
+            least = max(float(inside.min()), rules.min_background * (1 - 1e-9), float(self.b[state == 1].sum()) * (1 - 1e-9))
+            states.append(state)
+            lows.append([least, 0.0, 0.0])
+            highs.append([float(inside.sum()), np.inf, np.inf])
+        if not (rules.required & ~empty).any() and rules.min_background == 0 and (empty & (state >= 0)).any():
+            states.append(np.where(empty, state, -1).astype(np.int8))
+            lows.append([0.0, 0.0, 0.0])
+            highs.append([0.0, np.inf, np.inf])
+        m = len(states)
+        width = n if self.covariance is not None else 0
+        return Cells(
+            np.array(lows).reshape(m, 3),
+            np.array(highs).reshape(m, 3),
+            np.array(states, dtype=np.int8).reshape(m, n),
+            np.zeros((m, 4)),
+            np.full((m, width), 0.5),
+            np.full(m, np.inf),
+            np.full(m, np.inf),
+        )
+
+    # --- bounding -------------------------------------------------------------------------------------------
+
+    def tightened(self, cells: Cells) -> Cells:
+        """Boxes within what the bins allow; those that hold nothing are left out."""
+        chosen, possible = (cells.state > 0).astype(np.float64), (cells.state >= 0).astype(np.float64)
+        low, high = cells.low.copy(), cells.high.copy()
+        wide = 1e-9
+        exact = (_B, _V, _D) if self.covariance is None else (_B,)
+        for j in exact:
+            low[:, j] = np.maximum(low[:, j], chosen @ self.rows[j] * (1 - wide))
+            high[:, j] = np.minimum(high[:, j], possible @ self.rows[j] * (1 + wide))
+        if self.covariance is not None:
+            positive = np.maximum(self.covariance, 0.0)
+            most = np.einsum("ij,ij->i", possible @ positive, possible)
+            high[:, _V] = np.minimum(high[:, _V], most * (1 + wide))
+            high[:, _D] = np.minimum(high[:, _D], possible @ self.x * (1 + wide))
+        count = chosen.sum(axis=1), possible.sum(axis=1)
+        fine = (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
+        moved = Cells(low, high, cells.state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
+        return moved if fine.all() else moved.take(fine)
+
+    def bounded(self, cells: Cells) -> Cells:
+        """Cells with their bounds, without those that no better set is in; bins are fixed on the way."""
+        cells = self.tightened(cells)
+        if not len(cells):
+            return cells
+        scores, signal, multipliers, cells = self.signal_at_most(cells)
+        ranges = self.ranges(cells)
+        fine = signal >= max(self.rules.min_signal * (1 - 1e-9), 1e-300)
+        bound = np.where(fine, self.at_most(np.maximum(signal, 1e-300), ranges), 0.0)
+        bound = np.minimum(bound, cells.bound)
+        self.offer(cells, scores, bound)
+        cells = cells.with_bounds(bound, np.maximum(signal, 0.0), multipliers)
+        keep = bound > self.target
+        if not keep.any():
+            return cells.take(keep)
+        return self.fixed(cells.take(keep), scores[keep], self.ranges(cells.take(keep)))
+
+    def ranges(self, cells: Cells) -> Ranges:
+        """What the figure of merit needs of the boxes."""
+        up = np.sqrt(np.maximum(cells.low[:, _V], 0.0))
+        down = np.sqrt(cells.high[:, _D]) if self.covariance is None else cells.high[:, _D]
+        return Ranges(cells.low[:, _B], cells.high[:, _B], up, np.minimum(down, cells.high[:, _B]))
+
+    def signal_at_most(self, cells: Cells) -> tuple[FloatArray, FloatArray, FloatArray, Cells]:
+        """Scores of the bins, the bound on the signal, multipliers, and the cells with the tangents that were taken."""
+        free, chosen = cells.state == 0, cells.state > 0
+        low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
+        high = np.concatenate([cells.high, np.full((len(cells), 1), float(self.rules.most))], axis=1)
+        t = cells.multipliers.copy()
+        v_rows = np.broadcast_to(self.rows[_V], free.shape)
+        if self.covariance is not None:
+            relaxed = self.descend(cells, t)
+            push = relaxed @ self.rest
+            v_rows = self.own + 2 * push
+            high[:, _V] += np.einsum("ij,ij->i", relaxed, push)
+            low[:, _V] = -np.inf
+            # The sum of downward uncertainties is at least that of the set, so only the lower end is a condition.
+            high[:, _D] = np.inf
+            cells = Cells(cells.low, cells.high, cells.state, t, relaxed, cells.bound, cells.signal)
+        rows = [np.broadcast_to(self.rows[_B], free.shape), v_rows, np.broadcast_to(self.rows[_D], free.shape)]
+        rows.append(np.ones(free.shape) if self.sized else np.zeros(free.shape))
+        scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4))
+        order = (_B, _V, _K, _D, _B, _V) if self.sized else (_B, _V, _D, _B, _V)
+        for j in order:
+            base = scores + t[:, j, None] * rows[j]
+            inside = np.where(chosen, rows[j], 0.0).sum(axis=1)
+            t[:, j] = _best_multiplier(base, rows[j], free, high[:, j] - inside, low[:, j] - inside)
+            scores = base - t[:, j, None] * rows[j]
+        ends = np.where(t > 0, high, low)
+        parts = np.where(t != 0, t * np.where(np.isfinite(ends), ends, 0.0), 0.0)
+        taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
+        signal = taken.sum(axis=1) + parts.sum(axis=1)
+        size = np.where(free | chosen, np.abs(scores), 0.0).sum(axis=1) + np.abs(parts).sum(axis=1) + float(self.s.sum())
+        return scores, signal + ROUNDING * size, t, cells
+
+    def descend(self, cells: Cells, t: FloatArray) -> FloatArray:
+        """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""
+        w = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, cells.relaxed))
+        d = t[:, _V, None]
+        linear = self.s - t[:, _B, None] * self.b - d * self.own - t[:, _D, None] * self.x - (t[:, _K, None] if self.sized else 0.0)
+        steps = 2 * np.maximum(d, 1e-300) * self.steep
+        ahead = w
+        for k in range(_DESCENT if np.isfinite(cells.bound).all() else 40):
+            gradient = linear - 2 * d * (ahead @ self.rest)
+            moved = np.clip(ahead + np.clip(gradient / steps, -1, 1), 0.0, 1.0)
+            moved = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, moved))
+            ahead = np.clip(moved + k / (k + 3) * (moved - w), 0.0, 1.0)
+            w = moved
+        return np.where(d > 0, w, cells.relaxed)
+
+    # --- splitting ------------------------------------------------------------------------------------------
+
+    def fixed(self, cells: Cells, scores: FloatArray, ranges: Ranges) -> Cells:
+        """Fix the bins whose change leaves less signal than the cell needs."""
+        slack = cells.bound - self.target
+        width = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 1.0
+        less = np.maximum(cells.signal - np.minimum(1.5 * slack * width, 0.9 * cells.signal), 1e-300)
+        enough = self.at_most(less, ranges) <= self.target
+        margin = np.where(enough, cells.signal - less, np.inf)
+        free = cells.state == 0
+        state = cells.state.copy()
+        state[free & (scores < -margin[:, None])] = -1
+        state[free & (scores > margin[:, None])] = 1
+        return Cells(cells.low, cells.high, state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
+
+    def split(self, cells: Cells) -> Cells:
+        """Both halves of every cell."""
+        cells = self.tightened(cells)
+        if not len(cells):
+            return cells
+        loss, pick = self.losses(cells)
+        where = np.argmax(loss, axis=1)
+        lower, upper = (
+            Cells(*(getattr(cells, field.name).copy() for field in fields(cells))) for _ in range(2)
+        )
+        rows = np.arange(len(cells))
+        for j in (_B, _V, _D):
+            some = rows[where == j]
+            first, last = cells.low[some, j], cells.high[some, j]
+            middle = np.where(last > 4 * first, np.maximum(np.sqrt(first * last), last / 8), (first + last) / 2)
+            lower.high[some, j], upper.low[some, j] = middle, middle
+        some = rows[where == 3]
+        lower.state[some, pick[some]], upper.state[some, pick[some]] = -1, 1
+        return lower.join(upper)
+
+    def losses(self, cells: Cells) -> tuple[FloatArray, IntArray]:
+        """Roughly what each of the dimensions costs in signal, then the bins; and the bin to split at."""
+        t, width = cells.multipliers, cells.high - cells.low
+        z = np.minimum(np.maximum(cells.bound, 0.3), 20.0)
+        sigma = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 0.1
+        loss = np.zeros((len(cells), 4))
+        loss[:, _B] = width[:, _B] * (1 + np.abs(t[:, _B]))
+        loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
+        loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
+        loss[:, :3] = np.where(width > 1e-12 * cells.high, loss[:, :3], 0.0)
+        free = cells.state == 0
+        if self.covariance is None:
+            scores = self.s - t @ np.concatenate([self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]])
+            near = np.where(free, self.s * (np.abs(scores) <= 1e-7 * (self.s + 1e-300) + 1e-12), 0.0)
+            pick = np.argmax(near, axis=1)
+            loss[:, 3] = 0.25 * near[np.arange(len(cells)), pick]
+            none = loss[:, 3] == 0
+            pick[none] = np.argmax(np.where(free, self.s - np.abs(scores), -np.inf), axis=1)[none]
+        else:
+            w = cells.relaxed
+            spread = np.where(free, t[:, _V, None] * np.diag(self.rest) * w * (1 - w) + 1e-9 * self.s, 0.0)
+            pick = np.argmax(spread, axis=1)
+            loss[:, 3] = spread.sum(axis=1)
+        return np.where(free.any(axis=1)[:, None] | (np.arange(4) < 3), loss, -1.0), pick
+
+    def below(self, cells: Cells, sigma: FloatArray) -> FloatArray:
+        """What not knowing the downward uncertainty costs, in signal."""
+        ranges = self.ranges(cells)
+        count = cells.signal + ranges.high
+        p, part = midp_at_least(count, ranges)
+        down = np.sqrt(cells.low[:, _D]) if self.covariance is None else cells.low[:, _D]
+        other = Ranges(ranges.low, ranges.high, ranges.up, np.minimum(down, ranges.high))
+        more = midp_at_least(count, other)[1] - part
+        z = -special.ndtri(np.clip(p, 1e-300, 0.5))
+        gain = np.log1p(np.maximum(more, 0.0) / np.maximum(p, 1e-300)) / np.maximum(z, 0.5)
+        return np.asarray(gain * sigma)
+
+    # --- incumbents -----------------------------------------------------------------------------------------
+
+    def offer(self, cells: Cells, scores: FloatArray, bound: FloatArray) -> None:
+        """Try what the multipliers of the best cells would take."""
+        best = np.argsort(-bound, kind="stable")[:_OFFERED]
+        if self.covariance is None:
+            free = scores[best] > 0
+        else:
+            free = cells.relaxed[best] > 0.5
+        sets = (cells.state[best] > 0) | ((cells.state[best] == 0) & free)
+        values = self.archive.evaluate(sets)
+        self.value = max(self.value, float(values.max(initial=0.0)))
+
+
+def _best_multiplier(
+    base: FloatArray, row: FloatArray, free: BoolArray, high: FloatArray, low: FloatArray
+) -> FloatArray:
+    """Minimise ``sum_free (base - t row)^+ + t end`` over t for every cell; the end is `high` for t > 0, `low` for t < 0."""
+    steps = np.where(free, np.abs(row), 0.0)
+    turns = np.where(steps > 0, base / np.where(row != 0, row, 1.0), np.inf)
+    order = np.argsort(turns, axis=1)
+    rising = np.cumsum(np.take_along_axis(steps, order, axis=1), axis=1)
+    positive = np.where(free, np.maximum(row, 0.0), 0.0).sum(axis=1)
+    found = np.zeros(len(base))
+    last = np.maximum((steps > 0).sum(axis=1) - 1, 0)
+    # An upper end pushes t up from zero, a lower end down.
+    for end, sign in ((high, 1.0), (low, -1.0)):
+        short = positive - end
+        at = np.minimum((rising < short[:, None] * (1 - 1e-13)).sum(axis=1), last)
+        turn = np.take_along_axis(turns, np.take_along_axis(order, at[:, None], axis=1), axis=1)[:, 0]
+        useful = np.isfinite(turn) & np.isfinite(end) & (sign * turn > 0)
+        found = np.where(useful & (found == 0), turn, found)
+    return found
+
+
+def cell_bound(
+    archive: Archive, at_most: Callable[[FloatArray, Ranges], FloatArray], rules: Rules, limits: Limits
+) -> Certificate:
+    """Prove how good the best set of an archive is, improving it on the way.
+
+    Parameters
+    ----------
+    archive : Archive
+        Holds the best set known; receives every set that is tried.
+    at_most : callable
+        ``at_most(signal, ranges)``: a bound on the figure of merit of a signal with backgrounds of a range, rising with the signal.
+    rules : Rules
+        What sets are allowed. Overlaps of regions are left out of the proof: a bound on more sets is one on these.
+    limits : Limits
+        When to stop; `Limits.gap` is the gap that counts as certified.
+    """
+    return _Search(archive, at_most, rules, limits).run()
