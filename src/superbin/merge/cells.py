@@ -27,7 +27,9 @@ from superbin._support.arrays import FloatArray
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Certificate, Limits
 from superbin.merge.constraints import Rules
+from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import BoolArray, IntArray, Problem
+from superbin.merge.relax import own_variances
 from superbin.merge.tails import Ranges, midp_at_least
 
 __all__ = ["Cells", "cell_bound", "midp_at_most"]
@@ -43,6 +45,9 @@ _MEMORY = 4e8
 
 _OFFERED = 8
 """Sets of a batch of cells that are tried as better ones."""
+
+_FEW = 5
+"""With so few free bins every set is tried."""
 
 _VISIBLE = 1.0
 _DESCENT = 5
@@ -159,9 +164,9 @@ class _Search:
             self.x = problem.variance_down
             self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
         else:
-            from superbin.merge.branch import separable
-
-            self.own = separable(self.covariance)
+            q = self.s / np.sqrt(self.b + problem.variance_up + 1e-300)
+            weights = self.s * (q / max(float(q.max()), 1e-300)) ** 2 * rules.possible
+            self.own = own_variances(self.covariance, weights)
             self.rest = self.covariance - np.diag(self.own)
             self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
             self.x = np.sqrt(problem.variance_down)
@@ -178,7 +183,7 @@ class _Search:
     def run(self) -> Certificate:
         """Search until nothing is open or a limit is reached."""
         deadline = time.perf_counter() + self.limits.seconds
-        cells = self.bounded(self.roots())
+        cells = self.begun(self.roots())
         size = 8 * (8 + self.problem.n_bins) + self.problem.n_bins
         while len(cells) and time.perf_counter() < deadline and self.nodes < self.limits.nodes:
             if len(cells) * size > _MEMORY:
@@ -224,6 +229,23 @@ class _Search:
             np.full(m, np.inf),
         )
 
+    def begun(self, cells: Cells) -> Cells:
+        """The first boxes, cut into a grid: ends differ by a few times."""
+        cells = self.tightened(cells)
+        for j, ratio in ((_B, 2.0), (_V, 3.0)):
+            parts = []
+            for i in range(len(cells)):
+                low, high = float(cells.low[i, j]), float(cells.high[i, j])
+                pieces = int(np.ceil(np.log(high / low) / np.log(ratio))) if high > low > 0 else 1
+                edges = np.geomspace(low, high, pieces + 1) if pieces > 1 else np.array([low, high])
+                some = cells.take(np.full(pieces, i))
+                some.low[:, j], some.high[:, j] = edges[:-1], edges[1:]
+                parts.append(some)
+            for part in parts[1:]:
+                parts[0] = parts[0].join(part)
+            cells = parts[0] if parts else cells
+        return self.bounded(cells)
+
     # --- bounding -------------------------------------------------------------------------------------------
 
     def tightened(self, cells: Cells) -> Cells:
@@ -240,6 +262,9 @@ class _Search:
             most = np.einsum("ij,ij->i", possible @ positive, possible)
             high[:, _V] = np.minimum(high[:, _V], most * (1 + wide))
             high[:, _D] = np.minimum(high[:, _D], possible @ self.x * (1 + wide))
+            # What is left without the own variances of the bins is a covariance, too; and a set is not empty.
+            single = np.where(cells.state >= 0, self.own, np.inf).min(axis=1)
+            low[:, _V] = np.maximum(low[:, _V], np.maximum(chosen @ self.own, single) * (1 - wide))
         count = chosen.sum(axis=1), possible.sum(axis=1)
         fine = (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
         moved = Cells(low, high, cells.state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
@@ -247,7 +272,7 @@ class _Search:
 
     def bounded(self, cells: Cells) -> Cells:
         """Cells with their bounds, without those that no better set is in; bins are fixed on the way."""
-        cells = self.tightened(cells)
+        cells = self.enumerated(self.tightened(cells))
         if not len(cells):
             return cells
         scores, signal, multipliers, cells = self.signal_at_most(cells)
@@ -261,6 +286,17 @@ class _Search:
         if not keep.any():
             return cells.take(keep)
         return self.fixed(cells.take(keep), scores[keep], self.ranges(cells.take(keep)))
+
+    def enumerated(self, cells: Cells) -> Cells:
+        """Cells without those that have few free bins, all sets of which are tried."""
+        few = (cells.state == 0).sum(axis=1) <= _FEW
+        if not few.any():
+            return cells
+        # Different boxes of the same bins hold the same sets.
+        for state in np.unique(cells.state[few], axis=0):
+            for sets in every_set(state > 0, state >= 0):
+                self.value = max(self.value, float(self.archive.evaluate(sets).max(initial=0.0)))
+        return cells.take(~few)
 
     def ranges(self, cells: Cells) -> Ranges:
         """What the figure of merit needs of the boxes."""
@@ -303,7 +339,9 @@ class _Search:
     def descend(self, cells: Cells, t: FloatArray) -> FloatArray:
         """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""
         w = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, cells.relaxed))
-        d = t[:, _V, None]
+        # Where the tangent has not been felt yet, a multiplier of the right size says where to lay it.
+        guess = 0.5 * np.minimum(cells.signal, self.s.sum()) / np.maximum(cells.high[:, _V], 1e-300)
+        d = np.where(t[:, _V] > 0, t[:, _V], guess)[:, None]
         linear = self.s - t[:, _B, None] * self.b - d * self.own - t[:, _D, None] * self.x - (t[:, _K, None] if self.sized else 0.0)
         steps = 2 * np.maximum(d, 1e-300) * self.steep
         ahead = w
@@ -313,7 +351,7 @@ class _Search:
             moved = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, moved))
             ahead = np.clip(moved + k / (k + 3) * (moved - w), 0.0, 1.0)
             w = moved
-        return np.where(d > 0, w, cells.relaxed)
+        return w
 
     # --- splitting ------------------------------------------------------------------------------------------
 
@@ -359,7 +397,7 @@ class _Search:
         loss[:, _B] = width[:, _B] * (1 + np.abs(t[:, _B]))
         loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
         loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
-        loss[:, :3] = np.where(width > 1e-12 * cells.high, loss[:, :3], 0.0)
+        loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0
         if self.covariance is None:
             scores = self.s - t @ np.concatenate([self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]])
@@ -373,6 +411,7 @@ class _Search:
             spread = np.where(free, t[:, _V, None] * np.diag(self.rest) * w * (1 - w) + 1e-9 * self.s, 0.0)
             pick = np.argmax(spread, axis=1)
             loss[:, 3] = spread.sum(axis=1)
+        loss[:, 3] += 1e-5 * cells.signal
         return np.where(free.any(axis=1)[:, None] | (np.arange(4) < 3), loss, -1.0), pick
 
     def below(self, cells: Cells, sigma: FloatArray) -> FloatArray:
