@@ -51,6 +51,8 @@ _FEW = 5
 
 _VISIBLE = 1.0
 _DESCENT = 5
+_DESCENT_TABLE = 60
+_TABLE = 16
 _ROOTS = 12
 _B, _V, _D, _K = range(4)
 
@@ -172,6 +174,7 @@ class _Search:
             self.x = np.sqrt(problem.variance_down)
             self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
         self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
+        self.lay_table()
         self.value = archive.best[1] if archive.found else 0.0
         self.nodes = 0
         self.settled = 0.0
@@ -198,6 +201,51 @@ class _Search:
             cells = cells.join(self.bounded(self.split(some)))
         left = float(cells.bound.max(initial=0.0))
         return Certificate(max(left, self.target), left <= self.target, self.nodes)
+
+    # --- multipliers to start from --------------------------------------------------------------------------
+
+    def lay_table(self) -> None:
+        """Multipliers of background and variance over all useful sizes, with the fractions where their tangents touch."""
+        useful = (self.s > 0) & self.rules.possible
+        own = self.rows[_V] if self.covariance is None else self.own
+        steps = [np.zeros(1)]
+        grids = []
+        for row in (self.b, own):
+            some = useful & (row > 0)
+            ratios = self.s[some] / row[some] if some.any() else np.ones(1)
+            low, high = np.quantile(ratios, 0.02) / 10, ratios.max() * 2
+            grids.append(np.concatenate([*steps, np.geomspace(min(low, high / 10), high, _TABLE)]))
+        self.table = np.stack([part.ravel() for part in np.meshgrid(*grids, indexing="ij")], axis=1)
+        m, n = len(self.table), self.problem.n_bins
+        state = np.where(self.rules.required, 1, np.where(self.rules.possible, 0, -1))
+        c, d = self.table[:, 0, None], self.table[:, 1, None]
+        linear = self.s - c * self.b - d * own
+        constant = np.zeros(m)
+        self.table_relaxed = np.zeros((m, 0))
+        if self.covariance is not None:
+            self.table_relaxed = self.climbed(
+                np.broadcast_to(state, (m, n)), linear, d, np.broadcast_to(np.clip(state + 0.2, 0, 1), (m, n)), _DESCENT_TABLE
+            )
+            push = self.table_relaxed @ self.rest
+            linear = linear - 2 * d * push
+            constant = self.table[:, 1] * np.einsum("ij,ij->i", self.table_relaxed, push)
+        taken = np.where(state > 0, linear, np.where(state == 0, np.maximum(linear, 0.0), 0.0))
+        size = np.abs(linear[:, state >= 0]).sum(axis=1) + np.abs(constant)
+        self.table_value = taken.sum(axis=1) + constant + ROUNDING * size
+
+    def started(self, cells: Cells) -> Cells:
+        """Cells with the multipliers of the table, where they bound the signal better than the parents'."""
+        value = self.table_value + cells.high[:, _B, None] * self.table[:, 0] + cells.high[:, _V, None] * self.table[:, 1]
+        pick = np.argmin(value, axis=1)
+        best = value[np.arange(len(cells)), pick]
+        rows = np.flatnonzero(best < cells.signal * (1 - 1e-3))
+        t, relaxed, signal = cells.multipliers.copy(), cells.relaxed.copy(), cells.signal.copy()
+        t[rows] = 0.0
+        t[rows, :2] = self.table[pick[rows]]
+        if self.covariance is not None:
+            relaxed[rows] = self.table_relaxed[pick[rows]]
+        signal[rows] = best[rows]
+        return Cells(cells.low, cells.high, cells.state, t, relaxed, cells.bound, signal)
 
     # --- where the search starts ----------------------------------------------------------------------------
 
@@ -250,10 +298,15 @@ class _Search:
 
     def tightened(self, cells: Cells) -> Cells:
         """Boxes within what the bins allow; those that hold nothing are left out."""
-        chosen, possible = (cells.state > 0).astype(np.float64), (cells.state >= 0).astype(np.float64)
-        low, high = cells.low.copy(), cells.high.copy()
+        low, high, state = cells.low.copy(), cells.high.copy(), cells.state.copy()
         wide = 1e-9
         exact = (_B, _V, _D) if self.covariance is None else (_B,)
+        chosen = (state > 0).astype(np.float64)
+        # A bin that alone is too much for the box is out.
+        for j, row in [(j, self.rows[j]) for j in exact] + ([] if self.covariance is None else [(_V, self.own)]):
+            left = high[:, j] * (1 + wide) - chosen @ row * (1 - wide)
+            state[(state == 0) & (row[None, :] > left[:, None])] = -1
+        possible = (state >= 0).astype(np.float64)
         for j in exact:
             low[:, j] = np.maximum(low[:, j], chosen @ self.rows[j] * (1 - wide))
             high[:, j] = np.minimum(high[:, j], possible @ self.rows[j] * (1 + wide))
@@ -263,11 +316,11 @@ class _Search:
             high[:, _V] = np.minimum(high[:, _V], most * (1 + wide))
             high[:, _D] = np.minimum(high[:, _D], possible @ self.x * (1 + wide))
             # What is left without the own variances of the bins is a covariance, too; and a set is not empty.
-            single = np.where(cells.state >= 0, self.own, np.inf).min(axis=1)
+            single = np.where(state >= 0, self.own, np.inf).min(axis=1)
             low[:, _V] = np.maximum(low[:, _V], np.maximum(chosen @ self.own, single) * (1 - wide))
         count = chosen.sum(axis=1), possible.sum(axis=1)
         fine = (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
-        moved = Cells(low, high, cells.state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
+        moved = Cells(low, high, state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
         return moved if fine.all() else moved.take(fine)
 
     def bounded(self, cells: Cells) -> Cells:
@@ -306,6 +359,7 @@ class _Search:
 
     def signal_at_most(self, cells: Cells) -> tuple[FloatArray, FloatArray, FloatArray, Cells]:
         """Scores of the bins, the bound on the signal, multipliers, and the cells with the tangents that were taken."""
+        cells = self.started(cells)
         free, chosen = cells.state == 0, cells.state > 0
         low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
         high = np.concatenate([cells.high, np.full((len(cells), 1), float(self.rules.most))], axis=1)
@@ -334,21 +388,29 @@ class _Search:
         taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
         signal = taken.sum(axis=1) + parts.sum(axis=1)
         size = np.where(free | chosen, np.abs(scores), 0.0).sum(axis=1) + np.abs(parts).sum(axis=1) + float(self.s.sum())
-        return scores, signal + ROUNDING * size, t, cells
+        return scores, np.minimum(signal + ROUNDING * size, cells.signal), t, cells
 
     def descend(self, cells: Cells, t: FloatArray) -> FloatArray:
         """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""
         w = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, cells.relaxed))
-        # Where the tangent has not been felt yet, a multiplier of the right size says where to lay it.
-        guess = 0.5 * np.minimum(cells.signal, self.s.sum()) / np.maximum(cells.high[:, _V], 1e-300)
-        d = np.where(t[:, _V] > 0, t[:, _V], guess)[:, None]
-        linear = self.s - t[:, _B, None] * self.b - d * self.own - t[:, _D, None] * self.x - (t[:, _K, None] if self.sized else 0.0)
-        steps = 2 * np.maximum(d, 1e-300) * self.steep
-        ahead = w
-        for k in range(_DESCENT if np.isfinite(cells.bound).all() else 40):
+        d = np.maximum(t[:, _V, None], 1e-300)
+        linear = (
+            self.s
+            - t[:, _B, None] * self.b
+            - d * self.own
+            - t[:, _D, None] * self.x
+            - (t[:, _K, None] if self.sized else 0.0)
+        )
+        return np.where(t[:, _V, None] > 0, self.climbed(cells.state, linear, d, w, _DESCENT), w)
+
+    def climbed(self, state: np.ndarray, linear: FloatArray, d: FloatArray, start: FloatArray, steps: int) -> FloatArray:
+        """Fractions w that nearly maximise ``linear @ w - d w' M w``, by accelerated projected gradients."""
+        w = ahead = start
+        pace = 2 * np.maximum(d, 1e-300) * self.steep
+        for k in range(steps):
             gradient = linear - 2 * d * (ahead @ self.rest)
-            moved = np.clip(ahead + np.clip(gradient / steps, -1, 1), 0.0, 1.0)
-            moved = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, moved))
+            moved = np.clip(ahead + np.clip(gradient / pace, -1, 1), 0.0, 1.0)
+            moved = np.where(state > 0, 1.0, np.where(state < 0, 0.0, moved))
             ahead = np.clip(moved + k / (k + 3) * (moved - w), 0.0, 1.0)
             w = moved
         return w
