@@ -50,7 +50,8 @@ _FEW = 5
 """With so few free bins every set is tried."""
 
 _VISIBLE = 1.0
-_DESCENT = 5
+_DESCENT = 4
+_ROUNDS = 1
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
@@ -363,26 +364,29 @@ class _Search:
         free, chosen = cells.state == 0, cells.state > 0
         low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
         high = np.concatenate([cells.high, np.full((len(cells), 1), float(self.rules.most))], axis=1)
-        t = cells.multipliers.copy()
-        v_rows = np.broadcast_to(self.rows[_V], free.shape)
+        t, relaxed = cells.multipliers.copy(), cells.relaxed
+        v_rows, base_high = np.broadcast_to(self.rows[_V], free.shape), high[:, _V].copy()
         if self.covariance is not None:
-            relaxed = self.descend(cells, t)
-            push = relaxed @ self.rest
-            v_rows = self.own + 2 * push
-            high[:, _V] += np.einsum("ij,ij->i", relaxed, push)
             low[:, _V] = -np.inf
             # The sum of downward uncertainties is at least that of the set, so only the lower end is a condition.
             high[:, _D] = np.inf
+        rows = [np.broadcast_to(row, free.shape) for row in self.rows]
+        for _ in range(1 if self.covariance is None else _ROUNDS):
+            if self.covariance is not None:
+                relaxed = self.descend(cells, t, relaxed)
+                push = relaxed @ self.rest
+                v_rows = self.own + 2 * push
+                high[:, _V] = base_high + np.einsum("ij,ij->i", relaxed, push)
+            rows[_V] = v_rows
+            inside = [np.where(chosen, row, 0.0).sum(axis=1) for row in rows]
+            scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4) if j != _K or self.sized)
+            for j in (_B, _V, _K, _D) if self.sized else (_B, _V, _D):
+                scores = self.swept(j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j])
+            scores = self.traded(t, scores, rows, free, high - np.array(inside).T)
+            for j in (_B, _V):
+                scores = self.swept(j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j])
+        if self.covariance is not None:
             cells = Cells(cells.low, cells.high, cells.state, t, relaxed, cells.bound, cells.signal)
-        rows = [np.broadcast_to(self.rows[_B], free.shape), v_rows, np.broadcast_to(self.rows[_D], free.shape)]
-        rows.append(np.ones(free.shape) if self.sized else np.zeros(free.shape))
-        scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4))
-        order = (_B, _V, _K, _D, _B, _V) if self.sized else (_B, _V, _D, _B, _V)
-        for j in order:
-            base = scores + t[:, j, None] * rows[j]
-            inside = np.where(chosen, rows[j], 0.0).sum(axis=1)
-            t[:, j] = _best_multiplier(base, rows[j], free, high[:, j] - inside, low[:, j] - inside)
-            scores = base - t[:, j, None] * rows[j]
         ends = np.where(t > 0, high, low)
         parts = np.where(t != 0, t * np.where(np.isfinite(ends), ends, 0.0), 0.0)
         taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
@@ -390,9 +394,31 @@ class _Search:
         size = np.where(free | chosen, np.abs(scores), 0.0).sum(axis=1) + np.abs(parts).sum(axis=1) + float(self.s.sum())
         return scores, np.minimum(signal + ROUNDING * size, cells.signal), t, cells
 
-    def descend(self, cells: Cells, t: FloatArray) -> FloatArray:
+    def swept(
+        self, j: int, t: FloatArray, scores: FloatArray, row: FloatArray, free: BoolArray, high: FloatArray, low: FloatArray
+    ) -> FloatArray:
+        """Scores with the best multiplier of one sum, the others as they are."""
+        base = scores + t[:, j, None] * row
+        t[:, j] = _best_multiplier(base, row, free, high, low)
+        return np.asarray(base - t[:, j, None] * row)
+
+    def traded(
+        self, t: FloatArray, scores: FloatArray, rows: list[FloatArray], free: BoolArray, left: FloatArray
+    ) -> FloatArray:
+        """Scores with more of one and less of the other multiplier of background and variance, what they cost the same."""
+        fine = (t[:, _B] > 0) & (t[:, _V] > 0) & (left[:, _B] > 0) & (left[:, _V] > 0)
+        price = np.where(fine, left[:, _B] / np.where(fine, left[:, _V], 1.0), 0.0)
+        row = rows[_B] - price[:, None] * rows[_V]
+        nothing = np.zeros(len(t))
+        move = _best_multiplier(scores, row, free & fine[:, None], nothing, nothing)
+        move = np.where(fine, np.clip(move, -t[:, _B], t[:, _V] / np.where(price > 0, price, 1.0)), 0.0)
+        t[:, _B] += move
+        t[:, _V] = np.maximum(t[:, _V] - price * move, 0.0)
+        return np.asarray(scores - move[:, None] * row)
+
+    def descend(self, cells: Cells, t: FloatArray, relaxed: FloatArray) -> FloatArray:
         """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""
-        w = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, cells.relaxed))
+        w = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, relaxed))
         d = np.maximum(t[:, _V, None], 1e-300)
         linear = (
             self.s
