@@ -16,9 +16,10 @@ change would leave less signal than the cell needs to beat the best set known is
 Bounds are outward by `ROUNDING` of the sums that enter, and by what `superbin.merge.tails` states for p-values.
 """
 
+import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy import special
@@ -45,6 +46,9 @@ _MEMORY = 4e8
 
 _OFFERED = 8
 """Sets of a batch of cells that are tried as better ones."""
+
+_PIECES = 3
+"""Pieces of a box, in background and in variance, over which a figure of merit is bounded one by one."""
 
 _FEW = 5
 """With so few free bins every set is tried."""
@@ -96,7 +100,9 @@ def _visible_at_least(signal: FloatArray, ranges: Ranges) -> FloatArray:
         rows = np.flatnonzero(high > low * (1 + 3e-4))
         if not rows.size:
             break
-        middle = np.where(high[rows] > 4 * low[rows], np.sqrt(low[rows] * high[rows]), (low[rows] + high[rows]) / 2)
+        middle = np.where(
+            high[rows] > 4 * low[rows], np.sqrt(low[rows] * high[rows]), (low[rows] + high[rows]) / 2
+        )
         short = _z_at_most(middle, ranges.take(rows)) < _VISIBLE
         low[rows], high[rows] = np.where(short, middle, low[rows]), np.where(short, high[rows], middle)
     return low
@@ -123,6 +129,8 @@ class Cells:
         On the figure of merit.
     signal : ndarray, shape (n_cells,)
         The bound on the signal.
+    linear : ndarray, shape (n_cells,)
+        The same by these multipliers alone, linear in the ends of the box.
     """
 
     low: FloatArray
@@ -132,6 +140,7 @@ class Cells:
     relaxed: FloatArray
     bound: FloatArray
     signal: FloatArray
+    linear: FloatArray
 
     def __len__(self) -> int:
         return len(self.bound)
@@ -142,20 +151,18 @@ class Cells:
 
     def join(self, other: "Cells") -> "Cells":
         """These and others."""
-        return Cells(
-            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
-        )
-
-    def with_bounds(self, bound: FloatArray, signal: FloatArray, multipliers: FloatArray) -> "Cells":
-        """The same boxes, bounded."""
-        return Cells(self.low, self.high, self.state, multipliers, self.relaxed, bound, signal)
+        return Cells(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
 
 class _Search:
     """One run."""
 
     def __init__(
-        self, archive: Archive, at_most: Callable[[FloatArray, Ranges], FloatArray], rules: Rules, limits: Limits
+        self,
+        archive: Archive,
+        at_most: Callable[[FloatArray, Ranges], FloatArray],
+        rules: Rules,
+        limits: Limits,
     ) -> None:
         self.archive, self.at_most, self.rules, self.limits = archive, at_most, rules, limits
         problem: Problem = archive.problem
@@ -225,7 +232,11 @@ class _Search:
         self.table_relaxed = np.zeros((m, 0))
         if self.covariance is not None:
             self.table_relaxed = self.climbed(
-                np.broadcast_to(state, (m, n)), linear, d, np.broadcast_to(np.clip(state + 0.2, 0, 1), (m, n)), _DESCENT_TABLE
+                np.broadcast_to(state, (m, n)),
+                linear,
+                d,
+                np.broadcast_to(np.clip(state + 0.2, 0, 1), (m, n)),
+                _DESCENT_TABLE,
             )
             push = self.table_relaxed @ self.rest
             linear = linear - 2 * d * push
@@ -236,7 +247,11 @@ class _Search:
 
     def started(self, cells: Cells) -> Cells:
         """Cells with the multipliers of the table, where they bound the signal better than the parents'."""
-        value = self.table_value + cells.high[:, _B, None] * self.table[:, 0] + cells.high[:, _V, None] * self.table[:, 1]
+        value = (
+            self.table_value
+            + cells.high[:, _B, None] * self.table[:, 0]
+            + cells.high[:, _V, None] * self.table[:, 1]
+        )
         pick = np.argmin(value, axis=1)
         best = value[np.arange(len(cells)), pick]
         rows = np.flatnonzero(best < cells.signal * (1 - 1e-3))
@@ -246,7 +261,7 @@ class _Search:
         if self.covariance is not None:
             relaxed[rows] = self.table_relaxed[pick[rows]]
         signal[rows] = best[rows]
-        return Cells(cells.low, cells.high, cells.state, t, relaxed, cells.bound, signal)
+        return replace(cells, multipliers=t, relaxed=relaxed, signal=signal)
 
     # --- where the search starts ----------------------------------------------------------------------------
 
@@ -258,7 +273,11 @@ class _Search:
         states, lows, highs = [], [], []
         inside = self.b[(state >= 0) & ~empty]
         if inside.size:
-            least = max(float(inside.min()), rules.min_background * (1 - 1e-9), float(self.b[state == 1].sum()) * (1 - 1e-9))
+            least = max(
+                float(inside.min()),
+                rules.min_background * (1 - 1e-9),
+                float(self.b[state == 1].sum()) * (1 - 1e-9),
+            )
             states.append(state)
             lows.append([least, 0.0, 0.0])
             highs.append([float(inside.sum()), np.inf, np.inf])
@@ -274,6 +293,7 @@ class _Search:
             np.array(states, dtype=np.int8).reshape(m, n),
             np.zeros((m, 4)),
             np.full((m, width), 0.5),
+            np.full(m, np.inf),
             np.full(m, np.inf),
             np.full(m, np.inf),
         )
@@ -304,7 +324,9 @@ class _Search:
         exact = (_B, _V, _D) if self.covariance is None else (_B,)
         chosen = (state > 0).astype(np.float64)
         # A bin that alone is too much for the box is out.
-        for j, row in [(j, self.rows[j]) for j in exact] + ([] if self.covariance is None else [(_V, self.own)]):
+        for j, row in [(j, self.rows[j]) for j in exact] + (
+            [] if self.covariance is None else [(_V, self.own)]
+        ):
             left = high[:, j] * (1 + wide) - chosen @ row * (1 - wide)
             state[(state == 0) & (row[None, :] > left[:, None])] = -1
         possible = (state >= 0).astype(np.float64)
@@ -320,8 +342,10 @@ class _Search:
             single = np.where(state >= 0, self.own, np.inf).min(axis=1)
             low[:, _V] = np.maximum(low[:, _V], np.maximum(chosen @ self.own, single) * (1 - wide))
         count = chosen.sum(axis=1), possible.sum(axis=1)
-        fine = (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
-        moved = Cells(low, high, state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
+        fine = (
+            (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
+        )
+        moved = replace(cells, low=low, high=high, state=state)
         return moved if fine.all() else moved.take(fine)
 
     def bounded(self, cells: Cells) -> Cells:
@@ -329,17 +353,44 @@ class _Search:
         cells = self.enumerated(self.tightened(cells))
         if not len(cells):
             return cells
-        scores, signal, multipliers, cells = self.signal_at_most(cells)
-        ranges = self.ranges(cells)
+        scores, cells = self.signal_at_most(cells)
+        signal = cells.signal
         fine = signal >= max(self.rules.min_signal * (1 - 1e-9), 1e-300)
-        bound = np.where(fine, self.at_most(np.maximum(signal, 1e-300), ranges), 0.0)
+        bound = np.where(fine, self.at_most(np.maximum(signal, 1e-300), self.ranges(cells)), 0.0)
         bound = np.minimum(bound, cells.bound)
+        cells = replace(cells, bound=bound)
+        rows = np.flatnonzero(bound > self.target)
+        bound[rows] = np.minimum(bound[rows], self.in_pieces(cells.take(rows), np.zeros(rows.size)))
         self.offer(cells, scores, bound)
-        cells = cells.with_bounds(bound, np.maximum(signal, 0.0), multipliers)
         keep = bound > self.target
-        if not keep.any():
-            return cells.take(keep)
-        return self.fixed(cells.take(keep), scores[keep], self.ranges(cells.take(keep)))
+        cells = replace(cells, bound=bound).take(keep)
+        return self.fixed(cells, scores[keep]) if len(cells) else cells
+
+    def in_pieces(self, cells: Cells, less: FloatArray) -> FloatArray:
+        """The bound of the figure over pieces of every box, with less signal by so much; its multipliers bound the signal of each."""
+        parts = []
+        steps = np.linspace(0.0, 1.0, _PIECES + 1)
+        ends = [
+            cells.low[:, j, None] + (cells.high[:, j] - cells.low[:, j])[:, None] * steps for j in (_B, _V)
+        ]
+        for i, k in itertools.product(range(_PIECES), repeat=2):
+            low, high = cells.low.copy(), cells.high.copy()
+            for j, end, at in ((_B, ends[0], i), (_V, ends[1], k)):
+                low[:, j], high[:, j] = end[:, at], end[:, at + 1]
+            low[:, _V] = np.maximum(low[:, _V], 0.0)
+            signal = cells.linear.copy()
+            for j in (_B, _V):
+                t = cells.multipliers[:, j]
+                # The bound on the signal is linear in the end of the box that it holds for.
+                gain = np.where(t > 0, t * (cells.high[:, j] - high[:, j]), t * (cells.low[:, j] - low[:, j]))
+                signal -= np.maximum(gain, 0.0) * (1 - 1e-9)
+            signal = np.minimum(signal, cells.signal)
+            parts.append((np.maximum(signal - less, 1e-300), self.ranges(replace(cells, low=low, high=high))))
+        together = Ranges(
+            *(np.concatenate([getattr(r, name) for _, r in parts]) for name in ("low", "high", "up", "down"))
+        )
+        values = self.at_most(np.concatenate([s for s, _ in parts]), together)
+        return np.asarray(values.reshape(len(parts), -1).max(axis=0))
 
     def enumerated(self, cells: Cells) -> Cells:
         """Cells without those that have few free bins, all sets of which are tried."""
@@ -358,8 +409,8 @@ class _Search:
         down = np.sqrt(cells.high[:, _D]) if self.covariance is None else cells.high[:, _D]
         return Ranges(cells.low[:, _B], cells.high[:, _B], up, np.minimum(down, cells.high[:, _B]))
 
-    def signal_at_most(self, cells: Cells) -> tuple[FloatArray, FloatArray, FloatArray, Cells]:
-        """Scores of the bins, the bound on the signal, multipliers, and the cells with the tangents that were taken."""
+    def signal_at_most(self, cells: Cells) -> tuple[FloatArray, Cells]:
+        """Scores of the bins, and the cells with their multipliers, tangents and bounds on the signal."""
         cells = self.started(cells)
         free, chosen = cells.state == 0, cells.state > 0
         low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
@@ -381,21 +432,36 @@ class _Search:
             inside = [np.where(chosen, row, 0.0).sum(axis=1) for row in rows]
             scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4) if j != _K or self.sized)
             for j in (_B, _V, _K, _D) if self.sized else (_B, _V, _D):
-                scores = self.swept(j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j])
+                scores = self.swept(
+                    j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
+                )
             scores = self.traded(t, scores, rows, free, high - np.array(inside).T)
             for j in (_B, _V):
-                scores = self.swept(j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j])
-        if self.covariance is not None:
-            cells = Cells(cells.low, cells.high, cells.state, t, relaxed, cells.bound, cells.signal)
+                scores = self.swept(
+                    j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
+                )
         ends = np.where(t > 0, high, low)
         parts = np.where(t != 0, t * np.where(np.isfinite(ends), ends, 0.0), 0.0)
         taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
         signal = taken.sum(axis=1) + parts.sum(axis=1)
-        size = np.where(free | chosen, np.abs(scores), 0.0).sum(axis=1) + np.abs(parts).sum(axis=1) + float(self.s.sum())
-        return scores, np.minimum(signal + ROUNDING * size, cells.signal), t, cells
+        size = (
+            np.where(free | chosen, np.abs(scores), 0.0).sum(axis=1)
+            + np.abs(parts).sum(axis=1)
+            + float(self.s.sum())
+        )
+        linear = signal + ROUNDING * size
+        best = np.maximum(np.minimum(linear, cells.signal), 0.0)
+        return scores, replace(cells, multipliers=t, relaxed=relaxed, linear=linear, signal=best)
 
     def swept(
-        self, j: int, t: FloatArray, scores: FloatArray, row: FloatArray, free: BoolArray, high: FloatArray, low: FloatArray
+        self,
+        j: int,
+        t: FloatArray,
+        scores: FloatArray,
+        row: FloatArray,
+        free: BoolArray,
+        high: FloatArray,
+        low: FloatArray,
     ) -> FloatArray:
         """Scores with the best multiplier of one sum, the others as they are."""
         base = scores + t[:, j, None] * row
@@ -429,7 +495,9 @@ class _Search:
         )
         return np.where(t[:, _V, None] > 0, self.climbed(cells.state, linear, d, w, _DESCENT), w)
 
-    def climbed(self, state: np.ndarray, linear: FloatArray, d: FloatArray, start: FloatArray, steps: int) -> FloatArray:
+    def climbed(
+        self, state: np.ndarray, linear: FloatArray, d: FloatArray, start: FloatArray, steps: int
+    ) -> FloatArray:
         """Fractions w that nearly maximise ``linear @ w - d w' M w``, by accelerated projected gradients."""
         w = ahead = start
         pace = 2 * np.maximum(d, 1e-300) * self.steep
@@ -443,18 +511,19 @@ class _Search:
 
     # --- splitting ------------------------------------------------------------------------------------------
 
-    def fixed(self, cells: Cells, scores: FloatArray, ranges: Ranges) -> Cells:
+    def fixed(self, cells: Cells, scores: FloatArray) -> Cells:
         """Fix the bins whose change leaves less signal than the cell needs."""
         slack = cells.bound - self.target
         width = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 1.0
-        less = np.maximum(cells.signal - np.minimum(1.5 * slack * width, 0.9 * cells.signal), 1e-300)
-        enough = self.at_most(less, ranges) <= self.target
-        margin = np.where(enough, cells.signal - less, np.inf)
+        less = np.minimum(1.5 * slack * width, 0.9 * cells.signal)
+        margin = np.where(self.in_pieces(cells, less) <= self.target, less * (1 + 1e-9), np.inf)
         free = cells.state == 0
         state = cells.state.copy()
-        state[free & (scores < -margin[:, None])] = -1
-        state[free & (scores > margin[:, None])] = 1
-        return Cells(cells.low, cells.high, state, cells.multipliers, cells.relaxed, cells.bound, cells.signal)
+        # Scores say what a change costs of the bound that these multipliers give.
+        margin = (margin + cells.linear - cells.signal)[:, None]
+        state[free & (scores < -margin)] = -1
+        state[free & (scores > margin)] = 1
+        return replace(cells, state=state)
 
     def split(self, cells: Cells) -> Cells:
         """Both halves of every cell."""
@@ -470,7 +539,9 @@ class _Search:
         for j in (_B, _V, _D):
             some = rows[where == j]
             first, last = cells.low[some, j], cells.high[some, j]
-            middle = np.where(last > 4 * first, np.maximum(np.sqrt(first * last), last / 8), (first + last) / 2)
+            middle = np.where(
+                last > 4 * first, np.maximum(np.sqrt(first * last), last / 8), (first + last) / 2
+            )
             lower.high[some, j], upper.low[some, j] = middle, middle
         some = rows[where == 3]
         lower.state[some, pick[some]], upper.state[some, pick[some]] = -1, 1
@@ -488,7 +559,9 @@ class _Search:
         loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0
         if self.covariance is None:
-            scores = self.s - t @ np.concatenate([self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]])
+            scores = self.s - t @ np.concatenate(
+                [self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]]
+            )
             near = np.where(free, self.s * (np.abs(scores) <= 1e-7 * (self.s + 1e-300) + 1e-12), 0.0)
             pick = np.argmax(near, axis=1)
             loss[:, 3] = 0.25 * near[np.arange(len(cells)), pick]
