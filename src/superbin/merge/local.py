@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.merge.archive import TIE
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
+from superbin.merge.problem import BoolArray, IntArray, Problem
 
 __all__ = ["Evaluator", "Moves", "double_swaps", "flips", "improve", "swaps"]
 

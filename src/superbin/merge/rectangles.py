@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
 from superbin.merge.boxes import Edges
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
+from superbin.merge.problem import BoolArray, IntArray, Problem
 
 __all__ = ["Rectangles", "rectangles"]
 
