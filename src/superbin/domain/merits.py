@@ -48,6 +48,9 @@ class Merit:
         What the greedy search wants to grow; by default `exact`.
     stand_in : Merit, optional
         Where `exact` is too slow for a search: what searches instead, before it ranks the best.
+    best : Reference, optional
+        ``best(totals, keep, floor)``: as `exact`, but -inf for sets that are certain not to be among the `keep` best or above
+        `floor`, and would take long.
     dual : Reference, optional
         Class in the manner of `superbin.merge.dual`: makes the optimum provable. Of `test`, where there is one.
     test : Reference, optional
@@ -69,6 +72,7 @@ class Merit:
     best_few: Reference | None = None
     grows: Reference | None = None
     stand_in: "Merit | None" = None
+    best: Reference | None = None
     dual: Reference | None = None
     test: Reference | None = None
     limit: bool = False
@@ -83,9 +87,9 @@ class Merit:
         """As a call, fast and approximate, of the upward uncertainty alone."""
         return _resolved(self.quick or self.exact)(totals)
 
-    def best(self, totals: Any, keep: int, floor: float) -> Any:
-        """As a call, for who keeps the `keep` best, the worst of which has the value `floor`: -inf for what cannot be among them."""
-        return self(totals) if self.best_few is None else _resolved(self.best_few)(totals, keep, floor)
+    def among_best(self, totals: Any, keep: int, floor: float) -> Any:
+        """As a call, for who remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
+        return self(totals) if self.best is None else _resolved(self.best)(totals, keep, floor)
 
     def growth(self, totals: Any) -> Any:
         """What the greedy search wants to grow."""
@@ -141,6 +145,7 @@ _KNOWN = (
         quick=_FIGURES + "quick_midp",
         best_few=_FIGURES + "best_midp",
         grows=_FIGURES + "expected_z",
+        best=_FIGURES + "best_midp",
     ),
     Merit(
         "profile_asimov",

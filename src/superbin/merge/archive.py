@@ -104,17 +104,16 @@ class Archive:
         values = np.full(len(sets), -np.inf)
         rows = np.flatnonzero(fine)
         if rows.size:
-            found = self.values(totals.take(rows), self.keep, self.floor)
+            found = self.judge(totals.take(rows), self.keep, self.floor)
             values[rows] = np.where(np.isnan(found), -np.inf, found)
             self.evaluated += rows.size
             self._remember(sets, values)
         return values
 
-    def values(self, totals: Totals, keep: int, floor: float) -> FloatArray:
-        """Figure of merit of sums, for who keeps the `keep` best, the worst of which has the value `floor`."""
+    def judge(self, totals: Totals, keep: int, floor: float) -> FloatArray:
+        """Figure of merit of sums; -inf for what is certain not to be among the `keep` best and above `floor`, and takes long."""
         if isinstance(self.figure, Merit):
-            values: FloatArray = self.figure.best(totals, keep, floor)
-            return values
+            return np.asarray(self.figure.among_best(totals, keep, floor))
         return self.figure(totals)
 
     def take_over(self, other: "Archive") -> None:

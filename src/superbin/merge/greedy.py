@@ -120,10 +120,10 @@ def greedy_set(
         archive.take_over(rule)
         value = float(archive.evaluate(chosen[None, :])[0])
     # A bin alone is as good as its own numbers.
-    down = np.minimum(np.sqrt(problem.variance_down), problem.background)
-    alone = Totals(problem.signal, problem.background, np.sqrt(problem.variance_up), down)
+    alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
     fine = np.flatnonzero((alone.signal > 0) & ((alone.background > 0) | (alone.up > 0)))
-    values = archive.values(alone.take(fine), _SINGLES, archive.value(chosen))
+    some = alone.take(fine)
+    values = archive.judge(some, _SINGLES, archive.value(chosen))
     best = fine[np.argsort(-values, kind="stable")[:_SINGLES]]
     single = np.zeros((best.size, problem.n_bins), dtype=bool)
     single[np.arange(best.size), best] = True

@@ -163,7 +163,7 @@ class Rectangles:
         signal, background, variance = self._sums(
             np.stack([problem.signal, problem.background, problem.variance_up])
         )
-        return Totals(signal, background, np.sqrt(variance), np.zeros_like(variance))
+        return Totals.of(signal, background, variance)
 
     def _sums(self, values: FloatArray) -> FloatArray:
         """Sums of some quantities over the bins of every rectangle, from summed-area tables of the bins' lower corners."""

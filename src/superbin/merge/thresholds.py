@@ -66,7 +66,7 @@ def best_prefixes(problem: Problem, order: IntArray, figure: Callable[[Totals], 
     """
     sums = (problem.signal, problem.background, problem.variance_up, problem.variance_down)
     signal, background, up, down = (np.cumsum(part[order]) for part in sums)
-    values = figure(Totals(signal, background, np.sqrt(up), np.minimum(np.sqrt(down), background)))
+    values = figure(Totals.of(signal, background, up, down))
     best = np.argsort(-values, kind="stable")
     close = int((values >= values[best[0]] * (1 - _ROUNDING)).sum()) if best.size else 0
     lengths = best[: max(_PREFIXES, close)] + 1
@@ -241,9 +241,9 @@ def _pivots(
     if free.size <= _LINES:
         return np.arange(free.size)
     s, b, v = (part[free] for part in (problem.signal, problem.background, np.maximum(variance, 0.0)))
-    order = np.argsort(-merit("profile_asimov").made_dual().roots(s, b, v), kind="stable")
+    order = np.argsort(-SCORES[0].roots(s, b, v), kind="stable")
     sums = [np.cumsum(part[order]) for part in (s, b, v)]
-    best = int(np.argmax(score(Totals(sums[0], sums[1], np.sqrt(sums[2]), np.zeros_like(sums[2])))))
+    best = int(np.argmax(score(Totals.of(*sums))))
     first = min(max(best - _LINES // 2, 0), free.size - _LINES)
     return np.sort(order[first : first + _LINES])
 

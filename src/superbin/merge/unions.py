@@ -122,8 +122,7 @@ class _Ranking:
             return totals
         w = self.sets.astype(np.float64)
         lowered = 2 * np.einsum("ij,ij->i", w @ np.minimum(covariance, 0.0), 1 - w)
-        up = np.sqrt(np.maximum(totals.up**2 + lowered, 0.0))
-        return Totals(totals.signal, totals.background, up, totals.down)
+        return Totals.of(totals.signal, totals.background, totals.up**2 + lowered)
 
     @property
     def floor(self) -> float:

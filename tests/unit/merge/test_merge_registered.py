@@ -37,7 +37,7 @@ def purity() -> Iterator[Merit]:
 @pytest.mark.usefixtures("purity")
 @pytest.mark.parametrize("shape", merge.SHAPES)
 def test_every_shape(shape: str, cms_search: Search, t1bbbb: SignalModel) -> None:
-    """MERGE-60: searches of every shape maximise it; no pair of bins and no single one is better in free shape."""
+    """MERGE-70: searches of every shape maximise it; no pair of bins and no single one is better in free shape."""
     found = merge.optimize(cms_search, t1bbbb, figure_of_merit="purity", shape=shape)
     problem = problem_from(bin_sums(cms_search, t1bbbb))
     n = problem.n_bins
@@ -56,7 +56,7 @@ def test_every_shape(shape: str, cms_search: Search, t1bbbb: SignalModel) -> Non
 
 @pytest.mark.usefixtures("purity")
 def test_command_and_paper(tmp_path: Path) -> None:
-    """MERGE-60: the command takes its name; summary and paper have its words."""
+    """MERGE-70: the command takes its name; summary and paper have its words."""
     folder = tmp_path / "out"
     done = CliRunner().invoke(
         run,
@@ -81,7 +81,7 @@ def test_command_and_paper(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("purity")
 def test_many_signals(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """MERGE-60: fleets and common merges judge by it."""
+    """MERGE-70: fleets and common merges judge by it."""
     fleet = merge.fleet(cms_search, [t1bbbb], figure_of_merit="purity")
     common = merge.common_merge(fleet)
     assert common.efficiency == pytest.approx(1.0, abs=1e-6)
@@ -89,7 +89,7 @@ def test_many_signals(cms_search: Search, t1bbbb: SignalModel) -> None:
 
 
 def test_names() -> None:
-    """MERGE-60: a name is taken once; a document's unknown one speaks for itself and evaluates nothing."""
+    """MERGE-70: a name is taken once; a document's unknown one speaks for itself and evaluates nothing."""
     with pytest.raises(InputError, match="'midp' already"):
         register(MERITS["midp"])
     with pytest.raises(UnknownNameError, match="'s_over_b'; there are midp, "):
