@@ -14,7 +14,7 @@ The promises are in ``specs/engine.md``.
 """
 
 from superbin.statistical_model.effects import BinRates, Effect, Formula, LogNormal, Morph, Rate
-from superbin.statistical_model.expressions import Binary, Call, Constant, Expression, Jet, Variable
+from superbin.statistical_model.expressions import Binary, Call, Choice, Constant, Expression, Jet, Variable
 from superbin.statistical_model.model import Channel, Sample, StatisticalModel
 from superbin.statistical_model.parameters import Constraint, Normal, Parameter, Poisson
 
@@ -23,6 +23,7 @@ __all__ = [
     "Binary",
     "Call",
     "Channel",
+    "Choice",
     "Constant",
     "Constraint",
     "Effect",
