@@ -4,19 +4,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from matplotlib.figure import Figure
 
-from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
+from superbin._support.files import write_bytes
 from superbin.errors import InputError
-from superbin.files import write_bytes
 from superbin.plot.counts import CountArtists, count_distribution
 from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.style import style
 from superbin.results import AnalysisResult
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
 
 __all__ = ["figures", "save"]
+
+Format: TypeAlias = Literal["pdf", "png", "svg"]
+"""What figures are saved as."""
 
 _METADATA: dict[str, dict[str, str | None]] = {
     # No dates and no versions: a figure is the same file wherever and whenever it is drawn.
@@ -71,7 +74,7 @@ class _Drawn(Mapping[str, Figure]):
         return len(self._draw)
 
 
-def save(figure: Figure, path: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> tuple[Path, ...]:
+def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf", "png")) -> tuple[Path, ...]:
     """Write a figure; each file appears complete or not at all.
 
     Parameters
@@ -97,8 +100,10 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[str] = ("pdf", "
         If a file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lstrip(".") in _METADATA:
-        formats, path = (path.suffix.lstrip("."),), path.with_suffix("")
+    for known in get_args(Format):
+        if path.suffix == f".{known}":
+            formats, path = (known,), path.with_suffix("")
+            break
     unknown = [name for name in formats if name not in _METADATA]
     if unknown:
         raise InputError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")

@@ -29,11 +29,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin import cross_sections
-from superbin._arrays import FloatArray, frozen_array
-from superbin._spline import IntArray, Spline
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
+from superbin.domain import cross_sections
+from superbin.domain._spline import IntArray, Spline
+from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import InputError
-from superbin.signal import SignalModel, point_label
 
 __all__ = ["IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
 
@@ -128,8 +129,8 @@ class LeaveOut:
     errors: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class SignalGrid:
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalGrid(Shown):
     """Efficiencies of a signal model in the bins of one search, over a plane of two masses.
 
     Parameters
@@ -149,7 +150,7 @@ class SignalGrid:
     events : array_like of int, shape (n_points,)
         Generated events of every point, > 0.
     process : str
-        What is produced, as `superbin.cross_sections` names it, such as ``"gluino"``.
+        What is produced, as `superbin.domain.cross_sections` names it, such as ``"gluino"``.
     source : str
         Where the efficiencies come from, one line.
     settings : mapping
@@ -172,6 +173,10 @@ class SignalGrid:
     process: str
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"": f"{len(self.points)} points", "in": f"{self.n_bins} bins of {self.search}"}
+        return self.model, facts
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(map(str, self.parameters)))
