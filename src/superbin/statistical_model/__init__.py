@@ -13,7 +13,7 @@ checked when made, without any function of the parameters.
 The promises are in ``specs/engine.md``.
 """
 
-from superbin.statistical_model.effects import BinRates, Effect, Formula, LogNormal, Morph, Rate
+from superbin.statistical_model.effects import BinRates, Effect, Formula, LogMorph, LogNormal, Morph, Rate
 from superbin.statistical_model.expressions import Binary, Call, Choice, Constant, Expression, Jet, Variable
 from superbin.statistical_model.model import Channel, Sample, StatisticalModel
 from superbin.statistical_model.parameters import Constraint, Normal, Parameter, Poisson
@@ -30,6 +30,7 @@ __all__ = [
     "Expression",
     "Formula",
     "Jet",
+    "LogMorph",
     "LogNormal",
     "Morph",
     "Normal",
