@@ -290,7 +290,7 @@ def _joined(old: Parameter, new: Parameter) -> Parameter:
         if hasattr(old, name):
             changes[name] = (*getattr(old, name), *getattr(new, name))
     if isinstance(old, ShapeNuisance) and isinstance(new, ShapeNuisance):
-        changes["optional"] = old.optional or new.optional
+        changes["optional"] = old.optional and new.optional
     joined: Parameter = replace(old, **changes)  # type: ignore[type-var]
     return joined
 

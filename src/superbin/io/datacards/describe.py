@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
 from superbin.errors import DocumentError
@@ -67,6 +68,9 @@ FLOOR = 1e-9
 
 SYMMETRIC = 1e-5
 """Pairs of factors whose product differs from one by less count as symmetric, with the upper factor."""
+
+WIDE, NARROW = 7.0, 4.0
+"""Bounds of nuisances with a unit normal constraint, and those of ``shape``: a fit keeps them, as Combine's limits do."""
 
 NEGLIGIBLE = 1e-3
 """Relative changes of an integral, both ways, that are no effect on the yield."""
@@ -206,7 +210,8 @@ class _Builder:
         if not gamma.entries:
             return
         n = gamma.count
-        self.add(Parameter(gamma.name, float(max(n, 1)), 0.0, math.inf, Poisson(float(n))), start=n + 1.0)
+        lower, upper = _range_of_count(n)
+        self.add(Parameter(gamma.name, float(max(n, 1)), lower, upper, Poisson(float(n))), start=n + 1.0)
         for entry in gamma.entries:
             column = self.columns[entry.term]
             column.gamma, column.alpha = n, entry.alpha
@@ -218,7 +223,7 @@ class _Builder:
             return
         kept = [e for e in nuisance.entries if not (e.symmetric and e.up == 1)]
         if self.acts(e.term for e in kept):
-            self.add(Parameter(nuisance.name, 0.0, constraint=Normal()))
+            self.add(Parameter(nuisance.name, 0.0, -WIDE, WIDE, Normal()))
             for entry in kept:
                 self.columns[entry.term].factors.append(_factor(nuisance.name, entry))
 
@@ -246,7 +251,8 @@ class _Builder:
         if nuisance.kind == "shapeU":
             self.add(Parameter(name, 0.0, -1.0, 1.0))
         else:
-            self.add(Parameter(name, 0.0, constraint=Normal()))
+            bound = NARROW if nuisance.kind == "shape" and not nuisance.optional else WIDE
+            self.add(Parameter(name, 0.0, -bound, bound, Normal()))
         for entry in used:
             term = self.cards.terms[entry.term]
             if entry.kappa is not None and (
@@ -475,6 +481,10 @@ class _Builder:
             sample = self.events(i, shape, scale, rule.mode)
             samples.append(sample)
             contents, errors = np.maximum(shape.values, FLOOR), shape.errors
+            if np.isnan(errors).any() and rule.threshold >= 0:
+                raise DocumentError(
+                    f"{rule.place}: {shape.where} has a negative sum of squared weights in bin {int(np.flatnonzero(np.isnan(errors))[0]) + 1}, so autoMCStats finds no error there; correct the histogram"
+                )
             contributions.append(
                 Contribution(term.process, term.is_signal, self.coefficient(column, scale), contents, errors)
             )
@@ -491,7 +501,7 @@ class _Builder:
             own = (BinRates(tuple(rates)),) if any(rates) else ()
             made.append(
                 Sample(
-                    sample.name, sample.nominal, (*sample.effects, *own), sample.floor, sample.total, scale * contribution.errors
+                    sample.name, sample.nominal, (*sample.effects, *own), sample.floor, sample.total, scale * np.nan_to_num(contribution.errors)
                 )
             )  # fmt: skip
             if shifts:
@@ -525,6 +535,20 @@ class _Builder:
 def _factor(name: str, entry: Kappa) -> LogNormal:
     low = 1 / entry.up if abs(entry.down * entry.up - 1) < SYMMETRIC else entry.down
     return LogNormal(name, low, entry.up, "combine")
+
+
+def _range_of_count(n: int) -> tuple[float, float]:
+    """Bounds of the expectation of a control count: where the count has a probability of less than 1e-12."""
+
+    def probability(mean: float) -> float:
+        return math.exp(xlogy(n, mean) - mean - gammaln(n + 1))
+
+    lower, upper = (n + 1.0 if n > 0 else 0.0), n + 1.0
+    while lower > 0 and probability(lower) > 1e-12:
+        lower *= 0.8
+    while probability(upper) > 1e-12:
+        upper *= 1.2
+    return lower, upper
 
 
 def _six_digits(value: float) -> float:

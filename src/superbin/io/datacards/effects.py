@@ -172,20 +172,22 @@ class _Reader:
 
     def columns(self, record: Record) -> None:
         line = read_line(record, self.terms, self.effects.remark)
-        self.check_kind(record, line.name, line.kind)
+        self.check_kind(record, line.name, line.kind, optional=line.optional)
         self.state.lines.append(line)
         if self.effects.n_nuisance_lines is not None:
             self.effects.n_nuisance_lines += 1
 
-    def check_kind(self, record: Record, name: str, kind: str) -> None:
+    def check_kind(self, record: Record, name: str, kind: str, *, optional: bool = False) -> None:
         """Refuse a name that already belongs to a parameter of another kind."""
         if name in OTHER_NAMES:
             raise record.error(f"{name!r} is the {'signal strength' if name == 'r' else 'mass'}; choose another name")
-        known = self.effects.kinds() | {line.name: line.kind for line in self.state.lines}
+        lines = [line for line in self.state.lines if line.name == name]
+        known = self.effects.kinds() | {line.name: line.kind for line in lines}
         other = known.get(name, kind)
-        # A measured parameter of mean zero and error one is what constrains a log-normal or shape nuisance.
+        # All have a unit normal constraint; a measured parameter must have mean zero and error one, which is checked later.
         together = {"lnN", "shape", "shapeN", "param"}
-        if other != kind and not ({other, kind} <= together and "param" in {other, kind}):
+        optional = optional or any(line.optional for line in lines)
+        if other != kind and not ({other, kind} <= together and ("param" in {other, kind} or optional)):
             cure = "; 'shape?' is a log-normal one where there are no histograms" if {other, kind} <= together else ""
             raise record.error(
                 f"{name!r} is {kind} here but {other} on an earlier line; one name is one parameter{cure}"
@@ -211,7 +213,11 @@ class _Reader:
             for i, t in enumerate(self.terms)
             if fnmatch.fnmatchcase(t.channel, channel) and fnmatch.fnmatchcase(t.process, process)
         )
-        if not new:
+        known = {t.process for t in self.terms} if not new else set()
+        if not new and not ("*" in channel + process) and process in known and channel in {c.name for c in self.channels}:
+            # As in Combine: both exist, but not together.
+            self.effects.remark(record, "edit-nothing", f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, which is no column")
+        elif not new:
             raise record.error(
                 f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, but the card has no such column; "
                 f"its channels begin with {[c.name for c in self.channels[:3]]}"
@@ -398,11 +404,11 @@ class _Reader:
             scale = cell[0] if len(cell) == 1 else math.nan
             entries.append(ShapeEntry(i, scale, kappa, line.sources.get(i, name), record.place))
         old = self.effects.shapes.get(name, ShapeNuisance(name, kind, line.optional, (), ()))
-        if (old.kind, old.optional) != (kind, line.optional):
+        if old.kind != kind:
             raise record.error(f"{name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter")
         self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
         self.effects.shapes[name] = replace(
-            old, entries=(*old.entries, *entries), lines=(*old.lines, record.place)
+            old, optional=old.optional and line.optional, entries=(*old.entries, *entries), lines=(*old.lines, record.place)
         )
 
     def linear(self, line: Line, kind: Literal["unif", "trG"]) -> None:

@@ -29,7 +29,7 @@ class Shape:
     values : array, shape (n_bins,)
         Contents in single precision.
     errors : array, shape (n_bins,)
-        Their statistical errors.
+        Their statistical errors; NaN where the file has a negative sum of squared weights.
     integral : float
         Sum of the contents as the file has them.
     where : str
@@ -135,19 +135,19 @@ class Templates:
         if not kind.startswith(("TH1", "TH2")):
             raise DocumentError(f"{place}: {name!r} in {file.path} is a {kind}; a TH1 or TH2 is needed")
         try:
-            histogram = file.histogram(_plain(name))
+            contents, errors = file.contents(_plain(name))
         except SuperbinError as error:
             raise DocumentError(f"{place}: {error}") from error
         except Exception as error:  # whatever a damaged object raises
             raise DocumentError(
                 f"{place}: {name!r} in {file.path} cannot be read ({type(error).__name__}); is the file damaged?"
             ) from error
-        values = histogram.values.ravel()
+        values = contents.ravel()
         if np.abs(values).max(initial=0.0) > 1e30:
             raise DocumentError(f"{place}: {name!r} in {file.path} has contents above 1e30")
         return Shape(
             values.astype(np.float32).astype(np.float64),
-            histogram.errors.ravel(),
+            errors.ravel(),
             float(values.sum()),
             f"{file.path}: {name}",
         )

@@ -13,9 +13,6 @@ __all__ = ["BoundFormula", "IntArray", "Morphs", "Pairs"]
 
 IntArray = NDArray[np.intp]
 
-SYMMETRIC = 1e-5
-"""Combine takes a pair of factors whose product differs from one by less than this as symmetric, with the upper factor."""
-
 _PAIR_BASIS = {"combine": "combine-factor", "code1": "code1", "code4": "code1"}
 
 Groups = tuple[tuple[str, float, IntArray], ...]
@@ -74,8 +71,6 @@ class Pairs:
         low = np.log([entry[1] for entry in entries])
         high = np.log([entry[2] for entry in entries])
         codes = [entry[3] for entry in entries]
-        combine = np.array([code == "combine" for code in codes], dtype=bool)
-        low = np.where(combine & (np.abs(np.expm1(low + high)) < SYMMETRIC), -high, low)
         smooth = np.flatnonzero([code == "code4" for code in codes])
         return cls(
             np.array([entry[0] for entry in entries], dtype=np.intp),

@@ -1,6 +1,6 @@
 """A published likelihood in one object: what one can ask of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.likelihood.dense.fits import Fit, fit, fit_pair, symmetric_inverse
 from superbin.likelihood.dense.inference import (
+    QUANTILES,
     Exclusion,
     Significance,
     UpperLimit,
@@ -152,6 +153,8 @@ class Likelihood(Shown):
         """CLs of a signal strength, observed and expected; see `superbin.likelihood.dense.inference.exclusion`."""
         return exclusion(self.objective, mu, random_starts=random_starts)
 
-    def limit(self, *, level: float = 0.95, random_starts: int = 4) -> UpperLimit:
+    def limit(
+        self, *, level: float = 0.95, deviations: Sequence[float] = QUANTILES, random_starts: int = 4
+    ) -> UpperLimit:
         """Upper limit on mu; see `superbin.likelihood.dense.inference.upper_limit`."""
-        return upper_limit(self.objective, level=level, random_starts=random_starts)
+        return upper_limit(self.objective, level=level, deviations=deviations, random_starts=random_starts)
