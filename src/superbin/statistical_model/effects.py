@@ -15,7 +15,17 @@ from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 from superbin.statistical_model.expressions import Expression
 
-__all__ = ["BinRates", "Effect", "FactorCode", "Formula", "LogMorph", "LogNormal", "Morph", "MorphCode", "Rate"]
+__all__ = [
+    "BinRates",
+    "Effect",
+    "FactorCode",
+    "Formula",
+    "LogMorph",
+    "LogNormal",
+    "Morph",
+    "MorphCode",
+    "Rate",
+]
 
 FactorCode: TypeAlias = Literal["combine", "code1", "code4"]
 """Interpolation of log-normal factors: Combine's, HistFactory's codes 1 (piecewise exponential) and 4."""
@@ -138,7 +148,9 @@ class LogMorph:
 
 def _check_region(parameter: str, region: float) -> None:
     if not (np.isfinite(region) and region > 0):
-        raise InputError(f"the smooth region of the morph of {parameter!r} is {region}; it must be finite and > 0")
+        raise InputError(
+            f"the smooth region of the morph of {parameter!r} is {region}; it must be finite and > 0"
+        )
 
 
 Effect: TypeAlias = LogNormal | Rate | Formula | BinRates | Morph | LogMorph

@@ -234,7 +234,9 @@ def _join(operator: str, left: Jet, right: Jet) -> Jet:
             n = left.gradient.size
             return Jet(float(_COMPARED[operator](left.value, right.value)), np.zeros(n), np.zeros((n, n)))
         case _:
-            raise InputError(f"the formula has the operator {operator!r}; known are + - * / ^ {' '.join(_COMPARED)}")
+            raise InputError(
+                f"the formula has the operator {operator!r}; known are + - * / ^ {' '.join(_COMPARED)}"
+            )
 
 
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {

@@ -51,7 +51,9 @@ class Sample:
                 self.errors, name=f"errors of sample {self.name!r}", shape=nominal.shape, finite=True
             )
             object.__setattr__(self, "errors", errors)
-        if np.isnan(self.floor) or (self.total is not None and not (np.isfinite(self.total) and self.total > 0)):
+        if np.isnan(self.floor) or (
+            self.total is not None and not (np.isfinite(self.total) and self.total > 0)
+        ):
             raise InputError(
                 f"sample {self.name!r} has the floor {self.floor} and the total {self.total}; the total must be finite and > 0"
             )
@@ -149,16 +151,17 @@ class StatisticalModel:
             raise InputError("a statistical model needs at least one channel")
         for name in self.signal_strengths:
             self.position(name)
+        self._check_names()
+
+    def _check_names(self) -> None:
         for channel in self.channels:
-            for name in channel.statistics:
-                if name is not None and name not in self.positions:
-                    raise InputError(f"channel {channel.name!r} depends on {name!r}, which is no parameter")
+            named = [(f"channel {channel.name!r}", name) for name in channel.statistics if name is not None]
             for sample in channel.samples:
-                for name in _named(sample.effects):
-                    if name not in self.positions:
-                        raise InputError(
-                            f"sample {sample.name!r} of channel {channel.name!r} depends on {name!r}, which is no parameter"
-                        )
+                what = f"sample {sample.name!r} of channel {channel.name!r}"
+                named += [(what, name) for name in _named(sample.effects)]
+            for what, name in named:
+                if name not in self.positions:
+                    raise InputError(f"{what} depends on {name!r}, which is no parameter")
 
     @cached_property
     def positions(self) -> dict[str, int]:

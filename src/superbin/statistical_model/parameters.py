@@ -29,7 +29,9 @@ class Normal:
 
     def __post_init__(self) -> None:
         if self.lower_width is not None and not (math.isfinite(self.lower_width) and self.lower_width > 0):
-            raise InputError(f"a normal constraint has lower width {self.lower_width}; it must be finite and > 0")
+            raise InputError(
+                f"a normal constraint has lower width {self.lower_width}; it must be finite and > 0"
+            )
         if not (math.isfinite(self.centre) and math.isfinite(self.width) and self.width > 0):
             raise InputError(
                 f"a normal constraint has centre {self.centre} and width {self.width}; both must be finite and the width > 0"

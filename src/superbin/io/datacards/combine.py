@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
@@ -89,7 +89,9 @@ def labelled(card: Datacards, label: str) -> Datacards:
         If the label is empty or has blanks.
     """
     if not label or label.split() != [label]:
-        raise InputError(f"the label {label!r} of {card.files[0]} is not one word; name cards such as a=card.txt")
+        raise InputError(
+            f"the label {label!r} of {card.files[0]} is not one word; name cards such as a=card.txt"
+        )
     names = {c.name: label if len(card.channels) == 1 else f"{label}_{c.name}" for c in card.channels}
     return _renamed(card, names)
 
@@ -160,7 +162,11 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
         for parameter in _parameters(card):
             new = _shifted(parameter, len(terms))
             # A name may be both log-normal, in one channel, and a shape, in another; both have one constraint.
-            key = parameter.name, isinstance(parameter, ShapeNuisance), isinstance(parameter, MeasuredParameter)
+            key = (
+                parameter.name,
+                isinstance(parameter, ShapeNuisance),
+                isinstance(parameter, MeasuredParameter),
+            )
             _check_meaning(parameters, new)
             old = parameters.get(key)
             parameters[key] = new if old is None else _joined(old, new)
@@ -253,13 +259,21 @@ def _check_signals(signal: dict[str, Term], card: Datacards) -> None:
 def _shifted(parameter: Parameter, shift: int) -> Parameter:
     match parameter:
         case LogNuisance():
-            return replace(parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries))
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
         case ShapeNuisance():
-            return replace(parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries))
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
         case GammaNuisance():
-            return replace(parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries))
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
         case LinearNuisance():
-            return replace(parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries))
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
         case RateParameter() | RateFormula() | GammaWidth():
             return replace(parameter, terms=tuple(term + shift for term in parameter.terms))
         case _:
@@ -285,21 +299,24 @@ def _joined(old: Parameter, new: Parameter) -> Parameter:
         getattr(old, name) != getattr(new, name) for name in _JOINED[type(new)]
     ):
         raise _conflict(old, new)
-    changes: dict[str, object] = {"lines": old.lines + new.lines}
+    changes: dict[str, Any] = {"lines": old.lines + new.lines}
     for name in ("entries", "terms"):
         if hasattr(old, name):
             changes[name] = (*getattr(old, name), *getattr(new, name))
     if isinstance(old, ShapeNuisance) and isinstance(new, ShapeNuisance):
         changes["optional"] = old.optional and new.optional
-    joined: Parameter = replace(old, **changes)  # type: ignore[type-var]
-    return joined
+    return replace(old, **changes)
 
 
 def _check_meaning(parameters: Mapping[tuple[str, bool, bool], Parameter], new: Parameter) -> None:
     """Refuse a name of two kinds, but for those that share a unit normal constraint."""
     for key in ((new.name, a, b) for a in (False, True) for b in (False, True)):
         old = parameters.get(key)
-        if old is not None and type(old) is not type(new) and not (_is_unit_normal(old) and _is_unit_normal(new)):
+        if (
+            old is not None
+            and type(old) is not type(new)
+            and not (_is_unit_normal(old) and _is_unit_normal(new))
+        ):
             raise _conflict(old, new)
 
 
@@ -317,20 +334,26 @@ def _conflict(old: Parameter, new: Parameter) -> DocumentError:
 
 
 def _meaning(parameter: Parameter) -> str:
+    def span(low: float | None, high: float | None) -> str:
+        return "" if low is None or high is None else f" [{low:g},{high:g}]"
+
+    text: str
     match parameter:
         case LogNuisance() | ShapeNuisance():
-            return parameter.kind
+            text = parameter.kind
         case GammaNuisance():
-            return f"gmN {parameter.count}"
+            text = f"gmN {parameter.count}"
         case GammaWidth():
-            return f"gmM {parameter.width:g}"
+            text = f"gmM {parameter.width:g}"
         case LinearNuisance():
-            return f"{parameter.kind} [{parameter.lower:g},{parameter.upper:g}]"
+            text = parameter.kind + span(parameter.lower, parameter.upper)
         case RateParameter():
-            return f"rateParam {parameter.initial:g} [{parameter.lower},{parameter.upper}]"
+            text = f"rateParam {parameter.initial:g}{span(parameter.lower, parameter.upper)}"
         case RateFormula():
-            return f"rateParam {parameter.text} {','.join(parameter.arguments)}"
+            text = f"rateParam {parameter.text} {','.join(parameter.arguments)}"
         case MeasuredParameter():
-            return f"param {parameter.mean:g} -{parameter.down:g}/+{parameter.up:g} [{parameter.lower:g},{parameter.upper:g}]"
+            errors = f"{parameter.mean:g} -{parameter.down:g}/+{parameter.up:g}"
+            text = f"param {errors}{span(parameter.lower, parameter.upper)}"
         case FreeParameter():
-            return f"extArg {parameter.initial:g} [{parameter.lower:g},{parameter.upper:g}]"
+            text = f"extArg {parameter.initial:g}{span(parameter.lower, parameter.upper)}"
+    return text

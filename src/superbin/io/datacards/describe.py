@@ -22,24 +22,28 @@ from superbin._support.arrays import FloatArray
 from superbin.errors import DocumentError
 from superbin.io.datacards.model import (
     FROM_TEMPLATE,
-    Channel as CardChannel,
     Datacards,
     GammaNuisance,
+    GammaWidth,
     Kappa,
+    LinearNuisance,
     LogNuisance,
     Place,
     Placeholder,
     RateFormula,
+    RateParameter,
     ShapeEntry,
     ShapeNuisance,
     Template,
-    Term,
+)
+from superbin.io.datacards.model import (
+    Channel as CardChannel,
 )
 from superbin.io.datacards.statistics import Contribution, statistics_of
 from superbin.io.datacards.templates import Shape, Templates
 from superbin.statistical_model import (
-    BinRates,
     Binary,
+    BinRates,
     Channel,
     Constant,
     Effect,
@@ -77,6 +81,7 @@ NEGLIGIBLE = 1e-3
 
 FEWEST = 1e-6
 """Least value of a free rate that stands for ``lnU``."""
+
 
 def describe(cards: Datacards, *, mass: float | None = None, name: str = "") -> StatisticalModel:
     """Return the likelihood of cards, histograms read.
@@ -165,7 +170,12 @@ class _Builder:
     def add(self, parameter: Parameter, start: float | None = None) -> None:
         if parameter.name in self.cards.frozen:
             parameter = Parameter(
-                parameter.name, parameter.initial, parameter.lower, parameter.upper, parameter.constraint, fixed=True
+                parameter.name,
+                parameter.initial,
+                parameter.lower,
+                parameter.upper,
+                parameter.constraint,
+                fixed=True,
             )
         self.parameters.setdefault(parameter.name, parameter)
         self.initial.setdefault(parameter.name, parameter.initial if start is None else start)
@@ -187,24 +197,31 @@ class _Builder:
         for shape in cards.shapes:
             self.shape(shape)
         for linear in cards.linear:
-            self.slopes(linear.name, linear.kind, linear.lower, linear.upper, {e.term: e.slope for e in linear.entries})
+            self.slopes(linear)
         for width in cards.widths:
-            if self.acts(width.terms):
-                count = 1 / width.width**2 - 1
-                low = max(0.01, 1 - 5 * width.width)
-                self.add(Parameter(width.name, 1.0, low, 1 + 5 * width.width, Poisson(count, count + 1)))
-                for i in width.terms:
-                    self.columns[i].factors.append(Rate(width.name))
+            self.width(width)
         for free in cards.free:
             self.add(Parameter(free.name, free.initial, free.lower, free.upper, fixed=free.fixed))
         for rate in cards.rate_parameters:
-            # Without a range a rate stays positive: a negative one would expect less than nothing.
-            lower = (0.0 if rate.initial >= 0 else -math.inf) if rate.lower is None else rate.lower
-            upper = math.inf if rate.upper is None else rate.upper
-            self.add(Parameter(rate.name, rate.initial, lower, upper))
-            for i in rate.terms:
-                self.columns[i].factors.append(Rate(rate.name))
+            self.rate(rate)
         self.formulas()
+
+    def width(self, width: GammaWidth) -> None:
+        """``gmM``: a gamma distribution of mean one is that of a Poisson mean with a count."""
+        if self.acts(width.terms):
+            count = 1 / width.width**2 - 1
+            low = max(0.01, 1 - 5 * width.width)
+            self.add(Parameter(width.name, 1.0, low, 1 + 5 * width.width, Poisson(count, count + 1)))
+            for i in width.terms:
+                self.columns[i].factors.append(Rate(width.name))
+
+    def rate(self, rate: RateParameter) -> None:
+        # Without a range a rate stays positive: a negative one would expect less than nothing.
+        lower = (0.0 if rate.initial >= 0 else -math.inf) if rate.lower is None else rate.lower
+        upper = math.inf if rate.upper is None else rate.upper
+        self.add(Parameter(rate.name, rate.initial, lower, upper))
+        for i in rate.terms:
+            self.columns[i].factors.append(Rate(rate.name))
 
     def gamma(self, gamma: GammaNuisance) -> None:
         if not gamma.entries:
@@ -256,7 +273,7 @@ class _Builder:
         for entry in used:
             term = self.cards.terms[entry.term]
             if entry.kappa is not None and (
-                term.template is None or not self.templates.has(term.template, f"{entry.source}Up", entry.place)
+                term.template is None or not self.templates.has(term.template, f"{entry.source}Up")
             ):
                 if not (entry.kappa.symmetric and entry.kappa.up == 1):
                     self.columns[entry.term].factors.append(_factor(name, entry.kappa))
@@ -267,23 +284,22 @@ class _Builder:
             else:
                 self.columns[entry.term].shapes.append((nuisance, entry))
 
-    def slopes(self, name: str, kind: str, lower: float, upper: float, slopes: Mapping[int, float]) -> None:
-        if not self.acts(slopes):
+    def slopes(self, linear: LinearNuisance) -> None:
+        name, lower, upper = linear.name, linear.lower, linear.upper
+        if not self.acts(entry.term for entry in linear.entries):
             return
-        if kind == "trG":
-            lower, upper = -7.0, 7.0
-            for slope in slopes.values():
-                if slope > 0 and 1 + lower * slope < 0:
-                    lower = -1 / slope
-                if slope < 0 and 1 + upper * slope < 0:
-                    upper = -1 / slope
+        if linear.kind == "trG":
+            # Cut where a factor would become negative.
+            slopes = [entry.slope for entry in linear.entries]
+            lower = max([-WIDE, *(-1 / slope for slope in slopes if slope > 0)])
+            upper = min([WIDE, *(-1 / slope for slope in slopes if slope < 0)])
             self.add(Parameter(name, 0.0, lower, upper, Normal()))
         else:
             self.add(Parameter(name, 0.5 * (lower + upper), lower, upper))
-        for i, slope in slopes.items():
-            rounded = float(f"{slope:f}")
-            line = Binary("+", Constant(1.0), Binary("*", Constant(rounded), Variable(name)))
-            self.columns[i].factors.append(Formula(line))
+        for entry in linear.entries:
+            slope = Constant(float(f"{entry.slope:f}"))
+            line = Binary("+", Constant(1.0), Binary("*", slope, Variable(name)))
+            self.columns[entry.term].factors.append(Formula(line))
 
     def formulas(self) -> None:
         """Put formulas into one another until they name parameters only."""
@@ -303,9 +319,13 @@ class _Builder:
     ) -> Expression:
         if formula.name in above:
             circle = " -> ".join((*above[above.index(formula.name) :], formula.name))
-            raise DocumentError(f"{formula.lines[0]}: the formulas go round in a circle, {circle}; one must be a number")
+            raise DocumentError(
+                f"{formula.lines[0]}: the formulas go round in a circle, {circle}; one must be a number"
+            )
         if len(above) > 50:
-            raise DocumentError(f"{formula.lines[0]}: formulas of formulas, more than 50 deep; write them out")
+            raise DocumentError(
+                f"{formula.lines[0]}: formulas of formulas, more than 50 deep; write them out"
+            )
         if formula.name not in done:
             parts: dict[str, Expression] = {}
             for argument in variables(formula.expression):
@@ -323,7 +343,9 @@ class _Builder:
                     )
             done[formula.name] = replaced(formula.expression, parts)
             if _size(done[formula.name]) > 3000:
-                raise DocumentError(f"{formula.lines[0]}: formula {formula.name!r} is too long once written out")
+                raise DocumentError(
+                    f"{formula.lines[0]}: formula {formula.name!r} is too long once written out"
+                )
         return done[formula.name]
 
     def coefficient(self, column: _Column, yields: float) -> float:
@@ -387,15 +409,18 @@ class _Builder:
 
     def nominal(self, i: int, data: Shape, channel: CardChannel) -> Shape:
         term = self.cards.terms[i]
-        assert term.template is not None and isinstance(term.rate, float)
+        assert term.template is not None
+        assert isinstance(term.rate, float)
         shape = self.templates.nominal(term.template)
         self.check_size(shape, data, term.template.place, channel)
         if not shape.integral > 0:
             raise DocumentError(
                 f"{term.template.place}: {shape.where} has the integral {shape.integral:g}, but the rate of process {term.process!r} in channel {term.channel!r} is not zero; write rate 0, or correct the histogram"
             )
-        if term.rate > 0 and self.columns[i].gamma is None and (
-            abs(shape.integral - term.rate) > 0.01 * max(1.0, term.rate)
+        if (
+            term.rate > 0
+            and self.columns[i].gamma is None
+            and (abs(shape.integral - term.rate) > 0.01 * max(1.0, term.rate))
         ):
             raise DocumentError(
                 f"{term.place}: the rate of process {term.process!r} in channel {term.channel!r} is {term.rate:g}, but {shape.where} has {shape.integral:g} events; correct one, or write -1"
@@ -408,9 +433,7 @@ class _Builder:
                 f"{place}: {shape.where} has {shape.values.size} bins, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
             )
 
-    def variations(
-        self, i: int, nominal: Shape
-    ) -> tuple[list[tuple[str, float, Shape, Shape]], bool, float]:
+    def variations(self, i: int, nominal: Shape) -> tuple[list[tuple[str, float, Shape, Shape]], bool, float]:
         """Return the morphs of a term (parameter, scale, down, up), whether they are logarithmic, and the smooth region."""
         term, found = self.cards.terms[i], []
         kinds = {nuisance.kind == "shapeN" for nuisance, _ in self.columns[i].shapes}
@@ -422,7 +445,8 @@ class _Builder:
         for nuisance, entry in self.columns[i].shapes:
             assert term.template is not None
             down, up = (
-                self.templates.variation(term.template, entry.source + side, entry.place) for side in ("Down", "Up")
+                self.templates.variation(term.template, entry.source + side, entry.place)
+                for side in ("Down", "Up")
             )
             for shape in (down, up):
                 if shape.values.size != nominal.values.size:
@@ -459,7 +483,11 @@ class _Builder:
         elif not column.factors:
             events = _six_digits(events)
         p = _normalised(shape.values)
-        sides = [(name, scale, _normalised(down.values), _normalised(up.values)) for name, scale, down, up in morphs]
+
+        sides = [
+            (name, scale, _normalised(down.values), _normalised(up.values))
+            for name, scale, down, up in morphs
+        ]
         if logarithmic:
             effects: tuple[Effect, ...] = tuple(_log_morphs(p, sides, region))
             return Sample(term.process, events * np.maximum(p, 0.0), (*effects, *factors), total=events)
@@ -491,7 +519,7 @@ class _Builder:
         if not contributions:
             return Channel(channel.name, data.values, ())
         found = statistics_of(rule, contributions)
-        self.constraints_later += [p for p in found.parameters]
+        self.constraints_later += found.parameters
         made: list[Sample] = []
         for sample, contribution, rates, shifts, i in zip(
             samples, contributions, found.rates, found.shifts, terms, strict=True
@@ -507,7 +535,9 @@ class _Builder:
             if shifts:
                 factors = tuple(e for e in sample.effects if not isinstance(e, Morph | LogMorph))
                 moved = tuple(Morph(m.parameter, scale * m.low, scale * m.high, m.code) for m in shifts)
-                made.append(Sample(f"{sample.name}_statistics", np.zeros(data.values.size), (*moved, *factors)))
+                made.append(
+                    Sample(f"{sample.name}_statistics", np.zeros(data.values.size), (*moved, *factors))
+                )
         bins = tuple(found.bins) if any(found.bins) else ()
         return Channel(channel.name, data.values, tuple(made), statistics=bins, floor=FLOOR)
 
@@ -516,17 +546,20 @@ class _Builder:
         morphs, logarithmic, region = self.variations(i, shape)
         factors = [*column.factors, *(self.norms(shape, morphs) if mode == 1 else ())]
         nominal = shape.values
-        sides = [
-            (name, size, *(_scaled(s.values, nominal) if mode == 1 else s.values for s in (down, up)))
-            for name, size, down, up in morphs
-        ]
+
+        def side(variation: Shape) -> FloatArray:
+            return _scaled(variation.values, nominal) if mode == 1 else variation.values
+
+        sides = [(name, size, side(down), side(up)) for name, size, down, up in morphs]
         if logarithmic:
             effects: tuple[Effect, ...] = tuple(_log_morphs(nominal, sides, region))
             total = scale * float(nominal.sum())
             positive = scale * np.maximum(nominal, 0.0)
             return Sample(term.process, positive, (*effects, *factors), scale * FLOOR, total)
         effects = tuple(
-            Morph(name, scale * size * (down - nominal), scale * size * (up - nominal), "combine", region / size)
+            Morph(
+                name, scale * size * (down - nominal), scale * size * (up - nominal), "combine", region / size
+            )
             for name, size, down, up in sides
         )
         return Sample(term.process, scale * nominal, (*effects, *factors), scale * FLOOR)
@@ -577,7 +610,8 @@ def _log_morphs(
         return np.where(both, np.log(np.where(both, values, 1.0) / np.where(both, nominal, 1.0)), 0.0)
 
     return [
-        LogMorph(name, scale * ratio(down), scale * ratio(up), region / scale) for name, scale, down, up in sides
+        LogMorph(name, scale * ratio(down), scale * ratio(up), region / scale)
+        for name, scale, down, up in sides
     ]
 
 
@@ -588,5 +622,9 @@ def _size(expression: Expression) -> int:
         case Constant() | Variable():
             return 1
         case _:
-            parts = [getattr(expression, n) for n in ("argument", "condition", "yes", "no") if hasattr(expression, n)]
+            parts = [
+                getattr(expression, n)
+                for n in ("argument", "condition", "yes", "no")
+                if hasattr(expression, n)
+            ]
             return 1 + sum(_size(part) for part in parts)

@@ -132,9 +132,7 @@ class _Edit:
     def columns(self) -> list[int]:
         """Columns of the process and channel in the first two words."""
         process = self.pattern(self.words[0])
-        channel = self.pattern(
-            self.words[1] if self.words[1] == "*" else self.words[1].replace("+", r"\+")
-        )
+        channel = self.pattern(self.words[1] if self.words[1] == "*" else self.words[1].replace("+", r"\+"))
         return [
             i
             for i, t in enumerate(self.terms)
@@ -184,7 +182,11 @@ class _Edit:
     def _put(self, line: Line, column: int, cell: Cell, options: tuple[str, ...]) -> None:
         if cell == _NULL:
             if line.is_shape:  # Combine takes the scale of a shape for a factor here
-                self.note(self.record, "edit-nothing", f"a shape of scale 1 is not added by nuisance edit, as in Combine: {line.name!r}")
+                self.note(
+                    self.record,
+                    "edit-nothing",
+                    f"a shape of scale 1 is not added by nuisance edit, as in Combine: {line.name!r}",
+                )
             return
         old = line.cells.get(column, _NULL)
         if old == _NULL or "overwrite" in options:
@@ -199,7 +201,9 @@ class _Edit:
 
     def _in_quadrature(self, line: Line, one: Cell, other: Cell) -> Cell:
         if line.kind not in _LOGARITHMIC:
-            raise self.record.error(f"{line.kind} {line.name!r} cannot be added in quadrature; only lnN and lnU can")
+            raise self.record.error(
+                f"{line.kind} {line.name!r} cannot be added in quadrature; only lnN and lnU can"
+            )
         if len(one) == len(other) == 1:
             return (self._joined(line, one[0], other[0]),)
         (low, high), (other_low, other_high) = (
@@ -255,7 +259,11 @@ class _Edit:
             self.missing(self.words[4:])
             return
         target = next(
-            (other for other in self.state.lines if other.name == new and other.kind == line.kind and other is not line),
+            (
+                other
+                for other in self.state.lines
+                if other.name == new and other.kind == line.kind and other is not line
+            ),
             None,
         )
         if target is None:
@@ -280,9 +288,13 @@ class _Edit:
                 next((i for i, family in enumerate(families) if k in family), -1) for k in (line.kind, kind)
             )
             if before == -1 or after == -1 or (before != after and 2 in (before, after)):
-                raise self.record.error(f"nuisance {line.name!r} cannot be changed from {line.kind} to {word}")
+                raise self.record.error(
+                    f"nuisance {line.name!r} cannot be changed from {line.kind} to {word}"
+                )
             if kind == "unif" and not line.arguments:
-                raise self.record.error(f"nuisance {line.name!r} would need a range to become unif; write a unif line")
+                raise self.record.error(
+                    f"nuisance {line.name!r} would need a range to become unif; write a unif line"
+                )
             if before != after:
                 self._convert(line, math.log if after == 1 else math.exp)
             line.kind, line.optional = kind, optional
@@ -294,7 +306,9 @@ class _Edit:
     def _convert(self, line: Line, function: Callable[[float], float]) -> None:
         for i, cell in list(line.cells.items()):
             if len(cell) == 2:
-                raise self.record.error(f"the pair {cell[0]:g}/{cell[1]:g} of {line.name!r} has no linear form")
+                raise self.record.error(
+                    f"the pair {cell[0]:g}/{cell[1]:g} of {line.name!r} has no linear form"
+                )
             if cell == _NULL:
                 del line.cells[i]
             else:
@@ -320,7 +334,9 @@ class _Edit:
 
     def _no_shape(self, line: Line, what: str) -> None:
         if line.is_shape:
-            raise self.record.error(f"{line.kind} {line.name!r} cannot be {what} (Combine drops it); only lnN and lnU can")
+            raise self.record.error(
+                f"{line.kind} {line.name!r} cannot be {what} (Combine drops it); only lnN and lnU can"
+            )
 
     def split(self) -> None:
         old, new1, new2, value1, value2 = self.words[2:7]

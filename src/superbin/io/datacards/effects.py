@@ -180,7 +180,9 @@ class _Reader:
     def check_kind(self, record: Record, name: str, kind: str, *, optional: bool = False) -> None:
         """Refuse a name that already belongs to a parameter of another kind."""
         if name in OTHER_NAMES:
-            raise record.error(f"{name!r} is the {'signal strength' if name == 'r' else 'mass'}; choose another name")
+            raise record.error(
+                f"{name!r} is the {'signal strength' if name == 'r' else 'mass'}; choose another name"
+            )
         lines = [line for line in self.state.lines if line.name == name]
         known = self.effects.kinds() | {line.name: line.kind for line in lines}
         other = known.get(name, kind)
@@ -188,7 +190,11 @@ class _Reader:
         together = {"lnN", "shape", "shapeN", "param"}
         optional = optional or any(line.optional for line in lines)
         if other != kind and not ({other, kind} <= together and ("param" in {other, kind} or optional)):
-            cure = "; 'shape?' is a log-normal one where there are no histograms" if {other, kind} <= together else ""
+            cure = (
+                "; 'shape?' is a log-normal one where there are no histograms"
+                if {other, kind} <= together
+                else ""
+            )
             raise record.error(
                 f"{name!r} is {kind} here but {other} on an earlier line; one name is one parameter{cure}"
             )
@@ -214,9 +220,18 @@ class _Reader:
             if fnmatch.fnmatchcase(t.channel, channel) and fnmatch.fnmatchcase(t.process, process)
         )
         known = {t.process for t in self.terms} if not new else set()
-        if not new and not ("*" in channel + process) and process in known and channel in {c.name for c in self.channels}:
+        if (
+            not new
+            and "*" not in channel + process
+            and process in known
+            and channel in {c.name for c in self.channels}
+        ):
             # As in Combine: both exist, but not together.
-            self.effects.remark(record, "edit-nothing", f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, which is no column")
+            self.effects.remark(
+                record,
+                "edit-nothing",
+                f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, which is no column",
+            )
         elif not new:
             raise record.error(
                 f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, but the card has no such column; "
@@ -262,9 +277,7 @@ class _Reader:
         if (old.text, old.arguments) != (text, arguments):
             raise record.error(f"rateParam {name!r} is another formula than on line {old.lines[0].line}")
         self.check_new(record, old.terms, terms)
-        self.effects.formulas[name] = replace(
-            old, terms=old.terms + terms, lines=(*old.lines, record.place)
-        )
+        self.effects.formulas[name] = replace(old, terms=old.terms + terms, lines=(*old.lines, record.place))
 
     def parameter(self, record: Record) -> None:
         name = record.tokens[0]
@@ -277,10 +290,14 @@ class _Reader:
         if len(record.tokens) > 4 and record.tokens[4].startswith("["):
             lower, upper = _range(record, record.tokens[4])
         if not lower <= mean <= upper:
-            raise record.error(f"param {name!r} has the mean {mean:g} outside its range [{lower:g},{upper:g}]")
+            raise record.error(
+                f"param {name!r} has the mean {mean:g} outside its range [{lower:g},{upper:g}]"
+            )
         new = MeasuredParameter(name, mean, down, up, lower, upper, (record.place,))
         if name in self.effects.measured:
-            raise record.error(f"param {name!r} stands on line {self.effects.measured[name].lines[0].line} already")
+            raise record.error(
+                f"param {name!r} stands on line {self.effects.measured[name].lines[0].line} already"
+            )
         self.effects.measured[name] = new
         if self.effects.n_nuisance_lines is not None:
             self.effects.n_nuisance_lines += 1
@@ -303,7 +320,9 @@ class _Reader:
         if rest and not fixed:
             lower, upper = _range(record, rest[0])
         if not lower <= value <= upper:
-            raise record.error(f"{record.tokens[0]!r} has the value {value:g} outside its range [{lower:g},{upper:g}]")
+            raise record.error(
+                f"{record.tokens[0]!r} has the value {value:g} outside its range [{lower:g},{upper:g}]"
+            )
         return FreeParameter(record.tokens[0], value, lower, upper, fixed, (record.place,))
 
     def flat_parameter(self, record: Record) -> None:
@@ -331,7 +350,9 @@ class _Reader:
                 continue  # nothing to do in a counting experiment
             if flags[1] == "0" and threshold >= 0:
                 self.effects.remark(
-                    record, "statistics-mode", f"hist-mode 0 of autoMCStats is read as 1, the default, in channel {channel.name!r}"
+                    record,
+                    "statistics-mode",
+                    f"hist-mode 0 of autoMCStats is read as 1, the default, in channel {channel.name!r}",
                 )
             mode: Literal[1, 2] = 2 if flags[1] == "2" else 1
             self.effects.statistics[channel.name] = AutoStatistics(
@@ -385,7 +406,9 @@ class _Reader:
         entries = tuple(_kappa(i, cell, record) for i, cell in sorted(line.cells.items()))
         old = self.effects.nuisances.get(line.name, LogNuisance(line.name, kind, (), ()))
         if old.kind != kind:
-            raise record.error(f"{line.name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter")
+            raise record.error(
+                f"{line.name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
+            )
         self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
         self.effects.nuisances[line.name] = replace(
             old, entries=old.entries + entries, lines=(*old.lines, record.place)
@@ -405,10 +428,15 @@ class _Reader:
             entries.append(ShapeEntry(i, scale, kappa, line.sources.get(i, name), record.place))
         old = self.effects.shapes.get(name, ShapeNuisance(name, kind, line.optional, (), ()))
         if old.kind != kind:
-            raise record.error(f"{name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter")
+            raise record.error(
+                f"{name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
+            )
         self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
         self.effects.shapes[name] = replace(
-            old, optional=old.optional and line.optional, entries=(*old.entries, *entries), lines=(*old.lines, record.place)
+            old,
+            optional=old.optional and line.optional,
+            entries=(*old.entries, *entries),
+            lines=(*old.lines, record.place),
         )
 
     def linear(self, line: Line, kind: Literal["unif", "trG"]) -> None:
@@ -420,20 +448,26 @@ class _Reader:
                 raise record.error(f"unif {name!r} has the range {lower:g} to {upper:g}; low < high")
         entries = tuple(Slope(i, cell[0], record.place) for i, cell in sorted(line.cells.items()))
         if name in self.effects.linear:
-            raise record.error(f"{kind} {name!r} stands on an earlier line already; one line holds all its entries")
+            raise record.error(
+                f"{kind} {name!r} stands on an earlier line already; one line holds all its entries"
+            )
         self.effects.linear[name] = LinearNuisance(name, kind, lower, upper, entries, (record.place,))
 
     def width(self, line: Line) -> None:
         record, name = line.record, line.name
         sizes = sorted({cell[0] for cell in line.cells.values()})
         if len(sizes) > 1:
-            raise record.error(f"gmM {name!r} has the uncertainties {sizes[0]:g} and {sizes[1]:g}; it has one")
+            raise record.error(
+                f"gmM {name!r} has the uncertainties {sizes[0]:g} and {sizes[1]:g}; it has one"
+            )
         if sizes and not 1e-6 <= sizes[0] <= 1:
             raise record.error(
                 f"gmM {name!r} has the uncertainty {sizes[0]:g}; 1e-6 to 1 are read, since a wider gamma distribution is infinite at zero"
             )
         if name in self.effects.widths:
-            raise record.error(f"gmM {name!r} stands on an earlier line already; one line holds all its entries")
+            raise record.error(
+                f"gmM {name!r} stands on an earlier line already; one line holds all its entries"
+            )
         if sizes:
             self.effects.widths[name] = GammaWidth(name, sizes[0], tuple(sorted(line.cells)), (record.place,))
 
@@ -507,7 +541,11 @@ class _Reader:
         if len(record.tokens) < 4 or record.tokens[2] not in ("=", "+="):
             raise record.error(f"group {name!r} must be written '{name} group = nuisance nuisance ...'")
         members = record.tokens[3:]
-        known = {*effects.kinds(), *(line.name for line in self.state.lines), *(r.tokens[0] for r in self.flat)}
+        known = {
+            *effects.kinds(),
+            *(line.name for line in self.state.lines),
+            *(r.tokens[0] for r in self.flat),
+        }
         for member in members:
             if member not in known:
                 raise record.error(f"group {name!r} names {member!r}, which is no nuisance of this card")

@@ -216,9 +216,7 @@ class _Parser:
             inner = self.conditional()
             self.expect(")")
             return inner
-        raise self.error(
-            f"a number, an argument or a function is expected here, not {token or 'the end'!r}"
-        )
+        raise self.error(f"a number, an argument or a function is expected here, not {token or 'the end'!r}")
 
     def named(self) -> Expression:
         name = self.token
@@ -261,7 +259,5 @@ class _Whole(Constant):
 
 def _is_whole(expression: Expression) -> bool:
     if isinstance(expression, Binary):
-        return (
-            expression.operator in "+-*/" and _is_whole(expression.left) and _is_whole(expression.right)
-        )
+        return expression.operator in "+-*/" and _is_whole(expression.left) and _is_whole(expression.right)
     return isinstance(expression, _Whole)

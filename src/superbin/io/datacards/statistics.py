@@ -120,7 +120,9 @@ def _own(
         tail = float(ndtr(-RANGE))
         low, high = 0.5 * chi2.ppf(tail, 2 * events), 0.5 * chi2.isf(tail, 2 * events + 2)
         found.parameters.append(
-            Parameter(name, 1.0, float(low / events), float(high / events), Poisson(float(events), float(events)))
+            Parameter(
+                name, 1.0, float(low / events), float(high / events), Poisson(float(events), float(events))
+            )
         )
         found.rates[k][b] = name
         return

@@ -89,12 +89,12 @@ class Templates:
             )
         return self._read(template, template.variation.replace("$SYSTEMATIC", systematic), place)
 
-    def has(self, template: Template, systematic: str, place: Place) -> bool:
+    def has(self, template: Template, systematic: str) -> bool:
         """Whether there is a histogram of a variation."""
         if template.variation is None:
             return False
         name = self._named(template.variation.replace("$SYSTEMATIC", systematic), template)
-        return _plain(name) in self._open(template, place).kinds
+        return _plain(name) in self._open(template).kinds
 
     def _named(self, text: str, template: Template) -> str:
         if "$MASS" in text and self._mass is None:
@@ -103,7 +103,7 @@ class Templates:
             )
         return text.replace("$MASS", self._mass or "")
 
-    def _open(self, template: Template, place: Place) -> RootFile:
+    def _open(self, template: Template) -> RootFile:
         path = self._named(template.file, template)
         if path not in self._files:
             try:
@@ -116,7 +116,7 @@ class Templates:
         name = self._named(text, template)
         if ":" in name:
             raise DocumentError(f"{place}: {PARAMETRIC.format(what=repr(name))}")
-        file = self._open(template, place)
+        file = self._open(template)
         key = str(file.path), name
         if key not in self._known:
             self._known[key] = self._fresh(file, name, place)
@@ -125,7 +125,9 @@ class Templates:
     def _fresh(self, file: RootFile, name: str, place: Place) -> Shape:
         kind = file.kinds.get(_plain(name))
         if kind is None:
-            near = [n for n in file.names("TH1", "TH2") if n.rpartition("/")[0] == _plain(name).rpartition("/")[0]]
+            near = [
+                n for n in file.names("TH1", "TH2") if n.rpartition("/")[0] == _plain(name).rpartition("/")[0]
+            ]
             there = ", ".join((near or file.names("TH1", "TH2"))[:5]) or "none"
             raise DocumentError(
                 f"{place}: {file.path} has no histogram {name!r}; its histograms begin with {there}"

@@ -503,7 +503,9 @@ def upper_limit(
     if not 0 < level < 1:
         raise InputError(f"the confidence level is {level}; it must lie between 0 and 1")
     if not all(np.isfinite(n) and abs(n) < 8 for n in deviations):
-        raise InputError(f"the band is asked for at {list(deviations)} standard deviations; they must lie within -8 and 8")
+        raise InputError(
+            f"the band is asked for at {list(deviations)} standard deviations; they must lie within -8 and 8"
+        )
     bands: dict[float, float | None] = dict.fromkeys(sorted({0, *deviations}))
     observed: float | None = None
     setting: _Setting | None = None

@@ -263,7 +263,9 @@ class Objective:
         if rows.log_morphs.row.size:
             log, g, h = rows.log_morphs.evaluate(x, side)
             shape, logs = np.exp(_add_up(rows.log_morphs.row, log, n_rows)), (g, h)
-        scalings = tuple(s for total in rows.totals if (s := self._scale_sample(total, sums, shape, (a, b), logs)))
+        scalings = tuple(
+            s for total in rows.totals if (s := self._scale_sample(total, sums, shape, (a, b), logs))
+        )
         shift, error, squares = self._shift(x, factors)
         return _Parts(
             sums, shape, factors, (np.concatenate(u), np.concatenate(v)), (a, b), logs, jets, scalings, error, shift, squares,
@@ -304,7 +306,10 @@ class Objective:
             np.add.at(h, at, logs[1][k])
             first = first + each @ g
             second = second + g.T @ (each[:, None] * g) + np.diag(each @ h)
-        elif np.abs(first).max(initial=0.0) <= 1e-12 * whole and np.abs(second).max(initial=0.0) <= 1e-12 * whole:
+        elif (
+            np.abs(first).max(initial=0.0) <= 1e-12 * whole
+            and np.abs(second).max(initial=0.0) <= 1e-12 * whole
+        ):
             return None  # no bin is at the floor, and the morphs keep the sum
         slope = -first / whole
         return _Scaling(total, slope, np.outer(slope, slope) - second / whole)
@@ -506,7 +511,9 @@ class Objective:
         more, curved = np.zeros_like(u), np.zeros_like(u)
         if rows.log_morphs.row.size:
             places = self._log_places
-            more[places.row, places.column], curved[places.row, places.column] = places.add_up(*parts.log_morphs)
+            more[places.row, places.column], curved[places.row, places.column] = places.add_up(
+                *parts.log_morphs
+            )
         for scaling in parts.scalings:
             where = np.ix_(scaling.total.rows, scaling.total.columns)
             more[where] += scaling.slope

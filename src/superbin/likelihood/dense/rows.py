@@ -6,7 +6,16 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.likelihood.dense.effects import BoundFormula, IntArray, Morphs, Pairs
-from superbin.statistical_model import BinRates, Effect, Formula, LogMorph, LogNormal, Morph, Rate, StatisticalModel
+from superbin.statistical_model import (
+    BinRates,
+    Effect,
+    Formula,
+    LogMorph,
+    LogNormal,
+    Morph,
+    Rate,
+    StatisticalModel,
+)
 from superbin.statistical_model.expressions import variables
 
 __all__ = ["Rows", "Total", "make_rows"]
@@ -114,14 +123,18 @@ class _Collector:
         for channel in model.channels:
             n, first_row = channel.observed.size, len(self.bin)
             named = channel.statistics or (None,) * n
-            self.shifts += [(first_bin + b, model.position(name)) for b, name in enumerate(named) if name is not None]
+            self.shifts += [
+                (first_bin + b, model.position(name)) for b, name in enumerate(named) if name is not None
+            ]
             for b in range(n):
                 for sample in channel.samples:
                     self.bin.append(first_bin + b)
                     self.nominal.append(float(sample.nominal[b]))
                     self.floor.append(sample.floor)
                     counted = sample.errors is not None and named[b] is not None
-                    self.errors.append(float(sample.errors[b]) if counted and sample.errors is not None else 0.0)
+                    self.errors.append(
+                        float(sample.errors[b]) if counted and sample.errors is not None else 0.0
+                    )
             for k, sample in enumerate(channel.samples):
                 rows = [first_row + b * len(channel.samples) + k for b in range(n)]
                 if sample.total is not None:
