@@ -312,6 +312,7 @@ def _rescaled(signal: SignalModel, cross_section: float | None) -> SignalModel:
         signal,
         yields=factor * signal.yields,
         errors=factor * signal.errors,
+        variations={name: (factor * up, factor * down) for name, (up, down) in signal.variations.items()},
         source=f"{signal.source}; here scaled to {cross_section:g} pb",
         cross_section_pb=cross_section,
     )

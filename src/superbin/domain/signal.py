@@ -120,26 +120,12 @@ class SignalModel(Shown):
                 f"relative_error of signal {self.label} is {self.relative_error}; it must be finite and >= 0"
             )
 
-    def refuse_systematics(self, place: str) -> None:
-        """Refuse a signal whose systematic uncertainties a place cannot hold.
-
-        Raises
-        ------
-        InputError
-            If it has variations or a relative error.
-        """
-        if self.variations or self.relative_error:
-            raise InputError(
-                f"{place} holds no systematic uncertainties, which signal {self.label} has; store "
-                "dataclasses.replace(signal, variations={}, relative_error=0.0)"
-            )
-
     def _checked_variations(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         checked = {}
         for name, sides in self.variations.items():
-            if not name.strip() or not name.isprintable():
+            if not name or name != name.strip() or not name.isprintable():
                 raise InputError(
-                    f"signal {self.label} has a variation named {name!r}; a name is printable text that is not blank"
+                    f"signal {self.label} has a variation named {name!r}; a name is printable text without blanks at its ends"
                 )
             if len(sides) != 2:
                 raise InputError(
