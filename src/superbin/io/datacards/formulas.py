@@ -136,10 +136,10 @@ class _Parser:
             raise self.error(f"{token!r} is expected here, not {self.token or 'the end'!r}")
 
     def whole(self) -> Expression:
-        if self.kind == "end":
+        if not self.token:
             raise self.error("the formula is empty")
         expression = self.conditional()
-        if self.kind != "end":
+        if self.token:
             raise self.error(f"{self.token!r} comes after the end of the expression")
         return expression
 

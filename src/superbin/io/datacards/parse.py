@@ -215,7 +215,8 @@ def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Cha
     counted = {c.name for c in channels if c.template is None}
     for term in terms:
         if term.rate != 0 and (term.channel in counted) != (term.template is None):
-            place = (term.template or next(c.template for c in channels if c.name == term.channel)).place
+            with_histogram = term.template or next(c.template for c in channels if c.name == term.channel)
+            place = term.place if with_histogram is None else with_histogram.place
             raise DocumentError(
                 f"{place}: in channel {term.channel!r} process {term.process!r} and the data do not both have a histogram; "
                 "give both one, or FAKE to both"
