@@ -29,33 +29,18 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.effects import IntArray
 from superbin.likelihood.dense.rows import Total, make_rows
 from superbin.statistical_model import Normal, Poisson, StatisticalModel
 from superbin.statistical_model.expressions import Jet
 
-__all__ = ["BoolArray", "Data", "Objective", "Point"]
+__all__ = ["BoolArray", "Objective", "Point"]
 
 BoolArray = NDArray[np.bool_]
 
 TINY = 1e-100
 """Stands for a factor of zero in its logarithmic derivatives."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """What was observed, or would be.
-
-    Attributes
-    ----------
-    counts : array, shape (n_bins,)
-        Events.
-    auxiliary : array, shape (n_parameters,)
-        Measured value of each parameter with a normal constraint, auxiliary count of each with a Poisson one, zero without.
-    """
-
-    counts: FloatArray
-    auxiliary: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -546,9 +531,7 @@ class Objective:
         q = factor[rows.bin[row]] * parts.squares[row]
         product[np.diag_indices(n)] = _add_up(column, q * (2 * places[0] ** 2 + places[1]), n)
         matrix += product
-        weighted = np.zeros((self.n_bins, n))
-        weighted[self._filled] = np.add.reduceat(parts.squares[:, None] * u, self._first_row, axis=0)
-        of_error = weighted[rows.shifted] / parts.errors[:, None]
+        of_error = self._error_slopes(u, parts)
         matrix -= of_error.T @ (factor[rows.shifted][:, None] * of_error)
         cross = w[:, None] * of_error
         np.add.at(matrix, rows.shift, cross)
@@ -564,6 +547,36 @@ class Objective:
             mixed[~np.eye(slope.size, dtype=bool)] -= np.outer(slope, slope)[~np.eye(slope.size, dtype=bool)]
             where = np.array(formula.positions, dtype=np.intp)
             matrix[np.ix_(where, where)] += weights[touched].sum() * mixed
+
+    def row_events(self, x: FloatArray) -> FloatArray:
+        """Events expected in each row, bin after bin, in each bin in the order of its channel's samples."""
+        return self._expected(self._evaluate(x, self._no_side))[0]
+
+    def jacobian(self, x: FloatArray) -> FloatArray:
+        """Derivatives of the expected events, shape (n_bins, n_parameters); zero where a bin is at its floor."""
+        rows, n, shape = self._rows, self.n_parameters, (self._rows.nominal.size, self.n_parameters)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            parts = self._evaluate(x, self._no_side)
+            self._expected(parts)
+            u = self._slope_places.dense(self._slope_places.add_up(parts.slopes[0][rows.slope])[0], shape)
+            a = self._morph_places.dense(self._morph_places.add_up(parts.morphs[0])[0], shape)
+            common = u.copy()
+            self._add_shape_slopes(u, a, np.zeros(shape[0]), parts)
+            by_row = (parts.shape * parts.factors)[:, None] * (a + parts.sums[:, None] * u)
+            slopes = np.zeros((self.n_bins, n))
+            slopes[self._filled] = np.add.reduceat(by_row, self._first_row, axis=0)
+            if rows.shifted.size:
+                slopes[rows.shifted] += parts.shifts[:, None] * self._error_slopes(common, parts)
+                slopes[rows.shifted, rows.shift] += parts.errors
+        slopes[parts.held] = 0.0
+        return slopes
+
+    def _error_slopes(self, u: FloatArray, parts: _Parts) -> FloatArray:
+        """Derivatives of the statistical errors, shape (n_shifted, n_parameters)."""
+        weighted = np.zeros((self.n_bins, self.n_parameters))
+        weighted[self._filled] = np.add.reduceat(parts.squares[:, None] * u, self._first_row, axis=0)
+        slopes: FloatArray = weighted[self._rows.shifted] / parts.errors[:, None]
+        return slopes
 
     # ------------------------------------------------------------------ other data
 
