@@ -78,6 +78,7 @@ class RootFile:
     _file: Any
     kinds: dict[str, str] = field(default_factory=dict)
     _cycles: dict[str, str] = field(default_factory=dict)
+    _first: dict[str, str] = field(default_factory=dict)
 
     def names(self, *starts: str) -> list[str]:
         """Names of the objects whose ROOT class begins with one of these."""
@@ -86,6 +87,28 @@ class RootFile:
     def histogram(self, name: str) -> Histogram:
         """Read one TH1, TH2 or TH3."""
         return _histogram(self.path, name, self._file[self._cycles[name]])
+
+    def contents(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Read contents and errors of one TH1 or TH2 as ROOT's own ``Get`` finds and sees it.
+
+        Of several cycles that is the one the file lists first, which need not be the newest. Errors may be NaN, where a sum of squared weights is
+        negative; contents are finite.
+
+        Raises
+        ------
+        DocumentError
+            If a content is NaN or infinite.
+        """
+        item = self._file[self._first[name]]
+        values = np.asarray(item.values(), dtype=float)
+        squares = np.asarray(item.member("fSumw2"), dtype=float)
+        errors = np.sqrt(np.abs(values))
+        if squares.size:
+            flow = item.values(flow=True).shape
+            with np.errstate(invalid="ignore"):
+                errors = np.sqrt(squares.reshape(flow, order="F")[(slice(1, -1),) * values.ndim])
+        contents = frozen_array(values, name=f"{self.path}: histogram {name!r}", low=-np.inf, finite=True)
+        return contents, errors
 
     def histograms(self, wanted: Callable[[str], bool]) -> Iterator[Histogram]:
         """Read all TH1, TH2 and TH3 whose name is wanted, in the order of the file.
@@ -148,11 +171,13 @@ def opened(path: str | Path) -> Iterator[RootFile]:
         with uproot.open({str(path): None}) as file:
             kinds: dict[str, str] = {}
             cycles: dict[str, str] = {}
+            first: dict[str, str] = {}
             for key, kind in file.classnames(recursive=True).items():
                 name, _, cycle = key.rpartition(";")
+                first.setdefault(name, key)
                 if name not in cycles or int(cycle) > int(cycles[name].rpartition(";")[2]):
                     kinds[name], cycles[name] = kind, key
-            yield RootFile(path, file, kinds, cycles)
+            yield RootFile(path, file, kinds, cycles, first)
     except (*_DAMAGE, uproot.DeserializationError) as error:
         if isinstance(error, InputError | UnknownNameError):
             raise
