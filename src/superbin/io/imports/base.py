@@ -8,7 +8,7 @@ import contextlib
 import gzip
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -233,6 +233,14 @@ class Faults:
     def add(self, text: str, line: int | None = None) -> None:
         """Note one."""
         self.found.append(text if line is None else f"line {line}: {text}")
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Note what the body refuses as a fault, and go on after it."""
+        try:
+            yield
+        except DocumentError as error:
+            self.add(str(error).removeprefix(f"{self.path}: "))
 
     def check(self) -> None:
         """Raise if there are any.

@@ -83,7 +83,7 @@ class Cuts:
 
 
 def parse_cuts(texts: Sequence[str]) -> Cuts | None:
-    """Ranges of the regions that texts name, or None where one says no range.
+    r"""Ranges of the regions that texts name, or None where one says no range.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def parse_cuts(texts: Sequence[str]) -> Cuts | None:
 
     Examples
     --------
-    >>> cuts = parse_cuts([r"$\\geq4$ jets, $250<E_T^{miss}<350$ GeV", "2-3 jets, $E_T^{miss} > 350$ GeV"])
+    >>> cuts = parse_cuts([r"$\geq4$ jets, $250<E_T^{miss}<350$ GeV", "2-3 jets, $E_T^{miss} > 350$ GeV"])
     >>> [o.name for o in cuts.observables], cuts.low.tolist(), cuts.high.tolist()
     (['njet', 'met'], [[4.0, 250.0], [2.0, 350.0]], [[inf, 350.0], [3.0, inf]])
     """
@@ -108,7 +108,8 @@ def parse_cuts(texts: Sequence[str]) -> Cuts | None:
     if any("" in found and not found <= {"", "GeV"} for found in units.values()):
         return None
     observables = tuple(
-        _observable(name, units[name], counted=any(r.counted for r in every if r.name == name)) for name in names
+        _observable(name, units[name], counted=any(r.counted for r in every if r.name == name))
+        for name in names
     )
     low, high = np.zeros((len(parsed), len(names))), np.full((len(parsed), len(names)), np.inf)
     for i, (ranges, _) in enumerate(parsed):
@@ -131,8 +132,8 @@ def parse_cuts(texts: Sequence[str]) -> Cuts | None:
 
 def _overlaps(low: FloatArray, high: FloatArray, discrete: NDArray[np.bool_]) -> NDArray[np.bool_]:
     starts, stops = np.maximum(low[:, None], low[None]), np.minimum(high[:, None], high[None])
-    shared: NDArray[np.bool_] = np.where(discrete, starts <= stops, starts < stops).all(axis=2)
-    return shared
+    shared = np.where(discrete, starts <= stops, starts < stops)
+    return np.asarray(shared.all(axis=2), dtype=np.bool_)
 
 
 def _observable(name: str, units: set[str], *, counted: bool) -> Observable:
@@ -220,13 +221,10 @@ def _one(name: str, sign: str, value: float, unit: str) -> _Range | None:
     return _Range(_key(name), 0.0, value, unit, counted, open_high=sign == "<")
 
 
-_MISSING_ET = {"emisst", "etmiss", "emissT", "ptmiss", "pmisst", "met", "missinget", "missetT", "missinget"}
-
-
 def _key(name: str) -> str:
     """One name for an observable however its indices are written."""
     plain = re.sub(r"[^a-z0-9]+", "", name.lower())
-    if plain in _MISSING_ET or re.fullmatch(r"(e|p)(miss|t){2,3}|missing(e|p)t", plain):
+    if re.fullmatch(r"met|(e|p)(tmiss|misst)|miss(ing)?(e|p)t", plain):
         return "met"
     if _counts(name):
         bare = re.sub(r"^(number|no|num)(of)?", "", plain)

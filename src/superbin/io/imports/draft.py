@@ -86,6 +86,8 @@ class Draft:
     exclusive : bool
         Whether regions without ranges are taken to exclude each other.
     signals : sequence of DraftSignal
+    overlaps : ndarray of bool, shape (n_bins, n_bins), optional
+        Pairs of regions without ranges of which the source says that they share events.
     """
 
     place: str
@@ -103,6 +105,7 @@ class Draft:
     matrix: Matrix | None = None
     exclusive: bool = True
     signals: Sequence[DraftSignal] = ()
+    overlaps: NDArray[np.bool_] | None = None
 
     def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
         """Make the bundle of `search`'s search and the draft's signals."""
@@ -241,6 +244,15 @@ class Draft:
                 "combinable"
             )
             return np.eye(n_bins, dtype=np.bool_)
+        if self.overlaps is not None and self.overlaps.any():
+            pairs = np.argwhere(np.triu(self.overlaps))
+            shown = ", ".join(f"{labels[i]!r} and {labels[j]!r}" for i, j in pairs[:5])
+            more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
+            self.notes.append(
+                f"regions {shown}{more} share events by their cuts and are not merged with each other; correct that with the "
+                "mapping's combinable"
+            )
+            return ~self.overlaps
         apart = overlapping(self.names)
         if not apart or n_bins == 1:
             return None

@@ -6,8 +6,9 @@ are then read as the same text in YAML and JSON. Formats: HEPData submission doc
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +287,20 @@ def _table(content: Mapping[str, Any], path: Path) -> DataTable:
     if len(lengths) != 1:
         shown = ", ".join(f"{c.name!r} {len(c.values)}" for c in (independent + dependent)[:10])
         raise DocumentError(f"{path}: the columns have different numbers of values: {shown or 'none'}")
-    return DataTable(name, _text(content.get("description")), str(path), independent, dependent)
+    return DataTable(name, _text(content.get("description")), str(path), independent, _told_apart(dependent))
+
+
+def _told_apart(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Columns of one name get the qualifiers in which they differ, as records tell processes apart."""
+    counts = Counter(c.name for c in columns)
+    named: list[Column] = []
+    for column in columns:
+        same = [c for c in columns if c.name == column.name]
+        shared = set.intersection(*(set(c.qualifiers) for c in same))
+        own = [text for name, text in column.qualifiers if (name, text) not in shared and text]
+        more = counts[column.name] > 1 and own
+        named.append(replace(column, name=f"{column.name} ({', '.join(own)})") if more else column)
+    return tuple(named)
 
 
 def _column(content: Any, path: Path) -> Column:
@@ -465,7 +479,7 @@ def _old_table(block: Sequence[tuple[int, str]], path: Path, position: int) -> l
     )
     name = next(iter(tags.get("location", [])), "") or f"dataset {position}"
     description = " ".join(tags.get("dscomment", []))
-    return [DataTable(name, description, f"{path}:{block[0][0]}", independent, dependent)]
+    return [DataTable(name, description, f"{path}:{block[0][0]}", independent, _told_apart(dependent))]
 
 
 def _at(texts: Sequence[str], k: int) -> str:

@@ -1,6 +1,7 @@
 """Covariance and correlation matrices of bins, from the files in which they lie beside a table.
 
-Read are square tables of numbers with any separator, with or without the names of the bins in the first line or column;
+Read are square tables of numbers with any separator, with or without the names of the bins in the first line or column; lines
+of row, column and value;
 JSON lists of rows; and HEPData's tables of pairs of bins. A matrix without names follows the rows of its table.
 """
 
@@ -198,18 +199,27 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     DocumentError
         If it is none.
     """
+    if len(table.independent) == 1 and len(table.dependent) == table.n_rows > 1:
+        # A column per bin.
+        square = [[v.number for v in column.values] for column in table.dependent]
+        labels = [v.label for v in table.independent[0].values]
+        names = labels if sorted(labels) == sorted(c.name for c in table.dependent) else []
+        if names:
+            square = [square[[c.name for c in table.dependent].index(name)] for name in names]
+        return as_matrix(np.transpose(square), table.place, names=names, correlations=correlations)
     if len(table.independent) != 2 or not table.dependent:
         raise DocumentError(
             f"{table.place}: has {len(table.independent)} independent and {len(table.dependent)} dependent variables; a "
             "matrix has two and one"
         )
+    dependent = _of_kind(table, correlations=correlations)
     rows, columns = ([value.label for value in axis.values] for axis in table.independent)
     labels = list(dict.fromkeys([*rows, *columns]))
     if all(_is_number(label) for label in labels):
         labels.sort(key=float)
     order = {name: i for i, name in enumerate(labels)}
     entries = np.full((len(order), len(order)), np.nan)
-    for row, column, value in zip(rows, columns, table.dependent[0].values, strict=True):
+    for row, column, value in zip(rows, columns, dependent.values, strict=True):
         i, j = order[row], order[column]
         if not np.isnan(entries[i, j]) and entries[i, j] != value.number:
             raise DocumentError(f"{table.place}: the entry of {row} and {column} comes twice with two values")
@@ -223,6 +233,65 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     return as_matrix(entries, table.place, names=tuple(order), correlations=correlations)
 
 
+def _of_kind(table: hepdata_tables.DataTable, *, correlations: bool) -> hepdata_tables.Column:
+    """The column with the matrix: the only one, or the only one whose name says so."""
+    if len(table.dependent) == 1:
+        return table.dependent[0]
+    kind = "correlations" if correlations else "covariance"
+    found = [
+        c for c in table.dependent if is_matrix_name(c.name) and _says_correlations(c.name) == correlations
+    ]
+    if len(found) != 1:
+        raise DocumentError(
+            f"{table.place}: has {len(table.dependent)} columns ({', '.join(repr(c.name) for c in table.dependent[:10])}); say which "
+            f'is the {kind} with a mapping, {{"columns": {{"{kind}": ...}}}}'
+        )
+    return found[0]
+
+
+def _of_triples(path: Path, lines: Sequence[tuple[int, list[str]]], correlations: bool) -> Matrix | None:
+    """A matrix with a line of row, column and value per entry, full or one triangle; None if the lines are no such."""
+    if any(len(row) != 3 for _, row in lines) or len(lines) < 2:
+        return None
+    headed = not _is_number(lines[0][1][2])
+    cells = lines[1:] if headed else lines
+    labels = _labels_of_triples([row for _, row in cells])
+    if labels is None or len(cells) not in (len(labels) ** 2, len(labels) * (len(labels) + 1) // 2):
+        return None
+    if len(cells) == 3 and _is_number(labels[0]):
+        # Three lines of three numbers may be a matrix of three bins, which is symmetric.
+        square = np.array([[parse_number(cell) for cell in row] for _, row in cells])
+        if np.array_equal(square, square.T):
+            return None
+    entries = np.full((len(labels), len(labels)), np.nan)
+    for number, (row, column, text) in cells:
+        i, j = labels.index(row), labels.index(column)
+        if not np.isnan(entries[i, j]):
+            raise DocumentError(f"{path}:{number}: the entry of {row} and {column} comes twice")
+        entries[i, j] = parse_number(text)
+    entries = np.where(np.isnan(entries), entries.T, entries)
+    names = () if _is_number(labels[0]) else tuple(labels)
+    return as_matrix(entries, str(path), names=names, correlations=correlations)
+
+
+def _labels_of_triples(rows: Sequence[Sequence[str]]) -> list[str] | None:
+    """Names of bins in the order of a matrix's lines, or numbers from 0 or 1; None if the lines are no entries."""
+    if not all(_is_number(row[2]) for row in rows):
+        return None
+    labels = list(dict.fromkeys(label for row in rows for label in row[:2]))
+    if not any(_is_number(label) for label in labels):
+        return labels
+    if not all(label.isdigit() for label in labels):
+        return None
+    labels.sort(key=int)
+    first = int(labels[0])
+    return (
+        labels
+        if first in (0, 1) and [int(t) for t in labels] == list(range(first, first + len(labels)))
+        else None
+    )
+
+
 def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     lines = [
         (number, line)
@@ -232,6 +301,9 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     if not lines:
         raise DocumentError(f"{path}: is empty; a matrix has one line per bin")
     cells = [(number, _cells(line)) for number, line in lines]
+    triples = _of_triples(path, cells, correlations)
+    if triples is not None:
+        return triples
     names: list[str] = []
     first = cells[0][1]
     if any(_is_name(cell) for cell in first[1:]):
