@@ -75,7 +75,10 @@ ENTRIES = (
     Entry("ilmonteux/CMS035_exSRs.dat", 35.9, {"covariance": "V_CMS035_exSRs.dat"}),
     Entry("ilmonteux/ATLAS060pT_allSRs.dat", 36.1),
     Entry(
-        "ilmonteux/CMS033_bin_95CL_upper_lim.dat", 35.9, refused="no form of a search is recognised", note="limits, no counts"
+        "ilmonteux/CMS033_bin_95CL_upper_lim.dat",
+        35.9,
+        refused="no form of a search is recognised",
+        note="limits, no counts",
     ),
     Entry("madanalysis5-info-example/xyz_abc_ii_jjj.info", refused="is not valid XML"),
     *(

@@ -54,6 +54,8 @@ class DraftSignal:
         Column or histogram.
     variations : mapping of str to (ndarray, ndarray)
         Yields up and down by systematic source.
+    point : (str, mapping of str to float), optional
+        Model and parameters, where the name does not say them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class DraftSignal:
     errors: FloatArray
     source: str
     variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    point: tuple[str, Mapping[str, float]] | None = None
 
 
 @dataclass(slots=True)
@@ -87,7 +90,9 @@ class Draft:
         Whether regions without ranges are taken to exclude each other.
     signals : sequence of DraftSignal
     overlaps : ndarray of bool, shape (n_bins, n_bins), optional
-        Pairs of regions without ranges of which the source says that they share events.
+        Pairs of regions without ranges that share events, where the source says which do.
+    covariance : Covariance, optional
+        In the order of the bins, where there is no matrix.
     """
 
     place: str
@@ -106,6 +111,7 @@ class Draft:
     exclusive: bool = True
     signals: Sequence[DraftSignal] = ()
     overlaps: NDArray[np.bool_] | None = None
+    covariance: Covariance | None = None
 
     def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
         """Make the bundle of `search`'s search and the draft's signals."""
@@ -130,7 +136,7 @@ class Draft:
 
     def _signals(self, search: Search) -> Iterator[SignalModel]:
         for signal in self.signals:
-            model, parameters = named_point(signal.name)
+            model, parameters = signal.point or named_point(signal.name)
             yield SignalModel(
                 model=printable(model),
                 parameters=parameters,
@@ -215,7 +221,7 @@ class Draft:
                     correlations=key == "correlations",
                 )
         if matrix is None:
-            return None
+            return self.covariance
         values, order = matrix.ordered(self.names, len(self.observed))
         up, down = _totals(self.processes)
         if options.mapping.get("rescale") and not matrix.correlations:
@@ -244,15 +250,8 @@ class Draft:
                 "combinable"
             )
             return np.eye(n_bins, dtype=np.bool_)
-        if self.overlaps is not None and self.overlaps.any():
-            pairs = np.argwhere(np.triu(self.overlaps))
-            shown = ", ".join(f"{labels[i]!r} and {labels[j]!r}" for i, j in pairs[:5])
-            more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
-            self.notes.append(
-                f"regions {shown}{more} share events by their cuts and are not merged with each other; correct that with the "
-                "mapping's combinable"
-            )
-            return ~self.overlaps
+        if self.overlaps is not None:
+            return self._apart(self.overlaps, labels)
         apart = overlapping(self.names)
         if not apart or n_bins == 1:
             return None
@@ -262,6 +261,19 @@ class Draft:
             "mapping's combinable"
         )
         return _chosen([name for name in labels if name not in apart], labels)
+
+    def _apart(self, overlaps: NDArray[np.bool_], labels: Sequence[str]) -> NDArray[np.bool_] | None:
+        """Regions that may be merged where the source says which share events."""
+        pairs = np.argwhere(np.triu(overlaps))
+        if not pairs.size:
+            return None
+        shown = ", ".join(f"{labels[i]!r} and {labels[j]!r}" for i, j in pairs[:5])
+        more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
+        self.notes.append(
+            f"regions {shown}{more} share events by their cuts and are not merged with each other; correct that with the "
+            "mapping's combinable"
+        )
+        return ~overlaps
 
     def _note_combined(self, search: Search, *, given: bool) -> None:
         if not self.observables and search.combinable is None and search.n_bins > 1:

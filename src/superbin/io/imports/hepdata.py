@@ -600,7 +600,7 @@ def _bins(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> _Bi
         ]
         return _Bins(names, cuts.observables, cuts.low, cuts.high)
     notes += [f"column {axis.name!r}: names of the regions, no ranges" for axis in axes]
-    return _Bins(names, overlaps=None if cuts is None else cuts.overlaps)
+    return _Bins(names, overlaps=cuts.overlaps if cuts is not None and cuts.overlaps.any() else None)
 
 
 def _overflow(
