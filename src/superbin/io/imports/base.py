@@ -18,7 +18,7 @@ from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
 
-__all__ = ["Faults", "Imported", "Importer", "Options", "Source", "printable"]
+__all__ = ["LARGEST_FILE", "Faults", "Imported", "Importer", "Options", "Source", "printable"]
 
 LARGEST_FILE = MAX_BYTES
 """Bytes that are read of any file."""

@@ -139,7 +139,7 @@ class Draft:
             model, parameters = signal.point or named_point(signal.name)
             yield SignalModel(
                 model=printable(model),
-                parameters=parameters,
+                parameters={printable(key): value for key, value in parameters.items()},
                 search=search.name,
                 yields=signal.yields,
                 errors=signal.errors,
@@ -174,6 +174,8 @@ class Draft:
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
         _check_sums(self.processes, self.place)
+        if self.names:
+            check_names(self.names, self.place)
         check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
         check_names([o.name for o in self.observables], f"{self.place}: observables")
         n_bins = len(self.observed)
@@ -193,10 +195,12 @@ class Draft:
                 reference=texts["reference"],
                 luminosity_fb=luminosity,
                 sqrt_s_tev=energy,
-                observables=self.observables,
+                observables=tuple(
+                    replace(o, label=printable(o.label), unit=printable(o.unit)) for o in self.observables
+                ),
                 low=none if self.low is None else self.low,
                 high=none if self.high is None else self.high,
-                processes=self.processes,
+                processes=tuple(replace(p, label=printable(p.label)) for p in self.processes),
                 observed=self.observed,
                 source=texts["source"] or f"imported from {Path(self.place).name}",
                 names=self.names,
