@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.domain import cross_sections
 from superbin.domain._spline import IntArray, Spline
 from superbin.domain.signal import SignalModel, point_label
@@ -128,8 +129,8 @@ class LeaveOut:
     errors: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class SignalGrid:
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalGrid(Shown):
     """Efficiencies of a signal model in the bins of one search, over a plane of two masses.
 
     Parameters
@@ -172,6 +173,10 @@ class SignalGrid:
     process: str
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"": f"{len(self.points)} points", "in": f"{self.n_bins} bins of {self.search}"}
+        return self.model, facts
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(map(str, self.parameters)))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 
 __all__ = ["SignalModel", "point_label", "point_text"]
@@ -51,8 +52,8 @@ def point_text(values: Iterable[float]) -> str:
     return ",".join(texts)
 
 
-@dataclass(frozen=True, eq=False)
-class SignalModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalModel(Shown):
     """One point of a signal model, in the bins of one search.
 
     Parameters
@@ -93,6 +94,10 @@ class SignalModel:
     cross_section_pb: float | None = None
     variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     relative_error: float = 0.0
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"": f"{self.yields.sum():.4g} events", "in": f"{len(self.yields)} bins of {self.search}"}
+        return self.label, facts
 
     def __post_init__(self) -> None:
         shape = np.shape(self.yields)
