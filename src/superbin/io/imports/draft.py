@@ -6,7 +6,7 @@ bins, marks regions that overlap, and says all of it in the notes. Keys of a map
 ===============================================  ========================================================================
 ``title reference source licence citation``      texts of the search
 ``luminosity_fb sqrt_s_tev``                     numbers, where the source does not say them
-``covariance``, ``correlations``                 name of a file with the matrix, in the folder of the source
+``covariance``, ``correlations``                 name of a file with the matrix, in the folder of the source (``FILE.root:NAME`` a TH2)
 ``rescale``                                      true: keep the matrix's correlations and take the quoted errors
 ``combinable``                                   ``"all"`` or ``"none"`` of the regions exclude each other, or a list of those that do
 ===============================================  ========================================================================

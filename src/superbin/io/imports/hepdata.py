@@ -45,7 +45,7 @@ from superbin.io.imports.cuts import parse_cuts
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.hepdata_joins import joined, same_rows, with_bins
 from superbin.io.imports.hepdata_tables import Column, DataTable, Submission, Value, read_submission
-from superbin.io.imports.matrices import Matrix, is_matrix_name, of_table
+from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, of_table
 from superbin.io.imports.ranges import observable, parse_range
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
@@ -311,6 +311,8 @@ def _halves(record: Submission) -> list[tuple[str, str]]:
 
 def _proposed_table(record: Submission, place: str) -> str | list[str]:
     if len(record.tables) == 1:
+        if _role(record.tables[0])[0] in ("covariance", "correlations"):
+            raise InputError(f"{place}: {ALONE}")
         return record.tables[0].name
     found = [t.name for t in record.tables if _role(t)[0] == "yields"]
     if len(found) == 1:

@@ -19,8 +19,9 @@ from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports import hepdata_tables
 from superbin.io.imports.base import Source
+from superbin.io.root import opened
 
-__all__ = ["Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
+__all__ = ["ALONE", "Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
 
 _NOT_NAMES = ("nan", "inf", "-inf", "+inf", "-", "")
 _KEYS = ("covariance", "cov", "correlation", "corr", "matrix")
@@ -105,6 +106,13 @@ class Matrix:
         return Covariance.of_correlations(values, up, None if same else down), notes
 
 
+ALONE = (
+    "this is a covariance, which is no search without its bins: put it into one folder with the table of the bins, or name it "
+    'with a mapping, {"covariance": FILE}'
+)
+"""What to do with a matrix that was named in the place of a search."""
+
+
 def is_matrix_name(name: str) -> bool:
     """Whether a file's or a table's name says that it holds a covariance or correlations."""
     return re.search(r"(?<![a-z])(co-?var|cov(?![a-z])|corr?elat|corr(?![a-z]))", name.lower()) is not None
@@ -146,7 +154,8 @@ def read_matrix(path: Path) -> Matrix:
     Parameters
     ----------
     path : Path
-        Text, JSON or YAML, possibly packed by gzip. A name with ``corr`` and without ``covar`` says correlations.
+        Text, JSON or YAML, possibly packed by gzip, or ``FILE.root:NAME`` for a TH2. A name with ``corr`` and without
+        ``covar`` says correlations.
 
     Raises
     ------
@@ -155,6 +164,9 @@ def read_matrix(path: Path) -> Matrix:
     DocumentError
         If it holds no matrix; the text names the line.
     """
+    file, _, name = path.name.partition(".root:")
+    if name or path.suffix == ".root":
+        return _of_root(path.with_name(f"{file.removesuffix('.root')}.root"), name)
     source = Source.at(path)
     correlations = _says_correlations(path.name)
     if source.suffix in (".yaml", ".yml"):
@@ -163,6 +175,24 @@ def read_matrix(path: Path) -> Matrix:
     if text.lstrip()[:1] in ("[", "{"):
         return _of_json(source, text, correlations)
     return _of_text(path, text, correlations)
+
+
+def _of_root(path: Path, name: str) -> Matrix:
+    """A TH2 of a ROOT file: the only one, or that of a name."""
+    Source.at(path)
+    with opened(path) as root:
+        there = root.names("TH2")
+        if not name and len(there) == 1:
+            name = there[0]
+        if name not in there:
+            raise InputError(
+                f"{path}: no TH2 {name!r}; there are {', '.join(there[:20]) or 'none'}; name one as FILE.root:NAME"
+            )
+        found = root.histogram(name)
+    labels = found.labels[0] if found.labels and found.labels[0] and all(found.labels[0]) else ()
+    return as_matrix(
+        found.values, f"{path}:{name}", names=labels, correlations=_says_correlations(f"{name} {found.title}")
+    )
 
 
 def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
