@@ -28,8 +28,10 @@ __all__ = [
     "is_hepdata_json",
     "read_submission",
     "read_tables",
+    "tables_of",
 ]
 
+_PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{0,20})?", re.ASCII)
 _MOST_ERRORS = 200
 """Uncertainties that one value may have; more would be a file made to exhaust memory."""
 
@@ -268,6 +270,17 @@ def read_tables(source: Source) -> tuple[DataTable, ...]:
         documents = [parse_json(source.text(), path)]
     else:
         documents = _documents(source.text(), path)
+    return tables_of(documents, path)
+
+
+def tables_of(documents: Iterable[object], path: Path) -> tuple[DataTable, ...]:
+    """Tables among documents that are parsed already.
+
+    Raises
+    ------
+    DocumentError
+        If none is one, or one breaks its format.
+    """
     tables = [_table(d, path) for d in documents if isinstance(d, dict) and is_hepdata_json(d)]
     if not tables:
         raise DocumentError(f"{path}: holds no table with independent_variables and dependent_variables")
@@ -372,6 +385,8 @@ def _value(cell: Any, place: str) -> Value:
         raise DocumentError(f"{place} is {str(cell)[:40]!r}; it needs a value, or low and high")
     text = _text(cell.get("value"))
     number = _number(text)
+    if len(cell) == 1:
+        return Value(text, number)
     low, high = (_number(_text(cell.get(key))) if key in cell else math.nan for key in ("low", "high"))
     errors = cell.get("errors") or []
     if not isinstance(errors, list) or len(errors) > _MOST_ERRORS:
@@ -406,6 +421,8 @@ def _size(content: Any, value: float, place: str) -> float:
 
 
 def _number(text: str) -> float:
+    if _PLAIN.fullmatch(text) is not None:
+        return float(text)  # most cells of a covariance, of which there may be a million
     plain = text.strip().replace("−", "-")
     if plain.lower() in _INFINITE:
         return _INFINITE[plain.lower()]
@@ -416,6 +433,8 @@ def _number(text: str) -> float:
 
 
 def _text(content: Any) -> str:
+    if type(content) is str:
+        return " ".join(content.split())
     if content is None or isinstance(content, dict | list):
         return ""
     return " ".join(str(content).split())

@@ -198,7 +198,7 @@ def _of_root(path: Path, name: str) -> Matrix:
 def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
     content = parse_json(text, source.path)
     if isinstance(content, dict) and hepdata_tables.is_hepdata_json(content):
-        return _of_tables(hepdata_tables.read_tables(source), str(source.path), correlations)
+        return _of_tables(hepdata_tables.tables_of([content], source.path), str(source.path), correlations)
     if isinstance(content, dict):
         key = next((k for k in _KEYS if k in content), None)
         if key is None:

@@ -222,7 +222,9 @@ def _of_channel(
     if match is None or not others:
         return found, observed, []
     channel = match.group(1)
-    kept = {name.removeprefix(channel): h for name, h in found.items() if name.startswith(channel)}
+    kept = {
+        name.removeprefix(channel).lstrip("_/"): h for name, h in found.items() if name.startswith(channel)
+    }
     kept |= {
         name: h
         for name, h in found.items()
