@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,13 +69,11 @@ def searches(folder: Path, repeat: int) -> None:
         place = folder / label
         place.mkdir()
         write(place, n_bins)
-        reading = statistics.median(
-            cpu(lambda place=place: read(place, options=options)) for _ in range(repeat)
-        )  # type: ignore[misc]
+        reading = statistics.median(cpu(partial(read, place, options=options)) for _ in range(repeat))
         search = read(place, options=options).bundle.search
         assert search.covariance is not None
         with Store(folder / f"{label}.sqlite") as store:
-            storing = cpu(lambda store=store, search=search: store.add_search(search))  # type: ignore[misc]
+            storing = cpu(partial(store.add_search, search))
         print(f"{n_bins} bins with their covariance, {label}: {reading:.2f} s read, {storing:.2f} s stored")
 
 
