@@ -7,7 +7,7 @@ without its under- and overflow; entry i of a one-dimensional one belongs to the
 import contextlib
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.files import MAX_BYTES
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
 __all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
@@ -84,8 +85,26 @@ class RootFile:
         """Names of the objects whose ROOT class begins with one of these."""
         return [name for name, kind in self.kinds.items() if kind.startswith(starts)]
 
+    def _check_size(self, keys: Iterable[str]) -> None:
+        """Refuse histograms that unpack to more than a search holds: a small file may hold gigabytes of zeros.
+
+        Raises
+        ------
+        DocumentError
+        """
+        total = 0
+        for key in keys:
+            size = int(self._file.key(key).data_uncompressed_bytes)
+            total += size
+            if size > MAX_BYTES or total > _MOST_BYTES:
+                name = key.rpartition(";")[0]
+                raise DocumentError(
+                    f"{self.path}: histogram {name!r} is of {size >> 20} MiB, {total >> 20} MiB with those before it; no search is that large"
+                )
+
     def histogram(self, name: str) -> Histogram:
         """Read one TH1, TH2 or TH3."""
+        self._check_size([self._cycles[name]])
         return _histogram(self.path, name, self._file[self._cycles[name]])
 
     def contents(self, name: str) -> tuple[FloatArray, FloatArray]:
@@ -116,6 +135,9 @@ class RootFile:
         One pass over the file's keys: looking thousands of them up by name would be quadratic.
         """
         newest = set(self._cycles.values())
+        self._check_size(
+            self._cycles[name] for name, kind in self.kinds.items() if _is_histogram(kind) and wanted(name)
+        )
         for key, item in self._file.iteritems(
             recursive=True,
             filter_classname=_is_histogram,
@@ -143,6 +165,10 @@ class RootFile:
             there = ", ".join(trees[:10]) or "none"
             raise UnknownNameError(f"{self.path}: no tree {name!r}; there are: {there}")
         return self._file[self._cycles[name]]
+
+
+_MOST_BYTES = 8 * MAX_BYTES
+"""Of all histograms that are read of a file."""
 
 
 def is_root(head: bytes) -> bool:
@@ -208,6 +234,7 @@ def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
     with opened(path) as root:
         cycles = [key for key, kind in root._file.classnames(recursive=True).items() if _is_read(kind)]
         chosen = _choose(root.path, cycles, name)
+        root._check_size([chosen])
         return _histogram(root.path, chosen, root._file[chosen])
 
 
