@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import gamma as gamma_distribution
 
 from superbin.errors import DocumentError, InputError, SuperbinError
-from superbin.io.datacards import read_datacards
+from superbin.io.datacards import CODES, lint, read_datacards, repeated
 from superbin.io.datacards.formulas import parse_formula
 from superbin.io.datacards.parse import parse_card
 from superbin.likelihood import read
@@ -313,3 +313,19 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"card.txt:10: rateParam 'f': formula"):
         read_datacards(card(tmp_path, text))
     assert not target.exists()
+
+
+def test_remarks_are_findings(tmp_path: Path) -> None:
+    """CARD-16: what an edit does not find, and what nothing uses, is reported with its code."""
+    lines = "k lnN - 1.2 - -\nu flatParam\nnuisance edit drop x a k ifexists\n"
+    found = lint(read_datacards(card(tmp_path, lines)))
+    assert {"edit-nothing", "unused-parameter"} <= {f.code for f in found} <= CODES.keys()
+
+
+def test_same_histogram_twice(tmp_path: Path) -> None:
+    """CARD-18: channels with other histograms of the data are not the same."""
+    text = CARD.replace("bin a b\n", "shapes * a h.root $PROCESS\nshapes * b i.root $PROCESS\nbin a b\n")
+    text = text.replace("observation 5 6", "observation -1 -1").replace("rate 1 4 2 5", "rate -1 -1 -1 -1")
+    assert repeated(read_datacards(card(tmp_path, "", text=text))) == ()
+    same = text.replace("i.root", "h.root")
+    assert len(repeated(read_datacards(card(tmp_path, "", text=same)))) == 1
