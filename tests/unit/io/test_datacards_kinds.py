@@ -105,11 +105,11 @@ def test_parameters_for_formulas(tmp_path: Path) -> None:
     assert by_name["c"].fixed
     assert (by_name["e"].lower, by_name["e"].upper, by_name["d"].upper) == (1.0, 4.0, 2.0)
     assert (by_name["g"].lower, by_name["g"].upper) == (-math.inf, math.inf)
+    assert expected(path, e=3.0) == [1 + 4 * 13.5, 7.0]
     nothing = read(
         card(tmp_path, "g rateParam b t 1\n", text=CARD.replace("observation 5 6", "observation 5 0"))
     )
     assert nothing.description.parameters[1].lower == 0.0
-    assert expected(path, e=3.0) == [1 + 4 * 13.5, 7.0]
 
 
 @pytest.mark.parametrize(("count", "alpha"), [(7, "0.55"), (0, "0.4"), (3, "1.3")])
