@@ -41,6 +41,9 @@ class Merit:
         Function of `superbin.domain.sums.Totals`: one value per set, zero without signal, rising with it.
     quick : Reference, optional
         What ranks very many sets, of the upward uncertainty alone; by default `exact`.
+    best_few : Reference, optional
+        As `exact`, for who keeps the best few sets: with their number and the value of the worst of them as further arguments, -inf
+        for what cannot be among them; by default `exact`.
     grows : Reference, optional
         What the greedy search wants to grow; by default `exact`.
     stand_in : Merit, optional
@@ -66,6 +69,7 @@ class Merit:
     symbol: str
     exact: Reference
     quick: Reference | None = None
+    best_few: Reference | None = None
     grows: Reference | None = None
     stand_in: "Merit | None" = None
     best: Reference | None = None
@@ -139,6 +143,7 @@ _KNOWN = (
         "figure of merit",
         exact=_FIGURES + "midp",
         quick=_FIGURES + "quick_midp",
+        best_few=_FIGURES + "best_midp",
         grows=_FIGURES + "expected_z",
         best=_FIGURES + "best_midp",
     ),

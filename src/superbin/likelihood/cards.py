@@ -32,7 +32,7 @@ from superbin.io.datacards import (
 )
 from superbin.io.datacards.lint import FLOOR, same_channels
 
-__all__ = ["FORMAT", "compile_cards"]
+__all__ = ["FORMAT", "compile_cards", "notes_of"]
 
 FORMAT = "superbin-likelihood-2"
 
@@ -83,6 +83,7 @@ def compile_cards(
         If the cards hold the same channels twice, the rate of a background is a word, or a ``gmN`` without events acts
         on a signal that is a word.
     """
+    _check_counting(cards)
     recipe = recipe or Recipe()
     cards, repairs = repair(cards, recipe)
     _check_twice(cards, recipe)
@@ -99,7 +100,7 @@ def compile_cards(
         "format": FORMAT,
         "name": name,
         "source": source,
-        "notes": _notes(cards, [change.code for change in repairs]),
+        "notes": list(notes_of(cards, [change.code for change in repairs])),
         "background_floor": recipe.background_floor,
         "zero_count": list(zero_count),
         "global_systematics": list(global_systematics),
@@ -108,6 +109,20 @@ def compile_cards(
         "terms": terms,
         "parameters": parameters,
     }
+
+
+def _check_counting(cards: Datacards) -> None:
+    """Refuse what the packed document cannot hold; `superbin.likelihood.read` reads everything."""
+    places = [c.place for c in cards.channels if c.template is not None]
+    for parameters in (cards.shapes, cards.formulas, cards.linear, cards.widths, cards.measured, cards.free):
+        places += [parameter.lines[0] for parameter in parameters]
+    places += [p.lines[0] for p in cards.rate_parameters if p.initial < 0 or (p.lower or 0) < 0]
+    if places or cards.frozen:
+        where = str(places[0]) if places else cards.files[0]
+        raise DocumentError(
+            f"{where}: shapes, formulas, measured, linear, negative and frozen parameters are not for a likelihood whose signal is "
+            "left open; read these cards with superbin.likelihood.read"
+        )
 
 
 def _check_twice(cards: Datacards, recipe: Recipe) -> None:
@@ -128,8 +143,16 @@ def _check_words(cards: Datacards) -> None:
             )
 
 
-def _notes(cards: Datacards, repaired: Sequence[str]) -> list[str]:
-    """Every change counted, what reading left out, and signals that look as if they were meant for none."""
+def notes_of(cards: Datacards, repaired: Sequence[str] = ()) -> tuple[str, ...]:
+    """Every change counted, what reading left out, and signals that look as if they were meant for none.
+
+    Parameters
+    ----------
+    cards : Datacards
+        The cards.
+    repaired : sequence of str
+        Codes of changes made to them.
+    """
     counted = Counter(repaired)
     notes = [f"{code}: {counted[code]} repaired" for code in sorted(counted)]
     remarks = Counter(remark.code for remark in cards.remarks)
@@ -144,7 +167,7 @@ def _notes(cards: Datacards, repaired: Sequence[str]) -> list[str]:
             f"signal-placeholder: {len(tiny)} signal rates of {shown}, first at {tiny[0].place}, may stand for no signal; "
             "taken as written"
         )
-    return notes
+    return tuple(notes)
 
 
 def _channels(cards: Datacards, recipe: Recipe) -> tuple[dict[str, int], dict[str, int]]:

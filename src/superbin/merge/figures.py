@@ -76,7 +76,7 @@ def midp(totals: Totals) -> FloatArray:
 def best_midp(totals: Totals, keep: int, floor: float) -> FloatArray:
     """`midp` for who remembers the `keep` best, the worst of which has `floor`: -inf for what cannot be among them.
 
-    A value of `midp` below `VISIBLE` takes ten times as long as one above, and is nothing beside those.
+    A value below `VISIBLE` takes ten times as long as one above, and is nothing beside those.
     """
     values = np.full(totals.signal.shape, -np.inf)
     some = np.flatnonzero(totals.signal > 0)
