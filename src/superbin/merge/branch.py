@@ -51,11 +51,17 @@ class Limits:
         Nodes of the search tree.
     seconds : float
         Wall time.
+    exact_gap : float
+        As `gap`, for the exact figures of merit.
+    exact_seconds : float
+        Wall time for the proof of an exact figure of merit, which comes closer and closer and may not end; 0 for none.
     """
 
     gap: float = 1e-6
     nodes: int = 20_000
     seconds: float = 60.0
+    exact_gap: float = 1e-3
+    exact_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

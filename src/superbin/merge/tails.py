@@ -68,7 +68,8 @@ def least_means(z: FloatArray, ranges: Ranges) -> FloatArray:
     logarithmic = lowest * np.exp(np.log1p(-np.minimum(share, LINEAR_FROM)) * distance)
     linear = np.maximum(lowest * (1 - share * distance), 0.0)
     below = np.where(share < LINEAR_FROM, logarithmic, np.minimum(logarithmic, linear))
-    return np.where(none, np.abs(z) * up, np.where(z >= 0, above, below))
+    means: FloatArray = np.where(none, np.abs(z) * up, np.where(z >= 0, above, below))
+    return means
 
 
 def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
