@@ -134,6 +134,8 @@ class Search:
         Of the total background of the bins; where there is one it is what merges use unless told otherwise.
     licence, citation : str
         The licence of the data, and how their authors want to be cited; empty where none is stated.
+    accuracy : str
+        What is known of how well the numbers agree with the experiment's own; empty where nothing is.
 
     Raises
     ------
@@ -158,6 +160,7 @@ class Search:
     covariance: Covariance | None = None
     licence: str = ""
     citation: str = ""
+    accuracy: str = ""
 
     @classmethod
     def from_arrays(
@@ -178,6 +181,7 @@ class Search:
         source: str = "",
         licence: str = "",
         citation: str = "",
+        accuracy: str = "",
     ) -> "Search":
         """Make a search from arrays, with defaults for everything that has one.
 
@@ -206,7 +210,7 @@ class Search:
             As for `Search`.
         covariance : Covariance or array_like, shape (n_bins, n_bins), optional
             Of the total background, events squared; an array is the same for both sides.
-        title, reference, source, licence, citation : str
+        title, reference, source, licence, citation, accuracy : str
             As for `Search`; the title is by default the name.
 
         Returns
@@ -266,6 +270,7 @@ class Search:
             covariance=Covariance.given(covariance),
             licence=licence,
             citation=citation,
+            accuracy=accuracy,
         )
 
     def __post_init__(self) -> None:
