@@ -72,11 +72,7 @@ def derive(folder: Path) -> Search:
         observables=AXES,
         low=np.stack([jets_low, nb, ht_low, mht_low], axis=1),
         high=np.stack([jets_high, nb_high, ht_high, mht_high], axis=1),
-        processes=(
-            Process(
-                "background", "Background", Estimate(b, stat_up, stat_down, syst_up, syst_down)
-            ),
-        ),
+        processes=(Process("background", "Background", Estimate(b, stat_up, stat_down, syst_up, syst_down)),),
         observed=observed,
         source="Tables and covariance matrix of the public results of CMS-SUS-16-033 (cms-results.web.cern.ch, HEPData ins1594909), as "
         "kept in github.com/ilmonteux/LHC_rectangular_aggregation (arXiv:1707.05783); put into this form by "
