@@ -167,7 +167,7 @@ def report(search: Search) -> str:
         "",
         f"{accuracy(search).rpartition(' (')[0]}.",
         "",
-        f"The diagonal is no cause of it: over the {int(many.sum())} bins with at least 10 expected events its root is "
+        f"The diagonal is no cause of it: over the {int(many.sum())} bins with at least 10 expected events its root is",
         f"{np.quantile(own, 0.05):.2f} to {np.quantile(own, 0.95):.2f} (5 % and 95 % quantiles) of the mean of the published upward and downward errors.",
         "The excess stands in the correlations between bins with b jets. A merge of such bins has a lower significance with this matrix than",
         "with CMS's error; with `--correlations none` it has a higher one where the last ratio is below 1. Neither is the truth.",
