@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from superbin.aggregate import bin_sums
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.merge import optimize
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
@@ -18,8 +20,6 @@ from superbin.merge.greedy import greedy
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import SOLVERS, Task
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from superbin.bundle import Bundle
 from superbin.catalog import open_catalog
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Estimate, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, OutputError
-from superbin.search import Estimate, Process, Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 from superbin.store.engine import locate, open_engine
 from superbin.store.schema import metadata

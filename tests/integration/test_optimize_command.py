@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from superbin import merge
-from superbin.aggregate import combine
 from superbin.cli import main
 from superbin.cli.optimize import SHAPES
 from superbin.cli.options import FIGURES_OF_MERIT
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.stats import midp_significance
 
 

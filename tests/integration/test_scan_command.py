@@ -14,10 +14,10 @@ import pytest
 
 from superbin.cli import main
 from superbin.cli.scan import scan
-from superbin.grid import SignalGrid
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
 from superbin.io.grids import read_grid, write_grid
 from superbin.results.scan import load_scan, scan_from_json
-from superbin.search import Search
 from superbin.store import Store
 
 Run = Callable[..., tuple[int, str, str]]

@@ -17,13 +17,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
 
-from superbin.aggregate import combine
 from superbin.catalog import open_catalog
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store, migrations, schema
 from superbin.store.engine import locate, open_engine
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Limits
@@ -22,8 +24,6 @@ from superbin.merge.figures import FIGURES, PROVABLE, STAND_INS
 from superbin.merge.greedy import greedy_set
 from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.merge.shapes import SOLVERS, Task, cast_wide, certify
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 # --- problems and oracles ---------------------------------------------------------------------------------
 

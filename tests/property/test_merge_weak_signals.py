@@ -6,8 +6,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge import FIGURES, SHAPES, Constraints, greedy, optimize
 from superbin.merge.archive import Archive, is_tie, numbers
@@ -15,8 +17,6 @@ from superbin.merge.constraints import rules
 from superbin.merge.figures import VISIBLE, expected_z, quick_midp
 from superbin.merge.fleet import own_best
 from superbin.merge.problem import Totals, problem_from
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 from superbin.stats import midp_significance
 
 SETTINGS = settings(

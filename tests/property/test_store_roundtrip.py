@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import SuperbinError
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 # Every double the domain types take, subnormal ones and whole numbers beyond 64 bits included.

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.tables import write_signal
 from superbin.scan.targets import Target
 from superbin.scan.work import pack
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from superbin.aggregate import combine
+from superbin._support.files import write_text
 from superbin.catalog import open_catalog
-from superbin.files import write_text
+from superbin.domain.aggregate import combine
+from superbin.domain.published import published_results
 from superbin.likelihood import Fitter, evaluate, packaged, predict, variations
 from superbin.likelihood.inference import asimov, expected_discovery
 from superbin.likelihood.minuit import minuit_fit
 from superbin.likelihood.toys import cls_from_toys
 from superbin.merge import optimize
-from superbin.published import published_results
 
 HERE = Path(__file__).parent
 SEARCH = "cms-pas-sus-16-014"

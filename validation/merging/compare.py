@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from superbin import merge
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.tables import read_search, read_signal
 from superbin.merge.branch import Limits
@@ -34,8 +36,6 @@ from superbin.merge.fleet import own_best
 from superbin.merge.problem import BoolArray, Problem, first_rows, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import Task, cast_wide, certify, solve
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 HERE = Path(__file__).parent
 TABLES = HERE.parents[1] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"

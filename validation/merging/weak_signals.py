@@ -18,17 +18,17 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin import merge, open_catalog
-from superbin.aggregate import bin_sums
 from superbin.catalog import find_grid
-from superbin.correlations import covariances
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.correlations import covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.merge import figures
 from superbin.merge.archive import as_set
 from superbin.merge.exclusion import limit, quick_limit
 from superbin.merge.problem import Problem, Totals, problem_from
 from superbin.scan import grid_targets
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 SEARCH = "cms-pas-sus-16-014"
 MODELS = ("T1bbbb", "T1tttt", "T1qqqq", "T2bb")

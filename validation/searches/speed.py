@@ -22,8 +22,8 @@ import numpy as np
 import uproot
 
 import superbin
+from superbin.domain.search import Search
 from superbin.io.signals import signal_from_tree, signals_from_root
-from superbin.search import Search
 
 BRANCHES = {"ht": "ht", "mht": "mht", "njet": "njet", "nb": "nb"}
 

@@ -233,7 +233,7 @@ def export(output: Path, force: bool, **chosen: Any) -> None:
     """Write the likelihood for pyhf: background workspace, patch set with the signal, both together, and a report."""
     import re
 
-    from superbin.files import staged_directory, write_text
+    from superbin._support.files import staged_directory, write_text
     from superbin.likelihood import export as documents
 
     signal, fitter = _fitter(**chosen)
@@ -453,6 +453,6 @@ def _write(document: Mapping[str, Any], output: Path | None) -> None:
     if output is None:
         click.echo(as_json(document))
         return
-    from superbin.files import write_text
+    from superbin._support.files import write_text
 
     write_text(output, as_json(document) + "\n")

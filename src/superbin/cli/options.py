@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from superbin._json import json_text
-from superbin.merits import MERITS
+from superbin._support.json import json_text
+from superbin.domain.merits import MERITS
 
 __all__ = [
     "FIGURES_OF_MERIT",

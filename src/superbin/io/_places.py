@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superbin._json import parse_json
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 

@@ -7,7 +7,7 @@
 - `signals_from_efficiencies`: efficiency maps with cross sections.
 - `signal_from_tree`: events of a TTree, counted in the bins.
 
-All give `superbin.signal.SignalModel`, with systematic variations where there are some. Specified in ``specs/rootimports.md``.
+All give `superbin.domain.signal.SignalModel`, with systematic variations where there are some. Specified in ``specs/rootimports.md``.
 """
 
 import csv
@@ -22,13 +22,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
 from superbin.io._text import parse_number, read_text
 from superbin.io.expressions import Expression
 from superbin.io.root import Histogram, opened
-from superbin.search import Search
-from superbin.signal import SignalModel, point_label
 
 __all__ = [
     "histogram_signals",

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin._support.files import write_text
+from superbin._support.json import json_text
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, OutputError
-from superbin.files import write_text
 from superbin.io._places import Head, column_names, csv_text, header, rows
 from superbin.io._text import number_text, read_text
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 __all__ = ["read_matrix", "read_search", "read_signal", "write_search", "write_signal"]
 

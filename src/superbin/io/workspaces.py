@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import parse_json
+from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io._text import read_text
 from superbin.statistical_model import (

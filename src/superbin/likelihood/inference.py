@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import add_up

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.fit import Fit, Fitter, control_start
 from superbin.likelihood.objective import Data
 

@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError, UnknownNameError
 
 __all__ = [

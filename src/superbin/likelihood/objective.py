@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.blocks import Blocks, Factor
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import BoolArray, CountingModel, IntArray, add_up

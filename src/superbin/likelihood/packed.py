@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text, parse_json
+from superbin._support.arrays import FloatArray
+from superbin._support.files import read_limited, write_bytes
+from superbin._support.json import json_text, parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
-from superbin.files import read_limited, write_bytes
 from superbin.io.datacards import Datacards, Recipe
 from superbin.likelihood.cards import FORMAT, compile_cards
 from superbin.likelihood.model import CountingModel, IntArray, Parameter, PublishedLikelihood

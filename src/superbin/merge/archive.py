@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.problem import BoolArray, Problem, Totals
 
 __all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]

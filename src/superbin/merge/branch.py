@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.archive import Archive
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual

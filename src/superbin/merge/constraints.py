@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.merge.problem import BoolArray, Problem, Totals
 from superbin.merge.relax import Rows

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from superbin.domain.search import Observable, Search
 from superbin.merge.problem import BoolArray
 from superbin.merge.rectangles import Rectangles, rectangles
-from superbin.search import Observable, Search
 
 __all__ = ["cover", "cuts", "rectangle_text"]
 

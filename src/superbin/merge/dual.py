@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.exclusion import ExclusionDual
 from superbin.merge.problem import IntArray, Problem
 

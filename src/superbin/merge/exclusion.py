@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.problem import BoolArray, IntArray, Totals
 
 __all__ = [

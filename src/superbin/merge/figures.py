@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import UnknownNameError
 from superbin.merge.exclusion import asimov_limit, limit, quick_limit, rough_limit
 from superbin.merge.problem import IntArray, Totals

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits
@@ -18,8 +20,6 @@ from superbin.merge.figures import LIMITS, PROVABLE, STAND_INS, figure, quick
 from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
 from superbin.merge.shapes import Task, certify
 from superbin.merge.thresholds import all_thresholds, prefixes
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["Fleet", "fleet", "own_best"]
 

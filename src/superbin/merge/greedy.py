@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.aggregate import BinSums
+from superbin.domain.aggregate import BinSums
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.figures import LIMITS, STAND_INS, expected_z, figure
 from superbin.merge.problem import BoolArray, Problem, problem_from

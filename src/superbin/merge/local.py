@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.archive import TIE
 from superbin.merge.problem import BoolArray, IntArray
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.branch import Limits

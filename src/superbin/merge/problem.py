@@ -2,7 +2,7 @@
 
 A *set* is a row of booleans over the bins. Sums are always recomputed from the bins, never updated, so no
 rounding piles up however long a search runs. With a covariance the variance of a set is ``w' C w``; without
-one it is the sum of the bins' variances, the convention of `superbin.aggregate`.
+one it is the sum of the bins' variances, the convention of `superbin.domain.aggregate`.
 """
 
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
-from superbin.aggregate import BinSums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin.domain.aggregate import BinSums
+from superbin.domain.covariance import Covariance
 from superbin.errors import InputError
 
 __all__ = ["BoolArray", "IntArray", "Problem", "Totals", "first_rows", "problem_from"]

@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.merge.problem import BoolArray, IntArray, first_rows
-from superbin.search import Search
 
 __all__ = ["Rectangles", "rectangles"]
 

@@ -18,7 +18,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
 from superbin.merge.connected import grow, is_connected, neighbours
@@ -33,7 +34,6 @@ from superbin.merge.problem import BoolArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
 from superbin.merge.thresholds import all_thresholds, prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
-from superbin.search import Search
 
 __all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify", "solve"]
 

@@ -9,8 +9,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.merits import MERITS
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
@@ -20,10 +23,7 @@ from superbin.merge.figures import figure
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
-from superbin.merits import MERITS
 from superbin.results import GreedyBaseline, MergeResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import DUALS
 from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows

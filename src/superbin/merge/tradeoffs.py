@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.aggregate import AggregateBin, combine
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import AggregateBin, combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
 from superbin.merge.figures import FIGURES, LIMITS, expected_z
 from superbin.merge.problem import Totals
 from superbin.merge.solve import SHAPES, optimize
 from superbin.results import MergeResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["TradeOff", "trade_offs"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.constraints import Rules
 from superbin.merge.cuts import cover

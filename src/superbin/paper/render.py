@@ -10,13 +10,13 @@ from typing import Any
 
 import jinja2
 
-from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
+from superbin._support.files import write_text
+from superbin.domain.merits import MERITS, Merit
 from superbin.errors import OutputError
-from superbin.files import write_text
-from superbin.merits import MERITS, Merit
 from superbin.paper import tex
 from superbin.paper.tex import TeX
 from superbin.results import AnalysisResult, SearchSummary, Significance
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
 
 __all__ = ["render"]
 

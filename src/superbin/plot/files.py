@@ -8,13 +8,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
+from superbin._support.files import write_bytes
 from superbin.errors import InputError
-from superbin.files import write_bytes
 from superbin.plot.counts import CountArtists, count_distribution
 from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.style import style
 from superbin.results import AnalysisResult
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
 
 __all__ = ["figures", "save"]
 

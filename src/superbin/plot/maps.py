@@ -23,16 +23,16 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin._wording import attribution
-from superbin.cross_sections import process_of
+from superbin._support.arrays import FloatArray
+from superbin.domain.cross_sections import process_of
+from superbin.domain.merits import MERITS
+from superbin.domain.published import LEVEL, published_results
 from superbin.errors import UnknownNameError
-from superbin.merits import MERITS
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
 from superbin.plot.triangles import triangles_between
-from superbin.published import LEVEL, published_results
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
+from superbin.results.wording import attribution
 
 __all__ = ["MapArtists", "MapContour", "MapValue", "PublishedContour", "scan_map", "scan_maps"]
 
@@ -107,7 +107,7 @@ class PublishedContour:
     Attributes
     ----------
     contour : str
-        One of `superbin.published.CONTOURS`.
+        One of `superbin.domain.published.CONTOURS`.
     place : array, shape (n, 2)
         Along the line, in the units of the axes.
     name : str

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from superbin.aggregate import AggregateBin, Background
+from superbin.domain.aggregate import AggregateBin, Background
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 

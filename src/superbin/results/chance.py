@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superbin.aggregate import Background
+from superbin.domain.aggregate import Background
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 

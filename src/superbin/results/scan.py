@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from superbin.aggregate import AggregateBin
-from superbin.published import PublishedLimit
+from superbin.domain.aggregate import AggregateBin
+from superbin.domain.published import PublishedLimit
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 

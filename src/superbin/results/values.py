@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Self
 
-from superbin.search import Search
+from superbin.domain.search import Search
 
 __all__ = ["PValue", "SearchSummary"]
 

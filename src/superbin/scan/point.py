@@ -12,9 +12,11 @@ from typing import get_args
 import numpy as np
 
 from superbin import merge
-from superbin.aggregate import AggregateBin, combine
-from superbin.correlations import convention, covariances
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import AggregateBin, combine
+from superbin.domain.correlations import convention, covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, SuperbinError
 from superbin.likelihood import Fitter, PublishedLikelihood, published_likelihood
 from superbin.likelihood.fit import single_threaded
@@ -22,8 +24,6 @@ from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.likelihood.model import Systematics
 from superbin.results import PValue
 from superbin.results.scan import DONE, FAILED, ScanLimit, ScanPoint
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import counts, pvalue
 from superbin.stats.limits import cls_limit
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 from superbin.statistical_model.effects import BinRates, Effect, Formula, Morph
 from superbin.statistical_model.expressions import variables

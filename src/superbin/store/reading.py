@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Column, Connection, Row, Select, Table, func, select
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel, point_label, point_text
 from superbin.errors import DatabaseError, UnknownNameError
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel, point_label, point_text
 from superbin.store import records, rows, schema
 
 __all__ = [
@@ -480,7 +480,7 @@ def _numbers(connection: Connection, query: Select[Any], columns: int) -> FloatA
 
 
 def load_signal(connection: Connection, *, search: str, model: str, point: str) -> SignalModel | None:
-    """The signal at a point, by its canonical text (`superbin.signal.point_text`), or None.
+    """The signal at a point, by its canonical text (`superbin.domain.signal.point_text`), or None.
 
     Raises
     ------

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Table
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text, parse_json
-from superbin.covariance import Covariance
-from superbin.search import Estimate, Search
-from superbin.signal import SignalModel
+from superbin._support.arrays import FloatArray
+from superbin._support.json import json_text, parse_json
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Search
+from superbin.domain.signal import SignalModel
 from superbin.store import schema
 
 __all__ = [

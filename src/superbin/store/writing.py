@@ -30,10 +30,10 @@ from sqlalchemy import (
     update,
 )
 
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel, point_text
 from superbin.errors import InputError, OutputError
 from superbin.results.scan import DONE, FAILED
-from superbin.search import Search
-from superbin.signal import SignalModel, point_text
 from superbin.store import reading, records, rows, schema
 
 __all__ = ["add", "drop_signals", "put_search", "put_signals", "recount", "refresh"]

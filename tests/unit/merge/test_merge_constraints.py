@@ -6,16 +6,16 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums, combine
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums, combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge import FIGURES, Constraints, Limits, optimize, trade_offs
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.constraints import rules
 from superbin.merge.problem import Totals, problem_from
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import midp_significance
 from superbin.stats.limits import expected_limits
 

@@ -7,12 +7,12 @@ import re
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.merge import cuts
 from superbin.merge.problem import BoolArray
 from superbin.merge.rectangles import rectangles
-from superbin.search import Search
 
 
 def events(search: Search) -> tuple[FloatArray, FloatArray]:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums, combine
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge import FIGURES, Constraints, Limits, optimize
 from superbin.merge.branch import Limits as ProofLimits
@@ -16,8 +18,6 @@ from superbin.merge.fleet import own_best
 from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import Task, certify, solve
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats.limits import expected_limits
 
 

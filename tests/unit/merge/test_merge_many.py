@@ -6,13 +6,13 @@ import itertools
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge import FIGURES, common_merge, fleet, merges_for_grid
 from superbin.merge.problem import problem_from
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 N_BINS = 9
 

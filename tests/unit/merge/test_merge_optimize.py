@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from superbin.aggregate import BinSums, bin_sums, combine
+from superbin.domain.aggregate import BinSums, bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge import FIGURES, candidates, greedy, optimize
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import pvalue
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from superbin import analyze, merge
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge.archive import numbers
 from superbin.merge.figures import figure
 from superbin.merge.problem import problem_from
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 def regions(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from matplotlib.figure import Figure
 
-from superbin.aggregate import AggregateBin, Background
+from superbin.domain.aggregate import AggregateBin, Background
 from superbin.plot import scan_maps
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superbin.aggregate import combine
 from superbin.catalog import find_signal, open_catalog, signal_source
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, SuperbinError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 from superbin.store.schema import metadata
 

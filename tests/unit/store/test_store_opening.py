@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from superbin.catalog import open_catalog
+from superbin.domain.search import Search
 from superbin.errors import DatabaseError, MissingDependencyError
-from superbin.search import Search
 from superbin.store import Store
 from superbin.store.engine import describe, locate
 

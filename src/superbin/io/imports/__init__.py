@@ -1,6 +1,6 @@
 """Searches from the forms in which they are published.
 
-`recognise` says which form a path has, `read` makes a `superbin.bundle.Bundle` of it, `inspect` lists the tables of a source that
+`recognise` says which form a path has, `read` makes a `superbin.domain.bundle.Bundle` of it, `inspect` lists the tables of a source that
 has several. Archives are opened first. `IMPORTERS` lists the forms; adding one is a module with an `Importer` object and a
 line here.
 """

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from superbin.bundle import Bundle
+from superbin._support.files import MAX_BYTES
+from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
-from superbin.files import MAX_BYTES
 from superbin.io._text import read_text
 
 __all__ = ["Faults", "Imported", "Importer", "Options", "Source", "printable"]

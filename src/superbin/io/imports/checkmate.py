@@ -6,8 +6,8 @@ events. It does not say which regions exclude each other, so without a covarianc
 
 from pathlib import Path
 
-from superbin._json import parse_json
-from superbin.bundle import Bundle
+from superbin._support.json import parse_json
+from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Observable, Process, Search
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
-from superbin.search import Observable, Process, Search
 
 __all__ = ["Draft", "check_names", "identifier", "overlapping", "whole_counts"]
 

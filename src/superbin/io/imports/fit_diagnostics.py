@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.root import Histogram, RootFile, is_root, opened
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["IMPORTER", "FitDiagnosticsImporter"]
 

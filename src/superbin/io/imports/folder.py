@@ -1,12 +1,12 @@
 """superbin's own folder of tables: ``search.json`` with bins, backgrounds and what belongs to them.
 
-Beside the three tables of the search it may hold ``signals/*.csv`` and the files that `superbin.bundle.FILES` lists.
+Beside the three tables of the search it may hold ``signals/*.csv`` and the files that `superbin.domain.bundle.FILES` lists.
 """
 
 import re
 from pathlib import Path
 
-from superbin.bundle import FILES, Bundle
+from superbin.domain.bundle import FILES, Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.tables import read_search, read_signal

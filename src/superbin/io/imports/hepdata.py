@@ -32,15 +32,15 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.hepdata_tables import Column, DataTable, Submission, Value, read_submission
 from superbin.io.imports.matrices import Matrix, is_matrix_name, of_table
 from superbin.io.imports.ranges import observable, parse_range
-from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 

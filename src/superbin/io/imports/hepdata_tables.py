@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from superbin._json import parse_json
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source

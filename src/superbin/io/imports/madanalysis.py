@@ -12,13 +12,13 @@ from xml.parsers import expat
 
 import numpy as np
 
-from superbin.bundle import Bundle
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.matrices import as_matrix
-from superbin.search import Estimate, Process
 
 __all__ = ["IMPORTER", "MadAnalysisImporter"]
 

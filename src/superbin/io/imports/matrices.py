@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import parse_json
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
+from superbin.domain.covariance import Covariance
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports import hepdata_tables

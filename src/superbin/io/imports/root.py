@@ -28,15 +28,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.ranges import observable
 from superbin.io.root import Histogram, RootFile, is_root, opened
 from superbin.io.signals import histogram_signals
-from superbin.search import Estimate, Observable, Process, Search
 
 __all__ = ["IMPORTER", "RootImporter"]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import parse_json
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.matrices import as_matrix
-from superbin.search import Estimate, Process
 
 __all__ = ["IMPORTER", "SpeyImporter"]
 

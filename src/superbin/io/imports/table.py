@@ -27,15 +27,15 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft
 from superbin.io.imports.matrices import Matrix, is_matrix_name, read_matrix
 from superbin.io.imports.ranges import infinite, observable, parse_range
-from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 

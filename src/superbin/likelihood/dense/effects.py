@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.dense.interpolation import Basis, even_part, polynomial, polynomial_coefficients
 from superbin.statistical_model.expressions import Expression, Jet, evaluate
 

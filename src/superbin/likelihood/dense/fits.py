@@ -13,7 +13,7 @@ from itertools import count, islice
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.dense.newton import Minimum, minimize
 from superbin.likelihood.dense.objective import BoolArray, Data, Objective

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.special import ndtr, ndtri
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.dense.fits import (
     SAME,

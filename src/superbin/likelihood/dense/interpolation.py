@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.interpolation import code4_coefficients
 
 __all__ = ["Basis", "even_part", "polynomial", "polynomial_coefficients"]

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood.dense.fits import Fit, fit, fit_pair, symmetric_inverse
 from superbin.likelihood.dense.inference import (

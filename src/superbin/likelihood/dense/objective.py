@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.dense.effects import IntArray
 from superbin.likelihood.dense.rows import make_rows
 from superbin.statistical_model import Normal, Poisson, StatisticalModel

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.dense.effects import BoundFormula, IntArray, Morphs, Pairs
 from superbin.statistical_model import BinRates, Effect, Formula, LogNormal, Morph, Rate, StatisticalModel
 from superbin.statistical_model.expressions import variables

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.io.imports import Options, read
 from superbin.io.tables import write_search
-from superbin.search import Search
 
 TOKENS = [b"", b"-1", b"nan", b"1e999", b"[", b"]", b"{", b"null", b",", b"\n", b"\0", b"\xff", b'"', b"-", b"None", b"9" * 40, b"\xe2\x80\xae", b"[]", b"<", b"&x;"]  # fmt: skip
 TABLE = (

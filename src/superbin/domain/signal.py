@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 
 __all__ = ["SignalModel", "point_label", "point_text"]

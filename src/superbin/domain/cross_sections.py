@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError, UnknownNameError
 
 __all__ = ["CrossSection", "CrossSectionTable", "cross_section", "packaged_table", "process_of", "processes"]
 
-_TABLES = Path(__file__).with_name("data") / "cross-sections"
+_TABLES = Path(__file__).parents[1] / "data" / "cross-sections"
 _COLUMNS = "mass_GeV,cross_section_pb,uncertainty_percent"
 _MODELS = {
     r"T[15][a-z]\w*": "gluino",

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin.aggregate import combine
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.results import Projection, ProjectionColumn, Range
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["bin_ranges", "project", "region_bins"]
 

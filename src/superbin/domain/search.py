@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin.domain.covariance import Covariance
 from superbin.errors import InputError
 
 __all__ = ["Estimate", "Observable", "Process", "Search"]

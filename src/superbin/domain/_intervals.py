@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaincinv, ndtr
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 
 __all__ = ["garwood_interval"]
 

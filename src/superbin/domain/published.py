@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import DocumentError
 
 __all__ = ["CONTOURS", "LEVEL", "PublishedLimit", "PublishedResults", "published_results", "read_published"]
@@ -36,7 +36,7 @@ LEVEL = 0.95
 """Confidence level of published limits."""
 
 _LIMITS, _CONTOURS = "published-limits.csv", "published-contours.csv"
-_DATA = Path(__file__).with_name("data")
+_DATA = Path(__file__).parents[1] / "data"
 _EDGE = 1e-9
 """A weight in the interpolation below this is rounding of a point on the side of a cell."""
 

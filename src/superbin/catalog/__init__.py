@@ -15,14 +15,14 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from superbin.bundle import Bundle
+from superbin._support.files import unpacked, write_bytes
+from superbin.domain.bundle import Bundle
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, InputError, UnknownNameError
-from superbin.files import unpacked, write_bytes
-from superbin.grid import SignalGrid
 from superbin.io.grids import parse_grid, read_grid
 from superbin.io.tables import write_search, write_signal
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 from superbin.store.reading import nearest
 
@@ -41,7 +41,7 @@ __all__ = [
 SOURCES = ("table", "grid")
 """Where a signal may come from: yields stored in the database as they were given, or a grid of a model."""
 
-_PACKAGED = Path(__file__).with_name("data")
+_PACKAGED = Path(__file__).parents[1] / "data"
 
 
 def open_catalog(database: str | Path | None = None, *, refresh: bool = False) -> Store:
@@ -324,7 +324,7 @@ def read_folder(folder: Path) -> Bundle:
     ----------
     folder : Path
         As `superbin.io.tables.read_search` reads it; every ``signals/*.csv`` in it is a signal, and what
-        `superbin.bundle.FILES` lists belongs to it.
+        `superbin.domain.bundle.FILES` lists belongs to it.
 
     Raises
     ------
@@ -355,7 +355,7 @@ def write_folder(
     folder : Path
         Made if it does not exist.
     files : mapping of str to bytes, optional
-        As of `superbin.bundle.Bundle`.
+        As of `superbin.domain.bundle.Bundle`.
 
     Raises
     ------

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from numpy.typing import ArrayLike
 
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
 from superbin.errors import InputError, UnknownNameError
-from superbin.search import Search
 
 __all__ = ["NONE", "Correlations", "convention", "covariances"]
 

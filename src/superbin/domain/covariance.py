@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 
 __all__ = ["Covariance"]

@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin import cross_sections
-from superbin._arrays import FloatArray, frozen_array
-from superbin._spline import IntArray, Spline
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin.domain import cross_sections
+from superbin.domain._spline import IntArray, Spline
+from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import InputError
-from superbin.signal import SignalModel, point_label
 
 __all__ = ["IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
 
@@ -149,7 +149,7 @@ class SignalGrid:
     events : array_like of int, shape (n_points,)
         Generated events of every point, > 0.
     process : str
-        What is produced, as `superbin.cross_sections` names it, such as ``"gluino"``.
+        What is produced, as `superbin.domain.cross_sections` names it, such as ``"gluino"``.
     source : str
         Where the efficiencies come from, one line.
     settings : mapping

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from superbin._support.files import MAX_BYTES
 from superbin.errors import DocumentError
-from superbin.files import MAX_BYTES
 
 __all__ = ["MAX_DEPTH", "json_text", "parse_json"]
 
@@ -52,7 +52,7 @@ def parse_json(text: str, place: str | Path, *, first_line: int = 1) -> Any:
     ------
     DocumentError
         If it is not JSON, or has NaN, an infinity, a number that a double cannot hold, a key twice in one object, half
-        a surrogate pair, more than `MAX_DEPTH` levels or more than `superbin.files.MAX_BYTES` characters. The text
+        a surrogate pair, more than `MAX_DEPTH` levels or more than `superbin._support.files.MAX_BYTES` characters. The text
         names the line and the JSON path.
 
     Examples

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from superbin import merge, workspace
-from superbin._arrays import FloatArray
-from superbin.aggregate import AggregateBin, Background, combine
-from superbin.correlations import Correlations, convention, covariances
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.analysis.projection import bin_ranges, project
+from superbin.domain.aggregate import AggregateBin, Background, combine
+from superbin.domain.correlations import Correlations, convention, covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.likelihood import published_likelihood
 from superbin.likelihood.export import full_workspace
-from superbin.projection import bin_ranges, project
 from superbin.results import (
     AnalysisResult,
     Asimov,
@@ -38,8 +40,6 @@ from superbin.results import (
     StrengthLimit,
     ToyPValue,
 )
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import asymptotic, counts, pvalue
 from superbin.stats.limits import cls_limit
 from superbin.stats.toys import throw

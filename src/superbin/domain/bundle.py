@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["FILES", "Bundle"]
 

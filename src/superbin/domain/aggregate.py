@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.search import Process, Search
-from superbin.signal import SignalModel
 
 __all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine"]
 

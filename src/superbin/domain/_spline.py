@@ -1,4 +1,4 @@
-"""Thin-plate splines of the roots of efficiencies over a plane of masses, with errors: the numerics of `superbin.grid`.
+"""Thin-plate splines of the roots of efficiencies over a plane of masses, with errors: the numerics of `superbin.domain.grid`.
 
 The spline is linear in the points, so everything follows from its weights: values, errors, and what is predicted for a
 point by all others. Formulas are in clauses SIG-5, SIG-6 and SIG-8 of ``specs/signals.md``.
@@ -7,7 +7,7 @@ point by all others. Formulas are in clauses SIG-5, SIG-6 and SIG-8 of ``specs/s
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 
 __all__ = ["IntArray", "Spline", "coordinates"]
