@@ -53,5 +53,7 @@ def test_subpackages_show_and_load_on_first_use() -> None:
 
 def test_the_package_runs() -> None:
     """`python -m superbin` is the command line."""
-    done = subprocess.run([sys.executable, "-m", "superbin", "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "superbin", "--help"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("Usage: superbin [OPTIONS] COMMAND")

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin.covariance import Covariance
-from superbin.files import write_bytes, write_text
+from superbin._support.files import write_bytes, write_text
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.io.tables import read_search, write_search
-from superbin.search import Estimate, Observable, Process, Search
 
 HERE = Path(__file__).parent
 NAME = "cms-sus-16-033"
