@@ -192,11 +192,16 @@ def limit(level: float, toys: int, seed: int, workers: int, machine: bool, **cho
 )
 @click.option("--bins", "bin_numbers", help="Only these bins, such as 29,30,69.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
-def covariance(search_name: str, scope: str, bin_numbers: str | None, output: Path | None) -> None:
+@database_option
+def covariance(
+    search_name: str, scope: str, bin_numbers: str | None, output: Path | None, database: str | None
+) -> None:
     """Write the background prediction of the bins with its covariance, as JSON."""
-    from superbin.likelihood import packaged, predict, variations
+    from superbin.catalog import open_catalog
+    from superbin.likelihood import predict, variations
 
-    published = packaged(search_name)
+    with open_catalog(database) as catalog:
+        published = catalog.likelihood(search_name)
     bins = _bins(bin_numbers) or tuple(range(1, published.n_bins + 1))
     rows = [b - 1 for b in bins]
     document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
@@ -288,8 +293,8 @@ def _fitter(
     bin_numbers: str | None,
     database: str | None,
 ) -> "tuple[_Subject, Fitter]":
-    from superbin.catalog import find_signal, open_catalog
-    from superbin.likelihood import Fitter, published_likelihood
+    from superbin.catalog import open_catalog
+    from superbin.likelihood import Fitter
 
     bins = _bins(bin_numbers)
     if not parameters:
@@ -302,9 +307,9 @@ def _fitter(
         return subject, Fitter(filled.merged(bins) if bins else filled)
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        published = published_likelihood(search)
-        signal = find_signal(
-            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        published = catalog.likelihood(search)
+        signal = catalog.signal(
+            search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
     filled = published.model(
         signal.yields,

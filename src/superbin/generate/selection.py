@@ -85,7 +85,7 @@ class SelectionCard:
     track_hadron_isolation: float = 0.1
     isr_weights: tuple[float, ...] = (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
     isr_dr: float = 0.3
-    overall_factor: float = 0.955
+    overall_factor: float = 1.0
 
     def __post_init__(self) -> None:
         check_domains("selection", self, _DOMAINS)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from superbin._support.arrays import FloatArray
 from superbin.domain.cross_sections import process_of
 from superbin.domain.merits import MERITS
-from superbin.domain.published import LEVEL, published_results
+from superbin.domain.published import LEVEL, PublishedResults
 from superbin.errors import UnknownNameError
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import label
@@ -178,12 +178,14 @@ class MapArtists:
     colorbar: Colorbar | None
 
 
-def scan_maps(result: ScanResult) -> dict[str, Figure]:
+def scan_maps(result: ScanResult, published: PublishedResults | None = None) -> dict[str, Figure]:
     """Every map of a scan.
 
     Parameters
     ----------
     result : ScanResult
+    published : PublishedResults, optional
+        What the search published of the model, whose contours are drawn beside (`superbin.catalog.Catalog.limits`).
 
     Returns
     -------
@@ -194,7 +196,7 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
     """
     if len(result.parameters) != 2 or all(point.status != DONE for point in result.points):
         return {}
-    published = _published(result)
+    theirs = _published(result, published)
     merit = MERITS.get(str(result.options.get("figure_of_merit")))
     note = f"Bins for the {merit.goal}" if merit else ""
     maps: dict[str, tuple[MapValue, tuple[MapContour, ...], Sequence[PublishedContour]]] = {
@@ -209,7 +211,7 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
     for kind, (words, chosen, limit) in kinds.items():
         for side in ("expected", "observed"):
             shown = replace(_limit(result, side, words, limit), note=chosen)
-            maps[f"{kind}-{side}"] = (shown, _exclusion(limit), published.get(side, ()))
+            maps[f"{kind}-{side}"] = (shown, _exclusion(limit), theirs.get(side, ()))
     return {
         name: scan_map(result, value, contours=contours, published=compared).figure
         for name, (value, contours, compared) in maps.items()
@@ -350,9 +352,10 @@ def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> 
     return np.array(shown, dtype=np.float64)
 
 
-def _published(result: ScanResult) -> Mapping[str, tuple[PublishedContour, ...]]:
+def _published(
+    result: ScanResult, published: PublishedResults | None
+) -> Mapping[str, tuple[PublishedContour, ...]]:
     """Published contours of the model for the maps of observed and expected limits."""
-    published = published_results(result.search.name, result.model)
     if published is None or published.parameters != result.parameters or result.options.get("level") != LEVEL:
         return {}
     return {

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.domain.cross_sections import CrossSectionTable, packaged_table
+from superbin.domain.cross_sections import CrossSectionTable
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label
@@ -72,8 +72,8 @@ def grid_targets(
     grid: SignalGrid,
     search: Search,
     *,
+    cross_sections: CrossSectionTable,
     points: Iterable[Sequence[float]] | None = None,
-    cross_sections: CrossSectionTable | None = None,
 ) -> tuple[Target, ...]:
     """Signals of a grid at a search's luminosity.
 
@@ -81,11 +81,11 @@ def grid_targets(
     ----------
     grid : SignalGrid
     search : Search
+    cross_sections : CrossSectionTable
+        Of what the grid's model produces, such as `superbin.catalog.Catalog.cross_sections` gives.
     points : iterable of sequence of float, optional
         Masses in GeV; by default the grid's own points. A point that the grid or the cross sections do not cover becomes a
         target without a signal.
-    cross_sections : CrossSectionTable, optional
-        By default the package's for what the grid's model produces.
 
     Returns
     -------
@@ -96,8 +96,6 @@ def grid_targets(
     ------
     InputError
         If the grid is in the bins of another search.
-    UnknownNameError
-        If there are no cross sections for what the model produces.
     """
     if grid.search != search.name or grid.n_bins != search.n_bins:
         raise InputError(
@@ -105,8 +103,7 @@ def grid_targets(
             f"{search.name!r}"
         )
     wanted = grid.points.tolist() if points is None else [tuple(map(float, point)) for point in points]
-    table = packaged_table(grid.process) if cross_sections is None else cross_sections
-    return tuple(_grid_target(grid, search, table, masses) for masses in wanted)
+    return tuple(_grid_target(grid, search, cross_sections, masses) for masses in wanted)
 
 
 def _grid_target(

@@ -6,7 +6,7 @@ Beside the three tables of the search it may hold ``signals/*.csv`` and the file
 import re
 from pathlib import Path
 
-from superbin.domain.bundle import FILES, Bundle
+from superbin.domain.bundle import Bundle, meaning
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.tables import read_search, read_signal
@@ -41,9 +41,9 @@ class FolderImporter:
                 signals.append(read_signal(path))
             elif _OWN.fullmatch(name):
                 continue
-            elif meaning := _meaning(name):
+            elif what := meaning(name):
                 files[name] = _content(path)
-                notes.append(f"{name}: {meaning}")
+                notes.append(f"{name}: {what}")
             else:
                 notes.append(f"{name}: not used")
         if signals:
@@ -73,10 +73,6 @@ def _refuse_options(options: Options, source: Source) -> None:
     ]
     if given:
         raise InputError(f"{source.path} states everything itself; {given[0]} is not taken, edit search.json")
-
-
-def _meaning(name: str) -> str | None:
-    return next((text for pattern, text in FILES.items() if re.fullmatch(pattern, name, re.ASCII)), None)
 
 
 def _files(source: Source) -> list[Path]:
