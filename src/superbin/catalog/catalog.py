@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -36,6 +36,7 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 """Where a signal may come from: yields stored in the database as they were given, or a grid of a model."""
 
 _GRID = re.compile(r"grids/(.+)\.csv\.gz")
+_CROSS_SECTIONS = re.compile(r"cross-sections/(.+)\.csv")
 _LIKELIHOOD = "likelihood.json.gz"
 _ACCURACY = "signal-accuracy.json"
 _CARD = "generator-card.json"
@@ -190,11 +191,13 @@ class Catalog:
         OutputError
             If it or a signal is stored already and `replace` is false.
         InputError
-            If it has other bins than the search in whose place it comes while other signals are stored in these.
+            If it has other bins than the search in whose place it comes while other signals are stored in these, or a
+            file of it is not what its name says.
         DatabaseError
             If the database cannot be written.
         """
         whole = Bundle(bundle) if isinstance(bundle, Search) else bundle
+        _check_files(whole)
         return self.store.add_search(whole.search, signals=whole.signals, files=whole.files, replace=replace)
 
     def add_signals(self, signals: Iterable[SignalModel], *, replace: bool = False) -> Replaced | None:
@@ -471,13 +474,7 @@ class Catalog:
         name = _name(search)
         if _CARD not in self.store.files(name):
             return ()
-        place = f"{name}/{_CARD}"
-        content = parse_json(_text(self.store.file(name, _CARD), place), place)
-        if not isinstance(content, dict):
-            raise DocumentError(
-                f'{place}: a card is a JSON object, such as {{"selection.overall_factor": 0.9}}'
-            )
-        return tuple(f"{key}={json.dumps(value)}" for key, value in content.items())
+        return _changes(self.store.file(name, _CARD), f"{name}/{_CARD}")
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -504,6 +501,39 @@ class Catalog:
                     f"{error}; there is a grid of {model!r}: take source 'grid'"
                 ) from error
             raise
+
+
+def _check_files(bundle: Bundle) -> None:
+    """Refuse files that could not be read when they are needed."""
+    name, files = bundle.search.name, bundle.files
+    for file, content in files.items():
+        place = f"{name}/{file}"
+        if match := _GRID.fullmatch(file):
+            grid = _parsed_grid(content, place, ())
+            if (grid.model, grid.search, grid.n_bins) != (match[1], name, bundle.search.n_bins):
+                raise InputError(
+                    f"{place}: is a grid of {grid.model!r} in {grid.n_bins} bins of {grid.search!r}; a grid of {match[1]!r} "
+                    f"in the {bundle.search.n_bins} of {name!r} belongs there"
+                )
+        elif match := _CROSS_SECTIONS.fullmatch(file):
+            parse_cross_sections(_text(content, place), match[1], place=place)
+        elif file in _READERS:
+            _READERS[file](content, place)
+    if LIMITS in files:
+        contours = files.get(CONTOUR_LINES)
+        parse_published(
+            _text(files[LIMITS], f"{name}/{LIMITS}"),
+            None if contours is None else _text(contours, f"{name}/{CONTOUR_LINES}"),
+            place=name,
+        )
+
+
+def _changes(content: bytes, place: str) -> tuple[str, ...]:
+    """The changes of a generator card."""
+    changes = parse_json(_text(content, place), place)
+    if not isinstance(changes, dict):
+        raise DocumentError(f'{place}: a card is a JSON object, such as {{"selection.overall_factor": 0.9}}')
+    return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
 
 
 def _name(search: str | Search) -> str:
@@ -536,6 +566,14 @@ def _parsed_likelihood(content: bytes, place: str) -> PublishedLikelihood:
 @lru_cache(maxsize=8)
 def _parsed_limits(limits: str, contours: str | None, place: str) -> Mapping[str, PublishedResults]:
     return parse_published(limits, contours, place=place)
+
+
+_READERS: Mapping[str, Callable[[bytes, str], object]] = {
+    _LIKELIHOOD: _parsed_likelihood,
+    _ACCURACY: lambda content, place: parse_statements(_text(content, place), place),
+    _CARD: _changes,
+}
+"""What reads the files that a bundle has once at most."""
 
 
 def _rescaled(signal: SignalModel, cross_section: float | None) -> SignalModel:

@@ -131,7 +131,7 @@ def generate(
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        table = _table(catalog, search, model)
+        sections = _table(catalog, search, model)
         card = catalog.generator_card(search)
     cards = Cards.of(search, card).changed(changes)
     if show_constants:
@@ -142,7 +142,7 @@ def generate(
     if slha is not None or from_events is not None:
         point = _own_point(model, parameters, slha, mothers, from_events, search, cards, allow, events, seed)
         _warn(point)
-        section = _cross_section(point, search, table, wanted)
+        section = _cross_section(point, search, sections, wanted)
         _summarise(point, _save(output, point), search, section)
         return
     job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
@@ -154,7 +154,7 @@ def generate(
         path = _path(output, model, points[0])
         point = read_point(path)
         _warn(point)
-        _summarise(point, path, search, _cross_section(point, search, table, wanted))
+        _summarise(point, path, search, _cross_section(point, search, sections, wanted))
 
 
 # --- a plane ----------------------------------------------------------------------------------------------

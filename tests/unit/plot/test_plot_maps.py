@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.catalog import Catalog
 from superbin.domain.aggregate import AggregateBin, Background
-from superbin.domain.published import published_results
 from superbin.plot import (
     MapArtists,
     MapContour,
@@ -207,15 +207,15 @@ class TestContours:
 
 
 class TestPublished:
-    def test_contours_over_the_limits(self) -> None:
+    def test_contours_over_the_limits(self, packaged_catalog: Catalog) -> None:
         """FIG-24: the published contours of the map's side with their band, point by point as published, and in the legend."""
-        published = published_results("cms-pas-sus-16-014", "T1bbbb")
+        published = packaged_catalog.limits("cms-pas-sus-16-014", "T1bbbb")
         assert published is not None
         for side, last in (
             ("observed", r"Published, observed $\pm 1\sigma$ (theory)"),
             ("expected", r"Published, expected $\pm 1\sigma$"),
         ):
-            ax = scan_maps(scan(plane()))[f"limit-{side}"].axes[0]
+            ax = scan_maps(scan(plane()), published)[f"limit-{side}"].axes[0]
             lines = [line for line in ax.get_lines() if str(line.get_label()).startswith("Published")]
             names = (side, f"{side}_weaker", f"{side}_stronger")
             assert len(lines) == len(names)
@@ -226,14 +226,15 @@ class TestPublished:
             texts = [text.get_text() for text in legend.get_texts()]
             assert texts[-2:] == [f"Published, {side}", last]
 
-    def test_only_of_limits_at_the_published_level(self) -> None:
+    def test_only_of_limits_at_the_published_level(self, packaged_catalog: Catalog) -> None:
         """FIG-24: not on significances, not at another level, not of a model or search that published none."""
-        maps = scan_maps(scan(plane()))
+        published = packaged_catalog.limits("cms-pas-sus-16-014", "T1bbbb")
+        maps = scan_maps(scan(plane()), published)
         at_90 = replace(scan(plane()), options={"level": 0.9})
         other = scan(plane(), "T9")
         for figure in (
             maps["significance-observed"],
-            scan_maps(at_90)["limit-observed"],
+            scan_maps(at_90, published)["limit-observed"],
             scan_maps(other)["limit-observed"],
         ):
             assert not [line for line in figure.axes[0].get_lines() if "Published" in str(line.get_label())]

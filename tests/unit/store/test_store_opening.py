@@ -160,7 +160,7 @@ def test_empty_file_is_filled(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     path.touch()
     with open_catalog(path) as catalog:
-        assert [s.name for s in catalog.searches()] == ["cms-pas-sus-16-014"]
+        assert [s.name for s in catalog.searches()] == ["cms-pas-sus-16-014", "cms-sus-16-033"]
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_read_only_database_is_read(tmp_path: Path) -> None:
         with pytest.raises(
             DatabaseError, match=r"cannot be written; make the file and its folder writable, or choose"
         ):
-            catalog.add_search(search, replace=True)
+            catalog.add(search, replace=True)
 
 
 def test_read_only_database_of_another_version(tmp_path: Path) -> None:
