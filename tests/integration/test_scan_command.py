@@ -357,7 +357,9 @@ def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:
     """SCAN-16: the signals of a model that a user imported are a grid as well."""
     with Store(tmp_path / "s.sqlite") as store:
         made = read_grid(grid)
-        store.add_signals([made.signal(p, luminosity_fb=10.0) for p in made.points[:3].tolist()])
+        store.add_signals(
+            [made.signal(p, luminosity_fb=10.0, cross_section=0.1) for p in made.points[:3].tolist()]
+        )
     code, out, _ = run("--stored", "--json")
     assert code == 0
     assert len(scan_from_json(out).points) == 3

@@ -29,9 +29,8 @@ BRANCHES = {"ht": "ht", "mht": "mht", "njet": "njet", "nb": "nb"}
 
 
 def packaged() -> Search:
-    from superbin.io.tables import read_search
-
-    return read_search(Path(superbin.__file__).parent / "data" / "cms-pas-sus-16-014")
+    with superbin.open_catalog("sqlite://") as catalog:
+        return catalog.search("cms-pas-sus-16-014")
 
 
 def cpu(action: Callable[[], object]) -> float:

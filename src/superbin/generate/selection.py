@@ -54,8 +54,8 @@ class SelectionCard:
     isr_dr : float
         A central jet comes from radiation if no quark of the decay chain is this near.
     overall_factor : float
-        Scales all efficiencies: 0.955 is fitted to the public histogram T1bbbb(1750, 1) and stands for trigger, event
-        cleaning and all else that is not simulated. Set 1 for another analysis.
+        Scales all efficiencies: for trigger, event cleaning and all else that is not simulated. The card of CMS-PAS-SUS-16-014 has
+        0.955, which was fitted to the public histogram T1bbbb(1750, 1).
 
     References
     ----------
