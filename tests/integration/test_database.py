@@ -329,9 +329,9 @@ def test_newer_schema(database: str) -> None:
     """STORE-11: on each database."""
     Store(database).close()
     with connected(database) as connection:
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 5"))
+        connection.execute(sa.text("UPDATE superbin SET schema_version = 6"))
     with pytest.raises(
-        DatabaseError, match="has schema version 5; superbin .* reads version 4: install a newer"
+        DatabaseError, match="has schema version 6; superbin .* reads version 5: install a newer"
     ):
         Store(database)
 

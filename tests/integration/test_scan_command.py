@@ -206,7 +206,7 @@ def test_every_point_failed(run: Run, tmp_path: Path) -> None:
         code, out, err = run("--points", str(points), "-o", str(folder), "--force", "--quiet")
         assert code == 2
         assert err == (
-            "superbin: no maps are drawn: no point is finished\n"
+            "superbin: no figures are drawn: no point is finished\n"
             "superbin: error: 2 of 2 points failed, each for the reason given with it; the others are kept\n"
         )
         assert "0 points, 2 failed" in out
@@ -289,7 +289,7 @@ def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str, fo
         (("--stored", "--points", "x"), "--stored scans stored signals"),
         (("--stored", "--cross-sections", "x"), "--stored scans stored signals"),
         (("--cross-sections", "no-such-file.csv"), "no-such-file.csv: cannot be read"),
-        (("--likelihood-limit",), "no likelihood ships for search 'small'"),
+        (("--likelihood-limit",), "search 'small' has no likelihood"),
         (("--stored",), "model 'T1xxxx' has no signals"),
         (("--grid", "no-such-file.csv"), "no-such-file.csv"),
         (("--max-points", "0"), "0 is not in the range"),

@@ -39,7 +39,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_subpackages_show_and_load_on_first_use() -> None:
-    """Completion shows names, subpackages and the version; importing superbin imports none of them."""
+    """API-2: completion shows names, subpackages and the version; importing superbin imports none of them."""
     script = (
         "import sys, superbin; before = set(sys.modules); assert 'numpy' not in before;"
         "assert {'analyze', 'stats', 'merge', 'likelihood', '__version__'} <= set(dir(superbin));"
@@ -52,7 +52,7 @@ def test_subpackages_show_and_load_on_first_use() -> None:
 
 
 def test_the_package_runs() -> None:
-    """`python -m superbin` is the command line."""
+    """API-3."""
     done = subprocess.run(
         [sys.executable, "-m", "superbin", "--help"], capture_output=True, text=True, check=True
     )

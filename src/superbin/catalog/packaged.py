@@ -1,6 +1,7 @@
 """What ships with superbin, and where in the package it lies: bundles as folders of tables, and tables of cross sections."""
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ DEFAULT_SEARCH = "cms-pas-sus-16-014"
 _DATA = Path(__file__).parents[1] / "data"
 _CROSS_SECTIONS = _DATA / "cross-sections"
 _TEV = 13.0
+_ORDER = "NLO+NLL"
 _SAME = {"sbottom": "stop"}
 """Pairs whose cross section is that of others: to this order it knows no flavour."""
 _CURE = (
@@ -89,4 +91,5 @@ def cross_section_table(process: str, *, sqrt_s_tev: float = _TEV) -> "CrossSect
 def _table(process: str) -> "CrossSectionTable":
     from superbin.io.cross_sections import read_cross_sections
 
-    return read_cross_sections(_CROSS_SECTIONS / f"{_SAME.get(process, process)}.csv", process)
+    table = read_cross_sections(_CROSS_SECTIONS / f"{_SAME.get(process, process)}.csv", process)
+    return replace(table, order=_ORDER)

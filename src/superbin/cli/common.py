@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import CommonMerge, Fleet, GridMerges
+    from superbin.merge.many import Objective
 
 
 @click.command()
@@ -92,7 +93,7 @@ def common(
     files: tuple[Path, ...],
     max_signals: int | None,
     search_name: str,
-    objective: str,
+    objective: "Objective",
     aggregates: int,
     exclusive: bool,
     figure_of_merit: str,

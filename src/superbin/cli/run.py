@@ -157,7 +157,11 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"signal: {result.signal.source}",
         f"search: {result.search.source}",
-        *(f"{key}: {text}" for key in ("accuracy", "licence", "citation") if (text := getattr(result.search, key))),
+        *(
+            f"{key}: {text}"
+            for key in ("accuracy", "licence", "citation")
+            if (text := getattr(result.search, key))
+        ),
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
         *(f"  {cut}" for cut in merged.cuts),
         *without_signal(merged.without_signal),

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from superbin.catalog import Catalog
-    from superbin.domain.published import PublishedResults
     from superbin.domain.search import Search
     from superbin.likelihood.model import Systematics
     from superbin.results.scan import ScanPoint, ScanResult
@@ -188,7 +187,6 @@ def scan(
         )
         if max_points is not None:
             targets = _spread(targets, max_points)
-        published = catalog.limits(search, model)
         with (
             _reported(catalog.place, quiet=quiet) as report,
             _executor(processes, workers, scheduler) as crew,
@@ -198,7 +196,7 @@ def scan(
                 targets,
                 settings=settings,
                 likelihood=catalog.likelihood(search) if likelihood_limit else None,
-                published=published,
+                published=catalog.limits(search, model),
                 executor=crew,
                 store=catalog.store,
                 retry_failed=retry_failed,
@@ -206,7 +204,7 @@ def scan(
                 on_progress=report,
             )
         if folder is not None:
-            _write(result, published, folder, figures=figures)
+            _write(result, folder, figures=figures)
     common = _row_options(search_name, grid, stored, settings, database)
 
     def row_options(point: "ScanPoint") -> list[str]:
@@ -347,20 +345,16 @@ def _as_json(result: "ScanResult") -> str:
     return scan_to_json(result).rstrip("\n")
 
 
-def _write(
-    result: "ScanResult", published: "PublishedResults | None", folder: Path, *, figures: bool
-) -> None:
+def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     from superbin._support.files import write_text
 
     write_text(folder / "scan.json", _as_json(result) + "\n")
     if figures:
-        from superbin.plot import save, scan_maps
+        from superbin.plot import save, scan_figures
 
-        maps = scan_maps(result, published)
+        maps = scan_figures(result)
         if not maps:
-            done = any(point.status == "done" for point in result.points)
-            why = "they are over two masses" if done else "no point is finished"
-            click.echo(f"superbin: no maps are drawn: {why}", err=True)
+            click.echo("superbin: no figures are drawn: no point is finished", err=True)
             return
         (folder / "maps").mkdir()
         for name, figure in maps.items():

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
+from superbin._support.shown import Shown
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
@@ -43,8 +44,8 @@ _TEXTS = ("title", "reference", "source", "licence", "citation", "accuracy")
 """Texts of a search that are no part of its digest: no number depends on them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Bundle:
+@dataclass(frozen=True, eq=False, repr=False)
+class Bundle(Shown):
     """A search with its signals and files.
 
     Parameters
@@ -64,6 +65,14 @@ class Bundle:
     search: Search
     signals: tuple[SignalModel, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "": f"{self.search.n_bins} bins",
+            "signals": str(len(self.signals)),
+            "files": ", ".join(sorted(self.files)) or "none",
+        }
+        return self.search.name, facts
 
     def __post_init__(self) -> None:
         seen: set[tuple[str, tuple[float, ...]]] = set()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 
 __all__ = ["Covariance"]
@@ -21,8 +22,8 @@ _NEGATIVE = 1e-9
 refused: certificates of merges need a matrix by which no sum has a negative variance."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Covariance:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Covariance(Shown):
     """Covariance of the background predictions of the bins, one for each side of their uncertainties.
 
     Attributes
@@ -47,6 +48,12 @@ class Covariance:
     up: FloatArray
     down: FloatArray
     source: str
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"": f"{len(self.up)} bins"}
+        if self.up is not self.down:
+            facts["with"] = "upward and downward sides"
+        return self.source, facts
 
     def __post_init__(self) -> None:
         size = np.shape(self.up)[:1] * 2

@@ -64,6 +64,8 @@ class CrossSectionTable:
         Cross sections in pb, > 0.
     relative_uncertainties : array_like, shape (n,), optional
         Symmetric, >= 0: 0.27 for 27 %.
+    order : str
+        To which order of perturbation theory, such as ``"NLO+NLL"``; empty where that is not known.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class CrossSectionTable:
     masses: FloatArray
     pb: FloatArray
     relative_uncertainties: FloatArray | None = None
+    order: str = ""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.masses)

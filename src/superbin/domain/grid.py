@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.domain import cross_sections
 from superbin.domain._spline import IntArray, Spline
 from superbin.domain.signal import SignalModel, point_label
@@ -158,8 +159,8 @@ class AccuracyStatement:
         return all(low <= value < high for value, (low, high) in places)
 
 
-@dataclass(frozen=True, eq=False)
-class SignalGrid:
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalGrid(Shown):
     """Efficiencies of a signal model in the bins of one search, over a plane of two masses.
 
     Parameters
@@ -205,6 +206,10 @@ class SignalGrid:
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     statements: tuple["AccuracyStatement", ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"": f"{len(self.points)} points", "in": f"{self.n_bins} bins of {self.search}"}
+        return self.model, facts
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(map(str, self.parameters)))

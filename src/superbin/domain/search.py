@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.domain.covariance import Covariance
 from superbin.errors import InputError
 
@@ -97,8 +98,8 @@ class Process:
     estimate: Estimate
 
 
-@dataclass(frozen=True, eq=False)
-class Search:
+@dataclass(frozen=True, eq=False, repr=False)
+class Search(Shown):
     """A search in exclusive bins, as published.
 
     Parameters
@@ -161,6 +162,16 @@ class Search:
     licence: str = ""
     citation: str = ""
     accuracy: str = ""
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        across = ", ".join(o.name for o in self.observables) or "named regions"
+        facts = {
+            "": f"{self.n_bins} bins",
+            "in": across,
+            "at": f"{self.luminosity_fb:g} fb-1",
+            "with": "correlations: " + ("none" if self.covariance is None else self.covariance.source),
+        }
+        return self.name, facts
 
     @classmethod
     def from_arrays(

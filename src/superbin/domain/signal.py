@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 
 __all__ = ["SignalModel", "point_label", "point_text"]
@@ -51,8 +52,8 @@ def point_text(values: Iterable[float]) -> str:
     return ",".join(texts)
 
 
-@dataclass(frozen=True, eq=False)
-class SignalModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalModel(Shown):
     """One point of a signal model, in the bins of one search.
 
     Parameters
@@ -94,6 +95,10 @@ class SignalModel:
     variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     relative_error: float = 0.0
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"": f"{self.yields.sum():.4g} events", "in": f"{len(self.yields)} bins of {self.search}"}
+        return self.label, facts
+
     def __post_init__(self) -> None:
         shape = np.shape(self.yields)
         if len(shape) != 1:
@@ -115,26 +120,12 @@ class SignalModel:
                 f"relative_error of signal {self.label} is {self.relative_error}; it must be finite and >= 0"
             )
 
-    def refuse_systematics(self, place: str) -> None:
-        """Refuse a signal whose systematic uncertainties a place cannot hold.
-
-        Raises
-        ------
-        InputError
-            If it has variations or a relative error.
-        """
-        if self.variations or self.relative_error:
-            raise InputError(
-                f"{place} holds no systematic uncertainties, which signal {self.label} has; store "
-                "dataclasses.replace(signal, variations={}, relative_error=0.0)"
-            )
-
     def _checked_variations(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         checked = {}
         for name, sides in self.variations.items():
-            if not name.strip() or not name.isprintable():
+            if not name or name != name.strip() or not name.isprintable():
                 raise InputError(
-                    f"signal {self.label} has a variation named {name!r}; a name is printable text that is not blank"
+                    f"signal {self.label} has a variation named {name!r}; a name is printable text without blanks at its ends"
                 )
             if len(sides) != 2:
                 raise InputError(

@@ -32,6 +32,8 @@ from superbin.io.root import Histogram, opened
 
 __all__ = [
     "histogram_signals",
+    "named_point",
+    "parameter_names",
     "signal_from_arrays",
     "signal_from_histogram",
     "signal_from_tree",
@@ -295,6 +297,34 @@ def _parameters(model: str, names: Sequence[str], values: Sequence[float]) -> di
     return dict(zip(names, map(float, values), strict=True))
 
 
+def parameter_names(count: int) -> tuple[str, ...]:
+    """Names of the parameters of a point that is known by its numbers alone: two are masses of mother and LSP."""
+    return _MASSES if count == 2 else tuple(f"p{i + 1}" for i in range(count))
+
+
+_NUMBER = r"\d+(?:[.p]\d+)?"
+_POINT = re.compile(
+    rf"(?P<model>.*?[^\W\d_].*?)[\s_(:=-]+(?P<point>{_NUMBER}(?:[\s_,;x-]+{_NUMBER})*)\s*(?:GeV)?\s*\)?\s*(?:GeV)?"
+)
+
+
+def named_point(text: str) -> tuple[str, dict[str, float]]:
+    """The model and parameters that a name says: ``T1bbbb(1500, 100)``, ``T1bbbb_1500_100``, ``gluino 1800 GeV``.
+
+    Examples
+    --------
+    >>> named_point("T1bbbb_1500_100")
+    ('T1bbbb', {'m_mother': 1500.0, 'm_lsp': 100.0})
+    >>> named_point("signal")
+    ('signal', {})
+    """
+    match = _POINT.fullmatch(text.strip())
+    if match is None:
+        return text.strip(), {}
+    values = [parse_number(number.replace("p", ".")) for number in re.findall(_NUMBER, match["point"])]
+    return match["model"].strip(" _-:"), dict(zip(parameter_names(len(values)), values, strict=True))
+
+
 # --- ROOT histograms ------------------------------------------------------------------------------------------
 
 
@@ -377,9 +407,7 @@ def histogram_signals(
         match = expression.fullmatch(name)
         assert match is not None
         values = _groups(match, name)
-        names = tuple(
-            parameters or (_MASSES if len(values) == 2 else [f"p{i + 1}" for i in range(len(values))])
-        )
+        names = tuple(parameters or parameter_names(len(values)))
         start = name[: match.start(1)] if match.re.groups else name
         label = model or start.rpartition("/")[2].rstrip("_-") or "signal"
         _check_edges(search, histogram.edges, f"histogram {name!r}")

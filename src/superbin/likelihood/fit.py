@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.likelihood.blocks import Factor
 from superbin.likelihood.model import BoolArray, CountingModel, add_up
@@ -56,8 +57,8 @@ REASONS: dict[Status, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fit(Shown):
     """One fit of all parameters, with or without mu.
 
     Attributes
@@ -104,6 +105,14 @@ class Fit:
     seconds: float
     minima: tuple[Minimum, ...]
     data: Data
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        error = "" if self.mu_error is None else f" +- {self.mu_error:.3g}"
+        return self.status, {
+            "mu": f"{self.mu:.6g}{error}",
+            "nll": f"{self.nll:.8g}",
+            "iterations": str(self.iterations),
+        }
 
     @property
     def ok(self) -> bool:

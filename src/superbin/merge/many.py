@@ -12,6 +12,7 @@ merge, between 0 and 1. `superbin.merge.fleet` holds the signals with their own 
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from superbin.merge.fleet import Fleet, own_best
 from superbin.merge.local import improve
 from superbin.merge.problem import BoolArray, IntArray, first_rows
 from superbin.merge.shapes import Task, certify
+
+Objective: TypeAlias = Literal["mean", "worst"]
+"""What a common merge maximises over the signals: the mean efficiency, or that of the signal it suits least."""
 
 __all__ = ["CommonMerge", "GridMerges", "common_merge", "merges_for_grid"]
 
@@ -64,7 +68,7 @@ class CommonMerge:
 
     bins: tuple[int, ...]
     cuts: tuple[str, ...]
-    objective: str
+    objective: Objective
     efficiency: float
     bound: float | None
     status: str
@@ -91,7 +95,7 @@ class GridMerges:
     worst_loss: float
 
 
-def common_merge(fleet: Fleet, *, objective: str = "mean") -> CommonMerge:
+def common_merge(fleet: Fleet, *, objective: Objective = "mean") -> CommonMerge:
     """Choose one merge for several signals.
 
     Parameters
@@ -110,7 +114,7 @@ def common_merge(fleet: Fleet, *, objective: str = "mean") -> CommonMerge:
     InputError
         If the objective is unknown.
     """
-    if objective not in ("mean", "worst"):
+    if objective not in get_args(Objective):
         raise InputError(f"objective is {objective!r}; it must be 'mean' or 'worst'")
     chosen, value, bound = _common(fleet, objective)
     certified = bound is not None and bound <= value * (1 + 1e-6)
@@ -155,7 +159,7 @@ def merges_for_grid(fleet: Fleet, k: int, *, exclusive: bool = False) -> tuple[G
     return _exclusive(fleet, k) if exclusive else _overlapping(fleet, k)
 
 
-def _common(fleet: Fleet, objective: str) -> tuple[BoolArray, float, float | None]:
+def _common(fleet: Fleet, objective: Objective) -> tuple[BoolArray, float, float | None]:
     """One set for all signals, what it reaches, and what bounds that."""
     bound, pool = _bound(fleet, objective)
     judge = _Judge(fleet, objective)

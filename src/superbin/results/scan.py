@@ -8,9 +8,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from superbin._support.shown import Shown
 from superbin.domain.aggregate import AggregateBin
 from superbin.domain.published import PublishedLimit
 from superbin.results.documents import Form, Option
@@ -210,8 +211,8 @@ class FinishedPoint:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class ScanResult(Shown):
     """A finished scan.
 
     Attributes
@@ -229,6 +230,11 @@ class ScanResult:
         Version that made it.
     schema : str
         Version of the document.
+    cross_section_order : str
+        To which order of perturbation theory the cross sections are known, such as ``"NLO+NLL"``; empty where that is not known.
+    contours : mapping of str to tuple of tuple of float
+        Masses along each exclusion contour that the search published of the model, GeV, in order, by a name of
+        `superbin.domain.published.CONTOURS`; empty where there is none at this confidence level.
     """
 
     search: SearchSummary
@@ -238,6 +244,13 @@ class ScanResult:
     points: tuple[ScanPoint, ...]
     superbin: str
     schema: str = SCHEMA
+    cross_section_order: str = ""
+    contours: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        failed = sum(point.status != DONE for point in self.points)
+        facts = {"": f"{len(self.points)} points", "failed": str(failed), "in": self.search.name}
+        return self.model, facts
 
     @property
     def digest(self) -> str:

@@ -145,7 +145,24 @@ def run_scan(
             for t in targets
         ),
         superbin=header.superbin,
+        cross_section_order=_order(targets),
+        contours=_contours(compared, header.parameters),
     )
+
+
+def _order(targets: Sequence[Target]) -> str:
+    """The order of the cross sections, if it is the same for all signals."""
+    orders = {target.cross_section_order for target in targets if target.signal is not None}
+    return orders.pop() if len(orders) == 1 else ""
+
+
+def _contours(
+    published: PublishedResults | None, parameters: tuple[str, ...]
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Published contours in the plane of a scan."""
+    if published is None or published.parameters != parameters:
+        return {}
+    return {name: tuple(map(tuple, line.tolist())) for name, line in published.contours.items()}
 
 
 def _header(job: Job, first: Target) -> ScanResult:

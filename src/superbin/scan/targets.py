@@ -36,6 +36,8 @@ class Target:
     reason : str or None
     cross_section_error : float or None
         Relative uncertainty of the signal's cross section.
+    cross_section_order : str
+        To which order it is known; empty where that is not known.
     """
 
     model: str
@@ -43,11 +45,15 @@ class Target:
     signal: SignalModel | None
     reason: str | None = None
     cross_section_error: float | None = None
+    cross_section_order: str = ""
 
     @classmethod
-    def of(cls, signal: SignalModel, *, cross_section_error: float | None = None) -> "Target":
+    def of(
+        cls, signal: SignalModel, *, cross_section_error: float | None = None, cross_section_order: str = ""
+    ) -> "Target":
         """A signal at hand."""
-        return cls(signal.model, dict(signal.parameters), signal, None, cross_section_error)
+        parameters = dict(signal.parameters)
+        return cls(signal.model, parameters, signal, None, cross_section_error, cross_section_order)
 
     @property
     def label(self) -> str:
@@ -120,7 +126,7 @@ def _grid_target(
         signal = grid.signal(masses, luminosity_fb=search.luminosity_fb, cross_section=sigma.pb)
     except SuperbinError as error:
         return Target(grid.model, parameters, None, str(error))
-    return Target.of(signal, cross_section_error=sigma.relative_uncertainty)
+    return Target.of(signal, cross_section_error=sigma.relative_uncertainty, cross_section_order=table.order)
 
 
 def check_targets(search: Search, targets: Sequence[Target]) -> None:

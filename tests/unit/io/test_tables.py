@@ -284,8 +284,8 @@ def test_quotes_marks_and_line_ends(
         ("\n1,1,", '\n1,"1"x,', "s.csv:9: not a CSV row"),
         (
             "\n1,1,",
-            "\n1," + "1" * 20_000 + ",",
-            "s.csv:9: the row has 20006 characters; a row has at most 10000",
+            "\n1," + "1" * 200_000 + ",",
+            "s.csv:9: the row has 200006 characters; a row has at most 100000",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge import FIGURES, common_merge, fleet, merges_for_grid
+from superbin.merge.many import Objective
 from superbin.merge.problem import problem_from
 
 N_BINS = 9
@@ -114,7 +115,7 @@ def test_as_many_merges_as_signals_lose_nothing() -> None:
 
 @pytest.mark.parametrize("objective", ["mean", "worst"])
 @pytest.mark.parametrize("figure", ["s_over_sqrt_bv", "asimov_limit"])
-def test_bounds_with_correlations(objective: str, figure: str) -> None:
+def test_bounds_with_correlations(objective: Objective, figure: str) -> None:
     """MERGE-26, MERGE-27: against every set, for both figures that are proportional to the signal."""
     for seed in range(3):
         search, signals = case(seed, 3)
@@ -168,6 +169,6 @@ def test_bad_input() -> None:
         fleet(search, signals, least=100)
     together = fleet(search, signals)
     with pytest.raises(InputError, match="objective is 'median'"):
-        common_merge(together, objective="median")
+        common_merge(together, objective="median")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="k is 0"):
         merges_for_grid(together, 0)

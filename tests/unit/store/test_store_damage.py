@@ -49,6 +49,8 @@ def stored(tmp_path: Path, small_search: Search, small_signal: SignalModel, head
     )
     failed = ScanPoint({"m_mother": 2000.0, "m_lsp": 0.0}, "failed", "outside")
     same = SignalModel("T0", {"m_mother": 100.0, "m_lsp": 100.0}, "small", np.ones(4), np.ones(4), "x", 0.5)
+    varied = {"jes": (2 * np.ones(4), np.zeros(4)), "pdf": (3 * np.ones(4), np.ones(4))}
+    same = dataclasses.replace(same, variations=varied, relative_error=0.25)
     path = tmp_path / "stored.sqlite"
     with Store(path) as store:
         store.add_search(
@@ -85,7 +87,8 @@ def readings(scan: ScanResult) -> dict[str, Callable[[Store], Any]]:
     def signal(*parameters: float) -> Callable[[Store], Any]:
         def read(store: Store) -> Any:
             found = store.signal("small", "T0", parameters)
-            return found.digest, list(found.parameters.items()), found.source, found.cross_section_pb
+            texts = found.source, found.cross_section_pb, found.relative_error, list(found.variations)
+            return found.digest, list(found.parameters.items()), texts
 
         return read
 

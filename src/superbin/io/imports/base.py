@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from superbin._support.files import MAX_BYTES
+from superbin._support.shown import printable
 from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
@@ -22,11 +23,6 @@ __all__ = ["Faults", "Imported", "Importer", "Options", "Source", "printable"]
 
 LARGEST_FILE = MAX_BYTES
 """Bytes that are read of any file."""
-
-
-def printable(text: str) -> str:
-    """The text with characters that do not print, such as controls and bidi marks, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True)

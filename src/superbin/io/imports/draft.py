@@ -13,7 +13,7 @@ bins, marks regions that overlap, and says all of it in the notes. Keys of a map
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Options, Source, printable
+from superbin.io.imports.base import Imported, Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
+from superbin.io.signals import named_point
 
-__all__ = ["Draft", "check_names", "identifier", "overlapping", "whole_counts"]
+__all__ = ["Draft", "DraftSignal", "check_names", "identifier", "overlapping", "whole_counts"]
 
 _TEXTS = ("title", "reference", "source", "licence", "citation")
 _KEYS = {*_TEXTS, "luminosity_fb", "sqrt_s_tev", "covariance", "correlations", "combinable", "rescale"}
 _OVERLAPS = re.compile(
     r"(?:^|[^a-z])(?:inc|incl|inclusive|agg|aggr|aggregate|aggregated|infty|disc|discovery|total|sum)(?=[^a-z]|$)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSignal:
+    """Yields of a signal beside the search.
+
+    Attributes
+    ----------
+    name : str
+        Says model and parameters, as `superbin.io.signals.named_point` reads it.
+    yields, errors : ndarray, shape (n_bins,)
+        Expected events and their Monte Carlo errors.
+    source : str
+        Column or histogram.
+    variations : mapping of str to (ndarray, ndarray)
+        Yields up and down by systematic source.
+    """
+
+    name: str
+    yields: FloatArray
+    errors: FloatArray
+    source: str
+    variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -59,6 +85,7 @@ class Draft:
         Covariance or correlations, in any order.
     exclusive : bool
         Whether regions without ranges are taken to exclude each other.
+    signals : sequence of DraftSignal
     """
 
     place: str
@@ -75,6 +102,41 @@ class Draft:
     sqrt_s_tev: float | None = None
     matrix: Matrix | None = None
     exclusive: bool = True
+    signals: Sequence[DraftSignal] = ()
+
+    def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
+        """Make the bundle of `search`'s search and the draft's signals."""
+        return self.bundled(self.search(options, source, keys=keys), kind)
+
+    def bundled(
+        self,
+        search: Search,
+        kind: str,
+        *,
+        signals: Sequence[SignalModel] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> Imported:
+        """Add the draft's signals, further ones and files to its search."""
+        try:
+            bundle = Bundle(search, (*self._signals(search), *signals), files or {})
+        except DocumentError:
+            raise
+        except InputError as error:
+            raise DocumentError(f"{self.place}: {error}") from error
+        return Imported(bundle, kind, tuple(self.notes))
+
+    def _signals(self, search: Search) -> Iterator[SignalModel]:
+        for signal in self.signals:
+            model, parameters = named_point(signal.name)
+            yield SignalModel(
+                model=printable(model),
+                parameters=parameters,
+                search=search.name,
+                yields=signal.yields,
+                errors=signal.errors,
+                source=signal.source,
+                variations=signal.variations,
+            )
 
     def search(self, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Search:
         """Make the search.

@@ -33,7 +33,6 @@ from typing import Any
 import numpy as np
 
 from superbin._support.arrays import FloatArray
-from superbin.domain.bundle import Bundle
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
@@ -147,8 +146,7 @@ class HEPDataImporter:
         draft.matrix = _matrix(record, mapping, notes)
         used = {table.name, *mapping["tables"].values()}
         notes += [f"table {t.name!r}: not used" for t in record.tables if t.name not in used]
-        search = draft.search(options, source, keys=_KEYS)
-        return Imported(Bundle(search), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source, keys=_KEYS)
 
 
 IMPORTER = HEPDataImporter()

@@ -12,7 +12,6 @@ from xml.parsers import expat
 
 import numpy as np
 
-from superbin.domain.bundle import Bundle
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -73,8 +72,7 @@ class MadAnalysisImporter:
         )
         if any(r.covariances for r in regions):
             draft.matrix = as_matrix(_matrix(regions, source), str(source.path), names=names)
-        search = draft.search(options, source, keys=("subset",))
-        return Imported(Bundle(search), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source, keys=("subset",))
 
 
 IMPORTER = MadAnalysisImporter()

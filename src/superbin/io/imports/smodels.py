@@ -20,7 +20,6 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.domain import cross_sections
-from superbin.domain.bundle import Bundle
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Estimate, Process, Search
 from superbin.errors import DocumentError, InputError, UnknownNameError
@@ -93,7 +92,7 @@ class SModelSImporter:
             if content is not None:
                 files[f"grids/{name}.csv.gz"] = content
             notes.append(note)
-        return Imported(Bundle(search, (), files), self.name, tuple(draft.notes))
+        return draft.bundled(search, self.name, files=files)
 
 
 IMPORTER = SModelSImporter()

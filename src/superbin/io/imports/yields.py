@@ -10,7 +10,6 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.json import parse_json
-from superbin.domain.bundle import Bundle
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
@@ -68,7 +67,7 @@ class YieldsImporter:
             names=(),
             notes=notes,
         )
-        return Imported(Bundle(draft.search(options, source)), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source)
 
 
 IMPORTER = YieldsImporter()

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.likelihood.dense.fits import Fit, fit, fit_pair, symmetric_inverse
 from superbin.likelihood.dense.inference import (
@@ -23,7 +24,7 @@ from superbin.statistical_model import StatisticalModel
 __all__ = ["Likelihood"]
 
 
-class Likelihood:
+class Likelihood(Shown):
     """A likelihood with its data.
 
     Parameters
@@ -44,6 +45,10 @@ class Likelihood:
 
     def __init__(self, model: StatisticalModel) -> None:
         self.model = model
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"channels": str(len(self.model.channels)), "parameters": str(len(self.model.parameters))}
+        return self.model.name or "likelihood", facts
 
     @cached_property
     def objective(self) -> Objective:
