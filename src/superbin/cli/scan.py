@@ -375,7 +375,9 @@ def _row_options(
     if settings.figure_of_merit != "midp":
         options += ["--figure-of-merit", settings.figure_of_merit]
     if database is not None:
-        options += ["--database", database]
+        from superbin.store.engine import retyped
+
+        options += ["--database", retyped(database)]
     return options
 
 
