@@ -20,7 +20,16 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from superbin.errors import DatabaseError, MissingDependencyError, SuperbinError
 from superbin.store import schema
 
-__all__ = ["describe", "locate", "migrating", "open_engine", "reading", "retyped", "without_secrets", "writing"]
+__all__ = [
+    "describe",
+    "locate",
+    "migrating",
+    "open_engine",
+    "reading",
+    "retyped",
+    "without_secrets",
+    "writing",
+]
 
 _VARIABLE = "SUPERBIN_DATABASE"
 
