@@ -24,7 +24,7 @@ _TEXTS = ("licence", "citation", "accuracy")
 _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def db() -> None:
     """Look into, fill and move the database of searches and signals.
 
