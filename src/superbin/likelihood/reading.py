@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from superbin.errors import InputError
+from superbin._support.json import parse_json
+from superbin.errors import InputError, UnknownNameError
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
 from superbin.io.datacards.lint import same_channels
-from superbin.io.workspaces import read_workspace
+from superbin.io.workspaces import model_from_workspace, read_workspace
 from superbin.likelihood.dense import Likelihood
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["read", "read_cards"]
+__all__ = ["read", "read_cards", "read_files"]
 
 
 def read(
@@ -102,6 +104,45 @@ def read_cards(
     cards = read_datacards(paths, outside=outside)
     _check_twice(cards)
     return Likelihood(describe(cards, mass=mass))
+
+
+def read_files(files: Mapping[str, bytes], *, name: str = "", mass: float | None = None) -> Likelihood:
+    """Read the likelihood among the files of a bundle: ``workspace.json``, or the cards in ``cards/``.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        As of `superbin.domain.bundle.Bundle`, or of the database.
+    name : str
+        Of the search, for messages.
+    mass : float, optional
+        Of cards: what ``$MASS`` and ``MH`` stand for.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the text names the search.
+    InputError, DocumentError
+        As of `read`.
+    """
+    if "workspace.json" in files:
+        place = f"{name}/workspace.json"
+        document = parse_json(files["workspace.json"].decode("utf-8"), place)
+        return Likelihood(model_from_workspace(document, source=place, name=name))
+    inside = {
+        file: content for file, content in files.items() if file.startswith("cards/") and ".." not in file
+    }
+    if not inside:
+        raise UnknownNameError(f"search {name!r} has no workspace.json and no cards among its files")
+    with TemporaryDirectory(prefix="superbin-") as folder:
+        for file, content in inside.items():
+            path = Path(folder) / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        try:
+            return read_cards(Path(folder) / "cards", mass=mass)
+        except InputError as error:
+            raise type(error)(str(error).replace(folder, name)) from error
 
 
 def _check_twice(cards: Datacards) -> None:
