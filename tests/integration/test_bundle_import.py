@@ -1,6 +1,7 @@
 """Searches from tables go into the database, out again and on to commands."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,10 @@ def test_a_table_with_its_luminosity(here: Path) -> None:
     (here / "mine.csv").write_text(TABLE)
     (here / "signal.csv").write_text(SIGNAL)
     command = ("import", "mine.csv", "signal.csv", "--luminosity", "139")
-    assert "would store search mine with 3 bins, 1 signal" in output(*command, "--dry-run")
+    printed = output(*command, "--dry-run")
+    assert "would store search mine with 3 bins, 1 signal" in printed
+    assert re.search(r"^2 SR2 +3 +4.1 +1.5 +1$", printed, re.MULTILINE)
+    assert "sum: 15 observed, 15.5 expected" in printed
     with open_catalog() as catalog:
         assert [s.name for s in catalog.searches()] == ["cms-pas-sus-16-014"]
     assert "stored search mine with 3 bins, 1 signal" in output(*command)

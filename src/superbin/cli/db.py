@@ -272,7 +272,7 @@ def import_(
     superbin db import T1tttt_1500_100.csv T1tttt_1200_800.csv
     """
     from superbin.catalog import open_catalog
-    from superbin.io.imports import Options, read
+    from superbin.io.imports import Options, preview, read
     from superbin.io.tables import read_signal
 
     signals = [read_signal(path) for path in paths if kind is None and _is_signal(path)]
@@ -300,6 +300,8 @@ def import_(
     if bundle is not None and bundle.files:
         what += f", {', '.join(bundle.files)}"
     if dry_run:
+        if bundle is not None:
+            click.echo("\n".join(["", *preview(bundle), ""]))
         click.echo(f"would store {what}")
         return
     with open_catalog(database) as catalog:

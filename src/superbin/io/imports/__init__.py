@@ -29,6 +29,7 @@ from superbin.io.imports.archives import opened
 from superbin.io.imports.base import Imported, Importer, Options, Source, printable
 from superbin.io.imports.hepdata import TableSummary, propose
 from superbin.io.imports.matrices import ALONE, is_matrix_name
+from superbin.io.imports.preview import preview
 
 __all__ = [
     "IMPORTERS",
@@ -37,6 +38,7 @@ __all__ = [
     "Options",
     "TableSummary",
     "inspect",
+    "preview",
     "propose",
     "read",
     "recognise",
