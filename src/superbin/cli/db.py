@@ -231,7 +231,7 @@ def _show_signal(
 
 
 @db.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--as", "kind", metavar="KIND", help="The form of the search, where it is not recognised.")
 @click.option(
     "--mapping",

@@ -89,7 +89,14 @@ class TableImporter:
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the table; see the module for what its columns may be called."""
-        draft = table_draft(source, options)
+        try:
+            draft = table_draft(source, options)
+        except DocumentError as error:
+            if source.head(3) != b"#: ":
+                raise
+            raise DocumentError(
+                f"{error}; this is hepdata.net's CSV, import the YAML or JSON of the table, which say more"
+            ) from error
         return draft.imported(self.name, options, source, keys=("columns", "decimal"))
 
 
@@ -151,7 +158,7 @@ def _is_table(source: Source) -> bool:
         table = _Table.read(source, Options(), Faults(source.path))
     except InputError:
         return source.suffix in (".csv", ".tsv")
-    return any(_plain(c) in _OBSERVED for c in table.columns)
+    return any(_plain(c) in _OBSERVED or _bare(_plain(c)) in _OBSERVED for c in table.columns)
 
 
 def _tables(source: Source) -> list[Path]:
@@ -253,7 +260,7 @@ class _Table:
         for line, text in enumerate(source.text().split("\n"), start=1):
             if text.lstrip().startswith(("#", "%")):
                 comments.append((line, text.lstrip()[1:].lstrip("#% ").strip()))
-            elif text.strip():
+            elif text.strip() and not _RULER.fullmatch(text.strip()):
                 content.append((line, text))
         if content and comments and _is_data(content[0][1]):
             # Some tables comment the line of names out.
@@ -275,13 +282,14 @@ class _Table:
                 continue
             rows.append([c.strip() for c in row])
             lines.append(line)
+        columns, rows = _with_errors(columns, rows)
         said = _said(comments, faults)
         return cls(
             path=path,
             columns=columns,
             rows=rows,
             lines=lines,
-            separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks"}[separator],
+            separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks", "|": "bars"}[separator],
             decimal_comma=decimal_comma,
             texts={key: said[key] for key in _TEXTS if key in said},
             luminosity_fb=float(said["luminosity_fb"]) if "luminosity_fb" in said else None,
@@ -293,11 +301,23 @@ class _Table:
         cell = self.rows[row][column]
         return cell.replace(",", ".") if self.decimal_comma else cell
 
-    def number(self, row: int, column: int, faults: Faults, *, low: float = -math.inf) -> float:
-        """A cell as a number; NaN where it is none, which is noted as a fault."""
+    def number(
+        self,
+        row: int,
+        column: int,
+        faults: Faults,
+        *,
+        low: float = -math.inf,
+        of: FloatArray | None = None,
+    ) -> float:
+        """A cell as a number, ``20%`` as a part of what it is of; NaN where it is none, which is noted as a fault."""
         value = math.nan
+        text = self.text(row, column)
         try:
-            value = parse_number(self.text(row, column))
+            if of is not None and text.endswith("%"):
+                value = parse_number(text.rstrip("%").strip()) / 100 * float(of[row])
+            else:
+                value = parse_number(text)
         except InputError as error:
             faults.add(f"{self.columns[column]} {error}", self.lines[row])
         if value < low:
@@ -305,6 +325,46 @@ class _Table:
                 f"{self.columns[column]} is {self.rows[row][column]}; it must be >= {low:g}", self.lines[row]
             )
         return value
+
+
+_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*")
+"""Lines without cells: what spreadsheets write first, and the rulers of tables drawn with bars."""
+_CELL = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
+_SYMMETRIC = re.compile(rf"({_CELL})\s*(?:±|\+-|\+/-|\\pm)\s*({_CELL})")
+_UP_DOWN = re.compile(rf"({_CELL})\s*\^?\s*\+\s*({_CELL})\s*[,/_]?\s*[-−]\s*({_CELL})")
+_DOWN_UP = re.compile(rf"({_CELL})\s*_?\s*[-−]\s*({_CELL})\s*[,/^]?\s*\+\s*({_CELL})")
+
+
+def _value_with_errors(cell: str) -> tuple[str, str, str] | None:
+    """Value and errors up and down of a cell such as ``10.2 ± 2.0``, ``10.2 +2.0 -1.5`` or ``$10.2^{+2.0}_{-1.5}$``."""
+    plain = re.sub(r"[${}]|\\[,;! ]", "", cell).strip()
+    if match := _SYMMETRIC.fullmatch(plain):
+        return match[1], match[2], match[2]
+    if match := _UP_DOWN.fullmatch(plain):
+        return match[1], match[2], match[3]
+    if match := _DOWN_UP.fullmatch(plain):
+        return match[1], match[3], match[2]
+    return (plain, "0", "0") if re.fullmatch(_CELL, plain) else None
+
+
+def _with_errors(columns: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Columns whose cells hold values with errors become three; ranges such as ``200-300`` are none."""
+    names: list[str] = []
+    cells: list[list[str]] = []
+    for i, name in enumerate(columns):
+        column = [row[i] for row in rows]
+        split = [_value_with_errors(cell) for cell in column]
+        if (
+            column
+            and all(part is not None for part in split)
+            and any(p[1] != "0" for p in split if p is not None)
+        ):
+            names += [name, f"{name} error up", f"{name} error down"]
+            cells += [[p[k] for p in split if p is not None] for k in range(3)]
+        else:
+            names.append(name)
+            cells.append(column)
+    return names, [list(row) for row in zip(*cells, strict=True)]
 
 
 def _is_data(text: str) -> bool:
@@ -345,7 +405,8 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
     for separator in (";", "\t"):
         if separator not in lines[0]:
             continue
-        body = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
+        cells = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
+        body = [part for cell in cells for part in _value_with_errors(cell) or (cell,)]
         commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
         points = any(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c) for c in body)
         if commas and points and given is None:
@@ -358,12 +419,16 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
                 'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
             )
         return separator, bool(commas) if given is None else given == ","
+    if lines[0].strip().startswith("|"):
+        return "|", False
     return ("," if "," in lines[0] else " "), False
 
 
 def _split(text: str, separator: str) -> list[str]:
     if separator == " ":
         return text.split()
+    if separator == "|":
+        return text.strip().strip("|").split("|")
     try:
         return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
@@ -388,6 +453,11 @@ class _Roles:
 def _plain(text: str) -> str:
     """A column's name without case, underscores and repeated blanks."""
     return " ".join(re.sub(r"[_\s]+", " ", text.lower()).split())
+
+
+def _bare(plain: str) -> str:
+    """A column's name without a unit or remark in brackets at its end, and without points."""
+    return re.sub(r"\s*[\[(][^\])]*[\])]\s*$", "", plain).replace(".", "").strip()
 
 
 def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:
@@ -464,6 +534,8 @@ class _Columns:
     def take(self, key: str, known: set[str]) -> int | None:
         wanted = {_plain(str(self.given[key]))} if key in self.given else known
         found = [c for c in self.left if c in wanted]
+        if not found and key not in self.given:
+            found = [c for c in self.left if _bare(c) in wanted]
         if len(found) > 1:
             raise DocumentError(
                 f"{self.path}: columns {' and '.join(repr(self.table.columns[self.left[c]]) for c in found)} both look "
@@ -652,8 +724,11 @@ def _counts(table: _Table, column: int, faults: Faults) -> FloatArray:
 
 def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> Process:
     def column(key: str, *, low: float = 0.0) -> FloatArray:
-        return np.array([table.number(i, parts[key], faults, low=low) for i in range(len(table.rows))])
+        return np.array(
+            [table.number(i, parts[key], faults, low=low, of=nominal) for i in range(len(table.rows))]
+        )
 
+    nominal = None
     nominal = column("nominal")
     sides: list[FloatArray] = []
     for kind in ("stat", "syst"):

@@ -51,6 +51,35 @@ def test_spellings(name: str, text: str, tmp_path: Path) -> None:
     assert search.names == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cells.csv", "region,Obs.,Bkg. (total)\nA,12,10.5 ± 2.5\nB,3,4.25 +2.0 -1.0\n"),
+        ("latex.csv", "region,data (139 fb-1),background\nA,12,$10.5 \\pm 2.5$\nB,3,$4.25^{+2.0}_{-1.0}$\n"),
+        ("down.csv", "region,observed,background\nA,12,10.5 +- 2.5\nB,3,$4.25_{-1.0}^{+2.0}$\n"),
+        ("german.csv", "sep=;\nregion;observed;background\nA;12;10,5 ± 2,5\nB;3;4,25 +2,0/-1,0\n"),
+        ("percent.csv", "region,observed,background,error up,error down\nA,12,10.5,2.5,2.5\nB,3,4.25,2,23.529411764705882%\n"),
+        ("bars.txt", "| region | observed | background |\n|---|---:|---|\n| A | 12 | 10.5 +/- 2.5 |\n| B | 3 | 4.25 +2 -1 |\n"),
+        ("comma.csv", "region,observed,background,error up,error down,\nA,12,10.5,2.5,2.5,\nB,3,4.25,2,1,\n"),
+    ],
+)  # fmt: skip
+def test_values_with_errors(name: str, text: str, tmp_path: Path) -> None:
+    """IMP-4: cells with a value and its errors, in plain text or LaTeX, per cent, tables with bars, remarks in names."""
+    search = imported(tmp_path / name, text).bundle.search
+    assert (search.names, search.observed.tolist()) == (("A", "B"), [12, 3])
+    estimate = search.processes[0].estimate
+    assert estimate.nominal.tolist() == [10.5, 4.25]
+    np.testing.assert_allclose(estimate.syst_up, [2.5, 2], rtol=1e-12)
+    np.testing.assert_allclose(estimate.syst_down, [2.5, 1], rtol=1e-12)
+
+
+def test_csv_of_hepdata(tmp_path: Path) -> None:
+    """IMP-2: what hepdata.net writes as CSV repeats names of columns; its YAML is asked for."""
+    text = "#: name: Table 1\n#: data_file: t.yaml\nMET,MET LOW,MET HIGH,Data,stat +,stat -,Total SM,stat +,stat -\n1,0,2,3,1,-1,2,1,-1\n"
+    with pytest.raises(DocumentError, match="hepdata.net's CSV, import the YAML or JSON of the table"):
+        imported(tmp_path / "t.csv", text)
+
+
 def test_gzip(tmp_path: Path) -> None:
     """IMP-4: packed by gzip, the ending before ``.gz`` counts."""
     result = imported(tmp_path / "mine.csv.gz", gzip.compress(PLAIN.encode()))
