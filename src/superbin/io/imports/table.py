@@ -30,12 +30,13 @@ from pathlib import Path
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
-from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, read_matrix
+from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
 from superbin.io.imports.ranges import infinite, observable, parse_range
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
@@ -79,7 +80,7 @@ class TableImporter:
     """A table of one row per bin, alone or in a folder with the covariance of its bins."""
 
     name = "csv"
-    title = "one table (CSV, tabs or blanks) with a row per bin, or a folder with it and a covariance"
+    title = "one table (CSV, tabs, blanks, JSON) with a row per bin, or a folder with it and a covariance"
 
     def recognises(self, source: Source) -> bool:
         """A text file whose first line names a column of observed events, or a folder with exactly one."""
@@ -114,14 +115,15 @@ def table_draft(source: Source, options: Options) -> Draft:
         With all faults of the table.
     """
     path = _only_table(source)
-    faults = Faults(path)
+    faults = Faults(path, "row" if Source(path).suffix == ".json" else "line")
     table = _Table.read(Source.at(path), options, faults)
     roles, notes = _roles(table, options, path)
     if not table.rows:
         faults.add("the table has no rows; a search has at least one bin")
         faults.check()
     commas = ", with decimal commas" if table.decimal_comma else ""
-    notes.insert(0, f"a table of {len(table.rows)} rows, cells separated by {table.separator}{commas}")
+    how = "in JSON" if table.separator == "JSON" else f"cells separated by {table.separator}{commas}"
+    notes.insert(0, f"a table of {len(table.rows)} rows, {how}")
     observed = _counts(table, roles.observed, faults)
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
@@ -129,6 +131,9 @@ def table_draft(source: Source, options: Options) -> Draft:
     signals = [_signal(table, name, parts, faults) for name, parts in roles.signals.items()]
     faults.check()
     matrix = _matrix_beside(source, path, options, notes)
+    if table.matrix is not None and matrix is None:
+        notes.append("covariance: in the file itself")
+        matrix = table.matrix
     return Draft(
         place=str(path),
         name=path.name.removesuffix(".gz").rsplit(".", 1)[0],
@@ -154,11 +159,23 @@ def _is_table(source: Source) -> bool:
     """Whether the first line names observed events; a broken table that is called one is, so that its fault is told."""
     if b"\0" in source.head() and source.head(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return False
+    if source.suffix == ".json":
+        return _is_json_table(source)
     try:
         table = _Table.read(source, Options(), Faults(source.path))
     except InputError:
         return source.suffix in (".csv", ".tsv")
     return any(_plain(c) in _OBSERVED or _bare(_plain(c)) in _OBSERVED for c in table.columns)
+
+
+def _is_json_table(source: Source) -> bool:
+    try:
+        content = parse_json(source.text(), source.path)
+    except InputError:
+        return False
+    if isinstance(content, list):
+        content = content[0] if content else {}
+    return isinstance(content, dict) and any(_bare(_plain(key)) in _OBSERVED for key in content)
 
 
 def _tables(source: Source) -> list[Path]:
@@ -206,6 +223,7 @@ def _matrix_beside(source: Source, path: Path, options: Options, notes: list[str
 
 # --- the text ---------------------------------------------------------------------------------------------
 
+_MATRICES = ("covariance", "correlations")
 _TEXTS = ("title", "reference", "source", "licence", "citation")
 _NUMBERS = {
     **dict.fromkeys(("luminosity_fb", "luminosity", "lumi"), "luminosity_fb"),
@@ -250,11 +268,56 @@ class _Table:
     texts: dict[str, str]
     luminosity_fb: float | None
     sqrt_s_tev: float | None
+    matrix: Matrix | None = None
+
+    @classmethod
+    def of_json(cls, source: Source, faults: Faults) -> "_Table":
+        """A list of objects, or an object of columns beside numbers, texts and a covariance."""
+        path = source.path
+        content = parse_json(source.text(), path)
+        if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+            columns = list(dict.fromkeys(key for row in content for key in row))
+            content = {key: [row.get(key, "") for row in content] for key in columns}
+        if not isinstance(content, dict):
+            raise DocumentError(f"{path}: a table in JSON is a list of objects, or an object of columns")
+        matrix = None
+        for key in ("covariance", "correlations"):
+            if key in content:
+                matrix = as_matrix(content[key], f"{path}: {key}", correlations=key == "correlations")
+        cells = {
+            key: value for key, value in content.items() if isinstance(value, list) and key not in _MATRICES
+        }
+        if len({len(value) for value in cells.values()}) != 1:
+            shown = ", ".join(f"{key!r} {len(value)}" for key, value in list(cells.items())[:10])
+            raise DocumentError(f"{path}: the columns have different numbers of values: {shown or 'none'}")
+        bad = [key for key, value in cells.items() if any(isinstance(v, list | dict | bool) for v in value)]
+        if bad:
+            raise DocumentError(f"{path}: column {bad[0]!r} holds values that are neither numbers nor texts")
+        plain = [
+            (0, f"{key}: {value}") for key, value in content.items() if isinstance(value, str | int | float)
+        ]
+        said = _said(plain, faults)
+        rows = [["" if v is None else str(v) for v in row] for row in zip(*cells.values(), strict=True)]
+        columns, rows = _with_errors(list(cells), rows)
+        return cls(
+            path=path,
+            columns=columns,
+            rows=rows,
+            lines=list(range(1, len(rows) + 1)),
+            separator="JSON",
+            decimal_comma=False,
+            texts={key: said[key] for key in _TEXTS if key in said},
+            luminosity_fb=float(said["luminosity_fb"]) if "luminosity_fb" in said else None,
+            sqrt_s_tev=float(said["sqrt_s_tev"]) if "sqrt_s_tev" in said else None,
+            matrix=matrix,
+        )
 
     @classmethod
     def read(cls, source: Source, options: Options, faults: Faults) -> "_Table":
         """Split the text; rows of a wrong length are noted as faults and left out."""
         path = source.path
+        if source.suffix == ".json":
+            return cls.of_json(source, faults)
         comments: list[tuple[int, str]] = []
         content: list[tuple[int, str]] = []
         for line, text in enumerate(source.text().split("\n"), start=1):
