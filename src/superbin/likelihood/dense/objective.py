@@ -233,6 +233,12 @@ class Objective:
             slopes = [jet.gradient / value for jet, value in zip(jets, values, strict=True)]
             u += slopes
             v += [-(s**2) for s in slopes]
+        j, exponent = rows.powers
+        if j.size:
+            factor.append(rate[j] ** exponent)
+            u.append(exponent / rate[j])
+            v.append(-exponent / rate[j] ** 2)
+        factor.append(rows.constants)
         factors = np.ones(n_rows)
         if rows.factor_of_entry.size:
             every = np.concatenate(factor)[rows.factor_of_entry]
