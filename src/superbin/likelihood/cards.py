@@ -32,7 +32,7 @@ from superbin.io.datacards import (
 )
 from superbin.io.datacards.lint import FLOOR, same_channels
 
-__all__ = ["FORMAT", "compile_cards"]
+__all__ = ["FORMAT", "compile_cards", "notes_on"]
 
 FORMAT = "superbin-likelihood-2"
 
@@ -100,7 +100,7 @@ def compile_cards(
         "format": FORMAT,
         "name": name,
         "source": source,
-        "notes": _notes(cards, [change.code for change in repairs]),
+        "notes": notes_on(cards, [change.code for change in repairs]),
         "background_floor": recipe.background_floor,
         "zero_count": list(zero_count),
         "global_systematics": list(global_systematics),
@@ -143,7 +143,7 @@ def _check_words(cards: Datacards) -> None:
             )
 
 
-def _notes(cards: Datacards, repaired: Sequence[str]) -> list[str]:
+def notes_on(cards: Datacards, repaired: Sequence[str] = ()) -> list[str]:
     """Every change counted, what reading left out, and signals that look as if they were meant for none."""
     counted = Counter(repaired)
     notes = [f"{code}: {counted[code]} repaired" for code in sorted(counted)]

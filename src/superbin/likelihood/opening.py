@@ -3,18 +3,26 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superbin._support.json import parse_json
 from superbin.errors import InputError
-from superbin.io.datacards import Datacards, read_datacards
+from superbin.io.datacards import Datacards, describe, read_datacards, repeated
+from superbin.io.datacards.lint import same_channels
 from superbin.io.workspaces import read_workspace, workspace_from_document
+from superbin.likelihood.cards import notes_on
 from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.engine import Engine
 from superbin.likelihood.packed import from_datacards
 
+if TYPE_CHECKING:
+    from superbin.likelihood.model import Interpolation
+
 __all__ = ["Opened", "open_file", "open_text"]
+
+DENSE = 400
+"""Parameters up to which the dense engine is faster or nearly so; beyond, the sparse one takes what it can."""
 
 _FOR_WORKSPACES = ("patch", "patch_name", "measurement")
 
@@ -124,10 +132,34 @@ def _cards(path: Path, source: str, settings: dict[str, Any]) -> Opened:
     for name in _FOR_WORKSPACES:
         if settings.get(name) is not None:
             raise InputError(f"{source}: is no workspace; leave out --{name.replace('_', '-')}")
-    cards: Datacards = read_datacards(path)
-    published = from_datacards(cards, name=path.name)
-    filled = published.as_written(interpolation=settings.get("interpolation") or "combine")
+    cards = read_datacards(path)
+    notes = tuple(note.replace(str(path), source) for note in notes_on(cards))
+    where = f"{len(cards.files)} datacards, {source}"
     bins = settings.get("bins")
-    engine = CountingLikelihood(filled.merged(bins) if bins else filled, name=path.name)
-    notes = tuple(note.replace(str(path), source) for note in published.notes)
-    return Opened(engine, f"{len(cards.files)} datacards, {source}", notes)
+    interpolation: Interpolation = settings.get("interpolation") or "combine"
+    if bins or interpolation != "combine" or settings.get("counting"):
+        filled = from_datacards(cards, name=path.name).as_written(interpolation=interpolation)
+        return Opened(
+            CountingLikelihood(filled.merged(bins) if bins else filled, name=path.name), where, notes
+        )
+    if not (pairs := repeated(cards)) or len(cards.files) == 1:
+        model = describe(cards, mass=_mass(settings.get("mass")))
+        if len(model.parameters) > DENSE and (sparse := _sparse(cards, path.name)) is not None:
+            return Opened(sparse, where, notes)
+        return Opened(Likelihood(model), where, notes)
+    raise InputError(f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out")
+
+
+def _mass(text: str | float | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise InputError(f"--mass {text!r} is no number; give one, such as 125") from None
+
+
+def _sparse(cards: Datacards, name: str) -> CountingLikelihood | None:
+    """The sparse engine for cards that it knows: counting, log-normal factors, free rates; None for others."""
+    try:
+        return CountingLikelihood(from_datacards(cards, name=name).as_written(), name=name)
+    except InputError:
+        return None

@@ -196,6 +196,7 @@ def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
         "mass": chosen["mass"],
         "interpolation": chosen["interpolation"],
         "bins": bin_numbers_of(chosen["bin_numbers"]),
+        "counting": chosen.get("counting"),
     }
     opened = open_text(sys.stdin.read(), **settings) if place == STDIN else open_file(Path(place), **settings)
     for note in opened.notes:

@@ -19,6 +19,7 @@ from superbin.statistical_model import (
     BinRates,
     Call,
     Channel,
+    Choice,
     Constant,
     Expression,
     Formula,
@@ -375,3 +376,6 @@ def _text(expression: Expression, names: dict[str, str]) -> str:
         case Binary(operator, left, right):
             a, b = _text(left, names), _text(right, names)
             return f"pow({a},{b})" if operator == "^" else f"({a}{operator}{b})"
+        case Choice(condition, yes, no):
+            a, b = _text(yes, names), _text(no, names)
+            return f"({_text(condition, names)}?{a}:{b})"
