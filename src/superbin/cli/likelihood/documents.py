@@ -201,6 +201,7 @@ def combine(
     engine = Likelihood(made.model)
     limit, significance = engine.limit(), engine.significance()
     numbers = limit_document(limit)
+    doubts = list(dict.fromkeys((*limit.doubts, *significance.doubts)))
     document = {
         "sources": dict(text.split("=", 1) for text in sources),
         "strength": engine.strength,
@@ -212,7 +213,7 @@ def combine(
         "limit": numbers,
         "mu_hat": significance.mu,
         "z0": significance.z if significance.z != float("inf") else None,
-        "doubts": list(dict.fromkeys((*limit.doubts, *significance.doubts))),
+        "doubts": doubts,
     }
     if output is not None:
         _write_file(form, made.model, output, made.model.name)
@@ -224,9 +225,9 @@ def combine(
     )
     names = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in list(made.shared.items())[:20])
     click.echo(f"shared: {names or 'nothing'}{' and more' if len(made.shared) > 20 else ''}")
-    click.echo(f"mu = {strength(significance.mu)}, Z0 {strength(document['z0'])}")
+    click.echo(f"mu = {strength(significance.mu)}, Z0 {strength(significance.z)}")
     click.echo(
         f"mu < {strength(limit.observed)} observed, {strength(limit.expected)} expected at {limit.level:.0%} CL (CLs, asymptotic)"
     )
-    for note in (*made.notes, *document["doubts"]):
+    for note in (*made.notes, *doubts):
         click.echo(f"note: {note}")
