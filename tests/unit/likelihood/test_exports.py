@@ -98,7 +98,10 @@ found = []
 for place, points in json.load(open(sys.argv[1])):
     workspace = ROOT.RooWorkspace("w")
     assert ROOT.RooJSONFactoryWSTool(workspace).importJSON(place)
-    nll = workspace["model"].createNLL(workspace.data("observed"))
+    measured = ROOT.RooArgSet()
+    for name in json.load(open(place))["misc"]["superbin"]["global_observables"]:
+        measured.add(workspace.var(name))
+    nll = workspace["model"].createNLL(workspace.data("observed"), ROOT.RooFit.GlobalObservables(measured))
     values = []
     for point in points:
         for name, value in point.items():
@@ -119,7 +122,8 @@ def points_of(engine: Any, document: dict[str, Any]) -> tuple[list[dict[str, flo
     points, values = [], []
     for size in (0.0, 0.3, 0.7, 1.5):
         x = np.clip(engine.initial + size * widths * rng.standard_normal(low.size), np.maximum(low, -5), high)
-        x[[engine.parameters.index(name) for name in known["without_effect"]]] = 0.0
+        idle = [engine.parameters.index(name) for name in known["without_effect"]]
+        x[idle] = engine.initial[idle]
         points.append(
             {
                 names.get(n, n): float(v)

@@ -5,7 +5,9 @@ the model, and one unbinned entry the data. So any description has an exact form
 ``interpolation0d`` where RooFit has their interpolation, and ``generic_function`` where it has not (Combine's blend, formulas). The parameter of a
 Poisson constraint is counted by ``poisson_dist`` too. ``poisson_dist`` has ``"integer": false``, since ROOT would round its expectation's argument otherwise.
 
-Parameters that act on nothing are left out, as RooFit would leave out their constraints; ``misc.superbin.without_effect`` lists them. Names have letters, digits and underscores alone, since formulas use them; ``misc.superbin.names`` leads back.
+Parameters that act on nothing are left out, as RooFit would leave out their constraints; ``misc.superbin.without_effect`` lists them. In RooFit, `createNLL` needs the auxiliary measurements as ``GlobalObservables``; ``misc.superbin.global_observables`` names them.
+
+Names have letters, digits and underscores alone, since formulas use them; ``misc.superbin.names`` leads back.
 """
 
 import math
