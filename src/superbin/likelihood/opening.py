@@ -3,26 +3,20 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from superbin._support.json import parse_json
 from superbin.errors import InputError
-from superbin.io.datacards import Datacards, describe, read_datacards, repeated
-from superbin.io.datacards.lint import same_channels
+from superbin.io.datacards import read_datacards
 from superbin.io.workspaces import read_workspace, workspace_from_document
-from superbin.likelihood.cards import notes_on
+from superbin.likelihood.cards import notes_of
 from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.engine import Engine
 from superbin.likelihood.packed import from_datacards
-
-if TYPE_CHECKING:
-    from superbin.likelihood.model import Interpolation
+from superbin.likelihood.reading import engine_of_cards
 
 __all__ = ["Opened", "open_file", "open_text"]
-
-DENSE = 400
-"""Parameters up to which the dense engine is faster or nearly so; beyond, the sparse one takes what it can."""
 
 _FOR_WORKSPACES = ("patch", "patch_name", "measurement")
 
@@ -53,8 +47,8 @@ def open_file(path: Path, **settings: Any) -> Opened:
     path : Path
         A workspace (``.json``, ``.json.gz``), a card, or a folder of cards.
     **settings
-        ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass`` and ``bins`` (to merge) of cards; ``interpolation`` of log-normal
-        factors; None for what is not given.
+        ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass``, ``outside`` and ``bins`` (to merge) of cards; ``interpolation`` of
+        log-normal factors; None for what is not given.
 
     Raises
     ------
@@ -132,34 +126,15 @@ def _cards(path: Path, source: str, settings: dict[str, Any]) -> Opened:
     for name in _FOR_WORKSPACES:
         if settings.get(name) is not None:
             raise InputError(f"{source}: is no workspace; leave out --{name.replace('_', '-')}")
-    cards = read_datacards(path)
-    notes = tuple(note.replace(str(path), source) for note in notes_on(cards))
-    where = f"{len(cards.files)} datacards, {source}"
-    bins = settings.get("bins")
-    interpolation: Interpolation = settings.get("interpolation") or "combine"
-    if bins or interpolation != "combine" or settings.get("counting"):
-        filled = from_datacards(cards, name=path.name).as_written(interpolation=interpolation)
-        return Opened(
-            CountingLikelihood(filled.merged(bins) if bins else filled, name=path.name), where, notes
-        )
-    if not (pairs := repeated(cards)) or len(cards.files) == 1:
-        model = describe(cards, mass=_mass(settings.get("mass")))
-        if len(model.parameters) > DENSE and (sparse := _sparse(cards, path.name)) is not None:
-            return Opened(sparse, where, notes)
-        return Opened(Likelihood(model), where, notes)
-    raise InputError(f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out")
-
-
-def _mass(text: str | float | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        raise InputError(f"--mass {text!r} is no number; give one, such as 125") from None
-
-
-def _sparse(cards: Datacards, name: str) -> CountingLikelihood | None:
-    """The sparse engine for cards that it knows: counting, log-normal factors, free rates; None for others."""
-    try:
-        return CountingLikelihood(from_datacards(cards, name=name).as_written(), name=name)
-    except InputError:
-        return None
+    cards = read_datacards(path, outside=bool(settings.get("outside")))
+    words = f"{len(cards.files)} datacards, {source}"
+    bins, interpolation = settings.get("bins"), settings.get("interpolation")
+    if bins or interpolation:  # what only the counting engine can do
+        published = from_datacards(cards, name=path.name)
+        filled = published.as_written(interpolation=interpolation or "combine")
+        engine: Engine = CountingLikelihood(filled.merged(bins) if bins else filled, name=path.name)
+        notes = published.notes
+    else:
+        engine = engine_of_cards(cards, mass=settings.get("mass"), name=path.name)
+        notes = notes_of(cards)
+    return Opened(engine, words, tuple(note.replace(str(path), source) for note in notes))

@@ -20,6 +20,7 @@ from superbin.cli.likelihood import likelihood as command
 from superbin.errors import InputError
 from superbin.likelihood import Likelihood, PublishedLikelihood, read
 from superbin.likelihood.counting import CountingLikelihood
+from superbin.likelihood.engine import Engine
 from superbin.likelihood.exports.datacards import counting_card
 from superbin.likelihood.exports.hs3 import hs3_document
 from superbin.likelihood.exports.minimizers import minuit, negative_log_likelihood
@@ -142,7 +143,8 @@ def points_of(engine: Any, document: dict[str, Any]) -> tuple[list[dict[str, flo
 def test_root_reads_the_same_likelihood(tmp_path: Path, two_bins: PublishedLikelihood) -> None:
     """EXP-1: differences of likelihoods at random points agree to 1e-9, for every effect and for a counting model."""
     tasks, expected = [], []
-    for i, engine in enumerate((Likelihood(everything()), CountingLikelihood(two_bins.model([2.0, 3.0])))):
+    engines: tuple[Engine, ...] = (Likelihood(everything()), CountingLikelihood(two_bins.model([2.0, 3.0])))
+    for i, engine in enumerate(engines):
         document = hs3_document(engine.description)
         path = tmp_path / f"{i}.json"
         path.write_text(json.dumps(document))
@@ -242,7 +244,11 @@ def test_cards_say_what_they_cannot_hold() -> None:
 
 def test_minimisers_of_ones_own(two_bins: PublishedLikelihood) -> None:
     """EXP-3: SciPy and iminuit, from the function and the object given, find superbin's minimum."""
-    for engine in (CountingLikelihood(two_bins.model([2.0, 3.0])), Likelihood(two_bins_described(two_bins))):
+    engines: tuple[Engine, ...] = (
+        CountingLikelihood(two_bins.model([2.0, 3.0])),
+        Likelihood(two_bins_described(two_bins)),
+    )
+    for engine in engines:
         best = engine.fit()
         low, high = engine.bounds
         found = minimize(

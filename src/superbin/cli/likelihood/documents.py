@@ -111,12 +111,14 @@ def _write_file(form: str, model: "StatisticalModel", output: Path, title: str) 
 def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> None:
     from superbin._support.files import staged_directory, write_text
     from superbin.likelihood import export as documents
-    from superbin.likelihood.counting import CountingLikelihood
+    from superbin.likelihood.counting import CountingLikelihood, counting_model
 
-    signal, engine = open_subject(**chosen, counting=True)
-    if not isinstance(engine, CountingLikelihood):
-        raise InputError(f"{signal.title} is a workspace already; write it --to hs3 or card")
-    model = engine.model
+    signal, engine = open_subject(**chosen)
+    model = engine.model if isinstance(engine, CountingLikelihood) else counting_model(engine.description)
+    if model is None:
+        raise InputError(
+            f"{signal.title} is more than a counting experiment; only those can be written for pyhf; write it --to hs3"
+        )
     report = documents.export_report(model)
     patches = documents.patch_set(
         model,
@@ -152,7 +154,7 @@ def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> Non
     "parameters of the same name.",
 )
 @click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
-@click.option("--mass", metavar="NUMBER", help="Replaces $MASS in cards.")
+@click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
 @click.option(
     "--to",
     "form",
@@ -170,7 +172,7 @@ def combine(
     sources: tuple[str, ...],
     shared: tuple[str, ...],
     separate: bool,
-    mass: str | None,
+    mass: float | None,
     form: str,
     output: Path | None,
     force: bool,
@@ -182,8 +184,8 @@ def combine(
     superbin likelihood combine a=card1.txt b=card2.txt --json
     superbin likelihood combine sr=search.json cr=control.txt --shared lumi=sr:lumi,cr:lumi_13TeV -o both.json
     """
-    from superbin.likelihood.dense import Likelihood
     from superbin.likelihood.opening import open_file
+    from superbin.likelihood.reading import engine_of
     from superbin.likelihood.summary import limit_document
     from superbin.statistical_model.combination import combine as combined
 
@@ -198,7 +200,7 @@ def combine(
             raise InputError(f"{text!r}: write LABEL=SOURCE, each label once, such as a=card.txt")
         parts[label] = open_file(Path(place), mass=mass).engine.description
     made = combined(parts, shared=() if separate else (shared or None))
-    engine = Likelihood(made.model)
+    engine = engine_of(made.model)
     limit, significance = engine.limit(), engine.significance()
     numbers = limit_document(limit)
     doubts = list(dict.fromkeys((*limit.doubts, *significance.doubts)))

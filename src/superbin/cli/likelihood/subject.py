@@ -56,7 +56,7 @@ def subject_options(command: F) -> F:
         ),
         click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
         click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
-        click.option("--mass", metavar="NUMBER", help="Replaces $MASS in a card."),
+        click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
         click.option(
             "--systematics",
             type=click.Choice(["published", "global", "none"]),
@@ -196,7 +196,6 @@ def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
         "mass": chosen["mass"],
         "interpolation": chosen["interpolation"],
         "bins": bin_numbers_of(chosen["bin_numbers"]),
-        "counting": chosen.get("counting"),
     }
     opened = open_text(sys.stdin.read(), **settings) if place == STDIN else open_file(Path(place), **settings)
     for note in opened.notes:
