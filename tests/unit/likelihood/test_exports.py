@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,7 +20,6 @@ from superbin.cli.likelihood import likelihood as command
 from superbin.errors import InputError
 from superbin.likelihood import Likelihood, PublishedLikelihood, read
 from superbin.likelihood.counting import CountingLikelihood
-from superbin.likelihood.engine import Engine
 from superbin.likelihood.exports.datacards import counting_card
 from superbin.likelihood.exports.hs3 import hs3_document
 from superbin.likelihood.exports.minimizers import minuit, negative_log_likelihood
@@ -41,6 +40,9 @@ from superbin.statistical_model import (
     Variable,
 )
 from superbin.statistical_model.combination import SharedName, combine
+
+if TYPE_CHECKING:
+    from superbin.likelihood.engine import Engine
 
 ROOT_NEEDED = "SUPERBIN_REQUIRE_ROOT"
 """Environment variable that makes the tests with ROOT mandatory."""
@@ -141,7 +143,7 @@ def points_of(engine: Any, document: dict[str, Any]) -> tuple[list[dict[str, flo
     reason="ROOT is not installed (pip install --pre root)",
 )
 def test_root_reads_the_same_likelihood(tmp_path: Path, two_bins: PublishedLikelihood) -> None:
-    """EXP-1: differences of likelihoods at random points agree to 1e-9, for every effect and for a counting model."""
+    """LIK-51: differences of likelihoods at random points agree to 1e-9, for every effect and for a counting model."""
     tasks, expected = [], []
     engines: tuple[Engine, ...] = (Likelihood(everything()), CountingLikelihood(two_bins.model([2.0, 3.0])))
     for i, engine in enumerate(engines):
@@ -168,7 +170,7 @@ def test_root_reads_the_same_likelihood(tmp_path: Path, two_bins: PublishedLikel
 
 
 def test_hs3_is_complete_without_root(tmp_path: Path) -> None:
-    """EXP-1: names are plain and lead back, what acts on nothing is left out, everything named exists; the command writes it."""
+    """LIK-51: names are plain and lead back, what acts on nothing is left out, everything named exists; the command writes it."""
     document = hs3_document(everything())
     known = document["misc"]["superbin"]
     assert known["without_effect"] == ["idle"]
@@ -195,7 +197,7 @@ def test_hs3_is_complete_without_root(tmp_path: Path) -> None:
 
 
 def test_hs3_says_what_it_cannot_hold() -> None:
-    """EXP-1: constraints of two widths."""
+    """LIK-51: constraints of two widths."""
     model = everything()
     changed = replace(model.parameters[2], constraint=Normal(0.0, 1.0, 0.8))
     parameters = (*model.parameters[:2], changed, *model.parameters[3:])
@@ -204,7 +206,7 @@ def test_hs3_says_what_it_cannot_hold() -> None:
 
 
 def test_cards_come_back_as_they_were(tmp_path: Path, two_bins: PublishedLikelihood) -> None:
-    """EXP-2: written and read again, likelihoods differ by a constant; likewise limits."""
+    """LIK-52: written and read again, likelihoods differ by a constant; likewise limits."""
     engine = CountingLikelihood(two_bins.model([2.0, 3.0]))
     card = counting_card(engine.description)
     path = tmp_path / "card.txt"
@@ -225,7 +227,7 @@ def test_cards_come_back_as_they_were(tmp_path: Path, two_bins: PublishedLikelih
 
 
 def test_cards_say_what_they_cannot_hold() -> None:
-    """EXP-2: morphs are refused, other interpolations measured."""
+    """LIK-52: morphs are refused, other interpolations measured."""
     with pytest.raises(
         InputError, match="a counting card has only log-normal factors|an effect Morph|normal constraint"
     ):
@@ -243,7 +245,7 @@ def test_cards_say_what_they_cannot_hold() -> None:
 
 
 def test_minimisers_of_ones_own(two_bins: PublishedLikelihood) -> None:
-    """EXP-3: SciPy and iminuit, from the function and the object given, find superbin's minimum."""
+    """LIK-53: SciPy and iminuit, from the function and the object given, find superbin's minimum."""
     engines: tuple[Engine, ...] = (
         CountingLikelihood(two_bins.model([2.0, 3.0])),
         Likelihood(two_bins_described(two_bins)),
@@ -275,7 +277,7 @@ def two_bins_described(two_bins: PublishedLikelihood) -> StatisticalModel:
 @pytest.mark.skipif(find_spec("spey") is None, reason="spey is not installed (superbin[spey])")
 @pytest.mark.filterwarnings("ignore")
 def test_spey_finds_the_same_limit(two_bins: PublishedLikelihood) -> None:
-    """EXP-4: limits and CLs by spey from this backend; every fit is made once."""
+    """LIK-54: limits and CLs by spey from this backend; every fit is made once."""
     from spey.interface.statistical_model import StatisticalModel as SpeyModel
 
     from superbin.likelihood.spey_backend import SuperbinBackend
