@@ -92,7 +92,7 @@ def covariance(
     from superbin.likelihood import predict, variations
 
     with open_catalog(database) as catalog:
-        published = catalog.likelihood(search_name)
+        published = catalog.published_likelihood(search_name)
     bins = bin_numbers_of(bin_numbers) or tuple(range(1, published.n_bins + 1))
     rows = [b - 1 for b in bins]
     document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
