@@ -94,7 +94,7 @@ def run(
             signal = catalog.signal(
                 search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
-            likelihood = catalog.likelihood(search) if catalog.has_likelihood(search) else None
+            likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
             search,
