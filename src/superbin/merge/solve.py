@@ -18,12 +18,13 @@ from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
-from superbin.merge.cuts import cuts
+from superbin.merge.cuts import cuts, selections
 from superbin.merge.figures import figure
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
-from superbin.results import GreedyBaseline, MergeResult
+from superbin.merge.simple import simplest
+from superbin.results import GreedyBaseline, MergeResult, Optimum
 
 __all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
 
@@ -43,6 +44,8 @@ def optimize(
     constraints: Constraints | None = None,
     covariance: Covariance | ArrayLike | None = None,
     limits: Limits | None = None,
+    simplify: float = 0.0,
+    prove_simplest: bool = True,
 ) -> MergeResult:
     """Choose the bins to merge, from expectations alone.
 
@@ -62,6 +65,11 @@ def optimize(
         quadrature. Downward uncertainties take its correlations.
     limits : Limits, optional
         When a proof may stop. Unfinished, it leaves a gap and the status ``best found``.
+    simplify : float
+        In free shape: how much of the best figure of merit a merge may lose, relative, for being described by fewer
+        selections, or by as many with fewer bins. What is proved is said of the optimum, and the result holds both.
+    prove_simplest : bool
+        Whether to evaluate all rectangles for the proof that no fewer selections do.
 
     Returns
     -------
@@ -71,15 +79,18 @@ def optimize(
     Raises
     ------
     InputError
-        If the signal does not fit the search or is zero everywhere, the covariance is none, or nothing
-        satisfies the constraints.
+        If the signal does not fit the search or is zero everywhere, the covariance is none, `simplify` is not a part of 1,
+        or nothing satisfies the constraints.
     UnknownNameError
         If there is no such figure of merit or shape.
     """
+    if not 0 <= simplify < 1:
+        raise InputError(f"simplify is {simplify}; it must be a part of the figure of merit, >= 0 and < 1")
     task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
     greedy = baseline(task.problem, figure_of_merit)
     archive, proof = _solve(replace(task, baseline=greedy), shape, keep=8)
-    return _result(task, shape, archive, proof, greedy)
+    tolerance = simplify if shape == "free" else 0.0
+    return _result(task, shape, archive, proof, greedy, tolerance, prove_simplest)
 
 
 def candidates(
@@ -142,16 +153,31 @@ def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
     return archive, proof
 
 
-def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Baseline) -> MergeResult:
+def _result(
+    task: Task, shape: str, archive: Archive, proof: Proof, greedy: Baseline, tolerance: float, prove: bool
+) -> MergeResult:
     chosen, value = archive.best
     # An infinite bound is none: the proof stopped before it had looked everywhere.
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
+    optimum = None
+    if tolerance > 0 and value > 0:
+        simple = simplest(task, chosen, value, tolerance, prove=prove)
+        optimum = Optimum(
+            bins=numbers(chosen),
+            value=value,
+            selections=len(cuts(task.ground, numbers(chosen))),
+            tolerance=tolerance,
+            loss=max(1 - simple.value / value, 0.0),
+            fewest=simple.proved,
+        )
+        chosen, value = simple.chosen, simple.value
+    text = selections(task.ground, numbers(chosen))
     return MergeResult(
         bins=numbers(chosen),
         figure_of_merit=task.name,
         value=value,
         status=CERTIFIED if proof.complete else BEST_FOUND,
-        cuts=cuts(task.ground, numbers(chosen)),
+        cuts=text.texts,
         evaluated=archive.evaluated,
         greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,
@@ -160,4 +186,6 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
         nodes=proof.nodes,
         mu95=MERITS[task.name].shown(value) if MERITS[task.name].limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
+        overlap=text.overlap,
+        optimum=optimum,
     )
