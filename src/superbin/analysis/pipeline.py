@@ -75,6 +75,7 @@ def analyze(
     *,
     correlations: Correlations = None,
     figure_of_merit: str = "midp",
+    simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
 ) -> AnalysisResult:
@@ -92,6 +93,8 @@ def analyze(
         where it has one, else quadrature.
     figure_of_merit : str
         What the bins are chosen for: one of `superbin.merge.FIGURES`.
+    simplify : float
+        How much of the best figure of merit the merge may lose, relative, for fewer selections or fewer bins; 0 for the best.
     toys : int
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
@@ -110,7 +113,9 @@ def analyze(
     conventions = covariances(search, correlations)
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
-    merged = merge.optimize(search, signal, figure_of_merit=figure_of_merit, covariance=covariance)
+    merged = merge.optimize(
+        search, signal, figure_of_merit=figure_of_merit, covariance=covariance, simplify=simplify
+    )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None
@@ -133,6 +138,7 @@ def analyze(
         options={
             "correlations": convention(covariance),
             "figure_of_merit": merged.figure_of_merit,
+            "simplify": simplify,
             "toys": toys,
             "seed": seed,
         },

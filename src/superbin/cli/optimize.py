@@ -1,5 +1,6 @@
 """``superbin optimize``: the best merges of several shapes, side by side."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from superbin.cli.options import (
     database_option,
     figure_of_merit_option,
     search_option,
+    selection_lines,
     signal_options,
+    simplify_option,
     without_signal,
 )
 from superbin.domain.merits import MERITS
@@ -32,6 +35,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @search_option
 @signal_options
 @figure_of_merit_option
+@simplify_option
 @click.option(
     "--shape",
     "shapes",
@@ -65,6 +69,7 @@ def optimize(
     grid: Path | None,
     cross_section: float | None,
     figure_of_merit: str,
+    simplify: float,
     shapes: tuple[str, ...],
     sizes: tuple[int, ...],
     seconds: float,
@@ -102,6 +107,7 @@ def optimize(
         figure_of_merit=figure_of_merit,
         covariance=covariance,
         limits=merge.Limits(seconds=seconds),
+        simplify=simplify,
     )
     if figures is not None:
         _draw(search, f"{signal.label} in {search.name}", offers, figures)
@@ -143,6 +149,8 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
         "bound": merged.bound,
         "gap": merged.gap,
         "cuts": list(merged.cuts),
+        "overlap": merged.overlap,
+        "optimum": None if merged.optimum is None else asdict(merged.optimum),
         "seconds": offer.seconds,
         "signal": offer.aggregate.signal,
         "background": {"nominal": total.nominal, "up": total.up, "down": total.down},
@@ -188,6 +196,6 @@ def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOf
             f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
             f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
-        lines.extend(f"    {cut}" for cut in merged.cuts)
+        lines.extend(selection_lines(merged, indent="    "))
         lines.extend("  " + line for line in without_signal(merged.without_signal))
     return "\n".join(lines)

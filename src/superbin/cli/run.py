@@ -14,7 +14,9 @@ from superbin.cli.options import (
     number,
     search_option,
     seed_option,
+    selection_lines,
     signal_options,
+    simplify_option,
     toys_option,
     without_signal,
 )
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 @signal_options
 @correlations_option
 @figure_of_merit_option
+@simplify_option
 @toys_option
 @seed_option
 @database_option
@@ -64,6 +67,7 @@ def run(
     cross_section: float | None,
     correlations: str | None,
     figure_of_merit: str,
+    simplify: float,
     toys: int,
     seed: int,
     database: str | None,
@@ -93,7 +97,13 @@ def run(
             )
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
-            search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
+            search,
+            signal,
+            correlations=correlations,
+            figure_of_merit=figure_of_merit,
+            simplify=simplify,
+            toys=toys,
+            seed=seed,
         )
         _write_documents(result, search, signal, stage)
         if figures:
@@ -159,7 +169,7 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"signal: {result.signal.source}",
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
-        *(f"  {cut}" for cut in merged.cuts),
+        *selection_lines(merged),
         *without_signal(merged.without_signal),
         (
             f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "

@@ -13,13 +13,13 @@ import numpy as np
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
 from superbin.errors import InputError
-from superbin.merge.archive import Archive, as_set
+from superbin.merge.archive import Archive
 from superbin.merge.cuts import cover
 from superbin.merge.figures import PROVABLE, STAND_INS, figure
 from superbin.merge.problem import BoolArray, first_rows
 from superbin.merge.rectangles import Rectangles, rectangles
 from superbin.merge.shapes import Task
-from superbin.merge.unions import best_pairs, best_triples
+from superbin.merge.unions import best_pairs
 
 __all__ = ["Simplest", "simplest"]
 
@@ -31,7 +31,7 @@ _NEAR = 0.97
 
 _PAIRS = 400
 _SLOW = 24
-_TRIED = 16
+_TRIED = 8
 _ROUNDS = 12
 
 _MANY = 20_000
@@ -60,7 +60,8 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
     tolerance : float
         Between 0 and 1.
     prove : bool
-        Whether every rectangle gets the exact figure of merit, so that the number of selections can be proved.
+        Whether, if none of the promising rectangles is good enough, all others get the exact figure of merit, too, so that two
+        selections are proved to be the fewest. The choice does not depend on it.
 
     Returns
     -------
@@ -72,7 +73,6 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
     parts = _parts(search, best)
     proved = parts == 1
     found = Simplest(best, value, proved)
-    boxes = None
     if search is not None and search.observables:
         boxes = _rectangles(search)
         if boxes is not None:
@@ -88,13 +88,8 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
                     return Simplest(*two, complete)
                 proved = complete and (parts == 2 or (parts == 3 and task.name in PROVABLE and two is None))
                 found = Simplest(best, value, proved)
-    chosen, reached = _descend(task, best, value, least, thorough=prove)
-    fewer = _parts(search, chosen)
-    if prove and boxes is not None and fewer > 3:
-        three = _three(task, boxes, least)
-        if three is not None:
-            chosen, reached, fewer = *three, _parts(search, three[0])
-    return Simplest(chosen, reached, found.proved and fewer == parts)
+    chosen, reached = _descend(task, best, value, least)
+    return Simplest(chosen, reached, found.proved and _parts(search, chosen) == parts)
 
 
 def _parts(search: Search | None, chosen: BoolArray) -> int:
@@ -151,13 +146,17 @@ def _one(
     task: Task, boxes: Rectangles, least: float, *, prove: bool
 ) -> tuple[tuple[BoolArray, float] | None, bool]:
     """The shortest rectangle, and whether all were looked at."""
-    sets = boxes.sets
-    every = prove and task.name not in STAND_INS
-    complete = every or task.name in PROVABLE
-    if not every:
-        values = task.quick(boxes.totals(task.problem))
-        sets = sets[values >= least * (1.0 - 1e-9 if task.name in PROVABLE else _FAR)]
-    return _shortest(task, sets, least), complete
+    provable = task.name in PROVABLE
+    values = task.quick(boxes.totals(task.problem))
+    # What is chosen must not depend on whether a proof is asked for.
+    near = values >= least * (1 - 1e-9 if provable else _FAR)
+    found = _shortest(task, boxes.sets[near], least)
+    if found is not None or provable:
+        return found, True
+    if not prove or task.name in STAND_INS:
+        return None, False
+    others = _archive(task).evaluate(boxes.sets[~near])
+    return None, bool((others < least).all())
 
 
 def _two(task: Task, boxes: Rectangles, least: float) -> tuple[BoolArray, float] | None:
@@ -177,54 +176,43 @@ def _two(task: Task, boxes: Rectangles, least: float) -> tuple[BoolArray, float]
     return chosen, archive.value(chosen)
 
 
-def _three(task: Task, boxes: Rectangles, least: float) -> tuple[BoolArray, float] | None:
-    """The shortest of some good unions of three rectangles."""
-    if task.name in STAND_INS:
-        return None
-    archive = _archive(task)
-    try:
-        best_pairs(archive, boxes, task.quick, task.rules, keep=_PAIRS)
-    except InputError:
-        return None
-    if archive.found:
-        best_triples(archive, boxes.search, boxes.sets, task.quick)
-    sets = [candidate.bins for candidate in archive.candidates(_PAIRS) if candidate.value >= least]
-    return _shortest(task, np.array([as_set(bins, task.problem.n_bins) for bins in sets], dtype=bool), least)
-
-
-def _descend(
-    task: Task, chosen: BoolArray, value: float, least: float, *, thorough: bool
-) -> tuple[BoolArray, float]:
-    """Take parts away, add bins and join parts as long as the description gets shorter."""
+def _descend(task: Task, chosen: BoolArray, value: float, least: float) -> tuple[BoolArray, float]:
+    """Join parts, take parts away, and add or drop a bin, as long as the description gets shorter."""
     key = (_parts(task.search, chosen), int(chosen.sum()))
-    for _ in range(_ROUNDS if thorough else _ROUNDS // 4):
-        sets = _neighbours(task, chosen)
-        values = _values(task, _archive(task), sets, least)
-        enough = np.flatnonzero(values >= least)
-        ranked = enough[np.argsort(-values[enough], kind="stable")[: _TRIED if thorough else _TRIED // 4]]
-        steps = [((_parts(task.search, sets[row]), int(sets[row].sum())), row) for row in ranked]
-        if not steps:
+    for _ in range(_ROUNDS):
+        for sets in (_rearranged(task, chosen), _flipped(task, chosen)):
+            values = _values(task, _archive(task), sets, least)
+            enough = np.flatnonzero(values >= least)
+            ranked = enough[np.argsort(-values[enough], kind="stable")[:_TRIED]]
+            steps = [
+                (_parts(task.search, sets[row]), int(sets[row].sum()), -values[row], row) for row in ranked
+            ]
+            if steps and min(steps)[:2] < key:
+                parts, bins, _, row = min(steps)
+                chosen, value, key = sets[row], float(values[row]), (parts, bins)
+                break
+        else:
             break
-        shorter, row = min(steps, key=lambda step: (step[0], -values[step[1]]))
-        if shorter >= key:
-            break
-        chosen, value, key = sets[row], float(values[row]), shorter
     return chosen, value
 
 
-def _neighbours(task: Task, chosen: BoolArray) -> BoolArray:
-    """Sets with a bin more or less, without one of the selections, or with two of them joined by what lies between."""
-    sets = [chosen ^ np.eye(chosen.size, dtype=bool)[np.flatnonzero(task.rules.possible)]]
+def _rearranged(task: Task, chosen: BoolArray) -> BoolArray:
+    """Sets without one of the selections, or with two of them joined by what lies between."""
     search = task.search
-    if search is not None and search.observables:
-        parts = cover(search, chosen)
-        for i in range(len(parts)):
-            sets.append((np.delete(parts, i, axis=0).any(axis=0))[None, :])
-            for other in parts[i + 1 :]:
-                both = np.asarray(parts[i] | other, dtype=np.bool_)
-                low, high = search.low[both].min(axis=0), search.high[both].max(axis=0)
-                inside = ((search.low >= low) & (search.high <= high)).all(axis=1)
-                sets.append((chosen | inside)[None, :])
-    every = np.concatenate(sets)
-    every = every[every.any(axis=1)]
-    return every[first_rows(every)]
+    if search is None or not search.observables:
+        return np.zeros((0, chosen.size), dtype=bool)
+    parts = cover(search, chosen)
+    sets = [np.delete(parts, i, axis=0).any(axis=0) for i in range(len(parts))]
+    for i in range(len(parts)):
+        for other in parts[i + 1 :]:
+            both = np.flatnonzero(parts[i] | other)
+            low, high = search.low[both].min(axis=0), search.high[both].max(axis=0)
+            sets.append(chosen | ((search.low >= low) & (search.high <= high)).all(axis=1))
+    every = np.array([row for row in sets if row.any()], dtype=bool).reshape(-1, chosen.size)
+    return every[first_rows(every)] if len(every) else every
+
+
+def _flipped(task: Task, chosen: BoolArray) -> BoolArray:
+    """Sets with one of the possible bins more or less."""
+    sets: BoolArray = chosen ^ np.eye(chosen.size, dtype=bool)[np.flatnonzero(task.rules.possible)]
+    return sets[sets.any(axis=1)]
