@@ -92,7 +92,7 @@ def analyze(
         quadrature; or a covariance of the bins, shape (n_bins, n_bins), events squared. By default the search's own covariance
         where it has one, else quadrature.
     figure_of_merit : str
-        What the bins are chosen for: one of `superbin.merge.FIGURES`.
+        What the bins are chosen for: one of `superbin.merge.MERITS`.
     simplify : float
         How much of the best figure of merit the merge may lose, relative, for fewer selections or fewer bins; 0 for the best.
     toys : int

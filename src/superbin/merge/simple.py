@@ -6,7 +6,7 @@ local search from the best merge leads to. That one rectangle does not suffice i
 for a provable figure of merit. Regions without ranges are their own selections, so the fewest bins are looked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.merge.archive import Archive
 from superbin.merge.cuts import cover
-from superbin.merge.figures import PROVABLE, STAND_INS, figure
 from superbin.merge.problem import BoolArray, first_rows
 from superbin.merge.rectangles import Rectangles, rectangles
 from superbin.merge.shapes import Task
@@ -86,7 +85,7 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
                 two = _two(task, boxes, least)
                 if two is not None and (2, int(two[0].sum())) < (parts, int(best.sum())):
                     return Simplest(*two, complete)
-                proved = complete and (parts == 2 or (parts == 3 and task.name in PROVABLE and two is None))
+                proved = complete and (parts == 2 or (parts == 3 and task.merit.provable and two is None))
                 found = Simplest(best, value, proved)
     chosen, reached = _descend(task, best, value, least)
     return Simplest(chosen, reached, found.proved and _parts(search, chosen) == parts)
@@ -129,12 +128,11 @@ def _shortest(task: Task, sets: BoolArray, least: float) -> tuple[BoolArray, flo
 
 def _values(task: Task, archive: Archive, sets: BoolArray, least: float) -> FloatArray:
     """Figures of merit of sets; where that is slow, of a few that a stand-in finds good enough, the fewest bins first."""
-    if task.name not in STAND_INS:
+    if task.merit.stand_in is None:
         return archive.evaluate(sets)
     values = np.full(len(sets), -np.inf)
     near = np.flatnonzero(task.quick(task.problem.totals(sets)) >= _FAR * least)
-    stand_in = task.archive(keep=1)
-    stand_in.figure = figure(STAND_INS[task.name])
+    stand_in = replace(task, merit=task.merit.searched).archive(keep=1)
     rough = stand_in.evaluate(sets[near])
     near, rough = near[rough >= _NEAR * least], rough[rough >= _NEAR * least]
     rows = near[np.lexsort((-rough, sets[near].sum(axis=1)))[:_SLOW]]
@@ -146,14 +144,14 @@ def _one(
     task: Task, boxes: Rectangles, least: float, *, prove: bool
 ) -> tuple[tuple[BoolArray, float] | None, bool]:
     """The shortest rectangle, and whether all were looked at."""
-    provable = task.name in PROVABLE
+    provable = task.merit.provable
     values = task.quick(boxes.totals(task.problem))
     # What is chosen must not depend on whether a proof is asked for.
     near = values >= least * (1 - 1e-9 if provable else _FAR)
     found = _shortest(task, boxes.sets[near], least)
     if found is not None or provable:
         return found, True
-    if not prove or task.name in STAND_INS:
+    if not prove or task.merit.stand_in is not None:
         return None, False
     others = _archive(task).evaluate(boxes.sets[~near])
     return None, bool((others < least).all())
@@ -161,7 +159,7 @@ def _one(
 
 def _two(task: Task, boxes: Rectangles, least: float) -> tuple[BoolArray, float] | None:
     """The shortest of the best pairs of rectangles."""
-    share = 1 - 1e-9 if task.name in PROVABLE else _NEAR
+    share = 1 - 1e-9 if task.merit.provable else _NEAR
     archive = _archive(task)
     try:
         best_pairs(archive, boxes, task.quick, task.rules, least=least * share, keep=_PAIRS)

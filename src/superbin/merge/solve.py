@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import MERITS
+from superbin.domain.merits import merit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
@@ -19,7 +19,6 @@ from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import cuts, selections
-from superbin.merge.figures import figure
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
@@ -55,7 +54,7 @@ def optimize(
     signal : SignalModel
         In the bins of `search`; not zero everywhere.
     figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+        One of `superbin.merge.MERITS`.
     shape : str
         One of `superbin.merge.SHAPES`.
     constraints : Constraints, optional
@@ -87,7 +86,7 @@ def optimize(
     if not 0 <= simplify < 1:
         raise InputError(f"simplify is {simplify}; it must be a part of the figure of merit, >= 0 and < 1")
     task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
-    greedy = baseline(task.problem, figure_of_merit)
+    greedy = baseline(task.problem, task.merit)
     archive, proof = _solve(replace(task, baseline=greedy), shape, keep=8)
     tolerance = simplify if shape == "free" else 0.0
     return _result(task, shape, archive, proof, greedy, tolerance, prove_simplest)
@@ -137,9 +136,9 @@ def _task(
     covariance: Covariance | ArrayLike | None,
     limits: Limits | None,
 ) -> Task:
-    figure(name)
+    figure = merit(name)
     problem = problem_from(bin_sums(search, signal), covariance)
-    return Task(search, problem, name, rules(problem, constraints or Constraints()), limits or Limits())
+    return Task(search, problem, figure, rules(problem, constraints or Constraints()), limits or Limits())
 
 
 def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
@@ -174,7 +173,7 @@ def _result(
     text = selections(task.ground, numbers(chosen))
     return MergeResult(
         bins=numbers(chosen),
-        figure_of_merit=task.name,
+        figure_of_merit=task.merit.name,
         value=value,
         status=CERTIFIED if proof.complete else BEST_FOUND,
         cuts=text.texts,
@@ -184,7 +183,7 @@ def _result(
         bound=bound,
         gap=bound / value - 1 if bound is not None and value > 0 else None,
         nodes=proof.nodes,
-        mu95=MERITS[task.name].shown(value) if MERITS[task.name].limit else None,
+        mu95=task.merit.shown(value) if task.merit.limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
         overlap=text.overlap,
         optimum=optimum,

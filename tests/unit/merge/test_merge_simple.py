@@ -7,7 +7,7 @@ from superbin.domain.aggregate import bin_sums
 from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.merge import FIGURES, cuts, optimize
+from superbin.merge import MERITS, cuts, optimize
 from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import problem_from
 
@@ -40,7 +40,7 @@ def test_simpler_within_the_tolerance(figure: str, seed: int) -> None:
     search, signal = toy(seed)
     best = optimize(search, signal, figure_of_merit=figure)
     sets = np.concatenate(list(every_set(np.zeros(12, dtype=bool), np.ones(12, dtype=bool))))[1:]
-    values = FIGURES[figure](problem_from(bin_sums(search, signal)).totals(sets))
+    values = MERITS[figure](problem_from(bin_sums(search, signal)).totals(sets))
     for tolerance in (0.01, 0.1):
         found = optimize(search, signal, figure_of_merit=figure, simplify=tolerance)
         assert found.optimum is not None
