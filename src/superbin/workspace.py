@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -502,11 +502,13 @@ def largest_deviation(document: Mapping[str, Any]) -> float:
     return float(np.max(np.abs(smooth / kinked - 1)))
 
 
-def to_json(document: Mapping[str, Any]) -> str:
-    """Write a workspace as JSON text, after validating it against pyhf's schema; ends with a newline."""
+def to_json(
+    document: Mapping[str, Any], *, schema: Literal["workspace.json", "patchset.json"] = "workspace.json"
+) -> str:
+    """Write a workspace, or a patch set, as JSON text, after validating it against pyhf's schema; ends with a newline."""
     import pyhf
 
-    pyhf.schema.validate(document, "workspace.json")
+    pyhf.schema.validate(document, schema)
     return json_text(document, "the workspace", indent=1, ensure_ascii=True) + "\n"
 
 

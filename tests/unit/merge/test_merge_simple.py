@@ -1,8 +1,10 @@
 """Merges that are simpler to describe: clause MERGE-61."""
 
+import click
 import numpy as np
 import pytest
 
+from superbin.cli.options import _Share, selection_lines
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
@@ -84,3 +86,27 @@ def test_tolerances_that_are_none(cms_search: Search, t1bbbb: SignalModel, simpl
     """MERGE-61."""
     with pytest.raises(InputError, match="simplify is"):
         optimize(cms_search, t1bbbb, simplify=simplify)
+
+
+@pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.02", 0.02), ("0", 0.0), (" 0.5% ", 0.005)])
+def test_shares_on_the_command_line(text: str, share: float) -> None:
+    """CLI-42."""
+    assert _Share().convert(text, None, None) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["two", "100%", "-1%", "1.5", "nan"])
+def test_shares_that_are_none(text: str) -> None:
+    """CLI-42."""
+    with pytest.raises(click.BadParameter):
+        _Share().convert(text, None, None)
+
+
+def test_lines_of_a_simpler_merge(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """CLI-42."""
+    simple = optimize(cms_search, t1bbbb, simplify=0.02)
+    assert selection_lines(simple)[-1].startswith("  2 selections, proved the fewest, of ")
+    assert " in place of 3 of 9 bins, at a loss of 1." in selection_lines(simple)[-1]
+    best = optimize(cms_search, t1bbbb)
+    assert best.overlap
+    assert selection_lines(best)[0] == "  union of"
+    assert selection_lines(best)[1:] == [f"    {cut}" for cut in best.cuts]
