@@ -93,7 +93,7 @@ def test_workspaces_of_all_merges(
     modifiers = background["channels"][0]["samples"][0]["modifiers"]
     assert any(m["data"]["hi"] - 1 != pytest.approx(1 - m["data"]["lo"]) for m in modifiers)
     for command in ("inspect", "cls"):
-        answer = CliRunner().invoke(cli.pyhf, [command, str(folder / "workspaces" / "free.json")])
+        answer = CliRunner().invoke(cli, [command, str(folder / "workspaces" / "free.json")])
         assert answer.exit_code == 0, answer.output
     assert 0 < json.loads(answer.output)["CLs_obs"] < 1
     rows = list(csv.DictReader((folder / "significances.csv").open()))
