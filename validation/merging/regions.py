@@ -77,9 +77,11 @@ def _report(
     lines = [
         "# A few regions for the forty of CMS-SUS-19-006",
         "",
-        "Written by `regions.py` from the entry of the SModelS database. "
-        f"{len(signals)} signals of {', '.join(sorted(set(models.tolist())))}; loss of the expected limit of all regions together against that of the 40 regions. "
-        f"Design of the whole curve: {seconds:.0f} s of CPU time.",
+        (
+            "Written by `regions.py` from the entry of the SModelS database. "
+            f"{len(signals)} signals of {', '.join(sorted(set(models.tolist())))}; loss of the expected limit of all regions together against that of the 40 regions. "
+            f"Design of the whole curve: {seconds:.0f} s of CPU time."
+        ),
         "",
         "| regions | bins used | mean loss | by merging alone | 90 % below | worst |",
         "|---|---|---|---|---|---|",

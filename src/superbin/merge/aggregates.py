@@ -85,7 +85,7 @@ def combined_limits(signals: FloatArray, background: FloatArray, covariance: Flo
     Parameters
     ----------
     signals : ndarray, shape (n_signals, n_counts)
-        Expected events; each with some.
+        Expected events; without any the limit is infinite.
     background : ndarray, shape (n_counts,)
         Expected events, > 0.
     covariance : ndarray, shape (n_counts, n_counts)
@@ -100,6 +100,8 @@ def combined_limits(signals: FloatArray, background: FloatArray, covariance: Flo
 
 def _limit(signal: FloatArray, b: FloatArray, covariance: FloatArray) -> float:
     information = float(signal @ np.linalg.solve(covariance + np.diag(b), signal))
+    if information <= 0:
+        return np.inf
     mu = float(np.sqrt(THRESHOLD / information))
     shift = np.zeros_like(b)
     # q is convex in mu and zero at zero: from where it is too large, Newton comes down to the limit.
