@@ -32,10 +32,17 @@ _STEPS = 60
 _NEWTON = 40
 _TOLERANCE = 1e-9
 
-_HOPELESS = 0.03
-"""A move whose information keeps this much less than the limit so far is not tried."""
+_ROUNDS = 40
+_TRIED = 24
+"""Moves of single bins at most, and how many of the best by information are judged by the limit for each."""
 
-_GAIN = 1e-4
+_GAIN = 1e-5
+
+_MEDIAN, _LEAST = 0.67, 1e-6
+"""Median of the absolute value of a unit normal, and the fewest events that a bin expects."""
+
+_NUMBERS = 1 << 21
+"""Numbers in the matrices that are solved together."""
 
 _FEW = 60
 """Signals, spread over all, that single moves are judged by."""
@@ -95,47 +102,51 @@ def combined_limits(signals: FloatArray, background: FloatArray, covariance: Flo
     -------
     ndarray, shape (n_signals,)
     """
-    return np.array([_limit(signal, background, covariance) for signal in signals])
+    found = np.full(len(signals), np.inf)
+    information = _information(signals, covariance + np.diag(background))
+    some = np.flatnonzero(information > 0)
+    step = max(1, _NUMBERS // max(covariance.size, 1))
+    for i in range(0, some.size, step):
+        rows = some[i : i + step]
+        start = np.sqrt(THRESHOLD / information[rows])
+        found[rows] = _limits(signals[rows], background, covariance, start)
+    return found
 
 
-def _limit(signal: FloatArray, b: FloatArray, covariance: FloatArray) -> float:
-    information = float(signal @ np.linalg.solve(covariance + np.diag(b), signal))
-    if information <= 0:
-        return np.inf
-    mu = float(np.sqrt(THRESHOLD / information))
-    shift = np.zeros_like(b)
+def _limits(s: FloatArray, b: FloatArray, covariance: FloatArray, start: FloatArray) -> FloatArray:
+    mu, shift = start.copy(), np.zeros_like(s)
     # q is convex in mu and zero at zero: from where it is too large, Newton comes down to the limit.
     for _ in range(_STEPS):
-        q, slope, shift = _test(mu * signal, signal, b, covariance, shift)
+        q, slope, shift = _test(mu[:, None] * s, s, b, covariance, shift)
         step = (q - THRESHOLD) / slope
-        mu = max(mu - step, mu / 4)
-        if abs(step) <= _TOLERANCE * mu:
+        mu = np.maximum(mu - step, mu / 4)
+        if (np.abs(step) <= _TOLERANCE * mu).all():
             break
     return mu
 
 
 def _test(
     s: FloatArray, direction: FloatArray, b: FloatArray, covariance: FloatArray, shift: FloatArray
-) -> tuple[float, float, FloatArray]:
-    """Q of a signal on the Asimov data of background alone, its derivative, and the fitted shift of the background.
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Q of signals on the Asimov data of background alone, its derivatives, and the fitted shifts of the background.
 
-    The shift t solves ``t + C (1 - b / (b + s + t)) = 0``.
+    A shift t solves ``t + C (1 - b / (b + s + t)) = 0``.
     """
-    lowest = -(b + s)
-    t = np.maximum(shift, 0.9 * lowest)
+    t = np.maximum(shift, -0.9 * (b + s))
     for _ in range(_NEWTON):
         m = b + s + t
-        residual = t + covariance @ (1 - b / m)
-        step = np.linalg.solve(np.eye(b.size) + covariance * (b / m**2), residual)
+        residual = t + (1 - b / m) @ covariance
+        jacobian = np.eye(b.size) + covariance * (b / m**2)[:, None, :]
+        step = np.linalg.solve(jacobian, residual[:, :, None])[:, :, 0]
         # Expectations stay positive.
-        length = min(1.0, float((0.9 * m[step > 0] / step[step > 0]).min(initial=1.0)))
-        t = t - length * step
-        if np.abs(step).max() <= _TOLERANCE * (1 + np.abs(t).max()):
+        room = np.where(step > 0, 0.9 * m / np.where(step > 0, step, 1.0), 1.0)
+        t = t - np.minimum(room.min(axis=1), 1.0)[:, None] * step
+        if (np.abs(step) <= _TOLERANCE * (1 + np.abs(t))).all():
             break
     m = b + s + t
     pull = 1 - b / m
-    q = 2 * float((m - b - b * np.log(m / b)).sum()) + float(pull @ covariance @ pull)
-    return q, 2 * float(direction @ pull), t
+    q = 2 * (m - b - b * np.log(m / b)).sum(axis=1) + np.einsum("ij,ij->i", pull @ covariance, pull)
+    return q, 2 * np.einsum("ij,ij->i", direction, pull), t
 
 
 def design_regions(
@@ -151,7 +162,7 @@ def design_regions(
     Parameters
     ----------
     search : Search
-        All of its bins may be merged and expect background.
+        All of its bins may be merged. A bin that expects no background counts with the median of its upward uncertainty.
     signals : sequence of SignalModel
         In its bins; those without events are left out.
     k : int
@@ -169,8 +180,7 @@ def design_regions(
     Raises
     ------
     InputError
-        If k is below 1, the search is too large, has overlapping regions or a bin without background, or no signal has
-        events.
+        If k is below 1, the search is too large or has overlapping regions, or no signal has events.
     """
     if k < 1:
         raise InputError(f"k is {k}; ask for at least 1 region")
@@ -199,12 +209,10 @@ def design_regions(
 def _background(search: Search, covariance: Covariance | None) -> tuple[FloatArray, FloatArray]:
     nothing = np.zeros(search.n_bins)
     sums = bin_sums(search, SignalModel("none", {}, search.name, nothing, nothing))
-    empty = np.flatnonzero(sums.background == 0)
-    if empty.size:
-        raise InputError(
-            f"{search.bin_name(int(empty[0]) + 1)} of search {search.name!r} expects no background; a combined limit needs some"
-        )
-    return sums.background, np.diag(sums.variance_up) if covariance is None else covariance.up
+    matrix = np.diag(sums.variance_up) if covariance is None else covariance.up
+    # Where nothing is expected, the median of what the upward uncertainty allows; a count needs some expectation.
+    width = np.sqrt(np.diag(matrix))
+    return np.where(sums.background > 0, sums.background, np.maximum(_MEDIAN * width, _LEAST)), matrix
 
 
 def _merged(
@@ -263,23 +271,26 @@ def _moved(
     """Move single bins between groups, or in and out of all, while the mean limit of some of the signals gains."""
     rows = np.unique(np.linspace(0, len(s) - 1, _FEW).round().astype(int))
     s, bin_limits = s[rows], bin_limits[rows]
+    full = _information(s, matrix + np.diag(b))
+
+    def quick(trial: BoolArray) -> float:
+        signals, background, covariance = _merged(trial, s, b, matrix)
+        kept = np.maximum(_information(signals, covariance + np.diag(background)), 0.0)
+        return float(np.sqrt(kept / full).mean())
 
     def worth(trial: BoolArray) -> float:
         return float((bin_limits / combined_limits(*_merged(trial, s, b, matrix))).mean())
 
     best = worth(groups)
-    while True:
-        start = best
-        for i in range(b.size):
-            for trial in _elsewhere(groups, i):
-                # Most moves are bad at first sight.
-                if _quick_worth(trial, s, b, matrix) < best - _HOPELESS:
-                    continue
-                value = worth(trial)
-                if value > best + _TOLERANCE:
-                    groups, best = trial, value
-        if best <= start + _GAIN:
-            return groups
+    for _ in range(_ROUNDS):
+        trials = [trial for i in range(b.size) for trial in _elsewhere(groups, i)]
+        promising = sorted(trials, key=quick, reverse=True)[:_TRIED]
+        values = [worth(trial) for trial in promising]
+        row = int(np.argmax(values)) if values else 0
+        if not values or values[row] <= best + _GAIN:
+            break
+        groups, best = promising[row], values[row]
+    return groups
 
 
 def _elsewhere(groups: BoolArray, i: int) -> Iterator[BoolArray]:
@@ -292,12 +303,6 @@ def _elsewhere(groups: BoolArray, i: int) -> Iterator[BoolArray]:
         trial[:, i] = np.arange(len(groups)) == target
         if trial.any(axis=1).all():
             yield trial
-
-
-def _quick_worth(groups: BoolArray, s: FloatArray, b: FloatArray, matrix: FloatArray) -> float:
-    signals, background, covariance = _merged(groups, s, b, matrix)
-    full = _information(s, matrix + np.diag(b))
-    return float(np.sqrt(_information(signals, covariance + np.diag(background)) / full).mean())
 
 
 # --- the regions as a search ---------------------------------------------------------------------------------
