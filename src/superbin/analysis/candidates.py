@@ -6,7 +6,6 @@ observation and the bounds of its own in their place and adds its signal. `signi
 significance of each, and `largest_disagreement` says where they differ most.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,9 +29,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-_NO_RECORD = "ins0000000"
-"""A patch set must name a record of HEPData, and merges made here are in none; the search is named in the description."""
 
 _COUNTS = ("expected", "observed")
 
@@ -140,23 +136,13 @@ def candidate_workspaces(
     if not kept:
         return Workspaces({}, None, None, missing)
     background = _background(documents[kept[0].key])
-    patchset = {
-        "metadata": {
-            "name": re.sub(r"[^A-Za-z0-9_]+", "_", name) or "merges",
-            "description": f"merges of bins for {name}" + (f"; {reference}" if reference else ""),
-            "digests": {"sha256": _digest(background)},
-            "labels": ["merge"],
-            "references": {"hepdata": _NO_RECORD},
-        },
-        "patches": [
-            {
-                "metadata": {"name": candidate.key, "values": [number]},
-                "patch": list(_patch(background, documents[candidate.key])),
-            }
-            for number, candidate in enumerate(kept, start=1)
-        ],
-        "version": "1.0.0",
-    }
+    patchset = workspace.patch_set(
+        background,
+        {candidate.key: list(_patch(background, documents[candidate.key])) for candidate in kept},
+        labels=["merge"],
+        values=[[number] for number in range(1, len(kept) + 1)],
+        description=f"merges of bins for {name}" + (f"; {reference}" if reference else ""),
+    )
     return Workspaces(documents, background, patchset, missing)
 
 
@@ -183,12 +169,6 @@ def _patch(background: workspace.Document, document: workspace.Document) -> Iter
             yield {"op": "add", "path": f"{path}/0", "value": new[0]}
         elif old != new:
             yield {"op": "replace", "path": path, "value": new}
-
-
-def _digest(document: workspace.Document) -> str:
-    """The digest by which a patch set knows its background, as pyhf computes it."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def significances(

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyhf
 import pytest
 from scipy.optimize import brentq, minimize
 
+from superbin import workspace
 from superbin._support.arrays import FloatArray
 from superbin.cli import main
 from superbin.domain.aggregate import combine
@@ -133,6 +135,32 @@ def test_shared_statistics_of_merged_regions(cms_search: Search, t1bbbb: SignalM
         assert found.signal_error == pytest.approx(right.signal_error)
 
 
+def test_regions_as_a_workspace(search: Search) -> None:
+    """MERGE-62: pyhf's expected limit on its Asimov data, but for its log-normal backgrounds."""
+    models = signals(search, 1)
+    bundle = merged_bundle(search, [(1, 2, 3), (4, 5), (6,)], signals=models, covariance=search.covariance)
+    matrix = bundle.search.covariance
+    assert matrix is not None
+    document = workspace.regions(bundle.search, matrix)
+    patches = workspace.patch_set(
+        document, {"m": workspace.signal_patch(bundle.signals[0])}, labels=["x"], values=[[1]], description=""
+    )
+    workspace.to_json(document)
+    workspace.to_json(patches, schema="patchset.json")
+    whole = pyhf.PatchSet(patches)["m"].apply(document)
+    b = bundle.search.processes[0].estimate.nominal
+    for observation, count in zip(whole["observations"], b, strict=True):
+        observation["data"] = [float(count)]
+    # The modifiers have the covariance of the logarithms.
+    effects = np.array(
+        [[np.log(m["data"]["hi"]) for m in c["samples"][0]["modifiers"]] for c in document["channels"]]
+    )
+    np.testing.assert_allclose(np.expm1(effects @ effects.T) * np.outer(b, b), matrix.up, rtol=1e-9)
+    limit = workspace.asymptotic_limit(whole).expected[2]
+    right = combined_limits(bundle.signals[0].yields[None, :], b, matrix.up)[0]
+    assert limit == pytest.approx(right, rel=0.1)
+
+
 def test_bad_input(search: Search) -> None:
     """MERGE-62."""
     models = signals(search)
@@ -159,8 +187,12 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bundle.search.covariance is not None
     assert len(bundle.signals) == len(document["losses"]) == 3
     assert (folder / "losses.csv").read_text().count("\n") == 4
-    for name in ("loss.png", "pyhf", "smodels", "spey"):
+    for name in ("loss.png", "smodels", "spey"):
         assert (folder / name).exists()
+    background = json.loads((folder / "pyhf" / "BkgOnly.json").read_text())
+    patches = pyhf.PatchSet(json.loads((folder / "pyhf" / "patchset.json").read_text()))
+    patches.verify(background)
+    assert [patch.name for patch in patches] == ["signal_1", "signal_2", "signal_3"]
     with pytest.raises(SystemExit) as stop:
         main([*chosen, "-o", str(tmp_path / "other")])
     assert stop.value.code == 2
