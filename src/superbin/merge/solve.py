@@ -205,4 +205,5 @@ def status(complete: bool, gap: float | None) -> str:
         return BEST_FOUND
     percent = max(100 * gap, 1e-6)
     step = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return f"within {math.ceil(percent / step * (1 - 1e-12)) * step:.2g} %"
+    shown = math.ceil(percent / step * (1 - 1e-12)) * step
+    return f"within {shown:.0f} %" if shown >= 10 else f"within {shown:.2g} %"
