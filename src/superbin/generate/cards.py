@@ -15,10 +15,31 @@ from superbin.generate.detector import DetectorCard
 from superbin.generate.pythia import GeneratorSettings
 from superbin.generate.selection import SelectionCard
 
-__all__ = ["CALIBRATED", "Cards"]
+__all__ = ["Cards"]
 
-CALIBRATED = "cms-pas-sus-16-014"
-"""The search that the overall factor was fitted to."""
+_TRIGGER_2016 = ((250.0, 0.982), (300.0, 0.985), (350.0, 0.995), (500.0, 1.0))
+_SELECTIONS: dict[str, dict[str, Any]] = {
+    "cms-pas-sus-16-014": {
+        "isr_weights": (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515),
+        "isr_weights_up": (1.0, 0.941, 0.896, 0.851, 0.824, 0.800, 0.757),
+        "isr_weights_down": (1.0, 0.823, 0.688, 0.553, 0.472, 0.402, 0.273),
+        "trigger": _TRIGGER_2016,
+    },
+    "cms-sus-16-033": {
+        "min_njet": 2,
+        "isr_weights": (1.0, 0.920, 0.821, 0.715, 0.662, 0.561, 0.511),
+        "isr_weights_up": (1.0, 0.960, 0.911, 0.858, 0.831, 0.780, 0.755),
+        "isr_weights_down": (1.0, 0.880, 0.731, 0.572, 0.493, 0.342, 0.267),
+        "trigger": _TRIGGER_2016,
+    },
+}
+"""What a search says of its own selection: thresholds, the efficiency of its trigger in MHT, and the weights in the number of
+jets from radiation that CMS measured in top pairs, with their uncertainties, as its public analysis code for simulated signals
+(github.com/kpedro88/Analysis, branches ICHEP2016 and SUSY2016-v2) has them."""
+
+ISR = "initial-state radiation"
+LEPTON_ERROR = 0.05
+"""One standard deviation of the efficiencies for leptons and tracks that veto, relative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +62,43 @@ class Cards:
 
     @classmethod
     def of(cls, search: Search) -> "Cards":
-        """The cards of a search: the overall factor is one but for the search it was fitted to."""
+        """The cards of a search: its energy, and what is known of its selection.
+
+        Of others the trigger is perfect, and radiation is the generator's.
+        """
         energy = GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)
-        if search.name == CALIBRATED:
-            return cls(energy)
-        return cls(energy, selection=SelectionCard(overall_factor=1.0))
+        return cls(energy, selection=SelectionCard(**_SELECTIONS.get(search.name, {})))
+
+    def variations(self) -> dict[str, tuple["Cards", "Cards"]]:
+        """The cards with one source of uncertainty up, and down, by one standard deviation.
+
+        Sources are the jet energy scale, b tagging (b and c jets together), mistags of light jets, the veto of leptons and
+        tracks, and initial-state radiation where its weights have an uncertainty.
+        """
+        found = {
+            name: (self._with_detector(**{key: 1.0}), self._with_detector(**{key: -1.0}))
+            for name, key in (
+                ("jet energy scale", "jet_scale_shift"),
+                ("b tagging", "b_shift"),
+                ("mistags", "mistag_shift"),
+            )
+        }
+        found["lepton veto"] = self._with_leptons(-LEPTON_ERROR), self._with_leptons(LEPTON_ERROR)
+        up, down = self.selection.isr_weights_up, self.selection.isr_weights_down
+        if up and down:
+            found[ISR] = (
+                replace(self, selection=replace(self.selection, isr_weights=up)),
+                replace(self, selection=replace(self.selection, isr_weights=down)),
+            )
+        return found
+
+    def _with_detector(self, **shifts: float) -> "Cards":
+        return replace(self, detector=replace(self.detector, **shifts))
+
+    def _with_leptons(self, shift: float) -> "Cards":
+        names = ("electron_efficiency", "muon_efficiency", "track_efficiency")
+        changed = {name: min(getattr(self.selection, name) * (1 + shift), 1.0) for name in names}
+        return replace(self, selection=replace(self.selection, **changed))
 
     def changed(self, changes: Iterable[str]) -> "Cards":
         """The same cards with some constants changed.
