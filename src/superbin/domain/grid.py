@@ -69,6 +69,8 @@ class SignalPoint:
         Monte Carlo standard errors.
     settings : mapping
         Everything the generator records of how the point was made; JSON.
+    variations : mapping of str to (array_like, array_like)
+        Efficiencies with one source of uncertainty one standard deviation up, and down, by the name of the source.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class SignalPoint:
     efficiencies: FloatArray
     errors: FloatArray
     settings: Mapping[str, Any] = field(default_factory=dict)
+    variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parameters = {str(key): float(value) + 0.0 for key, value in self.parameters.items()}
@@ -103,6 +106,13 @@ class SignalPoint:
             array = _fractions(getattr(self, name), name=f"{name} of {self.label}", shape=shape)
             object.__setattr__(self, name, array)
         _check_exclusive(self.efficiencies, self.label)
+        checked = {}
+        for name, sides in self.variations.items():
+            if len(sides) != 2:
+                raise InputError(f"variation {name!r} of {self.label} has {len(sides)} parts; give up and down")
+            up, down = (_fractions(side, name=f"{name} of {self.label}", shape=shape) for side in sides)
+            checked[str(name)] = up, down
+        object.__setattr__(self, "variations", MappingProxyType(checked))
 
     @property
     def label(self) -> str:

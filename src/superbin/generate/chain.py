@@ -547,7 +547,9 @@ def _point(
     }
     parameters = {"m_mother": m_mother, "m_lsp": m_lsp}
     values = np.maximum(result.values, 0)
-    return SignalPoint(name, parameters, search.name, result.events, seed, values, result.errors, record)
+    # The record of a bin that negative weights prevail in is zero on all sides.
+    sides = {key: (np.maximum(up, 0), np.maximum(down, 0)) for key, (up, down) in result.variations.items()}
+    return SignalPoint(name, parameters, search.name, result.events, seed, values, result.errors, record, sides)
 
 
 def _statistics(result: Efficiencies) -> dict[str, Any]:

@@ -71,11 +71,25 @@ def read_point(path: str | Path) -> SignalPoint:
             efficiencies=np.array(head.list_of_numbers("efficiencies")),
             errors=np.array(head.list_of_numbers("errors")),
             settings=settings,
+            variations=_variations(head),
         )
     except DocumentError:
         raise
     except InputError as error:
         raise DocumentError(f"{path}: {error}") from error
+
+
+def _variations(head: Head) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Efficiencies up and down by source; none in points of before."""
+    given = head.content.get("variations", {})
+    if not isinstance(given, dict):
+        raise head.error("variations must be a JSON object")
+    try:
+        return {
+            name: (np.array(up, dtype=float), np.array(down, dtype=float)) for name, (up, down) in given.items()
+        }
+    except (TypeError, ValueError):
+        raise head.error("variations must hold a list of two lists of numbers for every source") from None
 
 
 def write_point(point: SignalPoint, path: str | Path) -> None:
@@ -95,6 +109,7 @@ def write_point(point: SignalPoint, path: str | Path) -> None:
         "seed": point.seed,
         "efficiencies": point.efficiencies.tolist(),
         "errors": point.errors.tolist(),
+        "variations": {name: [up.tolist(), down.tolist()] for name, (up, down) in point.variations.items()},
         "settings": dict(point.settings),
     }
     write_text(path, json_text(document, str(path)) + "\n")
