@@ -75,25 +75,28 @@ class Cards:
         Sources are the jet energy scale, b tagging (b and c jets together), mistags of light jets, the veto of leptons and
         tracks, and initial-state radiation where its weights have an uncertainty.
         """
-        found = {
-            name: (self._with_detector(**{key: 1.0}), self._with_detector(**{key: -1.0}))
-            for name, key in (
-                ("jet energy scale", "jet_scale_shift"),
-                ("b tagging", "b_shift"),
-                ("mistags", "mistag_shift"),
+        up, down = (
+            (
+                replace(self.detector, jet_scale_shift=shift),
+                replace(self.detector, b_shift=shift),
+                replace(self.detector, mistag_shift=shift),
             )
+            for shift in (1.0, -1.0)
+        )
+        names = ("jet energy scale", "b tagging", "mistags")
+        found = {
+            name: (replace(self, detector=a), replace(self, detector=b))
+            for name, a, b in zip(names, up, down, strict=True)
         }
+        # Up is more signal: leptons and tracks are seen less often.
         found["lepton veto"] = self._with_leptons(-LEPTON_ERROR), self._with_leptons(LEPTON_ERROR)
-        up, down = self.selection.isr_weights_up, self.selection.isr_weights_down
-        if up and down:
+        more, less = self.selection.isr_weights_up, self.selection.isr_weights_down
+        if more and less:
             found[ISR] = (
-                replace(self, selection=replace(self.selection, isr_weights=up)),
-                replace(self, selection=replace(self.selection, isr_weights=down)),
+                replace(self, selection=replace(self.selection, isr_weights=more)),
+                replace(self, selection=replace(self.selection, isr_weights=less)),
             )
         return found
-
-    def _with_detector(self, **shifts: float) -> "Cards":
-        return replace(self, detector=replace(self.detector, **shifts))
 
     def _with_leptons(self, shift: float) -> "Cards":
         names = ("electron_efficiency", "muon_efficiency", "track_efficiency")

@@ -165,19 +165,20 @@ def analyse(
     return Efficiencies(
         sums.first * scale,
         np.sqrt(sums.second) * scale,
-        {
-            name: tuple(
-                values * sums.made / (radiated * sums.weight)
-                for values, radiated in zip(sides, sums.radiation[name], strict=True)
-            )
-            for name, sides in sums.varied.items()
-        },
+        {name: (_share(sums, name, 0), _share(sums, name, 1)) for name in sums.varied},
         _total_error(sums),
         sums.events,
         sums.negative,
         sums.made**2 / float(sums.squares[0, 0]),
         dict(zip(CUTS, [1.0, *(sums.flow[1:] * scale).tolist()], strict=True)),
     )
+
+
+def _share(sums: _Sums, variation: str, side: int) -> FloatArray:
+    share: FloatArray = (
+        sums.varied[variation][side] * sums.made / (sums.radiation[variation][side] * sums.weight)
+    )
+    return share
 
 
 def _total_error(sums: _Sums) -> float:
@@ -239,11 +240,10 @@ def _add(
     found = cluster(batch, seen, nominal.detector)
     deviates = random.standard_normal(len(found.pt))
     # Only the jet energy scale changes jets: the others look at the same ones.
-    responses = {
-        shift: _respond(found, batch.n_events, shifted, deviates)
-        for shifted in (nominal, *itertools.chain.from_iterable(variations.values()))
-        if (shift := shifted.detector.jet_scale_shift) is not None
-    }
+    responses: dict[float, _Response] = {}
+    for card in (nominal, *itertools.chain.from_iterable(variations.values())):
+        if card.detector.jet_scale_shift not in responses:
+            responses[card.detector.jet_scale_shift] = _respond(found, batch.n_events, card, deviates)
     # Isolation and flavours only for what is left in some variation: they cost most.
     chosen = np.any([response.steps[-1] for response in responses.values()], axis=0)
     central = np.flatnonzero(np.abs(found.eta) < nominal.selection.central_eta)
@@ -549,7 +549,9 @@ def _point(
     values = np.maximum(result.values, 0)
     # The record of a bin that negative weights prevail in is zero on all sides.
     sides = {key: (np.maximum(up, 0), np.maximum(down, 0)) for key, (up, down) in result.variations.items()}
-    return SignalPoint(name, parameters, search.name, result.events, seed, values, result.errors, record, sides)
+    return SignalPoint(
+        name, parameters, search.name, result.events, seed, values, result.errors, record, sides
+    )
 
 
 def _statistics(result: Efficiencies) -> dict[str, Any]:
