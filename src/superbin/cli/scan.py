@@ -346,13 +346,11 @@ def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
 
     write_text(folder / "scan.json", _as_json(result) + "\n")
     if figures:
-        from superbin.plot import save, scan_maps
+        from superbin.plot import save, scan_figures
 
-        maps = scan_maps(result)
+        maps = scan_figures(result)
         if not maps:
-            done = any(point.status == "done" for point in result.points)
-            why = "they are over two masses" if done else "no point is finished"
-            click.echo(f"superbin: no maps are drawn: {why}", err=True)
+            click.echo("superbin: no figures are drawn: no point is finished", err=True)
             return
         (folder / "maps").mkdir()
         for name, figure in maps.items():

@@ -71,6 +71,8 @@ class CrossSectionTable:
         Cross sections in pb, > 0.
     relative_uncertainties : array_like, shape (n,), optional
         Symmetric, >= 0: 0.27 for 27 %.
+    order : str
+        To which order of perturbation theory, such as ``"NLO+NLL"``; empty where that is not known.
 
     Raises
     ------
@@ -82,6 +84,7 @@ class CrossSectionTable:
     masses: FloatArray
     pb: FloatArray
     relative_uncertainties: FloatArray | None = None
+    order: str = ""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.masses)
@@ -199,4 +202,4 @@ def _read(process: str) -> CrossSectionTable:
     if body[0] != _COLUMNS:
         raise InputError(f"the packaged table for {process} has columns {body[0]}; install superbin again")
     masses, pb, percent = np.array([line.split(",") for line in body[1:]], dtype=np.float64).T
-    return CrossSectionTable(process, masses, pb, percent / 100)
+    return CrossSectionTable(process, masses, pb, percent / 100, "NLO+NLL")

@@ -20,9 +20,10 @@ from superbin._support.arrays import FloatArray
 from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.likelihood.blocks import Factor
+from superbin.likelihood.data import Data
 from superbin.likelihood.model import BoolArray, CountingModel, add_up
 from superbin.likelihood.newton import Known, Minimum, Status, minimize
-from superbin.likelihood.objective import LEAST_BACKGROUND, RIDGE, Data, Objective, two_sided
+from superbin.likelihood.objective import LEAST_BACKGROUND, RIDGE, Objective, two_sided
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -506,7 +507,7 @@ def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
     over its own. mu, unless given, starts at the best linear estimate.
     """
     objective, model = fitter.objective, fitter.model
-    x = np.where(objective.constrained > 0, data.centres, objective.initial)
+    x = np.where(objective.constrained > 0, data.auxiliary, objective.initial)
     terms = add_up(model.term_channel, model.rates * ~model.signal, len(model.channels))
     for j in np.flatnonzero(model.kinds == "free"):
         touched = model.entry_term[model.entry_parameter == j]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.merge.figures import best_of
 from superbin.merge.problem import BoolArray, Problem, Totals
 
 __all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]
@@ -83,6 +84,8 @@ class Archive:
     def evaluate(self, sets: BoolArray) -> FloatArray:
         """Figure of merit of every row, -inf where the set is refused: without signal, not allowed, or background without doubt zero.
 
+        Also -inf where it is certain to be below the best that are remembered, and would take long.
+
         Parameters
         ----------
         sets : ndarray of bool, shape (n_sets, n_bins)
@@ -96,7 +99,7 @@ class Archive:
         rows = np.flatnonzero(fine)
         if rows.size:
             some = Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
-            found = self.figure(some)
+            found = best_of(self.figure, some, self.keep, self.floor)
             values[rows] = np.where(np.isnan(found), -np.inf, found)
             self.evaluated += rows.size
             self._remember(sets, values)
@@ -123,6 +126,13 @@ class Archive:
         equal = [key for key in ranked if is_tie(self._best[key][0], top)]
         ranked[: len(equal)] = sorted(equal, key=_simplicity)
         return ranked
+
+    @property
+    def floor(self) -> float:
+        """The least figure of merit of the best that are remembered; -inf before there are as many as asked for."""
+        if len(self._best) < self.keep:
+            return -math.inf
+        return sorted((value for value, _ in self._best.values()), reverse=True)[self.keep - 1]
 
     @property
     def found(self) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "PROVABLE",
     "STAND_INS",
     "VISIBLE",
+    "best_of",
     "expected_z",
     "figure",
     "midp",
@@ -79,6 +80,24 @@ def midp(totals: Totals) -> FloatArray:
         weak = some[values[some] < VISIBLE]
         if weak.size:
             values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(_take(totals, weak)))
+    return values
+
+
+def best_of(figure: Callable[[Totals], FloatArray], totals: Totals, keep: int, floor: float) -> FloatArray:
+    """A figure of merit for who remembers the `keep` best, the worst of which has `floor`: -inf for what cannot be among them.
+
+    A value of `midp` below `VISIBLE` takes ten times as long as one above, and is nothing beside those.
+    """
+    if figure is not midp:
+        return figure(totals)
+    values = np.full(totals.signal.shape, -np.inf)
+    some = np.flatnonzero(totals.signal > 0)
+    values[some] = expected_z(_take(totals, some))
+    weak = some[values[some] < VISIBLE]
+    if floor < VISIBLE and some.size - weak.size < keep:
+        values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(_take(totals, weak)))
+    else:
+        values[weak] = -np.inf
     return values
 
 

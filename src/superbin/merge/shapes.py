@@ -4,7 +4,8 @@
   covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
   multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
   no flip or exchange of bins improves the result: best found.
-* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit.
+* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit; for a
+  figure that is not cheap only if there are not too many rectangles.
 * ``two rectangles``: all pairs, certified for a provable figure of merit.
 * ``three rectangles``, ``connected``: best found; a provable figure of merit bounds them by the free optimum.
 
@@ -29,10 +30,10 @@ from superbin.merge.exclusion import THRESHOLD, ExclusionDual, asimov_exclusion
 from superbin.merge.exhaustive import brute_force
 from superbin.merge.figures import PROVABLE, STAND_INS, figure, quick
 from superbin.merge.greedy import Baseline, greedy_set
-from superbin.merge.local import double_swaps, improve
-from superbin.merge.problem import BoolArray, Problem, Totals
+from superbin.merge.local import Moves, double_swaps, improve
+from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
 from superbin.merge.rectangles import rectangles
-from superbin.merge.thresholds import all_thresholds, prefixes, seeds
+from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
 
 __all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify", "solve"]
@@ -60,11 +61,19 @@ _HOPELESS = 0.75
 _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
 
+_NEIGHBOURS = 2048
+"""Neighbours of a set, the best by a quick figure, that get the exact one."""
+
 _FAINT = 0.2
 """Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
 
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
+
+_EVERY = 20_000
+"""Rectangles up to which all get the exact figure of merit; of more, so many of the best by a quick one."""
+
+_CHUNK = 4096
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
@@ -176,7 +185,7 @@ def _prove(task: Task, archive: Archive, dual: Dual) -> Proof:
     if task.rules.free and task.problem.covariance_up is None:
         possible = task.rules.possible
         order = best_order(dual, task.problem, task.problem.variance_up)
-        archive.evaluate(prefixes(order[possible[order]], task.problem.n_bins))
+        archive.evaluate(best_prefixes(task.problem, order[possible[order]], archive.figure))
         return _exhausted(archive)
     # The downward side does not enter a provable figure; leaving it out saves half the work.
     archive.problem = replace(task.problem, covariance_down=None)
@@ -245,9 +254,7 @@ def cast_wide(task: Task, archive: Archive) -> None:
         _double(task, archive, screen)
 
 
-def _climb(
-    archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool, climbs: int
-) -> None:
+def _climb(archive: Archive, screen: Callable[[Moves], IntArray], *, swap: bool, climbs: int) -> None:
     """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
 
     Where constraints bind, no flip alone may be allowed, and there are more tops to climb; so there are for limits, which jump.
@@ -262,7 +269,7 @@ def _climb(
         improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
 
 
-def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]) -> None:
+def _double(task: Task, archive: Archive, screen: Callable[[Moves], IntArray]) -> None:
     """Exchange two bins at once while that helps: a minimum may be held by one bin that no other replaces alone."""
     problem, value = task.problem, -np.inf
     upward = replace(problem, covariance_down=None)
@@ -282,11 +289,15 @@ def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray
 
 
 def _promising(
-    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, chosen: BoolArray, sets: BoolArray
-) -> BoolArray:
-    """Which sets a quick figure of merit does not put far below a chosen one."""
-    values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
-    fine: BoolArray = values[1:] >= share * values[0] - _FAINT * min(values[0], 1.0)
+    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, moves: Moves
+) -> IntArray:
+    """Which moves a quick figure of merit does not put far below the set they start at; of very many, the best."""
+    stay = np.array([-1])
+    own = float(quick(Moves(moves.chosen, stay, stay).totals(problem))[0])
+    values = quick(moves.totals(problem))
+    fine = np.flatnonzero(values >= share * own - _FAINT * min(own, 1.0))
+    if fine.size > _NEIGHBOURS:
+        fine = np.sort(fine[np.argsort(-values[fine], kind="stable")[:_NEIGHBOURS]])
     return fine
 
 
@@ -302,13 +313,25 @@ def _surrogate(task: Task) -> BoolArray:
 
 def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    archive.evaluate(rectangles(task.ground).sets)
-    return archive, _exhausted(archive)
+    boxes = rectangles(task.ground)
+    if len(boxes) <= _EVERY:
+        archive.evaluate(boxes.sets)
+        return archive, _exhausted(archive)
+    values = task.quick(boxes.totals(task.problem))
+    best = np.argsort(-values, kind="stable")
+    evaluated, refused = 0, 0
+    # The best by their sums; more as long as constraints refuse them.
+    for i in range(0, best.size, _CHUNK):
+        found = archive.evaluate(boxes.take(best[i : i + _CHUNK]))
+        evaluated, refused = evaluated + found.size, refused + int(np.isinf(found).sum())
+        if evaluated - refused >= _EVERY or (archive.found and task.name in PROVABLE):
+            break
+    return archive, _exhausted(archive) if task.name in PROVABLE else Proof()
 
 
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    best_pairs(archive, rectangles(task.ground).sets, task.quick, task.rules)
+    best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
     proved = task.name in PROVABLE and task.problem.conflicts is None
     return archive, _exhausted(archive) if proved else Proof()
 
@@ -316,9 +339,9 @@ def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=max(keep, 64))
     boxes = rectangles(task.ground)
-    best_pairs(archive, boxes.sets, task.quick, task.rules)
+    best_pairs(archive, boxes, task.quick, task.rules)
     if archive.found:
-        best_triples(archive, boxes, task.quick)
+        best_triples(archive, task.ground, boxes.sets, task.quick)
     return archive, _relaxed_proof(task, archive)
 
 

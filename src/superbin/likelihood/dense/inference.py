@@ -21,18 +21,20 @@ from scipy.special import ndtr, ndtri
 
 from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.fits import (
     SAME,
     Fit,
-    LocalMinimum,
     fit,
     fit_pair,
     poi_position,
     symmetric_inverse,
 )
 from superbin.likelihood.dense.newton import Minimum, minimize
-from superbin.likelihood.dense.objective import Data, Objective
+from superbin.likelihood.dense.objective import Objective
+from superbin.likelihood.few import few_events
 from superbin.likelihood.fit import single_threaded
+from superbin.likelihood.found import Exclusion, Significance, UpperLimit
 
 __all__ = ["Exclusion", "Significance", "UpperLimit", "exclusion", "significance", "upper_limit"]
 
@@ -42,104 +44,8 @@ QUANTILES = (-2, -1, 0, 1, 2)
 PRECISION = 1e-6
 """In units of sqrt(q) or -ln CLs, when solving for mu; one step of Newton more follows."""
 
-FEW = 5.0
-"""Background events per bin, averaged over the signal, below which asymptotic formulae are said to be approximate."""
-
 LARGEST = 1e8
 """In units of the first guess, where the search for a limit gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Significance:
-    """Significance of rejecting mu = 0.
-
-    Attributes
-    ----------
-    q0 : float or None
-        2 (NLL(0) - NLL(mu hat)) with mu hat >= 0; None if a fit failed; infinite if events were seen where none are expected at mu = 0.
-    z : float or None
-        Its square root.
-    p : float or None
-        One-sided p-value.
-    mu : float or None
-        mu hat.
-    status : str
-        ``"converged"``, or which fit failed and why.
-    doubts : tuple of str
-        Of both fits.
-    """
-
-    q0: float | None
-    z: float | None
-    p: float | None
-    mu: float | None
-    status: str
-    doubts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """CLs of one signal strength.
-
-    Attributes
-    ----------
-    cls, cls_plus_b, cl_b : float or None
-        Of the observed data.
-    expected : tuple of float
-        CLs for background-only data at -2 ... +2 standard deviations, in pyhf's order: the first excludes most.
-    q, q_asimov : float or None
-        qtilde of the observed data and of the Asimov set.
-    status : str
-        As of `Significance`.
-    doubts : tuple of str
-        Of all fits.
-    asimov : LocalMinimum or None
-        The minimum at mu = 0 that made the Asimov set.
-    """
-
-    cls: float | None
-    cls_plus_b: float | None
-    cl_b: float | None
-    expected: tuple[float, ...]
-    q: float | None
-    q_asimov: float | None
-    status: str
-    doubts: tuple[str, ...]
-    asimov: LocalMinimum | None
-
-
-@dataclass(frozen=True, slots=True)
-class UpperLimit:
-    """Upper limit on mu by CLs.
-
-    Attributes
-    ----------
-    observed : float or None
-        For the observed data.
-    expected : float or None
-        Median for background-only data.
-    bands : mapping of int to float or None
-        Limit at -2 ... +2 standard deviations of background-only data; bands[0] is `expected`.
-    level : float
-        Confidence level.
-    status : str
-        As of `Significance`.
-    doubts : tuple of str
-        Of all fits, and what was done beyond the published model, such as a search beyond the bound of mu.
-    asimov : LocalMinimum or None
-        The minimum at mu = 0 that made the Asimov set.
-    others : tuple of LocalMinimum
-        Further minima of that fit, which would have made other Asimov sets.
-    """
-
-    observed: float | None
-    expected: float | None
-    bands: dict[int, float | None]
-    level: float
-    status: str
-    doubts: tuple[str, ...]
-    asimov: LocalMinimum | None
-    others: tuple[LocalMinimum, ...]
 
 
 class _FailedError(Exception):
@@ -184,13 +90,11 @@ def _note_few(objective: Objective, background: Fit, notes: list[str]) -> None:
         return
     x, without = background.x.copy(), objective.expected(background.x)
     x[_poi(objective)] = 1.0
-    signal = np.maximum(objective.expected(x) - without, 0.0) * objective.model.counted
-    if signal.sum() > 0:
-        events = float(signal @ without / signal.sum())
-        if events < FEW:
-            notes.append(
-                f"few events: {events:.2g} background events in a bin, averaged over the signal; asymptotic formulae are approximate there, toys are not"
-            )
+    note = few_events(
+        without * objective.model.counted, (objective.expected(x) - without) * objective.model.counted
+    )
+    if note:
+        notes.append(note)
 
 
 def _doubts(notes: list[str], *fits: tuple[str, Fit]) -> tuple[str, ...]:

@@ -23,33 +23,18 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.effects import IntArray
 from superbin.likelihood.dense.rows import make_rows
 from superbin.statistical_model import Normal, Poisson, StatisticalModel
 from superbin.statistical_model.expressions import Jet
 
-__all__ = ["BoolArray", "Data", "Objective", "Point"]
+__all__ = ["BoolArray", "Objective", "Point"]
 
 BoolArray = NDArray[np.bool_]
 
 TINY = 1e-100
 """Stands for a factor of zero in its logarithmic derivatives."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """What was observed, or would be.
-
-    Attributes
-    ----------
-    counts : array, shape (n_bins,)
-        Events.
-    auxiliary : array, shape (n_parameters,)
-        Measured value of each parameter with a normal constraint, auxiliary count of each with a Poisson one, zero without.
-    """
-
-    counts: FloatArray
-    auxiliary: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -343,6 +328,11 @@ class Objective:
             mixed[~np.eye(slope.size, dtype=bool)] -= np.outer(slope, slope)[~np.eye(slope.size, dtype=bool)]
             where = np.array(formula.positions, dtype=np.intp)
             matrix[np.ix_(where, where)] += weights[touched].sum() * mixed
+
+    def row_events(self, x: FloatArray) -> FloatArray:
+        """Events expected in each row, bin after bin, in each bin in the order of its channel's samples."""
+        sums, products, *_ = self._evaluate(x, self._no_side)
+        return _product(sums, products)
 
     # ------------------------------------------------------------------ other data
 
