@@ -109,7 +109,9 @@ class SignalPoint:
         checked = {}
         for name, sides in self.variations.items():
             if len(sides) != 2:
-                raise InputError(f"variation {name!r} of {self.label} has {len(sides)} parts; give up and down")
+                raise InputError(
+                    f"variation {name!r} of {self.label} has {len(sides)} parts; give up and down"
+                )
             up, down = (_fractions(side, name=f"{name} of {self.label}", shape=shape) for side in sides)
             checked[str(name)] = up, down
         object.__setattr__(self, "variations", MappingProxyType(checked))

@@ -26,8 +26,9 @@ from superbin.generate.detector import Jets, cluster, flavours, smear, tag_proba
 from superbin.generate.events import BoolArray, IntArray, Particles
 from superbin.generate.gate import Allowances, Gate
 from superbin.generate.isr import isr_weights, radiated
-from superbin.generate.pythia import Roulette, generate_events, process_lines, settings_lines
+from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
+from superbin.generate.roulette import Roulette
 from superbin.generate.selection import (
     Kinematics,
     accepted,

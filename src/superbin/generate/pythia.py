@@ -19,12 +19,11 @@ import numpy as np
 from superbin.errors import InputError, MissingDependencyError, SuperbinError
 from superbin.generate.domains import POSITIVE, RATES, SWITCH, Domain, check_domains, each, number, whole
 from superbin.generate.events import Particles
-from superbin.generate.roulette import new_roulette
+from superbin.generate.roulette import Roulette, new_hook
 from superbin.generate.streams import STDERR, printed_by, stdout_to
 
 __all__ = [
     "GeneratorSettings",
-    "Roulette",
     "generate_events",
     "is_known",
     "optional_imports",
@@ -204,29 +203,6 @@ def process_lines(mothers: tuple[int, ...]) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Roulette:
-    """What decides which events are ended early.
-
-    Parameters
-    ----------
-    cut : float
-        Least missing momentum of the selection, GeV.
-    scale, table
-        ``roulette_scale`` and ``roulette`` of `GeneratorSettings`.
-    invisible : tuple of int
-        PDG numbers of what leaves no trace.
-    seed : int
-        Of its random numbers.
-    """
-
-    cut: float
-    scale: float
-    table: tuple[tuple[float, float], ...]
-    invisible: tuple[int, ...]
-    seed: int
-
-
 def generate_events(
     lines: list[str], *, events: int, batch: int, slha: str | None = None, roulette: Roulette | None = None
 ) -> Iterator[Particles]:
@@ -272,14 +248,7 @@ def generate_events(
 def _hook(roulette: Roulette) -> Any:
     with optional_imports():
         import pythia8mc
-    return new_roulette(
-        pythia8mc,
-        cut=roulette.cut,
-        scale=roulette.scale,
-        table=roulette.table,
-        invisible=roulette.invisible,
-        seed=roulette.seed,
-    )
+    return new_hook(pythia8mc, roulette)
 
 
 def _weighted(made: Particles, hook: Any) -> Particles:

@@ -8,9 +8,10 @@ as its weight: sums over events keep their means whatever the chance is (clause 
 
 import math
 import random
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["chance_to_go_on", "new_roulette"]
+__all__ = ["Roulette", "boosted", "chance_to_go_on", "new_hook"]
 
 _Vector = tuple[float, float, float, float]
 _RESONANCE_SHOWER = 4
@@ -42,21 +43,12 @@ def boosted(vector: _Vector, old: _Vector, new: _Vector) -> _Vector:
     return (rest[0] + g * new[0], rest[1] + g * new[1], rest[2] + g * new[2], after)
 
 
-def new_roulette(
-    pythia8: Any,
-    *,
-    cut: float,
-    scale: float,
-    table: tuple[tuple[float, float], ...],
-    invisible: tuple[int, ...],
-    seed: int,
-) -> Any:
-    """A hook for Pythia that ends events early.
+@dataclass(frozen=True, slots=True)
+class Roulette:
+    """What decides which events are ended early.
 
     Parameters
     ----------
-    pythia8 : module
-        Pythia.
     cut : float
         Least missing momentum of the selection, GeV.
     scale : float
@@ -67,93 +59,118 @@ def new_roulette(
         PDG numbers of what leaves no trace.
     seed : int
         Of its random numbers.
+    """
+
+    cut: float
+    scale: float
+    table: tuple[tuple[float, float], ...]
+    invisible: tuple[int, ...]
+    seed: int
+
+
+def new_hook(pythia8: Any, rules: Roulette) -> Any:
+    """A hook for Pythia that ends events early.
+
+    Parameters
+    ----------
+    pythia8 : module
+        Pythia.
+    rules : Roulette
+        What decides.
 
     Returns
     -------
     UserHooks
         With ``ended``, the number of events ended, and ``weights``, those of the others in order.
     """
-    hidden = frozenset(invisible)
 
-    class Roulette(pythia8.UserHooks):  # type: ignore[misc]
+    class Hook(_Game, pythia8.UserHooks):  # type: ignore[misc]
         def __init__(self) -> None:
-            super().__init__()
-            self.random = random.Random(seed)
-            self.ended = 0
-            self.weights: list[float] = []
-            self.weight = 1.0
-            self.complete = False
-            self.produced: dict[int, tuple[int, _Vector, _Vector]] = {}
+            pythia8.UserHooks.__init__(self)
+            _Game.__init__(self, rules)
 
-        def canVetoProcessLevel(self) -> bool:  # noqa: N802
-            return True
+    return Hook()
 
-        def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802
-            """Keep what is produced, and what of it is invisible."""
-            self.weight = 1.0
-            self.complete = False
-            self.produced = {}
-            above: dict[int, int] = {}
-            lost: dict[int, _Vector] = {}
-            for i in range(5, process.size()):
-                particle = process[i]
-                mother = particle.mother1()
-                above[i] = root = above.get(mother, i)
-                p = (particle.px(), particle.py(), particle.pz(), particle.e())
-                if root == i:
-                    self.produced[i] = (particle.id(), p, (0.0, 0.0, 0.0, 0.0))
-                    lost[i] = (0.0, 0.0, 0.0, 0.0)
-                if particle.status() > 0 and abs(particle.id()) in hidden:
-                    x = lost[root]
-                    lost[root] = (x[0] + p[0], x[1] + p[1], x[2] + p[2], x[3] + p[3])
-            self.produced = {i: (pdg, p, lost[i]) for i, (pdg, p, _) in self.produced.items()}
+
+class _Game:
+    """The methods by which Pythia asks; their names are Pythia's."""
+
+    def __init__(self, rules: Roulette) -> None:
+        self.rules = rules
+        self.hidden = frozenset(rules.invisible)
+        self.random = random.Random(rules.seed)
+        self.ended = 0
+        self.weights: list[float] = []
+        self.weight = 1.0
+        self.complete = False
+        self.produced: dict[int, tuple[int, _Vector, _Vector]] = {}
+
+    def canVetoProcessLevel(self) -> bool:  # noqa: N802
+        return True
+
+    def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802
+        """Keep what is produced, and what of it is invisible."""
+        self.weight = 1.0
+        self.complete = False
+        produced: dict[int, tuple[int, _Vector]] = {}
+        above: dict[int, int] = {}
+        lost: dict[int, _Vector] = {}
+        for i in range(5, process.size()):
+            particle = process[i]
+            above[i] = root = above.get(particle.mother1(), i)
+            p = (particle.px(), particle.py(), particle.pz(), particle.e())
+            if root == i:
+                produced[i] = (particle.id(), p)
+                lost[i] = (0.0, 0.0, 0.0, 0.0)
+            if particle.status() > 0 and abs(particle.id()) in self.hidden:
+                x = lost[root]
+                lost[root] = (x[0] + p[0], x[1] + p[1], x[2] + p[2], x[3] + p[3])
+        self.produced = {i: (pdg, p, lost[i]) for i, (pdg, p) in produced.items()}
+        return False
+
+    def canVetoPT(self) -> bool:  # noqa: N802
+        return True
+
+    def scaleVetoPT(self) -> float:  # noqa: N802
+        return self.rules.scale
+
+    def doVetoPT(self, position: int, event: Any) -> bool:  # noqa: N802
+        """Decide, once for an event that is showered."""
+        if position >= _RESONANCE_SHOWER:
             return False
-
-        def canVetoPT(self) -> bool:  # noqa: N802
+        chance = chance_to_go_on(self._missing(event), self.rules.cut, self.rules.table)
+        if chance < 1 and self.random.random() >= chance:
+            self.ended += 1
             return True
+        self.weight = 1 / chance
+        return False
 
-        def scaleVetoPT(self) -> float:  # noqa: N802
-            return scale
+    def _missing(self, event: Any) -> float:
+        """Transverse momentum that the invisible particles will have."""
+        x = y = 0.0
+        last = max(self.produced, default=0)
+        names = {pdg for pdg, _, _ in self.produced.values()}
+        for i in range(last, event.size()):
+            particle = event[i]
+            if particle.status() < 0 or particle.id() not in names:
+                continue
+            j = i
+            while j > last:
+                j = event[j].mother1()
+            if j in self.produced:
+                _, old, lost = self.produced[j]
+                new = (particle.px(), particle.py(), particle.pz(), particle.e())
+                moved = boosted(lost, old, new)
+                x, y = x + moved[0], y + moved[1]
+        return math.hypot(x, y)
 
-        def doVetoPT(self, position: int, event: Any) -> bool:  # noqa: N802
-            """Decide, once for an event that is showered."""
-            if position >= _RESONANCE_SHOWER:
-                return False
-            chance = chance_to_go_on(self.missing(event), cut, table)
-            if chance < 1 and self.random.random() >= chance:
-                self.ended += 1
-                return True
-            self.weight = 1 / chance
-            return False
+    def canVetoAfterHadronization(self) -> bool:  # noqa: N802
+        return True
 
-        def missing(self, event: Any) -> float:
-            """Transverse momentum that the invisible particles will have."""
-            x = y = 0.0
-            last = max(self.produced, default=0)
-            names = {pdg for pdg, _, _ in self.produced.values()}
-            for i in range(last, event.size()):
-                particle = event[i]
-                if particle.status() < 0 or particle.id() not in names:
-                    continue
-                j = i
-                while j > last:
-                    j = event[j].mother1()
-                if j in self.produced:
-                    _, old, lost = self.produced[j]
-                    new = (particle.px(), particle.py(), particle.pz(), particle.e())
-                    moved = boosted(lost, old, new)
-                    x, y = x + moved[0], y + moved[1]
-            return math.hypot(x, y)
-
-        def canVetoAfterHadronization(self) -> bool:  # noqa: N802
-            return True
-
-        def doVetoAfterHadronization(self, _: Any) -> bool:  # noqa: N802
-            """The event is complete; Pythia may hadronise it once more, and then says so again."""
-            if self.complete:
-                self.weights.pop()
-            self.weights.append(self.weight)
-            self.complete = True
-            return False
-
-    return Roulette()
+    def doVetoAfterHadronization(self, _: Any) -> bool:  # noqa: N802
+        """The event is complete; Pythia may hadronise it once more, and then says so again."""
+        if self.complete:
+            self.weights.pop()
+        self.weights.append(self.weight)
+        self.complete = True
+        return False

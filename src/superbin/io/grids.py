@@ -86,7 +86,8 @@ def _variations(head: Head) -> dict[str, tuple[FloatArray, FloatArray]]:
         raise head.error("variations must be a JSON object")
     try:
         return {
-            name: (np.array(up, dtype=float), np.array(down, dtype=float)) for name, (up, down) in given.items()
+            name: (np.array(up, dtype=float), np.array(down, dtype=float))
+            for name, (up, down) in given.items()
         }
     except (TypeError, ValueError):
         raise head.error("variations must hold a list of two lists of numbers for every source") from None

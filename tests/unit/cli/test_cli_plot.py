@@ -20,7 +20,12 @@ def run(*arguments: str) -> int:
 def document(tmp_path: Path) -> Path:
     def point(mother: float) -> ScanPoint:
         total = AggregateBin(
-            (1,), 2.0, 0.1, Background(5.0, 2.0, 1.5), (ProcessYield("b", "b", "b", 5.0, 1.0, 1.0, 1.0, 1.0),), 6
+            (1,),
+            2.0,
+            0.1,
+            Background(5.0, 2.0, 1.5),
+            (ProcessYield("b", "b", "b", 5.0, 1.0, 1.0, 1.0, 1.0),),
+            6,
         )
         limit = ScanLimit(6.0, 2.0, 3.0, 4.0, 6.0, 8.0, "exact")
         z = PValue(0.1, 1.28)
