@@ -9,7 +9,7 @@ Numbers are written with as many digits as they need to read back the same.
 """
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +158,15 @@ def parse_grid(text: str, path: Path) -> SignalGrid:
     DocumentError
         If it breaks its format; the text names the line where there is one.
     """
-    head = header(path, text, _KEYS)
+    head = header(path, text, _KEYS, ("variations",))
     head.expect("schema", _GRID)
     parameters = head.names("parameters")
     points = [tuple(map(float, point)) for point in _points(head, len(parameters))]
     n_bins = head.whole("n_bins")
     if not 1 <= n_bins <= _MOST_BINS:
         raise head.error(f"n_bins is {n_bins}; it must be from 1 to {_MOST_BINS}")
-    efficiencies, errors = _read_rows(path, text, parameters, points, n_bins)
+    names = head.names("variations") if "variations" in head.content else ()
+    efficiencies, errors, *sides = _read_rows(path, text, parameters, points, n_bins, names)
     settings = head.get("settings")
     if not isinstance(settings, dict):
         raise head.error("settings must be a JSON object")
@@ -181,6 +182,7 @@ def parse_grid(text: str, path: Path) -> SignalGrid:
             process=head.text("process"),
             source=head.text("source"),
             settings=settings,
+            variations={name: (sides[2 * i], sides[2 * i + 1]) for i, name in enumerate(names)},
         )
     except DocumentError:
         raise
@@ -195,15 +197,26 @@ def _points(head: Head, n_parameters: int) -> list[list[float]]:
     return points
 
 
+def _columns(names: Sequence[str]) -> list[str]:
+    """What a row says of its bin."""
+    return ["efficiency", "error", *(f"{name}_{side}" for name in names for side in ("up", "down"))]
+
+
 def _read_rows(
-    path: Path, text: str, parameters: tuple[str, ...], points: list[tuple[float, ...]], n_bins: int
-) -> tuple[FloatArray, FloatArray]:
-    """Efficiencies and errors; a bin without a row is zero."""
+    path: Path,
+    text: str,
+    parameters: tuple[str, ...],
+    points: list[tuple[float, ...]],
+    n_bins: int,
+    names: Sequence[str],
+) -> list[FloatArray]:
+    """Efficiencies, errors and variations; a bin without a row is zero."""
     where = {point: i for i, point in enumerate(points)}
     known: dict[tuple[str, ...], int] = {}
-    efficiencies, errors = np.zeros((2, len(points), n_bins))
+    columns = _columns(names)
+    tables = [np.zeros((len(points), n_bins)) for _ in columns]
     seen: set[tuple[int, int]] = set()
-    for row in rows(path, text, [*parameters, "bin", "efficiency", "error"]):
+    for row in rows(path, text, [*parameters, "bin", *columns]):
         cells = tuple(row.cells[name] for name in parameters)
         if cells not in known:
             point = tuple(row.number(name) for name in parameters)
@@ -216,11 +229,11 @@ def _read_rows(
                 f"bin {row.cells['bin']} of the point ({', '.join(cells)}) comes twice; remove one row"
             )
         seen.add(place)
-        efficiencies[place] = row.number("efficiency", low=0.0)
-        errors[place] = row.number("error", low=0.0)
-        if efficiencies[place] > 1:
-            raise row.error(f"efficiency is {row.cells['efficiency']}; a fraction of events is at most 1")
-    return efficiencies, errors
+        for column, values in zip(columns, tables, strict=True):
+            values[place] = row.number(column, low=0.0)
+            if column != "error" and values[place] > 1:
+                raise row.error(f"{column} is {row.cells[column]}; a fraction of events is at most 1")
+    return tables
 
 
 def _bin(row: Row, n_bins: int) -> int:
@@ -274,14 +287,19 @@ def _grid_text(grid: SignalGrid) -> str:
         "points": grid.points.tolist(),
         "events": grid.events.tolist(),
     }
+    # Left out where there are none, so that such grids keep the file they always had.
+    keys = (*_KEYS, "variations") if grid.variations else _KEYS
+    head["variations"] = list(grid.variations)
     comments = [
         "Weighted fraction of produced events in every bin, and its Monte Carlo standard error; masses in GeV.",
         "A bin without a row is zero. The lines 'key: value' below are read by superbin; the values are JSON.",
-        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in _KEYS),
+        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in keys),
     ]
-    return csv_text(comments, [*grid.parameters, "bin", "efficiency", "error"], _table(grid))
+    return csv_text(comments, [*grid.parameters, "bin", *_columns(list(grid.variations))], _table(grid))
 
 
 def _table(grid: SignalGrid) -> Iterator[list[float]]:
-    for i, j in np.argwhere((grid.efficiencies > 0) | (grid.errors > 0)):
-        yield [*grid.points[i], j + 1, grid.efficiencies[i, j], grid.errors[i, j]]
+    sides = [side for pair in grid.variations.values() for side in pair]
+    columns = [grid.efficiencies, grid.errors, *sides]
+    for i, j in np.argwhere(np.any([values > 0 for values in columns], axis=0)):
+        yield [*grid.points[i], j + 1, *(values[i, j] for values in columns)]
