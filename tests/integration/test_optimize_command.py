@@ -64,7 +64,7 @@ def test_provable_figure_of_merit(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_choices_are_those_of_the_library() -> None:
     """CLI-5, CLI-6: help names them without importing the library, so nothing but this keeps them equal."""
-    assert set(FIGURES_OF_MERIT) == set(merge.FIGURES)
+    assert set(FIGURES_OF_MERIT) == set(merge.MERITS)
     assert tuple(shape.replace("-", " ") for shape in SHAPES) == merge.SHAPES
 
 

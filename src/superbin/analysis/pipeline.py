@@ -91,7 +91,7 @@ def analyze(
         quadrature; or a covariance of the bins, shape (n_bins, n_bins), events squared. By default the search's own covariance
         where it has one, else quadrature.
     figure_of_merit : str
-        What the bins are chosen for: one of `superbin.merge.FIGURES`.
+        What the bins are chosen for: one of `superbin.merge.MERITS`.
     toys : int
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int

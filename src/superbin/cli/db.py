@@ -312,7 +312,7 @@ def import_(
 
 def _is_signal(path: Path) -> bool:
     """Whether a file is a signal in superbin's own form: a table whose comments name a model."""
-    if path.is_dir() or path.suffix.lower() != ".csv":
+    if not path.is_file() or path.suffix.lower() != ".csv":
         return False
     with path.open("rb") as stream:
         return b"# model:" in stream.read(4096)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,8 +10,6 @@ from superbin.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from matplotlib.figure import Figure
 
     from superbin.plot import Format
     from superbin.results.load import AnyResult
@@ -71,7 +69,7 @@ def plot(
     click.echo(f"{len(chosen)} {'figure' if len(chosen) == 1 else 'figures'} written to {output}")
 
 
-def _figures(result: "AnyResult") -> "Mapping[str, Figure]":
+def _figures(result: "AnyResult") -> "Mapping[str, Any]":
     from superbin import plot as drawing
     from superbin.results import AnalysisResult
     from superbin.results.scan import ScanResult

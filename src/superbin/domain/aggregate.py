@@ -17,6 +17,7 @@ from superbin._support.arrays import FloatArray
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Process, Search
 from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals, variance_of_sets
 from superbin.errors import InputError
 
 __all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine"]
@@ -144,13 +145,14 @@ def combine(
     """
     _check_match(search, signal)
     chosen = np.array(search.indices(bins))
-    nominal = float(sum(p.estimate.nominal[chosen].sum() for p in search.processes))
-    up, down = (_total(search, side, chosen, covariance) for side in ("up", "down"))
+    nominal = np.array([sum(p.estimate.nominal[chosen].sum() for p in search.processes)])
+    variances = (_total(search, side, chosen, covariance) for side in ("up", "down"))
+    totals = Totals.of(signal.yields[chosen].sum(keepdims=True), nominal, *variances)
     return AggregateBin(
         bins=tuple(int(i) + 1 for i in chosen),
-        signal=float(signal.yields[chosen].sum()),
+        signal=float(totals.signal[0]),
         signal_error=float(np.sqrt((signal.errors[chosen] ** 2).sum())),
-        background=Background(nominal=nominal, up=up, down=min(down, nominal)),
+        background=Background(*(float(part[0]) for part in (totals.background, totals.up, totals.down))),
         processes=tuple(_process_yield(search, process, chosen) for process in search.processes),
         observed=int(search.observed[chosen].sum()),
     )
@@ -185,16 +187,17 @@ def _variance(search: Search, side: str) -> FloatArray:
     return total
 
 
-def _total(search: Search, side: str, chosen: NDArray[np.intp], covariance: Covariance | None) -> float:
+def _total(search: Search, side: str, chosen: NDArray[np.intp], covariance: Covariance | None) -> FloatArray:
+    every = np.ones((1, len(chosen)))
     if covariance is None:
-        return float(np.sqrt(_variance(search, side)[chosen].sum()))
+        return variance_of_sets(every, _variance(search, side)[chosen])
     matrix: FloatArray = getattr(covariance, side)
     if len(matrix) != search.n_bins:
         raise InputError(
             f"the covariance is of {len(matrix)} bins; search {search.name!r} has {search.n_bins}"
         )
-    # Rounding may leave a perfectly anticorrelated set a hair below zero.
-    return float(np.sqrt(max(matrix[np.ix_(chosen, chosen)].sum(), 0.0)))
+    block = matrix[np.ix_(chosen, chosen)]
+    return variance_of_sets(every, np.diag(block), block)
 
 
 def _process_yield(search: Search, process: Process, chosen: NDArray[np.intp]) -> ProcessYield:

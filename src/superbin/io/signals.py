@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.files import MAX_BYTES
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
@@ -601,7 +602,14 @@ def _parquet(path: Path) -> dict[str, list[Any]]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; name an existing Parquet file")
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if size > MAX_BYTES or cells > MAX_BYTES // 8:
+            raise DocumentError(
+                f"{path}: {cells} cells of {size >> 20} MiB; no table of a signal is that large"
+            )
+        table = file.read()
         return {name: table.column(name).to_pylist() for name in table.column_names}
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0][:120]

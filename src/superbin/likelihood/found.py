@@ -101,8 +101,8 @@ class UpperLimit:
         For the observed data.
     expected : float or None
         Median for background-only data.
-    bands : mapping of int to float or None
-        Limit at -2 ... +2 standard deviations of background-only data; bands[0] is `expected`.
+    bands : mapping of float to float or None
+        Limit at -2 ... +2 standard deviations of background-only data, or those asked for; bands[0] is `expected`.
     level : float
         Confidence level.
     status : str
@@ -117,7 +117,7 @@ class UpperLimit:
 
     observed: float | None
     expected: float | None
-    bands: dict[int, float | None]
+    bands: dict[float, float | None]
     level: float
     status: str
     doubts: tuple[str, ...]

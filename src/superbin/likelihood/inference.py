@@ -127,7 +127,7 @@ class Limit:
 
     observed: float | None
     expected: float | None
-    bands: dict[int, float | None]
+    bands: dict[float, float | None]
     level: float
     status: str
 
@@ -514,7 +514,7 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
     """
     if not 0 < level < 1:
         raise InputError(f"the confidence level is {level}; it must lie between 0 and 1")
-    bands: dict[int, float | None] = dict.fromkeys(QUANTILES)
+    bands: dict[float, float | None] = dict.fromkeys(QUANTILES)
     observed: float | None = None
     try:
         _need(free, "fit of mu")

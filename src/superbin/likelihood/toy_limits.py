@@ -119,7 +119,7 @@ def _nothing(level: float, toys: int, seed: int, status: str, doubts: tuple[str,
     return ToyBand(None, None, dict.fromkeys(QUANTILES), level, (), toys, 0, seed, status, doubts)
 
 
-def _first(observed: float | None, bands: dict[int, float | None]) -> list[float]:
+def _first(observed: float | None, bands: dict[float, float | None]) -> list[float]:
     """Strengths around the observed limit, and those of the band's ends."""
     known = [v for v in (observed, bands.get(0)) if v is not None and np.isfinite(v) and v > 0]
     if not known:

@@ -18,7 +18,8 @@ import numpy as np
 from scipy import special
 
 from superbin._support.arrays import FloatArray
-from superbin.merge.problem import BoolArray, IntArray, Totals
+from superbin.domain.sums import Totals
+from superbin.merge.problem import BoolArray, IntArray
 
 __all__ = [
     "THRESHOLD",

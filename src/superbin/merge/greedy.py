@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin.domain.aggregate import BinSums
+from superbin.domain.merits import Merit, merit
+from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, numbers
-from superbin.merge.figures import LIMITS, STAND_INS, best_of, expected_z, figure
-from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
+from superbin.merge.constraints import Rules
+from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.results import GreedyBaseline
 
 __all__ = ["Baseline", "baseline", "greedy", "greedy_set"]
@@ -41,7 +43,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     sums : BinSums
         Signal, background and variances of the bins.
     figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+        One of `superbin.merge.MERITS`.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     InputError
         If the numbers are not valid, or the signal is zero everywhere.
     """
-    found = baseline(problem_from(sums), figure_of_merit)
+    found = baseline(problem_from(sums), merit(figure_of_merit))
     return GreedyBaseline(numbers(found.chosen), found.value)
 
 
@@ -65,14 +67,15 @@ class Baseline:
     archive: Archive
 
 
-def baseline(problem: Problem, figure_of_merit: str) -> Baseline:
-    """The greedy search of a problem; limits, which are in no units of sigma, have it try every bin."""
-    archive = Archive(problem, figure(STAND_INS.get(figure_of_merit, figure_of_merit)))
-    no_end = np.inf if figure_of_merit in LIMITS else None
-    rule = Archive(problem, expected_z) if figure_of_merit == "midp" else archive
+def baseline(problem: Problem, figure: Merit) -> Baseline:
+    """The greedy search of a problem, whatever the constraints; limits, which are in no units of sigma, have it try every bin."""
+    everything = Rules.none(problem)
+    archive = Archive(problem, figure.searched, everything)
+    no_end = np.inf if figure.limit else None
+    rule = archive if figure.grows is None else Archive(problem, figure.growth, everything)
     chosen, value = greedy_set(archive, rule=rule, stop=no_end or STOP, drop=no_end or DROP)
-    if figure_of_merit in STAND_INS:
-        value = float(figure(figure_of_merit)(problem.totals(chosen[None, :]))[0])
+    if figure.stand_in is not None:
+        value = float(figure(problem.totals(chosen[None, :]))[0])
     return Baseline(chosen, value, archive)
 
 
@@ -117,11 +120,10 @@ def greedy_set(
         archive.take_over(rule)
         value = float(archive.evaluate(chosen[None, :])[0])
     # A bin alone is as good as its own numbers.
-    down = np.minimum(np.sqrt(problem.variance_down), problem.background)
-    alone = Totals(problem.signal, problem.background, np.sqrt(problem.variance_up), down)
+    alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
     fine = np.flatnonzero((alone.signal > 0) & ((alone.background > 0) | (alone.up > 0)))
-    some = Totals(*(getattr(alone, name)[fine] for name in Totals.__slots__))
-    values = best_of(archive.figure, some, _SINGLES, archive.value(chosen))
+    some = alone.take(fine)
+    values = archive.judge(some, _SINGLES, archive.value(chosen))
     best = fine[np.argsort(-values, kind="stable")[:_SINGLES]]
     single = np.zeros((best.size, problem.n_bins), dtype=bool)
     single[np.arange(best.size), best] = True

@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.merge.archive import TIE
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
+from superbin.merge.problem import BoolArray, IntArray, Problem
 
 __all__ = ["Evaluator", "Moves", "double_swaps", "flips", "improve", "swaps"]
 
@@ -79,8 +80,7 @@ class Moves:
             variance += own[self.into] + own[self.out]
             both = np.flatnonzero((self.into >= 0) & (self.out >= 0))
             variance[both] -= 2 * problem.covariance_up[self.into[both], self.out[both]]
-        signal, background, variance = (np.maximum(x, 0.0) for x in (signal, background, variance))
-        return Totals(signal, background, np.sqrt(variance), np.zeros_like(variance))
+        return Totals.of(signal, background, variance)
 
 
 def flips(chosen: BoolArray) -> Moves:

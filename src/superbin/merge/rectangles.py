@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
 from superbin.merge.boxes import Edges
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals
+from superbin.merge.problem import BoolArray, IntArray, Problem
 
 __all__ = ["Rectangles", "rectangles"]
 
@@ -162,7 +163,7 @@ class Rectangles:
         signal, background, variance = self._sums(
             np.stack([problem.signal, problem.background, problem.variance_up])
         )
-        return Totals(signal, background, np.sqrt(variance), np.zeros_like(variance))
+        return Totals.of(signal, background, variance)
 
     def _sums(self, values: FloatArray) -> FloatArray:
         """Sums of some quantities over the bins of every rectangle, from summed-area tables of the bins' lower corners."""

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.merge.constraints import Rules
-from superbin.merge.dual import DUALS
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
+from superbin.merge.dual import SCORES
+from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 
 __all__ = ["all_thresholds", "best_prefixes", "orderings", "prefixes", "seeds"]
 
@@ -64,7 +65,7 @@ def best_prefixes(problem: Problem, order: IntArray, figure: Callable[[Totals], 
     """
     sums = (problem.signal, problem.background, problem.variance_up, problem.variance_down)
     signal, background, up, down = (np.cumsum(part[order]) for part in sums)
-    values = figure(Totals(signal, background, np.sqrt(up), np.minimum(np.sqrt(down), background)))
+    values = figure(Totals.of(signal, background, up, down))
     best = np.argsort(-values, kind="stable")
     close = int((values >= values[best[0]] * (1 - _ROUNDING)).sum()) if best.size else 0
     lengths = best[: max(_PREFIXES, close)] + 1
@@ -94,7 +95,7 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
             s / np.maximum(b, 1e-300),
             s,
         ]
-    for dual in DUALS.values():
+    for dual in SCORES:
         # No score is positive beyond, except where there is no background.
         reached = dual.attained(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0))))[s > 0]
         highest = 2 * float(reached.max(initial=0.5, where=np.isfinite(reached)))
@@ -157,11 +158,8 @@ def _prefix_totals(problem: Problem, orders: IntArray) -> Totals:
         variance = problem.variance_up[orders] + 2 * np.array(
             [np.einsum("ij,ij->i", block, before) for block in blocks]
         )
-    signal, background, total = (
-        np.cumsum(values, axis=1).ravel()
-        for values in (problem.signal[orders], problem.background[orders], variance)
-    )
-    return Totals(signal, background, np.sqrt(np.maximum(total, 0.0)), np.zeros_like(total))
+    summed = (problem.signal[orders], problem.background[orders], variance)
+    return Totals.of(*(np.cumsum(values, axis=1).ravel() for values in summed))
 
 
 def _filled(sets: BoolArray, values: FloatArray, limit: float, rules: Rules) -> BoolArray:
@@ -242,9 +240,9 @@ def _pivots(
     if free.size <= _LINES:
         return np.arange(free.size)
     s, b, v = (part[free] for part in (problem.signal, problem.background, np.maximum(variance, 0.0)))
-    order = np.argsort(-DUALS["profile_asimov"].roots(s, b, v), kind="stable")
+    order = np.argsort(-SCORES[0].roots(s, b, v), kind="stable")
     sums = [np.cumsum(part[order]) for part in (s, b, v)]
-    best = int(np.argmax(score(Totals(sums[0], sums[1], np.sqrt(sums[2]), np.zeros_like(sums[2])))))
+    best = int(np.argmax(score(Totals.of(*sums))))
     first = min(max(best - _LINES // 2, 0), free.size - _LINES)
     return np.sort(order[first : first + _LINES])
 
@@ -288,12 +286,10 @@ class _Walk:
             without = np.concatenate([first[:, None], first[:, None] + np.cumsum(steps, axis=1)], axis=1)
             return np.stack([without, without + values[self.pivots, None]]).ravel()
 
-        signal, background, up = (
-            np.maximum(sums(values), 0.0) for values in (problem.signal, problem.background, variance)
-        )
+        signal, background, up = (sums(values) for values in (problem.signal, problem.background, variance))
         # An empty set leaves rounding behind instead of zero.
         signal[signal < 1e-12 * problem.signal.sum()] = 0.0
-        return Totals(signal, background, np.sqrt(up), np.zeros_like(up)), sums(np.ones(problem.n_bins))
+        return Totals.of(signal, background, up), sums(np.ones(problem.n_bins))
 
     def sets(self, rows: IntArray) -> BoolArray:
         """The cells numbered `rows` as sets."""

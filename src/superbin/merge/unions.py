@@ -13,11 +13,12 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.constraints import Rules
 from superbin.merge.cuts import cover
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
+from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 from superbin.merge.rectangles import Rectangles
 
 __all__ = ["best_pairs", "best_triples"]
@@ -121,8 +122,7 @@ class _Ranking:
             return totals
         w = self.sets.astype(np.float64)
         lowered = 2 * np.einsum("ij,ij->i", w @ np.minimum(covariance, 0.0), 1 - w)
-        up = np.sqrt(np.maximum(totals.up**2 + lowered, 0.0))
-        return Totals(totals.signal, totals.background, up, totals.down)
+        return Totals.of(totals.signal, totals.background, totals.up**2 + lowered)
 
     @property
     def floor(self) -> float:
@@ -170,7 +170,7 @@ class _Ranking:
         rows = np.flatnonzero(fine)
         if not rows.size:
             return
-        some = Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
+        some = totals.take(rows)
         values = np.concatenate([self.values, self.quick(some)])
         pairs = np.concatenate([self.pairs, np.stack([first[rows], second[rows]], axis=1)])
         best = np.argsort(-values, kind="stable")

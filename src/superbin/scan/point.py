@@ -46,7 +46,7 @@ class Settings:
     correlations : {"likelihood", "none"}, optional
         As in `superbin.analysis.analyze`.
     figure_of_merit : str
-        What the bins of every point are chosen for: one of `superbin.merge.FIGURES`.
+        What the bins of every point are chosen for: one of `superbin.merge.MERITS`.
     level : float
         Confidence level of the limits, strictly between 0 and 1.
     likelihood_limit : bool
@@ -67,9 +67,9 @@ class Settings:
     systematics: Systematics = "published"
 
     def __post_init__(self) -> None:
-        if self.figure_of_merit not in merge.FIGURES:
+        if self.figure_of_merit not in merge.MERITS:
             raise InputError(
-                f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.FIGURES)}"
+                f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.MERITS)}"
             )
         if not 0 < self.level < 1:
             raise InputError(f"the confidence level is {self.level}; it must lie between 0 and 1")

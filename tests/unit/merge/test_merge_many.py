@@ -11,7 +11,7 @@ from superbin.domain.aggregate import bin_sums
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.merge import FIGURES, common_merge, fleet, merges_for_grid
+from superbin.merge import MERITS, common_merge, fleet, merges_for_grid
 from superbin.merge.many import Objective
 from superbin.merge.problem import problem_from
 
@@ -125,7 +125,7 @@ def test_bounds_with_correlations(objective: Objective, figure: str) -> None:
         found = common_merge(together, objective=objective)
         every = subsets().astype(bool)
         values = np.array(
-            [FIGURES[figure](problem_from(bin_sums(search, s), matrix).totals(every)) for s in signals]
+            [MERITS[figure](problem_from(bin_sums(search, s), matrix).totals(every)) for s in signals]
         )
         reached = values / values.max(axis=1, keepdims=True)
         best = (reached.mean(axis=0) if objective == "mean" else reached.min(axis=0)).max()
@@ -152,7 +152,7 @@ def test_exact_limits_for_many() -> None:
     together = fleet(search, signals, figure_of_merit="limit")
     (one,) = merges_for_grid(together, 1)
     totals = [problem_from(bin_sums(search, s)).totals(as_sets(one.merges).astype(bool)) for s in signals]
-    reached = [FIGURES["limit"](t)[0] / best for t, best in zip(totals, together.best_values, strict=True)]
+    reached = [MERITS["limit"](t)[0] / best for t, best in zip(totals, together.best_values, strict=True)]
     assert one.mean_loss == pytest.approx(1 - np.mean(reached))
 
 

@@ -8,7 +8,7 @@ import contextlib
 import gzip
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
 
-__all__ = ["Faults", "Imported", "Importer", "Options", "Source", "printable"]
+__all__ = ["LARGEST_FILE", "Faults", "Imported", "Importer", "Options", "Source", "printable"]
 
 LARGEST_FILE = MAX_BYTES
 """Bytes that are read of any file."""
@@ -229,6 +229,14 @@ class Faults:
     def add(self, text: str, line: int | None = None) -> None:
         """Note one."""
         self.found.append(text if line is None else f"line {line}: {text}")
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Note what the body refuses as a fault, and go on after it."""
+        try:
+            yield
+        except DocumentError as error:
+            self.add(str(error).removeprefix(f"{self.path}: "))
 
     def check(self) -> None:
         """Raise if there are any.

@@ -12,6 +12,7 @@ key              what it says
 ``observed``     name of the histogram
 ``backgrounds``  list of names, or one pattern (regular expression)
 ``errors``       ``"histogram"`` (default: the histograms' own), ``"none"``, or {background: name of the histogram of errors}
+``negative``     ``"zero"``: set negative contents of backgrounds, which weighted events leave, to zero
 ``covariance``   name of the TH2, or of a file beside; ``correlations`` likewise
 ``signals``      pattern; its groups are the parameters of the model, such as ``sig_(\d+)_(\d+)``
 ``model``        name of the model of these signals; by default what precedes the masses in their names
@@ -40,7 +41,17 @@ from superbin.io.signals import histogram_signals
 
 __all__ = ["IMPORTER", "RootImporter"]
 
-_KEYS = ("folder", "observed", "backgrounds", "errors", "signals", "model", "parameters", "observables")
+_KEYS = (
+    "folder",
+    "observed",
+    "backgrounds",
+    "errors",
+    "negative",
+    "signals",
+    "model",
+    "parameters",
+    "observables",
+)
 _MATRICES = ("covariance", "correlations")
 _DATA = re.compile(r"(?:.*[_/])?(?:h_?)?(?:data|data_obs|observed|obs)", re.IGNORECASE)
 _SIGNAL = re.compile(r"(?:.*/)?(?:\w*_)?(?:sig|signal)(?:[_\d]\w*)?", re.IGNORECASE)
@@ -64,8 +75,10 @@ class RootImporter:
         path = source.path
         mapping = options.mapping
         with opened(path) as root:
-            found = _read_all(root, mapping)
-            roles, notes = _roles(root, found, mapping)
+            every = _read_all(root, mapping)
+            observed_name = _observed(root, every, mapping)
+            found, observed_name, notes = _of_channel(every, observed_name)
+            roles = _roles(root, found, observed_name, mapping, notes)
         data = found[roles.observed]
         faults = Faults(path)
         observables, low, high, names = _bins(data, mapping, notes)
@@ -78,7 +91,7 @@ class RootImporter:
                 "under- and overflow are not read, and are not empty: "
                 + ", ".join(f"{name} has {found[name].outside:g} there" for name in outside[:10])
             )
-        notes.insert(0, f"a ROOT file of {len(found)} histograms; {roles.observed} has {observed.size} bins")
+        notes.insert(0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {observed.size} bins")
         draft = Draft(
             place=str(path),
             name=path.stem,
@@ -104,9 +117,8 @@ class RootImporter:
             source=path.name,
         )
         if signals:
-            notes.append(
-                f"{len(signals)} signals, from {signals[0].label} to {signals[-1].label}; Monte Carlo errors from the histograms"
-            )
+            last = "" if len(signals) == 1 else f" to {signals[-1].label}"
+            notes.append(f"signals: {signals[0].label}{last}; Monte Carlo errors from the histograms")
         return draft.bundled(search, self.name, signals=signals)
 
 
@@ -149,10 +161,12 @@ def _read_all(root: RootFile, mapping: Mapping[str, object]) -> dict[str, Histog
 
 
 def _roles(
-    root: RootFile, found: Mapping[str, Histogram], mapping: Mapping[str, object]
-) -> tuple[_Roles, list[str]]:
-    notes: list[str] = []
-    observed = _observed(root, found, mapping)
+    root: RootFile,
+    found: Mapping[str, Histogram],
+    observed: str,
+    mapping: Mapping[str, object],
+    notes: list[str],
+) -> _Roles:
     notes.append(f"{observed}: observed events")
     shape = found[observed].values.shape
     alike = [name for name in found if name != observed and found[name].values.shape == shape]
@@ -193,9 +207,34 @@ def _roles(
         shown = ", ".join(ignored[:10]) + (f" and {len(ignored) - 10} more" if len(ignored) > 10 else "")
         notes.append(f"ignored: {shown}")
     kept = {name: variations[name] for name in backgrounds if name in variations}
+    return _Roles(observed, tuple(backgrounds), kept, covariance, correlations, tuple(signals), pattern)
+
+
+def _of_channel(
+    found: Mapping[str, Histogram], observed: str
+) -> tuple[Mapping[str, Histogram], str, list[str]]:
+    """Histograms of the channel that the name of the observed counts begins with, where other channels have theirs too.
+
+    Names are then without the channel; matrices without one stay.
+    """
+    match = re.fullmatch(r"(.*?[_/])(?:h_?)?(?:data|data_obs|observed|obs)", observed, re.IGNORECASE)
+    others = [name for name in found if name != observed and _DATA.fullmatch(name)]
+    if match is None or not others:
+        return found, observed, []
+    channel = match.group(1)
+    kept = {
+        name.removeprefix(channel).lstrip("_/"): h for name, h in found.items() if name.startswith(channel)
+    }
+    kept |= {
+        name: h
+        for name, h in found.items()
+        if h.values.ndim == 2 and not name.startswith(channel) and re.search("cov|corr", name, re.IGNORECASE)
+    }
+    left = len(found) - len(kept)
     return (
-        _Roles(observed, tuple(backgrounds), kept, covariance, correlations, tuple(signals), pattern),
-        notes,
+        kept,
+        observed.removeprefix(channel),
+        [f"channel {channel!r}: {left} histograms of others are not used"],
     )
 
 
@@ -260,7 +299,8 @@ def _covariance_name(
         given = mapping.get(key)
         if given is None:
             continue
-        if given not in found and (root.path.parent / str(given)).is_file():
+        beside = str(given).partition(".root:")
+        if given not in found and (root.path.parent / f"{beside[0]}{'.root' if beside[1] else ''}").is_file():
             return None, False
         name = _named(root, found, [given])[0]
         if found[name].values.shape != (size, size):
@@ -375,8 +415,13 @@ def _process(
 ) -> Process:
     h = found[name]
     nominal = h.values.ravel()
-    for i in np.flatnonzero(nominal < 0):
-        faults.add(f"{name} is {nominal[i]:g} in bin {i + 1}; a background must be >= 0")
+    if mapping.get("negative") not in (None, "zero"):
+        raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
+    for i in np.flatnonzero(nominal < 0) if mapping.get("negative") is None else ():
+        faults.add(
+            f"{name} is {nominal[i]:g} in bin {i + 1}; a background must be >= 0, set such bins to zero with a mapping, "
+            '{"negative": "zero"}'
+        )
     stat = _stat(h, found, mapping, faults)
     up, down = np.zeros((2, nominal.size))
     for above, below in roles.variations.get(name, {}).values():

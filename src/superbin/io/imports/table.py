@@ -35,7 +35,7 @@ from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
-from superbin.io.imports.matrices import Matrix, is_matrix_name, read_matrix
+from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, read_matrix
 from superbin.io.imports.ranges import infinite, observable, parse_range
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
@@ -164,6 +164,8 @@ def _tables(source: Source) -> list[Path]:
 
 def _only_table(source: Source) -> Path:
     if not source.is_folder:
+        if is_matrix_name(source.path.name) and not _is_table(source):
+            raise InputError(f"{source.path}: by its name {ALONE}")
         return source.path
     found = _tables(source)
     if len(found) != 1:

@@ -12,7 +12,7 @@ auxiliary measurements included: pyhf's and Combine's common convention. Where t
 Nothing here raises for a fit that fails: the value is None and the status says why.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -379,7 +379,13 @@ def _both(objective: Objective, setting: _Setting, mu: float) -> tuple[float, fl
     raise _FailedError(f"at mu = {mu:.6g} lower minima are found again and again")
 
 
-def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int = 4) -> UpperLimit:
+def upper_limit(
+    objective: Objective,
+    *,
+    level: float = 0.95,
+    deviations: Sequence[float] = QUANTILES,
+    random_starts: int = 4,
+) -> UpperLimit:
     """Return the observed and expected upper limits on mu.
 
     Parameters
@@ -388,6 +394,8 @@ def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int
         The compiled model.
     level : float
         Confidence level, between 0 and 1.
+    deviations : sequence of float
+        Standard deviations of the band. Combine's quantiles 0.025, 0.16, 0.84 and 0.975 are -1.960, -0.994, 0.994 and 1.960.
     random_starts : int
         As of `superbin.likelihood.dense.fits.fit`.
 
@@ -398,7 +406,11 @@ def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int
     """
     if not 0 < level < 1:
         raise InputError(f"the confidence level is {level}; it must lie between 0 and 1")
-    bands: dict[int, float | None] = dict.fromkeys(QUANTILES)
+    if not all(np.isfinite(n) and abs(n) < 8 for n in deviations):
+        raise InputError(
+            f"the band is asked for at {list(deviations)} standard deviations; they must lie within -8 and 8"
+        )
+    bands: dict[float, float | None] = dict.fromkeys(sorted({0, *deviations}))
     observed: float | None = None
     setting: _Setting | None = None
     status = "converged"
@@ -407,7 +419,7 @@ def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int
             setting = _setting(objective, random_starts)
             curve = _Curve(setting.asimov.root)
             guess = _per_root(setting.asimov, objective)
-            for n in (0, -1, 1, -2, 2):
+            for n in sorted(bands, key=abs):
                 # Where sqrt(q_A) is this, CLs of data n standard deviations up is 1 - level.
                 value = float(ndtri(1 - (1 - level) * ndtr(n)) + n)
                 bands[n] = curve.where(value, value * guess)

@@ -1,6 +1,6 @@
 """A published likelihood in one object: what one can ask of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.likelihood.data import Data
 from superbin.likelihood.dense.fits import SAME, Fit, fit, fit_pair, symmetric_inverse
-from superbin.likelihood.dense.inference import exclusion, significance, upper_limit
+from superbin.likelihood.dense.inference import QUANTILES, exclusion, significance, upper_limit
 from superbin.likelihood.dense.objective import BoolArray, Objective
 from superbin.likelihood.engine import EngineFit, Values, parameter_array
 from superbin.likelihood.found import Exclusion, Significance, UpperLimit
@@ -152,8 +152,12 @@ class Likelihood(Shown):
         auxiliary = self.observed.auxiliary.copy()
         for j, parameter in enumerate(self.model.parameters):
             match parameter.constraint:
-                case Normal(width=width):
+                case Normal(width=width, lower_width=None):
                     drawn = rng.normal(x[j], width)
+                case Normal(width=width, lower_width=float(lower)):
+                    # A measurement above the parameter saw it below its centre.
+                    above = rng.random() < lower / (lower + width)
+                    drawn = x[j] + abs(rng.normal()) * (lower if above else -width)
                 case Poisson(scale=scale):
                     drawn = float(rng.poisson(max(scale * x[j], 0.0)))
                 case _:
@@ -190,17 +194,9 @@ class Likelihood(Shown):
         return self.objective.expected(self.array(values))
 
     def jacobian(self, values: Values) -> FloatArray:
-        """Derivatives of `expected`, shape (n_bins, n_parameters), by differences of fourth order."""
-        x, sizes = self.array(values), 1e-3 * np.minimum(self.objective.width_or_one, 1.0)
-        slopes = np.zeros((self.objective.n_bins, x.size))
-        for j in np.flatnonzero(~self.objective.fixed).tolist():
-            moved = x.copy()
-
-            def at(steps: float, j: int = j, moved: FloatArray = moved) -> FloatArray:
-                moved[j] = x[j] + steps * sizes[j]
-                return self.objective.expected(moved)
-
-            slopes[:, j] = (8 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12 * sizes[j])
+        """Derivatives of `expected`, shape (n_bins, n_parameters); zero for fixed parameters."""
+        slopes = self.objective.jacobian(self.array(values))
+        slopes[:, self.objective.fixed] = 0.0
         return slopes
 
     def samples(self, values: Values) -> dict[str, FloatArray]:
@@ -320,9 +316,11 @@ class Likelihood(Shown):
         """CLs of a signal strength, observed and expected; see `superbin.likelihood.dense.inference.exclusion`."""
         return exclusion(self.objective, mu, random_starts=random_starts)
 
-    def limit(self, *, level: float = 0.95, random_starts: int = 4) -> UpperLimit:
+    def limit(
+        self, *, level: float = 0.95, deviations: Sequence[float] = QUANTILES, random_starts: int = 4
+    ) -> UpperLimit:
         """Upper limit on mu; see `superbin.likelihood.dense.inference.upper_limit`."""
-        return upper_limit(self.objective, level=level, random_starts=random_starts)
+        return upper_limit(self.objective, level=level, deviations=deviations, random_starts=random_starts)
 
 
 def _seeds(start: EngineFit) -> tuple[tuple[str, FloatArray], ...]:

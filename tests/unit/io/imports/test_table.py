@@ -390,3 +390,29 @@ def test_no_device_is_read(folder_name: str, tmp_path: Path) -> None:
     (tmp_path / "entry" / "search.json").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="no form of a search is recognised"):
         read(tmp_path / "entry")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("1,1,4\n1,2,1\n2,2,9\n", (), [[4, 1], [1, 9]]),
+        ("0 0 4\n0 1 1\n1 0 1\n1 1 9\n", (), [[4, 1], [1, 9]]),
+        ("bin 1,bin 2,covariance\n2,2,9\n1,2,1\n1,1,4\n", (), [[4, 1], [1, 9]]),
+        ("SRb,SRb,9\nSRa,SRb,1\nSRa,SRa,4\n", ("SRb", "SRa"), [[9, 1], [1, 4]]),
+        ("1,2,3\n2,4,5\n3,5,9\n", (), [[1, 2, 3], [2, 4, 5], [3, 5, 9]]),
+    ],
+)
+def test_matrix_of_entries(
+    text: str, names: tuple[str, ...], expected: list[list[float]], tmp_path: Path
+) -> None:
+    """IMP-5: a line of row, column and value per entry, full or one triangle; three symmetric lines are a matrix."""
+    (tmp_path / "cov.csv").write_text(text)
+    matrix = read_matrix(tmp_path / "cov.csv")
+    assert (matrix.values.tolist(), matrix.names) == (expected, names)
+
+
+def test_an_entry_twice(tmp_path: Path) -> None:
+    """IMP-5: refused with its line."""
+    (tmp_path / "cov.csv").write_text("1,1,4\n1,2,1\n1,2,9\n2,2,5\n")
+    with pytest.raises(DocumentError, match="cov.csv:3: the entry of 1 and 2 comes twice"):
+        read_matrix(tmp_path / "cov.csv")
