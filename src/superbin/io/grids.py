@@ -101,7 +101,7 @@ def write_point(point: SignalPoint, path: str | Path) -> None:
     OutputError
         If the place cannot be written.
     """
-    document = {
+    document: dict[str, Any] = {
         "schema": _POINT,
         "model": point.model,
         "parameters": dict(point.parameters),
@@ -110,9 +110,12 @@ def write_point(point: SignalPoint, path: str | Path) -> None:
         "seed": point.seed,
         "efficiencies": point.efficiencies.tolist(),
         "errors": point.errors.tolist(),
-        "variations": {name: [up.tolist(), down.tolist()] for name, (up, down) in point.variations.items()},
         "settings": dict(point.settings),
     }
+    if point.variations:
+        document["variations"] = {
+            name: [up.tolist(), down.tolist()] for name, (up, down) in point.variations.items()
+        }
     write_text(path, json_text(document, str(path)) + "\n")
 
 
