@@ -4,7 +4,7 @@ Points are in even rows of the table that `fastsim.py` names. Detector and selec
 numbers, and errors are those of the ratio, from ten parts of the events. What is varied in the generator needs other events: its errors
 are those of both. The cost is CPU time, everything included, relative to the first line's.
 
-python validation/signals/effects.py [--events 1500]
+python -m validation.signals.effects [--events 1500]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from fastsim import search
+from validation.signals.fastsim import search
 
 from superbin.generate import Cards, DetectorCard, GeneratorSettings, SelectionCard, model_named, slha_text
 from superbin.generate.chain import analyse
@@ -23,7 +23,7 @@ from superbin.generate.pythia import generate_events, process_lines, settings_li
 
 Array = npt.NDArray[np.float64]
 POINTS = ((1200, 100), (1400, 400), (1000, 600), (1200, 700))
-GENERATOR = (
+GENERATOR: tuple[tuple[str, list[str]], ...] = (
     ("as chosen", []),
     ("tune: Monash 2013", ["generator.tune=14"]),
     ("multiparton interactions above 2 GeV", ["generator.multiparton_pt_min=2"]),

@@ -14,7 +14,7 @@ from superbin.catalog import open_catalog
 from superbin.generate import Cards, generate_point
 
 POINTS = (("T1bbbb", 1750, 1), ("T1bbbb", 1500, 800), ("T1bbbb", 1500, 1400), ("T2bb", 600, 500))
-SETTINGS = (
+SETTINGS: tuple[tuple[str, list[str]], ...] = (
     (
         "as before",
         ["generator.multiparton_pt_min=2", "generator.tune=14", "generator.roulette=[]"],
