@@ -52,7 +52,9 @@ def search() -> Search:
     return make_search(low, high)
 
 
-def make_search(low: list[list[float]], high: list[list[float]]) -> Search:
+def make_search(
+    low: list[list[float]], high: list[list[float]], combinable: npt.NDArray[np.bool_] | None = None
+) -> Search:
     """A search without background; only its bins matter here."""
     zero = np.zeros(len(low))
     return Search(
@@ -69,6 +71,7 @@ def make_search(low: list[list[float]], high: list[list[float]]) -> Search:
         high=np.array(high, dtype=float),
         processes=(Process("none", "none", Estimate(zero + 1, zero, zero, zero, zero)),),
         observed=zero,
+        combinable=combinable,
     )
 
 
