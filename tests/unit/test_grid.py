@@ -448,6 +448,11 @@ def test_source_says_what_it_is() -> None:
         "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits"
     )
     assert "compressed masses" in describe(known, 1000, 701)
+    cards["selection"] = {"jet_identification": 0.99}
+    now = replace(known, settings=cards)
+    assert "within 5 % of CMS's fast simulation" in describe(now, 1000, 700)
+    assert "10 % below CMS's fast simulation" in describe(now, 1000, 701)
+    assert "assumed from T1bbbb;" in describe(replace(now, model="T1qqqq"), 1000, 700)
     tops = replace(known, model="T1tttt")
     assert "10-15 % on the total" in describe(tops, 1000, 350)
     assert "compressed masses" in describe(tops, 1000, 351)
