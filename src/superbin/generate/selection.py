@@ -66,8 +66,8 @@ class SelectionCard:
     electron_isolation, muon_isolation : float
         Largest pT in the cone, relative to the lepton's.
     neutral_isolation : float
-        Share of the pT of neutral particles that counts in that cone. With 0 the vetoes take 2.5 % of T1bbbb(1500, 100),
-        with 1 they take 1.3 %; in CMS's own cut flow of SUS-16-033 it is 2.9 %.
+        Share of the pT of neutral particles that counts in that cone. With 0 the vetoes take 2.5 % of T1bbbb(1750, 1), with
+        1 they take 1.2 %; in CMS's own cut flow of T1bbbb(1500, 100) in SUS-16-033 it is 2.9 %.
     electron_efficiency, muon_efficiency : float
         Chance that such a lepton is identified [2]_ [3]_. One that is missed may still be an isolated track.
     track_eta, track_cone, track_mt : float
