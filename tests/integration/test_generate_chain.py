@@ -48,6 +48,12 @@ def search() -> Search:
         return catalog.search("cms-pas-sus-16-014")
 
 
+@pytest.fixture(scope="module")
+def card() -> tuple[str, ...]:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.generator_card("cms-pas-sus-16-014")
+
+
 def simulated(model: str, masses: tuple[float, float], events: int, settings: GeneratorSettings) -> Particles:
     chosen = model_named(model)
     lines = settings_lines(settings, process_lines(chosen.mothers), 4242)
@@ -219,9 +225,9 @@ def test_chain_against_slow_calculation(batch: Particles, search: Search) -> Non
     assert flow["in a bin"] == pytest.approx(result.values.sum())
 
 
-def test_variations_are_other_detectors(batch: Particles, search: Search) -> None:
+def test_variations_are_other_detectors(batch: Particles, search: Search, card: tuple[str, ...]) -> None:
     """GEN-56: a variation is what the varied cards give on the same events with the same random numbers."""
-    cards = Cards.of(search)
+    cards = Cards.of(search, card)
     result = analyse([batch], search, cards=cards, random=np.random.default_rng(5))
     assert list(result.variations) == [
         "jet energy scale", "b tagging", "mistags", "lepton veto", "initial-state radiation",
@@ -383,9 +389,9 @@ def test_chance_to_go_on(missing: float, chance: float) -> None:
     assert chance_to_go_on(missing, 300.0, GeneratorSettings().roulette) == chance
 
 
-def test_total_error_with_the_roulette(search: Search) -> None:
+def test_total_error_with_the_roulette(search: Search, card: tuple[str, ...]) -> None:
     """GEN-54: the error that is stated is the spread of points made again."""
-    cards = Cards.of(search).changed(["generator.multiparton=false"])
+    cards = Cards.of(search, card).changed(["generator.multiparton=false"])
     points = [
         generate_point("T1bbbb", (1000, 900), search, events=120, seed=s, cards=cards) for s in range(14)
     ]

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from superbin.catalog import Catalog
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.errors import InputError
 from superbin.generate import Cards, DetectorCard, SelectionCard
@@ -350,16 +351,19 @@ def test_radiation_weights() -> None:
     np.testing.assert_allclose(isr_weights(number, SelectionCard()), 1)
 
 
-def test_what_is_known_of_a_search() -> None:
-    """GEN-41, GEN-51: CMS's corrections of the packaged search as CMS states them; none for searches nothing is known of."""
+def test_what_is_known_of_a_search(packaged_catalog: Catalog) -> None:
+    """GEN-41, GEN-51: CMS's corrections of the packaged searches as CMS states them; none for searches without a card."""
     other = search_in([((3, 4), (0, INF), (300, 500), (300, 350))])
     assert Cards.of(other).selection == SelectionCard()
     assert "initial-state radiation" not in Cards.of(other).variations()
-    known = search_in([((3, 4), (0, INF), (300, 500), (300, 350))])
-    object.__setattr__(known, "name", "cms-pas-sus-16-014")
-    card = Cards.of(known).selection
+    later = packaged_catalog.search("cms-sus-16-033")
+    card = Cards.of(later, packaged_catalog.generator_card(later)).selection
+    assert card.isr_weights == (1.0, 0.920, 0.821, 0.715, 0.662, 0.561, 0.511)
+    assert card.min_njet == 2
+    known = packaged_catalog.search("cms-pas-sus-16-014")
+    card = Cards.of(known, packaged_catalog.generator_card(known)).selection
     assert card.isr_weights == (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
-    assert card.overall_factor == 1
+    assert (card.overall_factor, card.min_njet) == (1, 3)
     mht = np.array([250.0, 251.0, 300.0, 301.0, 350.0, 499.0, 501.0, 2000.0])
     none = np.zeros(8)
     kin = Kinematics(none.astype(int), none, mht, none, np.ones(8, bool), np.arange(0))

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 from validation.signals.fastsim import make_search
 
-from superbin.domain.cross_sections import cross_section
+from superbin.catalog import open_catalog
 from superbin.domain.search import Search
 from superbin.generate import Cards, SelectionCard, model_named, slha_text
 from superbin.generate.chain import analyse
@@ -65,6 +65,8 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=3000)
     events = parser.parse_args().events
+    with open_catalog("sqlite://") as catalog:
+        sections = {process: catalog.cross_sections(process) for process in ("gluino", "stop")}
     print(f"{'':<22}" + "".join(f"{name:>22}" for name, *_ in REGIONS))
     for (name, *masses), published in YIELDS.items():
         cards = Cards(selection=SelectionCard(min_njet=2, isr_weights=WEIGHTS, trigger=TRIGGER))
@@ -77,7 +79,7 @@ def main() -> None:
         )
         batches = list(made)
         squarks = name == "T2qq"
-        sigma = SQUARKS_PB if squarks else cross_section("gluino" if name[1] == "1" else "stop", masses[0]).pb
+        sigma = SQUARKS_PB if squarks else sections["gluino" if name[1] == "1" else "stop"].at(masses[0]).pb
         for label, chosen in (("weights", cards), ("none", plain)):
             found = analyse(batches, search(), cards=chosen, random=np.random.default_rng(3))
             ratio = found.values * 1000 * sigma * LUMINOSITY / np.array(published)

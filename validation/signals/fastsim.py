@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from superbin.domain.cross_sections import cross_section
+from superbin.catalog import open_catalog
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.generate import Cards, GeneratorSettings, SelectionCard, generate_point
 
@@ -121,6 +121,8 @@ def make(path: Path, masses: Array, parity: int, changes: list[str]) -> None:
 def compare(path: Path, masses: Array, events: Array, errors: Array) -> None:
     """Mean ratios over the points of a region, each point with the same weight, with errors."""
     done = json.loads(path.read_text())
+    with open_catalog("sqlite://") as catalog:
+        sections = catalog.cross_sections("gluino")
     parts = [
         ("total", np.ones((2, 4, 3), dtype=bool)),
         *((name, _only(0, i)) for i, name in enumerate(("Njet 7-8", "Njet >= 9"))),
@@ -140,7 +142,7 @@ def compare(path: Path, masses: Array, events: Array, errors: Array) -> None:
             ratios, variances = [], []
             for row in rows:
                 mine = done[str(row)]
-                scale = 1000 * cross_section("gluino", masses[row, 0]).pb * LUMINOSITY
+                scale = 1000 * sections.at(masses[row, 0]).pb * LUMINOSITY
                 a = np.array(mine["efficiencies"])[chosen].sum() * scale
                 total = np.array(mine["efficiencies"]).sum() * scale
                 b = events[row][chosen].sum()

@@ -17,26 +17,6 @@ from superbin.generate.selection import SelectionCard
 
 __all__ = ["Cards"]
 
-_TRIGGER_2016 = ((250.0, 0.982), (300.0, 0.985), (350.0, 0.995), (500.0, 1.0))
-_SELECTIONS: dict[str, dict[str, Any]] = {
-    "cms-pas-sus-16-014": {
-        "isr_weights": (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515),
-        "isr_weights_up": (1.0, 0.941, 0.896, 0.851, 0.824, 0.800, 0.757),
-        "isr_weights_down": (1.0, 0.823, 0.688, 0.553, 0.472, 0.402, 0.273),
-        "trigger": _TRIGGER_2016,
-    },
-    "cms-sus-16-033": {
-        "min_njet": 2,
-        "isr_weights": (1.0, 0.920, 0.821, 0.715, 0.662, 0.561, 0.511),
-        "isr_weights_up": (1.0, 0.960, 0.911, 0.858, 0.831, 0.780, 0.755),
-        "isr_weights_down": (1.0, 0.880, 0.731, 0.572, 0.493, 0.342, 0.267),
-        "trigger": _TRIGGER_2016,
-    },
-}
-"""What a search says of its own selection: thresholds, the efficiency of its trigger in MHT, and the weights in the number of
-jets from radiation that CMS measured in top pairs, with their uncertainties, as its public analysis code for simulated signals
-(github.com/kpedro88/Analysis, branches ICHEP2016 and SUSY2016-v2) has them."""
-
 ISR = "initial-state radiation"
 LEPTON_ERROR = 0.05
 """One standard deviation of the efficiencies for leptons and tracks that veto, relative."""
@@ -61,13 +41,16 @@ class Cards:
     selection: SelectionCard = field(default_factory=SelectionCard)
 
     @classmethod
-    def of(cls, search: Search) -> "Cards":
-        """The cards of a search: its energy, and what is known of its selection.
+    def of(cls, search: Search, card: Iterable[str] = ()) -> "Cards":
+        """The cards of a search: the default ones at its energy, with the changes of its own card.
 
-        Of others the trigger is perfect, and radiation is the generator's.
+        Parameters
+        ----------
+        search : Search
+        card : iterable of str
+            Of `superbin.catalog.Catalog.generator_card`; as of `changed`.
         """
-        energy = GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)
-        return cls(energy, selection=SelectionCard(**_SELECTIONS.get(search.name, {})))
+        return cls(GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)).changed(card)
 
     def variations(self) -> dict[str, tuple["Cards", "Cards"]]:
         """The cards with one source of uncertainty up, and down, by one standard deviation.
