@@ -26,7 +26,7 @@ def likelihood() -> None:
     cat workspace.json | superbin likelihood significance -
 
     \b
-    SOURCE is the name of a packaged search (then SIGNAL is MODEL and its parameters), a CMS Combine datacard, a folder
+    SOURCE is the name of a search (then SIGNAL is MODEL and its parameters), a CMS Combine datacard, a folder
     of them, a HistFactory JSON workspace, or - for standard input. Cards and workspaces are taken as written, with the signal they hold;
     what is doubtful is printed. Without SOURCE, MODEL and its parameters are a signal of the search that --search names.
     """
