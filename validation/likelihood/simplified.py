@@ -48,7 +48,9 @@ def main() -> None:
         write_text(HERE / "simplified.json", json.dumps(rows, indent=1) + "\n")
     for key in (k for k in rows[0] if "," in k):
         deviation = [abs(row[key][1] / row["full"][1] - 1) for row in rows if row[key][1] and row["full"][1]]
-        print(f"{key}: expected limit off by {np.median(deviation):.1%} (median), {max(deviation):.1%} (worst)")
+        print(
+            f"{key}: expected limit off by {np.median(deviation):.1%} (median), {max(deviation):.1%} (worst)"
+        )
 
 
 if __name__ == "__main__":

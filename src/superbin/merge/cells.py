@@ -566,6 +566,7 @@ class _Search:
         loss = np.zeros((len(cells), 4))
         loss[:, _B] = width[:, _B] * (1 + np.abs(t[:, _B]))
         loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
+        loss[:, :2] /= _PIECES
         loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
         loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0
