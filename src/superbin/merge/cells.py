@@ -527,7 +527,11 @@ class _Search:
         slack = cells.bound - self.target
         width = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 1.0
         less = np.minimum(1.5 * slack * width, 0.9 * cells.signal)
-        margin = np.where(self.in_pieces(cells, less) <= self.target, less * (1 + 1e-9), np.inf)
+        margin = np.where(
+            self.at_most(np.maximum(cells.signal - less, 1e-300), self.ranges(cells)) <= self.target,
+            less * (1 + 1e-9),
+            np.inf,
+        )
         free = cells.state == 0
         state = cells.state.copy()
         # Scores say what a change costs of the bound that these multipliers give.
