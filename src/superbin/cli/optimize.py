@@ -16,6 +16,7 @@ from superbin.cli.options import (
     number,
     pyhf_toys_option,
     search_option,
+    seconds_option,
     seed_option,
     selection_lines,
     signal_options,
@@ -64,9 +65,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     show_default=True,
     help="Also the best merge of exactly this many bins; repeat for several.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Limit of each proof."
-)
+@seconds_option
 @correlations_option
 @database_option
 @click.option(
@@ -133,7 +132,7 @@ def optimize(
     """
     from superbin import merge
     from superbin._support.files import staged_directory
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import open_catalog
     from superbin.domain.aggregate import combine
     from superbin.domain.correlations import convention, covariances
 
@@ -144,8 +143,8 @@ def optimize(
     )
     with stage as folder, open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        signal = find_signal(
-            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        signal = catalog.signal(
+            search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
         covariance = covariances(search, correlations)[0]
         offers = merge.trade_offs(
@@ -155,7 +154,7 @@ def optimize(
             sizes=sizes,
             figure_of_merit=figure_of_merit,
             covariance=covariance,
-            limits=merge.Limits(seconds=seconds),
+            limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
         )
         document: dict[str, Any] = {

@@ -13,6 +13,7 @@ from superbin.cli.options import (
     figure_of_merit_option,
     number,
     search_option,
+    seconds_option,
     seed_option,
     selection_lines,
     signal_options,
@@ -21,11 +22,11 @@ from superbin.cli.options import (
     without_signal,
 )
 from superbin.domain.merits import MERITS
-from superbin.errors import InputError, SuperbinError, UnknownNameError
+from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
-    from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
+    from superbin.likelihood import PublishedLikelihood
     from superbin.results import AnalysisResult
 
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @correlations_option
 @figure_of_merit_option
 @simplify_option
+@seconds_option
 @toys_option
 @seed_option
 @database_option
@@ -68,6 +70,7 @@ def run(
     correlations: str | None,
     figure_of_merit: str,
     simplify: float,
+    seconds: float,
     toys: int,
     seed: int,
     database: str | None,
@@ -85,16 +88,17 @@ def run(
     """
     from superbin._support.files import staged_directory
     from superbin.analysis import analyze
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import open_catalog
 
     start = time.perf_counter()
     with staged_directory(output, force=force) as stage:
         _progress("reading the search and the signal")
         with open_catalog(database) as catalog:
             search = catalog.search(search_name)
-            signal = find_signal(
-                catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+            signal = catalog.signal(
+                search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
+            likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
             search,
@@ -104,8 +108,9 @@ def run(
             simplify=simplify,
             toys=toys,
             seed=seed,
+            seconds=seconds,
         )
-        _write_documents(result, search, signal, stage)
+        _write_documents(result, signal, likelihood, stage)
         drawn: dict[str, bytes] = {}
         if figures:
             _progress("drawing the figures")
@@ -121,7 +126,9 @@ def _progress(text: str) -> None:
     click.echo(f"superbin: {text}", err=True)
 
 
-def _write_documents(result: "AnalysisResult", search: "Search", signal: "SignalModel", folder: Path) -> None:
+def _write_documents(
+    result: "AnalysisResult", signal: "SignalModel", likelihood: "PublishedLikelihood | None", folder: Path
+) -> None:
     from superbin import workspace
     from superbin._support.files import write_text
     from superbin.analysis import likelihood_workspace
@@ -129,13 +136,8 @@ def _write_documents(result: "AnalysisResult", search: "Search", signal: "Signal
 
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
-    if any(convention.correlations == "likelihood" for convention in result.conventions):
-        try:
-            correlated = likelihood_workspace(search, signal, result.merge.bins)
-        except (UnknownNameError, InputError) as error:
-            # The search brought a covariance of that name, and no likelihood.
-            _progress(f"no workspace-likelihood.json: {error}")
-            return
+    if likelihood is not None:
+        correlated = likelihood_workspace(likelihood, signal, result.merge.bins)
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 
 
@@ -179,6 +181,12 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
     head = [
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"signal: {result.signal.source}",
+        f"search: {result.search.source}",
+        *(
+            f"{key}: {text}"
+            for key in ("accuracy", "licence", "citation")
+            if (text := getattr(result.search, key))
+        ),
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
         *selection_lines(merged),
         *without_signal(merged.without_signal),

@@ -4,6 +4,7 @@
 `superbin.merge.shapes` says what.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from superbin.merge.shapes import SOLVERS, Proof, Task, solve
 from superbin.merge.simple import simplest
 from superbin.results import GreedyBaseline, MergeResult, Optimum
 
-__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
+__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize", "status"]
 
 CERTIFIED = "certified"
 BEST_FOUND = "best found"
@@ -63,7 +64,8 @@ def optimize(
         Of the background's upward uncertainties, events squared; by default the uncertainties of bins add in
         quadrature. Downward uncertainties take its correlations.
     limits : Limits, optional
-        When a proof may stop. Unfinished, it leaves a gap and the status ``best found``.
+        When a proof may stop. Unfinished, it leaves a gap and the status ``within x %``. Proofs of exact figures of merit begin only
+        if `Limits.exact_seconds` gives them time.
     simplify : float
         In free shape: how much of the best figure of merit a merge may lose, relative, for being described by fewer
         selections, or by as many with fewer bins. What is proved is said of the optimum, and the result holds both.
@@ -158,6 +160,8 @@ def _result(
     chosen, value = archive.best
     # An infinite bound is none: the proof stopped before it had looked everywhere.
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
+    gap = bound / value - 1 if bound is not None and value > 0 else None
+    proved = status(proof.complete, gap)
     optimum = None
     if tolerance > 0 and value > 0:
         simple = simplest(task, chosen, value, tolerance, prove=prove)
@@ -170,21 +174,33 @@ def _result(
             fewest=simple.proved,
         )
         chosen, value = simple.chosen, simple.value
+        gap = None if bound is None else bound / value - 1
     text = selections(task.ground, numbers(chosen))
     return MergeResult(
         bins=numbers(chosen),
         figure_of_merit=task.merit.name,
         value=value,
-        status=CERTIFIED if proof.complete else BEST_FOUND,
+        status=proved,
         cuts=text.texts,
         evaluated=archive.evaluated,
         greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,
         bound=bound,
-        gap=bound / value - 1 if bound is not None and value > 0 else None,
+        gap=gap,
         nodes=proof.nodes,
         mu95=task.merit.shown(value) if task.merit.limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
         overlap=text.overlap,
         optimum=optimum,
     )
+
+
+def status(complete: bool, gap: float | None) -> str:
+    """``certified``; ``within 1.3 %`` of whatever is best, rounded up to two digits; or ``best found``."""
+    if complete:
+        return CERTIFIED
+    if gap is None:
+        return BEST_FOUND
+    percent = max(100 * gap, 1e-6)
+    step = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return f"within {math.ceil(percent / step * (1 - 1e-12)) * step:.2g} %"
