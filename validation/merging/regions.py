@@ -44,7 +44,7 @@ def main() -> None:
             grid = parse_grid(gzip.decompress(content).decode(), Path(name))
             # A limit on the strength in units of its bins' limit does not depend on the cross section.
             with open_catalog(None) as catalog:
-                sections = catalog.cross_sections(grid.process, search)
+                sections = catalog.cross_sections(grid.process)
             found = (target.signal for target in grid_targets(grid, search, cross_sections=sections))
             signals += [signal for signal in found if signal is not None and signal.yields.any()]
     start = time.process_time()
