@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superbin.aggregate import Background
     from superbin.analysis import Timed
     from superbin.stats.expectation import Expected
-    from superbin.stats.panel import Estimate, Panel
+    from superbin.cli.panel import Estimate, Panel
 
 METHODS = {
     "midp": "exact mid-p, P(N > n) + P(N = n)/2",
@@ -94,7 +94,7 @@ def pvalue(
     from superbin.aggregate import Background
     from superbin.analysis import count_distribution, evaluate
     from superbin.files import write_text
-    from superbin.stats.panel import Estimate, panel
+    from superbin.cli.panel import Estimate, panel
 
     expected = Background(background, up, down)
     timed = evaluate(n, expected, observed=observed, toys=toys, seed=seed)

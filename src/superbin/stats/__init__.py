@@ -18,6 +18,7 @@ from superbin.stats.asymptotic import asimov_z, asymptotic_z, fit_nuisance, pull
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import Q0Toys, throw_q0
 from superbin.stats.pvalue import (
+    Probability,
     log_midp,
     log_tail,
     midp,
@@ -25,6 +26,7 @@ from superbin.stats.pvalue import (
     significance,
     significance_from_log,
     tail,
+    tail_and_midp,
     tail_significance,
 )
 from superbin.stats.toys import Toys, merge, throw, throw_chunk
@@ -32,6 +34,7 @@ from superbin.stats.weighted import WeightedToys, throw_weighted
 
 __all__ = [
     "Expected",
+    "Probability",
     "Q0Toys",
     "Toys",
     "WeightedToys",
@@ -52,6 +55,7 @@ __all__ = [
     "significance",
     "significance_from_log",
     "tail",
+    "tail_and_midp",
     "tail_significance",
     "throw",
     "throw_chunk",

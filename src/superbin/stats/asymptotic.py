@@ -21,12 +21,10 @@ from superbin.stats.arguments import (
     checked_yields,
     plain,
 )
-from superbin.stats.profile import Constraint, constraint
+from superbin.stats.models import DEFAULT, UncertaintyModel, known, uncertainty
+from superbin.stats.profile import fit
 
 __all__ = ["asimov_z", "asymptotic_z", "fit_nuisance", "pull", "q0", "signed_q"]
-
-LARGEST_NORMAL = 40.0
-"""Farther out, the unit normal itself underflows."""
 
 
 def q0(
@@ -36,7 +34,7 @@ def q0(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Discovery test statistic ``q0 = -2 ln [max L(0) / max_{s >= 0} L(s)]``, Cowan et al. equation 12.
 
@@ -75,7 +73,7 @@ def asymptotic_z(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Signed asymptotic significance, ``sqrt(q0)`` for an excess.
 
@@ -92,7 +90,7 @@ def asimov_z(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Expected significance ``sqrt(q0)`` of the Asimov data set, signal plus the favoured background, Cowan et al. section 3.2.
 
@@ -125,7 +123,7 @@ def fit_nuisance(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Auxiliary measurement that the best fit of `n` at a fixed `signal` expects (zero: the background-only fit).
 
@@ -144,7 +142,7 @@ def fit_nuisance(
     """
     count, centre, held = _prepared(n, b, up, down, auxiliary, model)
     strength = _prepared(signal, b, up, down, auxiliary, model, name="signal")[0]
-    return plain(held.fit(count, strength, centre)[0])
+    return plain(fit(held, count, strength, centre).nuisance)
 
 
 def _prepared(
@@ -156,23 +154,22 @@ def _prepared(
     model: str,
     *,
     name: str = "n",
-) -> tuple[FloatArray, FloatArray, Constraint]:
+) -> tuple[FloatArray, FloatArray, UncertaintyModel]:
     """Count, auxiliary measurement and constraint, checked and of one shape."""
     given = checked_yields(n, b, up, down, name=name)
     if auxiliary is None:
-        held = constraint(model, *given[1:])
+        held = uncertainty(model, *given[1:])
         return given[0], held.nominal(), held
-    lowest, largest = (0.0, 1e20) if model == "gamma" else (-LARGEST_NORMAL, LARGEST_NORMAL)
-    count, *yields, centre = checked_auxiliary(given, auxiliary, lowest, largest)
-    return count, centre, constraint(model, *yields)
+    count, *yields, centre = checked_auxiliary(given, auxiliary, *known(model).auxiliary_range)
+    return count, centre, uncertainty(model, *yields)
 
 
 def _root(signed: FloatArray) -> FloatArray:
     return np.asarray(np.copysign(np.sqrt(np.abs(signed)), signed))
 
 
-def signed_q(n: FloatArray, centre: FloatArray, held: Constraint) -> FloatArray:
+def signed_q(n: FloatArray, centre: FloatArray, held: UncertaintyModel) -> FloatArray:
     """``-2 ln lambda(0)``, with the sign of the excess over the favoured background."""
     excess = np.sign(n - held.mean(centre))
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(excess == 0, 0.0, excess * held.background_cost(n, centre)))
+        return np.asarray(np.where(excess == 0, 0.0, excess * held.background_only(n, centre)[1]))

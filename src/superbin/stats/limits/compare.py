@@ -8,11 +8,11 @@ import numpy as np
 from superbin.errors import InputError, SuperbinError, UnknownNameError
 from superbin.stats import verdict
 from superbin.stats.arguments import FloatArray
-from superbin.stats.counts import BANDS, SIGMAS, quantile
+from superbin.stats.counts import BANDS, SIGMAS, Background
 from superbin.stats.limits.asymptotic import asimov_limit, observed_limit
-from superbin.stats.limits.exact import bayes_factor, exact_limit
+from superbin.stats.limits.exact import bayes_factor, limits_of_one
 from superbin.stats.limits.problem import Problem, prepare
-from superbin.stats.models import DEFAULT, NAMES, check_model
+from superbin.stats.models import DEFAULT, MODELS
 from superbin.stats.verdict import ModelChange, Verdict
 
 __all__ = [
@@ -101,7 +101,7 @@ def expected_limits(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Bands:
     """Median limit and its -2 to +2 sigma bands under background alone, pre-fit.
 
@@ -127,9 +127,10 @@ def expected_limits(
         raise UnknownNameError(f"no limit is named {method!r}; choose one of {', '.join(METHODS)}")
     problem = _one_bin(0.0, b, up, down, level, signal_uncertainty, model)
     if method == "asymptotic":
-        return _asymptotic_bands(model, problem)
-    five = problem.at(_quantiles(model, problem))
-    limit = exact_limit(model, five)
+        return _asymptotic_bands(problem)
+    alone = Background(problem.held)
+    five = problem.at(alone.quantile(np.array(BANDS)))
+    limit = limits_of_one(alone, five)
     return _bands(limit * bayes_factor(five) if method == "bayes" else limit)
 
 
@@ -141,19 +142,20 @@ def compare_limits(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Comparison:
     """Compute every named limit; scalars, otherwise as in `superbin.stats.limits.cls_limit`."""
     problem = _one_bin(n, b, up, down, level, signal_uncertainty, model)
-    # One batch for the bands and the data; the Bayesian limits are those times a factor.
-    six = problem.at(np.append(_quantiles(model, problem), problem.n))
-    exact = exact_limit(model, six)
+    # One table for the bands and the data; the Bayesian limits are the exact ones times a factor.
+    alone = Background(problem.held)
+    six = problem.at(np.append(alone.quantile(np.array(BANDS)), problem.n))
+    exact = limits_of_one(alone, six)
     bayes = exact * bayes_factor(six)
-    asymptotic = float(observed_limit(model, problem)[0])
+    asymptotic = float(observed_limit(problem)[0])
     limits = {
         "cls": Limit(float(exact[-1]), _bands(exact[:-1])),
         "bayes": Limit(float(bayes[-1]), _bands(bayes[:-1])),
-        "asymptotic": Limit(asymptotic, _asymptotic_bands(model, problem)),
+        "asymptotic": Limit(asymptotic, _asymptotic_bands(problem)),
     }
     return Comparison(limits, limits_verdict(limits, n, b))
 
@@ -176,7 +178,7 @@ def limits_by_model(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    models: Iterable[str] = NAMES,
+    models: Iterable[str] = MODELS,
 ) -> ByModel:
     """Compute every named limit under the default uncertainty model and under others.
 
@@ -215,24 +217,19 @@ def limits_by_model(
 def _one_bin(
     n: float, b: float, up: float, down: float, level: float, signal_uncertainty: float, model: str
 ) -> Problem:
-    problem, _, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level)
+    problem, _, shape = prepare(
+        n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
+    )
     if shape:
         raise InputError(
             f"limits are compared one bin at a time, but an argument has shape {shape}; give scalars"
         )
-    check_model(model, *problem.background)
     return problem
 
 
-def _quantiles(model: str, problem: Problem) -> FloatArray:
-    """Counts of background alone at `SIGMAS`, with systematics."""
-    b, up, down = (float(a[0]) for a in problem.background)
-    return np.asarray(quantile(BANDS, b, up, down, model=model))
-
-
-def _asymptotic_bands(model: str, problem: Problem) -> Bands:
+def _asymptotic_bands(problem: Problem) -> Bands:
     sigmas = np.array(SIGMAS)
-    return _bands(asimov_limit(model, sigmas, problem.at(np.zeros(sigmas.size))))
+    return _bands(asimov_limit(sigmas, problem.at(np.zeros(sigmas.size))))
 
 
 def _bands(five: FloatArray) -> Bands:

@@ -15,9 +15,9 @@ from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import asymptotic_z
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
-from superbin.stats.models import DEFAULT, NAMES
+from superbin.stats.models import DEFAULT, MODELS
 from superbin.stats.pvalue import log_midp, log_tail, midp_significance, significance, tail_significance
-from superbin.stats.verdict import ModelChange, Verdict, compare, z_across_models
+from superbin.cli.verdict import ModelChange, Verdict, compare, z_across_models
 from superbin.stats.weighted import throw_weighted
 
 __all__ = ["CLEAR", "Estimate", "ModelValues", "Panel", "by_model", "panel", "sampled"]
@@ -117,7 +117,7 @@ def panel(
     observed: bool,
     toys: int,
     seed: int,
-    models: Iterable[str] = NAMES,
+    models: Iterable[str] = MODELS,
 ) -> Panel:
     """See one count from all sides.
 
@@ -160,13 +160,13 @@ def panel(
 
 
 def sampled(
-    n: float, b: float, up: float, down: float, *, toys: int, seed: int, model: str = "split-lognormal"
+    n: float, b: float, up: float, down: float, *, toys: int, seed: int
 ) -> Mapping[str, Estimate]:
     """Estimate by importance-sampled toys (``weighted``, of mid-p) and by frequentist toys of q0 (``q0_toys``).
 
     Parameters
     ----------
-    n, b, up, down, seed, model
+    n, b, up, down, seed
         As in `superbin.stats.throw`.
     toys : int
         Wanted number, of which at most 50 000 and 100 000 are thrown; 0 for none.
@@ -175,28 +175,26 @@ def sampled(
     if toys == 0 or (b == 0 and up == 0):
         return found
     start = time.perf_counter()
-    if model != "gamma":
-        weighted = throw_weighted(n, b, up, down, toys=min(toys, MOST_WEIGHTED), seed=seed, model=model)
-        seconds = time.perf_counter() - start
-        found["weighted"] = Estimate(
-            weighted.midp,
-            weighted.midp_error,
-            _finite(weighted.z),
-            _finite(weighted.z_error),
-            weighted.toys,
-            seed,
-            seconds,
-            weighted.effective,
-            weighted.trusted,
-        )
-        start = time.perf_counter()
-    thrown = throw_q0(n, b, up, down, toys=min(toys, MOST_Q0), seed=seed, model=model)
+    weighted = throw_weighted(n, b, up, down, toys=min(toys, MOST_WEIGHTED), seed=seed)
+    found["weighted"] = Estimate(
+        weighted.midp,
+        weighted.midp_error,
+        _finite(weighted.z),
+        _finite(weighted.z_error),
+        weighted.toys,
+        seed,
+        time.perf_counter() - start,
+        weighted.effective,
+        weighted.trusted,
+    )
+    start = time.perf_counter()
+    thrown = throw_q0(n, b, up, down, toys=min(toys, MOST_Q0), seed=seed)
     found["q0_toys"] = Estimate.of(thrown.p, thrown.error, thrown.toys, seed, time.perf_counter() - start)
     return found
 
 
 def by_model(
-    n: float, b: float, up: float, down: float, models: Iterable[str] = NAMES
+    n: float, b: float, up: float, down: float, models: Iterable[str] = MODELS
 ) -> tuple[Mapping[str, ModelValues | None], Mapping[str, str]]:
     """Mid-p, tail and asymptotic significance by model, None for a model that has no answer; and why it has none."""
     checked_yields(n, b, up, down)

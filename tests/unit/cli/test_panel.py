@@ -7,7 +7,7 @@ from scipy import stats
 
 from superbin.errors import InputError
 from superbin.stats import midp_significance
-from superbin.stats.panel import CLEAR, Estimate, panel
+from superbin.cli.panel import CLEAR, Estimate, panel
 
 NUMBERS = (40.0, 25.0, 5.0, 5.0)
 KNOWN: dict[str, float | None] = {"midp": 1.925, "tail": 1.872, "asymptotic": 1.918}
