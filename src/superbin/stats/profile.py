@@ -21,8 +21,9 @@ from superbin.stats.poisson import deviance
 
 __all__ = ["Fit", "fit"]
 
-MOST_STEPS = 100
-CLOSE = 1e-12
+MOST_STEPS, MOST_NEWTON = 120, 8
+CLOSE = 1e-10
+ROUNDING = 2e-16
 GRID = 65
 GOLDEN_STEPS = 40
 LARGEST_MEAN = 1e300
@@ -113,19 +114,15 @@ def _pulled_down(
     shift: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Fit of counts at or below the expectation, 1-D: the better of the branches."""
-    best: tuple[FloatArray, FloatArray, FloatArray] | None = None
+    best = (np.array(auxiliary), np.array(shift, dtype=np.float64), np.full(n.shape, np.inf))
     for sign in held.branches:
-        one = _branch(held, sign, n, s, auxiliary, k, shift)
-        if best is None:
-            best = one
-        else:
-            better = one[2] < best[2]
-            best = (
-                np.where(better, one[0], best[0]),
-                np.where(better, one[1], best[1]),
-                np.where(better, one[2], best[2]),
-            )
-    assert best is not None
+        i = np.flatnonzero(held.reaches(sign, auxiliary, best[0], np.isfinite(best[2])))
+        if not i.size:
+            continue
+        one = _branch(held.take(i), sign, *(part[i] for part in (n, s, auxiliary, k, shift)))
+        better = one[2] < best[2][i]
+        for target, value in zip(best, one, strict=True):
+            target[i[better]] = value[better]
     return best
 
 
@@ -140,7 +137,7 @@ def _branch(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Solve ``rho = 1 - n/M(rho)`` by Newton's method between bounds; M falls as rho grows."""
     low, high = np.zeros(n.shape), np.ones(n.shape)
-    rho, move = np.zeros(n.shape), np.full(n.shape, 2.0)
+    rho = np.zeros(n.shape)
     uncertain = bool((k > 0).any())
     base = np.log(s) + 2 * np.log(np.where(k > 0, k, 1.0)) + k * shift if uncertain else np.zeros(0)
     signal, y, slope = s, shift, np.zeros(n.shape)
@@ -159,11 +156,11 @@ def _branch(
         low, high = np.where(value >= 0, rho, low), np.where(value >= 0, high, rho)
         with np.errstate(over="ignore", invalid="ignore"):
             trial = rho - value / (ratio / total * (slope + fall) - 1)
-        there = np.abs(trial - rho) <= CLOSE * rho
-        # a step that does not halve the one before would creep: halve the bounds then
-        inside = (trial > low) & (trial < high) & (np.abs(trial - rho) <= 0.5 * move)
-        trial = np.where(inside | there, trial, 0.5 * (low + high))
-        move = np.abs(trial - rho)
+        there = (np.abs(trial - rho) <= CLOSE * rho + ROUNDING) | (high == 0)
+        inside = (trial > low) & (trial < high)
+        if step >= MOST_NEWTON and step % 2:
+            inside[:] = False  # Newton's steps creep: halve the bounds in between
+        trial = np.where(inside | there, np.maximum(trial, 0.0), 0.5 * (low + high))
         rho = trial
         if step and there.all():
             break

@@ -1,30 +1,25 @@
-"""Limits side by side: expected ones with their bands, every method of one bin, and every uncertainty model."""
+"""Limits side by side: expected ones with their bands, and every method of one bin."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.errors import InputError, SuperbinError, UnknownNameError
-from superbin.stats import verdict
+from superbin.errors import InputError, UnknownNameError
 from superbin.stats.arguments import FloatArray
 from superbin.stats.counts import BANDS, SIGMAS, Background
 from superbin.stats.limits.asymptotic import asimov_limit, observed_limit
 from superbin.stats.limits.exact import bayes_factor, limits_of_one
 from superbin.stats.limits.problem import Problem, prepare
-from superbin.stats.models import DEFAULT, MODELS
-from superbin.stats.verdict import ModelChange, Verdict
+from superbin.stats.models import DEFAULT
 
 __all__ = [
     "METHODS",
     "Bands",
-    "ByModel",
     "Comparison",
     "Limit",
     "compare_limits",
     "expected_limits",
-    "limits_by_model",
-    "limits_verdict",
 ]
 
 METHODS = ("cls", "bayes", "asymptotic")
@@ -63,34 +58,9 @@ class Comparison:
     ----------
     limits : mapping of str to Limit
         By the names of `METHODS`.
-    verdict : Verdict
-        On all of them, observed and expected: `limits_verdict`.
     """
 
     limits: Mapping[str, Limit]
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class ByModel:
-    """Limits under several uncertainty models.
-
-    Attributes
-    ----------
-    default : Comparison
-        Under the default model.
-    others : mapping of str to Comparison or None
-        By name, without the default; None for a model that has no answer.
-    missing : mapping of str to str
-        Why, by name.
-    change : ModelChange
-        How much they change the exact and the asymptotic limits, observed and expected.
-    """
-
-    default: Comparison
-    others: Mapping[str, Comparison | None]
-    missing: Mapping[str, str]
-    change: ModelChange
 
 
 def expected_limits(
@@ -157,61 +127,7 @@ def compare_limits(
         "bayes": Limit(float(bayes[-1]), _bands(bayes[:-1])),
         "asymptotic": Limit(asymptotic, _asymptotic_bands(problem)),
     }
-    return Comparison(limits, limits_verdict(limits, n, b))
-
-
-def limits_verdict(
-    limits: Mapping[str, Limit], n: float, b: float, *, observed: Mapping[str, float] | None = None
-) -> Verdict:
-    """Compare limits by method, `observed` ones of other programs included; see `superbin.stats.verdict.compare_limits`."""
-    expected = {name: astuple(one.expected) for name, one in limits.items()}
-    return verdict.compare_limits(
-        {name: one.observed for name, one in limits.items()} | dict(observed or {}), expected, n, b
-    )
-
-
-def limits_by_model(
-    n: float,
-    b: float,
-    up: float,
-    down: float,
-    *,
-    level: float = 0.95,
-    signal_uncertainty: float = 0.0,
-    models: Iterable[str] = MODELS,
-) -> ByModel:
-    """Compute every named limit under the default uncertainty model and under others.
-
-    Parameters
-    ----------
-    n, b, up, down, level, signal_uncertainty
-        Scalars; otherwise as in `superbin.stats.limits.cls_limit`.
-    models : iterable of str
-        Names of uncertainty models; the default is always there.
-    """
-
-    def under(model: str) -> Comparison:
-        return compare_limits(n, b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model)
-
-    def where_defined(model: str) -> Comparison | None:
-        try:
-            return under(model)
-        except UnknownNameError:
-            raise
-        except SuperbinError as error:
-            missing[model] = str(error)
-            return None
-
-    missing: dict[str, str] = {}
-    default = under(DEFAULT)
-    others = {model: where_defined(model) for model in models if model != DEFAULT}
-    known = {DEFAULT: default} | {name: one for name, one in others.items() if one is not None}
-    columns: dict[str, dict[str, float]] = {}
-    for method, name in (("cls", "exact limit"), ("asymptotic", "asymptotic limit")):
-        limits = {model: one.limits[method] for model, one in known.items()}
-        columns[f"observed {name}"] = {model: one.observed for model, one in limits.items()}
-        columns[f"expected {name}"] = {model: one.expected.median for model, one in limits.items()}
-    return ByModel(default, others, missing, verdict.limit_across_models(columns))
+    return Comparison(limits)
 
 
 def _one_bin(

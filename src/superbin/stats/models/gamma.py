@@ -152,6 +152,17 @@ class Gamma:
         """Deviance of the off-source count."""
         return deviance(auxiliary, nuisance)
 
+    def cost_slope(self, nuisance: FloatArray, auxiliary: FloatArray) -> FloatArray:
+        """``2 ln(auxiliary/nuisance)``."""
+        some = (auxiliary > 0) & (nuisance > 0)
+        ratio = np.where(some, auxiliary, 1.0) / np.where(some, nuisance, 1.0)
+        return np.asarray(2 * np.log(np.maximum(ratio, 1e-300)))
+
+    def span(self, nuisance: FloatArray, sigmas: float) -> tuple[FloatArray, FloatArray]:
+        """From zero to where a Poisson count ends."""
+        out = sigmas * np.sqrt(nuisance)
+        return np.maximum(nuisance - out - sigmas * sigmas, 0.0), nuisance + out + sigmas * sigmas
+
     def within(self, auxiliary: FloatArray, cost: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Any: the count alone bounds it."""
         del cost
@@ -167,6 +178,13 @@ class Gamma:
         mean = np.where(some, auxiliary / np.where(some, total, 1.0), 0.0)
         return self.tau * mean, mean, np.where(some, -mean / np.where(some, total, 1.0), 0.0)
 
+    def reaches(
+        self, sign: float, auxiliary: FloatArray, nuisance: FloatArray, fitted: np.ndarray
+    ) -> np.ndarray:
+        """All."""
+        del sign, auxiliary, nuisance
+        return ~fitted
+
     def background_only(self, n: FloatArray, auxiliary: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The total count shared in the ratio of the exposures (Li and Ma)."""
         mean = np.where(self.tau > 0, (n + auxiliary) / (1 + self.tau), 0.0)
@@ -179,10 +197,10 @@ class Gamma:
         shape = np.broadcast_shapes(np.shape(whole), np.shape(nuisance))
         count, mean = (np.broadcast_to(a, shape).ravel() for a in (whole + 1.0, nuisance))
         log_above, log_below = np.zeros(count.shape), np.full(count.shape, -np.inf)
-        i = np.flatnonzero((count > 0) & (mean > 0))
+        i = np.flatnonzero((count > 0) & (mean > 0) & (count < np.inf))
         if i.size:
             log_above[i], log_below[i] = exact.poisson_tails(count[i], mean[i])
-        i = np.flatnonzero((count > 0) & (mean == 0))
+        i = np.flatnonzero((count > 0) & ((mean == 0) | (count == np.inf)))
         log_above[i], log_below[i] = -np.inf, 0.0
         return log_below.reshape(shape), log_above.reshape(shape)
 

@@ -88,6 +88,12 @@ class UncertaintyModel(Protocol):
     def cost(self, nuisance: FloatArray, auxiliary: FloatArray) -> FloatArray:
         """``-2 ln p(auxiliary | nuisance)`` over that of the best nuisance."""
 
+    def cost_slope(self, nuisance: FloatArray, auxiliary: FloatArray) -> FloatArray:
+        """Derivative of `cost` in the auxiliary measurement."""
+
+    def span(self, nuisance: FloatArray, sigmas: float) -> tuple[FloatArray, FloatArray]:
+        """Auxiliary measurements a number of standard deviations around a nuisance; from zero on where folded."""
+
     def within(self, auxiliary: FloatArray, cost: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Nuisances between which `cost` stays below a bound."""
 
@@ -95,6 +101,11 @@ class UncertaintyModel(Protocol):
         self, auxiliary: FloatArray, rho: FloatArray, sign: float
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Nuisance that minimises ``cost + 2 rho mean`` on one branch, its mean, and ``d mean/d rho``; rho from 0 to 1."""
+
+    def reaches(
+        self, sign: float, auxiliary: FloatArray, nuisance: FloatArray, fitted: np.ndarray
+    ) -> np.ndarray:
+        """Rows whose best `pulled` nuisance may lie on a branch, given those `fitted` on the branches before."""
 
     def background_only(self, n: FloatArray, auxiliary: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Nuisance of the best fit without signal, and its ``-2 ln L`` over the saturated likelihood: closed form."""

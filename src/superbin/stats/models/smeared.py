@@ -183,6 +183,15 @@ class Smeared:
         """``(z - auxiliary)^2``."""
         return np.asarray((nuisance - auxiliary) ** 2)
 
+    def cost_slope(self, nuisance: FloatArray, auxiliary: FloatArray) -> FloatArray:
+        """``2 (auxiliary - z)``."""
+        return np.asarray(2 * (auxiliary - nuisance))
+
+    def span(self, nuisance: FloatArray, sigmas: float) -> tuple[FloatArray, FloatArray]:
+        """A number of standard deviations."""
+        low = np.where(self.folded, 0.0, nuisance - sigmas)
+        return low, np.where(self.folded, np.abs(nuisance), nuisance) + sigmas
+
     def within(self, auxiliary: FloatArray, cost: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The root of the cost on either side."""
         reach = np.sqrt(cost)
@@ -214,6 +223,17 @@ class Smeared:
         with np.errstate(over="ignore", invalid="ignore"):
             fall = np.where(inside & (mean > 0), -steep * steep / (1 + curvature), 0.0)
         return np.asarray(z), np.asarray(mean), np.asarray(fall)
+
+    def reaches(
+        self, sign: float, auxiliary: FloatArray, nuisance: FloatArray, fitted: np.ndarray
+    ) -> np.ndarray:
+        """The nuisance is pulled down from the auxiliary measurement, past zero only where it got there, or where the mean is steeper below."""
+        if sign > 0:
+            return np.asarray(auxiliary > 0)
+        steeper = np.where(self.width_below > 0, self.width_below, self.b * self.log_below) > np.where(
+            self.width_above > 0, self.width_above, self.b * self.log_above
+        )
+        return np.asarray(~fitted | (~self.folded & ((nuisance <= 0) | steeper)))
 
     def background_only(self, n: FloatArray, auxiliary: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Closed form: the better of the best ``z >= 0`` and the best ``z <= 0``."""
