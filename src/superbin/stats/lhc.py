@@ -51,8 +51,8 @@ MOST_TERMS = 6000
 TIE = 1e-10
 """Relative difference of the statistic's root below which an outcome is as extreme as the data."""
 
-TOLERANCE = 1e-8
-"""Relative error of limits, and of the probabilities of their bands."""
+TOLERANCE, INNER = 1e-7, 1e-9
+"""Error of CLs at a limit, and of the probabilities of its bands, in standard deviations."""
 
 CLOSE, GOOD = 1e-12, 1e-6
 """Relative width of the bounds at which an edge is found, and last step of Newton's method: its error is of the size of the square."""
@@ -61,6 +61,9 @@ MOST_NEWTON = 8
 MOST_STEPS = 100
 SPAN, STEP = 6.4, 0.8
 """Range and step of the trapezoidal rule over the auxiliary measurement of the signal: 1e-9 of a p-value."""
+
+LEAST = 1e-6
+"""Root of a statistic that is as good as zero, which it is for a part of the outcomes."""
 
 DISCOVERY_SPAN, EXCLUSION_SPAN = 40.0, 14.0
 """Standard deviations of the auxiliary measurement that are looked at: p-values to 1e-300, and CLs to 1e-25."""
@@ -83,6 +86,7 @@ def _edges(
     x = np.clip(start, first, last)
     low, high = np.full(root.size, first), np.full(root.size, last)
     move = high - low
+    bounded = np.zeros((2, root.size), dtype=bool)  # whether the lower and the upper bound were looked at
     i = np.arange(root.size)
     for _ in range(MOST_STEPS):
         if not i.size:
@@ -91,15 +95,16 @@ def _edges(
         value, slope = statistic(i, here)
         beyond = (value >= root[i]) == rising
         high[i], low[i] = np.where(beyond, here, high[i]), np.where(beyond, low[i], here)
+        bounded[0, i] |= ~beyond
+        bounded[1, i] |= beyond
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             step = (root[i] - value) / slope
             trial = here + step
         inside = (trial > low[i]) & (trial < high[i]) & (np.abs(step) <= 0.7 * move[i])
-        there = inside & (np.abs(step) <= GOOD * (1 + np.abs(here)))
+        there = (np.abs(step) <= GOOD * (1 + np.abs(here))) & (np.abs(root[i] - value) <= GOOD * root[i])
         middle = 0.5 * (low[i] + high[i])
-        middle = np.where((trial >= high[i]) & (high[i] == last) & (here < last), last, middle)
-        middle = np.where((trial <= low[i]) & (low[i] == first) & (here > first), first, middle)
-        trial = np.where(inside, trial, middle)
+        middle = np.where(~bounded[1, i], last, np.where(~bounded[0, i], first, middle))
+        trial = np.where(there, np.clip(trial, low[i], high[i]), np.where(inside, trial, middle))
         trial = np.where((here == last) & ~beyond, np.inf, np.where((here == first) & beyond, -np.inf, trial))
         with np.errstate(invalid="ignore"):
             move[i] = np.abs(trial - here)
@@ -114,34 +119,44 @@ def _fall(
     second: FloatArray,
     low: FloatArray,
     high: FloatArray,
+    tolerance: float,
 ) -> FloatArray:
     """Where falling functions, one per row and nearly straight, cross zero: secants between bounds, which close around a jump.
 
-    An end where there is no crossing; below a jump where it is jumped over.
+    The lower bound where they are below zero there already; below a jump where zero is jumped over; NaN without an answer.
     """
-    low, high = low.copy(), high.copy()
-    known = {}
+    least, low, high = low, low.copy(), high.copy()
+    values = []
     for x in (first, second):
-        every = np.arange(x.size)
-        value = function(every, x)
-        low, high = np.where(value >= 0, np.maximum(low, x), low), np.where(value < 0, np.minimum(high, x), high)
-        known[id(x)] = value
-    x, before, value, value_before = second.copy(), first.copy(), known[id(second)], known[id(first)]
-    i = np.arange(x.size)
+        value = function(np.arange(x.size), x)
+        above = value >= 0
+        low, high = np.where(above, np.maximum(low, x), low), np.where(above, high, np.minimum(high, x))
+        values.append(value)
+    before, x = first.copy(), second.copy()
+    value_before, value = values
+    result = np.where(np.abs(value) <= tolerance, x, np.nan)
+    i = np.flatnonzero(np.isnan(result))
     for step in range(MOST_STEPS):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            trial = x[i] - value[i] * (x[i] - before[i]) / (value[i] - value_before[i])
-        open_ = ~((trial > low[i]) & (trial < high[i])) | (step > MOST_NEWTON and step % 2 == 1)
-        middle = np.where(np.isfinite(high[i]), 0.5 * (low[i] + high[i]), 2 * np.maximum(x[i], low[i]))
-        trial = np.where(open_, middle, trial)
-        before[i], value_before[i] = x[i], value[i]
-        x[i] = trial
-        value[i] = function(i, trial)
-        low[i], high[i] = np.where(value[i] >= 0, trial, low[i]), np.where(value[i] < 0, trial, high[i])
-        i = i[(np.abs(value[i]) > TOLERANCE) & (high[i] - low[i] > TOLERANCE * high[i])]
         if not i.size:
             break
-    return np.where(np.abs(value) > TOLERANCE, low, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            trial = x[i] - value[i] * (x[i] - before[i]) / (value[i] - value_before[i])
+        inside = (trial > low[i]) & (trial < high[i])
+        if step > MOST_NEWTON and step % 2:
+            inside[:] = False
+        middle = np.where(np.isfinite(high[i]), 0.5 * (low[i] + high[i]), 2 * np.maximum(x[i], low[i]))
+        # towards a bound that was not looked at yet: look at it
+        middle = np.where((low[i] == least[i]) & (trial <= low[i]) & (x[i] > low[i]), low[i], middle)
+        before[i], value_before[i] = x[i], value[i]
+        x[i] = np.where(inside, trial, middle)
+        value[i] = function(i, x[i])
+        above = value[i] >= 0
+        low[i], high[i] = np.where(above, x[i], low[i]), np.where(above, high[i], x[i])
+        there = np.abs(value[i]) <= tolerance
+        closed = (high[i] - low[i] <= tolerance * high[i]) | ((x[i] == least[i]) & ~above)
+        result[i] = np.where(there, x[i], np.where(closed, low[i], np.nan))
+        i = i[np.isnan(result[i])]
+    return result
 
 
 def _discovery(held: UncertaintyModel, n: FloatArray) -> _Statistic:
@@ -379,8 +394,8 @@ def expected_p0(
         return np.asarray(special.ndtri_exp(tails(root, mean + signal)[0]) - special.ndtri(beta[i]))
 
     guess = np.maximum(asimov_root(held, signal, nuisance) + np.array(SIGMAS), 0.05)
-    root = _fall(excess, guess, 1.05 * guess, np.zeros(beta.size), np.full(beta.size, np.inf))
-    root = np.where(root < 1e-6, 0.0, root)
+    root = _fall(excess, guess, 1.02 * guess, np.full(beta.size, LEAST), np.full(beta.size, np.inf), INNER)
+    root = np.where(root > LEAST, root, 0.0)
     log_p, log_q = (np.where(root > 0, x, y) for x, y in zip(tails(np.maximum(root, 1e-150), mean), (0.0, -np.inf), strict=True))
     five = [Probability(float(x), float(y)) for x, y in zip(log_p, log_q, strict=True)]
     return ExpectedP0((five[0], five[1], five[2], five[3], five[4]), name)
@@ -471,7 +486,8 @@ class _Exclusion:
                 return np.asarray(special.ndtri_exp(np.minimum(log_p, -1e-300)) - sigmas[rows])
 
             first = np.clip(guess[left], 0.05 * largest[left], 0.9 * largest[left])
-            result[left] = _fall(excess, first, 1.05 * first, np.zeros(left.size), largest[left])
+            found = _fall(excess, first, 1.02 * first, LEAST * largest[left], largest[left], INNER)
+            result[left] = np.where(found > LEAST * largest[left], found, 0.0)
         return result
 
 
@@ -503,7 +519,7 @@ def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
         return np.asarray(special.ndtri_exp(log_cls) - special.ndtri(alpha))
 
     first = np.full(rows, near) if sigmas is None else near * np.array([0.5, 0.7, 1.0, 1.4, 1.9])[:rows]
-    limit = _fall(excess, first, 1.05 * first, np.zeros(rows), np.full(rows, np.inf))
+    limit = _fall(excess, first, 1.05 * first, np.zeros(rows), np.full(rows, np.inf), TOLERANCE)
     if not np.isfinite(limit).all():
         raise InputError(f"no limit for n = {problem.n[0]:g}: CLs does not fall to {alpha[0]:g}; use another method")
     return limit
