@@ -250,9 +250,7 @@ def _prepared(
     return s.shape, uncertainty(model, *flat), count, s.ravel()
 
 
-def _log_cdf(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, signal: Numbers, model: str
-) -> FloatArray:
+def _log_cdf(n: Numbers, b: Numbers, up: Numbers, down: Numbers, signal: Numbers, model: str) -> FloatArray:
     shape, held, count, s = _prepared(n, b, up, down, signal, model)
     return log_cdf_of(held, count, s).reshape(shape)
 
@@ -343,7 +341,9 @@ class Sums:
         k = np.arange(top + 1.0)
         terms = np.full((n.size, top + 1), -np.inf)
         for row, (count, table) in enumerate(zip(n.astype(int), tables, strict=True)):
-            terms[row, : count + 1] = table[count::-1] if count + 1 == table.size else table[: count + 1][::-1]
+            terms[row, : count + 1] = (
+                table[count::-1] if count + 1 == table.size else table[: count + 1][::-1]
+            )
         alone = terms[:, 0].copy()
         terms -= special.gammaln(k + 1)
         return cls(terms, k, alone, width)
@@ -467,9 +467,7 @@ def pieces(index: Index, n: FloatArray) -> list[Index]:
     return pieces
 
 
-def _averaged_signal(
-    held: UncertaintyModel, n: FloatArray, s: FloatArray, width: FloatArray
-) -> FloatArray:
+def _averaged_signal(held: UncertaintyModel, n: FloatArray, s: FloatArray, width: FloatArray) -> FloatArray:
     """The same where the sum is too long: adaptive panels in the signal's nuisance."""
 
     def height(rows: Index, y: FloatArray) -> FloatArray:

@@ -65,9 +65,7 @@ class Expected:
         return self.at_quantiles[2]
 
 
-def expected(
-    s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
-) -> Expected:
+def expected(s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> Expected:
     """Compute the expected significance of `s` signal events.
 
     Parameters

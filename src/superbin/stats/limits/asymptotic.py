@@ -17,11 +17,17 @@ from superbin.stats.limits.problem import Problem, crossing, prepare
 from superbin.stats.models import DEFAULT, UncertaintyModel
 from superbin.stats.profile import fit
 
-__all__ = ["asimov_limit", "asymptotic_cls", "asymptotic_limit", "log_asymptotic_cls", "observed_limit", "q_tilde"]
+__all__ = [
+    "asimov_limit",
+    "asymptotic_cls",
+    "asymptotic_limit",
+    "log_asymptotic_cls",
+    "observed_limit",
+    "q_tilde",
+]
 
 FAR = 5.0
 """Standard deviations below the expectation from which scaled probabilities are used."""
-
 
 
 def asymptotic_cls(
@@ -50,7 +56,9 @@ def asymptotic_limit(
     model: str = DEFAULT,
 ) -> FloatOrArray:
     """Asymptotic CLs upper limit; arguments, result and errors as in `superbin.stats.limits.cls_limit`."""
-    problem, _, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model)
+    problem, _, shape = prepare(
+        n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
+    )
     return plain(observed_limit(problem).reshape(shape))
 
 

@@ -103,7 +103,9 @@ def cls_limit(
     InputError, UnknownNameError
         As `cls`.
     """
-    problem, _, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model)
+    problem, _, shape = prepare(
+        n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
+    )
     return plain(exact_limit(problem).reshape(shape))
 
 
@@ -121,7 +123,9 @@ def bayes_limit(
 
     Equal to `cls_limit` times ``exp(ln(1 + signal_uncertainty)^2)`` (see the module); arguments, result and errors as there.
     """
-    problem, _, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model)
+    problem, _, shape = prepare(
+        n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
+    )
     return plain((exact_limit(problem) * bayes_factor(problem)).reshape(shape))
 
 

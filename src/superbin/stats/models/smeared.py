@@ -201,9 +201,7 @@ class Smeared:
         self, auxiliary: FloatArray, rho: FloatArray, sign: float
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """On a log-normal branch ``z = auxiliary - w/k`` with ``w = rho k^2 mean``, by Wright's omega function; else a line."""
-        slope, width = (
-            (self.log_above, self.width_above) if sign > 0 else (self.log_below, self.width_below)
-        )
+        slope, width = (self.log_above, self.width_above) if sign > 0 else (self.log_below, self.width_below)
         k = np.where(slope > 0, slope, 1.0)
         with np.errstate(divide="ignore", over="ignore"):
             w = special.wrightomega(np.log(rho) + np.log(self.b) + 2 * np.log(k) + k * auxiliary)
