@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.io.tables import read_search, read_signal
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 
 def array(values: ArrayLike) -> FloatArray:

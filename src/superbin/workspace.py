@@ -3,7 +3,7 @@
 One channel holds the signal, scaled by the normalisation factor ``mu``, and one sample per background process.
 Each process carries one asymmetric ``normsys`` per source: ``syst_<process>``, and ``stat_<group>``, which
 processes that share their events have in common, so that their statistical uncertainties add linearly as they
-do in `superbin.aggregate`. A process expected to give zero events cannot be scaled; its uncertainty is then an
+do in `superbin.domain.aggregate`. A process expected to give zero events cannot be scaled; its uncertainty is then an
 additive ``histosys``.
 
 `asymptotic_q0`, `asymptotic_limit`, `toy_q0` and `toy_cls` ask pyhf the questions that `superbin.stats` answers itself, to compare. What
@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from superbin._json import json_text
-from superbin.aggregate import AggregateBin, Background, ProcessYield
+from superbin._support.json import json_text
+from superbin.domain.aggregate import AggregateBin, Background, ProcessYield
 from superbin.errors import InputError
 from superbin.results import PValue
 from superbin.stats import significance
@@ -129,7 +129,7 @@ def build(aggregate: AggregateBin) -> Document:
     Parameters
     ----------
     aggregate : AggregateBin
-        Any set of bins, merged by `superbin.aggregate.combine`.
+        Any set of bins, merged by `superbin.domain.aggregate.combine`.
 
     Returns
     -------

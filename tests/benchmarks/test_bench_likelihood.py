@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.domain.signal import SignalModel
 from superbin.likelihood import Fitter, evaluate, packaged
 from superbin.likelihood.fit import single_threaded
-from superbin.signal import SignalModel
 
 Benchmark = Callable[..., Any]
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from superbin.aggregate import bin_sums
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.merits import MERITS
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.merge import optimize
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
@@ -18,8 +21,6 @@ from superbin.merge.greedy import greedy
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import SOLVERS, Task
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def matrix(cms_search: Search) -> np.ndarray:
 
 
 def task(search: Search, problem: Problem, figure: str, constraints: Constraints | None = None) -> Task:
-    return Task(search, problem, figure, rules(problem, constraints or Constraints()), Limits())
+    return Task(search, problem, MERITS[figure], rules(problem, constraints or Constraints()), Limits())
 
 
 @pytest.mark.benchmark(group="free merge of 160 bins, without its text")
@@ -91,7 +92,7 @@ def test_parts(benchmark: BenchmarkFixture, cms_search: Search, t1bbbb: SignalMo
     elif part == "greedy":
         assert benchmark(greedy, sums).value > 1
     elif part == "fast":
-        assert benchmark(own_best, problem, "midp", checked)[1] > 1
+        assert benchmark(own_best, problem, MERITS["midp"], checked)[1] > 1
     else:
         assert benchmark(optimize, cms_search, t1bbbb).value > 1
 

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from superbin import stats as superstats
 from superbin import workspace
-from superbin.aggregate import Background
+from superbin.domain.aggregate import Background
 from superbin.stats.arguments import FloatArray
 
 ROWS = 10_000

@@ -10,14 +10,14 @@ import pytest
 
 import superbin
 from superbin import chance
-from superbin.aggregate import Background, combine
 from superbin.analysis import count_distribution, evaluate, likelihood_workspace
+from superbin.domain.aggregate import Background, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
 from superbin.likelihood import packaged, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
 from superbin.scan.point import Settings, prepare
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 @pytest.fixture(scope="module")

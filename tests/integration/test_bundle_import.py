@@ -9,12 +9,12 @@ from click.testing import CliRunner
 
 from superbin.catalog import open_catalog, read_folder, write_folder
 from superbin.cli.db import db
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, SuperbinError
 from superbin.io.tables import read_search, write_search
 from superbin.likelihood import packaged, variations
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 TABLE = """region,observed,background,error up,error down
 SR1,12,10.2,2.0,1.5

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from superbin.aggregate import combine
 from superbin.cli import main
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult, scan_to_json
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 Run = Callable[..., tuple[int, str, str]]
 

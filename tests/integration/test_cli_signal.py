@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from superbin.cli import main
-from superbin.grid import SignalPoint
+from superbin.domain.grid import SignalPoint
 from superbin.io.grids import read_grid, write_point
 from superbin.io.tables import read_signal
 from superbin.results import load_result

@@ -11,11 +11,11 @@ from superbin import merge
 from superbin.catalog import open_catalog
 from superbin.cli import main
 from superbin.cli.common import common
-from superbin.grid import SignalGrid
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.io.grids import write_grid
 from superbin.io.tables import write_signal
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 def run(*arguments: str) -> int:

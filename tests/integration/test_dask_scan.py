@@ -20,11 +20,11 @@ import pytest
 from click.testing import CliRunner
 
 from superbin.cli import cli
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import ClusterError, InputError, MissingDependencyError
 from superbin.results.scan import scan_to_json
 from superbin.scan import Progress, dask_workers, may_pass, run_scan
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 distributed: Any = pytest.importorskip("distributed")

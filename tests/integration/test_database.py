@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from superbin.bundle import Bundle
 from superbin.catalog import open_catalog
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Estimate, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, OutputError
-from superbin.search import Estimate, Process, Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 from superbin.store.engine import locate, open_engine
 from superbin.store.schema import metadata
@@ -329,9 +329,9 @@ def test_newer_schema(database: str) -> None:
     """STORE-11: on each database."""
     Store(database).close()
     with connected(database) as connection:
-        connection.execute(sa.text("UPDATE superbin SET schema_version = 5"))
+        connection.execute(sa.text("UPDATE superbin SET schema_version = 6"))
     with pytest.raises(
-        DatabaseError, match="has schema version 5; superbin .* reads version 4: install a newer"
+        DatabaseError, match="has schema version 6; superbin .* reads version 5: install a newer"
     ):
         Store(database)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from superbin.catalog import open_catalog
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.generate import (
     Cards,
@@ -32,7 +33,6 @@ from superbin.generate.events import Particles
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
 from superbin.generate.spectrum import _FIXED_MASSES, _HIGGS
-from superbin.search import Search
 
 pytest.importorskip("pythia8mc")
 fastjet = pytest.importorskip("fastjet")

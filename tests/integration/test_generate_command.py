@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from superbin.cli import main
+from superbin.domain.grid import SignalPoint
+from superbin.domain.search import Search
 from superbin.errors import OutputError, SuperbinError
 from superbin.generate import Cards, GeneratorSettings, Job, Progress, run_campaign
-from superbin.grid import SignalPoint
 from superbin.io.grids import read_point
 from superbin.io.tables import read_signal
-from superbin.search import Search
 
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")

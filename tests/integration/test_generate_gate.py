@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from superbin.catalog import open_catalog
 from superbin.cli import main
+from superbin.domain.grid import SignalPoint
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.generate import (
     Allowances,
@@ -35,10 +37,8 @@ from superbin.generate.events import Particles
 from superbin.generate.gate import Gate
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
-from superbin.grid import SignalPoint
 from superbin.io.grids import read_point
 from superbin.io.tables import read_signal
-from superbin.search import Search
 
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")

@@ -10,8 +10,10 @@ import math
 import numpy as np
 import pytest
 
-from superbin.aggregate import combine
 from superbin.catalog import find_signal, open_catalog
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.likelihood import (
     Evaluation,
     Fitter,
@@ -23,8 +25,6 @@ from superbin.likelihood import (
 )
 from superbin.likelihood.inference import asimov, expected_discovery, fit_both, upper_limit
 from superbin.likelihood.minuit import minuit_fit
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from superbin import merge
-from superbin.aggregate import combine
 from superbin.cli import main
 from superbin.cli.optimize import SHAPES
 from superbin.cli.options import FIGURES_OF_MERIT
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.stats import midp_significance
 
 
@@ -64,7 +64,7 @@ def test_provable_figure_of_merit(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_choices_are_those_of_the_library() -> None:
     """CLI-5, CLI-6: help names them without importing the library, so nothing but this keeps them equal."""
-    assert set(FIGURES_OF_MERIT) == set(merge.FIGURES)
+    assert set(FIGURES_OF_MERIT) == set(merge.MERITS)
     assert tuple(shape.replace("-", " ") for shape in SHAPES) == merge.SHAPES
 
 

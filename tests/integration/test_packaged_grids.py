@@ -8,9 +8,9 @@ import pytest
 
 from superbin.catalog import find_grid, find_signal, open_catalog, packaged_models
 from superbin.cli import main
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.results import load_result
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb")
 CMS = "cms-pas-sus-16-014"

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from superbin import analyze
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, MissingDependencyError, OutputError
 from superbin.paper import HOW_TO_GET_LATEX, compile_pdf, latex, latex_available, render
 from superbin.plot import figures, save
 from superbin.results import AnalysisResult, result_from_json, result_to_json
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import combine
-from superbin.correlations import covariances
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import combine
+from superbin.domain.correlations import covariances
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 
 VALIDATION = Path(__file__).parents[2] / "validation" / "published_table"
 TABLE = Path(__file__).parents[1] / "data" / "published_table_bins_1_10.csv"

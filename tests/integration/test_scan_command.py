@@ -14,10 +14,10 @@ import pytest
 
 from superbin.cli import main
 from superbin.cli.scan import scan
-from superbin.grid import SignalGrid
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
 from superbin.io.grids import read_grid, write_grid
 from superbin.results.scan import load_scan, scan_from_json
-from superbin.search import Search
 from superbin.store import Store
 
 Run = Callable[..., tuple[int, str, str]]
@@ -206,7 +206,7 @@ def test_every_point_failed(run: Run, tmp_path: Path) -> None:
         code, out, err = run("--points", str(points), "-o", str(folder), "--force", "--quiet")
         assert code == 2
         assert err == (
-            "superbin: no maps are drawn: no point is finished\n"
+            "superbin: no figures are drawn: no point is finished\n"
             "superbin: error: 2 of 2 points failed, each for the reason given with it; the others are kept\n"
         )
         assert "0 points, 2 failed" in out

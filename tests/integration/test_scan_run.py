@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import ClusterError, DatabaseError, InputError
 from superbin.results.scan import ScanResult, scan_to_json
 from superbin.scan import Progress, Settings, local_workers, run_scan
 from superbin.scan.work import Job, Package, shared_of
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 

@@ -17,13 +17,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
 
-from superbin.aggregate import combine
 from superbin.catalog import open_catalog
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store, migrations, schema
 from superbin.store.engine import locate, open_engine
 
@@ -112,7 +112,12 @@ def check_content(
         assert [(scan.n_done, scan.n_failed) for scan in store.scans()] == [(1, 1)] * (version - 1)
         assert store.begin_scan(header) == expected
         store.add_scan_points(header.digest, points)
-        store.add_signals([SignalModel("T9", {"m": 1.0}, "small", np.ones(4), np.ones(4))])
+        varied = SignalModel(
+            "T9", {"m": 1.0}, "small", np.ones(4), np.ones(4), variations={"jes": (np.full(4, 0.1), np.zeros(4))},
+            relative_error=0.2,
+        )  # fmt: skip
+        store.add_signals([varied])
+        assert store.signal("small", "T9", (1,)).digest == varied.digest
     with Store(database) as store:
         assert store.begin_scan(header) == {f.digest: f.point for f in points}
         assert [(scan.n_done, scan.n_failed) for scan in store.scans()] == [(1, 1)]
@@ -283,7 +288,7 @@ def test_migration_needs_to_write(tmp_path: Path, version: int) -> None:
     content = path.read_bytes()
     with pytest.raises(
         DatabaseError,
-        match=rf"^schema version {version} cannot be brought to 4: database .* cannot be written",
+        match=rf"^schema version {version} cannot be brought to 5: database .* cannot be written",
     ):
         Store(f"sqlite:///file:{path}?mode=ro&uri=true")
     assert path.read_bytes() == content

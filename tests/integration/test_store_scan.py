@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from superbin.aggregate import combine
+from superbin.domain.aggregate import combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 from superbin.store.engine import locate, open_engine
 from superbin.store.schema import metadata

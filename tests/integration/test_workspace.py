@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from superbin import merge, workspace
-from superbin.aggregate import AggregateBin, Background, combine
+from superbin.domain.aggregate import AggregateBin, Background, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import asymptotic_z, limits, throw_q0
 
 

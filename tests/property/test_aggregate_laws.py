@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from superbin.aggregate import AggregateBin, bin_sums, combine
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.domain.aggregate import AggregateBin, bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 
 Make = Callable[[int, int], tuple[Search, SignalModel]]
 

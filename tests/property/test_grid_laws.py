@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.grid import SignalGrid, SignalPoint
 from superbin.errors import InputError
-from superbin.grid import SignalGrid, SignalPoint
 from superbin.io.grids import read_grid, read_point, write_grid, write_point
 
 PLANE = [(m, x) for m in range(600, 2201, 200) for x in (1, *range(200, m - 150, 200), m - 150, m - 50)]

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood import CountingModel, Evaluation, Fitter, evaluate, packaged
 from superbin.likelihood.export import full_workspace
 from superbin.likelihood.inference import asimov_postfit, fit_both, upper_limit
@@ -21,7 +21,7 @@ from superbin.likelihood.objective import Objective
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from superbin.signal import SignalModel
+    from superbin.domain.signal import SignalModel
 
 SEEDS = st.integers(0, 10_000)
 

@@ -10,20 +10,19 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums
+from superbin.domain.merits import MERITS
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Limits
 from superbin.merge.connected import neighbours
-from superbin.merge.constraints import Constraints, rules
-from superbin.merge.dual import DUALS
-from superbin.merge.figures import FIGURES, PROVABLE, STAND_INS
+from superbin.merge.constraints import Constraints, Rules, rules
 from superbin.merge.greedy import greedy_set
 from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.merge.shapes import SOLVERS, Task, cast_wide, certify
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 # --- problems and oracles ---------------------------------------------------------------------------------
 
@@ -41,7 +40,7 @@ def grid_search(problem: Problem, rows: int = 1) -> Search:
 def task(problem: Problem, figure: str, constraints: Constraints | None = None, rows: int = 1) -> Task:
     """A task on a grid."""
     checked = rules(problem, constraints or Constraints())
-    return Task(grid_search(problem, rows), problem, figure, checked, Limits(gap=1e-7, seconds=20))
+    return Task(grid_search(problem, rows), problem, MERITS[figure], checked, Limits(gap=1e-7, seconds=20))
 
 
 def random_problem(rng: np.random.Generator, n: int, *, correlated: bool) -> Problem:
@@ -208,7 +207,7 @@ def assert_optimal(work: Task, best: float) -> None:
         assert proof.bound <= archive.best[1] * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("figure", DUALS)
+@pytest.mark.parametrize("figure", ["profile_asimov", "s_over_sqrt_bv"])
 def test_prefix_is_optimal(figure: str, real: Problem) -> None:
     """MERGE-15: 500 problems per figure without correlations or constraints."""
     rng = np.random.default_rng(11)
@@ -217,7 +216,7 @@ def test_prefix_is_optimal(figure: str, real: Problem) -> None:
         assert_optimal(task(problem, figure), textbook(figure, *sums(problem, subsets(problem.n_bins))).max())
 
 
-@pytest.mark.parametrize("figure", DUALS)
+@pytest.mark.parametrize("figure", ["profile_asimov", "s_over_sqrt_bv"])
 @pytest.mark.parametrize("correlated", [False, True])
 def test_branch_and_bound_is_optimal(figure: str, correlated: bool, real: Problem) -> None:
     """MERGE-16, MERGE-17: constraints, and covariances of every rank and sign."""
@@ -256,7 +255,7 @@ def test_best_found_misses_rarely(constrained: bool, real: Problem) -> None:
         work = task(problem, "midp", constraints)
         archive = work.archive()
         cast_wide(work, archive)
-        best = FIGURES["midp"](problem.totals(sets)).max()
+        best = MERITS["midp"](problem.totals(sets)).max()
         found = archive.best[1] if archive.found else -np.inf
         assert found <= best + 1e-9
         missed += found < best - 1e-9
@@ -272,12 +271,12 @@ def test_never_below_greedy_or_any_single_bin(real: Problem) -> None:
         work = task(problem, "midp")
         archive = work.archive()
         cast_wide(work, archive)
-        singles = FIGURES["midp"](problem.totals(np.eye(problem.n_bins, dtype=bool)))
-        greedy = greedy_set(Archive(problem, FIGURES["midp"]))[1]
+        singles = MERITS["midp"](problem.totals(np.eye(problem.n_bins, dtype=bool)))
+        greedy = greedy_set(Archive(problem, MERITS["midp"], Rules.none(problem)))[1]
         assert archive.best[1] >= max(singles[problem.signal > 0].max(), greedy) - 1e-9
 
 
-@pytest.mark.parametrize("figure", [name for name in FIGURES if name not in STAND_INS])
+@pytest.mark.parametrize("figure", [name for name, merit in MERITS.items() if merit.stand_in is None])
 @pytest.mark.parametrize("correlated", [False, True])
 def test_rectangles_against_every_product(figure: str, correlated: bool) -> None:
     """MERGE-19: one, two and three rectangles on a grid; two are exact for provable figures."""
@@ -294,13 +293,13 @@ def test_rectangles_against_every_product(figure: str, correlated: bool) -> None
             if not len(sets):
                 assert not archive.found
                 continue
-            best = FIGURES[figure](problem.totals(sets)).max()
+            best = MERITS[figure](problem.totals(sets)).max()
             found = archive.best[1] if archive.found else -np.inf
             assert found <= best + 1e-9
-            if shape == "rectangle" or (shape == "two rectangles" and figure in PROVABLE):
+            if shape == "rectangle" or (shape == "two rectangles" and MERITS[figure].provable):
                 assert proof.complete
                 assert found == pytest.approx(best, abs=1e-9)
-            if shape == "three rectangles" and figure in PROVABLE and provable(problem):
+            if shape == "three rectangles" and MERITS[figure].provable and provable(problem):
                 assert proof.bound is not None
                 assert proof.bound >= best - 1e-9
 

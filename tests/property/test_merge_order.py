@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from superbin import merge
-from superbin.aggregate import bin_sums, combine
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.domain.aggregate import bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.stats import midp_significance
 
 Make = Callable[[int, int], tuple[Search, SignalModel]]

@@ -6,17 +6,18 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge import FIGURES, SHAPES, Constraints, greedy, optimize
+from superbin.merge import MERITS, SHAPES, Constraints, greedy, optimize
 from superbin.merge.archive import Archive, is_tie, numbers
-from superbin.merge.constraints import rules
+from superbin.merge.constraints import Rules, rules
 from superbin.merge.figures import VISIBLE, expected_z, quick_midp
 from superbin.merge.fleet import own_best
-from superbin.merge.problem import Totals, problem_from
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
+from superbin.merge.problem import problem_from
 from superbin.stats import midp_significance
 
 SETTINGS = settings(
@@ -40,10 +41,10 @@ def scaled(totals: Totals, k: float) -> Totals:
 
 
 @SETTINGS
-@given(seed=st.integers(0, 2**32 - 1), figure=st.sampled_from(sorted(FIGURES)))
+@given(seed=st.integers(0, 2**32 - 1), figure=st.sampled_from(sorted(MERITS)))
 def test_merits_vanish_with_the_signal(seed: int, figure: str) -> None:
     """MERGE-5: zero without signal, proportional to weak ones, rising, and without jumps."""
-    totals, value = totals_of(seed), FIGURES[figure]
+    totals, value = totals_of(seed), MERITS[figure]
     assert (value(scaled(totals, 0.0)) == 0).all()
     weak = value(scaled(totals, 1e-6))
     assert (weak > 0).all()
@@ -64,7 +65,7 @@ def test_midp_is_the_expected_z_or_the_strength_that_reaches_it(seed: int) -> No
         midp_significance(totals.signal + totals.background, totals.background, totals.up, totals.down)
     )
     assert_allclose(expected_z(totals), z, rtol=1e-12)
-    values = FIGURES["midp"](totals)
+    values = MERITS["midp"](totals)
     strong = z >= VISIBLE
     assert_allclose(values[strong], z[strong], rtol=1e-12)
     assert (values[~strong] < VISIBLE).all()
@@ -75,7 +76,7 @@ def test_midp_is_the_expected_z_or_the_strength_that_reaches_it(seed: int) -> No
     assert_allclose(quick_midp(scaled(totals, 1e-6)), 1e-2 * quick_midp(scaled(totals, 1e-4)), rtol=1e-9)
     # A set has the same value whatever is evaluated with it.
     alone = [
-        FIGURES["midp"](Totals(*(np.array([x]) for x in row)))[0]
+        MERITS["midp"](Totals(*(np.array([x]) for x in row)))[0]
         for row in zip(totals.signal, totals.background, totals.up, totals.down, strict=True)
     ]
     assert_allclose(alone, values, rtol=1e-12)
@@ -113,7 +114,7 @@ def drawn(rng: np.random.Generator, n: int = 13) -> tuple[Search, SignalModel]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("figure", sorted(FIGURES))
+@pytest.mark.parametrize("figure", sorted(MERITS))
 def test_no_constraint_is_bypassed(figure: str, shape: str) -> None:
     """MERGE-17, MERGE-34: random constraints through the public path; bins without signal are named, and none is free."""
     rng = np.random.default_rng(3)
@@ -152,7 +153,7 @@ def test_no_constraint_is_bypassed(figure: str, shape: str) -> None:
     assert done >= 1
 
 
-@pytest.mark.parametrize("figure", sorted(FIGURES))
+@pytest.mark.parametrize("figure", sorted(MERITS))
 def test_forbidding_each_bin_of_the_baseline(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
     """MERGE-17: the baseline knows no constraints, and what it found is not taken for allowed."""
     bins = optimize(cms_search, t1bbbb, figure_of_merit=figure).greedy.bins
@@ -196,16 +197,16 @@ def test_bins_without_signal_fill_a_size_and_no_more() -> None:
             )
         )
     )
-    alone, joined = FIGURES["midp"](pair)
+    alone, joined = MERITS["midp"](pair)
     assert joined > 1.3 * alone  # the background model, not the signal
-    for figure in FIGURES:
+    for figure in MERITS:
         assert optimize(search, model, figure_of_merit=figure).without_signal == ()
         forced = optimize(search, model, figure_of_merit=figure, constraints=Constraints(exactly=3))
         assert {1, 4} <= set(forced.bins)
         assert len(forced.without_signal) == 1
         required = optimize(search, model, figure_of_merit=figure, constraints=Constraints(required=(3,)))
         assert required.without_signal == (3,)
-        chosen, _ = own_best(problem, figure, rules(problem, Constraints()))
+        chosen, _ = own_best(problem, MERITS[figure], rules(problem, Constraints()))
         assert not chosen[1:3].any()
     filled = optimize(search, model, constraints=Constraints(min_background=300.0))
     assert filled.without_signal
@@ -221,8 +222,8 @@ def test_ties_infinities_and_certain_backgrounds() -> None:
     covariance = np.array([[4.0, -4.0, 0.0], [-4.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
     ones = np.ones(3)
     problem = problem_from(BinSums(ones, np.array([0.0, 0.0, 5.0]), ones, 0 * ones), covariance)
-    for figure, value in FIGURES.items():
-        archive = Archive(problem, value)
+    for figure, value in MERITS.items():
+        archive = Archive(problem, value, Rules.none(problem))
         every = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1]], dtype=bool)
         values = archive.evaluate(every)
         assert np.isneginf(values[0]), figure

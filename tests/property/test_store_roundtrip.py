@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import SuperbinError
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 # Every double the domain types take, subnormal ones and whole numbers beyond 64 bits included.
@@ -97,6 +97,12 @@ def signals(draw: st.DrawFn, search: Search) -> SignalModel:
         errors=draw(column),
         source=draw(TEXT),
         cross_section_pb=draw(st.none() | st.floats(min_value=5e-324, allow_infinity=False, allow_nan=False)),
+        variations=draw(
+            st.dictionaries(
+                NAMES.filter(lambda name: name == name.strip()), st.tuples(column, column), max_size=2
+            )
+        ),
+        relative_error=draw(EVENTS),
     )
 
 
@@ -130,6 +136,7 @@ def test_content_comes_back_exactly(store: Store, data: st.DataObject) -> None:
     assert signal_back.digest == signal.digest
     assert (signal_back.source, signal_back.cross_section_pb) == (signal.source, signal.cross_section_pb)
     assert list(signal_back.parameters) == list(signal.parameters)
+    assert list(signal_back.variations) == list(signal.variations)
 
 
 @settings(max_examples=20, deadline=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from superbin.aggregate import AggregateBin, Background, ProcessYield
+from superbin.domain.aggregate import AggregateBin, Background, ProcessYield
 from superbin.results import (
     AnalysisResult,
     Asimov,

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from superbin.aggregate import bin_sums, combine
+from superbin.domain.aggregate import bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 def test_two_bins_by_hand(small_search: Search, small_signal: SignalModel) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
 from superbin.errors import InputError
 
 

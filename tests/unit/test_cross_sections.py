@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from superbin.cross_sections import cross_section, process_of, processes
+from superbin.domain.cross_sections import cross_section, process_of, processes
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.signal import SignalModel
 
 PUBLISHED = {
     # GeV: (pb, %), NLO+NLL at 13 TeV with decoupled squarks, as the working group lists them

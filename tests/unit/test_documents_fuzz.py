@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from superbin.aggregate import Background
+from superbin.domain.aggregate import Background
 from superbin.errors import DocumentError
 from superbin.paper import render
 from superbin.results import AnalysisResult, PValue, SearchSummary, result_from_json, result_to_json

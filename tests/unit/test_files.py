@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from superbin._support.files import staged_directory, write_bytes, write_text
 from superbin.errors import OutputError
-from superbin.files import staged_directory, write_bytes, write_text
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.errors import InputError
 from superbin.generate import Cards, DetectorCard, SelectionCard
 from superbin.generate.detector import Jets, flavours, smear, tag_probability, visible
@@ -20,7 +21,6 @@ from superbin.generate.selection import (
     tag_columns,
     veto,
 )
-from superbin.search import Estimate, Observable, Process, Search
 
 Row = tuple[int, bool, int, float, float, float]
 """pdg, final, mother in the event, pT, eta, phi."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.grid import SignalGrid, SignalPoint
 from superbin.errors import InputError, UnknownNameError
-from superbin.grid import SignalGrid, SignalPoint
 
 PLANE = [(m, x) for m in range(600, 2201, 200) for x in (1, *range(200, m - 50, 200), m - 50)]
 N_BINS = 12

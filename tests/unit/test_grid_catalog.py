@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from superbin.catalog import find_grid, find_signal, open_catalog, signal_source
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.grid import SignalGrid
 from superbin.io.grids import write_grid
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 CMS = "cms-pas-sus-16-014"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.domain.grid import SignalGrid, SignalPoint
 from superbin.errors import DocumentError, InputError, OutputError
-from superbin.grid import SignalGrid, SignalPoint
 from superbin.io.grids import read_grid, read_point, read_points, write_grid, write_point
 
 GRID = """\

@@ -2,11 +2,11 @@
 
 import pytest
 
+from superbin.analysis.projection import bin_ranges, project, region_bins
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.projection import bin_ranges, project, region_bins
 from superbin.results import Projection
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 # CMS-PAS-SUS-16-014: bin = 40*iNjet + 10*iNb + k + 1, k the (MHT, HT) box; box 9 is MHT > 750, HT > 1500.
 BOXES = {

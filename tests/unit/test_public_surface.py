@@ -1,5 +1,9 @@
 """What `superbin` exports at the top: a change here is a change for users."""
 
+import subprocess
+import sys
+from importlib.metadata import version
+
 import pytest
 
 import superbin
@@ -9,6 +13,7 @@ def test_top_level_names() -> None:
     """Every name is there and is found where it is first used."""
     assert superbin.__all__ == [
         "AnalysisResult",
+        "Covariance",
         "Estimate",
         "Observable",
         "Process",
@@ -31,3 +36,24 @@ def test_unknown_name_is_an_attribute_error() -> None:
     """A misspelt name says what there is."""
     with pytest.raises(AttributeError, match="has no attribute 'analyse'; it has AnalysisResult"):
         _ = superbin.analyse
+
+
+def test_subpackages_show_and_load_on_first_use() -> None:
+    """API-2: completion shows names, subpackages and the version; importing superbin imports none of them."""
+    script = (
+        "import sys, superbin; before = set(sys.modules); assert 'numpy' not in before;"
+        "assert {'analyze', 'stats', 'merge', 'likelihood', '__version__'} <= set(dir(superbin));"
+        "assert 'superbin.stats' not in before; assert superbin.stats.pvalue; print(superbin.__version__)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version("superbin")
+    for name in superbin._SUBPACKAGES:
+        assert getattr(superbin, name).__name__ == f"superbin.{name}"
+
+
+def test_the_package_runs() -> None:
+    """API-3."""
+    done = subprocess.run(
+        [sys.executable, "-m", "superbin", "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("Usage: superbin [OPTIONS] COMMAND")

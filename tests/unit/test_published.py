@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superbin.cross_sections import cross_section
+from superbin.domain.cross_sections import cross_section
+from superbin.domain.published import (
+    CONTOURS,
+    PublishedLimit,
+    PublishedResults,
+    published_results,
+    read_published,
+)
 from superbin.errors import DocumentError
-from superbin.published import CONTOURS, PublishedLimit, PublishedResults, published_results, read_published
 
 SEARCH = "cms-pas-sus-16-014"
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from superbin.domain.search import Estimate, Observable, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.search import Estimate, Observable, Search
-from superbin.signal import SignalModel
 
 ONES = np.ones(2)
 

@@ -1,20 +1,21 @@
-"""What a signal holds beside its yields: clause RIMP-1."""
+"""What a signal holds beside its yields, and that tables and the database keep it."""
 
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from superbin.errors import InputError
-from superbin.io.tables import write_signal
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.errors import DocumentError, InputError
+from superbin.io.tables import read_signal, write_signal
 from superbin.scan.targets import Target
 from superbin.scan.work import pack
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 
@@ -97,11 +98,43 @@ def test_variations_travel_to_workers() -> None:
     assert SignalModel(**package.signal).digest == made.digest
 
 
-def test_systematics_are_not_dropped(tmp_path: Path) -> None:
-    """TAB-7, STORE-2: tables and the database hold none yet, and say so."""
-    signal = SignalModel("T", {"m": 1.0}, "s", np.ones(2), np.zeros(2), relative_error=0.1)
-    with pytest.raises(InputError, match=r"holds no systematic uncertainties, which signal T\(1\) has"):
-        write_signal(signal, tmp_path / "t.csv")
+def test_systematics_in_tables_and_database(tmp_path: Path) -> None:
+    """TAB-6, TAB-7, STORE-18: variations and the relative error come back to the last bit, in their order."""
     search = Search.from_arrays("s", observed=[1, 2], background=[1.0, 2.0], luminosity_fb=1)
-    with Store("sqlite://") as store, pytest.raises(InputError, match="the database holds no systematic"):
-        store.add_search(search, signals=[signal])
+    varied = SignalModel(
+        "T",
+        {"m": 1.0},
+        "s",
+        np.array([1.0, 0.1 + 0.2]),
+        np.zeros(2),
+        variations={
+            'z "ä", up': (np.array([1 / 3, 0.0]), np.array([5e-324, 1e300])),
+            "a_up": (np.array([2.0, 3.0]), np.array([0.0, 1.0])),
+        },
+        relative_error=0.1,
+    )
+    overall = replace(varied, parameters={"m": 2.0}, variations={})
+    plain = replace(overall, parameters={"m": 3.0}, relative_error=0.0)
+    with Store("sqlite://") as store:
+        store.add_search(search, signals=[varied, overall, plain])
+        for number, signal in enumerate((varied, overall, plain), start=1):
+            write_signal(signal, tmp_path / "t.csv")
+            for back in (read_signal(tmp_path / "t.csv"), store.signal("s", "T", (number,))):
+                assert back.digest == signal.digest
+                assert list(back.variations) == list(signal.variations)
+                assert back.relative_error == signal.relative_error
+    assert "relative_error" not in (tmp_path / "t.csv").read_text()
+
+
+def test_table_of_a_signal_with_wrong_variations(tmp_path: Path) -> None:
+    """TAB-7: names of variations must have their columns, and none twice."""
+    text = '# model: "T"\n# parameters: {}\n# search: "s"\n# cross_section_pb: null\n# source: ""\n# variations: ["a"]\n'
+    path = tmp_path / "t.csv"
+    for table, message in (
+        (text + "bin,yield,error\n1,1,0\n", "bin,yield,error,a_up,a_down is needed"),
+        (text + "bin,yield,error,a_up,a_down\n1,1,0,2,-1\n", "t.csv:8: a_down is -1; it must be >= 0"),
+        (text.replace('"a"', '"a", "a"'), "variations has a name twice"),
+    ):
+        path.write_text(table)
+        with pytest.raises(DocumentError, match=message):
+            read_signal(path)

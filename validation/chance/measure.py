@@ -22,10 +22,10 @@ from superbin.catalog import read_folder
 from superbin.chance.ensemble import Ensemble, FittedBackground, fitted_background, split_lognormal
 from superbin.chance.local import Family, family, smallest_counts
 from superbin.chance.throw import CHUNK, Climb, merge, throw_chunk
+from superbin.domain.search import Search
 from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.rectangles import rectangles
-from superbin.search import Search
 from superbin.stats.toys import stream
 
 DATA = Path(__file__).parents[2] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator, RBFInterpolator
 
-from superbin.grid import SignalGrid
+from superbin.domain.grid import SignalGrid
 from superbin.io.grids import read_grid
 
 HERE = Path(__file__).parent

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from superbin._support.files import write_text
 from superbin.catalog import open_catalog
-from superbin.files import write_text
 from superbin.likelihood import Fitter, evaluate, packaged
 from superbin.likelihood.export import full_workspace
 from superbin.likelihood.model import CountingModel

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from superbin._support.files import write_text
 from superbin.errors import SuperbinError
-from superbin.files import write_text
 from superbin.io.datacards import read_datacards
 from superbin.likelihood import Fitter, evaluate, from_datacards
 

@@ -9,7 +9,7 @@ import argparse
 import gzip
 from pathlib import Path
 
-from superbin.files import write_bytes
+from superbin._support.files import write_bytes
 from superbin.likelihood import packaged, variations
 
 NAME = "cms-pas-sus-16-014"

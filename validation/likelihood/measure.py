@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from superbin.aggregate import combine
+from superbin._support.files import write_text
 from superbin.catalog import open_catalog
-from superbin.files import write_text
+from superbin.domain.aggregate import combine
+from superbin.domain.published import published_results
 from superbin.likelihood import Fitter, evaluate, packaged, predict, variations
+from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.inference import asimov, expected_discovery
 from superbin.likelihood.minuit import minuit_fit
 from superbin.likelihood.toys import cls_from_toys
 from superbin.merge import optimize
-from superbin.published import published_results
 
 HERE = Path(__file__).parent
 SEARCH = "cms-pas-sus-16-014"
@@ -142,9 +143,9 @@ def main() -> None:
     document["second_engine"] = second_engine(published, signal)
     n_toys = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     if n_toys:
-        fitter = Fitter(published.model(signal.yields))
+        engine = CountingLikelihood(published.model(signal.yields))
         limit = document["targets"]["published"]["limit"]["observed"]
-        toys = cls_from_toys(fitter, fitter.fit(), limit, toys=n_toys, seed=1, chunk=20)
+        toys = cls_from_toys(engine, limit, toys=n_toys, seed=1, chunk=20)
         document["toys_at_asymptotic_limit"] = {
             "mu": limit,
             "cls": toys.cls,

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from superbin.files import write_text
+from superbin._support.files import write_text
 from superbin.likelihood import Likelihood, read
 from superbin.likelihood.dense.newton import minimize
 

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import special
 
 from superbin import merge
-from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import bin_sums
 from superbin.io.tables import read_search, read_signal
 from superbin.merge.problem import BoolArray
 from superbin.merge.rectangles import rectangles

@@ -29,16 +29,16 @@ import numpy as np
 from scipy import special
 
 from superbin import merge, stats
-from superbin._arrays import FloatArray
-from superbin._intervals import garwood_interval
-from superbin.aggregate import AggregateBin, bin_sums, combine
+from superbin._support.arrays import FloatArray
 from superbin.catalog import find_grid, packaged_models
-from superbin.correlations import covariances
-from superbin.covariance import Covariance
+from superbin.domain._intervals import garwood_interval
+from superbin.domain.aggregate import AggregateBin, bin_sums, combine
+from superbin.domain.correlations import covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.io.tables import read_search
 from superbin.scan.targets import grid_targets
-from superbin.search import Estimate, Process, Search
-from superbin.signal import SignalModel
 
 HERE = Path(__file__).parent
 TABLES = HERE.parents[1] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"

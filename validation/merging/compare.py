@@ -20,22 +20,22 @@ from typing import Any
 import numpy as np
 
 from superbin import merge
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.merits import MERITS
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.tables import read_search, read_signal
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.exclusion import quick_limit
 from superbin.merge.exhaustive import brute_force, every_set
-from superbin.merge.figures import FIGURES
 from superbin.merge.fleet import own_best
 from superbin.merge.problem import BoolArray, Problem, first_rows, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import Task, cast_wide, certify, solve
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 HERE = Path(__file__).parent
 TABLES = HERE.parents[1] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"
@@ -222,7 +222,7 @@ def _limit_loss(rng: np.random.Generator, real: Problem, kind: str, *, correlate
     sets = np.concatenate(list(every_set(task.rules.required, task.rules.possible)))
     sets = sets[sets @ problem.signal > 0]
     quick = quick_limit(problem.totals(sets))
-    best = FIGURES["limit"](problem.totals(sets[quick > 0.95 * quick.max()])).max()
+    best = MERITS["limit"](problem.totals(sets[quick > 0.95 * quick.max()])).max()
     return float(1 - found.best[1] / best)
 
 
@@ -263,7 +263,7 @@ def _task(problem: Problem, name: str, constraints: Constraints | None = None) -
     checked = rules(problem, constraints or Constraints())
     # Bins without signal are no candidates, where a minimum does not need them.
     narrow = checked.with_signal(problem)
-    return Task(None, problem, name, narrow if narrow.reachable(problem) else checked, Limits())
+    return Task(None, problem, MERITS[name], narrow if narrow.reachable(problem) else checked, Limits())
 
 
 # --- greedy -----------------------------------------------------------------------------------------------
@@ -275,11 +275,11 @@ def gains(search: Search, models: list[SignalModel]) -> str:
         result, seconds = timed(merge.optimize, search, model)
         box = merge.optimize(search, model, shape="rectangle").value
         problem = problem_from(bin_sums(search, model))
-        (_, fast), quick = timed(own_best, problem, "midp", rules(problem, Constraints()))
+        (_, fast), quick = timed(own_best, problem, MERITS["midp"], rules(problem, Constraints()))
         asimov = merge.optimize(search, model, figure_of_merit="profile_asimov").bins
         chosen = np.zeros((1, search.n_bins), dtype=bool)
         chosen[0, np.array(asimov) - 1] = True
-        other = float(FIGURES["midp"](problem.totals(chosen))[0])
+        other = float(MERITS["midp"](problem.totals(chosen))[0])
         rows.append((result.greedy.value, result.value, box, fast, other, seconds, quick))
     table = np.array(rows)
     with (HERE / "gains.csv").open("w", encoding="utf-8", newline="") as file:
@@ -318,10 +318,10 @@ def products(search: Search, models: list[SignalModel]) -> str:
     seconds = 0.0
     for model in models:
         problem = problem_from(bin_sums(search, model))
-        values, taken = timed(lambda p=problem: FIGURES["midp"](p.totals(touched)))
+        values, taken = timed(lambda p=problem: MERITS["midp"](p.totals(touched)))
         seconds += taken / len(models)
         every.append(values.max())
-        exact.append(FIGURES["midp"](problem.totals(boxes)).max())
+        exact.append(MERITS["midp"](problem.totals(boxes)).max())
     strong = np.array(every) > 0.3
     gain = np.array(every)[strong] / np.array(exact)[strong] - 1
     return (
@@ -373,7 +373,7 @@ def speed(search: Search, signal: SignalModel, folder: Path) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     models = list(synthetic(search, 200, seed=9))
     problems = [problem_from(bin_sums(search, model)) for model in models]
-    _, seconds = timed(lambda: [own_best(p, "midp", rules(p, Constraints())) for p in problems])
+    _, seconds = timed(lambda: [own_best(p, MERITS["midp"], rules(p, Constraints())) for p in problems])
     intro = (
         "Least CPU time of repeated runs, in one process: T1bbbb(1750, 1) in the packaged search with the covariance of its likelihood, "
         "and a synthetic signal in CMS-SUS-16-033 with the published covariance. A whole call includes the check of its "

@@ -13,22 +13,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from superbin import merge, open_catalog
-from superbin.aggregate import bin_sums
 from superbin.catalog import find_grid
-from superbin.correlations import covariances
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.correlations import covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.merits import MERITS, register
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.merge import figures
 from superbin.merge.archive import as_set
 from superbin.merge.exclusion import limit, quick_limit
-from superbin.merge.problem import Problem, Totals, problem_from
+from superbin.merge.problem import Problem, problem_from
 from superbin.scan import grid_targets
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 SEARCH = "cms-pas-sus-16-014"
 MODELS = ("T1bbbb", "T1tttt", "T1qqqq", "T2bb")
@@ -53,14 +54,14 @@ def difference(totals: Totals) -> np.ndarray:
 @contextmanager
 def defined(exact: Figure, quick: Figure, visible: float = figures.VISIBLE) -> Iterator[None]:
     """Another definition of ``midp`` for a while."""
-    before = figures.FIGURES, figures._QUICK, figures.VISIBLE
-    figures.FIGURES = MappingProxyType({**figures.FIGURES, "midp": exact})
-    figures._QUICK = MappingProxyType({**figures._QUICK, "midp": quick})
+    before = MERITS["midp"], figures.VISIBLE
+    register(replace(before[0], exact=exact, quick=quick), instead=True)
     figures.VISIBLE = visible
     try:
         yield
     finally:
-        figures.FIGURES, figures._QUICK, figures.VISIBLE = before
+        figures.VISIBLE = before[1]
+        register(before[0], instead=True)
 
 
 DEFINITIONS: dict[str, tuple[Figure, Figure, float]] = {

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from superbin._support.files import write_text
 from superbin.catalog import find_grid, open_catalog
-from superbin.cross_sections import packaged_table
-from superbin.files import write_text
-from superbin.published import PublishedResults, published_results
+from superbin.domain.cross_sections import packaged_table
+from superbin.domain.published import PublishedResults, published_results
 from superbin.results.scan import ScanPoint
 from superbin.scan import Settings, grid_targets, local_workers, run_scan, spread
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin._support.files import write_text
 from superbin.errors import InputError, SuperbinError
-from superbin.files import write_text
 
 DEFAULT_OUTPUT = Path(__file__).parents[2] / "src/superbin/data/cms-pas-sus-16-014"
 FIGURES = {"T1bbbb": "010-b", "T1qqqq": "010-c", "T1tttt": "010-a", "T2bb": "009-b"}

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import combine
-from superbin.correlations import covariances
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import combine
+from superbin.domain.correlations import covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import SuperbinError
 from superbin.io.root import read_histogram
 from superbin.io.tables import read_search
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 ROOT = Path(__file__).parents[2]
 PACKAGED = ROOT / "src/superbin/data/cms-pas-sus-16-014"

@@ -23,13 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._intervals import garwood_interval
+from superbin.domain._intervals import garwood_interval
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, SuperbinError
 from superbin.io.datacards import Datacards, Kappa, Placeholder, Term, read_datacards
 from superbin.io.root import read_histogram
 from superbin.io.tables import write_search, write_signal
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 NAME = "cms-pas-sus-16-014"
 DEFAULT_OUTPUT = Path(__file__).parents[2] / "src/superbin/data" / NAME

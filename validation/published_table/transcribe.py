@@ -11,8 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from superbin._support.files import write_text
 from superbin.errors import DocumentError, SuperbinError
-from superbin.files import write_text
 
 PARTS = ("stat_up", "stat_down", "syst_up", "syst_down")
 COLUMNS = (

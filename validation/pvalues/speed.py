@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from superbin import stats, workspace
-from superbin.aggregate import Background
+from superbin.domain.aggregate import Background
 
 YIELDS = (40.0, 25.0, 5.0, 5.0)
 ROWS = 20_000

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from superbin.domain.search import Estimate, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.io.tables import read_search, read_signal
 from superbin.results.scan import FinishedPoint, ScanResult, scan_to_json
 from superbin.scan import Settings, Target, local_workers, prepare, run_scan, scan_point
 from superbin.scan.work import Job, pack, work
-from superbin.search import Estimate, Process, Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 psutil: Any = importlib.import_module("psutil")  # comes with Dask, and has no types

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import uproot
 
+from superbin.domain.search import Search
 from superbin.io.signals import signal_from_tree
-from superbin.search import Search
 
 
 def compare(path: Path, tree: str, observable: str, weight: str, edges: list[float]) -> bool:

@@ -1,7 +1,8 @@
-"""Speed of reading signals from ROOT files, as ratios to uproot reading the same alone.
+"""Speed of imports: a search with a large covariance, and signals from ROOT files as ratios to uproot reading the same alone.
 
-Two measurements, in CPU time, each the median of paired repetitions:
+Measurements in CPU time, each the median of (paired) repetitions:
 
+- a table of 1000 bins with its 1000 x 1000 covariance in CSV, read and stored; and 200 bins whose covariance is a HEPData table in YAML;
 - a file of 2,000 histograms named by mass point, into signals (`superbin.io.signals.signals_from_root`);
 - a TTree of events, counted in the bins of a search of 4 observables (`superbin.io.signals.signal_from_tree`), with the peak of
   the process's memory.
@@ -15,17 +16,65 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import uproot
 
 import superbin
+from superbin.domain.search import Search
+from superbin.io.imports import Options, read
 from superbin.io.signals import signal_from_tree, signals_from_root
-from superbin.search import Search
+from superbin.store import Store
 
 BRANCHES = {"ht": "ht", "mht": "mht", "njet": "njet", "nb": "nb"}
+
+
+def write_covariance(folder: Path, n_bins: int) -> None:
+    rng = np.random.default_rng(3)
+    factor = rng.normal(size=(n_bins, n_bins))
+    matrix = factor @ factor.T / n_bins + np.eye(n_bins)
+    rows = "".join(f"r{i},{i % 50},{i % 50 + 1.5},{1 + i % 3}\n" for i in range(n_bins))
+    (folder / "regions.csv").write_text(f"region,observed,background,error\n{rows}")
+    (folder / "covariance.csv").write_text("\n".join(",".join(map(repr, row)) for row in matrix.tolist()))
+
+
+def write_record(folder: Path, n_bins: int) -> None:
+    """A HEPData submission with a full covariance, a line per entry."""
+    first, second = (k.tolist() for k in np.divmod(np.arange(n_bins * n_bins), n_bins))
+
+    def column(name: str, values: Iterable[object]) -> str:
+        return f"- header: {{name: {name}}}\n  values:\n" + "".join(f"  - value: {v}\n" for v in values)
+
+    numbers = range(n_bins)
+    yields = column("Data", [5] * n_bins) + column("Total background", [4.5] * n_bins)
+    entries = column("Covariance", [float(i == j) for i, j in zip(first, second, strict=True)])
+    texts = {
+        "yields.yaml": f"dependent_variables:\n{yields}independent_variables:\n{column('Bin', numbers)}",
+        "covariance.yaml": f"dependent_variables:\n{entries}independent_variables:\n{column('Bin', first)}{column('Bin', second)}",
+        "submission.yaml": "---\n".join(
+            f"name: {name}\ndescription: none\ndata_file: {name}.yaml\n" for name in ("yields", "covariance")
+        ),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
+def searches(folder: Path, repeat: int) -> None:
+    """Print the times of searches with a covariance."""
+    options = Options(luminosity_fb=1.0)
+    for label, write, n_bins in (("CSV", write_covariance, 1000), ("HEPData YAML", write_record, 200)):
+        place = folder / label
+        place.mkdir()
+        write(place, n_bins)
+        reading = statistics.median(cpu(partial(read, place, options=options)) for _ in range(repeat))
+        search = read(place, options=options).bundle.search
+        assert search.covariance is not None
+        with Store(folder / f"{label}.sqlite") as store:
+            storing = cpu(partial(store.add_search, search))
+        print(f"{n_bins} bins with their covariance, {label}: {reading:.2f} s read, {storing:.2f} s stored")
 
 
 def packaged() -> Search:
@@ -106,6 +155,7 @@ def main() -> None:
         f"Python {platform.python_version()}, uproot {uproot.__version__}, NumPy {np.__version__}; CPU time"
     )
     with tempfile.TemporaryDirectory() as folder:
+        searches(Path(folder), arguments.repeat)
         path = Path(folder) / "histograms.root"
         write_histograms(path, arguments.histograms, search.n_bins)
         ours, theirs, ratio = paired(

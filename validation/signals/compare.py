@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from superbin.catalog import open_catalog
-from superbin.cross_sections import cross_section
-from superbin.grid import SignalPoint
+from superbin.domain.cross_sections import cross_section
+from superbin.domain.grid import SignalPoint
 from superbin.io.grids import read_point
 
 HERE = Path(__file__).parent

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
-from superbin.aggregate import Background
 from superbin.chance.ensemble import Ensemble, fitted_background, split_lognormal
 from superbin.chance.local import Family, family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
-from superbin.correlations import convention, covariances
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import Background
+from superbin.domain.correlations import convention, covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import point_label
 from superbin.errors import InputError
 from superbin.likelihood import published_likelihood
 from superbin.likelihood.fit import single_threaded
@@ -24,8 +26,6 @@ from superbin.merge.rectangles import rectangles
 from superbin.results import PValue, SearchSummary
 from superbin.results.chance import ChanceResult, Excess, GlobalPValue, MaximumDistribution
 from superbin.results.scan import DONE, ScanResult
-from superbin.search import Search
-from superbin.signal import point_label
 from superbin.stats import log_midp
 from superbin.stats.toys import binomial_error, gather, numbers_of_toys, run_chunks, whole
 

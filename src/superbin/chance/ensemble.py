@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.likelihood import Fitter, PublishedLikelihood
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, ZeroCount
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats.smear import mean as smeared
 
 __all__ = ["Ensemble", "FittedBackground", "SplitLognormal", "fitted_background", "split_lognormal"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.chance.ensemble import Ensemble
 from superbin.chance.local import Family, smallest_counts
 from superbin.chance.sums import SharedSums

@@ -26,6 +26,7 @@ COMMANDS = {
     ),
     "limit": ("superbin.cli.limit:limit", "Print every named upper limit on the signal of one count."),
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
+    "plot": ("superbin.cli.plot:plot", "Draw the figures of a result again, from its JSON."),
     "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
     "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),
     "scan": (

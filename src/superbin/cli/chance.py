@@ -75,9 +75,9 @@ def chance(
     superbin chance
     superbin chance --scan maps/scan.json --toys 1000000
     """
+    from superbin._support.files import write_text
     from superbin.catalog import open_catalog
     from superbin.chance import of_rectangles, of_scan
-    from superbin.files import write_text
     from superbin.results.chance import chance_to_json
     from superbin.results.scan import load_scan
 

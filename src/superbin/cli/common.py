@@ -12,15 +12,16 @@ from superbin.cli.options import (
     figure_of_merit_option,
     search_option,
 )
+from superbin.domain.merits import MERITS
 from superbin.errors import InputError
-from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from superbin.domain.search import Search
+    from superbin.domain.signal import SignalModel
     from superbin.merge import CommonMerge, Fleet, GridMerges
-    from superbin.search import Search
-    from superbin.signal import SignalModel
+    from superbin.merge.many import Objective
     from superbin.store import Store
 
 
@@ -92,7 +93,7 @@ def common(
     files: tuple[Path, ...],
     max_signals: int | None,
     search_name: str,
-    objective: str,
+    objective: "Objective",
     aggregates: int,
     exclusive: bool,
     figure_of_merit: str,
@@ -114,7 +115,7 @@ def common(
     """
     from superbin import merge
     from superbin.catalog import open_catalog
-    from superbin.correlations import convention, covariances
+    from superbin.domain.correlations import convention, covariances
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
@@ -207,7 +208,7 @@ def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]")
 
 
 def _draw(document: dict[str, Any], folder: Path) -> None:
-    from superbin.files import staged_directory
+    from superbin._support.files import staged_directory
     from superbin.plot import loss_curve, save
 
     sharing = "exclusive" if document["exclusive"] else "overlapping"

@@ -11,7 +11,7 @@ from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
-    from superbin.search import Search
+    from superbin.domain.search import Search
     from superbin.store import Store, StoredScan, StoredSearch, StoredSignal
 
 __all__ = ["db"]
@@ -312,14 +312,14 @@ def import_(
 
 def _is_signal(path: Path) -> bool:
     """Whether a file is a signal in superbin's own form: a table whose comments name a model."""
-    if path.is_dir() or path.suffix.lower() != ".csv":
+    if not path.is_file() or path.suffix.lower() != ".csv":
         return False
     with path.open("rb") as stream:
         return b"# model:" in stream.read(4096)
 
 
 def _mapping(path: Path | None) -> dict[str, Any]:
-    from superbin._json import parse_json
+    from superbin._support.json import parse_json
     from superbin.io._text import read_text
 
     content = {} if path is None else parse_json(read_text(path), path)
@@ -335,8 +335,8 @@ def _mapping(path: Path | None) -> dict[str, Any]:
 @database_option
 def export(search: str, folder: Path, force: bool, database: str | None) -> None:
     """Write a SEARCH and its signals to a FOLDER of text tables, which `superbin db import` reads."""
+    from superbin._support.files import staged_directory
     from superbin.catalog import open_catalog, write_folder
-    from superbin.files import staged_directory
 
     with open_catalog(database) as catalog, staged_directory(folder, force=force) as stage:
         stored = catalog.signals(search)

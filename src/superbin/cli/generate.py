@@ -10,9 +10,9 @@ from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, s
 from superbin.cli.progress import ProgressLine, duration
 
 if TYPE_CHECKING:
+    from superbin.domain.grid import SignalPoint
+    from superbin.domain.search import Search
     from superbin.generate import Allowances, Cards, Job, Progress
-    from superbin.grid import SignalPoint
-    from superbin.search import Search
 
 __all__ = ["generate"]
 
@@ -324,8 +324,8 @@ def _warn(point: "SignalPoint") -> None:
 
 def _summarise(point: "SignalPoint", path: Path, search: "Search", section: tuple[float | None, str]) -> None:
     """Print what one point comes to, and write its expected events where the cross section is known."""
+    from superbin.domain.signal import SignalModel
     from superbin.io.tables import write_signal
-    from superbin.signal import SignalModel
 
     click.echo(f"{point.label} in {search.name}, {point.events} events")
     for cut, left in point.settings["cut_flow"].items():
@@ -395,7 +395,7 @@ def _cross_section(
     point: "SignalPoint", search: "Search", wanted: float | str | None
 ) -> tuple[float | None, str]:
     """The cross section in pb, if there is one, and where it comes from."""
-    from superbin import cross_sections
+    from superbin.domain import cross_sections
     from superbin.errors import InputError
 
     if isinstance(wanted, float):

@@ -130,7 +130,7 @@ def _pyhf(
 ) -> tuple["PyhfLimit | None", dict[str, str], "PyhfCls | None"]:
     """What pyhf finds on the exported workspace, and why it finds nothing, by name."""
     from superbin import workspace
-    from superbin.aggregate import Background
+    from superbin.domain.aggregate import Background
     from superbin.errors import InputError
 
     count, b, up, down = numbers

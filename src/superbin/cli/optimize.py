@@ -15,11 +15,11 @@ from superbin.cli.options import (
     signal_options,
     without_signal,
 )
-from superbin.merits import MERITS
+from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
+    from superbin.domain.search import Search
     from superbin.merge import TradeOff
-    from superbin.search import Search
 
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
 DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
@@ -86,7 +86,7 @@ def optimize(
     """
     from superbin import merge
     from superbin.catalog import find_signal, open_catalog
-    from superbin.correlations import convention, covariances
+    from superbin.domain.correlations import convention, covariances
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
@@ -151,9 +151,9 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
 
 
 def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: Path) -> None:
-    from superbin.files import staged_directory
+    from superbin._support.files import staged_directory
+    from superbin.analysis.projection import bin_ranges
     from superbin.plot import bin_map, merge_front, save
-    from superbin.projection import bin_ranges
 
     shapes = [offer for offer in offers if not offer.name[0].isdigit()]
     sizes = [(len(offer.merge.bins), offer.z) for offer in offers if offer not in shapes]

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from superbin._json import json_text
-from superbin.merits import MERITS
+from superbin._support.json import json_text
+from superbin.domain.merits import MERITS
 
 __all__ = [
     "FIGURES_OF_MERIT",
@@ -52,11 +52,19 @@ def correlations_option(command: F) -> F:
 FIGURES_OF_MERIT = tuple(MERITS)
 
 
+class _Known(click.Choice[str]):
+    """The figures of merit, with those registered since this module was imported."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        self.choices = tuple(MERITS)
+        return super().convert(value, param, ctx)
+
+
 def figure_of_merit_option(command: F) -> F:
     """Add ``--figure-of-merit``."""
     return click.option(
         "--figure-of-merit",
-        type=click.Choice(FIGURES_OF_MERIT),
+        type=_Known(FIGURES_OF_MERIT),
         default="midp",
         show_default=True,
         help="What the bins are chosen for: the largest expected significance, exact (midp) or approximate and provable "

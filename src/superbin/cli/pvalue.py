@@ -18,10 +18,10 @@ from superbin.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from superbin.aggregate import Background
     from superbin.analysis import Timed
+    from superbin.domain.aggregate import Background
     from superbin.stats.expectation import Expected
-    from superbin.cli.panel import Estimate, Panel
+    from superbin.stats.panel import Estimate, Panel
 
 METHODS = {
     "midp": "exact mid-p, P(N > n) + P(N = n)/2",
@@ -91,10 +91,10 @@ def pvalue(
     superbin pvalue 12 4.2 1.5 1.1 --observed --json
     """
     from superbin import workspace
-    from superbin.aggregate import Background
+    from superbin._support.files import write_text
     from superbin.analysis import count_distribution, evaluate
-    from superbin.files import write_text
-    from superbin.cli.panel import Estimate, panel
+    from superbin.domain.aggregate import Background
+    from superbin.stats.panel import Estimate, panel
 
     expected = Background(background, up, down)
     timed = evaluate(n, expected, observed=observed, toys=toys, seed=seed)

@@ -18,13 +18,13 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.domain.merits import MERITS
 from superbin.errors import InputError, SuperbinError, UnknownNameError
-from superbin.merits import MERITS
 
 if TYPE_CHECKING:
+    from superbin.domain.search import Search
+    from superbin.domain.signal import SignalModel
     from superbin.results import AnalysisResult
-    from superbin.search import Search
-    from superbin.signal import SignalModel
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -79,9 +79,9 @@ def run(
     superbin run T1bbbb 1750 1 -o out
     superbin run T1qqqq 1500 700 -o out
     """
+    from superbin._support.files import staged_directory
     from superbin.analysis import analyze
     from superbin.catalog import find_signal, open_catalog
-    from superbin.files import staged_directory
 
     start = time.perf_counter()
     with staged_directory(output, force=force) as stage:
@@ -111,8 +111,8 @@ def _progress(text: str) -> None:
 
 def _write_documents(result: "AnalysisResult", search: "Search", signal: "SignalModel", folder: Path) -> None:
     from superbin import workspace
+    from superbin._support.files import write_text
     from superbin.analysis import likelihood_workspace
-    from superbin.files import write_text
     from superbin.results import result_to_json
 
     write_text(folder / "result.json", result_to_json(result))

@@ -17,18 +17,18 @@ from superbin.cli.options import (
     search_option,
 )
 from superbin.cli.progress import ProgressLine, duration
+from superbin.domain.merits import MERITS
 from superbin.errors import InputError, SuperbinError
-from superbin.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from superbin.domain.search import Search
     from superbin.likelihood.model import Systematics
     from superbin.results.scan import ScanPoint, ScanResult
     from superbin.scan import Progress, Settings, Target
     from superbin.scan.workers import DaskWorkers, LocalWorkers
-    from superbin.search import Search
     from superbin.store import Store
 
 ROWS = 10
@@ -155,8 +155,8 @@ def scan(
     superbin scan T1qqqq -o maps
     superbin scan T1qqqq --scheduler tcp://host:8786
     """
+    from superbin._support.files import staged_directory
     from superbin.catalog import open_catalog
-    from superbin.files import staged_directory
     from superbin.scan import Settings, run_scan
 
     _check_options({"--processes": processes, "--workers": workers, "--scheduler": scheduler})
@@ -342,17 +342,15 @@ def _as_json(result: "ScanResult") -> str:
 
 
 def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
-    from superbin.files import write_text
+    from superbin._support.files import write_text
 
     write_text(folder / "scan.json", _as_json(result) + "\n")
     if figures:
-        from superbin.plot import save, scan_maps
+        from superbin.plot import save, scan_figures
 
-        maps = scan_maps(result)
+        maps = scan_figures(result)
         if not maps:
-            done = any(point.status == "done" for point in result.points)
-            why = "they are over two masses" if done else "no point is finished"
-            click.echo(f"superbin: no maps are drawn: {why}", err=True)
+            click.echo("superbin: no figures are drawn: no point is finished", err=True)
             return
         (folder / "maps").mkdir()
         for name, figure in maps.items():

@@ -16,8 +16,8 @@ from superbin.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from superbin.search import Search
-    from superbin.signal import SignalModel
+    from superbin.domain.search import Search
+    from superbin.domain.signal import SignalModel
     from superbin.store import Store
 
 __all__ = ["signal"]
@@ -184,7 +184,7 @@ def _document(search: "Search", found: "SignalModel", source: str) -> dict[str, 
 
 def _cross_section(found: "SignalModel", sigma: float) -> dict[str, Any]:
     """The cross section, with the calculation's uncertainty where it is the table's."""
-    from superbin import cross_sections
+    from superbin.domain import cross_sections
 
     process = cross_sections.process_of(found.model)
     mass = next(iter(found.parameters.values()))
@@ -201,8 +201,8 @@ def _cross_section(found: "SignalModel", sigma: float) -> dict[str, Any]:
 
 
 def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]:
-    from superbin.projection import bin_ranges
-    from superbin.signal import point_label
+    from superbin.analysis.projection import bin_ranges
+    from superbin.domain.signal import point_label
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
@@ -250,7 +250,7 @@ def pack(folder: Path, output: Path, process: str | None, source: str | None) ->
     superbin signal pack points -o T1bbbb.csv.gz
     superbin run T1bbbb 1500 700 --grid T1bbbb.csv.gz -o out
     """
-    from superbin.grid import SignalGrid
+    from superbin.domain.grid import SignalGrid
     from superbin.io.grids import read_points, write_grid
 
     grid = SignalGrid.from_points(read_points(folder), process=process, source=source)

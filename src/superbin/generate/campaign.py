@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from superbin._spline import coordinates
-from superbin.cross_sections import process_of
+from superbin.domain._spline import coordinates
+from superbin.domain.cross_sections import process_of
+from superbin.domain.grid import SignalPoint
+from superbin.domain.search import Search
 from superbin.errors import InputError, SuperbinError
 from superbin.generate.cards import Cards
 from superbin.generate.chain import generate_point
 from superbin.generate.gate import Allowances
 from superbin.generate.slha import masses, model_named
 from superbin.generate.streams import STDERR
-from superbin.grid import SignalPoint
-from superbin.search import Search
 
 __all__ = ["Campaign", "Job", "Progress", "coarse_to_fine", "run_campaign", "standard_plane"]
 

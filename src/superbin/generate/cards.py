@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from superbin._json import json_text, parse_json
+from superbin._support.json import json_text, parse_json
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.generate.detector import DetectorCard
 from superbin.generate.pythia import GeneratorSettings
 from superbin.generate.selection import SelectionCard
-from superbin.search import Search
 
 __all__ = ["CALIBRATED", "Cards"]
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.grid import SignalPoint
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.generate.cards import Cards
 from superbin.generate.detector import cluster, flavours, smear, tag_probability, visible
@@ -28,8 +30,6 @@ from superbin.generate.readers import read_events
 from superbin.generate.selection import bin_probabilities, kinematics, poisson_binomial, tag_columns, veto
 from superbin.generate.slha import LSP, masses, model_named, slha_text
 from superbin.generate.spectrum import Spectrum, for_pythia, read_spectrum
-from superbin.grid import SignalPoint
-from superbin.search import Search
 
 __all__ = [
     "CUTS",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 
 __all__ = ["BoolArray", "IntArray", "Particles", "delta_phi", "delta_r", "pairs", "pseudorapidity"]
 

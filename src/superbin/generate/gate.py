@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.generate.cards import Cards
 from superbin.generate.events import Particles
 from superbin.generate.pythia import is_known
 from superbin.generate.spectrum import CrossSection, Spectrum, check_decays, read_spectrum
-from superbin.search import Search
 
 __all__ = ["Allowances", "Beams", "Gate", "is_supersymmetric"]
 

@@ -7,7 +7,7 @@ with top pairs. The mean weight is one, so that the cross section stays. Clauses
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.generate.detector import Jets, near
 from superbin.generate.events import IntArray, Particles
 from superbin.generate.selection import Kinematics, SelectionCard

@@ -1,6 +1,6 @@
 """The selection of a multi-bin search in missing transverse momentum: vetoes, cuts, and the chance of every bin.
 
-`SelectionCard` holds the constants of CMS-PAS-SUS-16-014; the bins are those of the `superbin.search.Search`. An event
+`SelectionCard` holds the constants of CMS-PAS-SUS-16-014; the bins are those of the `superbin.domain.search.Search`. An event
 is not in one bin: b tags are probabilities, so it is spread over the bins in Nb (`bin_probabilities`). Clauses GEN-30 to
 GEN-37 of ``specs/generation.md``.
 """
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.generate.detector import SOFTEST_JET, Jets
 from superbin.generate.domains import ETA, NOT_NEGATIVE, POSITIVE, Domain, check_domains, each, number, whole
 from superbin.generate.events import BoolArray, IntArray, Particles, delta_phi, delta_r, pairs, pseudorapidity
-from superbin.search import Search
 
 __all__ = ["Kinematics", "SelectionCard", "bin_probabilities", "kinematics", "poisson_binomial", "veto"]
 

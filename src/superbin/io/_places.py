@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superbin._json import parse_json
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
@@ -22,7 +22,7 @@ __all__ = ["Head", "Row", "cells_of", "column_names", "csv_text", "header", "is_
 
 _SHOWN = 100
 """As much of a wrong line as an error text repeats."""
-_LONGEST_ROW = 10_000
+_LONGEST_ROW = 100_000
 
 
 class Head:
@@ -181,13 +181,13 @@ class Row:
             raise self.error(f"bin is {self.cells['bin']}; the next bin is {number}, rows go in order from 1")
 
 
-def header(path: Path, text: str, keys: Sequence[str]) -> Head:
+def header(path: Path, text: str, keys: Sequence[str], optional: Sequence[str] = ()) -> Head:
     """Read the comment lines ``# key: value`` of a table, whose values are JSON; other comments are free.
 
     Raises
     ------
     DocumentError
-        If a key is not one of `keys`, comes twice or is missing, or a value is not JSON.
+        If a key is not one of `keys` and `optional`, comes twice or is missing, or a value is not JSON.
     """
     content: dict[str, Any] = {}
     for line, comment in lines(text):
@@ -195,8 +195,10 @@ def header(path: Path, text: str, keys: Sequence[str]) -> Head:
         if match is None:
             continue
         key, value = match.groups()
-        if key not in keys:
-            raise DocumentError(f"{path}:{line}: unknown key {key!r}; the keys are {', '.join(keys)}")
+        if key not in keys and key not in optional:
+            raise DocumentError(
+                f"{path}:{line}: unknown key {key!r}; the keys are {', '.join([*keys, *optional])}"
+            )
         if key in content:
             raise DocumentError(f"{path}:{line}: key {key!r} comes twice; remove one line")
         content[key] = parse_json(value, path, first_line=line)

@@ -4,8 +4,8 @@ import math
 import re
 from pathlib import Path
 
+from superbin._support.files import read_limited
 from superbin.errors import DocumentError, InputError
-from superbin.files import read_limited
 
 __all__ = ["number_text", "parse_number", "read_text"]
 
@@ -23,7 +23,7 @@ def read_text(path: Path) -> str:
         If there is no such file or it cannot be read.
     DocumentError
         If it is not UTF-8, the text names the line; or if it is not a whole gzip file, or larger than
-        `superbin.files.MAX_BYTES`.
+        `superbin._support.files.MAX_BYTES`.
     """
     try:
         content = read_limited(path)

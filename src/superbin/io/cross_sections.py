@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin.cross_sections import CrossSectionTable
+from superbin.domain.cross_sections import CrossSectionTable
 from superbin.errors import DocumentError
 from superbin.io._places import Row, cells_of, is_comment, lines, rows
 from superbin.io._text import read_text

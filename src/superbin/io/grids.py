@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text
+from superbin._support.arrays import FloatArray
+from superbin._support.files import write_bytes, write_text
+from superbin._support.json import json_text
+from superbin.domain.grid import SignalGrid, SignalPoint
 from superbin.errors import DocumentError, InputError
-from superbin.files import write_bytes, write_text
-from superbin.grid import SignalGrid, SignalPoint
 from superbin.io._places import Head, Row, csv_text, header, rows
 from superbin.io._text import read_text
 

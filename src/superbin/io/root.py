@@ -7,14 +7,15 @@ without its under- and overflow; entry i of a one-dimensional one belongs to the
 import contextlib
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.files import MAX_BYTES
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
 __all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
@@ -78,14 +79,55 @@ class RootFile:
     _file: Any
     kinds: dict[str, str] = field(default_factory=dict)
     _cycles: dict[str, str] = field(default_factory=dict)
+    _first: dict[str, str] = field(default_factory=dict)
 
     def names(self, *starts: str) -> list[str]:
         """Names of the objects whose ROOT class begins with one of these."""
         return [name for name, kind in self.kinds.items() if kind.startswith(starts)]
 
+    def _check_size(self, keys: Iterable[str]) -> None:
+        """Refuse histograms that unpack to more than a search holds: a small file may hold gigabytes of zeros.
+
+        Raises
+        ------
+        DocumentError
+        """
+        total = 0
+        for key in keys:
+            size = int(self._file.key(key).data_uncompressed_bytes)
+            total += size
+            if size > MAX_BYTES or total > _MOST_BYTES:
+                name = key.rpartition(";")[0]
+                raise DocumentError(
+                    f"{self.path}: histogram {name!r} is of {size >> 20} MiB, {total >> 20} MiB with those before it; no search is that large"
+                )
+
     def histogram(self, name: str) -> Histogram:
         """Read one TH1, TH2 or TH3."""
+        self._check_size([self._cycles[name]])
         return _histogram(self.path, name, self._file[self._cycles[name]])
+
+    def contents(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Read contents and errors of one TH1 or TH2 as ROOT's own ``Get`` finds and sees it.
+
+        Of several cycles that is the one the file lists first, which need not be the newest. Errors may be NaN, where a sum of squared weights is
+        negative; contents are finite.
+
+        Raises
+        ------
+        DocumentError
+            If a content is NaN or infinite.
+        """
+        item = self._file[self._first[name]]
+        values = np.asarray(item.values(), dtype=float)
+        squares = np.asarray(item.member("fSumw2"), dtype=float)
+        errors = np.sqrt(np.abs(values))
+        if squares.size:
+            flow = item.values(flow=True).shape
+            with np.errstate(invalid="ignore"):
+                errors = np.sqrt(squares.reshape(flow, order="F")[(slice(1, -1),) * values.ndim])
+        contents = frozen_array(values, name=f"{self.path}: histogram {name!r}", low=-np.inf, finite=True)
+        return contents, errors
 
     def histograms(self, wanted: Callable[[str], bool]) -> Iterator[Histogram]:
         """Read all TH1, TH2 and TH3 whose name is wanted, in the order of the file.
@@ -93,6 +135,9 @@ class RootFile:
         One pass over the file's keys: looking thousands of them up by name would be quadratic.
         """
         newest = set(self._cycles.values())
+        self._check_size(
+            self._cycles[name] for name, kind in self.kinds.items() if _is_histogram(kind) and wanted(name)
+        )
         for key, item in self._file.iteritems(
             recursive=True,
             filter_classname=_is_histogram,
@@ -122,6 +167,10 @@ class RootFile:
         return self._file[self._cycles[name]]
 
 
+_MOST_BYTES = 8 * MAX_BYTES
+"""Of all histograms that are read of a file."""
+
+
 def is_root(head: bytes) -> bool:
     """Whether a file that begins with these bytes is a ROOT file."""
     return head.startswith(b"root")
@@ -148,11 +197,13 @@ def opened(path: str | Path) -> Iterator[RootFile]:
         with uproot.open({str(path): None}) as file:
             kinds: dict[str, str] = {}
             cycles: dict[str, str] = {}
+            first: dict[str, str] = {}
             for key, kind in file.classnames(recursive=True).items():
                 name, _, cycle = key.rpartition(";")
+                first.setdefault(name, key)
                 if name not in cycles or int(cycle) > int(cycles[name].rpartition(";")[2]):
                     kinds[name], cycles[name] = kind, key
-            yield RootFile(path, file, kinds, cycles)
+            yield RootFile(path, file, kinds, cycles, first)
     except (*_DAMAGE, uproot.DeserializationError) as error:
         if isinstance(error, InputError | UnknownNameError):
             raise
@@ -183,6 +234,7 @@ def read_histogram(path: str | Path, name: str | None = None) -> Histogram:
     with opened(path) as root:
         cycles = [key for key, kind in root._file.classnames(recursive=True).items() if _is_read(kind)]
         chosen = _choose(root.path, cycles, name)
+        root._check_size([chosen])
         return _histogram(root.path, chosen, root._file[chosen])
 
 

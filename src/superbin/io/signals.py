@@ -7,7 +7,7 @@
 - `signals_from_efficiencies`: efficiency maps with cross sections.
 - `signal_from_tree`: events of a TTree, counted in the bins.
 
-All give `superbin.signal.SignalModel`, with systematic variations where there are some. Specified in ``specs/rootimports.md``.
+All give `superbin.domain.signal.SignalModel`, with systematic variations where there are some. Specified in ``specs/rootimports.md``.
 """
 
 import csv
@@ -22,16 +22,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.files import MAX_BYTES
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
 from superbin.io._text import parse_number, read_text
 from superbin.io.expressions import Expression
 from superbin.io.root import Histogram, opened
-from superbin.search import Search
-from superbin.signal import SignalModel, point_label
 
 __all__ = [
     "histogram_signals",
+    "named_point",
+    "parameter_names",
     "signal_from_arrays",
     "signal_from_histogram",
     "signal_from_tree",
@@ -295,6 +298,34 @@ def _parameters(model: str, names: Sequence[str], values: Sequence[float]) -> di
     return dict(zip(names, map(float, values), strict=True))
 
 
+def parameter_names(count: int) -> tuple[str, ...]:
+    """Names of the parameters of a point that is known by its numbers alone: two are masses of mother and LSP."""
+    return _MASSES if count == 2 else tuple(f"p{i + 1}" for i in range(count))
+
+
+_NUMBER = r"\d+(?:[.p]\d+)?"
+_POINT = re.compile(
+    rf"(?P<model>.*?[^\W\d_].*?)[\s_(:=-]+(?P<point>{_NUMBER}(?:[\s_,;x-]+{_NUMBER})*)\s*(?:GeV)?\s*\)?\s*(?:GeV)?"
+)
+
+
+def named_point(text: str) -> tuple[str, dict[str, float]]:
+    """The model and parameters that a name says: ``T1bbbb(1500, 100)``, ``T1bbbb_1500_100``, ``gluino 1800 GeV``.
+
+    Examples
+    --------
+    >>> named_point("T1bbbb_1500_100")
+    ('T1bbbb', {'m_mother': 1500.0, 'm_lsp': 100.0})
+    >>> named_point("signal")
+    ('signal', {})
+    """
+    match = _POINT.fullmatch(text.strip())
+    if match is None:
+        return text.strip(), {}
+    values = [parse_number(number.replace("p", ".")) for number in re.findall(_NUMBER, match["point"])]
+    return match["model"].strip(" _-:"), dict(zip(parameter_names(len(values)), values, strict=True))
+
+
 # --- ROOT histograms ------------------------------------------------------------------------------------------
 
 
@@ -377,9 +408,7 @@ def histogram_signals(
         match = expression.fullmatch(name)
         assert match is not None
         values = _groups(match, name)
-        names = tuple(
-            parameters or (_MASSES if len(values) == 2 else [f"p{i + 1}" for i in range(len(values))])
-        )
+        names = tuple(parameters or parameter_names(len(values)))
         start = name[: match.start(1)] if match.re.groups else name
         label = model or start.rpartition("/")[2].rstrip("_-") or "signal"
         _check_edges(search, histogram.edges, f"histogram {name!r}")
@@ -573,7 +602,14 @@ def _parquet(path: Path) -> dict[str, list[Any]]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; name an existing Parquet file")
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if size > MAX_BYTES or cells > MAX_BYTES // 8:
+            raise DocumentError(
+                f"{path}: {cells} cells of {size >> 20} MiB; no table of a signal is that large"
+            )
+        table = file.read()
         return {name: table.column(name).to_pylist() for name in table.column_names}
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0][:120]

@@ -8,22 +8,22 @@ written with as many digits as they need to read back the same, so reading and w
 - `read_signal`, `write_signal`: a CSV file whose comment header holds ``key: value`` lines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin._support.files import write_text
+from superbin._support.json import json_text
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, OutputError
-from superbin.files import write_text
 from superbin.io._places import Head, column_names, csv_text, header, rows
 from superbin.io._text import number_text, read_text
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 __all__ = ["read_matrix", "read_search", "read_signal", "write_search", "write_signal"]
 
@@ -33,6 +33,8 @@ _OLDEST = 1
 
 _PARTS = tuple(field.name for field in fields(Estimate))
 _SIGNAL_KEYS = ("model", "parameters", "search", "cross_section_pb", "source")
+_SYSTEMATICS = ("relative_error", "variations")
+"""Keys of a signal that has systematic uncertainties: a fraction, and the names of variations."""
 
 
 # --- a search ---------------------------------------------------------------------------------------------
@@ -347,7 +349,7 @@ def read_signal(path: Path) -> SignalModel:
     Parameters
     ----------
     path : Path
-        A CSV file with columns ``bin,yield,error`` under a comment header.
+        A CSV file with columns ``bin,yield,error``, and ``NAME_up,NAME_down`` for every variation, under a comment header.
 
     Raises
     ------
@@ -358,25 +360,30 @@ def read_signal(path: Path) -> SignalModel:
     """
     path = Path(path)
     text = read_text(path)
-    head = header(path, text, _SIGNAL_KEYS)
-    yields: list[float] = []
-    errors: list[float] = []
-    for row in rows(path, text, ["bin", "yield", "error"]):
-        row.expect_bin(len(yields) + 1)
-        yields.append(row.number("yield", low=0.0))
-        errors.append(row.number("error", low=0.0))
-    if not yields:
+    head = header(path, text, _SIGNAL_KEYS, _SYSTEMATICS)
+    names = head.names("variations") if "variations" in head.content else ()
+    if len(set(names)) < len(names):
+        raise head.error("variations has a name twice; every name may come once")
+    columns = ["yield", "error", *_sides(names)]
+    numbers: list[list[float]] = []
+    for row in rows(path, text, ["bin", *columns]):
+        row.expect_bin(len(numbers) + 1)
+        numbers.append([row.number(column, low=0.0) for column in columns])
+    if not numbers:
         raise DocumentError(f"{path}: the table has no bins; at least one row is needed")
+    yields, errors, *sides = np.array(numbers).T
     sigma = None if head.content["cross_section_pb"] is None else head.number("cross_section_pb")
     try:
         return SignalModel(
             model=head.text("model"),
             parameters=head.numbers("parameters"),
             search=head.text("search"),
-            yields=np.array(yields),
-            errors=np.array(errors),
+            yields=yields,
+            errors=errors,
             source=head.text("source"),
             cross_section_pb=sigma,
+            variations={name: (sides[2 * i], sides[2 * i + 1]) for i, name in enumerate(names)},
+            relative_error=head.number("relative_error") if "relative_error" in head.content else 0.0,
         )
     except DocumentError:
         raise
@@ -399,18 +406,28 @@ def write_signal(signal: SignalModel, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    signal.refuse_systematics("a table of a signal")
-    head = {
+    head: dict[str, object] = {
         "model": signal.model,
         "parameters": dict(signal.parameters),
         "search": signal.search,
         "cross_section_pb": signal.cross_section_pb,
         "source": signal.source,
     }
+    # Only where there are any: the tables of signals without stay as they were.
+    if signal.relative_error:
+        head["relative_error"] = signal.relative_error
+    if signal.variations:
+        head["variations"] = list(signal.variations)
     comments = [
         "Expected signal events per bin at the search's luminosity, and their Monte Carlo standard errors.",
         "Masses are in GeV. The lines 'key: value' below are read by superbin; the values are JSON.",
-        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in _SIGNAL_KEYS),
+        *(f"{key}: {json_text(value, key, ensure_ascii=True)}" for key, value in head.items()),
     ]
-    table = ([i + 1, signal.yields[i], signal.errors[i]] for i in range(len(signal.yields)))
-    write_text(path, csv_text(comments, ["bin", "yield", "error"], table))
+    sides = [side for pair in signal.variations.values() for side in pair]
+    table = ([i + 1, *row] for i, row in enumerate(zip(signal.yields, signal.errors, *sides, strict=True)))
+    write_text(path, csv_text(comments, ["bin", "yield", "error", *_sides(signal.variations)], table))
+
+
+def _sides(names: Iterable[str]) -> list[str]:
+    """Columns of variations."""
+    return [f"{name}_{side}" for name in names for side in ("up", "down")]

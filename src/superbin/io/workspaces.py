@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import parse_json
+from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io._text import read_text
 from superbin.statistical_model import (
@@ -37,7 +37,7 @@ from superbin.statistical_model import (
 )
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["model_from_workspace", "patched", "patches", "read_workspace"]
+__all__ = ["model_from_workspace", "patched", "patches", "read_workspace", "workspace_from_document"]
 
 VERSION = "1.0.0"
 GAMMA_BOUNDS = (1e-10, 10.0)
@@ -151,15 +151,48 @@ def read_workspace(
     DocumentError
         If a document breaks its format, or the patch belongs to another workspace.
     """
-    document = parse_json(read_text(path), path)
-    name = path.name
+    return workspace_from_document(
+        parse_json(read_text(path), path),
+        source=str(path),
+        name=path.name,
+        patch=patch,
+        patch_name=patch_name,
+        measurement=measurement,
+        factors=factors,
+        morphs=morphs,
+    )
+
+
+def workspace_from_document(
+    document: object,
+    *,
+    source: str,
+    name: str = "",
+    patch: Path | None = None,
+    patch_name: str | None = None,
+    measurement: str | None = None,
+    factors: FactorCode = "code4",
+    morphs: MorphCode = "code4p",
+) -> StatisticalModel:
+    """Build the model of a workspace that is parsed already, perhaps with a patch from a file.
+
+    Parameters
+    ----------
+    document : object
+        HistFactory JSON.
+    source, name : str
+        Where it came from, for messages, and its short name.
+    patch, patch_name, measurement, factors, morphs
+        As of `read_workspace`.
+    """
+    name = name or source
     if patch is not None:
         document = patched(document, parse_json(read_text(patch), patch), patch_name, source=str(patch))
         name = f"{name} + {patch.name}" + (f":{patch_name}" if patch_name else "")
     elif patch_name is not None:
         raise InputError(f"a patch is named ({patch_name!r}) but no patch set is given")
     return model_from_workspace(
-        document, source=str(path), name=name, measurement=measurement, factors=factors, morphs=morphs
+        document, source=source, name=name, measurement=measurement, factors=factors, morphs=morphs
     )
 
 

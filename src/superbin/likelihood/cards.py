@@ -83,6 +83,7 @@ def compile_cards(
         If the cards hold the same channels twice, the rate of a background is a word, or a ``gmN`` without events acts
         on a signal that is a word.
     """
+    _check_counting(cards)
     recipe = recipe or Recipe()
     cards, repairs = repair(cards, recipe)
     _check_twice(cards, recipe)
@@ -108,6 +109,20 @@ def compile_cards(
         "terms": terms,
         "parameters": parameters,
     }
+
+
+def _check_counting(cards: Datacards) -> None:
+    """Refuse what the packed document cannot hold; `superbin.likelihood.read` reads everything."""
+    places = [c.place for c in cards.channels if c.template is not None]
+    for parameters in (cards.shapes, cards.formulas, cards.linear, cards.widths, cards.measured, cards.free):
+        places += [parameter.lines[0] for parameter in parameters]
+    places += [p.lines[0] for p in cards.rate_parameters if p.initial < 0 or (p.lower or 0) < 0]
+    if places or cards.frozen:
+        where = str(places[0]) if places else cards.files[0]
+        raise DocumentError(
+            f"{where}: shapes, formulas, measured, linear, negative and frozen parameters are not for a likelihood whose signal is "
+            "left open; read these cards with superbin.likelihood.read"
+        )
 
 
 def _check_twice(cards: Datacards, recipe: Recipe) -> None:

@@ -26,7 +26,7 @@ from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, Interpolation
 
 if TYPE_CHECKING:
-    from superbin._arrays import FloatArray
+    from superbin._support.arrays import FloatArray
 
 __all__ = [
     "FLAT_SCALE",

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.likelihood.blocks import Factor
+from superbin.likelihood.data import Data
 from superbin.likelihood.model import BoolArray, CountingModel, add_up
 from superbin.likelihood.newton import Known, Minimum, Status, minimize
-from superbin.likelihood.objective import LEAST_BACKGROUND, RIDGE, Data, Objective, two_sided
+from superbin.likelihood.objective import LEAST_BACKGROUND, RIDGE, Objective, two_sided
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -56,8 +58,8 @@ REASONS: dict[Status, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fit(Shown):
     """One fit of all parameters, with or without mu.
 
     Attributes
@@ -104,6 +106,14 @@ class Fit:
     seconds: float
     minima: tuple[Minimum, ...]
     data: Data
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        error = "" if self.mu_error is None else f" +- {self.mu_error:.3g}"
+        return self.status, {
+            "mu": f"{self.mu:.6g}{error}",
+            "nll": f"{self.nll:.8g}",
+            "iterations": str(self.iterations),
+        }
 
     @property
     def ok(self) -> bool:
@@ -497,7 +507,7 @@ def control_start(fitter: Fitter, data: Data, mu: float | None) -> FloatArray:
     over its own. mu, unless given, starts at the best linear estimate.
     """
     objective, model = fitter.objective, fitter.model
-    x = np.where(objective.constrained > 0, data.centres, objective.initial)
+    x = np.where(objective.constrained > 0, data.auxiliary, objective.initial)
     terms = add_up(model.term_channel, model.rates * ~model.signal, len(model.channels))
     for j in np.flatnonzero(model.kinds == "free"):
         touched = model.entry_term[model.entry_parameter == j]

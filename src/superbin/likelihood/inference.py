@@ -19,21 +19,24 @@ from typing import TypeVar
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import add_up
-from superbin.likelihood.objective import LEAST_BACKGROUND, Data
+from superbin.likelihood.objective import LEAST_BACKGROUND
 
 __all__ = [
     "Discovery",
     "Interval",
     "Limit",
+    "Tested",
     "asimov",
     "asimov_postfit",
     "asimov_prefit",
     "cls",
     "discovery",
+    "exclusion",
     "expected_discovery",
     "fit_both",
     "interval",
@@ -124,8 +127,33 @@ class Limit:
 
     observed: float | None
     expected: float | None
-    bands: dict[int, float | None]
+    bands: dict[float, float | None]
     level: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """CLs of one mu.
+
+    Attributes
+    ----------
+    cls, above, below : float or None
+        CLs, CLs+b and CLb of the data.
+    expected : tuple of float
+        CLs for background-only data at -2 ... +2 standard deviations.
+    q, q_asimov : float or None
+        qtilde of the data and of the post-fit Asimov set.
+    status : str
+        As of `Discovery`.
+    """
+
+    cls: float | None
+    above: float | None
+    below: float | None
+    expected: tuple[float, ...]
+    q: float | None
+    q_asimov: float | None
     status: str
 
 
@@ -486,7 +514,7 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
     """
     if not 0 < level < 1:
         raise InputError(f"the confidence level is {level}; it must lie between 0 and 1")
-    bands: dict[int, float | None] = dict.fromkeys(QUANTILES)
+    bands: dict[float, float | None] = dict.fromkeys(QUANTILES)
     observed: float | None = None
     try:
         _need(free, "fit of mu")
@@ -533,6 +561,47 @@ def upper_limit(fitter: Fitter, free: Fit, background: Fit, *, level: float = 0.
     except NotFoundError as failure:
         status = str(failure)
     return Limit(observed, bands[0], bands, level, status)
+
+
+def exclusion(fitter: Fitter, free: Fit, background: Fit, mu: float) -> Tested:
+    """Return CLs of one signal strength.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        Of the model.
+    free, background : Fit
+        Fits with mu free and at mu = 0, of the same data.
+    mu : float
+        Signal strength, >= 0.
+
+    Raises
+    ------
+    InputError
+        If `mu` is negative or not finite.
+    """
+    if not (np.isfinite(mu) and mu >= 0):
+        raise InputError(f"mu is {mu}; a signal strength must be a finite number >= 0")
+    try:
+        _need(free, "fit of mu")
+        _need(background, "fit at mu = 0")
+        profiles = (
+            _Profile(fitter, free.data, free),
+            _Profile(fitter, asimov_postfit(fitter, background, 0.0), background),
+        )
+
+        def solve() -> tuple[float, float]:
+            q = max(0.0, 2 * (profiles[0](mu).nll - free.nll)) if mu > free.mu else 0.0
+            return q, max(0.0, 2 * profiles[1](mu).nll) if mu > 0 else 0.0
+
+        q, q_asimov = _settled(
+            solve, lambda _: [(profile, mu, True) for profile in profiles[mu <= free.mu :]], profiles
+        )
+    except NotFoundError as failure:
+        return Tested(None, None, None, (), None, None, str(failure))
+    root = float(np.sqrt(q_asimov))
+    expected = tuple(float(ndtr(-(root - n)) / ndtr(n)) for n in QUANTILES)
+    return Tested(*cls(q, q_asimov), expected, q, q_asimov, "converged")
 
 
 def _first_guess(fitter: Fitter, background: Fit) -> float:

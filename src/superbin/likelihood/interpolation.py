@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.model import BoolArray, IntArray, Interpolation
 
 __all__ = ["Exponents"]

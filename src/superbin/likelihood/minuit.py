@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.likelihood.data import Data
 from superbin.likelihood.fit import Fit, Fitter, control_start
-from superbin.likelihood.objective import Data
 
 __all__ = ["MinuitFit", "minos", "minuit_fit"]
 

@@ -20,7 +20,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown
 from superbin.errors import InputError, UnknownNameError
 
 __all__ = [
@@ -66,8 +67,8 @@ class Parameter:
     initial: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class CountingModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class CountingModel(Shown):
     """A many-channel counting experiment with every number filled in.
 
     Terms are sorted by channel, entries by term.
@@ -120,6 +121,10 @@ class CountingModel:
     interpolation: Interpolation = "combine"
     branches: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"channels": str(len(self.channels)), "parameters": str(len(self.parameters))}
+        return "counting experiment", facts
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -243,8 +248,8 @@ def _compact(model: CountingModel, terms: BoolArray, channels: BoolArray) -> Cou
     )
 
 
-@dataclass(frozen=True, eq=False)
-class PublishedLikelihood:
+@dataclass(frozen=True, eq=False, repr=False)
+class PublishedLikelihood(Shown):
     """A likelihood as published, its signal left open.
 
     Parameters
@@ -274,6 +279,14 @@ class PublishedLikelihood:
     global_systematics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     background_floor: float = 0.0
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "channels": str(len(self.template.channels)),
+            "parameters": str(len(self.template.parameters)),
+            "bins": str(self.n_bins),
+        }
+        return self.name, facts
 
     @property
     def n_bins(self) -> int:

@@ -12,10 +12,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.blocks import Factor
+from superbin.likelihood.data import Data
 from superbin.likelihood.model import BoolArray
-from superbin.likelihood.objective import Curvature, Data, Objective, Point
+from superbin.likelihood.objective import Curvature, Objective, Point
 
 __all__ = ["Known", "Minimum", "Status", "minimize"]
 

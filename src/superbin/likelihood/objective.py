@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.blocks import Blocks, Factor
+from superbin.likelihood.data import Data
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import BoolArray, CountingModel, IntArray, add_up
 
-__all__ = ["Curvature", "Data", "Objective", "Point", "two_sided"]
+__all__ = ["Curvature", "Objective", "Point", "two_sided"]
 
 RIDGE = 1e-8
 """Stands on the diagonal of unconstrained parameters, in their natural units: some have no curvature at all (a free rate of
@@ -34,22 +35,6 @@ LEAST_BACKGROUND = 0.1
 BENDS = (-0.4, 0.0, 0.4)
 """Values of a nuisance where its factors bend the logarithm of a rate most, whichever way they do: where the tails meet the
 middle, and the middle."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """What was measured: one data set, real, Asimov or toy.
-
-    Parameters
-    ----------
-    counts : array, shape (n_channels,)
-        Events.
-    centres : array, shape (1 + n_parameters,)
-        Where the constraint of every nuisance is centred; ignored for unconstrained ones and mu.
-    """
-
-    counts: FloatArray
-    centres: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +176,7 @@ class Objective:
             return np.inf
         ratio = expected[seen] / n[seen]
         poisson = float((expected - n).sum() - (n[seen] * np.log(ratio)).sum())
-        shift = (x - data.centres) * self.constrained
+        shift = (x - data.auxiliary) * self.constrained
         return poisson + 0.5 * float(shift @ shift)
 
     def point(self, x: FloatArray, data: Data) -> Point:
@@ -204,7 +189,7 @@ class Objective:
         weight = 1 - data.counts / safe
         per_term = weight[self._channel] * terms
         gradient = add_up(self.exponents.parameter, d * per_term[self._term], self.n_parameters)
-        gradient += (x - data.centres) * self.constrained
+        gradient += (x - data.auxiliary) * self.constrained
         gradient[0] += float(weight[self._channel[self._signal]] @ signal)
         return Point(x, nll, gradient, expected, terms, signal, d, dd, weight)
 

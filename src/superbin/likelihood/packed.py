@@ -23,18 +23,23 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text, parse_json
+from superbin._support.arrays import FloatArray
+from superbin._support.files import read_limited, write_bytes
+from superbin._support.json import json_text, parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
-from superbin.files import read_limited, write_bytes
 from superbin.io.datacards import Datacards, Recipe
 from superbin.likelihood.cards import FORMAT, compile_cards
 from superbin.likelihood.model import CountingModel, IntArray, Parameter, PublishedLikelihood
 
-__all__ = ["from_datacards", "from_document", "packaged", "read", "write"]
+__all__ = ["from_datacards", "from_document", "packaged", "packaged_searches", "read", "write"]
 
 _PACKAGED = Path(__file__).parents[1] / "data"
 _FILE = "likelihood.json.gz"
+
+
+def packaged_searches() -> tuple[str, ...]:
+    """Names of the searches whose likelihood ships with superbin."""
+    return tuple(sorted(path.parent.name for path in _PACKAGED.glob(f"*/{_FILE}")))
 
 
 def packaged(search: str) -> PublishedLikelihood:
@@ -45,7 +50,7 @@ def packaged(search: str) -> PublishedLikelihood:
     UnknownNameError
         If none ships for that search; the text lists those that do.
     """
-    known = sorted(path.parent.name for path in _PACKAGED.glob(f"*/{_FILE}"))
+    known = packaged_searches()
     if search not in known:
         raise UnknownNameError(
             f"no likelihood ships for search {search!r}; there is one for {', '.join(known)}"

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.fit import Fitter, single_threaded
 from superbin.likelihood.model import CountingModel, PublishedLikelihood, ZeroCount, add_up, choice
 

@@ -1,39 +1,51 @@
-"""Published likelihoods, read as `Likelihood`."""
+"""Published likelihoods of any form, read as `Likelihood`."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from superbin.errors import InputError
+from superbin.io.datacards import Datacards, describe, read_datacards, repeated
+from superbin.io.datacards.lint import same_channels
 from superbin.io.workspaces import read_workspace
 from superbin.likelihood.dense import Likelihood
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["read"]
+__all__ = ["read", "read_cards"]
 
 
 def read(
     path: str | Path,
     *,
+    mass: float | None = None,
+    outside: bool = False,
     patch: str | Path | None = None,
     patch_name: str | None = None,
     measurement: str | None = None,
     factors: FactorCode = "code4",
     morphs: MorphCode = "code4p",
 ) -> Likelihood:
-    """Read a HistFactory JSON workspace.
+    """Read a published likelihood: a Combine datacard, a folder of datacards, or a HistFactory JSON workspace.
+
+    A file is a workspace if its name ends in ``.json`` or ``.json.gz``, or its text begins with a brace; else it is a card.
 
     Parameters
     ----------
     path : str or Path
-        The workspace (``.json``, or ``.json.gz``).
+        The file or folder.
+    mass : float, optional
+        Of a card: what ``$MASS`` and ``MH`` stand for.
+    outside : bool
+        Of a card: whether it may name ROOT files outside its folder.
     patch : str or Path, optional
-        A JSON Patch, or a patch set, that adds the signal.
+        Of a workspace: a JSON Patch, or a patch set, that adds the signal.
     patch_name : str, optional
         Which patch of a patch set.
     measurement : str, optional
-        By default the first one.
+        Of a workspace: by default the first one.
     factors : {"code4", "code1"}
-        Interpolation of normsys.
+        Of a workspace: interpolation of normsys.
     morphs : {"code4p", "code0", "code2"}
-        Interpolation of histosys.
+        Of a workspace: interpolation of histosys.
 
     Returns
     -------
@@ -42,11 +54,19 @@ def read(
     Raises
     ------
     InputError, DocumentError
-        As of `superbin.io.workspaces.read_workspace`.
+        As of `superbin.io.workspaces.read_workspace`, `superbin.io.datacards.read_datacards` and
+        `superbin.io.datacards.describe`.
     """
+    path = Path(path)
+    if not _is_workspace(path):
+        if patch is not None or patch_name is not None or measurement is not None:
+            raise InputError(f"{path}: is no workspace; patches and measurements belong to HistFactory JSON")
+        return read_cards(path, mass=mass, outside=outside)
+    if mass is not None:
+        raise InputError(f"{path}: is a workspace, which has no mass to fill in; leave the mass out")
     return Likelihood(
         read_workspace(
-            Path(path),
+            path,
             patch=None if patch is None else Path(patch),
             patch_name=patch_name,
             measurement=measurement,
@@ -54,3 +74,47 @@ def read(
             morphs=morphs,
         )
     )
+
+
+def read_cards(
+    paths: str | Path | Iterable[str | Path] | Mapping[str, str | Path],
+    *,
+    mass: float | None = None,
+    outside: bool = False,
+) -> Likelihood:
+    """Read datacards, combined into one likelihood.
+
+    Parameters
+    ----------
+    paths : path, iterable of paths, or mapping of labels to paths
+        As of `superbin.io.datacards.read_datacards`: nuisances of one name are shared; with labels channels are renamed as Combine's
+        combineCards.py does it.
+    mass : float, optional
+        What ``$MASS`` and ``MH`` stand for.
+    outside : bool
+        Whether cards may name ROOT files outside their folder.
+
+    Raises
+    ------
+    InputError, DocumentError
+        As of `superbin.io.datacards.read_datacards` and `superbin.io.datacards.describe`, or if the same channels are there twice.
+    """
+    cards = read_datacards(paths, outside=outside)
+    _check_twice(cards)
+    return Likelihood(describe(cards, mass=mass))
+
+
+def _check_twice(cards: Datacards) -> None:
+    pairs = repeated(cards)
+    if pairs and len(cards.files) > 1:
+        raise InputError(f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out")
+
+
+def _is_workspace(path: Path) -> bool:
+    if path.name.endswith((".json", ".json.gz")):
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    except OSError:
+        return False

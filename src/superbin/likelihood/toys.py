@@ -1,13 +1,12 @@
-"""Frequentist pseudo-experiments for p0 and CLs, where asymptotic formulae cannot be trusted.
+"""Frequentist pseudo-experiments: p0, CLs, upper limits and goodness of fit where asymptotic formulae cannot be trusted.
 
-A toy draws the counts of all channels from the model at a fit to the observed data, and the centre of every
-constraint from its Gaussian there; both hypotheses are then fitted to it. Chunks have their own random stream (child
-``index`` of the seed), so that `throw_chunk` can run anywhere in any order and `merge` gives the same answer. A toy
+The ensembles are those of the LHC's common convention (ATLAS and CMS, "Procedure for the LHC Higgs boson search combination", 2011): a toy draws the counts of all channels and the auxiliary measurement
+of every constraint from the model at a fit of the hypothesis to the observed data; both hypotheses are then fitted to it. Chunks have
+their own random stream (child ``index`` of the seed), so that they can be thrown anywhere in any order and `merge` gives the same answer. A toy
 whose fit fails counts in `ToyTail.failed`, never as a pass.
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -15,137 +14,77 @@ from multiprocessing import get_context
 import numpy as np
 
 from superbin.errors import InputError
-from superbin.likelihood.fit import Fit, Fitter
-from superbin.likelihood.inference import fit_both
-from superbin.likelihood.model import CountingModel
-from superbin.likelihood.objective import Data
-from superbin.stats.toys import binomial_error
+from superbin.likelihood.engine import Engine, EngineFit, test_statistic
+from superbin.results.likelihood import ToyLimit, ToyTail
+from superbin.stats.toys import whole
 
-__all__ = ["ToyLimit", "ToyTail", "cls_from_toys", "draw", "merge", "statistic", "throw", "throw_chunk"]
+__all__ = [
+    "CHUNK",
+    "ToyTask",
+    "background_toys",
+    "cls_from_toys",
+    "merge",
+    "statistic",
+    "throw",
+    "throw_chunk",
+]
+
+CHUNK = 50
+"""Toys per random stream; part of the definition of an answer, as the seed is."""
+
+EQUAL = 1e-6
+"""What is equal up to the precision of a fit counts as equal, and so as above."""
+
+Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ToyTail:
-    """How many toys are at least as extreme as the data.
+@dataclass(frozen=True, slots=True, eq=False)
+class ToyTask:
+    """What toys are thrown from, and what is computed of each.
 
     Attributes
     ----------
-    toys : int
-        Toys thrown whose fits converged.
-    above : int
-        Of these, toys with a test statistic >= the observed one.
-    failed : int
-        Toys left out because a fit failed.
+    engine : Engine
+        The likelihood.
+    hypothesis : EngineFit
+        The fit to the observed data that toys are drawn from: at mu = 0 for p0 and CLb, at mu for CLs+b, the best fit for
+        goodness of fit.
+    observed : float
+        Test statistic of the observed data.
+    mu : float or None
+        Signal strength that is tested, 0 for discovery; for goodness of fit that is held, None where it is fitted.
     seed : int
-        Seed of the random streams.
+    goodness : bool
+        Whether the statistic is that of the goodness of fit.
     """
 
-    toys: int
-    above: int
-    failed: int
+    engine: Engine
+    hypothesis: EngineFit
+    observed: float
+    mu: float | None
     seed: int
-
-    @property
-    def p(self) -> float:
-        """Estimate of the p-value; NaN without toys."""
-        return self.above / self.toys if self.toys else math.nan
-
-    @property
-    def p_error(self) -> float:
-        """Binomial standard error (`superbin.stats.toys.binomial_error`); NaN without toys."""
-        return binomial_error(self.above, self.toys) if self.toys else math.nan
+    goodness: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ToyLimit:
-    """CLs at one mu from toys of both hypotheses."""
-
-    mu: float
-    signal: ToyTail
-    background: ToyTail
-
-    @property
-    def cls(self) -> float:
-        """CLs+b over CLb."""
-        return self.signal.p / self.background.p if self.background.above else math.nan
-
-    @property
-    def cls_error(self) -> float:
-        """Standard error, of both tails in quadrature."""
-        s, b = self.signal, self.background
-        if not b.above:
-            return math.nan
-        return math.hypot(s.p_error / b.p, s.p * b.p_error / b.p**2)
+def statistic(task: ToyTask, rng: np.random.Generator) -> float | None:
+    """Draw one toy and return its test statistic; None if a fit fails."""
+    engine, hypothesis = task.engine, task.hypothesis
+    data = engine.draw(hypothesis.x, rng)
+    if task.goodness or task.mu is None:
+        fit = engine.fit(mu=task.mu, data=data, start=hypothesis, thorough=False)
+        return 2 * fit.height if fit.ok else None
+    return test_statistic(*engine.pair(task.mu, data=data, start=hypothesis, thorough=False), task.mu)
 
 
-def statistic(fitter: Fitter, data: Data, mu: float, start: Fit) -> float | None:
-    """Return q0 (for mu = 0) or qtilde_mu of a data set.
-
-    Parameters
-    ----------
-    fitter : Fitter
-        Of the model.
-    data : Data
-        Counts, and where every constraint is centred.
-    mu : float
-        Signal strength that is tested, >= 0; 0 for discovery.
-    start : Fit
-        Where both fits begin.
-
-    Returns
-    -------
-    float or None
-        ``2 (NLL(mu) - NLL(mu hat))`` with mu hat >= 0, itself >= 0; zero for ``mu hat > mu > 0``. None if a fit fails.
-    """
-    free, held = fit_both(fitter, mu, data=data, start=start)
-    if not (free.ok and held.ok):
-        return None
-    if mu > 0 and free.mu > mu:
-        return 0.0
-    return max(0.0, 2 * (held.nll - free.nll))
-
-
-def draw(fitter: Fitter, hypothesis: Fit, rng: np.random.Generator) -> Data:
-    """Draw one pseudo-experiment.
-
-    Parameters
-    ----------
-    fitter : Fitter
-        Of the model.
-    hypothesis : Fit
-        What is drawn from: the counts around its expectation, the constraints around its parameters.
-    rng : Generator
-        Drawn from first for the counts, then for the constraints.
-
-    Returns
-    -------
-    Data
-        Poisson counts of all channels, and a unit normal around the fitted value for every constrained parameter.
-    """
-    objective = fitter.objective
-    counts = rng.poisson(objective.expected(hypothesis.x)).astype(np.float64)
-    shift = rng.standard_normal(objective.n_parameters)
-    return Data(counts, (hypothesis.x + shift) * objective.constrained)
-
-
-def throw_chunk(
-    fitter: Fitter, hypothesis: Fit, *, observed: float, mu: float, toys: int, seed: int, index: int
-) -> ToyTail:
+def throw_chunk(task: ToyTask, *, toys: int, index: int) -> ToyTail:
     """Throw one chunk of toys.
 
     Parameters
     ----------
-    fitter : Fitter
-        Of the model.
-    hypothesis : Fit
-        The fit to the observed data that toys are drawn from: at mu = 0 for p0 and CLb, at `mu` for CLs+b.
-    observed : float
-        Test statistic of the observed data.
-    mu : float
-        Signal strength that is tested; 0 for discovery.
+    task : ToyTask
     toys : int
         Number of toys, >= 1.
-    seed, index : int
+    index : int
         The chunk's random stream.
 
     Raises
@@ -153,20 +92,16 @@ def throw_chunk(
     InputError
         If the hypothesis did not converge, or a number is out of range.
     """
-    if not hypothesis.ok:
+    if not task.hypothesis.ok:
+        raise InputError(f"toys need a fit to be drawn from; this one is {task.hypothesis.status}")
+    if toys < 1 or task.seed < 0 or index < 0:
         raise InputError(
-            f"toys need a fit to be drawn from; this one is {hypothesis.status}: {hypothesis.reason}"
+            f"toys = {toys}, seed = {task.seed}, index = {index}; toys >= 1 and the others >= 0 are needed"
         )
-    if toys < 1 or seed < 0 or index < 0:
-        raise InputError(
-            f"toys = {toys}, seed = {seed}, index = {index}; toys >= 1 and the others >= 0 are needed"
-        )
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-    values = [statistic(fitter, draw(fitter, hypothesis, rng), mu, hypothesis) for _ in range(toys)]
-    good = [value for value in values if value is not None]
-    # What is equal up to the precision of a fit counts as equal, and so as above.
-    above = sum(value >= observed - 1e-6 for value in good)
-    return ToyTail(len(good), above, toys - len(good), seed)
+    rng = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(index,)))
+    good = [value for value in (statistic(task, rng) for _ in range(toys)) if value is not None]
+    above = sum(value >= task.observed - EQUAL for value in good)
+    return ToyTail(len(good), above, toys - len(good), task.seed, tuple(good))
 
 
 def merge(parts: Iterable[ToyTail]) -> ToyTail:
@@ -182,88 +117,144 @@ def merge(parts: Iterable[ToyTail]) -> ToyTail:
     if len(seeds) != 1:
         raise InputError(f"chunks have seeds {sorted(seeds)}; they can be merged if they share one")
     return ToyTail(
-        sum(c.toys for c in chunks), sum(c.above for c in chunks), sum(c.failed for c in chunks), seeds.pop()
+        sum(c.toys for c in chunks),
+        sum(c.above for c in chunks),
+        sum(c.failed for c in chunks),
+        seeds.pop(),
+        tuple(value for c in chunks for value in c.values),
     )
 
 
 def throw(
-    fitter: Fitter,
-    hypothesis: Fit,
-    *,
-    observed: float,
-    mu: float,
-    toys: int,
-    seed: int,
-    chunk: int = 50,
-    workers: int = 1,
+    task: ToyTask, toys: int, *, chunk: int = CHUNK, processes: int = 1, progress: Progress | None = None
 ) -> ToyTail:
     """Throw toys in chunks, on several processes if asked; the answer does not depend on how many.
 
     Parameters
     ----------
-    fitter, hypothesis, observed, mu, toys, seed
-        As of `throw_chunk`.
+    task : ToyTask
+    toys : int
+        Number of toys, >= 1.
     chunk : int
         Toys per random stream; part of the definition of the answer.
-    workers : int
+    processes : int
         Processes.
+    progress : callable, optional
+        Called with the number of toys done and to do.
     """
+    return _throw([task], toys, chunk, processes, progress)[0]
+
+
+def _throw(
+    tasks: list[ToyTask], toys: int, chunk: int, processes: int, progress: Progress | None
+) -> list[ToyTail]:
+    """Throw the same number of toys for several tasks, in chunks that any process may do."""
+    whole("toys", toys, 1, None)
+    whole("chunk", chunk, 1, None)
     sizes = [min(chunk, toys - begin) for begin in range(0, toys, chunk)]
-    if workers == 1:
-        return merge(
-            throw_chunk(fitter, hypothesis, observed=observed, mu=mu, toys=size, seed=seed, index=i)
-            for i, size in enumerate(sizes)
-        )
-    tasks = [(fitter.model, hypothesis.mu, observed, mu, size, seed, i) for i, size in enumerate(sizes)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return merge(pool.map(_remote, tasks))
+    jobs = [(k, size, i) for k in range(len(tasks)) for i, size in enumerate(sizes)]
+    parts: list[list[ToyTail]] = [[] for _ in tasks]
+    done = 0
+    for (k, size, _), part in zip(jobs, _parts(tasks, jobs, processes), strict=True):
+        parts[k].append(part)
+        done += size
+        if progress is not None:
+            progress(done, toys * len(tasks))
+    return [merge(part) for part in parts]
 
 
-def _remote(task: tuple[CountingModel, float, float, float, int, int, int]) -> ToyTail:
-    """Do one chunk in another process, which makes the fit anew rather than receive it."""
-    model, hypothesis, observed, mu, size, seed, index = task
-    fitter = Fitter(model)
-    fit = fitter.fit(mu=hypothesis)
-    return throw_chunk(fitter, fit, observed=observed, mu=mu, toys=size, seed=seed, index=index)
+def _parts(tasks: list[ToyTask], jobs: list[tuple[int, int, int]], processes: int) -> Iterator[ToyTail]:
+    whole("processes", processes, 1, 1024)
+    if processes == 1 or len(jobs) == 1:
+        for k, size, index in jobs:
+            yield throw_chunk(tasks[k], toys=size, index=index)
+        return
+    # Spawned processes need the main module to be importable; the tasks go to each process once.
+    with ProcessPoolExecutor(
+        min(processes, len(jobs)), mp_context=get_context("spawn"), initializer=_receive, initargs=(tasks,)
+    ) as pool:
+        yield from pool.map(_remote, jobs)
+
+
+_tasks: list[ToyTask] = []
+"""Tasks of a spawned process."""
+
+
+def _receive(tasks: list[ToyTask]) -> None:
+    _tasks[:] = tasks
+
+
+def _remote(job: tuple[int, int, int]) -> ToyTail:
+    k, size, index = job
+    return throw_chunk(_tasks[k], toys=size, index=index)
+
+
+def background_toys(
+    engine: Engine,
+    *,
+    toys: int,
+    seed: int = 0,
+    chunk: int = CHUNK,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> tuple[float | None, ToyTail | None, str]:
+    """Return q0 of the data, the toys of the background that reach it, and a status.
+
+    Parameters
+    ----------
+    engine : Engine
+        The likelihood.
+    toys, seed, chunk, processes, progress
+        As of `throw`.
+    """
+    free, background = engine.pair(0.0)
+    q0 = test_statistic(free, background, 0.0)
+    if q0 is None:
+        failed = free if not free.ok else background
+        return None, None, failed.status
+    task = ToyTask(engine, background, q0, 0.0, seed)
+    return q0, throw(task, toys, chunk=chunk, processes=processes, progress=progress), "converged"
 
 
 def cls_from_toys(
-    fitter: Fitter, free: Fit, mu: float, *, toys: int, seed: int, workers: int = 1, chunk: int = 50
+    engine: Engine,
+    mu: float,
+    *,
+    toys: int,
+    seed: int = 0,
+    chunk: int = CHUNK,
+    processes: int = 1,
+    progress: Progress | None = None,
 ) -> ToyLimit:
     """Return CLs of one signal strength from toys of both hypotheses.
 
     Parameters
     ----------
-    fitter : Fitter
-        Of the model.
-    free : Fit
-        The fit of mu to the observed data.
+    engine : Engine
+        The likelihood.
     mu : float
         Signal strength to test, > 0.
     toys : int
         Toys per hypothesis.
     seed : int
         Seed for the signal hypothesis; the background's is the next.
-    workers : int
-        Processes; the answer does not depend on it.
-    chunk : int
-        Toys per random stream; part of the definition of the answer.
-
-    Returns
-    -------
-    ToyLimit
+    chunk, processes, progress
+        As of `throw`.
 
     Raises
     ------
     InputError
         If one of the fits did not converge, or a number is out of range.
     """
-    signal, background = fitter.fit(mu=mu, start=free), fitter.fit(mu=0.0, start=free)
-    if not (free.ok and signal.ok):
-        raise InputError(f"CLs at mu = {mu} needs converged fits; they are {free.status} and {signal.status}")
-    observed = max(0.0, 2 * (signal.nll - free.nll)) if free.mu <= mu else 0.0
-    tails = [
-        throw(fitter, fit, observed=observed, mu=mu, toys=toys, seed=seed + i, workers=workers, chunk=chunk)
-        for i, fit in enumerate((signal, background))
-    ]
+    if not (np.isfinite(mu) and mu > 0):
+        raise InputError(f"mu is {mu}; toys test a finite signal strength > 0")
+    free, signal = engine.pair(mu)
+    background = engine.fit(mu=0.0, start=free if free.ok else None)
+    if not (free.ok and signal.ok and background.ok):
+        raise InputError(
+            f"CLs at mu = {mu:g} needs converged fits; they are {free.status}, {signal.status} and {background.status}"
+        )
+    observed = test_statistic(free, signal, mu) or 0.0
+    tasks = [ToyTask(engine, fit, observed, mu, seed + i) for i, fit in enumerate((signal, background))]
+    tails = _throw(tasks, toys, chunk, processes, progress)
     return ToyLimit(mu, *tails)

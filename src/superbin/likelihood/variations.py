@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._intervals import garwood_interval
+from superbin._support.arrays import FloatArray
+from superbin.domain._intervals import garwood_interval
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, IntArray, PublishedLikelihood, ZeroCount, add_up
 from superbin.likelihood.packed import packaged
-from superbin.search import Search
 
 __all__ = ["Total", "Variations", "published_likelihood", "variations"]
 

@@ -6,11 +6,11 @@ the search visited; `trade_offs` compares shapes and sizes; `cuts` writes any se
 `merges_for_grid` serve at once. The ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
 """
 
+from superbin.domain.merits import MERITS
 from superbin.merge.archive import Candidate
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
 from superbin.merge.cuts import cuts
-from superbin.merge.figures import FIGURES
 from superbin.merge.fleet import Fleet, fleet
 from superbin.merge.greedy import greedy
 from superbin.merge.many import CommonMerge, GridMerges, common_merge, merges_for_grid
@@ -18,7 +18,7 @@ from superbin.merge.solve import SHAPES, candidates, optimize
 from superbin.merge.tradeoffs import TradeOff, trade_offs
 
 __all__ = [
-    "FIGURES",
+    "MERITS",
     "SHAPES",
     "Candidate",
     "CommonMerge",

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.merge.problem import BoolArray, Problem, Totals
+from superbin._support.arrays import FloatArray
+from superbin.domain.merits import Merit
+from superbin.domain.sums import Totals
+from superbin.merge.constraints import Rules
+from superbin.merge.problem import BoolArray, Problem
 
 __all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]
 
@@ -57,25 +60,29 @@ class Archive:
     ----------
     problem : Problem
     figure : callable
-        Figure of merit as a function of `Totals`.
+        Figure of merit as a function of `Totals`, such as a `Merit`.
+    rules : Rules
+        What sets are allowed; no set that breaks them is remembered.
     keep : int
         How many of the best sets to remember.
-    allowed : callable, optional
-        Whether each row of sets satisfies the constraints, given the sets and their totals.
+    shape : callable, optional
+        Whether each row of sets has the shape asked for.
     """
 
     def __init__(
         self,
         problem: Problem,
         figure: Callable[[Totals], FloatArray],
+        rules: Rules,
         *,
         keep: int = 32,
-        allowed: Callable[[BoolArray, Totals], BoolArray] | None = None,
+        shape: Callable[[BoolArray], BoolArray] | None = None,
     ) -> None:
         self.problem = problem
         self.figure = figure
         self.keep = keep
-        self.allowed = allowed
+        self.rules = rules
+        self.shape = shape
         self.evaluated = 0
         # By the bytes of what is *not* in the set: of equally many bins, the lower numbers then sort first.
         self._best: dict[bytes, tuple[float, BoolArray]] = {}
@@ -83,24 +90,31 @@ class Archive:
     def evaluate(self, sets: BoolArray) -> FloatArray:
         """Figure of merit of every row, -inf where the set is refused: without signal, not allowed, or background without doubt zero.
 
+        Also -inf where it is certain to be below the best that are remembered, and would take long.
+
         Parameters
         ----------
         sets : ndarray of bool, shape (n_sets, n_bins)
         """
         totals = self.problem.totals(sets)
         fine = (totals.signal > 0) & ((totals.background > 0) | (totals.up > 0))
-        fine &= self.problem.exclusive(sets)
-        if self.allowed is not None:
-            fine &= self.allowed(sets, totals)
+        fine &= self.problem.exclusive(sets) & self.rules.allowed(sets, totals)
+        if self.shape is not None:
+            fine &= self.shape(sets)
         values = np.full(len(sets), -np.inf)
         rows = np.flatnonzero(fine)
         if rows.size:
-            some = Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
-            found = self.figure(some)
+            found = self.judge(totals.take(rows), self.keep, self.floor)
             values[rows] = np.where(np.isnan(found), -np.inf, found)
             self.evaluated += rows.size
             self._remember(sets, values)
         return values
+
+    def judge(self, totals: Totals, keep: int, floor: float) -> FloatArray:
+        """Figure of merit of sums; -inf for what is certain not to be among the `keep` best and above `floor`, and takes long."""
+        if isinstance(self.figure, Merit):
+            return np.asarray(self.figure.among_best(totals, keep, floor))
+        return self.figure(totals)
 
     def take_over(self, other: "Archive") -> None:
         """Evaluate the best sets that another archive of the same bins has seen, under this one's figure and constraints."""
@@ -123,6 +137,13 @@ class Archive:
         equal = [key for key in ranked if is_tie(self._best[key][0], top)]
         ranked[: len(equal)] = sorted(equal, key=_simplicity)
         return ranked
+
+    @property
+    def floor(self) -> float:
+        """The least figure of merit of the best that are remembered; -inf before there are as many as asked for."""
+        if len(self._best) < self.keep:
+            return -math.inf
+        return sorted((value for value, _ in self._best.values()), reverse=True)[self.keep - 1]
 
     @property
     def found(self) -> bool:

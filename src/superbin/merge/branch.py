@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.archive import Archive
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual
@@ -81,7 +81,8 @@ class Certificate:
 class _Node:
     """Some bins chosen, some free, the rest out; an interval of u; and a bound on the squared figure.
 
-    The variance of a set that adds w to the chosen bins is ``fixed + linear @ w + w @ quadratic @ w``.
+    The variance of a set that adds w to the chosen bins is ``fixed + linear @ w + w @ quadratic @ w``. `own` is what the
+    split of the variance left to every bin of the problem by itself; nodes with the same split share it.
     """
 
     bound: float
@@ -90,10 +91,25 @@ class _Node:
     fixed: float
     linear: FloatArray
     quadratic: FloatArray | None
+    own: FloatArray | None
     split_size: int
     low: float
     high: float
     relaxed: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """An open node in some bits per bin: no matrix, and the relaxation in steps of 1/255, which only says where to touch."""
+
+    bound: float
+    chosen: bytes
+    free: bytes
+    own: FloatArray | None
+    split_size: int
+    low: float
+    high: float
+    relaxed: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +145,7 @@ class _Proof:
         self.hint = archive.best[0].astype(np.float64) if archive.found else np.zeros(self.problem.n_bins)
         self.nodes = 0
         self.open = 0.0
-        self.heap: list[tuple[float, int, _Node]] = []
+        self.heap: list[tuple[float, int, _Waiting]] = []
         self.order = itertools.count()
 
     @property
@@ -140,7 +156,29 @@ class _Proof:
     def push(self, node: _Node) -> None:
         """Keep a node for later unless its bound settles it."""
         if node.bound > self.target:
-            heapq.heappush(self.heap, (-node.bound, next(self.order), node))
+            heapq.heappush(self.heap, (-node.bound, next(self.order), self.packed(node)))
+
+    def packed(self, node: _Node) -> _Waiting:
+        """A node without what can be had again from its bins."""
+        masks = np.zeros((2, self.problem.n_bins), dtype=bool)
+        masks[0, node.chosen] = masks[1, node.free] = True
+        chosen, free = (np.packbits(mask).tobytes() for mask in masks)
+        relaxed = np.rint(255 * node.relaxed).astype(np.uint8).tobytes()
+        return _Waiting(node.bound, chosen, free, node.own, node.split_size, node.low, node.high, relaxed)
+
+    def unpacked(self, waiting: _Waiting) -> _Node:
+        """The node that was packed."""
+        chosen, free = (
+            np.flatnonzero(np.unpackbits(np.frombuffer(mask, dtype=np.uint8), count=self.problem.n_bins))
+            for mask in (waiting.chosen, waiting.free)
+        )
+        return replace(
+            self.node(chosen, free, waiting.own, waiting.split_size),
+            bound=waiting.bound,
+            low=waiting.low,
+            high=waiting.high,
+            relaxed=np.frombuffer(waiting.relaxed, dtype=np.uint8) / 255,
+        )
 
     def run(self) -> Certificate:
         """Search until nothing is open or a limit is reached."""
@@ -148,13 +186,13 @@ class _Proof:
         for node in self.roots():
             self.push(node)
         while self.heap and self.nodes < self.limits.nodes and time.perf_counter() < deadline:
-            node = heapq.heappop(self.heap)[2]
-            if node.bound <= self.target:
+            waiting = heapq.heappop(self.heap)[2]
+            if waiting.bound <= self.target:
                 continue
             self.nodes += 1
-            for child in self.split(node):
+            for child in self.split(self.unpacked(waiting)):
                 self.push(child)
-        left = max((node.bound for _, _, node in self.heap), default=self.open)
+        left = max((waiting.bound for _, _, waiting in self.heap), default=self.open)
         bound = np.sqrt(max(left, self.target))
         return Certificate(float(bound), left <= self.target, self.nodes)
 
@@ -166,7 +204,7 @@ class _Proof:
         chosen, free = np.flatnonzero(required), np.flatnonzero(self.rules.possible & ~required)
         own = self.own_variance()
         # Part of what is left for all bins is left for the free ones, too.
-        root = self.restrict(chosen, free, own[free])
+        root = self.restrict(chosen, free, own)
         s, b = self.problem.signal, self.problem.background
         # Above the largest root every score is negative; below u the value is at most 2 u S.
         highest = float(self.dual.roots(s, b, own)[np.concatenate([chosen, free])].max())
@@ -190,20 +228,27 @@ class _Proof:
         return _separable(covariance)
 
     def restrict(self, chosen: IntArray, free: IntArray, own: FloatArray | None = None) -> _Node:
-        """A node from scratch, with the variance split anew for the bins that are free, or as given."""
+        """A node with the variance split anew for the bins that are free, or as given for all bins."""
         covariance = self.problem.covariance_up
-        if covariance is None:
+        if covariance is not None and own is None:
+            own = np.zeros(self.problem.n_bins)
+            own[free] = _separable(covariance.take(free, axis=0).take(free, axis=1))
+        return self.node(chosen, free, own, len(free))
+
+    def node(self, chosen: IntArray, free: IntArray, own: FloatArray | None, split_size: int) -> _Node:
+        """A node of some bins, with the variance split as given."""
+        covariance = self.problem.covariance_up
+        if covariance is None or own is None:
+            own, quadratic = None, None
             fixed = float(self.problem.variance_up[chosen].sum())
-            linear, quadratic = self.problem.variance_up[free], None
+            linear = self.problem.variance_up[free]
         else:
-            block = covariance.take(free, axis=0).take(free, axis=1)
-            own = _separable(block) if own is None else own
+            quadratic = covariance.take(free, axis=0).take(free, axis=1)
+            quadratic[np.diag_indices_from(quadratic)] -= own[free]
             fixed = float(covariance[np.ix_(chosen, chosen)].sum())
-            linear = own + 2 * covariance[np.ix_(free, chosen)].sum(axis=1)
-            quadratic = block - np.diag(own)
-        return _Node(
-            np.inf, chosen, free, fixed, linear, quadratic, len(free), 0.0, np.inf, np.zeros(len(free))
-        )
+            linear = own[free] + 2 * covariance[np.ix_(free, chosen)].sum(axis=1)
+        nothing = np.zeros(len(free))
+        return _Node(np.inf, chosen, free, fixed, linear, quadratic, own, split_size, 0.0, np.inf, nothing)
 
     # --- bounding -------------------------------------------------------------------------------------------
 

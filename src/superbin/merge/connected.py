@@ -6,9 +6,9 @@ others. Finding the best connected set is a hard problem; `grow` gives good star
 
 import numpy as np
 
+from superbin.domain.search import Search
 from superbin.merge.archive import Archive
 from superbin.merge.problem import BoolArray
-from superbin.search import Search
 
 __all__ = ["grow", "is_connected", "neighbours"]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge.problem import BoolArray, Problem, Totals
+from superbin.merge.problem import BoolArray, Problem
 from superbin.merge.relax import Rows
 
 __all__ = ["Constraints", "Rules", "rules"]
@@ -61,6 +62,12 @@ class Rules:
     most: int
     min_background: float
     min_signal: float
+
+    @classmethod
+    def none(cls, problem: Problem) -> "Rules":
+        """Every non-empty set of the bins is allowed."""
+        n = problem.n_bins
+        return cls(np.zeros(n, dtype=bool), np.ones(n, dtype=bool), 1, n, 0.0, 0.0)
 
     @property
     def free(self) -> bool:

@@ -1,18 +1,20 @@
 """Merges as selections a physicist can write down.
 
 A merge that is one rectangle prints as its cuts; any other as the fewest rectangles whose union is exactly
-its bins, a minimum set cover solved by integer programming over the largest rectangles inside the merge.
+its bins, a minimum set cover solved by integer programming over the largest rectangles inside the merge. Only these are
+looked for (`superbin.merge.boxes`), so that a text costs what its merge is worth, not what the search could be cut into.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.merge.problem import BoolArray
-from superbin.merge.rectangles import Rectangles, rectangles
-from superbin.search import Observable, Search
+from superbin.domain.search import Observable, Search
+from superbin.merge.boxes import Edges, largest_boxes
+from superbin.merge.problem import BoolArray, IntArray
 
-__all__ = ["cover", "cuts", "rectangle_text"]
+__all__ = ["Selections", "cover", "cuts", "range_texts", "selections"]
 
 _COUNTED = {
     "njet": "jets",
@@ -24,6 +26,35 @@ _COUNTED = {
     "nbtag": "b jets",
     "nbtags": "b jets",
 }
+
+_SOLVED = 2_000
+"""Largest rectangles up to which the fewest are found by integer programming; beyond, the largest are taken first."""
+
+_TOGETHER = 64
+"""Rectangles up to which they are not sorted into pieces first."""
+
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Selections:
+    """A merge in words.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        Selections whose union is exactly the merge.
+    overlap : bool
+        Whether a bin is in two of them, so that they must not be added up.
+    """
+
+    texts: tuple[str, ...]
+    overlap: bool
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The selections, after a line ``union of`` where they overlap."""
+        return ("union of", *self.texts) if self.overlap else self.texts
 
 
 def cuts(search: Search, bins: Iterable[int]) -> tuple[str, ...]:
@@ -38,85 +69,133 @@ def cuts(search: Search, bins: Iterable[int]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        As few as possible, such as ``("7-8 jets, >= 3 b jets, HT > 1000 GeV",)``. They may overlap. An event
-        of the search passes one of them if and only if it is in one of the bins. A bin that no cuts can tell
-        from another one, and a region without ranges, is written by its name or as ``bin 12``.
+        As few as possible, such as ``("7-8 jets, >= 3 b jets, HT > 1000 GeV",)``; a few more where a merge of thousands of
+        bins falls into pieces of no shape. They may overlap. An event of the search passes one of them if and only if it is
+        in one of the bins. A bin that no cuts can tell from another one, and a region without ranges, is written by its
+        name or as ``bin 12``.
 
     Raises
     ------
     InputError
         If the set is empty or a number names no bin.
     """
+    return selections(search, bins).texts
+
+
+def selections(search: Search, bins: Iterable[int]) -> Selections:
+    """Write a merge as `cuts` does, and say whether the selections overlap.
+
+    Raises
+    ------
+    InputError
+        As `cuts`.
+    """
     chosen = np.zeros(search.n_bins, dtype=bool)
     chosen[list(search.indices(bins))] = True
     if not search.observables:
-        return tuple(search.bin_name(int(i) + 1) for i in np.flatnonzero(chosen))
-    all_of_them = rectangles(search)
-    rows, left = cover(all_of_them, chosen)
-    texts = [
-        rectangle_text(search, all_of_them.low[row].tolist(), all_of_them.high[row].tolist()) for row in rows
-    ]
-    return (*texts, *(search.bin_name(int(i) + 1) for i in np.flatnonzero(left)))
+        return Selections(tuple(search.bin_name(int(i) + 1) for i in np.flatnonzero(chosen)), False)
+    sets = cover(search, chosen)
+    left = np.flatnonzero(chosen & ~sets.any(axis=0))
+    texts = tuple(_text(search, row) for row in sets)
+    names = tuple(search.bin_name(int(i) + 1) for i in left)
+    return Selections(texts + names, bool((sets.sum(axis=0) > 1).any()))
 
 
-def rectangle_text(search: Search, low: list[float], high: list[float]) -> str:
-    """Write a product of ranges, leaving out what every bin of the search passes."""
-    parts = [
-        _range_text(observable, low[j], high[j])
-        for j, observable in enumerate(search.observables)
-        if low[j] > search.low[:, j].min() or high[j] < search.high[:, j].max()
-    ]
-    return ", ".join(parts) or "all bins"
-
-
-def _range_text(observable: Observable, low: float, high: float) -> str:
-    text = observable.text(low, high)
-    if observable.discrete:
-        noun = _COUNTED.get(observable.name.lower().replace("_", ""))
-        return f"{text} {noun}" if noun else f"{observable.name} {text}"
-    name = observable.name if observable.unit == "" else observable.name.upper()
-    return " ".join(filter(None, [name, text, observable.unit]))
-
-
-def cover(candidates: Rectangles, chosen: BoolArray) -> tuple[tuple[int, ...], BoolArray]:
-    """The fewest rectangles whose union is a set of bins.
+def cover(search: Search, chosen: BoolArray) -> BoolArray:
+    """The fewest rectangles whose union is a set of bins, but for bins that no rectangle inside the set contains.
 
     Parameters
     ----------
-    candidates : Rectangles
+    search : Search
+        With observables.
     chosen : ndarray of bool, shape (n_bins,)
 
     Returns
     -------
-    tuple of tuple of int and ndarray of bool
-        Rows of `candidates`, and the bins no rectangle inside the set contains. Of covers of equal size the
-        one with the shortest text is taken.
+    ndarray of bool, shape (n_rectangles, n_bins)
+        In the order of their lowest bins. Of covers of equal size the one with the shortest text is taken.
     """
-    inside = np.flatnonzero(~(candidates.sets & ~chosen).any(axis=1))
-    rows = inside[_maximal(candidates.sets[inside])]
-    reached = candidates.sets[rows].any(axis=0)
-    needed = chosen & reached
-    if not needed.any():
-        return (), chosen & ~reached
-    whole = rows[(candidates.sets[rows] == needed).all(axis=1)]
-    if whole.size:
-        return (int(whole[0]),), chosen & ~reached
-    picked = rows[_minimum_cover(candidates.sets[rows][:, needed], candidates.cost[rows])]
-    first = sorted(picked, key=lambda row: tuple(np.flatnonzero(candidates.sets[row]).tolist()))
-    return tuple(int(row) for row in first), chosen & ~reached
+    members = np.flatnonzero(chosen)
+    boxes = largest_boxes(search, chosen)
+    if boxes is None:
+        boxes = _grown(search, chosen)
+    picked = list(_fewest(boxes, lambda rows: np.array([_shortest(search, members[row])[0] for row in rows])))
+    sets = np.zeros((len(picked), search.n_bins), dtype=bool)
+    for row, box in enumerate(picked):
+        sets[row, members[boxes[box]]] = True
+    return sets[sorted(range(len(sets)), key=lambda row: tuple(np.flatnonzero(sets[row]).tolist()))]
 
 
-def _maximal(sets: BoolArray) -> BoolArray:
-    """Which sets are contained in no other."""
-    counts = sets.astype(np.float32)
-    common = counts @ counts.T
-    size = counts.sum(axis=1)
-    contained = (common == size[:, None]) & (size[None, :] > size[:, None])
-    maximal: BoolArray = ~contained.any(axis=1)
-    return maximal
+def _grown(search: Search, chosen: BoolArray) -> BoolArray:
+    """One large rectangle around every chosen bin that has one, where there are too many to list."""
+    edges = Edges.of(search)
+    members = np.flatnonzero(chosen)
+    found, done = [], np.zeros(search.n_bins, dtype=bool)
+    middle = np.where(np.isfinite(edges.stop), edges.start + edges.stop, 2 * edges.start)
+    scale = np.ptp(middle, axis=0)
+    middle = middle / np.where(scale > 0, scale, 1.0)
+    for seed in members:
+        if done[seed]:
+            continue
+        box = _closed(edges, chosen, np.eye(1, search.n_bins, int(seed), dtype=bool)[0])
+        if box is None:
+            continue
+        near = np.argsort(((middle[members] - middle[seed]) ** 2).sum(axis=1), kind="stable")
+        for other in members[near[1:33]]:
+            if not box[other]:
+                wider = box.copy()
+                wider[other] = True
+                larger = _closed(edges, chosen, wider)
+                box = box if larger is None else larger
+        done |= box
+        found.append(box[members])
+    return np.array(found, dtype=bool).reshape(len(found), members.size)
 
 
-def _minimum_cover(sets: BoolArray, cost: np.ndarray) -> BoolArray:
+def _closed(edges: Edges, chosen: BoolArray, some: BoolArray) -> BoolArray | None:
+    """The bins of the smallest rectangle that holds some of them; None if it is not inside the chosen set."""
+    while True:
+        low, high = edges.start[some].min(axis=0), edges.stop[some].max(axis=0)
+        touched = edges.touched(low, high)
+        if (touched & ~chosen).any():
+            return None
+        if not (touched & ~some).any():
+            return touched
+        some = touched
+
+
+# --- the fewest of them --------------------------------------------------------------------------------------
+
+
+def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray]) -> Iterator[int]:
+    """Rows whose union is that of all, as few as can be proved; those with the shortest texts."""
+    if not len(sets):
+        return
+    if len(sets) > _TOGETHER:
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        # Rectangles in pieces that share no bin are chosen piece by piece.
+        graph = csr_matrix(sets.astype(np.int8))
+        _, piece = connected_components(graph @ graph.T, directed=False)
+    else:
+        piece = np.zeros(len(sets), dtype=np.int32)
+    order = np.argsort(piece, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(piece[order])) + 1):
+        if rows.size == 1:
+            yield int(rows[0])
+            continue
+        some = sets[rows][:, sets[rows].any(axis=0)]
+        # What a bin has no other rectangle for is taken anyway.
+        alone = some[:, some.sum(axis=0) == 1].any(axis=1)
+        if some[alone].any(axis=0).all():
+            yield from (int(row) for row in rows[alone])
+            continue
+        chosen = _minimum_cover(some, cost_of(sets[rows])) if rows.size <= _SOLVED else _largest_first(some)
+        yield from (int(row) for row in rows[chosen])
+
+
+def _minimum_cover(sets: BoolArray, cost: IntArray) -> BoolArray:
     from scipy import optimize
 
     # The text's length only decides between covers of equal size.
@@ -126,9 +205,91 @@ def _minimum_cover(sets: BoolArray, cost: np.ndarray) -> BoolArray:
         integrality=np.ones(len(sets), dtype=np.int64),
         bounds=optimize.Bounds(0, 1),
         constraints=optimize.LinearConstraint(sets.T.astype(np.float64), lb=1.0),
-        options={"mip_rel_gap": 0.0},
+        options={"mip_rel_gap": 0.0, "time_limit": _SECONDS},
     )
-    if answer.x is None:  # the union of all sets covers every column, so only a broken solver gets here
-        raise RuntimeError(f"the set cover failed: {answer.message}")
+    if answer.x is None:
+        return _largest_first(sets)
     picked: BoolArray = answer.x > 0.5
     return picked
+
+
+def _largest_first(sets: BoolArray) -> BoolArray:
+    """A cover that takes the rectangle with the most bins that are still missing, again and again."""
+    picked = np.zeros(len(sets), dtype=bool)
+    missing = np.ones(sets.shape[1])
+    counts = sets.astype(np.float32)
+    while missing.any():
+        best = int(np.argmax(counts @ missing.astype(np.float32)))
+        picked[best] = True
+        missing[sets[best]] = 0
+    return picked
+
+
+# --- the text of a rectangle ---------------------------------------------------------------------------------
+
+
+def _text(search: Search, chosen: BoolArray) -> str:
+    _, low, high = _shortest(search, np.flatnonzero(chosen))
+    return ", ".join(range_texts(search, low, high)) or "all bins"
+
+
+def _shortest(search: Search, bins: IntArray) -> tuple[int, list[float], list[float]]:
+    """How many numbers the shortest ranges need that select a rectangle's bins, and these ranges.
+
+    Of ranges with as many numbers, those that leave out the first observables, then the tightest.
+    """
+    edges = Edges.of(search)
+    start, stop = edges.start[bins].min(axis=0), edges.stop[bins].max(axis=0)
+    others = np.ones(search.n_bins, dtype=bool)
+    others[bins] = False
+    # Bins outside that every combination of ranges touches, one more axis of combinations per observable.
+    touched, cost, axes = others, np.zeros((), dtype=np.intp), []
+    for j in range(start.size):
+        low, high = float(search.low[bins, j].min()), float(search.high[bins, j].max())
+        least, most = float(search.low[:, j].min()), float(search.high[:, j].max())
+        options = [(0, least, most, -np.inf, np.inf)]
+        if low > least or high < most:
+            short = low == high or np.isinf(high)
+            options.append((1 if short else 2, low, high, float(start[j]), float(stop[j])))
+            if np.isinf(most) and not np.isinf(high):
+                options.append((1, low, most, float(start[j]), np.inf))
+        options.sort(key=lambda option: option[0])
+        axes.append(options)
+        since, until = (np.array([option[i] for option in options])[:, None] for i in (3, 4))
+        touched = touched[..., None, :] & (edges.start[:, j] < until) & (edges.stop[:, j] > since)
+        cost = cost[..., None] + np.array([option[0] for option in options])
+    true = np.where(touched.any(axis=-1), np.iinfo(np.intp).max, cost)
+    pick = np.unravel_index(int(np.argmin(true)), true.shape)
+    parts = [options[i] for options, i in zip(axes, pick, strict=True)]
+    return int(cost[pick]), [part[1] for part in parts], [part[2] for part in parts]
+
+
+def range_texts(search: Search, low: Sequence[float], high: Sequence[float]) -> list[str]:
+    """Write a product of ranges, one text per observable, leaving out what every bin of the search passes."""
+    return [
+        _range_text(observable, low[j], high[j])
+        for j, observable in enumerate(search.observables)
+        if low[j] > search.low[:, j].min() or high[j] < search.high[:, j].max()
+    ]
+
+
+def _range_text(observable: Observable, low: float, high: float) -> str:
+    text = observable.text(low, high)
+    noun = _noun(observable)
+    if observable.discrete:
+        if noun is None:
+            return f"{observable.name} {text}"
+        if low == high == 1:
+            return f"one {noun.removesuffix('s')}"
+        return f"{text} {noun.removesuffix('s') if low == 1 and np.isinf(high) else noun}"
+    name = noun or (observable.name if observable.unit == "" else observable.name.upper())
+    return " ".join(filter(None, [name, text, observable.unit]))
+
+
+def _noun(observable: Observable) -> str | None:
+    """What the search calls an observable in plain words, if it does."""
+    known = _COUNTED.get(observable.name.lower().replace("_", ""))
+    label = observable.label.strip()
+    if known is not None or label == observable.name or any(sign in label for sign in "$\\^_{}"):
+        return known
+    return label or None

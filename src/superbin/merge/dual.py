@@ -16,20 +16,18 @@ root r_i: the optimum is a prefix of the bins sorted by r_i. Derived in ``docs/e
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.merge.exclusion import ExclusionDual
 from superbin.merge.problem import IntArray, Problem
 
 FloatOrArray: TypeAlias = float | FloatArray
 
-__all__ = ["DUALS", "AsimovDual", "Dual", "RatioDual", "best_order"]
+__all__ = ["SCORES", "AsimovDual", "Dual", "RatioDual", "best_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +107,8 @@ class AsimovDual:
 
 Dual: TypeAlias = RatioDual | AsimovDual | ExclusionDual
 
-DUALS: Mapping[str, RatioDual | AsimovDual] = MappingProxyType(
-    {"profile_asimov": AsimovDual(), "s_over_sqrt_bv": RatioDual()}
-)
-"""The dual of every provable significance, by its name."""
+SCORES: tuple[RatioDual | AsimovDual, ...] = (AsimovDual(), RatioDual())
+"""Duals whose scores order the bins for any figure of merit."""
 
 
 def _u_minus_log(u: FloatOrArray) -> FloatOrArray:

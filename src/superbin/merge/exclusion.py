@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from superbin._arrays import FloatArray
-from superbin.merge.problem import BoolArray, IntArray, Totals
+from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
+from superbin.merge.problem import BoolArray, IntArray
 
 __all__ = [
     "THRESHOLD",

@@ -1,4 +1,4 @@
-"""Figures of merit by name: what a merge maximises, as functions of its sums.
+"""Figures of merit for discovery: what a merge maximises, as functions of its sums.
 
 All are expected, for signal s on background b with uncertainty ``+up -down``. All are zero where there is no
 signal, continuous in it, and proportional to it where it is weak. To discover the signal, in standard deviations:
@@ -14,28 +14,19 @@ To exclude it, the inverse of the expected 95 % CLs upper limit on its strength 
 * ``asimov_limit``: asymptotic, with a Gaussian-constrained background. Provable.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.errors import UnknownNameError
-from superbin.merge.exclusion import asimov_limit, limit, quick_limit, rough_limit
-from superbin.merge.problem import IntArray, Totals
+from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
+from superbin.merge.problem import IntArray
 
 __all__ = [
-    "FIGURES",
-    "LIMITS",
-    "PROVABLE",
-    "STAND_INS",
     "VISIBLE",
+    "best_midp",
     "expected_z",
-    "figure",
     "midp",
     "profile_asimov",
     "profile_lognormal",
-    "quick",
     "quick_midp",
     "s_over_sqrt_bv",
 ]
@@ -75,10 +66,26 @@ def midp(totals: Totals) -> FloatArray:
     values = np.zeros(totals.signal.shape)
     some = np.flatnonzero(totals.signal > 0)
     if some.size:
-        values[some] = expected_z(_take(totals, some))
+        values[some] = expected_z(totals.take(some))
         weak = some[values[some] < VISIBLE]
         if weak.size:
-            values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(_take(totals, weak)))
+            values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(totals.take(weak)))
+    return values
+
+
+def best_midp(totals: Totals, keep: int, floor: float) -> FloatArray:
+    """`midp` for who remembers the `keep` best, the worst of which has `floor`: -inf for what cannot be among them.
+
+    A value below `VISIBLE` takes ten times as long as one above, and is nothing beside those.
+    """
+    values = np.full(totals.signal.shape, -np.inf)
+    some = np.flatnonzero(totals.signal > 0)
+    values[some] = expected_z(totals.take(some))
+    weak = some[values[some] < VISIBLE]
+    if floor < VISIBLE and some.size - weak.size < keep:
+        values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(totals.take(weak)))
+    else:
+        values[weak] = -np.inf
     return values
 
 
@@ -123,10 +130,6 @@ def _z_at(count: FloatArray, totals: Totals, rows: IntArray) -> FloatArray:
 
     yields = (part[rows] for part in (totals.background, totals.up, totals.down))
     return np.asarray(pvalue.midp_significance(count, *yields))
-
-
-def _take(totals: Totals, rows: IntArray | slice) -> Totals:
-    return Totals(*(getattr(totals, name)[rows] for name in Totals.__slots__))
 
 
 def profile_asimov(totals: Totals) -> FloatArray:
@@ -174,11 +177,11 @@ def quick_midp(totals: Totals) -> FloatArray:
     values = np.zeros(totals.signal.shape)
     # In pieces that stay in the cache.
     for first in range(0, values.size, _CHUNK):
-        piece = _take(totals, slice(first, first + _CHUNK))
+        piece = totals.take(slice(first, first + _CHUNK))
         z = profile_lognormal(piece)
         weak = np.flatnonzero(z < VISIBLE)
         if weak.size:
-            some = _take(piece, weak)
+            some = piece.take(weak)
             z[weak] = VISIBLE * (some.signal / _quick_visible(some)[0])
         values[first : first + _CHUNK] = z
     return values
@@ -239,50 +242,3 @@ def _quick_visible(totals: Totals) -> tuple[FloatArray, FloatArray]:
 
 
 _CHUNK = 4096
-
-FIGURES: Mapping[str, Callable[[Totals], FloatArray]] = MappingProxyType(
-    {
-        "midp": midp,
-        "profile_asimov": profile_asimov,
-        "s_over_sqrt_bv": s_over_sqrt_bv,
-        "limit": limit,
-        "asimov_limit": asimov_limit,
-    }
-)
-"""Every figure of merit by its name."""
-
-LIMITS = ("limit", "asimov_limit")
-"""Those that are no significances but inverses of limits."""
-
-PROVABLE = ("profile_asimov", "s_over_sqrt_bv", "asimov_limit")
-"""Those that a function convex and homogeneous in the sums decides, so that an optimum can be certified."""
-
-STAND_INS: Mapping[str, str] = MappingProxyType({"limit": "quick_limit"})
-"""Where a figure of merit is too slow for a search: what searches instead, before it ranks the best."""
-
-_QUICK: Mapping[str, Callable[[Totals], FloatArray]] = MappingProxyType(
-    {"midp": quick_midp, "limit": rough_limit, "quick_limit": rough_limit}
-)
-
-
-def quick(name: str) -> Callable[[Totals], FloatArray]:
-    """What ranks very many sets for a figure of merit: itself where it is cheap. Looks at the upward side alone."""
-    return _QUICK.get(name) or figure(name)
-
-
-def figure(name: str) -> Callable[[Totals], FloatArray]:
-    """Look a figure of merit up by its name, or a stand-in.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none of that name.
-    """
-    if name in STAND_INS.values():
-        return quick_limit
-    try:
-        return FIGURES[name]
-    except KeyError:
-        raise UnknownNameError(
-            f"no figure of merit is called {name!r}; there are {', '.join(FIGURES)}"
-        ) from None

@@ -6,20 +6,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.merits import Merit, merit
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, Rules, rules
-from superbin.merge.dual import DUALS, best_order
-from superbin.merge.figures import LIMITS, PROVABLE, STAND_INS, figure, quick
-from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
+from superbin.merge.dual import SCORES, best_order
+from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.merge.shapes import Task, certify
 from superbin.merge.thresholds import all_thresholds, prefixes
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["Fleet", "fleet", "own_best"]
 
@@ -78,13 +79,15 @@ class Fleet:
         """Efficiency of every set for every signal; shape (n_sets, n_signals)."""
         shared = self.problem.totals(sets)
         signal = sets.astype(np.float64) @ self.signals.T
-        if self.figure_of_merit in LIMITS:
-            # The limit on the events does not depend on the signal.
-            unit = replace(shared, signal=np.ones(len(sets)))
-            values = signal * figure(self.figure_of_merit)(unit)[:, None]
+        figure = merit(self.figure_of_merit)
+        if figure.proportional:
+            # What it is per event of signal does not depend on the signal.
+            some = (shared.background > 0) | (shared.up > 0)
+            unit = replace(shared, signal=some.astype(np.float64))
+            values = signal * figure(unit)[:, None]
         else:
             columns = (np.repeat(x, len(self.signals)) for x in (shared.background, shared.up, shared.down))
-            values = figure(self.figure_of_merit)(Totals(signal.ravel(), *columns)).reshape(signal.shape)
+            values = figure(Totals(signal.ravel(), *columns)).reshape(signal.shape)
         result: FloatArray = values / self.best_values
         return result
 
@@ -109,7 +112,7 @@ def fleet(
     signals : sequence of SignalModel
         In the bins of `search`.
     figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+        One of `superbin.merge.MERITS`.
     covariance : Covariance or array_like, shape (n_bins, n_bins), optional
         As in `superbin.merge.optimize`.
     least : float
@@ -127,7 +130,7 @@ def fleet(
     UnknownNameError
         If there is no such figure of merit.
     """
-    figure(figure_of_merit)
+    figure = merit(figure_of_merit)
     if not least >= 0:
         raise InputError(f"least is {least}; it must be a figure of merit >= 0")
     if not signals:
@@ -142,7 +145,7 @@ def fleet(
         # The covariance is checked once.
         shared = problem_from(sums, covariance) if shared is None else shared
         problem = shared.for_signal(sums.signal)
-        chosen, value = own_best(problem, figure_of_merit, rules(problem, Constraints()))
+        chosen, value = own_best(problem, figure, rules(problem, Constraints()))
         if value > least:
             kept.append((signal, chosen, value))
         else:
@@ -164,14 +167,13 @@ def fleet(
     )
 
 
-def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[BoolArray, float]:
+def own_best(problem: Problem, figure: Merit, checked: Rules) -> tuple[BoolArray, float]:
     """The best merge of one signal, fast: without local search, and without a proof for the exact figures.
 
     Parameters
     ----------
     problem : Problem
-    figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+    figure : Merit
     checked : Rules
         What sets are allowed.
 
@@ -181,29 +183,29 @@ def own_best(problem: Problem, figure_of_merit: str, checked: Rules) -> tuple[Bo
         The set and its figure of merit.
     """
     checked = checked.with_signal(problem)
-    archive = Archive(problem, figure(figure_of_merit), keep=1, allowed=checked.allowed)
-    if figure_of_merit in PROVABLE:
+    archive = Archive(problem, figure, checked, keep=1)
+    if figure.provable:
         # Free and certified shapes never look at the search.
-        certify(Task(None, problem, figure_of_merit, checked, Limits(gap=1e-9)), archive)
-    elif figure_of_merit in STAND_INS:
-        rough = Archive(problem, figure(STAND_INS[figure_of_merit]), keep=_FINAL, allowed=checked.allowed)
-        _threshold_sets(rough, figure_of_merit, checked, _ROUGH)
+        certify(Task(None, problem, figure, checked, Limits(gap=1e-9)), archive)
+    elif figure.stand_in is not None:
+        rough = Archive(problem, figure.stand_in, checked, keep=_FINAL)
+        _threshold_sets(rough, figure, _ROUGH)
         best = [as_set(found.bins, problem.n_bins) for found in rough.candidates(_FINAL)]
         archive.evaluate(np.array(best, dtype=bool).reshape(len(best), problem.n_bins))
     else:
-        _threshold_sets(archive, figure_of_merit, checked, _EXACT)
+        _threshold_sets(archive, figure, _EXACT)
     return archive.best
 
 
-def _threshold_sets(archive: Archive, figure_of_merit: str, checked: Rules, keep: int) -> None:
+def _threshold_sets(archive: Archive, figure: Merit, keep: int) -> None:
     """Evaluate the best prefixes and the best threshold sets of a quick ranking."""
-    problem, variance = archive.problem, archive.problem.variance_up
+    problem, variance, checked = archive.problem, archive.problem.variance_up, archive.rules
     for again in (False, True) if problem.covariance_up is not None else (False,):
         if again and archive.found and problem.covariance_up is not None:
             variance = problem.covariance_up @ archive.best[0].astype(np.float64)
         # Where counts are small the quick ranking alone can go badly wrong.
-        for dual in DUALS.values():
+        for dual in SCORES:
             order = best_order(dual, problem, np.maximum(variance, 0.0))
             archive.evaluate(prefixes(order[checked.possible[order]], problem.n_bins))
-        sets = all_thresholds(problem, variance, quick(figure_of_merit), checked, keep=keep)
+        sets = all_thresholds(problem, variance, figure.rank, checked, keep=keep)
         archive.evaluate(sets)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.aggregate import BinSums
+from superbin.domain.aggregate import BinSums
+from superbin.domain.merits import Merit, merit
+from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, numbers
-from superbin.merge.figures import LIMITS, STAND_INS, expected_z, figure
+from superbin.merge.constraints import Rules
 from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.results import GreedyBaseline
 
@@ -22,6 +24,10 @@ STOP = 5.0
 DROP = 0.5
 
 _BATCH = 8
+_CHAIN = 6
+
+_SINGLES = 32
+"""Bins, the best alone, that are offered as sets."""
 
 
 def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
@@ -37,7 +43,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     sums : BinSums
         Signal, background and variances of the bins.
     figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+        One of `superbin.merge.MERITS`.
 
     Returns
     -------
@@ -48,7 +54,7 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
     InputError
         If the numbers are not valid, or the signal is zero everywhere.
     """
-    found = baseline(problem_from(sums), figure_of_merit)
+    found = baseline(problem_from(sums), merit(figure_of_merit))
     return GreedyBaseline(numbers(found.chosen), found.value)
 
 
@@ -61,14 +67,15 @@ class Baseline:
     archive: Archive
 
 
-def baseline(problem: Problem, figure_of_merit: str) -> Baseline:
-    """The greedy search of a problem; limits, which are in no units of sigma, have it try every bin."""
-    archive = Archive(problem, figure(STAND_INS.get(figure_of_merit, figure_of_merit)))
-    no_end = np.inf if figure_of_merit in LIMITS else None
-    rule = Archive(problem, expected_z) if figure_of_merit == "midp" else archive
+def baseline(problem: Problem, figure: Merit) -> Baseline:
+    """The greedy search of a problem, whatever the constraints; limits, which are in no units of sigma, have it try every bin."""
+    everything = Rules.none(problem)
+    archive = Archive(problem, figure.searched, everything)
+    no_end = np.inf if figure.limit else None
+    rule = archive if figure.grows is None else Archive(problem, figure.growth, everything)
     chosen, value = greedy_set(archive, rule=rule, stop=no_end or STOP, drop=no_end or DROP)
-    if figure_of_merit in STAND_INS:
-        value = float(figure(figure_of_merit)(problem.totals(chosen[None, :]))[0])
+    if figure.stand_in is not None:
+        value = float(figure(problem.totals(chosen[None, :]))[0])
     return Baseline(chosen, value, archive)
 
 
@@ -85,25 +92,42 @@ def greedy_set(
     chosen = np.zeros(problem.n_bins, dtype=bool)
     value = -np.inf
     order = order[(q[order] >= SKIP) | (np.arange(order.size) == 0)]
-    batch = _BATCH
+    batch, chain = _BATCH, _CHAIN
     while order.size and value < stop:
-        # One call for many trials: all up to the first that helps are made with the same bins.
-        trials = np.repeat(chosen[None, :], min(batch, order.size), axis=0)
-        trials[np.arange(len(trials)), order[: len(trials)]] = True
+        # One call for many trials: each bin up to the first that helps joins the same bins; and where one helps, the next
+        # often do, too.
+        skipping = min(batch, order.size)
+        trials = np.repeat(chosen[None, :], skipping + max(min(chain, order.size) - 1, 0), axis=0)
+        trials[np.arange(skipping), order[:skipping]] = True
+        for more in range(len(trials) - skipping):
+            trials[skipping + more, order[: more + 2]] = True
         values = rule.evaluate(trials)
-        verdict = np.flatnonzero((values > value) | (values < value - drop))
+        verdict = np.flatnonzero((values[:skipping] > value) | (values[:skipping] < value - drop))
         if not verdict.size:
-            order, batch = order[len(trials) :], 2 * batch
+            order, batch, chain = order[skipping:], 2 * batch, 0
             continue
         first = int(verdict[0])
         if values[first] < value:
             break
         chosen, value, order = trials[first], float(values[first]), order[first + 1 :]
-        batch = _BATCH
+        batch, chain = _BATCH, _CHAIN
+        if first == 0:
+            for row in range(skipping, len(trials)):
+                if values[row] <= value or value >= stop:
+                    break
+                chosen, value, order = trials[row], float(values[row]), order[1:]
     if rule is not archive:
         archive.take_over(rule)
         value = float(archive.evaluate(chosen[None, :])[0])
-    single = np.eye(problem.n_bins, dtype=bool)
-    alone = archive.evaluate(single)
-    best = int(np.argmax(alone))
-    return (single[best], float(alone[best])) if alone[best] > value else (chosen, archive.value(chosen))
+    # A bin alone is as good as its own numbers.
+    alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
+    fine = np.flatnonzero((alone.signal > 0) & ((alone.background > 0) | (alone.up > 0)))
+    some = alone.take(fine)
+    values = archive.judge(some, _SINGLES, archive.value(chosen))
+    best = fine[np.argsort(-values, kind="stable")[:_SINGLES]]
+    single = np.zeros((best.size, problem.n_bins), dtype=bool)
+    single[np.arange(best.size), best] = True
+    offered = archive.evaluate(single)
+    if best.size and offered.max() > value:
+        return single[int(np.argmax(offered))], float(offered.max())
+    return chosen, archive.value(chosen)

@@ -5,16 +5,21 @@ optimality.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.merge.archive import TIE
-from superbin.merge.problem import BoolArray, IntArray
+from superbin.merge.problem import BoolArray, IntArray, Problem
 
-__all__ = ["Evaluator", "double_swaps", "flips", "improve", "swaps"]
+__all__ = ["Evaluator", "Moves", "double_swaps", "flips", "improve", "swaps"]
+
+_AT_ONCE = 4096
+"""Sets that are made at a time."""
 
 
 class Evaluator(Protocol):
@@ -24,19 +29,70 @@ class Evaluator(Protocol):
         """Value of every row, -inf where it is not allowed."""
 
 
-def flips(chosen: BoolArray) -> BoolArray:
-    """Every set that differs in one bin; shape (n_bins, n_bins)."""
-    return chosen ^ np.eye(chosen.size, dtype=bool)
+@dataclass(frozen=True, slots=True, eq=False)
+class Moves:
+    """Changes of a set by one bin: `out` leaves it and `into` joins it, -1 where none does.
+
+    Neighbours of a set of thousands of bins are millions, so they are kept as two numbers each and made a few at a time.
+
+    Attributes
+    ----------
+    chosen : ndarray of bool, shape (n_bins,)
+    out, into : ndarray of int, shape (n_moves,)
+    """
+
+    chosen: BoolArray
+    out: IntArray
+    into: IntArray
+
+    def __len__(self) -> int:
+        return len(self.out)
+
+    def take(self, rows: IntArray) -> "Moves":
+        """Some of the moves."""
+        return Moves(self.chosen, self.out[rows], self.into[rows])
+
+    def sets(self) -> BoolArray:
+        """The sets that the moves lead to, shape (n_moves, n_bins)."""
+        sets = np.repeat(self.chosen[None, :], len(self), axis=0)
+        for bins, inside in ((self.out, False), (self.into, True)):
+            rows = np.flatnonzero(bins >= 0)
+            sets[rows, bins[rows]] = inside
+        return sets
+
+    def totals(self, problem: Problem) -> Totals:
+        """Sums of the sets, upward side alone, from those of the set they start at: good to rank them."""
+        start = self.chosen.astype(np.float64)
+
+        def added(values: FloatArray) -> FloatArray:
+            # A last entry of zero for moves that only add or only drop a bin.
+            each = np.append(values, 0.0)
+            change: FloatArray = each[self.into] - each[self.out]
+            return change
+
+        signal, background = (start @ x + added(x) for x in (problem.signal, problem.background))
+        if problem.covariance_up is None:
+            variance = start @ problem.variance_up + added(problem.variance_up)
+        else:
+            push = problem.covariance_up @ start
+            variance = start @ push + added(2 * push)
+            own = np.append(problem.variance_up, 0.0)
+            variance += own[self.into] + own[self.out]
+            both = np.flatnonzero((self.into >= 0) & (self.out >= 0))
+            variance[both] -= 2 * problem.covariance_up[self.into[both], self.out[both]]
+        return Totals.of(signal, background, variance)
 
 
-def swaps(chosen: BoolArray) -> BoolArray:
-    """Every set with one bin exchanged; shape (n_in * n_out, n_bins)."""
+def flips(chosen: BoolArray) -> Moves:
+    """One bin more or less."""
+    bins = np.arange(chosen.size)
+    return Moves(chosen, np.where(chosen, bins, -1), np.where(chosen, -1, bins))
+
+
+def swaps(chosen: BoolArray) -> Moves:
+    """One bin exchanged for another."""
     inside, outside = np.flatnonzero(chosen), np.flatnonzero(~chosen)
-    sets = np.repeat(chosen[None, :], inside.size * outside.size, axis=0)
-    rows = np.arange(len(sets))
-    sets[rows, np.repeat(inside, outside.size)] = False
-    sets[rows, np.tile(outside, inside.size)] = True
-    return sets
+    return Moves(chosen, np.repeat(inside, outside.size), np.tile(outside, inside.size))
 
 
 def double_swaps(chosen: BoolArray, outside: IntArray) -> BoolArray:
@@ -57,7 +113,7 @@ def improve(
     *,
     swap: bool = True,
     flipped: bool = False,
-    screen: Callable[[BoolArray, BoolArray], BoolArray] | None = None,
+    screen: Callable[[Moves], IntArray] | None = None,
 ) -> tuple[BoolArray, float]:
     """Climb from a set until no neighbour is better.
 
@@ -73,7 +129,7 @@ def improve(
     flipped : bool
         Whether it is known already that no flip of the start helps.
     screen : callable, optional
-        Given the set and its neighbours, which of them are worth evaluating; by default all.
+        Which moves are worth evaluating; by default all.
 
     Returns
     -------
@@ -84,15 +140,18 @@ def improve(
     begin = 1 if flipped else 0
     while True:
         for neighbours in neighbourhoods[begin:]:
-            sets = neighbours(chosen)
+            moves = neighbours(chosen)
             if screen is not None:
-                sets = sets[screen(chosen, sets)]
-            if not len(sets):
-                continue
-            values = archive.evaluate(sets)
-            row = int(np.argmax(values))
-            if values[row] > value + TIE * abs(value):
-                chosen, value, begin = sets[row], float(values[row]), 0
+                moves = moves.take(screen(moves))
+            best, better = None, value + TIE * abs(value)
+            for first in range(0, len(moves), _AT_ONCE):
+                sets = moves.take(np.arange(first, min(first + _AT_ONCE, len(moves)))).sets()
+                values = archive.evaluate(sets)
+                row = int(np.argmax(values))
+                if values[row] > better:
+                    best, better = sets[row], float(values[row])
+            if best is not None:
+                chosen, value, begin = best, better, 0
                 break
         else:
             return chosen, value

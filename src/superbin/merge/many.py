@@ -12,20 +12,24 @@ merge, between 0 and 1. `superbin.merge.fleet` holds the signals with their own 
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.merits import MERITS, merit
 from superbin.errors import InputError
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import cuts
-from superbin.merge.figures import PROVABLE, figure
 from superbin.merge.fleet import Fleet, own_best
 from superbin.merge.local import improve
 from superbin.merge.problem import BoolArray, IntArray, first_rows
 from superbin.merge.shapes import Task, certify
+
+Objective: TypeAlias = Literal["mean", "worst"]
+"""What a common merge maximises over the signals: the mean efficiency, or that of the signal it suits least."""
 
 __all__ = ["CommonMerge", "GridMerges", "common_merge", "merges_for_grid"]
 
@@ -36,8 +40,8 @@ _ROUNDS_CORRELATED = 40
 _CLIMBS = 6
 """Sets from which the search for the worst case climbs: many of its tops are not the highest."""
 
-_AVERAGED = ("s_over_sqrt_bv", "asimov_limit")
-"""Provable figures of merit that are proportional to the signal: their mean is that of one average signal."""
+_AVERAGED = "s_over_sqrt_bv"
+"""What finds good sets where the mean of a figure of merit is not that of one average signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class CommonMerge:
 
     bins: tuple[int, ...]
     cuts: tuple[str, ...]
-    objective: str
+    objective: Objective
     efficiency: float
     bound: float | None
     status: str
@@ -91,7 +95,7 @@ class GridMerges:
     worst_loss: float
 
 
-def common_merge(fleet: Fleet, *, objective: str = "mean") -> CommonMerge:
+def common_merge(fleet: Fleet, *, objective: Objective = "mean") -> CommonMerge:
     """Choose one merge for several signals.
 
     Parameters
@@ -110,7 +114,7 @@ def common_merge(fleet: Fleet, *, objective: str = "mean") -> CommonMerge:
     InputError
         If the objective is unknown.
     """
-    if objective not in ("mean", "worst"):
+    if objective not in get_args(Objective):
         raise InputError(f"objective is {objective!r}; it must be 'mean' or 'worst'")
     chosen, value, bound = _common(fleet, objective)
     certified = bound is not None and bound <= value * (1 + 1e-6)
@@ -155,14 +159,14 @@ def merges_for_grid(fleet: Fleet, k: int, *, exclusive: bool = False) -> tuple[G
     return _exclusive(fleet, k) if exclusive else _overlapping(fleet, k)
 
 
-def _common(fleet: Fleet, objective: str) -> tuple[BoolArray, float, float | None]:
+def _common(fleet: Fleet, objective: Objective) -> tuple[BoolArray, float, float | None]:
     """One set for all signals, what it reaches, and what bounds that."""
     bound, pool = _bound(fleet, objective)
     judge = _Judge(fleet, objective)
     sets = np.concatenate([pool, fleet.best_sets])
     sets = sets[first_rows(sets)]
     values = judge.evaluate(sets)
-    swap = fleet.figure_of_merit in PROVABLE
+    swap = merit(fleet.figure_of_merit).provable
     starts = np.argsort(-values, kind="stable")[: 1 if objective == "mean" else _CLIMBS]
     ends = [improve(judge, sets[row], float(values[row]), swap=swap) for row in starts]
     chosen, value = max(ends, key=lambda end: end[1])
@@ -185,8 +189,9 @@ class _Judge:
 
 def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:
     """What bounds the objective, if anything does, and good sets met on the way."""
-    name = fleet.figure_of_merit if fleet.figure_of_merit in _AVERAGED else _AVERAGED[0]
-    value_of, count = figure(name), len(fleet.signals)
+    own = merit(fleet.figure_of_merit)
+    averaged = own.provable and own.proportional
+    figure, count = own if averaged else MERITS[_AVERAGED], len(fleet.signals)
     correlated = fleet.problem.covariance_up is not None
     rounds = _ROUNDS_CORRELATED if correlated else _ROUNDS
     # A mean that is to be certified needs a finer proof than one of many weights.
@@ -194,17 +199,17 @@ def _bound(fleet: Fleet, objective: str) -> tuple[float | None, BoolArray]:
     weights, bound, pool = np.full(count, 1 / count), np.inf, []
     for step in range(1 if objective == "mean" else rounds):
         problem = fleet.average(weights)
-        archive = Archive(problem, value_of, keep=1)
         allowed = rules(problem, Constraints()).with_signal(problem)
-        proof = certify(Task(None, problem, name, allowed, limits), archive)
+        archive = Archive(problem, figure, allowed, keep=1)
+        proof = certify(Task(None, problem, figure, allowed, limits), archive)
         pool.append(archive.best[0])
         bound = min(bound, np.inf if proof.bound is None else proof.bound)
         # The weights move towards the signals that the best set serves badly.
         shares = replace(fleet.problem.totals(pool[-1][None, :]), signal=np.ones(1))
-        reached = (fleet.signals @ pool[-1]) * value_of(shares) / fleet.best_values
+        reached = (fleet.signals @ pool[-1]) * figure(shares) / fleet.best_values
         weights = weights * np.exp(-4 / np.sqrt(step + 1) * (reached - reached.min()))
         weights = weights / weights.sum()
-    proved = fleet.figure_of_merit in _AVERAGED and np.isfinite(bound)
+    proved = averaged and np.isfinite(bound)
     # No efficiency exceeds 1 where the own best merges are proved.
     return min(float(bound), 1.0) * (1 + 1e-9) if proved else None, np.array(pool)
 
@@ -288,7 +293,7 @@ def _among(fleet: Fleet, possible: BoolArray) -> BoolArray:
         if signal[possible].any():
             problem = replace(fleet.problem, signal=signal)
             forbidden = Constraints(forbidden=numbers(~possible))
-            sets.append(own_best(problem, fleet.figure_of_merit, rules(problem, forbidden))[0])
+            sets.append(own_best(problem, merit(fleet.figure_of_merit), rules(problem, forbidden))[0])
     if not sets:
         return np.zeros((0, fleet.problem.n_bins), dtype=bool)
     table = np.array(sets)

@@ -2,7 +2,7 @@
 
 A *set* is a row of booleans over the bins. Sums are always recomputed from the bins, never updated, so no
 rounding piles up however long a search runs. With a covariance the variance of a set is ``w' C w``; without
-one it is the sum of the bins' variances, the convention of `superbin.aggregate`.
+one it is the sum of the bins' variances, the convention of `superbin.domain.aggregate`.
 """
 
 from dataclasses import dataclass, replace
@@ -11,20 +11,18 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superbin._arrays import FloatArray, frozen_array
-from superbin.aggregate import BinSums
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin.domain.aggregate import BinSums
+from superbin.domain.covariance import Covariance
+from superbin.domain.sums import Totals, variance_of_sets
 from superbin.errors import InputError
 
-__all__ = ["BoolArray", "IntArray", "Problem", "Totals", "first_rows", "problem_from"]
+__all__ = ["BoolArray", "IntArray", "Problem", "first_rows", "problem_from"]
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.intp]
 
 _CHUNK = 4096
-
-_ROUNDING = 1e-13
-"""A variance of a sum below this part of the sum of variances is zero."""
 
 
 def first_rows(sets: BoolArray) -> IntArray:
@@ -32,22 +30,6 @@ def first_rows(sets: BoolArray) -> IntArray:
     packed = np.ascontiguousarray(np.packbits(sets, axis=1))
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     return np.sort(np.unique(keys, return_index=True)[1])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Totals:
-    """Sums over sets of bins, in events; `up` and `down` are uncertainties of the background.
-
-    Attributes
-    ----------
-    signal, background, up, down : ndarray, shape (n_sets,)
-        ``down <= background``: a background is not negative.
-    """
-
-    signal: FloatArray
-    background: FloatArray
-    up: FloatArray
-    down: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,25 +80,16 @@ class Problem:
         sets : ndarray of bool, shape (n_sets, n_bins)
         """
         parts = [self._totals(sets[i : i + _CHUNK]) for i in range(0, max(len(sets), 1), _CHUNK)]
-        signal, background, up, down = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Totals(signal, background, up, np.minimum(down, background))
+        return Totals.of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def _totals(self, sets: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         w = sets.astype(np.float64)
         return (
             w @ self.signal,
             w @ self.background,
-            _uncertainty(w, self.variance_up, self.covariance_up),
-            _uncertainty(w, self.variance_down, self.covariance_down),
+            variance_of_sets(w, self.variance_up, self.covariance_up),
+            variance_of_sets(w, self.variance_down, self.covariance_down),
         )
-
-
-def _uncertainty(w: FloatArray, variance: FloatArray, covariance: FloatArray | None) -> FloatArray:
-    if covariance is None:
-        return np.sqrt(w @ variance)
-    total: FloatArray = np.einsum("ij,ij->i", w @ covariance, w)
-    # Rounding leaves a perfectly anticorrelated pair a hair off zero.
-    return np.sqrt(np.where(total > _ROUNDING * (w @ variance), total, 0.0))
 
 
 def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None) -> Problem:

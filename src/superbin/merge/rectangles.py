@@ -3,66 +3,193 @@
 A *rectangle* is a product of ranges, one per observable, whose edges are edges of bins, such that every bin
 lies either fully inside or fully outside. An event of the search then passes the cuts if and only if it is in
 one of the bins inside. A product that cuts through a bin is no rectangle: its text would be false. Ranges may
-differ and select the same bins; the one with the fewest numbers to write is kept, and of those the tightest.
+differ and select the same bins; each set is listed once, by the tightest ranges around its bins.
+
+Millions of rectangles take few bytes each: the numbers of their edges. Which bins a product holds and touches is found
+from bit sets, one per edge; sums over the bins of all rectangles come from a summed-area table.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge.problem import BoolArray, IntArray, first_rows
-from superbin.search import Search
+from superbin.merge.boxes import Edges
+from superbin.merge.problem import BoolArray, IntArray, Problem
 
 __all__ = ["Rectangles", "rectangles"]
 
-_LARGEST = 4_000_000
+_LARGEST = 500_000_000
+"""Products of ranges, times 64-bit words of a bit set of bins, up to which rectangles are enumerated: some seconds."""
 
+_DENSE = 1_000_000_000
+"""Bytes of a table of all rectangles and bins, up to which it is made."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rectangles:
-    """Distinct rectangles of a search.
+_POINTS = 20_000_000
+"""Cells of a table of sums."""
 
-    Attributes
-    ----------
-    sets : ndarray of bool, shape (n_rectangles, n_bins)
-        The bins inside each.
-    low, high : ndarray, shape (n_rectangles, n_observables)
-        The ranges; where an observable is not cut on, those of the whole search.
-    cost : ndarray of int, shape (n_rectangles,)
-        How many numbers its text needs.
-    """
+_OPERATIONS = 2e12
+"""Operations that variances from a covariance may take: a minute or two."""
 
-    sets: BoolArray
-    low: FloatArray
-    high: FloatArray
-    cost: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.sets)
-
-    def take(self, rows: NDArray[np.int64] | BoolArray) -> "Rectangles":
-        """Some of the rectangles."""
-        return Rectangles(self.sets[rows], self.low[rows], self.high[rows], self.cost[rows])
+_WORDS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axis:
-    """Ranges of one observable with the bins they contain and touch, the most readable ranges first."""
+    """The ranges of one observable, with bit sets of bins, shape (n_ranges, n_words).
 
-    low: FloatArray
-    high: FloatArray
-    cost: NDArray[np.int64]
-    inside: BoolArray
-    touched: BoolArray
+    `first` and `last` are positions among the different lower and upper edges; `begins` and `ends` are the bins whose edge is
+    that of the range.
+    """
+
+    first: IntArray
+    last: IntArray
+    inside: NDArray[np.uint64]
+    touched: NDArray[np.uint64]
+    begins: NDArray[np.uint64]
+    ends: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, start: FloatArray, stop: FloatArray) -> "_Axis":
+        starts, stops = np.unique(start), np.unique(stop)
+        first, last = (
+            part.ravel() for part in np.meshgrid(*map(range, (len(starts), len(stops))), indexing="ij")
+        )
+        real = starts[first] < stops[last]
+        first, last = first[real], last[real]
+        begins, ends = _bits(start == starts[:, None]), _bits(stop == stops[:, None])
+        since, until = _bits(start >= starts[:, None]), _bits(stop <= stops[:, None])
+        after, before = _bits(stop > starts[:, None]), _bits(start < stops[:, None])
+        return cls(
+            first, last, since[first] & until[last], after[first] & before[last], begins[first], ends[last]
+        )
 
 
-@lru_cache(maxsize=8)
+@dataclass(frozen=True, eq=False)
+class Rectangles:
+    """Distinct rectangles of a search; made by `rectangles`.
+
+    Attributes
+    ----------
+    search : Search
+    first, last : ndarray of int, shape (n_rectangles, n_observables)
+        Their edges, as positions among the different lower and upper edges of the search.
+    """
+
+    search: Search
+    first: IntArray
+    last: IntArray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @cached_property
+    def _edges(self) -> tuple[Edges, list[FloatArray], list[FloatArray]]:
+        edges = Edges.of(self.search)
+        axes = range(edges.start.shape[1])
+        return (
+            edges,
+            [np.unique(edges.start[:, j]) for j in axes],
+            [np.unique(edges.stop[:, j]) for j in axes],
+        )
+
+    @cached_property
+    def sets(self) -> BoolArray:
+        """The bins inside each, shape (n_rectangles, n_bins).
+
+        Raises
+        ------
+        InputError
+            If the table takes more than a gigabyte.
+        """
+        if len(self) * self.search.n_bins > _DENSE:
+            raise InputError(
+                f"search {self.search.name!r} has {len(self):,} rectangles of {self.search.n_bins} bins; a table of them takes "
+                f"{len(self) * self.search.n_bins / 1e9:.1f} GB, and 1 GB is the most: merge its finest observable first"
+            )
+        return self.take(np.arange(len(self)))
+
+    def take(self, rows: IntArray) -> BoolArray:
+        """The bins inside some of the rectangles, shape (n_rows, n_bins)."""
+        edges, starts, stops = self._edges
+        sets = np.ones((len(rows), self.search.n_bins), dtype=bool)
+        for j in range(edges.start.shape[1]):
+            # Few different ranges: each is compared with the bins once.
+            code = self.first[rows, j] * len(stops[j]) + self.last[rows, j]
+            different, which = np.unique(code, return_inverse=True)
+            low, high = starts[j][different // len(stops[j])], stops[j][different % len(stops[j])]
+            sets &= ((edges.start[:, j] >= low[:, None]) & (edges.stop[:, j] <= high[:, None]))[which]
+        return sets
+
+    def totals(self, problem: Problem) -> Totals:
+        """Sums over the bins of all rectangles, upward side alone, good to some parts in 1e10.
+
+        Raises
+        ------
+        InputError
+            If the problem has a covariance, and there are too many rectangles to sum it over each.
+        """
+        operations = float(len(self)) * problem.n_bins**2
+        if problem.covariance_up is not None and operations > _OPERATIONS:
+            raise InputError(
+                f"search {self.search.name!r} has {len(self):,} rectangles of {problem.n_bins} bins with a covariance: "
+                f"{operations:.1e} operations, and {_OPERATIONS:.0e} is the most; leave the correlations out, or do not ask for "
+                "rectangles"
+            )
+        _, starts, _ = self._edges
+        if problem.covariance_up is not None or np.prod([len(a) + 1.0 for a in starts]) > _POINTS:
+            upward = Problem(
+                problem.signal,
+                problem.background,
+                problem.variance_up,
+                problem.variance_up,
+                problem.covariance_up,
+            )
+            parts = [
+                upward.totals(self.take(np.arange(i, min(i + 1024, len(self)))))
+                for i in range(0, len(self), 1024)
+            ]
+            signal, background, up = (
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("signal", "background", "up")
+            )
+            return Totals(signal, background, up, np.zeros_like(up))
+        signal, background, variance = self._sums(
+            np.stack([problem.signal, problem.background, problem.variance_up])
+        )
+        return Totals.of(signal, background, variance)
+
+    def _sums(self, values: FloatArray) -> FloatArray:
+        """Sums of some quantities over the bins of every rectangle, from summed-area tables of the bins' lower corners."""
+        edges, starts, stops = self._edges
+        shape = tuple(len(a) + 1 for a in starts)
+        corner = [np.searchsorted(a, edges.start[:, j]) for j, a in enumerate(starts)]
+        # No bin is cut, so a bin is inside if its lower corner is.
+        low = self.first
+        high = np.stack([np.searchsorted(a, stops[j])[self.last[:, j]] for j, a in enumerate(starts)], axis=1)
+        found = np.zeros((len(values), len(self)))
+        for row, value in enumerate(values):
+            table = np.zeros(shape)
+            np.add.at(table, tuple(index + 1 for index in corner), value)
+            for j in range(table.ndim):
+                np.cumsum(table, axis=j, out=table)
+            for side in np.ndindex(*(2,) * table.ndim):
+                at = tuple((high if upper else low)[:, j] for j, upper in enumerate(side))
+                found[row] += (-1) ** (table.ndim - sum(side)) * table[at]
+            # Differences of large sums leave rounding behind where there is nothing.
+            found[row][found[row] < 1e-13 * value.sum()] = 0.0
+        return found
+
+
+@lru_cache(maxsize=2)
 def rectangles(search: Search) -> Rectangles:
-    """Enumerate the rectangles of a search; once for a search, since every merge's text needs them.
+    """Enumerate the rectangles of a search; once for a search.
 
     Parameters
     ----------
@@ -71,57 +198,75 @@ def rectangles(search: Search) -> Rectangles:
     Returns
     -------
     Rectangles
-        Each distinct set of bins once, the ones with the shortest texts first.
+        Each distinct set of bins once.
 
     Raises
     ------
     InputError
-        If the search has so many edges that there are millions of products of ranges.
+        If the regions have no ranges, or there are so many edges that the products of ranges cannot be tried.
     """
     if not search.observables:
         raise InputError(
             f"the regions of search {search.name!r} have names and no ranges, so no cuts select sets of them; name sets of bins, or ask for merges of any set"
         )
-    axes = [_axis(search, j) for j in range(len(search.observables))]
-    products = np.prod([float(len(axis.low)) for axis in axes])
-    if products > _LARGEST:
+    edges = Edges.of(search)
+    columns = range(len(search.observables))
+    counts = [_ranges(edges.start[:, j], edges.stop[:, j]) for j in columns]
+    products, words = float(np.prod(counts)), -(-search.n_bins // 64)
+    if max(products, *(float(count) for count in counts)) * words > _LARGEST:
         raise InputError(
-            f"search {search.name!r} has {products:.3g} products of ranges; at most {_LARGEST:,} are enumerated, "
-            "so merge its finest observable first or do not ask for rectangles"
+            f"search {search.name!r} has {search.n_bins} bins and {products:.3g} products of ranges; at most "
+            f"{_LARGEST // words:.3g} of so many bins are tried, so merge its finest observable first or do not ask for rectangles"
         )
-    picks, inside, touched = np.zeros((1, 0), dtype=np.intp), *(np.ones((1, search.n_bins), dtype=bool),) * 2
-    for axis in axes:
-        k, r = len(picks), len(axis.low)
-        inside = (inside[:, None, :] & axis.inside[None, :, :]).reshape(k * r, -1)
-        touched = (touched[:, None, :] & axis.touched[None, :, :]).reshape(k * r, -1)
-        picks = np.concatenate([np.repeat(picks, r, axis=0), np.tile(np.arange(r), k)[:, None]], axis=1)
-        some = inside.any(axis=1)
-        inside, touched, picks = inside[some], touched[some], picks[some]
-    exact = (inside == touched).all(axis=1)
-    return _distinct(axes, inside[exact], picks[exact])
+    axes = [_Axis.of(edges.start[:, j], edges.stop[:, j]) for j in columns]
+    found = list(
+        _products(
+            axes, np.zeros((1, 0), dtype=np.int32), *(_bits(np.ones((1, search.n_bins), dtype=bool)),) * 2
+        )
+    )
+    picks = np.concatenate(found)
+    return Rectangles(
+        search,
+        np.stack([axis.first[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
+        np.stack([axis.last[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
+    )
 
 
-def _distinct(axes: list[_Axis], sets: BoolArray, picks: IntArray) -> Rectangles:
-    cost = np.sum([axis.cost[pick] for axis, pick in zip(axes, picks.T, strict=True)], axis=0)
-    # Axis ranges are sorted from most to least readable, so lower picks win between equal costs.
-    order = np.lexsort((*picks.T[::-1], cost))
-    rows = order[first_rows(sets[order])]
-    low = np.stack([axis.low[pick] for axis, pick in zip(axes, picks[rows].T, strict=True)], axis=1)
-    high = np.stack([axis.high[pick] for axis, pick in zip(axes, picks[rows].T, strict=True)], axis=1)
-    return Rectangles(sets[rows], low, high, cost[rows])
+def _products(
+    axes: list[_Axis], picks: NDArray[np.int32], inside: NDArray[np.uint64], touched: NDArray[np.uint64]
+) -> Iterator[NDArray[np.int32]]:
+    """Rectangles among the products of some ranges, given as positions, with ranges of the axes that are left."""
+    depth = picks.shape[1]
+    if depth == len(axes):
+        exact = np.flatnonzero((inside == touched).all(axis=1))
+        for j, axis in enumerate(axes):
+            # The tightest ranges begin and end where some bin inside does.
+            for face in (axis.begins, axis.ends):
+                exact = exact[(inside[exact] & face[picks[exact, j]]).any(axis=1)]
+        yield picks[exact]
+        return
+    axis = axes[depth]
+    count = len(axis.first)
+    step = max(1, _WORDS // (count * inside.shape[1]))
+    for i in range(0, len(picks), step):
+        some = slice(i, i + step)
+        there = (inside[some, None] & axis.inside).reshape(-1, inside.shape[1])
+        kept = np.flatnonzero(there.any(axis=1))
+        row, pick = np.divmod(kept, count)
+        meets = touched[some][row] & axis.touched[pick]
+        longer = np.column_stack([picks[some][row], pick.astype(np.int32)])
+        yield from _products(axes, longer, there[kept], meets)
 
 
-def _axis(search: Search, j: int) -> _Axis:
-    low, high = search.low[:, j], search.high[:, j]
-    discrete = search.observables[j].discrete
-    lows, highs = (part.ravel() for part in np.meshgrid(np.unique(low), np.unique(high), indexing="ij"))
-    real = lows <= highs if discrete else lows < highs
-    lows, highs = lows[real], highs[real]
-    whole = (lows == low.min()) & (highs == high.max())
-    cost = np.where(whole, 0, np.where(np.isinf(highs) | (lows == highs), 1, 2))
-    order = np.lexsort((highs, -lows, cost))
-    lows, highs, cost = lows[order], highs[order], cost[order]
-    inside = (low >= lows[:, None]) & (high <= highs[:, None])
-    start, stop = np.maximum(low, lows[:, None]), np.minimum(high, highs[:, None])
-    touched = start <= stop if discrete else start < stop
-    return _Axis(lows, highs, cost.astype(np.int64), inside, touched)
+def _ranges(start: FloatArray, stop: FloatArray) -> int:
+    """Number of different ranges between edges of bins."""
+    starts, stops = np.unique(start), np.unique(stop)
+    return int((len(stops) - np.searchsorted(stops, starts, "right")).sum())
+
+
+def _bits(rows: BoolArray) -> NDArray[np.uint64]:
+    """Rows of booleans as rows of 64-bit words."""
+    packed = np.packbits(rows, axis=1)
+    padded = np.zeros((len(rows), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return padded.view(np.uint64)

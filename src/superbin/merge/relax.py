@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 
 __all__ = ["Rows", "box_maximum", "lagrange"]
 

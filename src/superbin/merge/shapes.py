@@ -4,7 +4,8 @@
   covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
   multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
   no flip or exchange of bins improves the result: best found.
-* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit.
+* ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit; for a
+  figure that is not cheap only if there are not too many rectangles.
 * ``two rectangles``: all pairs, certified for a provable figure of merit.
 * ``three rectangles``, ``connected``: best found; a provable figure of merit bounds them by the free optimum.
 
@@ -18,22 +19,23 @@ from types import MappingProxyType
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.merits import MERITS, Merit
+from superbin.domain.search import Search
+from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
-from superbin.merge.dual import DUALS, Dual, best_order
-from superbin.merge.exclusion import THRESHOLD, ExclusionDual, asimov_exclusion
+from superbin.merge.dual import Dual, best_order
+from superbin.merge.exclusion import THRESHOLD
 from superbin.merge.exhaustive import brute_force
-from superbin.merge.figures import PROVABLE, STAND_INS, figure, quick
 from superbin.merge.greedy import Baseline, greedy_set
-from superbin.merge.local import double_swaps, improve
-from superbin.merge.problem import BoolArray, Problem, Totals
+from superbin.merge.local import Moves, double_swaps, improve
+from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.rectangles import rectangles
-from superbin.merge.thresholds import all_thresholds, prefixes, seeds
+from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
-from superbin.search import Search
 
 __all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify", "solve"]
 
@@ -60,11 +62,19 @@ _HOPELESS = 0.75
 _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
 
+_NEIGHBOURS = 2048
+"""Neighbours of a set, the best by a quick figure, that get the exact one."""
+
 _FAINT = 0.2
 """Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
 
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
+
+_EVERY = 20_000
+"""Rectangles up to which all get the exact figure of merit; of more, so many of the best by a quick one."""
+
+_CHUNK = 4096
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
@@ -79,7 +89,7 @@ class Task:
 
     search: Search | None
     problem: Problem
-    name: str
+    merit: Merit
     rules: Rules
     limits: Limits
     baseline: Baseline | None = None
@@ -87,7 +97,7 @@ class Task:
     @property
     def quick(self) -> Callable[[Totals], FloatArray]:
         """What ranks many sets: the figure of merit itself where it is cheap."""
-        return quick(self.name)
+        return self.merit.rank
 
     @property
     def ground(self) -> Search:
@@ -96,11 +106,9 @@ class Task:
             raise TypeError("this shape needs the search whose bins they are")
         return self.search
 
-    def archive(
-        self, allowed: Callable[[BoolArray, Totals], BoolArray] | None = None, *, keep: int = 8
-    ) -> Archive:
+    def archive(self, *, keep: int = 8, shape: Callable[[BoolArray], BoolArray] | None = None) -> Archive:
         """An empty archive that refuses what the constraints do."""
-        return Archive(self.problem, figure(self.name), keep=keep, allowed=allowed or self.rules.allowed)
+        return Archive(self.problem, self.merit, self.rules, keep=keep, shape=shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ def _free(task: Task, keep: int) -> tuple[Archive, Proof]:
         return archive, _exhausted(archive)
     if task.problem.conflicts is not None:
         return archive, _compatible(task, archive)
-    if task.name in PROVABLE:
+    if task.merit.provable:
         return archive, certify(task, archive)
     cast_wide(task, archive)
     return archive, Proof()
@@ -162,12 +170,12 @@ def certify(task: Task, archive: Archive) -> Proof:
     Parameters
     ----------
     task : Task
-        Its figure of merit is one of `superbin.merge.figures.PROVABLE`.
+        Its figure of merit is provable.
     archive : Archive
         Receives the sets evaluated.
     """
-    if task.name in DUALS:
-        return _prove(task, archive, DUALS[task.name])
+    if task.merit.test is None:
+        return _prove(task, archive, task.merit.made_dual())
     return _certify_limit(task, archive)
 
 
@@ -176,7 +184,7 @@ def _prove(task: Task, archive: Archive, dual: Dual) -> Proof:
     if task.rules.free and task.problem.covariance_up is None:
         possible = task.rules.possible
         order = best_order(dual, task.problem, task.problem.variance_up)
-        archive.evaluate(prefixes(order[possible[order]], task.problem.n_bins))
+        archive.evaluate(best_prefixes(task.problem, order[possible[order]], archive.figure))
         return _exhausted(archive)
     # The downward side does not enter a provable figure; leaving it out saves half the work.
     archive.problem = replace(task.problem, covariance_down=None)
@@ -204,9 +212,9 @@ def _certify_limit(task: Task, archive: Archive) -> Proof:
         rules = replace(task.rules, min_signal=task.rules.min_signal / value)
         limits = replace(task.limits, gap=task.limits.gap / 4)
         at_mu = replace(task, problem=scaled, rules=rules, limits=limits)
-        exclusion = Archive(scaled, asimov_exclusion, keep=1, allowed=rules.allowed)
+        exclusion = Archive(scaled, task.merit.significance, rules, keep=1)
         exclusion.evaluate(chosen[None, :])
-        proof = _prove(at_mu, exclusion, ExclusionDual())
+        proof = _prove(at_mu, exclusion, task.merit.made_dual())
         archive.evaluate(exclusion.best[0][None, :])
         nodes += proof.nodes
         if proof.bound is not None:
@@ -237,17 +245,15 @@ def cast_wide(task: Task, archive: Archive) -> None:
     archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
     if not task.rules.free:
         archive.evaluate(_surrogate(task))
-    share = _HOPELESS_LIMIT if task.name in STAND_INS.values() else _HOPELESS
+    share = _HOPELESS_LIMIT if task.merit.jumps else _HOPELESS
     screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
-    many = not task.rules.free or task.name in STAND_INS.values()
+    many = not task.rules.free or task.merit.jumps
     _climb(archive, screen, swap=not task.rules.free, climbs=_CLIMBS_HARD if many else _CLIMBS)
     if archive.found and not task.rules.free:
         _double(task, archive, screen)
 
 
-def _climb(
-    archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray], *, swap: bool, climbs: int
-) -> None:
+def _climb(archive: Archive, screen: Callable[[Moves], IntArray], *, swap: bool, climbs: int) -> None:
     """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
 
     Where constraints bind, no flip alone may be allowed, and there are more tops to climb; so there are for limits, which jump.
@@ -262,7 +268,7 @@ def _climb(
         improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
 
 
-def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray], BoolArray]) -> None:
+def _double(task: Task, archive: Archive, screen: Callable[[Moves], IntArray]) -> None:
     """Exchange two bins at once while that helps: a minimum may be held by one bin that no other replaces alone."""
     problem, value = task.problem, -np.inf
     upward = replace(problem, covariance_down=None)
@@ -282,18 +288,22 @@ def _double(task: Task, archive: Archive, screen: Callable[[BoolArray, BoolArray
 
 
 def _promising(
-    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, chosen: BoolArray, sets: BoolArray
-) -> BoolArray:
-    """Which sets a quick figure of merit does not put far below a chosen one."""
-    values = quick(problem.totals(np.concatenate([chosen[None, :], sets])))
-    fine: BoolArray = values[1:] >= share * values[0] - _FAINT * min(values[0], 1.0)
+    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, moves: Moves
+) -> IntArray:
+    """Which moves a quick figure of merit does not put far below the set they start at; of very many, the best."""
+    stay = np.array([-1])
+    own = float(quick(Moves(moves.chosen, stay, stay).totals(problem))[0])
+    values = quick(moves.totals(problem))
+    fine = np.flatnonzero(values >= share * own - _FAINT * min(own, 1.0))
+    if fine.size > _NEIGHBOURS:
+        fine = np.sort(fine[np.argsort(-values[fine], kind="stable")[:_NEIGHBOURS]])
     return fine
 
 
 def _surrogate(task: Task) -> BoolArray:
     """The best sets under a provable figure of merit: what satisfies several constraints at once is hard to guess."""
     limits = replace(task.limits, gap=_SURROGATE_GAP, nodes=min(task.limits.nodes, _SURROGATE_NODES))
-    other = replace(task, name="profile_asimov", limits=limits)
+    other = replace(task, merit=MERITS["profile_asimov"], limits=limits)
     archive = other.archive(keep=_RERANKED)
     certify(other, archive)
     sets = [as_set(found.bins, task.problem.n_bins) for found in archive.candidates(_RERANKED)]
@@ -302,33 +312,42 @@ def _surrogate(task: Task) -> BoolArray:
 
 def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    archive.evaluate(rectangles(task.ground).sets)
-    return archive, _exhausted(archive)
+    boxes = rectangles(task.ground)
+    if len(boxes) <= _EVERY:
+        archive.evaluate(boxes.sets)
+        return archive, _exhausted(archive)
+    values = task.quick(boxes.totals(task.problem))
+    best = np.argsort(-values, kind="stable")
+    evaluated, refused = 0, 0
+    # The best by their sums; more as long as constraints refuse them.
+    for i in range(0, best.size, _CHUNK):
+        found = archive.evaluate(boxes.take(best[i : i + _CHUNK]))
+        evaluated, refused = evaluated + found.size, refused + int(np.isinf(found).sum())
+        if evaluated - refused >= _EVERY or (archive.found and task.merit.provable):
+            break
+    return archive, _exhausted(archive) if task.merit.provable else Proof()
 
 
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    best_pairs(archive, rectangles(task.ground).sets, task.quick, task.rules)
-    proved = task.name in PROVABLE and task.problem.conflicts is None
+    best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
+    proved = task.merit.provable and task.problem.conflicts is None
     return archive, _exhausted(archive) if proved else Proof()
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=max(keep, 64))
     boxes = rectangles(task.ground)
-    best_pairs(archive, boxes.sets, task.quick, task.rules)
+    best_pairs(archive, boxes, task.quick, task.rules)
     if archive.found:
-        best_triples(archive, boxes, task.quick)
+        best_triples(archive, task.ground, boxes.sets, task.quick)
     return archive, _relaxed_proof(task, archive)
 
 
 def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
     adjacency = neighbours(task.ground)
 
-    def allowed(sets: BoolArray, totals: Totals) -> BoolArray:
-        return task.rules.allowed(sets, totals) & is_connected(sets, adjacency)
-
-    archive = task.archive(allowed, keep=keep)
+    archive = task.archive(keep=keep, shape=partial(is_connected, adjacency=adjacency))
     possible = int((task.rules.possible & ~task.rules.required).sum())
     if possible <= _FEW:
         brute_force(archive, task.rules)
@@ -343,7 +362,7 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     """Bound a shape by the optimum without the shape, where that can be proved."""
-    if task.name not in PROVABLE or not archive.found or task.problem.conflicts is not None:
+    if not task.merit.provable or not archive.found or task.problem.conflicts is not None:
         return Proof()
     free, proof = _free(task, 1)
     del free
@@ -375,9 +394,9 @@ def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
 
 
 def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
-    if task.name not in STAND_INS:
+    if task.merit.stand_in is None:
         return SOLVERS[shape](task, keep)
-    rough, _ = SOLVERS[shape](replace(task, name=STAND_INS[task.name]), max(keep, _LIMITED))
+    rough, _ = SOLVERS[shape](replace(task, merit=task.merit.stand_in), max(keep, _LIMITED))
     archive = task.archive(keep=keep)
     sets = [as_set(found.bins, task.problem.n_bins) for found in rough.candidates(max(keep, _LIMITED))]
     if task.baseline is not None and shape == "free":

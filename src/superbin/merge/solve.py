@@ -9,21 +9,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.merits import merit
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import cuts
-from superbin.merge.figures import figure
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
-from superbin.merits import MERITS
 from superbin.results import GreedyBaseline, MergeResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
 
@@ -52,7 +51,7 @@ def optimize(
     signal : SignalModel
         In the bins of `search`; not zero everywhere.
     figure_of_merit : str
-        One of `superbin.merge.FIGURES`.
+        One of `superbin.merge.MERITS`.
     shape : str
         One of `superbin.merge.SHAPES`.
     constraints : Constraints, optional
@@ -77,7 +76,7 @@ def optimize(
         If there is no such figure of merit or shape.
     """
     task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
-    greedy = baseline(task.problem, figure_of_merit)
+    greedy = baseline(task.problem, task.merit)
     archive, proof = _solve(replace(task, baseline=greedy), shape, keep=8)
     return _result(task, shape, archive, proof, greedy)
 
@@ -126,9 +125,9 @@ def _task(
     covariance: Covariance | ArrayLike | None,
     limits: Limits | None,
 ) -> Task:
-    figure(name)
+    figure = merit(name)
     problem = problem_from(bin_sums(search, signal), covariance)
-    return Task(search, problem, name, rules(problem, constraints or Constraints()), limits or Limits())
+    return Task(search, problem, figure, rules(problem, constraints or Constraints()), limits or Limits())
 
 
 def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
@@ -148,7 +147,7 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
     return MergeResult(
         bins=numbers(chosen),
-        figure_of_merit=task.name,
+        figure_of_merit=task.merit.name,
         value=value,
         status=CERTIFIED if proof.complete else BEST_FOUND,
         cuts=cuts(task.ground, numbers(chosen)),
@@ -158,6 +157,6 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
         bound=bound,
         gap=bound / value - 1 if bound is not None and value > 0 else None,
         nodes=proof.nodes,
-        mu95=MERITS[task.name].shown(value) if MERITS[task.name].limit else None,
+        mu95=task.merit.shown(value) if task.merit.limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
     )

@@ -2,23 +2,34 @@
 
 A figure of merit that is convex in the sums (S, B, V) is largest at a corner of the set of reachable sums,
 and a corner is a set ``{i : s_i > c b_i + d v_i}``. `seeds` walks orderings of the bins by such scores;
-`all_thresholds` walks the whole plane of multipliers (c, d) of either sign, about n^2 sets. Derived in
-``docs/explanation/merging.md``.
+`all_thresholds` walks the whole plane of multipliers (c, d) of either sign, about n^2 sets; of more than 400 bins, along
+the lines of those at the edge of the best prefix. Derived in ``docs/explanation/merging.md``.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.merits import merit
+from superbin.domain.sums import Totals
 from superbin.merge.constraints import Rules
-from superbin.merge.dual import DUALS
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
+from superbin.merge.dual import SCORES
+from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 
-__all__ = ["all_thresholds", "orderings", "prefixes", "seeds"]
+__all__ = ["all_thresholds", "best_prefixes", "orderings", "prefixes", "seeds"]
 
 _CURVE = 24
 """Values of the multiplier u whose scores order the bins."""
+
+_PREFIXES = 64
+_ROUNDING = 1e-9
+
+_LINES = 400
+"""Bins whose lines through the plane of multipliers are walked."""
+
+_CROSSINGS = 1 << 19
+"""Crossings of lines that are looked at together."""
 
 
 def prefixes(order: IntArray, n_bins: int) -> BoolArray:
@@ -36,6 +47,32 @@ def prefixes(order: IntArray, n_bins: int) -> BoolArray:
     """
     sets = np.zeros((len(order), n_bins), dtype=bool)
     sets[:, order] = np.tri(len(order), dtype=bool)
+    return sets
+
+
+def best_prefixes(problem: Problem, order: IntArray, figure: Callable[[Totals], FloatArray]) -> BoolArray:
+    """The best prefixes of an ordering under a figure of merit, all those within rounding of the best among them.
+
+    Parameters
+    ----------
+    problem : Problem
+        Without a covariance.
+    order : ndarray of int
+    figure : callable
+
+    Returns
+    -------
+    ndarray of bool, shape (n_sets, n_bins)
+    """
+    sums = (problem.signal, problem.background, problem.variance_up, problem.variance_down)
+    signal, background, up, down = (np.cumsum(part[order]) for part in sums)
+    values = figure(Totals.of(signal, background, up, down))
+    best = np.argsort(-values, kind="stable")
+    close = int((values >= values[best[0]] * (1 - _ROUNDING)).sum()) if best.size else 0
+    lengths = best[: max(_PREFIXES, close)] + 1
+    sets = np.zeros((lengths.size, problem.n_bins), dtype=bool)
+    for row, length in enumerate(lengths):
+        sets[row, order[:length]] = True
     return sets
 
 
@@ -59,7 +96,7 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
             s / np.maximum(b, 1e-300),
             s,
         ]
-    for dual in DUALS.values():
+    for dual in SCORES:
         # No score is positive beyond, except where there is no background.
         reached = dual.attained(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0))))[s > 0]
         highest = 2 * float(reached.max(initial=0.5, where=np.isfinite(reached)))
@@ -122,11 +159,8 @@ def _prefix_totals(problem: Problem, orders: IntArray) -> Totals:
         variance = problem.variance_up[orders] + 2 * np.array(
             [np.einsum("ij,ij->i", block, before) for block in blocks]
         )
-    signal, background, total = (
-        np.cumsum(values, axis=1).ravel()
-        for values in (problem.signal[orders], problem.background[orders], variance)
-    )
-    return Totals(signal, background, np.sqrt(np.maximum(total, 0.0)), np.zeros_like(total))
+    summed = (problem.signal[orders], problem.background[orders], variance)
+    return Totals.of(*(np.cumsum(values, axis=1).ravel() for values in summed))
 
 
 def _filled(sets: BoolArray, values: FloatArray, limit: float, rules: Rules) -> BoolArray:
@@ -177,18 +211,41 @@ def all_thresholds(
     ndarray of bool, shape (<= keep, n_bins)
     """
     free = np.flatnonzero(rules.possible & ~rules.required)
-    walk = _Walk.along_all_lines(problem, variance, free)
-    if not walk.pivots.size:
-        return np.zeros((0, problem.n_bins), dtype=bool)
-    totals, count = walk.totals(problem, variance, rules.required)
-    fine = (totals.signal > 0) & (count >= rules.least - 0.5) & (count <= rules.most + 0.5)
-    fine &= (totals.background >= rules.min_background) & (totals.signal >= rules.min_signal)
-    values = np.where(fine, score(totals), -np.inf)
-    rows = np.argpartition(-values, min(keep, values.size) - 1)[:keep]
-    sets = np.zeros((rows.size, problem.n_bins), dtype=bool)
-    sets[:, free] = walk.sets(np.sort(rows))
-    sets |= rules.required
-    return sets[first_rows(sets)]
+    pivots = _pivots(problem, variance, score, free)
+    found, values = [np.zeros((0, problem.n_bins), dtype=bool)], np.zeros(0)
+    # Some lines at a time, so that memory grows with the number of bins and not with its square.
+    step = max(1, _CROSSINGS // max(free.size, 1))
+    for i in range(0, pivots.size, step):
+        walk = _Walk.along(problem, variance, free, pivots[i : i + step])
+        if not walk.pivots.size:
+            continue
+        totals, count = walk.totals(problem, variance, rules.required)
+        fine = (totals.signal > 0) & (count >= rules.least - 0.5) & (count <= rules.most + 0.5)
+        fine &= (totals.background >= rules.min_background) & (totals.signal >= rules.min_signal)
+        some = np.where(fine, score(totals), -np.inf)
+        rows = np.sort(np.argpartition(-some, min(keep, some.size) - 1)[:keep])
+        sets = np.zeros((rows.size, problem.n_bins), dtype=bool)
+        sets[:, free] = walk.sets(rows)
+        found.append(sets | rules.required)
+        values = np.concatenate([values, some[rows]])
+    together = np.concatenate(found)
+    if values.size > keep:
+        together = together[np.sort(np.argpartition(-values, keep - 1)[:keep])]
+    return together[first_rows(together)] if len(together) else together
+
+
+def _pivots(
+    problem: Problem, variance: FloatArray, score: Callable[[Totals], FloatArray], free: IntArray
+) -> IntArray:
+    """Positions among the free bins whose lines are walked: of very many bins, those at the edge of the best prefix."""
+    if free.size <= _LINES:
+        return np.arange(free.size)
+    s, b, v = (part[free] for part in (problem.signal, problem.background, np.maximum(variance, 0.0)))
+    order = np.argsort(-SCORES[0].roots(s, b, v), kind="stable")
+    sums = [np.cumsum(part[order]) for part in (s, b, v)]
+    best = int(np.argmax(score(Totals.of(*sums))))
+    first = min(max(best - _LINES // 2, 0), free.size - _LINES)
+    return np.sort(order[first : first + _LINES])
 
 
 class _Walk:
@@ -200,11 +257,12 @@ class _Walk:
         self.bins, self.pivots, self.start, self.order, self.turn = bins, pivots, start, order, turn
 
     @classmethod
-    def along_all_lines(cls, problem: Problem, variance: FloatArray, bins: IntArray) -> "_Walk":
+    def along(cls, problem: Problem, variance: FloatArray, bins: IntArray, lines: IntArray) -> "_Walk":
+        """The cells along the lines of some of the bins, given by their positions among them."""
         s = problem.signal[bins]
         b = problem.background[bins] / max(float(problem.background.max()), 1e-300)
         v = variance[bins] / max(float(np.abs(variance).max()), 1e-300)
-        pivots = np.flatnonzero(b**2 + v**2 > 0)
+        pivots = lines[(b**2 + v**2)[lines] > 0]
         length = (b**2 + v**2)[pivots, None]
         # A point of the pivot's line is its foot point plus t (v, -b); bin j is in where offset > t turn.
         offset = s - s[pivots, None] * (np.outer(b[pivots], b) + np.outer(v[pivots], v)) / length
@@ -229,12 +287,10 @@ class _Walk:
             without = np.concatenate([first[:, None], first[:, None] + np.cumsum(steps, axis=1)], axis=1)
             return np.stack([without, without + values[self.pivots, None]]).ravel()
 
-        signal, background, up = (
-            np.maximum(sums(values), 0.0) for values in (problem.signal, problem.background, variance)
-        )
+        signal, background, up = (sums(values) for values in (problem.signal, problem.background, variance))
         # An empty set leaves rounding behind instead of zero.
         signal[signal < 1e-12 * problem.signal.sum()] = 0.0
-        return Totals(signal, background, np.sqrt(up), np.zeros_like(up)), sums(np.ones(problem.n_bins))
+        return Totals.of(signal, background, up), sums(np.ones(problem.n_bins))
 
     def sets(self, rows: IntArray) -> BoolArray:
         """The cells numbered `rows` as sets."""

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.aggregate import AggregateBin, combine
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import AggregateBin, combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.merits import MERITS
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
-from superbin.merge.figures import FIGURES, LIMITS, expected_z
-from superbin.merge.problem import Totals
+from superbin.merge.figures import expected_z
 from superbin.merge.solve import SHAPES, optimize
 from superbin.results import MergeResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["TradeOff", "trade_offs"]
 
@@ -97,8 +98,8 @@ def trade_offs(
         seconds = time.perf_counter() - start
         found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))
     totals = _totals([aggregate for _, _, aggregate, _ in found])
-    z, strength = expected_z(totals), FIGURES["limit"](totals)
-    worth = strength if figure_of_merit in LIMITS else FIGURES["midp"](totals)
+    z, strength = expected_z(totals), MERITS["limit"](totals)
+    worth = strength if MERITS[figure_of_merit].limit else MERITS["midp"](totals)
     best = worth.max(initial=0.0)
     loss = 1 - worth / best if best > 0 else np.zeros_like(worth)
     return tuple(

@@ -1,32 +1,47 @@
 """Merges of the form "these cuts or those cuts": unions of two or three rectangles.
 
-All pairs are ranked, block by block, through matrix products: the sums of a union are those of its parts less
-those of what they share, and what two rectangles share is a rectangle. Millions of pairs get a quick figure
-of merit this way and the best the exact one. Three rectangles are grown from the best pairs and improved one
-rectangle at a time; that is no proof.
+A union has at most the signal of its two parts together, and at least the larger of their backgrounds and of their
+variances. A figure of merit rises with the signal and falls with the two others, so that most of the millions of pairs
+are ruled out by what their parts are alone: every rectangle has a signal that it would need, beside its own background,
+to be as good as the pairs already known. The others get their sums, a quick figure of merit, and the best the exact one.
+Three rectangles are grown from the best pairs and improved one rectangle at a time; that is no proof.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Search
+from superbin.domain.sums import Totals
+from superbin.errors import InputError
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.constraints import Rules
 from superbin.merge.cuts import cover
-from superbin.merge.problem import BoolArray, IntArray, Problem, Totals, first_rows
+from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 from superbin.merge.rectangles import Rectangles
 
 __all__ = ["best_pairs", "best_triples"]
 
-_BLOCK = 128
 _KEPT = 1500
 _GROWN = 48
 _EXACT = 64
 
+_SAMPLE = 120
+"""Rectangles, the best alone, whose pairs tell what the others are measured against."""
+
+_PAIRS = 1e9
+"""Pairs up to which all are compared: some seconds."""
+
+_BLOCK = 1 << 21
+_UNIONS = 4096
+
+_STEPS = 30
+"""Bisections for the signal that a rectangle needs."""
+
 
 def best_pairs(
-    archive: Archive, sets: BoolArray, quick: Callable[[Totals], FloatArray], rules: Rules
+    archive: Archive, boxes: Rectangles, quick: Callable[[Totals], FloatArray], rules: Rules
 ) -> None:
     """Evaluate the best unions of two rectangles.
 
@@ -34,105 +49,160 @@ def best_pairs(
     ----------
     archive : Archive
         Receives the unions that rank highest.
-    sets : ndarray of bool, shape (n_rectangles, n_bins)
-        Rectangles, with all their intersections among them.
+    boxes : Rectangles
+        All of a search, with all their intersections among them.
     quick : callable
-        Figure of merit to rank all pairs with. If it is the archive's own, the best pair is found for certain.
+        Figure of merit to rank all pairs with; it rises with the signal and falls with background and variance. If it is the
+        archive's own, the best pair is found for certain.
     rules : Rules
         Constraints; pairs that break them are not ranked.
+
+    Raises
+    ------
+    InputError
+        If there are too many pairs to compare.
     """
-    sets = sets[~(sets & ~rules.possible).any(axis=1)]
+    if len(boxes) ** 2 / 2 > _PAIRS:
+        raise InputError(
+            f"search {boxes.search.name!r} has {len(boxes):,} rectangles, {len(boxes) ** 2 / 2:.1e} pairs of them; "
+            f"{_PAIRS:.0e} is the most that is compared: ask for one rectangle, or merge its finest observable first"
+        )
+    sets = boxes.sets[~(boxes.sets & ~rules.possible).any(axis=1)]
     if not len(sets):
         return
-    sums = _PairSums(archive.problem, sets)
-    floor, kept = -np.inf, (np.zeros(0), np.zeros((0, 2), dtype=np.intp))
-    for start in range(0, len(sets), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(sets)))
-        totals, fine = sums.block(rows, rules)
-        values = np.where(fine, quick(totals), -np.inf)
-        hits = np.flatnonzero(values > floor)
-        first, second = np.divmod(hits, len(sets) - start)
-        pairs = np.stack([rows[first], second + start], axis=1)
-        score = np.concatenate([kept[0], values[hits]])
-        table = np.concatenate([kept[1], pairs])
-        best = np.argsort(-score, kind="stable")[:_KEPT]
-        kept = score[best], table[best]
-        if best.size == _KEPT:
-            floor = float(kept[0][-1])
-    archive.evaluate(sets[kept[1][:, 0]] | sets[kept[1][:, 1]])
+    ranking = _Ranking(archive.problem, sets, quick, rules)
+    first, second = np.triu_indices(min(_SAMPLE, len(sets)))
+    alone = np.argsort(-quick(ranking.single), kind="stable")
+    ranking.rank(alone[first], alone[second])
+    needed = ranking.needed()
+    # Of a pair, the part that needs more decides: it is compared with all that need less.
+    order = np.argsort(needed, kind="stable")
+    signal, needed = ranking.single.signal[order], needed[order]
+    step = max(1, _BLOCK // len(sets))
+    for i in range(0, len(sets), step):
+        rows = slice(i, min(i + step, len(sets)))
+        enough = signal[None, : rows.stop] >= (needed - signal)[rows, None]
+        more, less = np.nonzero(enough & (np.arange(rows.stop) <= np.arange(i, rows.stop)[:, None]))
+        ranking.rank(order[more + i], order[less], bounded=True)
+    archive.evaluate(sets[ranking.pairs[:, 0]] | sets[ranking.pairs[:, 1]])
 
 
-class _PairSums:
-    """Sums over the unions of all pairs of a list of rectangles."""
+class _Ranking:
+    """The best pairs so far of a list of rectangles, by a quick figure of merit.
 
-    def __init__(self, problem: Problem, sets: BoolArray) -> None:
-        self.sets = sets.astype(np.float64)
-        self.columns = [problem.signal, problem.background, problem.variance_up, np.ones(problem.n_bins)]
-        self.single = [self.sets @ column for column in self.columns]
-        self.covariance: FloatArray | None = None
-        if problem.covariance_up is not None:
-            self.covariance = self.sets @ problem.covariance_up @ self.sets.T
-            # Whole numbers that a float64 sum keeps exact name the intersections.
-            self.names = np.random.default_rng(0).integers(1, 1 << 44, problem.n_bins).astype(np.float64)
-            own = self.sets @ self.names
-            self.order = np.argsort(own)
-            self.sorted_names = own[self.order]
+    Attributes
+    ----------
+    single : Totals
+        Of the rectangles alone, with the least uncertainty that a set with all of their bins can have.
+    pairs : ndarray of int, shape (<= `_KEPT`, 2)
+        Rows of the list, best first.
+    """
 
-    def block(self, rows: IntArray, rules: Rules) -> tuple[Totals, BoolArray]:
-        """Totals of the unions of `rows` with all rectangles from the first of them on, and what is allowed."""
-        later = slice(int(rows[0]), None)
-        part, other = self.sets[rows], self.sets[later].T
-        signal, background, variance, count = (
-            single[rows, None] + single[None, later] - (part * column) @ other
-            for column, single in zip(self.columns, self.single, strict=True)
-        )
-        if self.covariance is not None:
-            variance = self._variance(rows, later)
-        fine = (count >= rules.least - 0.5) & (count <= rules.most + 0.5) & (signal > 0)
-        fine &= (background >= rules.min_background) & (signal >= rules.min_signal)
-        for i in np.flatnonzero(rules.required):
-            fine &= (self.sets[rows, i, None] + self.sets[None, later, i]) > 0
-        fine &= np.arange(rows[0], len(self.sets))[None, :] >= rows[:, None]
-        up = np.sqrt(np.maximum(variance, 0.0))
+    def __init__(
+        self, problem: Problem, sets: BoolArray, quick: Callable[[Totals], FloatArray], rules: Rules
+    ) -> None:
         # The quick figures look at the upward side only.
-        s, b, width = (np.maximum(x, 0.0).ravel() for x in (signal, background, up))
-        return Totals(s, b, width, np.zeros_like(s)), fine.ravel()
+        self.problem = Problem(
+            problem.signal,
+            problem.background,
+            problem.variance_up,
+            np.zeros(problem.n_bins),
+            problem.covariance_up,
+            conflicts=problem.conflicts,
+        )
+        self.sets, self.quick, self.rules = sets, quick, rules
+        self.single = self._least(self.problem.totals(sets))
+        self.values = np.zeros(0)
+        self.pairs = np.zeros((0, 2), dtype=np.intp)
 
-    def _variance(self, rows: IntArray, later: slice) -> FloatArray:
-        """``w' C w`` of a union: with c what a and b share, w = a + b - c."""
-        assert self.covariance is not None
-        names = (self.sets[rows] * self.names) @ self.sets[later].T
-        at = np.minimum(np.searchsorted(self.sorted_names, names), len(self.order) - 1)
-        shared = np.where(names > 0, self.order[at], -1)
-        own = np.diag(self.covariance)
-        columns = np.arange(later.start, len(self.sets))[None, :]
-        c = self.covariance
-        common = own[shared] - 2 * c[rows[:, None], shared] - 2 * c[columns, shared]
-        both = own[rows, None] + own[None, later] + 2 * c[rows, later]
-        union: FloatArray = both + np.where(shared >= 0, common, 0.0)
-        return union
+    def _least(self, totals: Totals) -> Totals:
+        """With a covariance, what a rectangle's variance is at least in a larger set: negative correlations lower it."""
+        covariance = self.problem.covariance_up
+        if covariance is None or not (covariance < 0).any():
+            return totals
+        w = self.sets.astype(np.float64)
+        lowered = 2 * np.einsum("ij,ij->i", w @ np.minimum(covariance, 0.0), 1 - w)
+        return Totals.of(totals.signal, totals.background, totals.up**2 + lowered)
+
+    @property
+    def floor(self) -> float:
+        """What a pair has to exceed to be kept."""
+        return float(self.values[-1]) if len(self.values) == _KEPT else -np.inf
+
+    def needed(self) -> FloatArray:
+        """The signal with which each rectangle would be as good as the worst pair that is kept, or less."""
+        low, high = np.zeros(len(self.sets)), np.full(len(self.sets), self.problem.signal.sum())
+        if np.isinf(self.floor):
+            return low
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            short = self.quick(Totals(middle, self.single.background, self.single.up, self.single.down))
+            low, high = (
+                np.where(short < self.floor, middle, low),
+                np.where(short < self.floor, high, middle),
+            )
+        return low * (1 - 1e-9)
+
+    def rank(self, first: IntArray, second: IntArray, *, bounded: bool = False) -> None:
+        """Rank the unions of some pairs, unless what their parts are alone rules them out."""
+        if bounded and first.size:
+            one = self.single
+            best = self.quick(
+                Totals(
+                    one.signal[first] + one.signal[second],
+                    np.maximum(one.background[first], one.background[second]),
+                    np.maximum(one.up[first], one.up[second]),
+                    np.zeros(first.size),
+                )
+            )
+            order = np.argsort(-best, kind="stable")
+            order = order[best[order] * (1 + 1e-9) > self.floor]
+            first, second, best = first[order], second[order], best[order]
+        for i in range(0, first.size, _UNIONS):
+            if bounded and best[i] * (1 + 1e-9) <= self.floor:
+                return
+            self._keep(first[i : i + _UNIONS], second[i : i + _UNIONS])
+
+    def _keep(self, first: IntArray, second: IntArray) -> None:
+        unions = self.sets[first] | self.sets[second]
+        totals = self.problem.totals(unions)
+        fine = self.rules.allowed(unions, totals) & self.problem.exclusive(unions) & (totals.signal > 0)
+        rows = np.flatnonzero(fine)
+        if not rows.size:
+            return
+        some = totals.take(rows)
+        values = np.concatenate([self.values, self.quick(some)])
+        pairs = np.concatenate([self.pairs, np.stack([first[rows], second[rows]], axis=1)])
+        best = np.argsort(-values, kind="stable")
+        # A pair of the sample is met again; equal unions of other pairs count as one.
+        distinct = first_rows(self.sets[pairs[best, 0]] | self.sets[pairs[best, 1]])[:_KEPT]
+        self.values, self.pairs = values[best[distinct]], pairs[best[distinct]]
 
 
-def best_triples(archive: Archive, boxes: Rectangles, quick: Callable[[Totals], FloatArray]) -> None:
+def best_triples(
+    archive: Archive, search: Search, sets: BoolArray, quick: Callable[[Totals], FloatArray]
+) -> None:
     """Evaluate good unions of three rectangles, starting from the best sets the archive holds.
 
     Parameters
     ----------
     archive : Archive
         Holds unions of two; receives unions of three.
-    boxes : Rectangles
+    search : Search
+    sets : ndarray of bool, shape (n_rectangles, n_bins)
+        All of its rectangles.
     quick : callable
         Figure of merit to rank with.
     """
     for start in archive.candidates(_GROWN):
-        _offer(archive, boxes.sets | as_set(start.bins, archive.problem.n_bins), quick)
+        _offer(archive, sets | as_set(start.bins, archive.problem.n_bins), quick)
     value = -np.inf
     while archive.best[1] > value:
         chosen, value = archive.best
-        parts = boxes.sets[list(cover(boxes, chosen)[0])]
+        parts = cover(search, chosen)
         for i in range(len(parts)):
             # Take one part out, and put in whichever rectangle does best beside the others.
-            _offer(archive, boxes.sets | np.delete(parts, i, axis=0).any(axis=0), quick)
+            _offer(archive, sets | np.delete(parts, i, axis=0).any(axis=0), quick)
 
 
 def _offer(archive: Archive, sets: BoolArray, quick: Callable[[Totals], FloatArray]) -> None:

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from superbin._support.files import write_bytes
 from superbin.errors import DocumentError, MissingDependencyError, OutputError
-from superbin.files import write_bytes
 
 __all__ = ["HOW_TO_GET_LATEX", "compile_pdf", "latex_available"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import jinja2
 
-from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
+from superbin._support.files import write_text
+from superbin.domain.merits import MERITS, named
 from superbin.errors import OutputError
-from superbin.files import write_text
-from superbin.merits import MERITS, Merit
 from superbin.paper import tex
 from superbin.paper.tex import TeX
 from superbin.results import AnalysisResult, SearchSummary, Significance
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
 
 __all__ = ["render"]
 
@@ -131,7 +131,7 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         return TeX(table.render(panel=panel, key=key, what=what, fits=_FITS))
 
     name = result.merge.figure_of_merit
-    merit = MERITS.get(name) or Merit(name, f"maximise {tex.escape(name)}", name)
+    merit = named(name)
     return {
         "result": result,
         "search": result.search,
@@ -143,7 +143,7 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "observables": result.bins[0].ranges,
         "options": result.options,
         "merit": merit,
-        "goal": TeX(merit.tex),
+        "goal": TeX(merit.tex if name in MERITS else tex.escape(merit.tex)),
         "status": _STATUS.get(result.merge.status, result.merge.status),
         "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
         "correlations": {

@@ -12,7 +12,7 @@ import math
 import re
 import unicodedata
 
-from superbin._wording import MATH, scientific
+from superbin.results.wording import MATH, scientific
 
 __all__ = ["TeX", "asymmetric", "escape", "estimate", "events", "mathtext", "pvalue", "whole", "z"]
 

@@ -4,8 +4,10 @@
 * `count_distribution`: probability of the count in the aggregate bin, a p-value shaded.
 * `merge_front`, `bin_map`, `loss_curve`: merges side by side, and what few merges lose for many signals.
 * `scan_maps`, `scan_map`: significances and limits of a scan over the plane of its masses.
+* `exclusion_plot`, `brazil_plot`, `limits_compared`: what a scan excludes, over two masses or along one.
+* `significance_scatter`: observed against expected significance over a scan.
 * `largest_significance`: how it is distributed under background alone, behind a global p-value.
-* `figures`: all figures of a result, by file name.
+* `figures`, `scan_figures`: all figures of a result, by file name.
 * `save`: a figure as PDF and PNG, complete or not at all, the same bytes every time.
 
 Functions take ``ax`` or ``axes`` to draw on an existing figure and return what they drew. Importing this
@@ -14,7 +16,8 @@ settings stay as they were. Specified in ``specs/figures.md``.
 """
 
 from superbin.plot.counts import CountArtists, count_distribution
-from superbin.plot.files import figures, save
+from superbin.plot.exclusion import BrazilArtists, LimitKind, brazil_plot, exclusion_plot, limits_compared
+from superbin.plot.files import Format, figures, save, scan_figures
 from superbin.plot.maps import (
     MapArtists,
     MapContour,
@@ -26,11 +29,15 @@ from superbin.plot.maps import (
 from superbin.plot.maxima import MaximumArtists, largest_significance
 from superbin.plot.merges import BinMapArtists, FrontArtists, LossArtists, bin_map, loss_curve, merge_front
 from superbin.plot.projections import ProjectionArtists, projection
+from superbin.plot.scatter import ScatterArtists, significance_scatter
 
 __all__ = [
     "BinMapArtists",
+    "BrazilArtists",
     "CountArtists",
+    "Format",
     "FrontArtists",
+    "LimitKind",
     "LossArtists",
     "MapArtists",
     "MapContour",
@@ -38,14 +45,20 @@ __all__ = [
     "MaximumArtists",
     "ProjectionArtists",
     "PublishedContour",
+    "ScatterArtists",
     "bin_map",
+    "brazil_plot",
     "count_distribution",
+    "exclusion_plot",
     "figures",
     "largest_significance",
+    "limits_compared",
     "loss_curve",
     "merge_front",
     "projection",
     "save",
+    "scan_figures",
     "scan_map",
     "scan_maps",
+    "significance_scatter",
 ]

@@ -19,12 +19,12 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from superbin._arrays import FloatArray
-from superbin._wording import scientific
+from superbin._support.arrays import FloatArray
 from superbin.plot.legends import fitting_legend
 from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure_of, header, log_axis, style
 from superbin.plot.text import label
 from superbin.results import CountDistribution, PValue, Significance
+from superbin.results.wording import scientific
 
 __all__ = ["CountArtists", "count_distribution"]
 

@@ -1,22 +1,37 @@
 """Figures as files: every figure of a result, and saving so that the same figure gives the same bytes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from matplotlib.figure import Figure
 
-from superbin._wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
+from superbin._support.files import write_bytes
 from superbin.errors import InputError
-from superbin.files import write_bytes
-from superbin.plot.counts import CountArtists, count_distribution
-from superbin.plot.projections import ProjectionArtists, projection
+from superbin.plot.counts import count_distribution
+from superbin.plot.drawn import Drawn
+from superbin.plot.exclusion import (
+    LimitKind,
+    brazil_plot,
+    exclusion_plot,
+    has_limits,
+    limits_compared,
+    on_a_line,
+)
+from superbin.plot.maps import scan_maps
+from superbin.plot.projections import projection
+from superbin.plot.scatter import significance_scatter
 from superbin.plot.style import style
 from superbin.results import AnalysisResult
+from superbin.results.scan import DONE, ScanResult
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
 
-__all__ = ["figures", "save"]
+__all__ = ["Format", "figures", "save", "scan_figures"]
+
+Format: TypeAlias = Literal["pdf", "png", "svg"]
+"""What figures are saved as."""
 
 _METADATA: dict[str, dict[str, str | None]] = {
     # No dates and no versions: a figure is the same file wherever and whenever it is drawn.
@@ -47,31 +62,55 @@ def figures(result: AnalysisResult) -> Mapping[str, Figure]:
         "attribution": attribution(search.reference),
     }
     counts = partial(count_distribution, result.distribution, **common)
-    draw: dict[str, Callable[[], ProjectionArtists | CountArtists]] = {
-        stem: partial(projection, item, **common)
+    draw: dict[str, Callable[[], Figure]] = {
+        stem: partial(_figure, projection, item, **common)
         for stem, item in zip(projection_stems(result.projections), result.projections, strict=True)
     }
-    draw[COUNT_EXPECTED] = partial(counts, result.expected)
-    draw[COUNT_OBSERVED] = partial(counts, result.observed, observed=True)
-    return _Drawn(draw)
+    draw[COUNT_EXPECTED] = partial(_figure, counts, result.expected)
+    draw[COUNT_OBSERVED] = partial(_figure, counts, result.observed, observed=True)
+    return Drawn(draw)
 
 
-class _Drawn(Mapping[str, Figure]):
-    # Drawing one figure at a time holds one in memory, and saving it at once finds its formulas laid out already.
-    def __init__(self, draw: Mapping[str, Callable[[], ProjectionArtists | CountArtists]]) -> None:
-        self._draw = draw
-
-    def __getitem__(self, name: str) -> Figure:
-        return self._draw[name]().figure
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._draw)
-
-    def __len__(self) -> int:
-        return len(self._draw)
+def _figure(draw: Callable[..., Any], *arguments: Any, **options: Any) -> Figure:
+    drawn: Figure = draw(*arguments, **options).figure
+    return drawn
 
 
-def save(figure: Figure, path: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> tuple[Path, ...]:
+def scan_figures(result: ScanResult) -> Mapping[str, Figure]:
+    """Every figure of a scan, each drawn when it is asked for.
+
+    Parameters
+    ----------
+    result : ScanResult
+
+    Returns
+    -------
+    mapping
+        Figures by file name without suffix. Over two masses: the maps of `scan_maps`, ``exclusion``, and with limits of the full
+        likelihood ``exclusion-likelihood`` and ``exclusion-compared``. Along a line of masses: ``limits`` and
+        ``limits-likelihood``. Always ``significance-scatter``. Empty where no point is finished.
+    """
+    if all(point.status != DONE for point in result.points):
+        return {}
+    draw: dict[str, Callable[[], Figure]] = {}
+    all_kinds: tuple[tuple[LimitKind, str], ...] = (("one-bin", ""), ("likelihood", "-likelihood"))
+    kinds = [(kind, suffix) for kind, suffix in all_kinds if has_limits(result, kind)]
+    if on_a_line(result) is not None:
+        draw |= {
+            f"limits{suffix}": partial(_figure, brazil_plot, result, kind=kind) for kind, suffix in kinds
+        }
+    elif len(result.parameters) == 2:
+        draw |= {
+            f"exclusion{suffix}": partial(_figure, exclusion_plot, result, kind=kind)
+            for kind, suffix in kinds
+        }
+        if len(kinds) == len(all_kinds):
+            draw["exclusion-compared"] = partial(_figure, limits_compared, result)
+    draw["significance-scatter"] = partial(_figure, significance_scatter, result)
+    return scan_maps(result) | Drawn(draw)
+
+
+def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf", "png")) -> tuple[Path, ...]:
     """Write a figure; each file appears complete or not at all.
 
     Parameters
@@ -97,8 +136,10 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[str] = ("pdf", "
         If a file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lstrip(".") in _METADATA:
-        formats, path = (path.suffix.lstrip("."),), path.with_suffix("")
+    for known in get_args(Format):
+        if path.suffix == f".{known}":
+            formats, path = (known,), path.with_suffix("")
+            break
     unknown = [name for name in formats if name not in _METADATA]
     if unknown:
         raise InputError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")

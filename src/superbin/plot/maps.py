@@ -8,6 +8,7 @@ where there are none: outside their hull, across gaps, and around failed points.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -23,16 +24,18 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin._wording import attribution
-from superbin.cross_sections import process_of
+from superbin._support.arrays import FloatArray
+from superbin.domain.cross_sections import process_of
+from superbin.domain.merits import MERITS
+from superbin.domain.published import LEVEL, published_results
+from superbin.domain.simplified import PARTICLES
 from superbin.errors import UnknownNameError
-from superbin.merits import MERITS
+from superbin.plot.drawn import Drawn
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
-from superbin.plot.text import label
+from superbin.plot.text import fitting_size, label
 from superbin.plot.triangles import triangles_between
-from superbin.published import LEVEL, published_results
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
+from superbin.results.wording import attribution
 
 __all__ = ["MapArtists", "MapContour", "MapValue", "PublishedContour", "scan_map", "scan_maps"]
 
@@ -66,13 +69,6 @@ _PUBLISHED_LINES: Mapping[str, tuple[tuple[str, str, LineStyle, float], ...]] = 
 }
 """What is drawn of the published contours on the map of a limit: contour, name in the legend, line and its width."""
 
-_PARTICLES = {
-    "gluino": r"\tilde{g}",
-    "sbottom": r"\tilde{b}",
-    "stop": r"\tilde{t}",
-    "squark": r"\tilde{q}",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class MapContour:
@@ -90,6 +86,8 @@ class MapContour:
     colour : str
     logarithmic : bool
         Whether the logarithm is interpolated.
+    width : float
+        Points.
     """
 
     value: Value
@@ -98,6 +96,7 @@ class MapContour:
     line: LineStyle = "-"
     colour: str = "black"
     logarithmic: bool = False
+    width: float = 1.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +106,7 @@ class PublishedContour:
     Attributes
     ----------
     contour : str
-        One of `superbin.published.CONTOURS`.
+        One of `superbin.domain.published.CONTOURS`.
     place : array, shape (n, 2)
         Along the line, in the units of the axes.
     name : str
@@ -138,12 +137,15 @@ class MapValue:
     scale : {"linear", "symmetric", "logarithmic"}
     note : str
         Above the legend; what the bins were chosen for.
+    title : str
+        Above that; by default the name of the model.
     """
 
     value: Value
     name: str
-    scale: str = "linear"
+    scale: Literal["linear", "symmetric", "logarithmic"] = "linear"
     note: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class MapArtists:
     colorbar: Colorbar | None
 
 
-def scan_maps(result: ScanResult) -> dict[str, Figure]:
+def scan_maps(result: ScanResult) -> Drawn:
     """Every map of a scan.
 
     Parameters
@@ -187,14 +189,14 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
 
     Returns
     -------
-    dict of str to Figure
-        By file name without suffix: ``significance-expected``, ``significance-observed``, ``limit-expected``,
+    Drawn
+        A mapping of figures, by file name without suffix: ``significance-expected``, ``significance-observed``, ``limit-expected``,
         ``limit-observed``, and ``likelihood-limit-expected``, ``likelihood-limit-observed`` where the scan has them.
         Empty unless the scan has two parameters and a finished point.
     """
     if len(result.parameters) != 2 or all(point.status != DONE for point in result.points):
-        return {}
-    published = _published(result)
+        return Drawn({})
+    published = published_contours(result)
     merit = MERITS.get(str(result.options.get("figure_of_merit")))
     note = f"Bins for the {merit.goal}" if merit else ""
     maps: dict[str, tuple[MapValue, tuple[MapContour, ...], Sequence[PublishedContour]]] = {
@@ -208,12 +210,18 @@ def scan_maps(result: ScanResult) -> dict[str, Figure]:
         kinds["likelihood-limit"] = (", full likelihood", "", lambda point: point.likelihood_limit)
     for kind, (words, chosen, limit) in kinds.items():
         for side in ("expected", "observed"):
-            shown = replace(_limit(result, side, words, limit), note=chosen)
+            shown = replace(limit_on_cross_section(result, side, words, limit), note=chosen)
             maps[f"{kind}-{side}"] = (shown, _exclusion(limit), published.get(side, ()))
-    return {
-        name: scan_map(result, value, contours=contours, published=compared).figure
-        for name, (value, contours, compared) in maps.items()
-    }
+    return Drawn({name: partial(_drawn, result, *parts) for name, parts in maps.items()})
+
+
+def _drawn(
+    result: ScanResult,
+    value: MapValue,
+    contours: tuple[MapContour, ...],
+    published: Sequence[PublishedContour],
+) -> Figure:
+    return scan_map(result, value, contours=contours, published=published).figure
 
 
 def scan_map(
@@ -254,7 +262,9 @@ def scan_map(
             ax.tripcolor(
                 triangles, values[known], norm=norm, cmap=_pale(cmap), shading="gouraud", rasterized=True
             )
-        drawn = {c.name: _contour(ax, result.points, c, (x, y, done)) for c in contours}
+        drawn: dict[str, tuple[FloatArray, ...]] = {}
+        for c in contours:  # two sides of a band have one name
+            drawn[c.name] = drawn.get(c.name, ()) + _contour(ax, result.points, c, (x, y, done))
         points = _points(ax, (x[known], y[known], values[known]), norm, cmap)
         failed = _marked(ax, x[~done], y[~done], marker="x", color="#717581", label="Failed")
         rest = done & ~known
@@ -267,16 +277,17 @@ def scan_map(
             bar = figure.colorbar(
                 points,
                 cax=figure.add_axes((0.845, 0.12, 0.03, 0.81)),
-                label=label(value.name),
                 extend="max" if float(values[known].max()) > float(norm.vmax or 0.0) else "neither",
             )
+            name = label(value.name)
+            bar.set_label(name, fontsize=fitting_size([name], size=13.0, limit=0.98 * axes_size(ax)[1]))
             if value.scale == "logarithmic":
                 # Plain numbers: most scales span less than two decades.
                 bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
                 bar.ax.yaxis.set_minor_formatter(NullFormatter())
         ours = [c for c in contours if drawn[c.name]]
-        _legend(ax, result, ours, (points, failed, empty, *theirs.values()), (x, y), value.note)
+        _legend(ax, result, ours, (points, failed, empty, *theirs.values()), (x, y), value)
     return MapArtists(
         figure, ax, points, triangles, failed, empty, {k: v for k, v in drawn.items() if v}, theirs, bar
     )
@@ -300,14 +311,14 @@ def _discovery() -> tuple[MapContour, ...]:
     return (MapContour(z, 3.0, "Expected Z = 3", "--"), MapContour(z, 5.0, "Expected Z = 5", "-"))
 
 
-def _limit(
+def limit_on_cross_section(
     result: ScanResult, side: str, words: str, limit: Callable[[ScanPoint], ScanLimit | None]
 ) -> MapValue:
     """The limit on the cross section, or on the signal strength where cross sections are not known."""
     cross_sections = any(p.cross_section_pb for p in result.points if p.status == DONE)
 
     def found(point: ScanPoint) -> float | None:
-        mu = _part(limit, "median" if side == "expected" else "observed")(point)
+        mu = limit_part(limit, "median" if side == "expected" else "observed")(point)
         if not cross_sections or mu is None:
             return mu
         return None if point.cross_section_pb is None else 1000 * mu * point.cross_section_pb
@@ -321,18 +332,20 @@ def _limit(
 
 def _exclusion(limit: Callable[[ScanPoint], ScanLimit | None]) -> tuple[MapContour, ...]:
     return (
-        MapContour(_part(limit, "observed"), 1.0, "Observed exclusion", "-", "black", logarithmic=True),
-        MapContour(_part(limit, "median"), 1.0, "Expected exclusion", "--", SIGNAL_COLOUR, logarithmic=True),
+        MapContour(limit_part(limit, "observed"), 1.0, "Observed exclusion", "-", "black", logarithmic=True),
         MapContour(
-            _part(limit, "low1"), 1.0, r"Expected $\pm 1\sigma$", ":", SIGNAL_COLOUR, logarithmic=True
+            limit_part(limit, "median"), 1.0, "Expected exclusion", "--", SIGNAL_COLOUR, logarithmic=True
         ),
         MapContour(
-            _part(limit, "high1"), 1.0, r"Expected $\pm 1\sigma$ ", ":", SIGNAL_COLOUR, logarithmic=True
+            limit_part(limit, "low1"), 1.0, r"Expected $\pm 1\sigma$", ":", SIGNAL_COLOUR, logarithmic=True
+        ),
+        MapContour(
+            limit_part(limit, "high1"), 1.0, r"Expected $\pm 1\sigma$", ":", SIGNAL_COLOUR, logarithmic=True
         ),
     )
 
 
-def _part(limit: Callable[[ScanPoint], ScanLimit | None], name: str) -> Value:
+def limit_part(limit: Callable[[ScanPoint], ScanLimit | None], name: str) -> Value:
     def value(point: ScanPoint) -> float | None:
         found = limit(point)
         if found is None:
@@ -350,7 +363,7 @@ def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> 
     return np.array(shown, dtype=np.float64)
 
 
-def _published(result: ScanResult) -> Mapping[str, tuple[PublishedContour, ...]]:
+def published_contours(result: ScanResult) -> Mapping[str, tuple[PublishedContour, ...]]:
     """Published contours of the model for the maps of observed and expected limits."""
     published = published_results(result.search.name, result.model)
     if published is None or published.parameters != result.parameters or result.options.get("level") != LEVEL:
@@ -390,7 +403,7 @@ def _contour(
         levels=[level],
         colors=[contour.colour],
         linestyles=[contour.line],
-        linewidths=1.8,
+        linewidths=contour.width,
     )
     found = [np.asarray(segment, dtype=np.float64) for segment in lines.allsegs[0] if len(segment)]
     seen = [line for line in found if np.ptp(ax.transData.transform(line), axis=0).max() > _STUB]
@@ -473,8 +486,8 @@ def _axes(ax: Axes, result: ScanResult, place: tuple[FloatArray, FloatArray]) ->
     search = result.search
     ax.set_xlim(*_range(place[0]))
     ax.set_ylim(*_range(place[1]))
-    ax.set_xlabel(_axis_label(result.model, result.parameters[0]))
-    ax.set_ylabel(_axis_label(result.model, result.parameters[1]))
+    ax.set_xlabel(axis_label(result.model, result.parameters[0]))
+    ax.set_ylabel(axis_label(result.model, result.parameters[1]))
     header(
         ax, attribution(search.reference), f"{search.luminosity_fb:g} fb$^{{-1}}$ ({search.sqrt_s_tev:g} TeV)"
     )
@@ -486,12 +499,12 @@ def _range(values: FloatArray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _axis_label(model: str, name: str) -> str:
+def axis_label(model: str, name: str) -> str:
     if name == "m_lsp":
         return r"$m_{\tilde{\chi}^0_1}$ [GeV]"
     if name == "m_mother":
         try:
-            return f"$m_{{{_PARTICLES[process_of(model)]}}}$ [GeV]"
+            return f"$m_{{{PARTICLES[process_of(model)]}}}$ [GeV]"
         except (UnknownNameError, KeyError):
             return "Mass of the mother [GeV]"
     return label(f"{name} [GeV]" if name.startswith("m_") else name)
@@ -503,11 +516,17 @@ def _legend(
     contours: Sequence[MapContour],
     marks: Sequence[Any],
     place: tuple[FloatArray, FloatArray],
-    note: str = "",
+    value: MapValue,
 ) -> None:
     """Put model and legend at the upper left, above the diagonal, and raise the axis where points are in their way."""
     title = ax.text(
-        0.03, 0.965, label(result.model), transform=ax.transAxes, va="top", fontsize=13, fontweight="bold"
+        0.03,
+        0.965,
+        label(value.title or result.model),
+        transform=ax.transAxes,
+        va="top",
+        fontsize=13,
+        fontweight="bold",
     )
     handles: list[tuple[Any, str]] = []
     points, failed, empty, *published = marks
@@ -517,17 +536,17 @@ def _legend(
         )
         handles.append((mark, "Point of the scan"))
     handles += [(mark, str(mark.get_label())) for mark in (failed, empty) if mark is not None]
-    lines = [(Line2D([], [], color=c.colour, linestyle=c.line, linewidth=1.8), c.name) for c in contours]
+    lines = [(Line2D([], [], color=c.colour, linestyle=c.line, linewidth=c.width), c.name) for c in contours]
     for line, name in [*lines, *((line, str(line.get_label())) for line in published)]:
-        if name.strip() not in [known for _, known in handles]:
-            handles.append((line, name.strip()))
+        if name not in [known for _, known in handles]:
+            handles.append((line, name))
     legend = ax.legend(
         [handle for handle, _ in handles],
         [name for _, name in handles],
         loc="upper left",
         bbox_to_anchor=(0.01, 0.915),
         fontsize=10,
-        title=note or None,
+        title=value.note or None,
         title_fontsize=10,
         alignment="left",
         frameon=True,  # where the diagonal is steep, it runs behind the legend

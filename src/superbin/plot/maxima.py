@@ -13,9 +13,9 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from scipy.special import betaincinv, ndtr
 
-from superbin._wording import attribution, scientific
 from superbin.plot.style import COLOURS, SIGNAL_COLOUR, figure_of, header, log_axis, style
 from superbin.results.chance import ChanceResult
+from superbin.results.wording import attribution, scientific
 
 __all__ = ["MaximumArtists", "largest_significance"]
 

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from superbin._wording import readable
 from superbin.errors import InputError
 from superbin.plot.style import COLOURS, figure_of, header, style
 from superbin.plot.text import label
 from superbin.results import MergeResult, Range
+from superbin.results.wording import readable
 
 __all__ = ["BinMapArtists", "FrontArtists", "LossArtists", "bin_map", "loss_curve", "merge_front"]
 

@@ -22,14 +22,14 @@ from matplotlib.patches import Patch, StepPatch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from superbin._arrays import FloatArray
-from superbin._intervals import garwood_interval
-from superbin._wording import readable
+from superbin._support.arrays import FloatArray
+from superbin.domain._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.plot.legends import fitting_legend
 from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure_of, header, log_axis, style
 from superbin.plot.text import fitting_size, label, width, wrapped
 from superbin.results import Projection
+from superbin.results.wording import readable
 
 __all__ = ["ProjectionArtists", "projection"]
 

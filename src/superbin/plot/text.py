@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from superbin._wording import MATH
+from superbin.results.wording import MATH
 
 __all__ = ["fitting_size", "label", "width", "wrapped"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.tri import TriAnalyzer, Triangulation
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 
 __all__ = ["triangles_between"]
 

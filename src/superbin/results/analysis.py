@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from superbin.aggregate import AggregateBin, Background
+from superbin._support.shown import Shown
+from superbin.domain.aggregate import AggregateBin, Background
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 
@@ -314,8 +315,8 @@ class SignalSummary:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnalysisResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class AnalysisResult(Shown):
     """A finished mini analysis.
 
     Attributes
@@ -358,6 +359,20 @@ class AnalysisResult:
     superbin: str
     limit: StrengthLimit | None = None
     schema: str = SCHEMA
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "": f"{len(self.merge.bins)} of {self.search.n_bins} bins of {self.search.name}",
+            "merge": self.merge.status,
+            "signal": f"{self.yields.signal:.4g}",
+            "background": f"{self.yields.background.nominal:.4g}",
+            "observed": f"{self.yields.observed:g}",
+            "expected Z": f"{self.expected.midp.z:.2f}",
+            "observed Z": f"{self.observed.midp.z:.2f}",
+        }
+        if self.limit is not None:
+            facts["mu95"] = f"{self.limit.observed:.3g} (expected {self.limit.expected:.3g})"
+        return self.signal.label, facts
 
 
 def _breaches(result: AnalysisResult) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superbin.aggregate import Background
+from superbin._support.shown import Shown
+from superbin.domain.aggregate import Background
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 
@@ -104,8 +105,8 @@ class MaximumDistribution:
     reached: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChanceResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class ChanceResult(Shown):
     """A finished global p-value.
 
     Attributes
@@ -138,6 +139,14 @@ class ChanceResult:
     maximum: MaximumDistribution
     superbin: str
     schema: str = SCHEMA
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "": f"{self.aggregates} aggregates",
+            "local p": f"{self.excess.local.p:.3g}",
+            "global p": f"{self.chance.p:.3g}",
+        }
+        return self.search.name, facts
 
     @property
     def trials(self) -> float | None:

@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from superbin._json import json_text, parse_json
+from superbin._support.files import read_limited
+from superbin._support.json import json_text, parse_json
 from superbin.errors import DocumentError, OutputError
-from superbin.files import read_limited
 
 if TYPE_CHECKING:
     import cattrs

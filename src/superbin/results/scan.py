@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from superbin.aggregate import AggregateBin
-from superbin.published import PublishedLimit
+from superbin._support.shown import Shown
+from superbin.domain.aggregate import AggregateBin
+from superbin.domain.published import PublishedLimit
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
 
@@ -210,8 +211,8 @@ class FinishedPoint:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class ScanResult(Shown):
     """A finished scan.
 
     Attributes
@@ -238,6 +239,11 @@ class ScanResult:
     points: tuple[ScanPoint, ...]
     superbin: str
     schema: str = SCHEMA
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        failed = sum(point.status != DONE for point in self.points)
+        facts = {"": f"{len(self.points)} points", "failed": str(failed), "in": self.search.name}
+        return self.model, facts
 
     @property
     def digest(self) -> str:

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass, fields
 from typing import Self
 
-from superbin.search import Search
+from superbin.domain.search import Search
 
-__all__ = ["PValue", "SearchSummary"]
+__all__ = ["PValue", "SearchSummary", "binomial_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,19 @@ class SearchSummary:
     def of(cls, search: Search) -> Self:
         """What there is to say of a search."""
         return cls(**{field.name: getattr(search, field.name) for field in fields(cls)})
+
+
+def binomial_error(hits: float, n: int) -> float:
+    """Standard error of the part ``hits/n``; with none or all, that of a single one or of all but one.
+
+    Parameters
+    ----------
+    hits : float
+        How many of `n`.
+    n : int
+        At least 1. A single trial tells nothing: its error is 1.
+    """
+    if n == 1:
+        return 1.0
+    inside = min(max(hits, 1), n - 1)
+    return math.sqrt(inside * (n - inside) / n) / n

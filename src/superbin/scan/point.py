@@ -12,9 +12,11 @@ from typing import get_args
 import numpy as np
 
 from superbin import merge
-from superbin.aggregate import AggregateBin, combine
-from superbin.correlations import convention, covariances
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import AggregateBin, combine
+from superbin.domain.correlations import convention, covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, SuperbinError
 from superbin.likelihood import Fitter, PublishedLikelihood, published_likelihood
 from superbin.likelihood.fit import single_threaded
@@ -22,8 +24,6 @@ from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.likelihood.model import Systematics
 from superbin.results import PValue
 from superbin.results.scan import DONE, FAILED, ScanLimit, ScanPoint
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import counts, pvalue
 from superbin.stats.limits import cls_limit
 
@@ -46,7 +46,7 @@ class Settings:
     correlations : {"likelihood", "none"}, optional
         As in `superbin.analysis.analyze`.
     figure_of_merit : str
-        What the bins of every point are chosen for: one of `superbin.merge.FIGURES`.
+        What the bins of every point are chosen for: one of `superbin.merge.MERITS`.
     level : float
         Confidence level of the limits, strictly between 0 and 1.
     likelihood_limit : bool
@@ -67,9 +67,9 @@ class Settings:
     systematics: Systematics = "published"
 
     def __post_init__(self) -> None:
-        if self.figure_of_merit not in merge.FIGURES:
+        if self.figure_of_merit not in merge.MERITS:
             raise InputError(
-                f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.FIGURES)}"
+                f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.MERITS)}"
             )
         if not 0 < self.level < 1:
             raise InputError(f"the confidence level is {self.level}; it must lie between 0 and 1")

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from superbin.published import LEVEL, published_results
+from superbin.domain.published import LEVEL, published_results
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanResult
 from superbin.scan.distribute import distribute
 from superbin.scan.point import Settings, failed_point
 from superbin.scan.targets import Target, check_targets
 from superbin.scan.work import Job, pack, shared_of, work
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 if TYPE_CHECKING:
     from superbin.store import Store

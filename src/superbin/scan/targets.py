@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.cross_sections import CrossSectionTable, packaged_table
+from superbin.domain.cross_sections import CrossSectionTable, packaged_table
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import InputError, SuperbinError
-from superbin.grid import SignalGrid
-from superbin.search import Search
-from superbin.signal import SignalModel, point_label
 
 __all__ = ["Target", "check_targets", "grid_targets", "spread"]
 

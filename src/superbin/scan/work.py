@@ -12,12 +12,12 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import ClusterError
 from superbin.results.scan import FinishedPoint, ScanPoint
 from superbin.scan.point import Settings, Shared, prepare, scan_point
 from superbin.scan.targets import Target
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["Job", "Package", "pack", "shared_of", "work"]
 

@@ -13,8 +13,8 @@ checked when made, without any function of the parameters.
 The promises are in ``specs/engine.md``.
 """
 
-from superbin.statistical_model.effects import BinRates, Effect, Formula, LogNormal, Morph, Rate
-from superbin.statistical_model.expressions import Binary, Call, Constant, Expression, Jet, Variable
+from superbin.statistical_model.effects import BinRates, Effect, Formula, LogMorph, LogNormal, Morph, Rate
+from superbin.statistical_model.expressions import Binary, Call, Choice, Constant, Expression, Jet, Variable
 from superbin.statistical_model.model import Channel, Sample, StatisticalModel
 from superbin.statistical_model.parameters import Constraint, Normal, Parameter, Poisson
 
@@ -23,12 +23,14 @@ __all__ = [
     "Binary",
     "Call",
     "Channel",
+    "Choice",
     "Constant",
     "Constraint",
     "Effect",
     "Expression",
     "Formula",
     "Jet",
+    "LogMorph",
     "LogNormal",
     "Morph",
     "Normal",

@@ -10,18 +10,21 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 
 __all__ = [
     "FUNCTIONS",
     "Binary",
     "Call",
+    "Choice",
     "Constant",
     "Expression",
     "Jet",
+    "Operator",
     "Variable",
     "evaluate",
+    "replaced",
     "variables",
 ]
 
@@ -68,11 +71,15 @@ class Variable:
     name: str
 
 
+Operator: TypeAlias = Literal["+", "-", "*", "/", "^", "<", ">", "<=", ">=", "==", "!=", "&&", "||"]
+"""Arithmetic, and what is 1 where it holds and 0 elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Two expressions joined by ``+``, ``-``, ``*``, ``/`` or ``^``."""
+    """Two expressions joined by an `Operator`; ``^`` is the power."""
 
-    operator: Literal["+", "-", "*", "/", "^"]
+    operator: Operator
     left: "Expression"
     right: "Expression"
 
@@ -85,7 +92,16 @@ class Call:
     argument: "Expression"
 
 
-Expression: TypeAlias = Constant | Variable | Binary | Call
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of two expressions, by whether a third is not zero; derivatives are those of the one taken."""
+
+    condition: "Expression"
+    yes: "Expression"
+    no: "Expression"
+
+
+Expression: TypeAlias = Constant | Variable | Binary | Call | Choice
 
 Rule: TypeAlias = Callable[[float], tuple[float, float, float]]
 
@@ -115,6 +131,8 @@ FUNCTIONS: Mapping[str, Rule] = {
     "cos": lambda x: (math.cos(x), -math.sin(x), -math.cos(x)),
     "tan": _tan,
     "tanh": _tanh,
+    "asin": lambda x: (math.asin(x), (1 - x * x) ** -0.5, x * (1 - x * x) ** -1.5),
+    "acos": lambda x: (math.acos(x), -((1 - x * x) ** -0.5), -x * (1 - x * x) ** -1.5),
     "atan": lambda x: (math.atan(x), 1 / (1 + x * x), -2 * x / (1 + x * x) ** 2),
     "sinh": lambda x: (math.sinh(x), math.cosh(x), math.sinh(x)),
     "cosh": lambda x: (math.cosh(x), math.sinh(x), math.cosh(x)),
@@ -131,8 +149,25 @@ def variables(expression: Expression) -> tuple[str, ...]:
             return tuple(dict.fromkeys((*variables(left), *variables(right))))
         case Call(_, argument):
             return variables(argument)
+        case Choice(condition, yes, no):
+            return tuple(dict.fromkeys((*variables(condition), *variables(yes), *variables(no))))
         case _:
             return ()
+
+
+def replaced(expression: Expression, parts: Mapping[str, Expression]) -> Expression:
+    """Return an expression with some of its variables replaced by expressions."""
+    match expression:
+        case Variable(name):
+            return parts.get(name, expression)
+        case Binary(operator, left, right):
+            return Binary(operator, replaced(left, parts), replaced(right, parts))
+        case Call(function, argument):
+            return Call(function, replaced(argument, parts))
+        case Choice(condition, yes, no):
+            return Choice(replaced(condition, parts), replaced(yes, parts), replaced(no, parts))
+        case _:
+            return expression
 
 
 def evaluate(expression: Expression, values: Mapping[str, float]) -> Jet:
@@ -177,6 +212,9 @@ def _jet(expression: Expression, values: Mapping[str, float], index: Mapping[str
             return inner.chain(*FUNCTIONS[function](inner.value))
         case Binary(operator, left, right):
             return _join(operator, _jet(left, values, index, n), _jet(right, values, index, n))
+        case Choice(condition, yes, no):
+            taken = yes if _jet(condition, values, index, n).value != 0 else no
+            return _jet(taken, values, index, n)
 
 
 def _join(operator: str, left: Jet, right: Jet) -> Jet:
@@ -192,8 +230,25 @@ def _join(operator: str, left: Jet, right: Jet) -> Jet:
             return left * right.chain(1 / x, -1 / x**2, 2 / x**3)
         case "^":
             return _power(left, right)
+        case _ if operator in _COMPARED:
+            n = left.gradient.size
+            return Jet(float(_COMPARED[operator](left.value, right.value)), np.zeros(n), np.zeros((n, n)))
         case _:
-            raise InputError(f"the formula has the operator {operator!r}; known are + - * / ^")
+            raise InputError(
+                f"the formula has the operator {operator!r}; known are + - * / ^ {' '.join(_COMPARED)}"
+            )
+
+
+_COMPARED: Mapping[str, Callable[[float, float], bool]] = {
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "&&": lambda a, b: a != 0 and b != 0,
+    "||": lambda a, b: a != 0 or b != 0,
+}
 
 
 def _power(left: Jet, right: Jet) -> Jet:
@@ -202,6 +257,9 @@ def _power(left: Jet, right: Jet) -> Jet:
         log = left.chain(math.log(x), 1 / x, -1 / x**2) * right
         value = math.exp(log.value)
         return log.chain(value, value, value)
-    first = p * x ** (p - 1) if p != 0 else 0.0
-    second = p * (p - 1) * x ** (p - 2) if p not in {0, 1} else 0.0
-    return left.chain(float(x**p), first, second)
+    if not left.gradient.any():
+        return left.chain(math.pow(x, p), 0.0, 0.0)
+    # Not x ** p, which is complex for negative x.
+    first = p * math.pow(x, p - 1) if p != 0 else 0.0
+    second = p * (p - 1) * math.pow(x, p - 2) if p not in {0, 1} else 0.0
+    return left.chain(math.pow(x, p), first, second)

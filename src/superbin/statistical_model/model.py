@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray, frozen_array
+from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError
-from superbin.statistical_model.effects import BinRates, Effect, Formula, Morph
+from superbin.statistical_model.effects import BinRates, Effect, Formula, LogMorph, Morph
 from superbin.statistical_model.expressions import variables
 from superbin.statistical_model.parameters import Parameter
 
@@ -28,18 +28,41 @@ class Sample:
         Expected events before any effect; may be negative in single bins, as some published ones are.
     effects : tuple of Effect
         What parameters do to it.
+    floor : float
+        No bin of the morphed histogram is below it; minus infinity for none.
+    total : float or None
+        What the bins of the morphed histogram are scaled to add up to, before factors; None to leave them.
+    errors : array, shape (n_bins,), or None
+        Statistical errors of the histogram, for the parameters of `Channel.statistics`.
     """
 
     name: str
     nominal: FloatArray
     effects: tuple[Effect, ...] = ()
+    floor: float = -np.inf
+    total: float | None = None
+    errors: FloatArray | None = None
 
     def __post_init__(self) -> None:
         nominal = frozen_array(self.nominal, name=f"sample {self.name!r}", low=-np.inf)
         object.__setattr__(self, "nominal", nominal)
+        if self.errors is not None:
+            errors = frozen_array(
+                self.errors, name=f"errors of sample {self.name!r}", shape=nominal.shape, finite=True
+            )
+            object.__setattr__(self, "errors", errors)
+        if np.isnan(self.floor) or (
+            self.total is not None and not (np.isfinite(self.total) and self.total > 0)
+        ):
+            raise InputError(
+                f"sample {self.name!r} has the floor {self.floor} and the total {self.total}; the total must be finite and > 0"
+            )
+        kinds = {type(effect) for effect in self.effects}
+        if self.total is not None and {Morph, LogMorph} <= kinds:
+            raise InputError(f"sample {self.name!r} has a total, so its morphs must all add or all multiply")
         for effect in self.effects:
             size = len(effect.parameters) if isinstance(effect, BinRates) else None
-            size = effect.low.size if isinstance(effect, Morph) else size
+            size = effect.low.size if isinstance(effect, Morph | LogMorph) else size
             if size is not None and size != nominal.size:
                 raise InputError(f"sample {self.name!r} has {nominal.size} bins, an effect on it has {size}")
 
@@ -58,14 +81,25 @@ class Channel:
         The processes that are expected.
     masked : bool
         Whether the channel is left out of the likelihood; its expectation is still computed.
+    statistics : tuple of (str or None)
+        For each bin the parameter that shifts its expectation by its own value times the statistical error, which is
+        ``sqrt(sum over samples of (error x product of factors)^2)`` (Barlow and Beeston's method in its light form); empty without.
+    floor : float
+        No bin expects less; minus infinity for none.
     """
 
     name: str
     observed: FloatArray
     samples: tuple[Sample, ...]
     masked: bool = False
+    statistics: tuple[str | None, ...] = ()
+    floor: float = -np.inf
 
     def __post_init__(self) -> None:
+        if self.statistics and len(self.statistics) != np.size(self.observed):
+            raise InputError(
+                f"channel {self.name!r} has {np.size(self.observed)} bins and {len(self.statistics)} statistical parameters"
+            )
         observed = frozen_array(self.observed, name=f"observation of channel {self.name!r}")
         object.__setattr__(self, "observed", observed)
         for sample in self.samples:
@@ -117,13 +151,17 @@ class StatisticalModel:
             raise InputError("a statistical model needs at least one channel")
         for name in self.signal_strengths:
             self.position(name)
+        self._check_names()
+
+    def _check_names(self) -> None:
         for channel in self.channels:
+            named = [(f"channel {channel.name!r}", name) for name in channel.statistics if name is not None]
             for sample in channel.samples:
-                for name in _named(sample.effects):
-                    if name not in self.positions:
-                        raise InputError(
-                            f"sample {sample.name!r} of channel {channel.name!r} depends on {name!r}, which is no parameter"
-                        )
+                what = f"sample {sample.name!r} of channel {channel.name!r}"
+                named += [(what, name) for name in _named(sample.effects)]
+            for what, name in named:
+                if name not in self.positions:
+                    raise InputError(f"{what} depends on {name!r}, which is no parameter")
 
     @cached_property
     def positions(self) -> dict[str, int]:

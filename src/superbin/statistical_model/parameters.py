@@ -19,12 +19,19 @@ class Normal:
         The measured value (auxiliary datum).
     width : float
         Its standard deviation, > 0.
+    lower_width : float or None
+        That of parameters below the centre, where it is another one.
     """
 
     centre: float = 0.0
     width: float = 1.0
+    lower_width: float | None = None
 
     def __post_init__(self) -> None:
+        if self.lower_width is not None and not (math.isfinite(self.lower_width) and self.lower_width > 0):
+            raise InputError(
+                f"a normal constraint has lower width {self.lower_width}; it must be finite and > 0"
+            )
         if not (math.isfinite(self.centre) and math.isfinite(self.width) and self.width > 0):
             raise InputError(
                 f"a normal constraint has centre {self.centre} and width {self.width}; both must be finite and the width > 0"

@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from superbin.errors import InputError
+from superbin.results.values import binomial_error
 from superbin.stats.arguments import checked_yields
 from superbin.stats.models import DEFAULT, uncertainty
 
@@ -173,22 +174,6 @@ def thrown(
     total, size, threads = numbers_of_toys(toys, chunk, workers)
     result, interrupted = gather(run_chunks(one, total, size, threads), merge)
     return replace(result, interrupted=interrupted)  # type: ignore[type-var]  # a dataclass
-
-
-def binomial_error(hits: float, n: int) -> float:
-    """Standard error of the part ``hits/n``; with none or all, that of a single one or of all but one.
-
-    Parameters
-    ----------
-    hits : float
-        How many of `n`.
-    n : int
-        At least 1. A single trial tells nothing: its error is 1.
-    """
-    if n == 1:
-        return 1.0
-    inside = min(max(hits, 1), n - 1)
-    return math.sqrt(inside * (n - inside) / n) / n
 
 
 def gather(parts: Iterator[T], merge: Callable[[Iterable[T]], T]) -> tuple[T, bool]:

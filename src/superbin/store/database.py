@@ -10,11 +10,11 @@ from typing import NoReturn, Self
 
 from sqlalchemy import Connection, func, insert, inspect, select, update
 
-from superbin.bundle import Bundle
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel, point_label, point_text
 from superbin.errors import DatabaseError, InputError, UnknownNameError
 from superbin.results.scan import FinishedPoint, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel, point_label, point_text
 from superbin.store import engine, migrations, reading, rows, scanning, schema, writing
 
 __all__ = ["Store"]
@@ -209,7 +209,7 @@ class Store:
         signals : iterable of SignalModel
             Stored as by `add_signals`.
         files : mapping of str to bytes, optional
-            As of `superbin.bundle.Bundle`; they replace all files of a search that is replaced.
+            As of `superbin.domain.bundle.Bundle`; they replace all files of a search that is replaced.
         replace : bool
             Whether it may take the place of a search of its name. The stored signals in its bins stay, except
             where `signals` has the same points.

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Column, Connection, Row, Select, Table, func, select
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel, point_label, point_text
 from superbin.errors import DatabaseError, UnknownNameError
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel, point_label, point_text
 from superbin.store import records, rows, schema
 
 __all__ = [
@@ -480,7 +480,7 @@ def _numbers(connection: Connection, query: Select[Any], columns: int) -> FloatA
 
 
 def load_signal(connection: Connection, *, search: str, model: str, point: str) -> SignalModel | None:
-    """The signal at a point, by its canonical text (`superbin.signal.point_text`), or None.
+    """The signal at a point, by its canonical text (`superbin.domain.signal.point_text`), or None.
 
     Raises
     ------
@@ -504,6 +504,8 @@ def load_signal(connection: Connection, *, search: str, model: str, point: str) 
             errors=numbers[:, 1],
             source=row.source,
             cross_section_pb=row.cross_section_pb,
+            variations=_variations(connection, row.id, len(numbers)),
+            relative_error=row.relative_error,
         )
     except (ValueError, TypeError) as error:
         raise _changed(f"signal {model}({point})", str(error), row.origin) from error
@@ -511,6 +513,26 @@ def load_signal(connection: Connection, *, search: str, model: str, point: str) 
         how = f"digest {signal.digest[:12]} instead of {row.digest[:12]}"
         raise _changed(f"signal {signal.label}", how, row.origin)
     return signal
+
+
+def _variations(
+    connection: Connection, signal_id: int, n_bins: int
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Yields up and down by systematic source; a missing row is a ValueError."""
+    names, yields = schema.signal_variations, schema.signal_variation_yields
+    sources = fetch(
+        connection,
+        select(*names.c["position", "name"]).where(names.c.signal_id == signal_id).order_by(names.c.position),
+    )
+    if not sources:
+        return {}
+    query = (
+        select(*yields.c["events_up", "events_down"])
+        .where(yields.c.signal_id == signal_id)
+        .order_by(yields.c.variation, yields.c.bin)
+    )
+    numbers = _numbers(connection, query, 2).reshape(len(sources), n_bins, 2)
+    return {str(row.name): (values[:, 0], values[:, 1]) for row, values in zip(sources, numbers, strict=True)}
 
 
 def _find_signal(connection: Connection, search: str, model: str, point: str) -> Row[Any] | None:

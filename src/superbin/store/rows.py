@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Table
 
-from superbin._arrays import FloatArray
-from superbin._json import json_text, parse_json
-from superbin.covariance import Covariance
-from superbin.search import Estimate, Search
-from superbin.signal import SignalModel
+from superbin._support.arrays import FloatArray
+from superbin._support.json import json_text, parse_json
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Estimate, Search
+from superbin.domain.signal import SignalModel
 from superbin.store import schema
 
 __all__ = [
@@ -203,4 +203,17 @@ def signal_rows(signal: SignalModel, signal_id: int, search_id: int) -> Rows:
             zip(signal.yields.tolist(), signal.errors.tolist(), strict=True), start=1
         )
     ]
-    return [(schema.signal_parameters, parameters), (schema.signal_yields, yields)]
+    names = [
+        {"signal_id": signal_id, "position": i, "name": name} for i, name in enumerate(signal.variations)
+    ]
+    varied = [
+        {"signal_id": signal_id, "variation": i, "bin": number, "events_up": up, "events_down": down}
+        for i, (ups, downs) in enumerate(signal.variations.values())
+        for number, (up, down) in enumerate(zip(ups.tolist(), downs.tolist(), strict=True), start=1)
+    ]
+    return [
+        (schema.signal_parameters, parameters),
+        (schema.signal_yields, yields),
+        (schema.signal_variations, names),
+        (schema.signal_variation_yields, varied),
+    ]

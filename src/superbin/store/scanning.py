@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, func, insert, select
 
-from superbin._json import json_text, parse_json
+from superbin._support.json import json_text, parse_json
+from superbin.domain.signal import point_text
 from superbin.errors import DatabaseError, InputError
 from superbin.results.documents import converter
 from superbin.results.scan import DONE, FAILED, FinishedPoint, ScanPoint, ScanResult
-from superbin.signal import point_text
 from superbin.store import reading, records, schema, writing
 from superbin.store.reading import check_count, fetch
 

@@ -47,11 +47,13 @@ __all__ = [
     "shared_stat_groups",
     "shared_stat_members",
     "signal_parameters",
+    "signal_variation_yields",
+    "signal_variations",
     "signal_yields",
     "signals",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The newest revision in ``migrations/versions``, which brings every older version here."""
 
 # MariaDB wants lengths, and at most 3072 bytes in a key.
@@ -242,6 +244,13 @@ signals = _table(
     Column("point", String(_POINT), nullable=False),
     Column("cross_section_pb", Double, CheckConstraint("cross_section_pb > 0")),
     _provenance(),
+    Column(
+        "relative_error",
+        Double,
+        CheckConstraint("relative_error >= 0"),
+        nullable=False,
+        server_default=text("0"),
+    ),
     UniqueConstraint("search_id", "model", "point"),
     UniqueConstraint("id", "search_id"),  # the target of signal_yields' foreign key
 )
@@ -270,6 +279,31 @@ signal_yields = _table(
     _events("error"),
     _cascade(["signal_id", "search_id"], ["signals.id", "signals.search_id"]),
     _cascade(["search_id", "bin"], ["bins.search_id", "bins.number"]),
+)
+
+signal_variations = _table(
+    "signal_variations",
+    Column(
+        "signal_id",
+        Integer,
+        ForeignKey("signals.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    _key("position"),
+    Column("name", String(_NAME), nullable=False),
+    UniqueConstraint("signal_id", "name"),
+)
+
+signal_variation_yields = _table(
+    "signal_variation_yields",
+    _key("signal_id"),
+    _key("variation"),
+    _key("bin"),
+    _events("events_up"),
+    _events("events_down"),
+    _cascade(["signal_id", "variation"], ["signal_variations.signal_id", "signal_variations.position"]),
+    _cascade(["signal_id", "bin"], ["signal_yields.signal_id", "signal_yields.bin"]),
 )
 
 scans = _table(

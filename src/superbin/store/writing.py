@@ -30,10 +30,10 @@ from sqlalchemy import (
     update,
 )
 
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel, point_text
 from superbin.errors import InputError, OutputError
 from superbin.results.scan import DONE, FAILED
-from superbin.search import Search
-from superbin.signal import SignalModel, point_text
 from superbin.store import reading, records, rows, schema
 
 __all__ = ["add", "drop_signals", "put_search", "put_signals", "recount", "refresh"]
@@ -138,6 +138,7 @@ def put_signals(connection: Connection, signals: Iterable[SignalModel], *, origi
             "model": signal.model,
             "point": point_text(signal.parameters.values()),
             "cross_section_pb": signal.cross_section_pb,
+            "relative_error": float(signal.relative_error),
         }
         record = records.of_signal({**values, **note}, signal.search, list(signal.parameters.items()))
         note["record_digest"] = records.record_digest("signal", record)
@@ -184,7 +185,6 @@ def _key(signal: SignalModel) -> tuple[str, str]:
 
 
 def _check_signal(signal: SignalModel, place: _Place) -> None:
-    signal.refuse_systematics("the database")
     if signal.yields.size != place.n_bins:
         raise InputError(
             f"signal {signal.label} has {signal.yields.size} yields; search {signal.search!r} has {place.n_bins} bins"

@@ -11,18 +11,18 @@ import pytest
 from scipy import stats as reference
 
 from superbin import chance
-from superbin.aggregate import Background
 from superbin.chance import assess
 from superbin.chance.ensemble import fitted_background, split_lognormal
 from superbin.chance.local import family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
+from superbin.domain.aggregate import Background
+from superbin.domain.search import Estimate, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.likelihood import packaged
 from superbin.merge.rectangles import rectangles
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanPoint, ScanResult
-from superbin.search import Estimate, Process, Search
-from superbin.signal import SignalModel
 from superbin.stats import midp, midp_significance, tail
 from superbin.stats.toys import stream
 

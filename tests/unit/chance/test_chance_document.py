@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from superbin import chance
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, OutputError
 from superbin.results.chance import ChanceResult, chance_from_json, chance_to_json, load_chance
-from superbin.search import Search
 
 
 @pytest.fixture

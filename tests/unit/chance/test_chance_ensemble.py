@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.chance.ensemble import FittedBackground, _fill_normal, fitted_background, split_lognormal
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.likelihood import Fitter, packaged, predict
-from superbin.search import Search
 from superbin.stats import tail
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from superbin.aggregate import combine
 from superbin.chance.local import MOST, Family, family, smallest_counts
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats import midp_significance
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superbin.chance.sums import SharedSums
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.merge.rectangles import rectangles
-from superbin.search import Search
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 80), k=st.integers(1, 60), large=st.booleans())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import superbin
-from superbin.cross_sections import CrossSectionTable, cross_section
+from superbin.domain.cross_sections import CrossSectionTable, cross_section
 from superbin.errors import DocumentError, InputError
 from superbin.io.cross_sections import read_cross_sections
 

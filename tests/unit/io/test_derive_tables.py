@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
+from superbin.domain.search import Estimate
 from superbin.errors import DocumentError, InputError
 from superbin.io.datacards import Datacards, read_datacards
-from superbin.search import Estimate
 
 SCRIPT = Path(__file__).parents[3] / "validation/published_table/derive.py"
 ZERO_COUNT = 1.8410216450  # -ln(0.158655254): where a Poisson mean makes no count 15.87 % probable

@@ -104,7 +104,7 @@ def test_prefit_by_default(tmp_path: Path) -> None:
 def test_post_fit_on_request_only(tmp_path: Path) -> None:
     """RIMP-11."""
     path = write(tmp_path / "fit.root", signal={"sr": [0.0] * 2, "cr": [0.0] * 3})
-    got = imported(path, fit="fit_b")
+    got = imported(path, postfit=True)
     np.testing.assert_allclose(
         got.bundle.search.processes[0].estimate.nominal, np.array([10, 4, 20, 6, 1]) * 1.1
     )
@@ -118,8 +118,10 @@ def test_post_fit_on_request_only(tmp_path: Path) -> None:
         match=r"has no shapes_prefit, only shapes_fit_b; post-fit shapes use the observed counts twice",
     ):
         imported(only)
-    with pytest.raises(InputError, match="there are prefit, fit_b, fit_s"):
-        imported(path, fit="b")
+    with pytest.raises(InputError, match="postfit is 'fit_b'; it must be true or false"):
+        imported(path, postfit="fit_b")
+    with pytest.raises(InputError, match="has no shapes_fit_b, only shapes_prefit"):
+        imported(write(tmp_path / "before.root", fits=("prefit",)), postfit=True)
 
 
 def test_channels(tmp_path: Path) -> None:
@@ -162,5 +164,5 @@ def test_signals_by_mapping(tmp_path: Path) -> None:
     assert imported(path, signals=["signal"]).bundle.search.digest == imported(path).bundle.search.digest
     with pytest.raises(InputError, match="signal 'x' is no process; there are signal, ttbar, znn"):
         imported(path, signals=["x"])
-    with pytest.raises(InputError, match="the mapping's key 'observed' is unknown"):
+    with pytest.raises(InputError, match="nothing reads the key 'observed'"):
         imported(path, observed="data")

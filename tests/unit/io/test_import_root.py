@@ -156,7 +156,7 @@ def test_labels_and_correlations(tmp_path: Path) -> None:
         ({"data": shape([1, 1, 1])}, {}, "no background with the"),
         ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"backgrounds": ["x"]}, "no histogram 'x', which the mapping names"),
         ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"folder": "x"}, "no histogram in folder 'x'"),
-        ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"bins": 3}, "the mapping's key 'bins' is unknown"),
+        ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"bins": 3}, "nothing reads the key 'bins'"),
         ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"signals": "("}, "is no regular expression"),
         (
             {"data": shape([1, 1, 1]), "b": shape([1, 1, 1]), "c": shape([1, 1, 1]), "total": shape([9, 9, 9])},
@@ -200,3 +200,46 @@ def test_trees_and_damage(tmp_path: Path) -> None:
         outcomes.append(outcome(path))
     assert not any("\n" in text for text in outcomes)
     assert sum(text != "read" for text in outcomes) >= 5
+
+
+def test_channels_in_names(tmp_path: Path) -> None:
+    """RIMP-15: of several channels the one whose observed counts are named; names without it."""
+    path = write(
+        tmp_path / "in.root",
+        SR_data=shape([12, 5, 0]),
+        SR_zinv=shape([8, 3, -0.5]),
+        SR_signal=shape([1, 1, 1]),
+        CR_data=shape([120, 50, 3]),
+        CR_zinv=shape([80, 30, 2]),
+        covariance=matrix(np.eye(3)),
+    )
+    with pytest.raises(InputError, match=r"SR_data, CR_data may all be the observed counts"):
+        imported(path)
+    with pytest.raises(DocumentError, match=r'zinv is -0.5 in bin 3.*"negative"'):
+        imported(path, observed="SR_data")
+    bundle = imported(path, observed="SR_data", negative="zero").bundle
+    assert [(p.name, p.estimate.nominal.tolist()) for p in bundle.search.processes] == [("zinv", [8, 3, 0])]
+    assert bundle.search.covariance is not None
+    assert [s.label for s in bundle.signals] == ["signal()"]
+
+
+def test_matrix_of_another_file(tmp_path: Path) -> None:
+    """IMP-5, RIMP-13: a covariance in a ROOT file beside a table or histograms, by FILE.root:NAME."""
+    write(tmp_path / "cov.root", a=matrix([[4, 1], [1, 9]]), corr=matrix([[1, 0.5], [0.5, 1]]))
+    (tmp_path / "t.csv").write_text("bin,observed,background,error\n1,12,10,2\n2,3,4,3\n")
+    for mapping, expected in (
+        ({"covariance": "cov.root:a"}, [[4, 1], [1, 9]]),
+        ({"correlations": "cov.root:corr"}, [[4, 3], [3, 9]]),
+    ):
+        covariance = imported(tmp_path / "t.csv", **mapping).bundle.search.covariance
+        assert covariance is not None
+        assert covariance.up.tolist() == expected
+    with pytest.raises(InputError, match="no TH2 ''; there are a, corr; name one as FILE.root:NAME"):
+        imported(tmp_path / "t.csv", covariance="cov.root")
+    write(tmp_path / "three.root", m=matrix(np.diag([4, 9, 1])))
+    path = write(tmp_path / "in.root", data=shape([1, 1, 0]), b=shape([1, 1, 1]))
+    covariance = imported(path, covariance="three.root").bundle.search.covariance
+    assert covariance is not None
+    assert covariance.up.tolist() == [[4, 0, 0], [0, 9, 0], [0, 0, 1]]
+    with pytest.raises(InputError, match="no histogram 'x'"):
+        imported(path, covariance="x")

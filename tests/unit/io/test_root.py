@@ -9,6 +9,7 @@ import pytest
 import uproot
 
 from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.io import root
 from superbin.io.root import read_histogram
 
 
@@ -159,3 +160,20 @@ def test_damaged_file(file: Path, tmp_path: Path) -> None:
         outcomes.append(outcome(damaged))
     assert sum(isinstance(o, str) for o in outcomes) >= 5
     assert not any("\n" in o for o in outcomes if isinstance(o, str))
+
+
+def test_histograms_that_unpack_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMP-7: a small file of many zeros is refused before it is unpacked; what is not asked for does not count."""
+    path = tmp_path / "zeros.root"
+    with uproot.recreate(path, compression=uproot.ZLIB(9)) as file:
+        file["large"] = hist.Hist(hist.axis.Regular(100_000, 0, 1))
+        file["small"] = hist.Hist(hist.axis.Regular(10, 0, 1))
+    monkeypatch.setattr(root, "MAX_BYTES", 1 << 19)
+    with root.opened(path) as opened:
+        assert [h.name for h in opened.histograms(lambda name: name == "small")] == ["small"]
+        with pytest.raises(DocumentError, match="histogram 'large' is of 0 MiB"):
+            list(opened.histograms(lambda _: True))
+        with pytest.raises(DocumentError, match="no search is that large"):
+            opened.histogram("large")
+    with pytest.raises(DocumentError, match="no search is that large"):
+        root.read_histogram(path, "large")

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.io.signals import (
     signal_from_arrays,
@@ -19,7 +20,6 @@ from superbin.io.signals import (
     signals_from_root,
     signals_from_table,
 )
-from superbin.search import Search
 
 
 @pytest.fixture

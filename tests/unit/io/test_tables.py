@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from superbin.domain.search import Estimate, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, OutputError
 from superbin.io.tables import read_search, read_signal, write_search, write_signal
-from superbin.search import Estimate, Process, Search
-from superbin.signal import SignalModel
 
 EVENTS = st.floats(min_value=0.0, max_value=1e300, allow_subnormal=True)
 
@@ -74,7 +74,7 @@ def test_any_estimate_round_trips(
 
 
 def four_bins(process: Process) -> Search:
-    from superbin.search import Observable
+    from superbin.domain.search import Observable
 
     edges = np.arange(5.0)
     return Search(
@@ -284,8 +284,8 @@ def test_quotes_marks_and_line_ends(
         ("\n1,1,", '\n1,"1"x,', "s.csv:9: not a CSV row"),
         (
             "\n1,1,",
-            "\n1," + "1" * 20_000 + ",",
-            "s.csv:9: the row has 20006 characters; a row has at most 10000",
+            "\n1," + "1" * 200_000 + ",",
+            "s.csv:9: the row has 200006 characters; a row has at most 100000",
         ),
     ],
 )

@@ -9,10 +9,10 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superbin.domain.search import Observable, Search
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io import signals
 from superbin.io.signals import signal_from_tree
-from superbin.search import Observable, Search
 
 MET = Observable("met", "MET", "GeV")
 NJET = Observable("njet", "Njet", "", discrete=True)

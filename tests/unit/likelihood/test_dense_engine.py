@@ -300,7 +300,9 @@ def test_jets_of_functions(x: float, y: float) -> None:
 
     step = 1e-4
     for name in FUNCTIONS:
-        if name == "tan" and abs(math.cos(x + y * y)) < 0.2:
+        if (name == "tan" and abs(math.cos(x + y * y)) < 0.2) or (
+            name in {"asin", "acos"} and x + y * y > 0.9
+        ):
             continue
         expression = Call(name, Binary("+", Variable("x"), Binary("*", Variable("y"), Variable("y"))))
 

@@ -98,12 +98,27 @@ def test_cards_are_fitted_as_they_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["nowhere.txt"], "'nowhere.txt' is no card or folder, and as a model it needs its parameters"),
-        (["card.txt", "--systematics", "none"], "it is read as a card, which is taken as written"),
+        (
+            ["nowhere.txt"],
+            "'nowhere.txt' is no packaged search, card, folder or workspace, and as a model it needs",
+        ),
+        (
+            ["card.txt", "--systematics", "none"],
+            "it is read as a card or workspace, which is taken as written",
+        ),
+        (["card.txt", "1750", "1"], "leave out '1750 1'"),
+        (["card.txt", "--patch", "p.json"], "is no workspace; leave out --patch"),
+        (["cms-pas-sus-16-014"], "is a search; name a signal with its parameters"),
+        (["cms-pas-sus-16-014", "T1bbbb", "high", "1"], "they must be numbers"),
+        (["T1bbbb", "1750", "1", "--mass", "120"], "leave out --mass"),
     ],
 )
-def test_what_is_no_card_is_refused(arguments: list[str], text: str) -> None:
+def test_what_cannot_be_opened_is_refused(
+    arguments: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """LIK-27, LIK-26."""
+    monkeypatch.chdir(tmp_path)
+    Path("card.txt").write_text(CARD, encoding="utf-8")
     result = CliRunner().invoke(likelihood, ["limit", *arguments])
     assert result.exit_code != 0
     assert text in f"{result.output}{result.exception}"

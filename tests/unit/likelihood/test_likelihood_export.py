@@ -5,7 +5,7 @@ import pyhf
 import pytest
 from scipy.special import gammaln
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
 from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.export import (

@@ -10,13 +10,15 @@ from scipy.stats import norm, poisson
 
 from superbin.errors import InputError
 from superbin.likelihood import Fitter, PublishedLikelihood, evaluate
+from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.export import full_workspace
 from superbin.likelihood.fit import REASONS
 from superbin.likelihood.impacts import pulls, refitted
 from superbin.likelihood.inference import cls, discovery, interval, upper_limit
 from superbin.likelihood.minuit import minos, minuit_fit
 from superbin.likelihood.objective import Objective
-from superbin.likelihood.toys import ToyTail, cls_from_toys, draw, merge, throw, throw_chunk
+from superbin.likelihood.toys import ToyTask, background_toys, cls_from_toys, merge, throw, throw_chunk
+from superbin.results.likelihood import ToyTail
 
 OnOff = Callable[[int, int, float], PublishedLikelihood]
 
@@ -115,10 +117,11 @@ def test_a_fit_that_is_stopped_says_so_and_has_no_number(two_bins: PublishedLike
     for key in ("nll_free", "mu_hat", "mu_err", "z0_observed"):
         assert document[key] is None
     assert set(document["limit"]["bands"].values()) == {None}
-    with pytest.raises(InputError, match="errors need a converged fit; this one is iteration-limit"):
-        pulls(fitter, fit)
+    engine = CountingLikelihood(two_bins.model([2.0, 3.0]), iterations=limit)
+    with pytest.raises(InputError, match="a covariance needs a converged fit; this one is iteration-limit"):
+        pulls(engine, engine.fit())
     with pytest.raises(InputError, match="toys need a fit"):
-        throw_chunk(fitter, fit, observed=1.0, mu=0.0, toys=1, seed=0, index=0)
+        throw_chunk(ToyTask(engine, engine.fit(), 1.0, 0.0, 0), toys=1, index=0)
 
 
 def test_an_impossible_start_is_reported(compiled: Callable[..., PublishedLikelihood]) -> None:
@@ -251,30 +254,30 @@ def test_several_minima_are_all_visited(compiled: Callable[..., PublishedLikelih
 def test_pulls_and_impacts(on_off: OnOff) -> None:
     """LIK-19: in the on/off problem mu s = n_on - alpha phi off, so one error of phi shifts mu by alpha sqrt(off) / s."""
     on, off, alpha = 40, 100, 0.2
-    fitter = Fitter(on_off(on, off, alpha).model([2.0]))
-    free = fitter.fit()
-    (pull,) = pulls(fitter, free)
-    assert (pull.name, pull.kind) == ("b", "free")
+    engine = CountingLikelihood(on_off(on, off, alpha).model([2.0]))
+    free = engine.fit()
+    (pull,) = pulls(engine, free)
+    assert (pull.name, pull.kind, pull.pull, pull.constraint) == ("b", "free", None, None)
     assert pull.value == pytest.approx(off, rel=1e-9)
     assert pull.error == pytest.approx(math.sqrt(off), rel=1e-9)
-    assert pull.impact == pytest.approx(-alpha * math.sqrt(off) / 2, rel=1e-9)
-    exact = refitted(fitter, free, pull)
+    assert pull.linear == pytest.approx(-alpha * math.sqrt(off) / 2, rel=1e-9)
+    exact = refitted(engine, free, pull)
     assert exact.up == pytest.approx(-alpha * math.sqrt(off) / 2, rel=1e-4)
     assert exact.down == pytest.approx(alpha * math.sqrt(off) / 2, rel=1e-4)
 
 
 def test_toys_of_a_bare_count_are_poisson(compiled: Callable[..., PublishedLikelihood]) -> None:
     """LIK-18: without nuisances q0 grows with the count, so p0 is the Poisson tail."""
-    fitter = Fitter(
+    engine = CountingLikelihood(
         compiled("bin a\nobservation 6\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL 3\n").model([2.0])
     )
-    free, background = fitter.fit(), fitter.fit(mu=0.0)
-    q0 = discovery(free, background).q0
-    assert q0 is not None
-    tail = throw(fitter, background, observed=q0, mu=0.0, toys=400, seed=5)
+    q0, tail, status = background_toys(engine, toys=400, seed=5)
+    assert status == "converged"
+    assert q0 == engine.significance().q0
+    assert tail is not None
     assert (tail.toys, tail.failed) == (400, 0)
     assert tail.p == pytest.approx(poisson.sf(5, 3.0), abs=4 * tail.p_error)
-    signal = cls_from_toys(fitter, free, 2.5, toys=200, seed=7)
+    signal = cls_from_toys(engine, 2.5, toys=200, seed=7)
     # The toys come from the models at mu = 2.5 and 0; qtilde falls with the count below its best value.
     assert signal.signal.p == pytest.approx(poisson.cdf(6, 8.0), abs=4 * signal.signal.p_error)
     assert signal.background.p == pytest.approx(poisson.cdf(6, 3.0), abs=4 * signal.background.p_error + 1e-9)
@@ -283,31 +286,28 @@ def test_toys_of_a_bare_count_are_poisson(compiled: Callable[..., PublishedLikel
 
 def test_chunks_can_be_thrown_anywhere(two_bins: PublishedLikelihood) -> None:
     """LIK-18: in any order, and on other processes."""
-    fitter = Fitter(two_bins.model([2.0, 3.0]))
-    background = fitter.fit(mu=0.0)
-    together = throw(fitter, background, observed=0.5, mu=0.0, toys=12, seed=3, chunk=5)
-    parts = [
-        throw_chunk(fitter, background, observed=0.5, mu=0.0, toys=n, seed=3, index=i)
-        for i, n in ((2, 2), (0, 5), (1, 5))
-    ]
+    engine = CountingLikelihood(two_bins.model([2.0, 3.0]))
+    task = ToyTask(engine, engine.fit(mu=0.0), 0.5, 0.0, 3)
+    together = throw(task, 12, chunk=5)
+    parts = [throw_chunk(task, toys=n, index=i) for i, n in ((0, 5), (1, 5), (2, 2))]
     assert merge(parts) == together
-    assert throw(fitter, background, observed=0.5, mu=0.0, toys=12, seed=3, chunk=5, workers=2) == together
+    assert throw(task, 12, chunk=5, processes=2) == together
     with pytest.raises(InputError, match="chunks have seeds"):
         merge([ToyTail(1, 1, 0, 1), ToyTail(1, 1, 0, 2)])
 
 
 def test_toys_draw_counts_and_centres(two_bins: PublishedLikelihood) -> None:
     """LIK-18: around the hypothesis, centres only of what is constrained."""
-    fitter = Fitter(two_bins.model([2.0, 3.0]))
-    background = fitter.fit(mu=0.0)
+    engine = CountingLikelihood(two_bins.model([2.0, 3.0]))
+    background = engine.fit(mu=0.0)
     rng = np.random.default_rng(0)
-    drawn = [draw(fitter, background, rng) for _ in range(4000)]
+    drawn = [engine.draw(background.x, rng) for _ in range(4000)]
     counts = np.array([toy.counts for toy in drawn])
-    expected = fitter.objective.expected(background.x)
+    expected = engine.expected(background.x)
     np.testing.assert_allclose(counts.mean(axis=0), expected, atol=5 * np.sqrt(expected.max() / 4000))
     np.testing.assert_allclose(counts.var(axis=0), expected, rtol=0.15)
-    centres = np.array([toy.centres for toy in drawn])
-    held = fitter.objective.constrained == 0
+    centres = np.array([toy.auxiliary for toy in drawn])
+    held = ~np.isfinite(engine.widths)
     assert not centres[:, held].any()
     np.testing.assert_allclose(centres[:, ~held].mean(axis=0), background.x[~held], atol=5 / math.sqrt(4000))
     np.testing.assert_allclose(centres[:, ~held].std(axis=0), 1, rtol=0.06)

@@ -6,7 +6,7 @@ import numpy as np
 import pyhf
 import pytest
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import Interpolation
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from superbin._intervals import garwood_interval
+from superbin.domain._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.likelihood import PublishedLikelihood, predict, variations
 

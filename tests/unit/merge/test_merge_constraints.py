@@ -6,16 +6,17 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums, combine
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums, combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.errors import InputError, UnknownNameError
-from superbin.merge import FIGURES, Constraints, Limits, optimize, trade_offs
+from superbin.merge import MERITS, Constraints, Limits, optimize, trade_offs
 from superbin.merge.archive import Archive, numbers
-from superbin.merge.constraints import rules
-from superbin.merge.problem import Totals, problem_from
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.merge.constraints import Rules, rules
+from superbin.merge.problem import problem_from
 from superbin.stats import midp_significance
 from superbin.stats.limits import expected_limits
 
@@ -95,7 +96,7 @@ def test_identical_bins_are_chosen_the_same_way() -> None:
     problem = problem_from(BinSums(ONES, 2 * ONES, ONES, ONES))
     pairs = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 1, 1]], dtype=bool)
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
-        archive = Archive(problem, FIGURES["s_over_sqrt_bv"])
+        archive = Archive(problem, MERITS["s_over_sqrt_bv"], Rules.none(problem))
         for row in order:
             archive.evaluate(pairs[row][None, :])
         assert numbers(archive.best[0]) == (1, 2)
@@ -153,31 +154,32 @@ def test_shapes_and_sizes_side_by_side(cms_search: Search, t1bbbb: SignalModel, 
         losses = [1 - min(o.limit for o in offers) / offer.limit for offer in offers]
     else:
         parts = np.array([[o.aggregate.signal, *astuple(o.aggregate.background)[:3]] for o in offers]).T
-        merits = FIGURES["midp"](Totals(*parts))
+        merits = MERITS["midp"](Totals(*parts))
         losses = list(1 - merits / merits.max())
     assert [offer.loss for offer in offers] == pytest.approx(losses, abs=1e-12)
     assert min(losses) == 0
     assert max(losses) > 0.01
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", MERITS)
 def test_no_signal_is_worth_nothing_and_no_set_is_empty(figure: str) -> None:
     """MERGE-5, MERGE-10, MERGE-30: s = 0 gives 0; of sets without signal or bins none is ever the best."""
     b = np.array([0.0, 0.3, 5.0, 400.0])
     nothing = Totals(np.zeros(4), b, np.array([1.84, 0.2, 1.0, 30.0]), np.minimum(b, 0.5))
-    assert (FIGURES[figure](nothing) == 0).all()
-    archive = Archive(problem_from(SUMS), FIGURES[figure])
+    assert (MERITS[figure](nothing) == 0).all()
+    problem = problem_from(SUMS)
+    archive = Archive(problem, MERITS[figure], Rules.none(problem))
     values = archive.evaluate(np.array([[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]], dtype=bool))
     assert np.isneginf(values[:2]).all()
     assert numbers(archive.best[0]) == (1,)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", MERITS)
 def test_bins_without_background_have_an_answer(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
     """MERGE-30: the search has bins that expect no background but have an uncertainty; values are finite."""
     sums = bin_sums(cms_search, t1bbbb)
     assert (sums.background[sums.signal > 0] == 0).any()
-    values = FIGURES[figure](problem_from(sums).totals(np.eye(160, dtype=bool)[sums.background == 0]))
+    values = MERITS[figure](problem_from(sums).totals(np.eye(160, dtype=bool)[sums.background == 0]))
     assert np.isfinite(values).all()
 
 

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import BinSums, bin_sums, combine
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import BinSums, bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge import FIGURES, Constraints, Limits, optimize
+from superbin.merge import MERITS, Constraints, Limits, optimize
 from superbin.merge.branch import Limits as ProofLimits
 from superbin.merge.constraints import rules
 from superbin.merge.exclusion import asimov_exclusion, quick_limit, rough_limit
-from superbin.merge.figures import STAND_INS
 from superbin.merge.fleet import own_best
-from superbin.merge.problem import BoolArray, Problem, Totals, problem_from
+from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import Task, certify, solve
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats.limits import expected_limits
 
 
@@ -75,11 +75,11 @@ def test_figures_against_textbook_and_the_statistics_room() -> None:
     down = np.minimum(up * rng.uniform(0.6, 1, n), b)
     totals = Totals(10 ** rng.uniform(-1, 1.5, n), b, up, down)
     wanted = [expected_limits("cls", *map(float, row)).median for row in zip(b, up, down, strict=True)]
-    exact = FIGURES["limit"](totals)
+    exact = MERITS["limit"](totals)
     assert exact == pytest.approx(totals.signal / wanted, rel=1e-8)
     assert quick_limit(totals) == pytest.approx(exact, rel=0.02)
     one = Problem(totals.signal, b, up**2, down**2)
-    asymptotic = FIGURES["asimov_limit"](totals)
+    asymptotic = MERITS["asimov_limit"](totals)
     assert asymptotic == pytest.approx(by_bisection(one, np.eye(n, dtype=bool)), rel=1e-8)
     assert rough_limit(totals) == pytest.approx(asymptotic, rel=1e-3)
     q = [textbook(*row) for row in zip(totals.signal, b, up**2, strict=True)]
@@ -104,7 +104,7 @@ def test_asimov_limit_is_certified(correlated: bool, constrained: bool) -> None:
         sets = sets[sets @ problem.signal > 0]
         best = by_bisection(problem, sets).max()
         # Without a search: free and certified shapes never look at it.
-        task = Task(None, problem, "asimov_limit", rules(problem, constraints), ProofLimits(gap=1e-7))
+        task = Task(None, problem, MERITS["asimov_limit"], rules(problem, constraints), ProofLimits(gap=1e-7))
         archive = task.archive()
         proof = certify(task, archive)
         assert archive.best[1] == pytest.approx(best, rel=1e-7)
@@ -124,8 +124,8 @@ def test_exact_limit_misses_rarely() -> None:
         sets = sets[~(sets & (problem.signal == 0)).any(axis=1)]
         quick = quick_limit(problem.totals(sets))
         # The stand-in is within two per cent, so the best is among these.
-        best = FIGURES["limit"](problem.totals(sets[quick > 0.96 * quick.max()])).max()
-        task = Task(None, problem, "limit", rules(problem, Constraints()), ProofLimits())
+        best = MERITS["limit"](problem.totals(sets[quick > 0.96 * quick.max()])).max()
+        task = Task(None, problem, MERITS["limit"], rules(problem, Constraints()), ProofLimits())
         archive, proof = solve(task, "free", 4)
         assert not proof.complete
         assert archive.best[1] <= best * (1 + 1e-9)
@@ -150,7 +150,7 @@ def test_packaged_search(cms_search: Search, t1bbbb: SignalModel) -> None:
     discovery = optimize(cms_search, t1bbbb, figure_of_merit="profile_asimov")
     problem = problem_from(bin_sums(cms_search, t1bbbb))
     strongest = np.eye(160, dtype=bool)[t1bbbb.yields > 0.2]
-    singles = FIGURES["limit"](problem.totals(strongest)).max()
+    singles = MERITS["limit"](problem.totals(strongest)).max()
     assert found.value >= max(found.greedy.value, worth(provable.bins), worth(discovery.bins), singles) - 1e-9
 
 
@@ -164,9 +164,9 @@ def test_unfinished_proofs_and_the_fast_path(cms_search: Search, t1bbbb: SignalM
     assert done.status == "certified"
     assert short.bound is None or short.bound >= done.value * (1 - 1e-9)
     problem = problem_from(bin_sums(cms_search, t1bbbb))
-    for figure in ("asimov_limit", *STAND_INS):
-        chosen, value = own_best(problem, figure, rules(problem, Constraints()))
-        assert value == pytest.approx(FIGURES[figure](problem.totals(chosen[None, :]))[0], rel=1e-9)
+    for figure in ("asimov_limit", "limit"):
+        chosen, value = own_best(problem, MERITS[figure], rules(problem, Constraints()))
+        assert value == pytest.approx(MERITS[figure](problem.totals(chosen[None, :]))[0], rel=1e-9)
         assert value > 0.9 * optimize(cms_search, t1bbbb, figure_of_merit=figure).value
 
 
@@ -184,6 +184,6 @@ def test_rectangles_for_the_exact_limit(cms_search: Search, t1bbbb: SignalModel)
     sets = rectangles(cms_search).sets
     sets = sets[sets @ t1bbbb.yields > 0]
     quick = quick_limit(problem.totals(sets))
-    best = FIGURES["limit"](problem.totals(sets[quick > 0.96 * quick.max()])).max()
+    best = MERITS["limit"](problem.totals(sets[quick > 0.96 * quick.max()])).max()
     assert found.value == pytest.approx(best, rel=1e-9)
     assert (found.status, found.bound) == ("best found", None)

@@ -6,13 +6,14 @@ import itertools
 import numpy as np
 import pytest
 
-from superbin._arrays import FloatArray
-from superbin.aggregate import bin_sums
+from superbin._support.arrays import FloatArray
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.merge import FIGURES, common_merge, fleet, merges_for_grid
+from superbin.merge import MERITS, common_merge, fleet, merges_for_grid
+from superbin.merge.many import Objective
 from superbin.merge.problem import problem_from
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 
 N_BINS = 9
 
@@ -114,7 +115,7 @@ def test_as_many_merges_as_signals_lose_nothing() -> None:
 
 @pytest.mark.parametrize("objective", ["mean", "worst"])
 @pytest.mark.parametrize("figure", ["s_over_sqrt_bv", "asimov_limit"])
-def test_bounds_with_correlations(objective: str, figure: str) -> None:
+def test_bounds_with_correlations(objective: Objective, figure: str) -> None:
     """MERGE-26, MERGE-27: against every set, for both figures that are proportional to the signal."""
     for seed in range(3):
         search, signals = case(seed, 3)
@@ -124,7 +125,7 @@ def test_bounds_with_correlations(objective: str, figure: str) -> None:
         found = common_merge(together, objective=objective)
         every = subsets().astype(bool)
         values = np.array(
-            [FIGURES[figure](problem_from(bin_sums(search, s), matrix).totals(every)) for s in signals]
+            [MERITS[figure](problem_from(bin_sums(search, s), matrix).totals(every)) for s in signals]
         )
         reached = values / values.max(axis=1, keepdims=True)
         best = (reached.mean(axis=0) if objective == "mean" else reached.min(axis=0)).max()
@@ -151,7 +152,7 @@ def test_exact_limits_for_many() -> None:
     together = fleet(search, signals, figure_of_merit="limit")
     (one,) = merges_for_grid(together, 1)
     totals = [problem_from(bin_sums(search, s)).totals(as_sets(one.merges).astype(bool)) for s in signals]
-    reached = [FIGURES["limit"](t)[0] / best for t, best in zip(totals, together.best_values, strict=True)]
+    reached = [MERITS["limit"](t)[0] / best for t, best in zip(totals, together.best_values, strict=True)]
     assert one.mean_loss == pytest.approx(1 - np.mean(reached))
 
 
@@ -168,6 +169,6 @@ def test_bad_input() -> None:
         fleet(search, signals, least=100)
     together = fleet(search, signals)
     with pytest.raises(InputError, match="objective is 'median'"):
-        common_merge(together, objective="median")
+        common_merge(together, objective="median")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="k is 0"):
         merges_for_grid(together, 0)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from superbin.aggregate import BinSums, bin_sums, combine
+from superbin.domain.aggregate import BinSums, bin_sums, combine
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.merge import FIGURES, candidates, greedy, optimize
-from superbin.search import Search
-from superbin.signal import SignalModel
+from superbin.merge import MERITS, candidates, greedy, optimize
 from superbin.stats import pvalue
 
 
@@ -48,7 +48,7 @@ def test_greedy_follows_the_original_rule(cms_search: Search, t1bbbb: SignalMode
     assert baseline.value == pytest.approx(best, abs=1e-9)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", MERITS)
 def test_no_single_change_improves(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
     """MERGE-13: every flip and every exchange, evaluated one by one."""
     result = optimize(cms_search, t1bbbb, figure_of_merit=figure)
@@ -65,7 +65,7 @@ def test_no_single_change_improves(cms_search: Search, t1bbbb: SignalModel, figu
     ]
     # Bins without signal are no candidates.
     sets = np.array([row for row in changed if row.any() and not (row & (t1bbbb.yields == 0)).any()])
-    assert FIGURES[figure](problem.totals(sets)).max() <= result.value + 1e-9
+    assert MERITS[figure](problem.totals(sets)).max() <= result.value + 1e-9
 
 
 def test_candidates_are_distinct_and_ordered(cms_search: Search, t1bbbb: SignalModel) -> None:

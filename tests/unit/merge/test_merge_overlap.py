@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from superbin import analyze, merge
-from superbin.aggregate import bin_sums
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge.archive import numbers
-from superbin.merge.figures import figure
 from superbin.merge.problem import problem_from
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 def regions(
@@ -46,7 +45,7 @@ def clean(search: Search, bins: tuple[int, ...]) -> bool:
     return all(search.combinable[i - 1, j - 1] for i, j in itertools.combinations(bins, 2))
 
 
-@pytest.mark.parametrize("name", merge.FIGURES)
+@pytest.mark.parametrize("name", merge.MERITS)
 @pytest.mark.parametrize("covariance", [False, True])
 def test_best_of_all_allowed_sets(name: str, covariance: bool) -> None:
     """MERGE-51: for every figure of merit the free merge is the best of all sets without two regions that overlap."""
@@ -56,14 +55,14 @@ def test_best_of_all_allowed_sets(name: str, covariance: bool) -> None:
         every = np.array(list(itertools.product([False, True], repeat=7))[1:])
         allowed = np.array([clean(search, numbers(row)) for row in every])
         assert 7 < allowed.sum() < len(every)
-        values = figure(name)(problem.totals(every[allowed]))
+        values = merge.MERITS[name](problem.totals(every[allowed]))
         found = merge.optimize(search, signal, figure_of_merit=name, covariance=search.covariance)
         assert clean(search, found.bins)
         position = {numbers(row): i for i, row in enumerate(every[allowed])}
         assert values[position[found.bins]] == pytest.approx(values.max(), rel=1e-9)
 
 
-@pytest.mark.parametrize("name", merge.FIGURES)
+@pytest.mark.parametrize("name", merge.MERITS)
 def test_many_regions(name: str) -> None:
     """MERGE-51: beyond the sets that can all be tried, the merge is still one of exclusive regions, and so are sizes."""
     search, signal = regions(16, 5)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
+from superbin.analysis.projection import bin_ranges
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.plot import bin_map, loss_curve, merge_front
 from superbin.plot.style import COLOURS
-from superbin.projection import bin_ranges
 from superbin.results import GreedyBaseline, MergeResult
-from superbin.search import Search
 
 
 def merged(*bins: int) -> MergeResult:

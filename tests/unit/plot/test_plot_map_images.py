@@ -1,12 +1,12 @@
 """Image regressions of maps; see ``conftest.py`` for how baselines are drawn."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from matplotlib.figure import Figure
 
-from superbin.aggregate import AggregateBin, Background
+from superbin.domain.aggregate import AggregateBin, Background
 from superbin.plot import scan_maps
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
@@ -33,7 +33,7 @@ def point(mother: float, lsp: float) -> ScanPoint:
 
 
 @pytest.fixture(scope="module")
-def maps() -> dict[str, Figure]:
+def maps() -> Mapping[str, Figure]:
     search = SearchSummary(
         "cms-pas-sus-16-014", "t", "CMS-PAS-SUS-16-014", 12.9, 13.0, 160, "0" * 64, "made up"
     )
@@ -44,12 +44,12 @@ def maps() -> dict[str, Figure]:
 
 
 @pytest.mark.mpl_image_compare(tolerance=TOLERANCE)
-def test_map_of_limits(maps: dict[str, Figure], in_style: Callable[[Figure], object]) -> object:
+def test_map_of_limits(maps: Mapping[str, Figure], in_style: Callable[[Figure], object]) -> object:
     """FIG-20 to FIG-26: points, a failed one, contours, published ones, the diagonal."""
     return in_style(maps["limit-observed"])
 
 
 @pytest.mark.mpl_image_compare(tolerance=TOLERANCE)
-def test_map_of_significances(maps: dict[str, Figure], in_style: Callable[[Figure], object]) -> object:
+def test_map_of_significances(maps: Mapping[str, Figure], in_style: Callable[[Figure], object]) -> object:
     """FIG-20 to FIG-23: a linear scale that ends at 8."""
     return in_style(maps["significance-expected"])

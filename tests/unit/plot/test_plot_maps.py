@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superbin.aggregate import AggregateBin, Background
+from superbin.domain.aggregate import AggregateBin, Background
+from superbin.domain.published import published_results
 from superbin.plot import (
     MapArtists,
     MapContour,
@@ -22,7 +23,6 @@ from superbin.plot import (
     scan_maps,
 )
 from superbin.plot.style import style
-from superbin.published import published_results
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 

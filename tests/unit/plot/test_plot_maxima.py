@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from superbin.aggregate import Background
+from superbin.domain.aggregate import Background
 from superbin.plot import largest_significance, save
 from superbin.plot.style import style
 from superbin.results import PValue, SearchSummary

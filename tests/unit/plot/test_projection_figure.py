@@ -18,12 +18,12 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 from scipy.stats import poisson
 
-from superbin._intervals import garwood_interval
-from superbin._wording import attribution, projection_stems
+from superbin.domain._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.plot import ProjectionArtists, projection
 from superbin.plot.style import style
 from superbin.results import AnalysisResult, Projection
+from superbin.results.wording import attribution, projection_stems
 
 ProjectionOf = Callable[..., Projection]
 CONDITIONS: dict[str, Any] = {"signal_label": "T1bbbb(1750, 1)", "luminosity_fb": 12.9, "sqrt_s_tev": 13.0}

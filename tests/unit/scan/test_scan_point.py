@@ -9,13 +9,13 @@ import pytest
 from scipy.special import ndtr
 
 from superbin.analysis import analyze
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 from superbin.likelihood import Fitter, evaluate, packaged
 from superbin.likelihood.model import Systematics
 from superbin.results.scan import ScanLimit
 from superbin.scan import Settings, may_pass, prepare, scan_point
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.stats.counts import cdf
 from superbin.stats.limits import cls, compare_limits
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from superbin.aggregate import AggregateBin, Background
+from superbin.domain.aggregate import AggregateBin, Background
+from superbin.domain.published import PublishedLimit
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, OutputError
-from superbin.published import PublishedLimit
 from superbin.results.scan import (
     PublishedComparison,
     ScanLimit,
@@ -19,8 +21,6 @@ from superbin.results.scan import (
     scan_to_json,
 )
 from superbin.scan import Settings, run_scan
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superbin.cross_sections import CrossSectionTable, cross_section
+from superbin.domain.cross_sections import CrossSectionTable, cross_section
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.grid import SignalGrid
 from superbin.scan import Target, grid_targets, run_scan, spread
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 
 def grid(search: str = "small", n_bins: int = 4) -> SignalGrid:

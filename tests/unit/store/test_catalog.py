@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from superbin import catalog as catalog_module
-from superbin.bundle import Bundle
 from superbin.catalog import open_catalog, read_folder, write_folder
 from superbin.cli.db import db
+from superbin.domain.bundle import Bundle
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, DocumentError, InputError
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 

@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 
 from superbin.catalog import open_catalog, read_folder, write_folder
 from superbin.cli.db import db
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, OutputError, SuperbinError, UnknownNameError
 from superbin.io.tables import write_signal
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 CMS = "cms-pas-sus-16-014"
 
@@ -222,7 +222,7 @@ def test_export_is_the_packaged_folder(here: Path) -> None:
     from superbin import catalog
 
     output("export", CMS, "out")
-    shipped = Path(catalog.__file__).with_name("data") / CMS
+    shipped = Path(catalog.__file__).parents[1] / "data" / CMS
     files = sorted(path.relative_to(here / "out") for path in (here / "out").rglob("*") if path.is_file())
     packed = ["covariance_down.csv", "covariance_up.csv"]
     tables = ["backgrounds.csv", "bins.csv", *packed, "search.json", "signals/T1bbbb_1750_1.csv"]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, InputError, OutputError, UnknownNameError
-from superbin.search import Estimate, Observable, Process, Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 
 

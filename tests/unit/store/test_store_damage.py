@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superbin.aggregate import combine
 from superbin.catalog import find_signal, open_catalog, signal_source
-from superbin.covariance import Covariance
+from superbin.domain.aggregate import combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, SuperbinError
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import FinishedPoint, ScanLimit, ScanPoint, ScanResult
-from superbin.search import Search
-from superbin.signal import SignalModel
 from superbin.store import Store
 from superbin.store.schema import metadata
 
@@ -49,6 +49,8 @@ def stored(tmp_path: Path, small_search: Search, small_signal: SignalModel, head
     )
     failed = ScanPoint({"m_mother": 2000.0, "m_lsp": 0.0}, "failed", "outside")
     same = SignalModel("T0", {"m_mother": 100.0, "m_lsp": 100.0}, "small", np.ones(4), np.ones(4), "x", 0.5)
+    varied = {"jes": (2 * np.ones(4), np.zeros(4)), "pdf": (3 * np.ones(4), np.ones(4))}
+    same = dataclasses.replace(same, variations=varied, relative_error=0.25)
     path = tmp_path / "stored.sqlite"
     with Store(path) as store:
         store.add_search(
@@ -85,7 +87,8 @@ def readings(scan: ScanResult) -> dict[str, Callable[[Store], Any]]:
     def signal(*parameters: float) -> Callable[[Store], Any]:
         def read(store: Store) -> Any:
             found = store.signal("small", "T0", parameters)
-            return found.digest, list(found.parameters.items()), found.source, found.cross_section_pb
+            texts = found.source, found.cross_section_pb, found.relative_error, list(found.variations)
+            return found.digest, list(found.parameters.items()), texts
 
         return read
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from superbin.catalog import open_catalog
+from superbin.domain.search import Search
 from superbin.errors import DatabaseError, MissingDependencyError
-from superbin.search import Search
 from superbin.store import Store
 from superbin.store.engine import describe, locate
 
@@ -100,11 +100,11 @@ def test_newer_schema(tmp_path: Path) -> None:
     """STORE-11: a database of a newer superbin is not touched."""
     path = tmp_path / "s.sqlite"
     Store(path).close()
-    execute(path, "UPDATE superbin SET schema_version = 5")
+    execute(path, "UPDATE superbin SET schema_version = 6")
     content = path.read_bytes()
     with pytest.raises(
         DatabaseError,
-        match=r"^database .*s\.sqlite has schema version 5; superbin .* reads version 4: install",
+        match=r"^database .*s\.sqlite has schema version 6; superbin .* reads version 5: install",
     ):
         Store(path)
     assert path.read_bytes() == content

@@ -4,37 +4,60 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
 from superbin.io.datacards.model import (
+    AutoStatistics,
     Channel,
     Datacards,
+    FreeParameter,
     GammaNuisance,
+    GammaWidth,
     Group,
+    LinearNuisance,
     LogNuisance,
+    MeasuredParameter,
+    RateFormula,
     RateParameter,
+    ShapeNuisance,
     Term,
 )
 from superbin.io.datacards.parse import parse_card
 from superbin.io.datacards.twice import Content, contents
 
-__all__ = ["combine", "read_datacards"]
+__all__ = ["combine", "labelled", "read_datacards"]
 
-Parameter: TypeAlias = LogNuisance | GammaNuisance | RateParameter
+Parameter: TypeAlias = (
+    LogNuisance
+    | ShapeNuisance
+    | GammaNuisance
+    | GammaWidth
+    | RateParameter
+    | RateFormula
+    | LinearNuisance
+    | MeasuredParameter
+    | FreeParameter
+)
 
 
-def read_datacards(paths: str | Path | Iterable[str | Path]) -> Datacards:
-    """Read counting datacards and combine them into one likelihood.
+def read_datacards(
+    paths: str | Path | Iterable[str | Path] | Mapping[str, str | Path], *, outside: bool = False
+) -> Datacards:
+    """Read datacards and combine them into one likelihood.
 
     Parameters
     ----------
-    paths : path or iterable of paths
-        Cards, or folders whose ``*.txt`` files (in any depth, in natural order) are cards.
+    paths : path, iterable of paths, or mapping of labels to paths
+        Cards, or folders whose ``*.txt`` files (in any depth, in natural order) are cards. With labels each stands for one card,
+        and its channels are renamed as Combine's combineCards.py does it: to the label where the card has one channel, else to
+        ``label_channel``.
+    outside : bool
+        Whether cards may name files outside their folder.
 
     Returns
     -------
@@ -49,14 +72,43 @@ def read_datacards(paths: str | Path | Iterable[str | Path]) -> Datacards:
     InputError
         If a path does not exist, a folder holds no card, or a file is named twice.
     """
+    if isinstance(paths, Mapping):
+        files = _expand(list(paths.values()), folders=False)
+        cards = [parse_card(read_text(file), str(file), outside=outside) for file in files]
+        return combine([labelled(card, label) for card, label in zip(cards, paths, strict=True)])
     files = _expand([paths] if isinstance(paths, str | Path) else list(paths))
-    return combine([parse_card(read_text(file), str(file)) for file in files])
+    return combine([parse_card(read_text(file), str(file), outside=outside) for file in files])
 
 
-def _expand(paths: Sequence[str | Path]) -> list[Path]:
+def labelled(card: Datacards, label: str) -> Datacards:
+    """Return a card with its channels renamed: to the label if there is one channel, else to ``label_channel``.
+
+    Raises
+    ------
+    InputError
+        If the label is empty or has blanks.
+    """
+    if not label or label.split() != [label]:
+        raise InputError(
+            f"the label {label!r} of {card.files[0]} is not one word; name cards such as a=card.txt"
+        )
+    names = {c.name: label if len(card.channels) == 1 else f"{label}_{c.name}" for c in card.channels}
+    return _renamed(card, names)
+
+
+def _renamed(card: Datacards, names: Mapping[str, str]) -> Datacards:
+    return replace(
+        card,
+        channels=tuple(replace(c, name=names[c.name]) for c in card.channels),
+        terms=tuple(replace(t, channel=names[t.channel]) for t in card.terms),
+        statistics=tuple(replace(s, channel=names[s.channel]) for s in card.statistics),
+    )
+
+
+def _expand(paths: Sequence[str | Path], *, folders: bool = True) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if path.is_dir() and folders:
             inside = sorted((p for p in path.rglob("*.txt") if p.is_file()), key=_natural)
             if not inside:
                 raise InputError(f"{path}: the folder holds no *.txt file; name the cards or their folder")
@@ -101,16 +153,24 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
     channels: dict[str, Channel] = {}
     signal: dict[str, Term] = {}
     terms: list[Term] = []
-    parameters: dict[str, Parameter] = {}
+    parameters: dict[tuple[str, bool, bool], Parameter] = {}
     groups: dict[str, Group] = {}
+    statistics: list[AutoStatistics] = []
     for card in cards:
         _add_channels(channels, card)
         _check_signals(signal, card)
-        own: tuple[Parameter, ...] = (*card.nuisances, *card.gammas, *card.rate_parameters)
-        for parameter in own:
+        for parameter in _parameters(card):
             new = _shifted(parameter, len(terms))
-            old = parameters.get(parameter.name)
-            parameters[parameter.name] = new if old is None else _joined(old, new)
+            # A name may be both log-normal, in one channel, and a shape, in another; both have one constraint.
+            key = (
+                parameter.name,
+                isinstance(parameter, ShapeNuisance),
+                isinstance(parameter, MeasuredParameter),
+            )
+            _check_meaning(parameters, new)
+            old = parameters.get(key)
+            parameters[key] = new if old is None else _joined(old, new)
+        statistics += card.statistics
         for group in card.groups:
             before = groups.get(group.name, Group(group.name, (), ()))
             members = tuple(dict.fromkeys(before.members + group.members))
@@ -120,12 +180,41 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
         files=tuple(file for card in cards for file in card.files),
         channels=tuple(channels.values()),
         terms=tuple(terms),
-        nuisances=tuple(p for p in parameters.values() if isinstance(p, LogNuisance)),
-        gammas=tuple(p for p in parameters.values() if isinstance(p, GammaNuisance)),
-        rate_parameters=tuple(p for p in parameters.values() if isinstance(p, RateParameter)),
+        nuisances=_of(LogNuisance, parameters.values()),
+        gammas=_of(GammaNuisance, parameters.values()),
+        rate_parameters=_of(RateParameter, parameters.values()),
+        formulas=_of(RateFormula, parameters.values()),
+        shapes=_of(ShapeNuisance, parameters.values()),
+        linear=_of(LinearNuisance, parameters.values()),
+        widths=_of(GammaWidth, parameters.values()),
+        measured=_of(MeasuredParameter, parameters.values()),
+        free=_of(FreeParameter, parameters.values()),
+        frozen=tuple(dict.fromkeys(name for card in cards for name in card.frozen)),
+        statistics=tuple(statistics),
         groups=tuple(groups.values()),
         comments=tuple(comment for card in cards for comment in card.comments),
         remarks=tuple(remark for card in cards for remark in card.remarks),
+    )
+
+
+P = TypeVar("P")
+
+
+def _of(kind: type[P], parameters: Iterable[object]) -> tuple[P, ...]:
+    return tuple(p for p in parameters if isinstance(p, kind))
+
+
+def _parameters(card: Datacards) -> tuple[Parameter, ...]:
+    return (
+        *card.nuisances,
+        *card.gammas,
+        *card.rate_parameters,
+        *card.formulas,
+        *card.shapes,
+        *card.linear,
+        *card.widths,
+        *card.measured,
+        *card.free,
     )
 
 
@@ -143,13 +232,7 @@ def _distinct(cards: Sequence[Datacards]) -> list[Datacards]:
         for name, content in own.items():
             if name in seen and seen[name].is_same(content):
                 names[name] = f"{name}@{card.files[0]}"
-        renamed.append(
-            replace(
-                card,
-                channels=tuple(replace(c, name=names[c.name]) for c in card.channels),
-                terms=tuple(replace(t, channel=names[t.channel]) for t in card.terms),
-            )
-        )
+        renamed.append(_renamed(card, names))
         seen |= {names[name]: content for name, content in own.items()}
     return renamed
 
@@ -174,34 +257,103 @@ def _check_signals(signal: dict[str, Term], card: Datacards) -> None:
 
 
 def _shifted(parameter: Parameter, shift: int) -> Parameter:
-    if isinstance(parameter, LogNuisance):
-        return replace(parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries))
-    if isinstance(parameter, GammaNuisance):
-        return replace(parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries))
-    return replace(parameter, terms=tuple(term + shift for term in parameter.terms))
+    match parameter:
+        case LogNuisance():
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
+        case ShapeNuisance():
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
+        case GammaNuisance():
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
+        case LinearNuisance():
+            return replace(
+                parameter, entries=tuple(replace(e, term=e.term + shift) for e in parameter.entries)
+            )
+        case RateParameter() | RateFormula() | GammaWidth():
+            return replace(parameter, terms=tuple(term + shift for term in parameter.terms))
+        case _:
+            return parameter
+
+
+_JOINED = {
+    LogNuisance: ("kind",),
+    ShapeNuisance: ("kind",),
+    GammaNuisance: ("count",),
+    LinearNuisance: ("kind", "lower", "upper"),
+    RateParameter: ("initial", "lower", "upper"),
+    RateFormula: ("text", "arguments"),
+    GammaWidth: ("width",),
+    MeasuredParameter: ("mean", "down", "up", "lower", "upper"),
+    FreeParameter: ("initial", "lower", "upper", "fixed"),
+}
+"""What must agree where a name is in several cards."""
 
 
 def _joined(old: Parameter, new: Parameter) -> Parameter:
-    lines = old.lines + new.lines
-    if isinstance(old, LogNuisance) and isinstance(new, LogNuisance) and old.kind == new.kind:
-        return replace(old, entries=old.entries + new.entries, lines=lines)
-    if isinstance(old, GammaNuisance) and isinstance(new, GammaNuisance) and old.count == new.count:
-        return replace(old, entries=old.entries + new.entries, lines=lines)
-    if (
-        isinstance(old, RateParameter)
-        and isinstance(new, RateParameter)
-        and (old.initial, old.lower, old.upper) == (new.initial, new.lower, new.upper)
+    if type(old) is not type(new) or any(
+        getattr(old, name) != getattr(new, name) for name in _JOINED[type(new)]
     ):
-        return replace(old, terms=old.terms + new.terms, lines=lines)
-    raise DocumentError(
+        raise _conflict(old, new)
+    changes: dict[str, Any] = {"lines": old.lines + new.lines}
+    for name in ("entries", "terms"):
+        if hasattr(old, name):
+            changes[name] = (*getattr(old, name), *getattr(new, name))
+    if isinstance(old, ShapeNuisance) and isinstance(new, ShapeNuisance):
+        changes["optional"] = old.optional and new.optional
+    return replace(old, **changes)
+
+
+def _check_meaning(parameters: Mapping[tuple[str, bool, bool], Parameter], new: Parameter) -> None:
+    """Refuse a name of two kinds, but for those that share a unit normal constraint."""
+    for key in ((new.name, a, b) for a in (False, True) for b in (False, True)):
+        old = parameters.get(key)
+        if (
+            old is not None
+            and type(old) is not type(new)
+            and not (_is_unit_normal(old) and _is_unit_normal(new))
+        ):
+            raise _conflict(old, new)
+
+
+def _is_unit_normal(parameter: Parameter) -> bool:
+    if isinstance(parameter, MeasuredParameter):
+        return (parameter.mean, parameter.down, parameter.up) == (0, 1, 1)
+    return isinstance(parameter, LogNuisance | ShapeNuisance) and parameter.kind in {"lnN", "shape", "shapeN"}
+
+
+def _conflict(old: Parameter, new: Parameter) -> DocumentError:
+    return DocumentError(
         f"{new.lines[0]}: {new.name!r} is {_meaning(new)}, but {_meaning(old)} in {old.lines[0]}; one name is one "
         "parameter in all cards"
     )
 
 
 def _meaning(parameter: Parameter) -> str:
-    if isinstance(parameter, LogNuisance):
-        return parameter.kind
-    if isinstance(parameter, GammaNuisance):
-        return f"gmN {parameter.count}"
-    return f"rateParam {parameter.initial:g} [{parameter.lower},{parameter.upper}]"
+    def span(low: float | None, high: float | None) -> str:
+        return "" if low is None or high is None else f" [{low:g},{high:g}]"
+
+    text: str
+    match parameter:
+        case LogNuisance() | ShapeNuisance():
+            text = parameter.kind
+        case GammaNuisance():
+            text = f"gmN {parameter.count}"
+        case GammaWidth():
+            text = f"gmM {parameter.width:g}"
+        case LinearNuisance():
+            text = parameter.kind + span(parameter.lower, parameter.upper)
+        case RateParameter():
+            text = f"rateParam {parameter.initial:g}{span(parameter.lower, parameter.upper)}"
+        case RateFormula():
+            text = f"rateParam {parameter.text} {','.join(parameter.arguments)}"
+        case MeasuredParameter():
+            errors = f"{parameter.mean:g} -{parameter.down:g}/+{parameter.up:g}"
+            text = f"param {errors}{span(parameter.lower, parameter.upper)}"
+        case FreeParameter():
+            text = f"extArg {parameter.initial:g}{span(parameter.lower, parameter.upper)}"
+    return text

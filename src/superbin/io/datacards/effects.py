@@ -1,35 +1,60 @@
-"""The lines below the table of a card: nuisances, rate parameters and groups.
+"""The lines below the table of a card: nuisances, parameters, formulas, groups and instructions.
 
-`read_effects` turns them into the values of `superbin.io.datacards.model`. The kinds known are `lnN`, `lnU`, `gmN`,
-`rateParam` with a number, and `group`; every other kind is refused by name, since a likelihood without it would
-be another likelihood.
+`read_effects` turns them into the values of `superbin.io.datacards.model`, after the edits that the card itself asks for. Kinds that are
+not known are refused by name, since a likelihood without them would be another likelihood.
 """
 
 import fnmatch
-import re
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+from superbin.errors import InputError
+from superbin.io.datacards.edits import Edited, edit
+from superbin.io.datacards.formulas import parse_formula
+from superbin.io.datacards.lines import COLUMN_KINDS, Cell, Line, plain_kind, read_line
 from superbin.io.datacards.model import (
+    FROM_TEMPLATE,
     Alpha,
+    AutoStatistics,
     Channel,
+    FreeParameter,
     GammaNuisance,
+    GammaWidth,
     Group,
     Kappa,
+    LinearNuisance,
     LogNuisance,
+    MeasuredParameter,
     Placeholder,
+    RateFormula,
     RateParameter,
     Remark,
+    ShapeEntry,
+    ShapeNuisance,
+    Slope,
     Term,
 )
 from superbin.io.datacards.records import Record
+from superbin.statistical_model.expressions import Variable, replaced
 
-__all__ = ["Effects", "read_effects"]
+__all__ = ["OTHER_NAMES", "Effects", "read_effects"]
 
-_DASH = re.compile(r"-+")
 _NOFLOAT = "[nofloat]"
-_SHAPE_KINDS = ("shape", "shapeN", "shapeN2", "shapeU", "shape?", "shapeN2?", "autoMCStats")
+
+OTHER_NAMES = ("r", "MH")
+"""What a formula may name besides the parameters of the card: the signal strength and the mass."""
+
+_REFUSED = {
+    "discrete": "it chooses between shapes of a RooFit workspace, which are not read",
+    "constr": "a constraint on a formula is not read; write a param line for each parameter",
+    "dFD": "the double Fermi function is not read; use trG or unif",
+    "dFD2": "the double Fermi function is not read; use trG or unif",
+    "shapeL": "Combine has dropped this morphing; use shape",
+}
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -39,13 +64,37 @@ class Effects:
     nuisances: dict[str, LogNuisance] = field(default_factory=dict)
     gammas: dict[str, GammaNuisance] = field(default_factory=dict)
     rate_parameters: dict[str, RateParameter] = field(default_factory=dict)
+    formulas: dict[str, RateFormula] = field(default_factory=dict)
+    shapes: dict[str, ShapeNuisance] = field(default_factory=dict)
+    linear: dict[str, LinearNuisance] = field(default_factory=dict)
+    widths: dict[str, GammaWidth] = field(default_factory=dict)
+    measured: dict[str, MeasuredParameter] = field(default_factory=dict)
+    free: dict[str, FreeParameter] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
+    statistics: dict[str, AutoStatistics] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
-    n_nuisance_lines: int = 0
+    n_nuisance_lines: int | None = 0
+    """None where edits change their number, so that kmax says nothing."""
 
     def remark(self, record: Record, code: str, message: str) -> None:
         """Note what was not read as it is written."""
         self.remarks.append(Remark(record.place, code, message))
+
+    def kinds(self) -> dict[str, str]:
+        """Kind of every parameter and formula by name."""
+        tables: tuple[tuple[Mapping[str, Any], str | None], ...] = (
+            (self.nuisances, None),
+            (self.gammas, "gmN"),
+            (self.rate_parameters, "rateParam"),
+            (self.formulas, "rateParam"),
+            (self.shapes, None),
+            (self.linear, None),
+            (self.widths, "gmM"),
+            (self.measured, "param"),
+            (self.free, "extArg"),
+        )
+        return {name: kind or value.kind for table, kind in tables for name, value in table.items()}
 
 
 def read_effects(
@@ -63,242 +112,482 @@ def read_effects(
     Raises
     ------
     DocumentError
-        If a line has an unknown kind, the wrong number of entries, a factor that is not > 0, or contradicts
-        an earlier line.
+        If a line has an unknown kind, the wrong number of entries, an entry without meaning, or contradicts an earlier line.
     """
-    effects = Effects()
-    group_records: list[Record] = []
-    for line in records:
-        if len(line.tokens) < 2:
-            raise line.error(
-                f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
-            )
-        record = _plain(effects, line) if line.tokens[0].endswith(_NOFLOAT) else line
-        kind = record.tokens[1]
-        if kind in ("lnN", "lnU"):
-            _add_log(effects, record, "lnN" if kind == "lnN" else "lnU", terms)
-        elif kind == "gmN":
-            _add_gamma(effects, record, terms)
-        elif kind == "rateParam":
-            _add_rate_parameter(effects, record, channels, terms)
-        elif kind == "group":
-            group_records.append(record)  # a group may come before its members
-        else:
-            raise _refusal(record, kind)
-    for record in group_records:
-        _add_group(effects, record)
-    return effects
+    return _Reader(channels, terms).read(records)
 
 
-def _plain(effects: Effects, record: Record) -> Record:
-    """Take the suffix [nofloat] from the name: it is the nuisance of the plain name, floated with it."""
-    name = record.tokens[0].removesuffix(_NOFLOAT)
-    if not name:
-        raise record.error(f"{_NOFLOAT} has no name before it; write name{_NOFLOAT}")
-    effects.remark(record, "nofloat", f"{record.tokens[0]!r} is the nuisance {name!r}, floated as any other")
-    return replace(record, tokens=(name, *record.tokens[1:]))
+class _Reader:
+    """Goes through the lines once, then makes the nuisances of those with entries."""
 
+    def __init__(self, channels: tuple[Channel, ...], terms: tuple[Term, ...]) -> None:
+        self.channels, self.terms = channels, terms
+        self.effects = Effects()
+        self.state = Edited()
+        self.groups: list[Record] = []
+        self.flat: list[Record] = []
+        self.handlers: dict[str, Callable[[Record], None]] = {
+            "rateParam": self.rate_parameter,
+            "param": self.parameter,
+            "extArg": self.external,
+            "flatParam": self.flat_parameter,
+            "autoMCStats": self.auto_statistics,
+            "group": self.groups.append,  # a group may come before its members
+            "edit": self.edit,
+        }
 
-def _refusal(record: Record, kind: str) -> Exception:
-    if kind in _SHAPE_KINDS:
-        return record.error(f"{kind} belongs to a shape analysis; only counting experiments can be read")
-    return record.error(
-        f"nuisance kind {kind!r} of {record.tokens[0]!r} is not known; lnN, lnU, gmN, rateParam and group are"
-    )
+    def read(self, records: Iterable[Record]) -> Effects:
+        for line in records:
+            if len(line.tokens) < 2:
+                raise line.error(
+                    f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
+                )
+            record = self.plain(line) if line.tokens[0].endswith(_NOFLOAT) else line
+            kind = record.tokens[1]
+            if plain_kind(kind)[0] in COLUMN_KINDS:
+                self.columns(record)
+            elif kind in self.handlers:
+                self.handlers[kind](record)
+            else:
+                why = _REFUSED.get(kind.removesuffix("?"))
+                known = ", ".join([*COLUMN_KINDS, *self.handlers])
+                raise record.error(
+                    f"nuisance kind {kind!r} of {record.tokens[0]!r} is not "
+                    + (f"read: {why}" if why else f"known; {known} are")
+                )
+        self.finish()
+        return self.effects
 
-
-def _cells(
-    effects: Effects, record: Record, cells: tuple[str, ...], terms: tuple[Term, ...]
-) -> list[tuple[int, str]]:
-    """Return the entries that are not dashes, with the position of their column.
-
-    As in Combine, words beyond the last column are no entries, and an entry of zero is none either.
-    """
-    name, kind = record.tokens[0], record.tokens[1]
-    if len(cells) < len(terms):
-        raise record.error(
-            f"{kind} {name!r} has {len(cells)} entries for {len(terms)} columns; is the line truncated?"
+    def plain(self, record: Record) -> Record:
+        """Take the suffix [nofloat] from the name: it is the nuisance of the plain name, floated with it."""
+        name = record.tokens[0].removesuffix(_NOFLOAT)
+        if not name:
+            raise record.error(f"{_NOFLOAT} has no name before it; write name{_NOFLOAT}")
+        self.effects.remark(
+            record, "nofloat", f"{record.tokens[0]!r} is the nuisance {name!r}, floated as any other"
         )
-    if len(cells) > len(terms):
-        words = " ".join(cells[len(terms) :])
-        effects.remark(
-            record, "ignored-words", f"{words!r} stands after the last column of {name!r} and is ignored"
-        )
-    found = [(i, cell) for i, cell in enumerate(cells[: len(terms)]) if not _DASH.fullmatch(cell)]
-    zero = [(i, cell) for i, cell in found if _is_zero(cell)]
-    for i, cell in zero if kind != "gmN" else ():  # under gmN it is the usual way to write a dash
-        effects.remark(
-            record,
-            "zero-entry",
-            f"{name!r} is {cell} on process {terms[i].process!r} in channel {terms[i].channel!r}, which is no effect",
-        )
-    return [entry for entry in found if entry not in zero]
+        return replace(record, tokens=(name, *record.tokens[1:]))
 
+    # ------------------------------------------------------------------ lines with an entry per column
 
-def _is_zero(cell: str) -> bool:
-    return re.fullmatch(r"\+?(0+\.?0*|\.0+)([eE][+-]?\d+)?", cell, re.ASCII) is not None
+    def columns(self, record: Record) -> None:
+        line = read_line(record, self.terms, self.effects.remark)
+        self.check_kind(record, line.name, line.kind, optional=line.optional)
+        self.state.lines.append(line)
+        if self.effects.n_nuisance_lines is not None:
+            self.effects.n_nuisance_lines += 1
 
-
-def _check_free(effects: Effects, record: Record, *, own: str) -> None:
-    """Refuse a name that already belongs to a parameter of another kind."""
-    name = record.tokens[0]
-    kind = own
-    if name in effects.nuisances:
-        kind = effects.nuisances[name].kind
-    elif name in effects.gammas:
-        kind = "gmN"
-    elif name in effects.rate_parameters:
-        kind = "rateParam"
-    if kind != own:
-        raise record.error(f"{name!r} is {own} here but {kind} on an earlier line; one name is one parameter")
-
-
-def _check_new(record: Record, taken: Iterable[int], new: Iterable[int], terms: tuple[Term, ...]) -> None:
-    both = sorted(set(taken).intersection(new))
-    if both:
-        term = terms[both[0]]
-        raise record.error(
-            f"{record.tokens[0]!r} acts twice on process {term.process!r} in channel {term.channel!r}; "
-            "remove one of the lines"
-        )
-
-
-def _add_log(effects: Effects, record: Record, kind: Literal["lnN", "lnU"], terms: tuple[Term, ...]) -> None:
-    _check_free(effects, record, own=kind)
-    name = record.tokens[0]
-    entries = tuple(_kappa(record, i, cell) for i, cell in _cells(effects, record, record.tokens[2:], terms))
-    old = effects.nuisances.get(name, LogNuisance(name, kind, (), ()))
-    _check_new(record, (e.term for e in old.entries), (e.term for e in entries), terms)
-    effects.nuisances[name] = replace(old, entries=old.entries + entries, lines=(*old.lines, record.place))
-    effects.n_nuisance_lines += 1
-
-
-def _kappa(record: Record, term: int, cell: str) -> Kappa:
-    parts = cell.split("/")
-    if len(parts) > 2:
-        raise record.error(
-            f"entry {cell!r} of {record.tokens[0]!r} has {len(parts)} factors; write kappa or down/up"
-        )
-    values = [record.number(part, f"factor of {record.tokens[0]!r}") for part in parts]
-    for value in values:
-        # 1 / value must be finite as well.
-        if not 1e-300 < value < 1e300:
+    def check_kind(self, record: Record, name: str, kind: str, *, optional: bool = False) -> None:
+        """Refuse a name that already belongs to a parameter of another kind."""
+        if name in OTHER_NAMES:
             raise record.error(
-                f"entry {cell!r} of {record.tokens[0]!r} has a factor {value:g}; factors are > 0"
+                f"{name!r} is the {'signal strength' if name == 'r' else 'mass'}; choose another name"
             )
-    if len(values) == 1:
-        return Kappa(term, 1 / values[0], values[0], symmetric=True, place=record.place)
-    return Kappa(term, values[0], values[1], symmetric=False, place=record.place)
+        lines = [line for line in self.state.lines if line.name == name]
+        known = self.effects.kinds() | {line.name: line.kind for line in lines}
+        other = known.get(name, kind)
+        # All have a unit normal constraint; a measured parameter must have mean zero and error one, which is checked later.
+        together = {"lnN", "shape", "shapeN", "param"}
+        optional = optional or any(line.optional for line in lines)
+        if other != kind and not ({other, kind} <= together and ("param" in {other, kind} or optional)):
+            cure = (
+                "; 'shape?' is a log-normal one where there are no histograms"
+                if {other, kind} <= together
+                else ""
+            )
+            raise record.error(
+                f"{name!r} is {kind} here but {other} on an earlier line; one name is one parameter{cure}"
+            )
 
+    def edit(self, record: Record) -> None:
+        self.effects.n_nuisance_lines = None
+        self.state.others = {*self.effects.kinds(), *(r.tokens[0] for r in self.flat)}
+        edit(self.state, record, self.terms, self.effects.remark)
 
-def _add_gamma(effects: Effects, record: Record, terms: tuple[Term, ...]) -> None:
-    _check_free(effects, record, own="gmN")
-    name, _, *cells = record.tokens
-    if not cells or re.fullmatch(r"\d{1,15}", cells[0], re.ASCII) is None:
-        raise record.error(f"gmN {name!r} needs a whole number of events after its kind, not {cells[:1]}")
-    count = int(cells[0])
-    old = effects.gammas.get(name, GammaNuisance(name, count, (), ()))
-    if old.count != count:
-        raise record.error(
-            f"gmN {name!r} counts {count} events here and {old.count} on line {old.lines[0].line}"
+    # ------------------------------------------------------------------ lines without
+
+    def rate_parameter(self, record: Record) -> None:
+        name = record.tokens[0]
+        self.check_kind(record, name, "rateParam")
+        if len(record.tokens) not in (5, 6):
+            raise record.error(
+                f"rateParam {name!r} needs a channel, a process, and a number, perhaps with a range [low,high], or a formula with its arguments"
+            )
+        channel, process, start = record.tokens[2:5]
+        new = tuple(
+            i
+            for i, t in enumerate(self.terms)
+            if fnmatch.fnmatchcase(t.channel, channel) and fnmatch.fnmatchcase(t.process, process)
         )
-    entries = tuple(
-        _alpha(effects, record, count, i, cell, terms)
-        for i, cell in _cells(effects, record, tuple(cells[1:]), terms)
-    )
-    others = (e.term for g in effects.gammas.values() if g.name != name for e in g.entries)
-    both = sorted({e.term for e in entries}.intersection(others))
-    if both:
-        term = terms[both[0]]
-        raise record.error(
-            f"process {term.process!r} in channel {term.channel!r} has a second gmN, {name!r}; one count can "
-            "normalise it"
+        known = {t.process for t in self.terms} if not new else set()
+        if (
+            not new
+            and "*" not in channel + process
+            and process in known
+            and channel in {c.name for c in self.channels}
+        ):
+            # As in Combine: both exist, but not together.
+            self.effects.remark(
+                record,
+                "edit-nothing",
+                f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, which is no column",
+            )
+        elif not new:
+            raise record.error(
+                f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, but the card has no such column; "
+                f"its channels begin with {[c.name for c in self.channels[:3]]}"
+            )
+        if len(record.tokens) == 5 and ".root" in start and ":" in start:
+            raise record.error(
+                f"rateParam {name!r} is a function of the RooFit workspace {start!r}, which is not read; write its value, or a formula"
+            )
+        if len(record.tokens) == 6 and "[" not in record.tokens[5]:
+            self.formula(record, new)
+            return
+        initial = record.number(start, f"initial value of {name!r}")
+        lower, upper = _range(record, record.tokens[5]) if len(record.tokens) == 6 else (None, None)
+        if lower is not None and upper is not None and not lower <= initial <= upper:
+            raise record.error(
+                f"rateParam {name!r} starts at {start} outside its range; low <= start <= high"
+            )
+        if name in self.effects.formulas:
+            raise record.error(f"rateParam {name!r} is a number here and a formula on an earlier line")
+        old = self.effects.rate_parameters.get(name, RateParameter(name, initial, lower, upper, (), ()))
+        if (old.initial, old.lower, old.upper) != (initial, lower, upper):
+            raise record.error(
+                f"rateParam {name!r} has another start or range than on line {old.lines[0].line}"
+            )
+        self.check_new(record, old.terms, new)
+        self.effects.rate_parameters[name] = replace(
+            old, terms=old.terms + new, lines=(*old.lines, record.place)
         )
-    _check_new(record, (e.term for e in old.entries), (e.term for e in entries), terms)
-    effects.gammas[name] = replace(old, entries=old.entries + entries, lines=(*old.lines, record.place))
-    effects.n_nuisance_lines += 1
 
+    def formula(self, record: Record, terms: tuple[int, ...]) -> None:
+        name, text = record.tokens[0], record.tokens[4]
+        arguments = tuple(record.tokens[5].split(","))
+        if not all(arguments):
+            raise record.error(f"the arguments {record.tokens[5]!r} of formula {name!r} have an empty name")
+        try:
+            expression = parse_formula(text, arguments)
+        except InputError as error:
+            raise record.error(f"rateParam {name!r}: {error}") from None
+        if name in self.effects.rate_parameters:
+            raise record.error(f"rateParam {name!r} is a formula here and a number on an earlier line")
+        old = self.effects.formulas.get(name, RateFormula(name, text, expression, arguments, (), ()))
+        if (old.text, old.arguments) != (text, arguments):
+            raise record.error(f"rateParam {name!r} is another formula than on line {old.lines[0].line}")
+        self.check_new(record, old.terms, terms)
+        self.effects.formulas[name] = replace(old, terms=old.terms + terms, lines=(*old.lines, record.place))
 
-def _alpha(
-    effects: Effects, record: Record, count: int, term: int, cell: str, terms: tuple[Term, ...]
-) -> Alpha:
-    name = record.tokens[0]
-    alpha = record.number(cell, f"alpha of {name!r}")
-    if alpha < 0:
-        raise record.error(f"alpha {cell} of {name!r} is negative; it must be >= 0")
-    rate, own = terms[term].rate, count * alpha
-    if isinstance(rate, Placeholder):
+    def parameter(self, record: Record) -> None:
+        name = record.tokens[0]
+        self.check_kind(record, name, "param")
+        if len(record.tokens) < 4:
+            raise record.error(f"param {name!r} needs a mean and an error, and perhaps a range [low,high]")
+        mean = record.number(record.tokens[2], f"mean of {name!r}")
+        down, up = _errors(record, record.tokens[3])
+        lower, upper = mean - 4 * down, mean + 4 * up
+        if len(record.tokens) > 4 and record.tokens[4].startswith("["):
+            lower, upper = _range(record, record.tokens[4])
+        if not lower <= mean <= upper:
+            raise record.error(
+                f"param {name!r} has the mean {mean:g} outside its range [{lower:g},{upper:g}]"
+            )
+        new = MeasuredParameter(name, mean, down, up, lower, upper, (record.place,))
+        if name in self.effects.measured:
+            raise record.error(
+                f"param {name!r} stands on line {self.effects.measured[name].lines[0].line} already"
+            )
+        self.effects.measured[name] = new
+        if self.effects.n_nuisance_lines is not None:
+            self.effects.n_nuisance_lines += 1
+
+    def external(self, record: Record) -> None:
+        name = record.tokens[0]
+        self.check_kind(record, name, "extArg")
+        if len(record.tokens) < 3:
+            raise record.error(f"extArg {name!r} needs a value, and perhaps a range [low,high] or [const]")
+        if any(":" in token for token in record.tokens[2:]):
+            raise record.error(
+                f"extArg {name!r} is from the RooFit workspace {record.tokens[2]!r}, which is not read; write its value and range"
+            )
+        value = record.number(record.tokens[2], f"value of {name!r}")
+        self.effects.free[name] = self.free(record, value, record.tokens[3:])
+
+    def free(self, record: Record, value: float, rest: tuple[str, ...]) -> FreeParameter:
+        fixed = bool(rest) and rest[0] == "[const]"
+        lower, upper = -math.inf, math.inf
+        if rest and not fixed:
+            lower, upper = _range(record, rest[0])
+        if not lower <= value <= upper:
+            raise record.error(
+                f"{record.tokens[0]!r} has the value {value:g} outside its range [{lower:g},{upper:g}]"
+            )
+        return FreeParameter(record.tokens[0], value, lower, upper, fixed, (record.place,))
+
+    def flat_parameter(self, record: Record) -> None:
+        self.flat.append(record)
+
+    def auto_statistics(self, record: Record) -> None:
+        pattern, words = record.tokens[0], record.tokens[2:]
+        if not 1 <= len(words) <= 3:
+            raise record.error(
+                "autoMCStats is written 'channel autoMCStats threshold [include-signal] [hist-mode]'"
+            )
+        threshold = record.number(words[0], f"threshold of autoMCStats for {pattern!r}")
+        flags = [words[1] if len(words) > 1 else "0", words[2] if len(words) > 2 else "1"]
+        if flags[0] not in {"0", "1"} or flags[1] not in {"0", "1", "2"}:
+            raise record.error(
+                f"autoMCStats has include-signal {flags[0]!r} and hist-mode {flags[1]!r}; the first is 0 or 1, the second 1 or 2"
+            )
+        found = [c for c in self.channels if fnmatch.fnmatchcase(c.name, pattern)]
+        if not found and "*" not in pattern:
+            raise record.error(f"autoMCStats is for channel {pattern!r}, which the card does not have")
+        if not found:
+            self.effects.remark(record, "edit-nothing", f"autoMCStats {pattern!r} matches no channel")
+        for channel in found:
+            if channel.template is None:
+                continue  # nothing to do in a counting experiment
+            if flags[1] == "0" and threshold >= 0:
+                self.effects.remark(
+                    record,
+                    "statistics-mode",
+                    f"hist-mode 0 of autoMCStats is read as 1, the default, in channel {channel.name!r}",
+                )
+            mode: Literal[1, 2] = 2 if flags[1] == "2" else 1
+            self.effects.statistics[channel.name] = AutoStatistics(
+                channel.name, threshold, flags[0] == "1", mode, record.place
+            )
+
+    # ------------------------------------------------------------------ after the last line
+
+    def finish(self) -> None:
+        for line in self.state.lines:
+            self.make(line)
+        for record in self.flat:
+            self.finish_flat(record)
+        self.rename_measured()
+        self.effects.frozen = tuple(self.state.frozen)
+        for record in self.groups:
+            self.group(record)
+
+    def make(self, line: Line) -> None:
+        match line.kind:
+            case "lnN":
+                self.log(line, "lnN")
+            case "lnU":
+                self.log(line, "lnU")
+            case "gmN":
+                self.gamma(line)
+            case "gmM":
+                self.width(line)
+            case "unif":
+                self.linear(line, "unif")
+            case "trG":
+                self.linear(line, "trG")
+            case "shapeN":
+                self.shape(line, "shapeN")
+            case "shapeU":
+                self.shape(line, "shapeU")
+            case _:
+                self.shape(line, "shape")
+
+    def check_new(self, record: Record, taken: Iterable[int], new: Iterable[int]) -> None:
+        both = sorted(set(taken).intersection(new))
+        if both:
+            term = self.terms[both[0]]
+            raise record.error(
+                f"{record.tokens[0]!r} acts twice on process {term.process!r} in channel {term.channel!r}; "
+                "remove one of the lines"
+            )
+
+    def log(self, line: Line, kind: Literal["lnN", "lnU"]) -> None:
+        record = line.record
+        entries = tuple(_kappa(i, cell, record) for i, cell in sorted(line.cells.items()))
+        old = self.effects.nuisances.get(line.name, LogNuisance(line.name, kind, (), ()))
+        if old.kind != kind:
+            raise record.error(
+                f"{line.name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
+            )
+        self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
+        self.effects.nuisances[line.name] = replace(
+            old, entries=old.entries + entries, lines=(*old.lines, record.place)
+        )
+
+    def shape(self, line: Line, kind: Literal["shape", "shapeN", "shapeU"]) -> None:
+        record, name = line.record, line.name
+        entries = []
+        for i, cell in sorted(line.cells.items()):
+            term = self.terms[i]
+            if term.template is None and term.rate != 0 and not line.optional:
+                raise record.error(
+                    f"{kind} {name!r} acts on process {term.process!r} in channel {term.channel!r}, which has no histogram; use lnN there"
+                )
+            kappa = _kappa(i, cell, record) if line.optional else None
+            scale = cell[0] if len(cell) == 1 else math.nan
+            entries.append(ShapeEntry(i, scale, kappa, line.sources.get(i, name), record.place))
+        old = self.effects.shapes.get(name, ShapeNuisance(name, kind, line.optional, (), ()))
+        if old.kind != kind:
+            raise record.error(
+                f"{name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
+            )
+        self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
+        self.effects.shapes[name] = replace(
+            old,
+            optional=old.optional and line.optional,
+            entries=(*old.entries, *entries),
+            lines=(*old.lines, record.place),
+        )
+
+    def linear(self, line: Line, kind: Literal["unif", "trG"]) -> None:
+        record, name = line.record, line.name
+        lower, upper = -math.inf, math.inf
+        if kind == "unif":
+            lower, upper = (record.number(a, f"range of {name!r}") for a in line.arguments)
+            if not lower < upper:
+                raise record.error(f"unif {name!r} has the range {lower:g} to {upper:g}; low < high")
+        entries = tuple(Slope(i, cell[0], record.place) for i, cell in sorted(line.cells.items()))
+        if name in self.effects.linear:
+            raise record.error(
+                f"{kind} {name!r} stands on an earlier line already; one line holds all its entries"
+            )
+        self.effects.linear[name] = LinearNuisance(name, kind, lower, upper, entries, (record.place,))
+
+    def width(self, line: Line) -> None:
+        record, name = line.record, line.name
+        sizes = sorted({cell[0] for cell in line.cells.values()})
+        if len(sizes) > 1:
+            raise record.error(
+                f"gmM {name!r} has the uncertainties {sizes[0]:g} and {sizes[1]:g}; it has one"
+            )
+        if sizes and not 1e-6 <= sizes[0] <= 1:
+            raise record.error(
+                f"gmM {name!r} has the uncertainty {sizes[0]:g}; 1e-6 to 1 are read, since a wider gamma distribution is infinite at zero"
+            )
+        if name in self.effects.widths:
+            raise record.error(
+                f"gmM {name!r} stands on an earlier line already; one line holds all its entries"
+            )
+        if sizes:
+            self.effects.widths[name] = GammaWidth(name, sizes[0], tuple(sorted(line.cells)), (record.place,))
+
+    def gamma(self, line: Line) -> None:
+        record, name, count = line.record, line.name, int(line.arguments[0])
+        old = self.effects.gammas.get(name, GammaNuisance(name, count, (), ()))
+        if old.count != count:
+            raise record.error(
+                f"gmN {name!r} counts {count} events here and {old.count} on line {old.lines[0].line}"
+            )
+        entries = tuple(self.alpha(record, count, i, cell[0]) for i, cell in sorted(line.cells.items()))
+        others = (e.term for g in self.effects.gammas.values() if g.name != name for e in g.entries)
+        both = sorted({e.term for e in entries}.intersection(others))
+        if both:
+            term = self.terms[both[0]]
+            raise record.error(
+                f"process {term.process!r} in channel {term.channel!r} has a second gmN, {name!r}; one count can "
+                "normalise it"
+            )
+        self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
+        self.effects.gammas[name] = replace(
+            old, entries=old.entries + entries, lines=(*old.lines, record.place)
+        )
+
+    def alpha(self, record: Record, count: int, term: int, alpha: float) -> Alpha:
+        name = record.tokens[0]
+        rate, own = self.terms[term].rate, count * alpha
+        if isinstance(rate, Placeholder) or rate == FROM_TEMPLATE:
+            return Alpha(term, alpha, record.place)
+        said = f"{name!r} gives {count} * {alpha:g} = {own:g} events of {self.terms[term].process!r} in {self.terms[term].channel!r}"
+        # Combine's tolerance; the card states the rate twice, and the count times alpha is what is used.
+        if abs(own - rate) > max(0.05 * max(rate, 1.0), alpha):
+            raise record.error(f"{said}, but its rate is {rate:g}; they must agree")
+        if abs(own - rate) > 0.01 * max(rate, own):
+            self.effects.remark(record, "gamma-rate", f"{said}, which stands for its rate {rate:g}")
         return Alpha(term, alpha, record.place)
-    said = f"{name!r} gives {count} * {cell} = {own:g} events of {terms[term].process!r} in {terms[term].channel!r}"
-    # Combine's tolerance; the card states the rate twice, and the count times alpha is what is used.
-    if abs(own - rate) > max(0.05 * max(rate, 1.0), alpha):
-        raise record.error(f"{said}, but its rate is {rate:g}; they must agree")
-    if abs(own - rate) > 0.01 * max(rate, own):
-        effects.remark(record, "gamma-rate", f"{said}, which stands for its rate {rate:g}")
-    return Alpha(term, alpha, record.place)
 
+    def finish_flat(self, record: Record) -> None:
+        """A ``flatParam`` says that a parameter is free; with a value it makes one that only formulas use."""
+        name = record.tokens[0]
+        if name in self.effects.kinds():
+            return
+        used = any(name in f.arguments for f in self.effects.formulas.values())
+        if len(record.tokens) > 2:
+            value = record.number(record.tokens[2], f"value of {name!r}")
+            self.effects.free[name] = self.free(record, value, record.tokens[3:])
+        elif used:
+            raise record.error(
+                f"flatParam {name!r} has no value, and a formula uses it; write 'name flatParam value [low,high]'"
+            )
+        else:
+            self.effects.remark(record, "unused-parameter", f"nothing uses flatParam {name!r}")
 
-def _add_rate_parameter(
-    effects: Effects, record: Record, channels: tuple[Channel, ...], terms: tuple[Term, ...]
-) -> None:
-    _check_free(effects, record, own="rateParam")
-    if len(record.tokens) not in (5, 6):
-        raise record.error(
-            f"rateParam {record.tokens[0]!r} needs a channel, a process, a number and perhaps a range [low,high]; "
-            "formulas and files are not supported"
+    def rename_measured(self) -> None:
+        effects, names = self.effects, self.state.renamed
+        if not names:
+            return
+        for old, new in names.items():
+            if old in effects.measured:
+                effects.measured[new] = replace(effects.measured.pop(old), name=new)
+        for name, formula in effects.formulas.items():
+            parts = tuple(names.get(a, a) for a in formula.arguments)
+            if parts != formula.arguments:
+                meant = {old: Variable(new) for old, new in names.items()}
+                effects.formulas[name] = replace(
+                    formula, arguments=parts, expression=replaced(formula.expression, meant)
+                )
+
+    def group(self, record: Record) -> None:
+        effects, name = self.effects, record.tokens[0]
+        if len(record.tokens) < 4 or record.tokens[2] not in ("=", "+="):
+            raise record.error(f"group {name!r} must be written '{name} group = nuisance nuisance ...'")
+        members = record.tokens[3:]
+        known = {
+            *effects.kinds(),
+            *(line.name for line in self.state.lines),
+            *(r.tokens[0] for r in self.flat),
+        }
+        for member in members:
+            if member not in known:
+                raise record.error(f"group {name!r} names {member!r}, which is no nuisance of this card")
+        old = effects.groups.get(name)
+        if old is None and record.tokens[2] == "+=":
+            raise record.error(f"group {name!r} is extended before it is defined; write '=' the first time")
+        if old is not None and record.tokens[2] == "=":
+            raise record.error(
+                f"group {name!r} is defined again; the first time was line {old.lines[0].line}"
+            )
+        before = old or Group(name, (), ())
+        effects.groups[name] = Group(
+            name, tuple(dict.fromkeys(before.members + members)), (*before.lines, record.place)
         )
-    name, _, channel, process, start = record.tokens[:5]
-    new = tuple(
-        i
-        for i, t in enumerate(terms)
-        if fnmatch.fnmatchcase(t.channel, channel) and fnmatch.fnmatchcase(t.process, process)
-    )
-    if not new:
-        raise record.error(
-            f"rateParam {name!r} acts on process {process!r} in channel {channel!r}, but the card has no such column; "
-            f"its channels begin with {[c.name for c in channels[:3]]}"
-        )
-    if any(character in start for character in "@(*:"):
-        raise record.error(f"rateParam {name!r} is the formula {start!r}; only numbers are supported")
-    initial = record.number(start, f"initial value of {name!r}")
-    lower, upper = _range(record) if len(record.tokens) == 6 else (None, None)
-    if initial < 0 or (lower is not None and upper is not None and not 0 <= lower <= initial <= upper):
-        raise record.error(
-            f"rateParam {name!r} starts at {start} outside its range; 0 <= low <= start <= high"
-        )
-    old = effects.rate_parameters.get(name, RateParameter(name, initial, lower, upper, (), ()))
-    if (old.initial, old.lower, old.upper) != (initial, lower, upper):
-        raise record.error(f"rateParam {name!r} has another start or range than on line {old.lines[0].line}")
-    _check_new(record, old.terms, new, terms)
-    effects.rate_parameters[name] = replace(old, terms=old.terms + new, lines=(*old.lines, record.place))
 
 
-def _range(record: Record) -> tuple[float, float]:
-    text = record.tokens[5]
+def _kappa(term: int, cell: Cell, record: Record) -> Kappa:
+    if len(cell) == 1:
+        return Kappa(term, 1 / cell[0], cell[0], symmetric=True, place=record.place)
+    return Kappa(term, cell[0], cell[1], symmetric=False, place=record.place)
+
+
+def _range(record: Record, text: str) -> tuple[float, float]:
     parts = text[1:-1].split(",")
     if not (text.startswith("[") and text.endswith("]") and len(parts) == 2):
-        raise record.error(
-            f"{text!r} after the value of rateParam {record.tokens[0]!r} is no range; write [low,high], or nothing "
-            "(formulas are not supported)"
-        )
+        raise record.error(f"{text!r} of {record.tokens[0]!r} is no range; write [low,high], or nothing")
     what = f"range of {record.tokens[0]!r}"
-    return record.number(parts[0], what), record.number(parts[1], what)
+    low, high = record.number(parts[0].strip(), what), record.number(parts[1].strip(), what)
+    if not low <= high:
+        raise record.error(f"{what} is {text}; low <= high")
+    return low, high
 
 
-def _add_group(effects: Effects, record: Record) -> None:
-    name = record.tokens[0]
-    if len(record.tokens) < 4 or record.tokens[2] not in ("=", "+="):
-        raise record.error(f"group {name!r} must be written '{name} group = nuisance nuisance ...'")
-    members = record.tokens[3:]
-    for member in members:
-        if not any(member in names for names in (effects.nuisances, effects.gammas, effects.rate_parameters)):
-            raise record.error(f"group {name!r} names {member!r}, which is no nuisance of this card")
-    old = effects.groups.get(name)
-    if old is None and record.tokens[2] == "+=":
-        raise record.error(f"group {name!r} is extended before it is defined; write '=' the first time")
-    if old is not None and record.tokens[2] == "=":
-        raise record.error(f"group {name!r} is defined again; the first time was line {old.lines[0].line}")
-    before = old or Group(name, (), ())
-    effects.groups[name] = Group(
-        name, tuple(dict.fromkeys(before.members + members)), (*before.lines, record.place)
-    )
+def _errors(record: Record, text: str) -> tuple[float, float]:
+    """Read an error, or a pair -x/+y."""
+    name, parts = record.tokens[0], text.split("/")
+    if len(parts) == 2 and not (parts[0].startswith("-") and parts[1].startswith("+")):
+        raise record.error(f"the errors {text!r} of param {name!r} are a pair; write -x/+y")
+    if len(parts) > 2:
+        raise record.error(f"the errors {text!r} of param {name!r} are {len(parts)}; write one, or -x/+y")
+    values = [record.number(part, f"error of {name!r}") for part in parts]
+    down, up = (-values[0], values[1]) if len(values) == 2 else (values[0], values[0])
+    if not (down > 0 and up > 0):
+        raise record.error(f"the error {text!r} of param {name!r} is not above zero")
+    return down, up

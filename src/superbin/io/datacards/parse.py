@@ -1,24 +1,32 @@
-"""The text of one counting datacard -> `Datacards`; every error names the file and the line.
+"""The text of one datacard -> `Datacards`; every error names the file and the line.
 
-The grammar is that of the CMS Combine tool for counting experiments: a header (`imax`, `jmax`, `kmax`, `shapes`,
-`bin`, `observation`), the table of columns (`bin`, `process` twice, `rate`), then one line per nuisance, rate
-parameter or group. `parse_card` reads the header here; the lines below the table are read by
-`superbin.io.datacards.effects`.
+The grammar is that of the CMS Combine tool: a header (`imax`, `jmax`, `kmax`, `shapes`, `bin`, `observation`), the table of
+columns (`bin`, `process` twice, `rate`), then one line per nuisance, rate parameter, group or instruction. `parse_card` reads
+the header here; which histograms the columns have is found by `superbin.io.datacards.sources`, and the lines below the table
+are read by `superbin.io.datacards.effects`.
 
 Nuisance lines are read as Combine reads them: words beyond the last column are ignored, and zero is no effect; where
 that may not be what was meant there is a remark. One difference is on the strict side: an unknown header line is an
 error after the first keyword.
 """
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from superbin.errors import DocumentError
 from superbin.io.datacards.effects import Effects, read_effects
-from superbin.io.datacards.model import Channel, Comment, Datacards, Place, Placeholder, Term
+from superbin.io.datacards.model import (
+    FROM_TEMPLATE,
+    Channel,
+    Comment,
+    Datacards,
+    Place,
+    Placeholder,
+    Term,
+)
 from superbin.io.datacards.records import Record
+from superbin.io.datacards.sources import DATA, Sources
 
 __all__ = ["parse_card"]
 
@@ -29,7 +37,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)(\(.*\))?|[+-]?1\.#.*", re.IGNORECASE)
 
 
-def parse_card(text: str, file: str) -> Datacards:
+def parse_card(text: str, file: str, *, outside: bool = False) -> Datacards:
     """Read one card.
 
     Parameters
@@ -37,7 +45,9 @@ def parse_card(text: str, file: str) -> Datacards:
     text : str
         The card's content.
     file : str
-        Its name, for the places.
+        Its name, for the places; the files it names are sought from its folder.
+    outside : bool
+        Whether it may name files outside that folder.
 
     Returns
     -------
@@ -47,13 +57,14 @@ def parse_card(text: str, file: str) -> Datacards:
     Raises
     ------
     DocumentError
-        If the text is no counting datacard, is truncated, contradicts itself or asks for something that has no
-        meaning in a counting experiment (shapes, `param`, formulas).
+        If the text is no datacard, is truncated, contradicts itself or asks for something that is not read, such as a shape in a
+        RooFit workspace.
     """
     comments: list[Comment] = []
     records = _records(text, file, comments)
     header, rate = _read_header(records, file)
-    channels, terms = _columns(header, rate)
+    sources = Sources(header.shapes, file, outside=outside)
+    channels, terms = _columns(header, rate, sources)
     effects = read_effects(records, channels, terms)
     _check_count(header, "kmax", effects.n_nuisance_lines, "nuisance lines")
     return _assemble(file, channels, terms, effects, comments)
@@ -76,6 +87,14 @@ def _assemble(
         groups=tuple(effects.groups.values()),
         comments=tuple(comments),
         remarks=tuple(effects.remarks),
+        formulas=tuple(effects.formulas.values()),
+        shapes=tuple(effects.shapes.values()),
+        linear=tuple(effects.linear.values()),
+        widths=tuple(effects.widths.values()),
+        measured=tuple(effects.measured.values()),
+        free=tuple(effects.free.values()),
+        frozen=effects.frozen,
+        statistics=tuple(effects.statistics.values()),
     )
 
 
@@ -99,6 +118,7 @@ class _Header:
     bins: list[Record] = field(default_factory=list)
     processes: list[Record] = field(default_factory=list)
     observation: Record | None = None
+    shapes: list[Record] = field(default_factory=list)
 
     @property
     def columns(self) -> Record:
@@ -130,10 +150,7 @@ def _take(header: _Header, keyword: str, record: Record) -> None:
         _count(record)
         header.counts[keyword] = record
     elif keyword == "shapes":
-        if len(record.tokens) != 4 or record.tokens[3] != "FAKE":
-            raise record.error(
-                "the card has shapes; only counting experiments can be read (shapes * * FAKE or no shapes line)"
-            )
+        header.shapes.append(record)
     elif keyword in ("bin", "process"):
         seen = header.bins if keyword == "bin" else header.processes
         if len(seen) == 2:
@@ -162,14 +179,14 @@ def _count(record: Record) -> int | None:
     return int(value)
 
 
-def _check_count(header: _Header, keyword: str, found: int, what: str) -> None:
+def _check_count(header: _Header, keyword: str, found: int | None, what: str) -> None:
     record = header.counts.get(keyword)
     declared = None if record is None else _count(record)
-    if record is not None and declared is not None and declared != found:
+    if record is not None and declared is not None and found is not None and declared != found:
         raise record.error(f"{keyword} is {declared} but the card has {found} {what}; is the card truncated?")
 
 
-def _columns(header: _Header, rate: Record) -> tuple[tuple[Channel, ...], tuple[Term, ...]]:
+def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Channel, ...], tuple[Term, ...]]:
     if not header.bins or len(header.processes) != 2:
         raise rate.error(
             f"the rate line comes after {len(header.bins)} bin and {len(header.processes)} process lines; "
@@ -188,13 +205,22 @@ def _columns(header: _Header, rate: Record) -> tuple[tuple[Channel, ...], tuple[
                 f"(line {header.columns.place.line}) has {len(columns)} columns"
             )
     terms = tuple(
-        Term(channel, process, _process_number(numbers, text), _rate(rate, value), rate.place)
+        _term(channel, process, _process_number(numbers, text), value, rate, sources)
         for channel, process, text, value in zip(
             columns, names.tokens[1:], numbers.tokens[1:], rate.tokens[1:], strict=True
         )
     )
     _check_terms(terms, names, numbers)
-    channels = _channels(header, tuple(dict.fromkeys(columns)))
+    channels = _channels(header, tuple(dict.fromkeys(columns)), sources)
+    counted = {c.name for c in channels if c.template is None}
+    for term in terms:
+        if term.rate != 0 and (term.channel in counted) != (term.template is None):
+            with_histogram = term.template or next(c.template for c in channels if c.name == term.channel)
+            place = term.place if with_histogram is None else with_histogram.place
+            raise DocumentError(
+                f"{place}: in channel {term.channel!r} process {term.process!r} and the data do not both have a histogram; "
+                "give both one, or FAKE to both"
+            )
     _check_count(header, "imax", len(channels), "channels")
     _check_count(header, "jmax", len({t.process for t in terms}) - 1, "processes beside the first")
     return channels, terms
@@ -216,11 +242,21 @@ def _process_number(record: Record, text: str) -> int:
     return int(text)
 
 
+def _term(channel: str, process: str, number: int, text: str, rate: Record, sources: Sources) -> Term:
+    value = _rate(rate, text)
+    template = sources.template(channel, process, needed=value != 0)
+    if value == FROM_TEMPLATE and template is None:
+        raise rate.error(
+            f"rate -1 of process {process!r} in channel {channel!r} means the integral of its histogram, but it has none; write the expected events"
+        )
+    return Term(channel, process, number, value, rate.place, template)
+
+
 def _rate(record: Record, text: str) -> float | Placeholder:
     if _WORD.fullmatch(text) and not _NOT_A_NUMBER.fullmatch(text):
         return Placeholder(text)
     value = record.number(text, "rate")
-    if value < 0:
+    if value < 0 and value != FROM_TEMPLATE:
         raise record.error(f"rate {text} is negative; expected events are >= 0")
     return value
 
@@ -241,7 +277,7 @@ def _check_terms(terms: tuple[Term, ...], names: Record, numbers: Record) -> Non
             )
 
 
-def _channels(header: _Header, columns: tuple[str, ...]) -> tuple[Channel, ...]:
+def _channels(header: _Header, columns: tuple[str, ...], sources: Sources) -> tuple[Channel, ...]:
     record = header.observation
     if record is None:
         raise DocumentError(f"{header.file}: no observation line before the rate line; the card needs one")
@@ -265,7 +301,8 @@ def _channels(header: _Header, columns: tuple[str, ...]) -> tuple[Channel, ...]:
     channels = []
     for name, text in zip(declared, record.tokens[1:], strict=True):
         observed = record.number(text, "observation")
-        if not (math.isfinite(observed) and observed >= 0):
+        template = sources.template(name, DATA)
+        if observed < 0 and (observed != FROM_TEMPLATE or template is None):
             raise record.error(f"observation {text} of channel {name!r} is negative; counts are >= 0")
-        channels.append(Channel(name, observed, record.place))
+        channels.append(Channel(name, observed, record.place, template))
     return tuple(channels)

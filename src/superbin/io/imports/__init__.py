@@ -1,6 +1,6 @@
 """Searches from the forms in which they are published.
 
-`recognise` says which form a path has, `read` makes a `superbin.bundle.Bundle` of it, `inspect` lists the tables of a source that
+`recognise` says which form a path has, `read` makes a `superbin.domain.bundle.Bundle` of it, `inspect` lists the tables of a source that
 has several. Archives are opened first. `IMPORTERS` lists the forms; adding one is a module with an `Importer` object and a
 line here.
 """
@@ -17,6 +17,7 @@ from superbin.io.imports import (
     folder,
     hepdata,
     madanalysis,
+    pyhf,
     root,
     smodels,
     spey,
@@ -26,6 +27,7 @@ from superbin.io.imports import (
 from superbin.io.imports.archives import opened
 from superbin.io.imports.base import Imported, Importer, Options, Source, printable
 from superbin.io.imports.hepdata import TableSummary, propose
+from superbin.io.imports.matrices import ALONE, is_matrix_name
 
 __all__ = [
     "IMPORTERS",
@@ -44,6 +46,7 @@ IMPORTERS: tuple[Importer, ...] = (
     smodels.IMPORTER,
     checkmate.IMPORTER,
     madanalysis.IMPORTER,
+    pyhf.IMPORTER,
     spey.IMPORTER,
     yields.IMPORTER,
     hepdata.IMPORTER,
@@ -60,13 +63,75 @@ _ADVICE = {
         ".png",
         ".jpg",
         ".jpeg",
+        ".eps",
+        ".svg",
     ): "a figure; take the numbers from the record of the paper on hepdata.net",
-    (".xls", ".xlsx", ".ods"): "a spreadsheet; save its table as CSV",
+    (".xls", ".xlsx", ".ods", ".numbers"): "a spreadsheet; save its table as CSV",
     (".tex",): "LaTeX; write the table as CSV, one row per bin",
-    (".py", ".c", ".C", ".cc", ".cpp", ".h"): "a program; imports run none, write the table as CSV",
-    (".slha", ".lhe", ".hepmc"): "events or a spectrum of a model; `superbin generate` makes signals of them",
+    (".doc", ".docx", ".html", ".htm", ".md"): "a text; write its table as CSV, one row per bin",
+    (
+        ".py",
+        ".c",
+        ".C",
+        ".cc",
+        ".cpp",
+        ".h",
+        ".ipynb",
+        ".sh",
+    ): "a program; imports run none, write the table as CSV",
+    (".pkl", ".pickle", ".npy", ".npz", ".h5", ".hdf5"): (
+        "a file of arrays; imports execute nothing in files, so read it in Python and give the arrays to Search.from_arrays"
+    ),
+    (
+        ".parquet",
+        ".pq",
+    ): "Parquet; a signal is read from it by superbin.io.signals.signals_from_table, a search from CSV",
+    (
+        ".slha",
+        ".lhe",
+        ".lhe.gz",
+        ".hepmc",
+        ".hepmc.gz",
+    ): "events or a spectrum of a model; `superbin generate` makes signals of them",
     (".db", ".sqlite"): "a database; name it with SUPERBIN_DATABASE",
+    (".rar", ".7z"): "an archive that is not read; pack it as zip or tar",
 }
+_MOST_NAMED = 10
+
+
+def _advice(source: Source) -> str:
+    """What to do with a source that no form recognises."""
+    if source.is_folder:
+        return _folder_advice(source)
+    name = source.path.name
+    what = next((text for endings, text in _ADVICE.items() if name.endswith(endings)), None)
+    if what is not None:
+        return f"this is {what}"
+    if is_matrix_name(name):
+        return f"by its name {ALONE}"
+    if not source.head(1):
+        return "the file is empty"
+    forms = ", ".join(importer.name for importer in IMPORTERS)
+    return f"no form of a search is recognised; name it with --as, one of {forms} (superbin is a folder with search.json)"
+
+
+def _folder_advice(source: Source) -> str:
+    """Which files and folders within are searches of their own."""
+    inner = sorted(p for p in source.path.iterdir() if not p.name.startswith("."))[:200]
+    found = [
+        f"{p.name} ({importer.name})"
+        for p in inner
+        if (p.is_file() or p.is_dir()) and (importer := _recognised(Source(p))) is not None
+    ]
+    if found:
+        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        return f"the folder holds {len(found)} searches, {', '.join(found[:_MOST_NAMED])}{more}; name one of them"
+    shown = ", ".join(p.name for p in inner[:_MOST_NAMED]) or "nothing"
+    forms = ", ".join(importer.name for importer in IMPORTERS)
+    return (
+        f"no form of a search is recognised in the folder, which holds {shown}; name the form with --as, one of {forms} (superbin "
+        "is a folder with search.json)"
+    )
 
 
 def recognise(path: str | Path) -> Importer | None:
@@ -150,11 +215,5 @@ def _importer(source: Source, kind: str | None, path: Path) -> Importer:
         return IMPORTERS[names.index(kind)]
     importer = _recognised(source)
     if importer is None:
-        what = next((text for endings, text in _ADVICE.items() if source.path.name.endswith(endings)), None)
-        if what is not None:
-            raise InputError(f"{path}: this is {what}")
-        forms = ", ".join(i.name for i in IMPORTERS)
-        raise InputError(
-            f"{path}: no form of a search is recognised; name it with --as, one of {forms} (superbin is a folder with search.json)"
-        )
+        raise InputError(f"{path}: {_advice(source)}")
     return importer

@@ -8,25 +8,21 @@ import contextlib
 import gzip
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from superbin.bundle import Bundle
+from superbin._support.files import MAX_BYTES
+from superbin._support.shown import printable
+from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
-from superbin.files import MAX_BYTES
 from superbin.io._text import read_text
 
-__all__ = ["Faults", "Imported", "Importer", "Options", "Source", "printable"]
+__all__ = ["LARGEST_FILE", "Faults", "Imported", "Importer", "Options", "Source", "printable"]
 
 LARGEST_FILE = MAX_BYTES
 """Bytes that are read of any file."""
-
-
-def printable(text: str) -> str:
-    """The text with characters that do not print, such as controls and bidi marks, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +229,14 @@ class Faults:
     def add(self, text: str, line: int | None = None) -> None:
         """Note one."""
         self.found.append(text if line is None else f"line {line}: {text}")
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Note what the body refuses as a fault, and go on after it."""
+        try:
+            yield
+        except DocumentError as error:
+            self.add(str(error).removeprefix(f"{self.path}: "))
 
     def check(self) -> None:
         """Raise if there are any.

@@ -6,8 +6,7 @@ events. It does not say which regions exclude each other, so without a covarianc
 
 from pathlib import Path
 
-from superbin._json import parse_json
-from superbin.bundle import Bundle
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft
@@ -38,8 +37,7 @@ class CheckMATEImporter:
         _beside(draft, found[0])
         if source.is_folder:
             _covariance(draft, source, options)
-        search = draft.search(options, source, keys=("columns", "decimal"))
-        return Imported(Bundle(search), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source, keys=("columns", "decimal"))
 
 
 IMPORTER = CheckMATEImporter()

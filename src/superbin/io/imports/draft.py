@@ -6,14 +6,14 @@ bins, marks regions that overlap, and says all of it in the notes. Keys of a map
 ===============================================  ========================================================================
 ``title reference source licence citation``      texts of the search
 ``luminosity_fb sqrt_s_tev``                     numbers, where the source does not say them
-``covariance``, ``correlations``                 name of a file with the matrix, in the folder of the source
+``covariance``, ``correlations``                 name of a file with the matrix, in the folder of the source (``FILE.root:NAME`` a TH2)
 ``rescale``                                      true: keep the matrix's correlations and take the quoted errors
 ``combinable``                                   ``"all"`` or ``"none"`` of the regions exclude each other, or a list of those that do
 ===============================================  ========================================================================
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.bundle import Bundle
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Observable, Process, Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Options, Source, printable
+from superbin.io.imports.base import Imported, Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
-from superbin.search import Observable, Process, Search
+from superbin.io.signals import named_point
 
-__all__ = ["Draft", "check_names", "identifier", "overlapping", "whole_counts"]
+__all__ = ["Draft", "DraftSignal", "check_names", "identifier", "overlapping", "whole_counts"]
 
 _TEXTS = ("title", "reference", "source", "licence", "citation")
 _KEYS = {*_TEXTS, "luminosity_fb", "sqrt_s_tev", "covariance", "correlations", "combinable", "rescale"}
 _OVERLAPS = re.compile(
     r"(?:^|[^a-z])(?:inc|incl|inclusive|agg|aggr|aggregate|aggregated|infty|disc|discovery|total|sum)(?=[^a-z]|$)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSignal:
+    """Yields of a signal beside the search.
+
+    Attributes
+    ----------
+    name : str
+        Says model and parameters, as `superbin.io.signals.named_point` reads it.
+    yields, errors : ndarray, shape (n_bins,)
+        Expected events and their Monte Carlo errors.
+    source : str
+        Column or histogram.
+    variations : mapping of str to (ndarray, ndarray)
+        Yields up and down by systematic source.
+    point : (str, mapping of str to float), optional
+        Model and parameters, where the name does not say them.
+    """
+
+    name: str
+    yields: FloatArray
+    errors: FloatArray
+    source: str
+    variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    point: tuple[str, Mapping[str, float]] | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +88,11 @@ class Draft:
         Covariance or correlations, in any order.
     exclusive : bool
         Whether regions without ranges are taken to exclude each other.
+    signals : sequence of DraftSignal
+    overlaps : ndarray of bool, shape (n_bins, n_bins), optional
+        Pairs of regions without ranges that share events, where the source says which do.
+    covariance : Covariance, optional
+        In the order of the bins, where there is no matrix.
     """
 
     place: str
@@ -75,6 +109,43 @@ class Draft:
     sqrt_s_tev: float | None = None
     matrix: Matrix | None = None
     exclusive: bool = True
+    signals: Sequence[DraftSignal] = ()
+    overlaps: NDArray[np.bool_] | None = None
+    covariance: Covariance | None = None
+
+    def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
+        """Make the bundle of `search`'s search and the draft's signals."""
+        return self.bundled(self.search(options, source, keys=keys), kind)
+
+    def bundled(
+        self,
+        search: Search,
+        kind: str,
+        *,
+        signals: Sequence[SignalModel] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> Imported:
+        """Add the draft's signals, further ones and files to its search."""
+        try:
+            bundle = Bundle(search, (*self._signals(search), *signals), files or {})
+        except DocumentError:
+            raise
+        except InputError as error:
+            raise DocumentError(f"{self.place}: {error}") from error
+        return Imported(bundle, kind, tuple(self.notes))
+
+    def _signals(self, search: Search) -> Iterator[SignalModel]:
+        for signal in self.signals:
+            model, parameters = signal.point or named_point(signal.name)
+            yield SignalModel(
+                model=printable(model),
+                parameters={printable(key): value for key, value in parameters.items()},
+                search=search.name,
+                yields=signal.yields,
+                errors=signal.errors,
+                source=signal.source,
+                variations=signal.variations,
+            )
 
     def search(self, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Search:
         """Make the search.
@@ -103,6 +174,8 @@ class Draft:
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
         _check_sums(self.processes, self.place)
+        if self.names:
+            check_names(self.names, self.place)
         check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
         check_names([o.name for o in self.observables], f"{self.place}: observables")
         n_bins = len(self.observed)
@@ -122,10 +195,12 @@ class Draft:
                 reference=texts["reference"],
                 luminosity_fb=luminosity,
                 sqrt_s_tev=energy,
-                observables=self.observables,
+                observables=tuple(
+                    replace(o, label=printable(o.label), unit=printable(o.unit)) for o in self.observables
+                ),
                 low=none if self.low is None else self.low,
                 high=none if self.high is None else self.high,
-                processes=self.processes,
+                processes=tuple(replace(p, label=printable(p.label)) for p in self.processes),
                 observed=self.observed,
                 source=texts["source"] or f"imported from {Path(self.place).name}",
                 names=self.names,
@@ -150,7 +225,7 @@ class Draft:
                     correlations=key == "correlations",
                 )
         if matrix is None:
-            return None
+            return self.covariance
         values, order = matrix.ordered(self.names, len(self.observed))
         up, down = _totals(self.processes)
         if options.mapping.get("rescale") and not matrix.correlations:
@@ -179,6 +254,8 @@ class Draft:
                 "combinable"
             )
             return np.eye(n_bins, dtype=np.bool_)
+        if self.overlaps is not None:
+            return self._apart(self.overlaps, labels)
         apart = overlapping(self.names)
         if not apart or n_bins == 1:
             return None
@@ -188,6 +265,19 @@ class Draft:
             "mapping's combinable"
         )
         return _chosen([name for name in labels if name not in apart], labels)
+
+    def _apart(self, overlaps: NDArray[np.bool_], labels: Sequence[str]) -> NDArray[np.bool_] | None:
+        """Regions that may be merged where the source says which share events."""
+        pairs = np.argwhere(np.triu(overlaps))
+        if not pairs.size:
+            return None
+        shown = ", ".join(f"{labels[i]!r} and {labels[j]!r}" for i, j in pairs[:5])
+        more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
+        self.notes.append(
+            f"regions {shown}{more} share events by their cuts and are not merged with each other; correct that with the "
+            "mapping's combinable"
+        )
+        return ~overlaps
 
     def _note_combined(self, search: Search, *, given: bool) -> None:
         if not self.observables and search.combinable is None and search.n_bins > 1:

@@ -1,33 +1,31 @@
 """Combine's ``fitDiagnostics`` files: shapes of every channel before and after the fit.
 
 The shapes before the fit are read by default. Those after it have used the observed counts already, so that a limit from
-them uses the data twice (too strong by some per cent); they are refused unless a mapping asks for them: ``{"fit":
-"fit_b"}``. Other keys: ``signals``, a list of the processes that are signals, where the totals do not tell; ``channels``, a
-list of those to take.
+them uses the data twice (too strong by some per cent); they are refused unless a mapping asks for those of the fit without
+signal: ``{"postfit": true}``. Other keys: ``signals``, a list of the processes that are signals, where the totals do not
+tell; ``channels``, a list of those to take.
 Format: the CMS Combine manual, "Plotting with FitDiagnostics" (options ``--saveShapes --saveWithUncertainties
 --saveOverallShapes``).
 """
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.draft import Draft, DraftSignal
+from superbin.io.imports.matrices import Matrix, as_matrix
 from superbin.io.root import Histogram, RootFile, is_root, opened
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 __all__ = ["IMPORTER", "FitDiagnosticsImporter"]
 
 _FITS = ("prefit", "fit_b", "fit_s")
-_MAPPING = ("fit", "signals", "channels", "title", "reference", "source", "licence", "citation")
+_MAPPING = ("postfit", "signals", "channels")
 _SUM = 1e-4
 """Relative agreement of sums; the shapes are in single precision."""
 
@@ -51,59 +49,38 @@ class FitDiagnosticsImporter:
     def read(self, source: Source, options: Options) -> Imported:
         """Read the shapes of one fit; see the module for which."""
         path = source.path
-        unknown = [key for key in options.mapping if key not in _MAPPING]
-        if unknown:
-            raise InputError(f"the mapping's key {unknown[0]!r} is unknown; there are {', '.join(_MAPPING)}")
         with opened(path) as root:
             fit, notes = _fit(root, options)
             channels = _channels(root, fit, options)
             signals = _signals(root, channels, options)
             overall = f"shapes_{fit}/overall_total_covar"
-            matrix = root.histogram(overall) if overall in root.kinds else None
-        covariance, how = _covariance(channels, matrix, options, str(path))
-        notes += how
+            covariance = root.histogram(overall) if overall in root.kinds else None
+        names = tuple(f"{channel.name}/{i + 1}" for channel in channels for i in range(channel.size))
+        matrix = _matrix(channels, covariance, names, str(path), notes)
         faults = Faults(path)
         observed = np.concatenate([channel.observed(faults) for channel in channels])
-        names = [f"{channel.name}/{i + 1}" for channel in channels for i in range(channel.size)]
-        backgrounds, errors, said = _backgrounds(channels, signals, covariance is not None, faults)
-        notes += said
+        processes = _backgrounds(channels, signals, matrix is not None, faults, notes)
         faults.check()
-        mapping = options.mapping
-        try:
-            search = Search.from_arrays(
-                options.name or re.sub(r"[^\w.-]+", "-", path.stem.lower()),
-                observed=observed,
-                background=backgrounds,
-                error=errors,
-                luminosity_fb=options.luminosity(str(path)),
-                sqrt_s_tev=options.energy(),
-                names=names,
-                covariance=covariance,
-                title=str(mapping.get("title", options.name or path.stem)),
-                reference=str(mapping.get("reference", "")),
-                source=str(
-                    mapping.get(
-                        "source", f"imported from {path.name}, Combine's fitDiagnostics, {fit} shapes"
-                    )
-                ),
-                licence=str(mapping.get("licence", "")),
-                citation=str(mapping.get("citation", "")),
-            )
-        except InputError as error:
-            raise DocumentError(f"{path}: {error}") from error
-        if covariance is not None:
-            notes += _compared(channels, covariance, sum((c.signal_total for c in channels), 0.0))
-        found, text = _signal_models(channels, signals, search, fit)
-        notes += text
+        shown = ", ".join(c.name for c in channels)
         notes.insert(
             0,
-            f"Combine's fitDiagnostics, {fit} shapes: {len(channels)} channels "
-            f"({', '.join(c.name for c in channels)}), {search.n_bins} bins",
+            f"Combine's fitDiagnostics, {fit} shapes: {len(channels)} channels ({shown}), {len(names)} bins",
+        )
+        draft = Draft(
+            place=str(path),
+            name=path.stem,
+            observed=observed,
+            processes=processes,
+            names=names,
+            notes=notes,
+            texts={"source": f"imported from {path.name}, Combine's fitDiagnostics, {fit} shapes"},
+            matrix=matrix,
+            signals=_signal_drafts(channels, signals, fit, notes),
         )
         notes.append(
             "the axis of these shapes is the number of the bin in its channel; physical edges are in Combine's input shapes"
         )
-        return Imported(Bundle(search, found), self.name, tuple(notes))
+        return draft.imported(self.name, options, source, keys=_MAPPING)
 
 
 IMPORTER = FitDiagnosticsImporter()
@@ -153,14 +130,17 @@ def _fit(root: RootFile, options: Options) -> tuple[str, list[str]]:
             f"{root.path}: no folder shapes_prefit; run combine -M FitDiagnostics --saveShapes --saveWithUncertainties "
             "--saveOverallShapes"
         )
-    fit = options.mapping.get("fit", "prefit")
-    if fit not in _FITS:
-        raise InputError(f"the mapping says fit {fit!r}; there are {', '.join(_FITS)}")
+    postfit = options.mapping.get("postfit", False)
+    if not isinstance(postfit, bool):
+        raise InputError(f"mapping: postfit is {postfit!r}; it must be true or false")
+    fit = "fit_b" if postfit else "prefit"
     if fit not in there:
         more = (
-            '; post-fit shapes use the observed counts twice and are taken only with the mapping {"fit": "fit_b"}'
-            if fit == "prefit"
-            else ""
+            ""
+            if postfit
+            else (
+                '; post-fit shapes use the observed counts twice, shapes_fit_b is taken only with the mapping {"postfit": true}'
+            )
         )
         raise InputError(
             f"{root.path}: has no shapes_{fit}, only {', '.join(f'shapes_{f}' for f in there)}{more}"
@@ -243,9 +223,9 @@ def _values(channel: _Channel, name: str, size: int) -> FloatArray:
 
 
 def _backgrounds(
-    channels: Sequence[_Channel], signals: Sequence[str], split: bool, faults: Faults
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray], list[str]]:
-    """Backgrounds with errors by name: processes where a covariance says how they go together, else their total."""
+    channels: Sequence[_Channel], signals: Sequence[str], split: bool, faults: Faults, notes: list[str]
+) -> tuple[Process, ...]:
+    """The processes where a covariance says how they go together, else their total."""
     total = np.concatenate([c.shapes["total_background"].values for c in channels])
     spread = np.concatenate([c.shapes["total_background"].errors for c in channels])
     names = list(
@@ -255,12 +235,10 @@ def _backgrounds(
     for name, values in (*parts.items(), ("total_background", total)):
         for i in np.flatnonzero(values < 0):
             faults.add(f"{name} is {values[i]:g} in bin {i + 1}; a background must be >= 0")
+    whole = (_process("background", "Background", total, spread),)
     if not names:
-        return (
-            {"background": total},
-            {"background": spread},
-            ["total_background: the background; no processes beside it"],
-        )
+        notes.append("total_background: the background; no processes beside it")
+        return whole
     summed: FloatArray = np.sum(list(parts.values()), axis=0, dtype=np.float64)
     apart = np.abs(summed - total) > _SUM * np.maximum(total, 1.0)
     if apart.any():
@@ -270,51 +248,51 @@ def _backgrounds(
             'among them name it with a mapping {"signals": [...]}'
         )
     if not split:
-        return (
-            {"background": total},
-            {"background": spread},
-            [
-                f"{', '.join(names)}: not kept apart, because without a covariance only the error of their total is known"
-            ],
+        notes.append(
+            f"{', '.join(names)}: not kept apart, because without a covariance only the error of their total is known"
         )
+        return whole
+    notes.append(f"{', '.join(names)}: backgrounds; they add up to total_background")
     errors = {
         name: np.concatenate(
             [c.shapes[name].errors if name in c.shapes else np.zeros(c.size) for c in channels]
         )
         for name in names
     }
-    return parts, errors, [f"{', '.join(names)}: backgrounds; they add up to total_background"]
+    return tuple(_process(name, name, parts[name], errors[name]) for name in names)
 
 
-def _covariance(
-    channels: Sequence[_Channel], overall: Histogram | None, options: Options, place: str
-) -> tuple[Covariance | None, list[str]]:
-    size = sum(channel.size for channel in channels)
+def _process(name: str, label: str, nominal: FloatArray, error: FloatArray) -> Process:
+    none = np.zeros(nominal.size)
+    # Faults are reported together.
+    return Process(name, label, Estimate(np.maximum(nominal, 0.0), none, none, error, error))
+
+
+def _matrix(
+    channels: Sequence[_Channel],
+    overall: Histogram | None,
+    names: Sequence[str],
+    place: str,
+    notes: list[str],
+) -> Matrix | None:
+    size = len(names)
     if overall is not None:
         rows = [f"{channel.name}_{i}" for channel in channels for i in range(channel.size)]
-        matrix, note = _by_labels(overall, rows, size, place), "overall_total_covar: covariance of all bins"
+        values, note = _by_labels(overall, rows, size, place), "overall_total_covar: covariance of all bins"
     elif len(channels) == 1 and "total_covar" in channels[0].shapes:
-        matrix, note = (
-            channels[0].shapes["total_covar"].values,
-            "total_covar: covariance of the channel's bins",
-        )
+        values = channels[0].shapes["total_covar"].values
+        note = "total_covar: covariance of the channel's bins"
     elif any("total_covar" in channel.shapes for channel in channels):
         note = "total_covar: not used, it says nothing of bins of different channels"
-        return None, [f"{note}; run combine with --saveOverallShapes for the covariance of all bins"]
+        notes.append(f"{note}; run combine with --saveOverallShapes for the covariance of all bins")
+        return None
     else:
-        return None, ["no covariance in the file; run combine with --saveWithUncertainties for one"]
-    if matrix.shape != (size, size):
-        raise DocumentError(f"{place}: the covariance has shape {matrix.shape}; there are {size} bins")
-    if options.covariance == "repair":
-        covariance, moved = Covariance.repaired(matrix, source="fitDiagnostics")
-        return covariance, [
-            note,
-            f"the covariance was repaired; its largest change is {moved:.2g} of a variance",
-        ]
-    try:
-        return Covariance.of(matrix, source="fitDiagnostics"), [note]
-    except InputError as error:
-        raise DocumentError(f"{place}: {error}") from error
+        notes.append("no covariance in the file; run combine with --saveWithUncertainties for one")
+        return None
+    if values.shape != (size, size):
+        raise DocumentError(f"{place}: the covariance has shape {values.shape}; there are {size} bins")
+    notes += [note, *_compared(channels, values, sum((c.signal_total for c in channels), 0.0))]
+    return as_matrix(values, place, names=names)
 
 
 def _by_labels(overall: Histogram, rows: Sequence[str], size: int, place: str) -> FloatArray:
@@ -333,9 +311,9 @@ def _by_labels(overall: Histogram, rows: Sequence[str], size: int, place: str) -
     return overall.values[np.ix_(order, order)]
 
 
-def _compared(channels: Sequence[_Channel], covariance: Covariance, signal: float) -> list[str]:
+def _compared(channels: Sequence[_Channel], covariance: FloatArray, signal: float) -> list[str]:
     quoted = np.concatenate([c.shapes["total_background"].errors for c in channels])
-    spread = np.sqrt(np.diag(covariance.up))
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     live = quoted > 0
     text = "the covariance is that of signal + background"
     text += (
@@ -352,11 +330,10 @@ def _compared(channels: Sequence[_Channel], covariance: Covariance, signal: floa
     return notes
 
 
-def _signal_models(
-    channels: Sequence[_Channel], signals: Sequence[str], search: Search, fit: str
-) -> tuple[tuple[SignalModel, ...], list[str]]:
-    found: list[SignalModel] = []
-    notes: list[str] = []
+def _signal_drafts(
+    channels: Sequence[_Channel], signals: Sequence[str], fit: str, notes: list[str]
+) -> list[DraftSignal]:
+    found: list[DraftSignal] = []
     for name in signals:
         values = np.concatenate([_values(c, name, c.size) for c in channels])
         if not values.any():
@@ -367,15 +344,7 @@ def _signal_models(
             notes.append(f"{name}: a signal that is negative in a bin, not used")
         else:
             # The errors of the shapes are total uncertainties, which are no Monte Carlo errors.
-            found.append(
-                SignalModel(
-                    name,
-                    {},
-                    search.name,
-                    values,
-                    np.zeros_like(values),
-                    f"process {name} of Combine's fitDiagnostics",
-                )
-            )
+            source = f"process {name} of Combine's fitDiagnostics"
+            found.append(DraftSignal(name, values, np.zeros_like(values), source))
             notes.append(f"{name}: a signal of {values.sum():g} events; without Monte Carlo errors")
-    return tuple(found), notes
+    return found

@@ -1,14 +1,16 @@
 """superbin's own folder of tables: ``search.json`` with bins, backgrounds and what belongs to them.
 
-Beside the three tables of the search it may hold ``signals/*.csv`` and the files that `superbin.bundle.FILES` lists.
+Beside the three tables of the search it may hold ``signals/*.csv`` and the files that `superbin.domain.bundle.FILES` lists.
 """
 
 import re
+from itertools import islice
 from pathlib import Path
 
-from superbin.bundle import FILES, Bundle
+from superbin.domain.bundle import FILES, Bundle
+from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Imported, Options, Source
+from superbin.io.imports.base import LARGEST_FILE, Imported, Options, Source
 from superbin.io.tables import read_search, read_signal
 
 __all__ = ["IMPORTER", "FolderImporter"]
@@ -32,10 +34,12 @@ class FolderImporter:
     def read(self, source: Source, options: Options) -> Imported:
         """Read the search with its signals and files; the options say nothing that it does not."""
         _refuse_options(options, source)
+        paths = _files(source)
         search = read_search(source.path)
+        _check_texts(search, source)
         notes = [f"superbin's own folder: search {search.name!r} of {search.n_bins} bins"]
         signals, files = [], {}
-        for path in _files(source):
+        for path in paths:
             name = path.relative_to(source.path).as_posix()
             if name.startswith("signals/"):
                 signals.append(read_signal(path))
@@ -75,6 +79,27 @@ def _refuse_options(options: Options, source: Source) -> None:
         raise InputError(f"{source.path} states everything itself; {given[0]} is not taken, edit search.json")
 
 
+def _check_texts(search: Search, source: Source) -> None:
+    """Refuse texts with characters that do not print, which may hide or turn what stands beside them."""
+    texts = {
+        **{
+            f"{key} of observable {o.name}": getattr(o, key)
+            for o in search.observables
+            for key in ("label", "unit")
+        },
+        **{f"label of process {p.name}": p.label for p in search.processes},
+        **{
+            key: " ".join(getattr(search, key).split())
+            for key in ("title", "reference", "source", "licence", "citation")
+        },
+    }
+    for what, text in texts.items():
+        if not text.isprintable():
+            raise DocumentError(
+                f"{source.path}/search.json: the {what} is {text!r}; texts hold no control characters or bidi marks"
+            )
+
+
 def _meaning(name: str) -> str | None:
     return next((text for pattern, text in FILES.items() if re.fullmatch(pattern, name, re.ASCII)), None)
 
@@ -82,9 +107,13 @@ def _meaning(name: str) -> str | None:
 def _files(source: Source) -> list[Path]:
     # Hidden files are no content, but a signal's file may be called after a model whose name begins with a point.
     signals = source.path / "signals"
+    every = list(islice(source.path.rglob("*"), 10 * _MOST_FILES))
+    for path in every:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise DocumentError(f"{path}: is a device or a pipe; only files are read")
     found = sorted(
         p
-        for p in source.path.rglob("*")
+        for p in every
         if p.is_file() and (not p.name.startswith(".") or (p.parent == signals and p.name.startswith("..")))
     )
     if len(found) > _MOST_FILES:
@@ -98,6 +127,8 @@ def _files(source: Source) -> list[Path]:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DocumentError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB; no file of a search is")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; the file must be readable") from error

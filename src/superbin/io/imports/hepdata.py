@@ -1,16 +1,20 @@
 """HEPData records: submissions, single tables in YAML or JSON, and the old ``.hep.dat`` input.
 
 A record has many tables and says only in free text what they are. `propose` takes the one table with one column of
-observed events and one of the total background, and the one covariance of that size; wherever more than one choice is possible
-the tables or columns are listed and a mapping must say it:
+observed events and one of the total background (or the two tables of the same rows that have one of these each), and the one
+covariance of that size; wherever more than one choice is possible the tables or columns are listed and a mapping must say it:
 
 ================================================  =======================================================================
 key of the mapping                                meaning
 ================================================  =======================================================================
-``{"tables": {"yields": NAME}}``                  the table with a row per bin
+``{"tables": {"yields": NAME}}``                  the table with a row per bin; a list is put together, columns of the same rows or
+                                                  rows of the same columns
+``{"tables": {"bins": NAME}}``                    a table with a row per bin that has its ranges
 ``{"tables": {"covariance": NAME}}``              its covariance (``correlations``: its correlations)
+``{"columns": {"covariance": COLUMN}}``           which column of that table, where it has several
 ``{"columns": {"observed": COLUMN}}``             the observed events
 ``{"columns": {"background": COLUMN}}``           the background; a list, or an object of process and column (or columns to add)
+``{"columns": {"error": COLUMN}}``                the background's uncertainty where it is a column (``error_up``, ``error_down``)
 ``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
 ``{"edges": [...]}``                              edges of the bins, where the table has centres only
 ``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity
@@ -26,21 +30,23 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Imported, Options, Source
+from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.cuts import parse_cuts
 from superbin.io.imports.draft import Draft, check_names, whole_counts
+from superbin.io.imports.hepdata_joins import joined, same_rows, with_bins
 from superbin.io.imports.hepdata_tables import Column, DataTable, Submission, Value, read_submission
-from superbin.io.imports.matrices import Matrix, is_matrix_name, of_table
+from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, of_table
 from superbin.io.imports.ranges import observable, parse_range
-from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 
@@ -56,6 +62,8 @@ _KEYS = (
     "overflow",
     "postfit",
 )
+_TABLES = ("yields", "bins", "covariance", "correlations")
+_COLUMNS = ("observed", "background", "error", "error_up", "error_down", "covariance", "correlations")
 _SHOWN = 30
 _OBSERVED = re.compile(r"(?<![a-z])(data|observed|observation|n_?obs|obs)(?![a-z])", re.IGNORECASE)
 _TOTAL = re.compile(
@@ -64,8 +72,12 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _NO_EVENTS = re.compile(
-    r"limit|cross.?section|efficienc|acceptance|ratio|pull|signal|significance|p-?value", re.IGNORECASE
+    r"uncert|(?<![a-z])(?:err|error|unc)s?(?![a-z])|limit|cross.?section|efficienc|acceptance|ratio|pull|signal|significance|p-?value",
+    re.IGNORECASE,
 )
+_UNCERTAINTY = re.compile(r"uncert|(?<![a-z])(?:err|error|unc)s?(?![a-z])", re.IGNORECASE)
+_UP = re.compile(r"(?<![a-z])(?:up|upper|plus|high)(?![a-z])|\+", re.IGNORECASE)
+_DOWN = re.compile(r"(?<![a-z])(?:down|lower|minus|low)(?![a-z])|-\W*$", re.IGNORECASE)
 _POSTFIT = re.compile(
     r"post-?fit|after(\s+\w+){0,3}\s+(maximum[- ]likelihood\s+|simultaneous\s+)?fit\b", re.IGNORECASE
 )
@@ -129,10 +141,11 @@ class HEPDataImporter:
         """Read the search; see the module for the choices a mapping makes."""
         record = read_submission(source)
         mapping = propose(record, options.mapping, str(source.path))
-        table = _named(record, mapping["tables"]["yields"], "yields")
-        notes = [
-            f"HEPData: {len(record.tables)} tables, bins from table {table.name!r} of {table.n_rows} rows"
-        ]
+        notes: list[str] = []
+        table = _yields(record, mapping["tables"], notes)
+        notes.insert(
+            0, f"HEPData: {len(record.tables)} tables, bins from table {table.name!r} of {table.n_rows} rows"
+        )
         notes += [f"table {name!r}: cannot be read, not used ({why})" for name, why in record.faults.items()]
         draft = _draft(table, mapping, notes)
         draft.texts = {
@@ -145,10 +158,9 @@ class HEPDataImporter:
         draft.luminosity_fb = _luminosity(record, table, notes)
         draft.sqrt_s_tev = _energy(record, table)
         draft.matrix = _matrix(record, mapping, notes)
-        used = {table.name, *mapping["tables"].values()}
+        used = {name for given in mapping["tables"].values() for name in _each(given)}
         notes += [f"table {t.name!r}: not used" for t in record.tables if t.name not in used]
-        search = draft.search(options, source, keys=_KEYS)
-        return Imported(Bundle(search), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source, keys=_KEYS)
 
 
 IMPORTER = HEPDataImporter()
@@ -180,14 +192,20 @@ def _summary(table: DataTable) -> TableSummary:
 def _role(table: DataTable) -> tuple[str, str]:
     """What a table looks like, and why."""
     words = " ".join([table.name, *(c.name for c in table.dependent)])
-    if len(table.independent) == 2 and (is_matrix_name(words) or is_matrix_name(table.description)):
+    square = len(table.independent) == 1 and len(table.dependent) == table.n_rows > 1
+    if (len(table.independent) == 2 or square) and (
+        is_matrix_name(words) or is_matrix_name(table.description)
+    ):
         role = "correlations" if "covar" not in words.lower() and "corr" in words.lower() else "covariance"
-        return role, "two independent variables, and its name says so"
+        shape = "a column per row" if square else "two independent variables"
+        return role, f"{shape}, and its name says so"
     observed, total = _observed_columns(table), _total_columns(table)
     if observed and total:
         return "yields", f"{observed[0].name!r} is observed, {total[0].name!r} the background"
     if observed:
         return "other", f"{observed[0].name!r} looks observed, no column is named as the total background"
+    if total:
+        return "other", f"{total[0].name!r} looks like the background, no column is named as observed events"
     return "other", "no column is named as observed events"
 
 
@@ -233,49 +251,102 @@ def propose(record: Submission, given: Mapping[str, Any], place: str) -> dict[st
     InputError
         If there are several choices or none; the text lists tables or columns.
     """
+    _check_keys(given)
+    tables, columns = dict(given.get("tables", {})), dict(given.get("columns", {}))
+    if "yields" not in tables:
+        tables["yields"] = _proposed_table(record, place)
+    table = _yields(record, tables, [])
+    for key, found in (("observed", _observed_columns(table)), ("background", _total_columns(table))):
+        if key in columns:
+            continue
+        if len(found) != 1:
+            if key == "background":
+                # A distribution that holds no events needs no further questions.
+                _counts(table, _column(table, columns["observed"], "observed"))
+            raise InputError(_which_column(table, key, found))
+        columns[key] = found[0].name
+    if not {"covariance", "correlations"} & (tables.keys() | given.keys()):
+        tables |= _proposed_matrix(record, table, place)
+    columns |= _proposed_errors(table, columns)
+    return {**given, "tables": tables, "columns": columns}
+
+
+def _check_keys(given: Mapping[str, Any]) -> None:
     for key in ("tables", "columns", "errors"):
         if not isinstance(given.get(key, {}), dict):
             raise InputError(
                 f'mapping: {key} must be an object, such as {{"tables": {{"yields": "Table 1"}}}}'
             )
-    tables, columns = dict(given.get("tables", {})), dict(given.get("columns", {}))
-    unknown = sorted(set(tables) - {"yields", "covariance", "correlations"}) + sorted(
-        set(columns) - {"observed", "background"}
-    )
-    if unknown:
-        raise InputError(
-            f"mapping: nothing reads {unknown[0]!r}; tables are yields, covariance and correlations, columns observed and "
-            "background"
-        )
-    if "yields" not in tables:
-        tables["yields"] = _proposed_table(record, place)
-    table = _named(record, tables["yields"], "yields")
-    for key, found in (("observed", _observed_columns(table)), ("background", _total_columns(table))):
-        if key in columns:
-            continue
-        if len(found) != 1:
-            raise InputError(_which_column(table, key, found))
-        columns[key] = found[0].name
-        if key == "observed":
-            # A distribution that holds no events needs no further questions.
-            _counts(table, found[0])
-    if not {"covariance", "correlations"} & (tables.keys() | given.keys()):
-        tables |= _proposed_matrix(record, table, place)
-    return {**given, "tables": tables, "columns": columns}
+    for key, names in (("tables", _TABLES), ("columns", _COLUMNS)):
+        unknown = sorted(set(given.get(key, {})) - set(names))
+        if unknown:
+            raise InputError(f"mapping: nothing reads {key}.{unknown[0]}; there are {', '.join(names)}")
 
 
-def _proposed_table(record: Submission, place: str) -> str:
+def _each(given: object) -> list[str]:
+    """Names of tables that a value of the mapping gives."""
+    return [str(name) for name in given] if isinstance(given, list | tuple) else [str(given)]
+
+
+def _yields(record: Submission, tables: Mapping[str, Any], notes: list[str]) -> DataTable:
+    """The table of the bins, put together where the mapping names several."""
+    if not _each(tables["yields"]):
+        raise InputError("mapping: tables.yields is an empty list; name a table, or several")
+    table = joined([_named(record, name, "yields") for name in _each(tables["yields"])], notes)
+    if "bins" in tables:
+        table = with_bins(table, _named(record, tables["bins"], "bins"), notes)
+    return table
+
+
+def _halves(record: Submission) -> list[tuple[str, str]]:
+    """Pairs of tables of the same rows, one with the observed events and one with the background."""
+    plain = [t for t in record.tables if _role(t)[0] == "other"]
+    return [
+        (one.name, other.name)
+        for one in plain
+        for other in plain
+        if _observed_columns(one) and _total_columns(other) and one is not other and same_rows(one, other)
+    ]
+
+
+def _proposed_table(record: Submission, place: str) -> str | list[str]:
     if len(record.tables) == 1:
+        if _role(record.tables[0])[0] in ("covariance", "correlations"):
+            raise InputError(f"{place}: {ALONE}")
         return record.tables[0].name
     found = [t.name for t in record.tables if _role(t)[0] == "yields"]
     if len(found) == 1:
         return found[0]
+    halves = [] if found else _halves(record)
+    if len(halves) == 1:
+        return list(halves[0])
     listed = found or [t.name for t in record.tables]
     which = "look like yields" if found else "are there, none with columns named observed and background"
     raise InputError(
         f"{place}: {len(listed)} tables {which} ({_listed(listed)}); say which one has the bins with a mapping, "
         f"{json.dumps({'tables': {'yields': listed[0]}}, ensure_ascii=False)}"
     )
+
+
+def _proposed_errors(table: DataTable, columns: Mapping[str, Any]) -> dict[str, str]:
+    """Columns with the uncertainty of a background that has none of its own, if no other choice is possible."""
+    if {"error", "error_up", "error_down"} & columns.keys() or not isinstance(columns["background"], str):
+        return {}
+    if any(v.errors for v in _column(table, columns["background"], "background").values):
+        return {}
+    found = [
+        c.name
+        for c in table.dependent
+        if _UNCERTAINTY.search(c.name)
+        and not _OBSERVED.search(c.name)
+        and not re.search(r"signal", c.name, re.IGNORECASE)
+    ]
+    up, down = ([name for name in found if side.search(name)] for side in (_UP, _DOWN))
+    if len(found) == 1 and not up and not down:
+        return {"error": found[0]}
+    if len(found) == 2 and len(up) == len(down) == 1 and up != down:
+        return {"error_up": up[0], "error_down": down[0]}
+    return {}
 
 
 def _which_column(table: DataTable, key: str, found: Sequence[Column]) -> str:
@@ -290,7 +361,12 @@ def _which_column(table: DataTable, key: str, found: Sequence[Column]) -> str:
 def _proposed_matrix(record: Submission, table: DataTable, place: str) -> dict[str, str]:
     full = table.n_rows**2, table.n_rows * (table.n_rows + 1) // 2
     for role in ("covariance", "correlations"):
-        found = [t.name for t in record.tables if _role(t)[0] == role and t.n_rows in full]
+        found = [
+            t.name
+            for t in record.tables
+            if _role(t)[0] == role
+            and (t.n_rows in full if len(t.independent) == 2 else t.n_rows == table.n_rows)
+        ]
         if len(found) > 1:
             raise InputError(
                 f"{place}: {len(found)} tables look like the {role} of {table.n_rows} bins ({_listed(found)}); say which with a "
@@ -341,29 +417,84 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
     if observed in every:
         raise InputError(f"mapping: column {observed.name!r} is both observed and background")
     _check_prefit(table, every, mapping)
-    names, observables, low, high = _bins(table, mapping, notes)
-    counts = _counts(table, observed, names)
+    faults = Faults(Path(table.place))
+    bins = _Bins()
+    with faults.gathering():
+        bins = _bins(table, mapping, notes)
+    low, high = bins.low, bins.high
+    counts = np.zeros(table.n_rows)
+    with faults.gathering():
+        counts = _counts(table, observed, bins.names)
     for column in (observed, *every):
-        _check_density(column, table, low, high, mapping, notes)
+        with faults.gathering():
+            _check_density(column, table, low, high, mapping, notes)
     high = _overflow(table, high, mapping, notes)
     notes.append(f"column {observed.name!r}: observed events, its errors are not used")
-    processes = tuple(
-        Process(key, "Background" if key == "background" else key, _estimate(parts, table, mapping, notes))
-        for key, parts in backgrounds.items()
-    )
+    processes: list[Process] = []
+    for key, parts in backgrounds.items():
+        with faults.gathering():
+            estimate = _with_columns(
+                _estimate(parts, table, mapping, notes), key, parts, table, columns, notes
+            )
+            processes.append(Process(key, "Background" if key == "background" else key, estimate))
+    faults.check()
     used = {observed.name, *(c.name for c in every)}
+    used |= {str(columns[key]) for key in ("error", "error_up", "error_down") if key in columns}
     notes += [f"column {c.name!r}: not used" for c in table.dependent if c.name not in used]
     return Draft(
         place=table.place,
         name=table.name,
         observed=counts,
-        processes=processes,
-        names=names,
+        processes=tuple(processes),
+        names=bins.names,
         notes=notes,
-        observables=observables,
+        observables=bins.observables,
         low=low,
         high=high,
+        overlaps=bins.overlaps,
     )
+
+
+def _with_columns(
+    estimate: Estimate,
+    key: str,
+    parts: Sequence[Column],
+    table: DataTable,
+    columns: Mapping[str, Any],
+    notes: list[str],
+) -> Estimate:
+    """An estimate with the uncertainties that stand in columns of their own."""
+    sides: dict[str, FloatArray] = {}
+    for name, which in (
+        ("error", ("syst_up", "syst_down")),
+        ("error_up", ("syst_up",)),
+        ("error_down", ("syst_down",)),
+    ):
+        given = columns.get(name)
+        given = given.get(key) if isinstance(given, dict) else given
+        if given is None:
+            continue
+        column = _column(table, given, name)
+        values = np.array([v.number for v in column.values])
+        if name == "error_down":
+            values = np.abs(values)  # it may carry its sign
+        if not (np.isfinite(values) & (values >= 0)).all():
+            i = int(np.argmin(np.isfinite(values) & (values >= 0)))
+            raise DocumentError(
+                f"{table.place}: {column.name!r} is {column.values[i].text!r} in row {i + 1}; an uncertainty is a finite number >= 0"
+            )
+        percent = "%" in column.units or "%" in column.name
+        sides |= dict.fromkeys(which, values / 100 * estimate.nominal if percent else values)
+        notes.append(f"column {column.name!r}: uncertainty of {key}{', in per cent' if percent else ''}")
+    if sides and any(v.errors for c in parts for v in c.values):
+        raise DocumentError(
+            f"{table.place}: {parts[0].name!r} has uncertainties of its own beside the column of the mapping; take one of the two"
+        )
+    if len(sides) == 1:
+        raise InputError(
+            "mapping: columns has one of error_up and error_down; give both, or error for a symmetric one"
+        )
+    return replace(estimate, **sides)
 
 
 def _counts(table: DataTable, column: Column, names: Sequence[str] = ()) -> FloatArray:
@@ -437,24 +568,41 @@ def _check_density(
 # --- bins -------------------------------------------------------------------------------------------------
 
 
-def _bins(
-    table: DataTable, mapping: Mapping[str, Any], notes: list[str]
-) -> tuple[tuple[str, ...], tuple[Observable, ...], FloatArray | None, FloatArray | None]:
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Names or ranges of the rows, and pairs that overlap by their names' cuts."""
+
+    names: tuple[str, ...] = ()
+    observables: tuple[Observable, ...] = ()
+    low: FloatArray | None = None
+    high: FloatArray | None = None
+    overlaps: NDArray[np.bool_] | None = None
+
+
+def _bins(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> _Bins:
     axes = table.independent
     if "edges" in mapping:
-        return (), *_given_edges(table, mapping["edges"], notes)
+        return _Bins((), *_given_edges(table, mapping["edges"], notes))
     ranges = [_axis(axis, table, mapping, notes, alone=len(axes) == 1) for axis in axes]
     if axes and all(r is not None for r in ranges):
         low = np.array([r[0] for r in ranges if r is not None]).T
         high = np.array([r[1] for r in ranges if r is not None]).T
-        return (), tuple(observable(a.name, a.units) for a in axes), low, high
+        return _Bins((), tuple(observable(a.name, a.units) for a in axes), low, high)
     if len(axes) == 1 and _is_index(axes[0]):
         notes.append(f"column {axes[0].name!r}: numbers of the bins, no ranges")
-        return (), (), None, None
+        return _Bins()
     names = tuple(", ".join(axis.values[i].label for axis in axes) for i in range(table.n_rows))
     check_names(names, table.place)
+    cuts = parse_cuts(names)
+    if cuts is not None and cuts.observables:
+        shown = ", ".join(o.name for o in cuts.observables)
+        notes += [
+            f"column {axis.name!r}: names of the regions, and ranges of {shown} from their cuts"
+            for axis in axes
+        ]
+        return _Bins(names, cuts.observables, cuts.low, cuts.high)
     notes += [f"column {axis.name!r}: names of the regions, no ranges" for axis in axes]
-    return names, (), None, None
+    return _Bins(names, overlaps=cuts.overlaps if cuts is not None and cuts.overlaps.any() else None)
 
 
 def _overflow(
@@ -670,7 +818,11 @@ def _matrix(record: Submission, mapping: Mapping[str, Any], notes: list[str]) ->
         name = mapping["tables"].get(key)
         if name is not None:
             notes.append(f"table {name!r}: {key} of the bins")
-            return of_table(_named(record, name, key), correlations=key == "correlations")
+            table = _named(record, name, key)
+            column = mapping["columns"].get(key)
+            if column is not None:
+                table = replace(table, dependent=(_column(table, column, key),))
+            return of_table(table, correlations=key == "correlations")
     return None
 
 

@@ -6,14 +6,15 @@ are then read as the same text in YAML and JSON. Formats: HEPData submission doc
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from superbin._json import parse_json
+from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source
@@ -27,8 +28,10 @@ __all__ = [
     "is_hepdata_json",
     "read_submission",
     "read_tables",
+    "tables_of",
 ]
 
+_PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{0,20})?", re.ASCII)
 _MOST_ERRORS = 200
 """Uncertainties that one value may have; more would be a file made to exhaust memory."""
 
@@ -267,6 +270,17 @@ def read_tables(source: Source) -> tuple[DataTable, ...]:
         documents = [parse_json(source.text(), path)]
     else:
         documents = _documents(source.text(), path)
+    return tables_of(documents, path)
+
+
+def tables_of(documents: Iterable[object], path: Path) -> tuple[DataTable, ...]:
+    """Tables among documents that are parsed already.
+
+    Raises
+    ------
+    DocumentError
+        If none is one, or one breaks its format.
+    """
     tables = [_table(d, path) for d in documents if isinstance(d, dict) and is_hepdata_json(d)]
     if not tables:
         raise DocumentError(f"{path}: holds no table with independent_variables and dependent_variables")
@@ -286,7 +300,20 @@ def _table(content: Mapping[str, Any], path: Path) -> DataTable:
     if len(lengths) != 1:
         shown = ", ".join(f"{c.name!r} {len(c.values)}" for c in (independent + dependent)[:10])
         raise DocumentError(f"{path}: the columns have different numbers of values: {shown or 'none'}")
-    return DataTable(name, _text(content.get("description")), str(path), independent, dependent)
+    return DataTable(name, _text(content.get("description")), str(path), independent, _told_apart(dependent))
+
+
+def _told_apart(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Columns of one name get the qualifiers in which they differ, as records tell processes apart."""
+    counts = Counter(c.name for c in columns)
+    named: list[Column] = []
+    for column in columns:
+        same = [c for c in columns if c.name == column.name]
+        shared = set.intersection(*(set(c.qualifiers) for c in same))
+        own = [text for name, text in column.qualifiers if (name, text) not in shared and text]
+        more = counts[column.name] > 1 and own
+        named.append(replace(column, name=f"{column.name} ({', '.join(own)})") if more else column)
+    return tuple(named)
 
 
 def _column(content: Any, path: Path) -> Column:
@@ -358,6 +385,8 @@ def _value(cell: Any, place: str) -> Value:
         raise DocumentError(f"{place} is {str(cell)[:40]!r}; it needs a value, or low and high")
     text = _text(cell.get("value"))
     number = _number(text)
+    if len(cell) == 1:
+        return Value(text, number)
     low, high = (_number(_text(cell.get(key))) if key in cell else math.nan for key in ("low", "high"))
     errors = cell.get("errors") or []
     if not isinstance(errors, list) or len(errors) > _MOST_ERRORS:
@@ -392,6 +421,8 @@ def _size(content: Any, value: float, place: str) -> float:
 
 
 def _number(text: str) -> float:
+    if _PLAIN.fullmatch(text) is not None:
+        return float(text)  # most cells of a covariance, of which there may be a million
     plain = text.strip().replace("−", "-")
     if plain.lower() in _INFINITE:
         return _INFINITE[plain.lower()]
@@ -402,6 +433,8 @@ def _number(text: str) -> float:
 
 
 def _text(content: Any) -> str:
+    if type(content) is str:
+        return " ".join(content.split())
     if content is None or isinstance(content, dict | list):
         return ""
     return " ".join(str(content).split())
@@ -465,7 +498,7 @@ def _old_table(block: Sequence[tuple[int, str]], path: Path, position: int) -> l
     )
     name = next(iter(tags.get("location", [])), "") or f"dataset {position}"
     description = " ".join(tags.get("dscomment", []))
-    return [DataTable(name, description, f"{path}:{block[0][0]}", independent, dependent)]
+    return [DataTable(name, description, f"{path}:{block[0][0]}", independent, _told_apart(dependent))]
 
 
 def _at(texts: Sequence[str], k: int) -> str:

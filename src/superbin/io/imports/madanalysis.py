@@ -12,13 +12,12 @@ from xml.parsers import expat
 
 import numpy as np
 
-from superbin.bundle import Bundle
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.matrices import as_matrix
-from superbin.search import Estimate, Process
 
 __all__ = ["IMPORTER", "MadAnalysisImporter"]
 
@@ -73,8 +72,7 @@ class MadAnalysisImporter:
         )
         if any(r.covariances for r in regions):
             draft.matrix = as_matrix(_matrix(regions, source), str(source.path), names=names)
-        search = draft.search(options, source, keys=("subset",))
-        return Imported(Bundle(search), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source, keys=("subset",))
 
 
 IMPORTER = MadAnalysisImporter()

@@ -1,6 +1,7 @@
 """Covariance and correlation matrices of bins, from the files in which they lie beside a table.
 
-Read are square tables of numbers with any separator, with or without the names of the bins in the first line or column;
+Read are square tables of numbers with any separator, with or without the names of the bins in the first line or column; lines
+of row, column and value;
 JSON lists of rows; and HEPData's tables of pairs of bins. A matrix without names follows the rows of its table.
 """
 
@@ -11,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import parse_json
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
+from superbin.domain.covariance import Covariance
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports import hepdata_tables
 from superbin.io.imports.base import Source
+from superbin.io.root import opened
 
-__all__ = ["Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
+__all__ = ["ALONE", "Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
 
 _NOT_NAMES = ("nan", "inf", "-inf", "+inf", "-", "")
 _KEYS = ("covariance", "cov", "correlation", "corr", "matrix")
@@ -104,6 +106,13 @@ class Matrix:
         return Covariance.of_correlations(values, up, None if same else down), notes
 
 
+ALONE = (
+    "this is a covariance, which is no search without its bins: put it into one folder with the table of the bins, or name it "
+    'with a mapping, {"covariance": FILE}'
+)
+"""What to do with a matrix that was named in the place of a search."""
+
+
 def is_matrix_name(name: str) -> bool:
     """Whether a file's or a table's name says that it holds a covariance or correlations."""
     return re.search(r"(?<![a-z])(co-?var|cov(?![a-z])|corr?elat|corr(?![a-z]))", name.lower()) is not None
@@ -145,7 +154,8 @@ def read_matrix(path: Path) -> Matrix:
     Parameters
     ----------
     path : Path
-        Text, JSON or YAML, possibly packed by gzip. A name with ``corr`` and without ``covar`` says correlations.
+        Text, JSON or YAML, possibly packed by gzip, or ``FILE.root:NAME`` for a TH2. A name with ``corr`` and without
+        ``covar`` says correlations.
 
     Raises
     ------
@@ -154,6 +164,9 @@ def read_matrix(path: Path) -> Matrix:
     DocumentError
         If it holds no matrix; the text names the line.
     """
+    file, _, name = path.name.partition(".root:")
+    if name or path.suffix == ".root":
+        return _of_root(path.with_name(f"{file.removesuffix('.root')}.root"), name)
     source = Source.at(path)
     correlations = _says_correlations(path.name)
     if source.suffix in (".yaml", ".yml"):
@@ -164,10 +177,28 @@ def read_matrix(path: Path) -> Matrix:
     return _of_text(path, text, correlations)
 
 
+def _of_root(path: Path, name: str) -> Matrix:
+    """A TH2 of a ROOT file: the only one, or that of a name."""
+    Source.at(path)
+    with opened(path) as root:
+        there = root.names("TH2")
+        if not name and len(there) == 1:
+            name = there[0]
+        if name not in there:
+            raise InputError(
+                f"{path}: no TH2 {name!r}; there are {', '.join(there[:20]) or 'none'}; name one as FILE.root:NAME"
+            )
+        found = root.histogram(name)
+    labels = found.labels[0] if found.labels and found.labels[0] and all(found.labels[0]) else ()
+    return as_matrix(
+        found.values, f"{path}:{name}", names=labels, correlations=_says_correlations(f"{name} {found.title}")
+    )
+
+
 def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
     content = parse_json(text, source.path)
     if isinstance(content, dict) and hepdata_tables.is_hepdata_json(content):
-        return _of_tables(hepdata_tables.read_tables(source), str(source.path), correlations)
+        return _of_tables(hepdata_tables.tables_of([content], source.path), str(source.path), correlations)
     if isinstance(content, dict):
         key = next((k for k in _KEYS if k in content), None)
         if key is None:
@@ -198,18 +229,27 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     DocumentError
         If it is none.
     """
+    if len(table.independent) == 1 and len(table.dependent) == table.n_rows > 1:
+        # A column per bin.
+        square = [[v.number for v in column.values] for column in table.dependent]
+        labels = [v.label for v in table.independent[0].values]
+        names = labels if sorted(labels) == sorted(c.name for c in table.dependent) else []
+        if names:
+            square = [square[[c.name for c in table.dependent].index(name)] for name in names]
+        return as_matrix(np.transpose(square), table.place, names=names, correlations=correlations)
     if len(table.independent) != 2 or not table.dependent:
         raise DocumentError(
             f"{table.place}: has {len(table.independent)} independent and {len(table.dependent)} dependent variables; a "
             "matrix has two and one"
         )
+    dependent = _of_kind(table, correlations=correlations)
     rows, columns = ([value.label for value in axis.values] for axis in table.independent)
     labels = list(dict.fromkeys([*rows, *columns]))
     if all(_is_number(label) for label in labels):
         labels.sort(key=float)
     order = {name: i for i, name in enumerate(labels)}
     entries = np.full((len(order), len(order)), np.nan)
-    for row, column, value in zip(rows, columns, table.dependent[0].values, strict=True):
+    for row, column, value in zip(rows, columns, dependent.values, strict=True):
         i, j = order[row], order[column]
         if not np.isnan(entries[i, j]) and entries[i, j] != value.number:
             raise DocumentError(f"{table.place}: the entry of {row} and {column} comes twice with two values")
@@ -223,6 +263,65 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     return as_matrix(entries, table.place, names=tuple(order), correlations=correlations)
 
 
+def _of_kind(table: hepdata_tables.DataTable, *, correlations: bool) -> hepdata_tables.Column:
+    """The column with the matrix: the only one, or the only one whose name says so."""
+    if len(table.dependent) == 1:
+        return table.dependent[0]
+    kind = "correlations" if correlations else "covariance"
+    found = [
+        c for c in table.dependent if is_matrix_name(c.name) and _says_correlations(c.name) == correlations
+    ]
+    if len(found) != 1:
+        raise DocumentError(
+            f"{table.place}: has {len(table.dependent)} columns ({', '.join(repr(c.name) for c in table.dependent[:10])}); say which "
+            f'is the {kind} with a mapping, {{"columns": {{"{kind}": ...}}}}'
+        )
+    return found[0]
+
+
+def _of_triples(path: Path, lines: Sequence[tuple[int, list[str]]], correlations: bool) -> Matrix | None:
+    """A matrix with a line of row, column and value per entry, full or one triangle; None if the lines are no such."""
+    if any(len(row) != 3 for _, row in lines) or len(lines) < 2:
+        return None
+    headed = not _is_number(lines[0][1][2])
+    cells = lines[1:] if headed else lines
+    labels = _labels_of_triples([row for _, row in cells])
+    if labels is None or len(cells) not in (len(labels) ** 2, len(labels) * (len(labels) + 1) // 2):
+        return None
+    if len(cells) == 3 and _is_number(labels[0]):
+        # Three lines of three numbers may be a matrix of three bins, which is symmetric.
+        square = np.array([[parse_number(cell) for cell in row] for _, row in cells])
+        if np.array_equal(square, square.T):
+            return None
+    entries = np.full((len(labels), len(labels)), np.nan)
+    for number, (row, column, text) in cells:
+        i, j = labels.index(row), labels.index(column)
+        if not np.isnan(entries[i, j]):
+            raise DocumentError(f"{path}:{number}: the entry of {row} and {column} comes twice")
+        entries[i, j] = parse_number(text)
+    entries = np.where(np.isnan(entries), entries.T, entries)
+    names = () if _is_number(labels[0]) else tuple(labels)
+    return as_matrix(entries, str(path), names=names, correlations=correlations)
+
+
+def _labels_of_triples(rows: Sequence[Sequence[str]]) -> list[str] | None:
+    """Names of bins in the order of a matrix's lines, or numbers from 0 or 1; None if the lines are no entries."""
+    if not all(_is_number(row[2]) for row in rows):
+        return None
+    labels = list(dict.fromkeys(label for row in rows for label in row[:2]))
+    if not any(_is_number(label) for label in labels):
+        return labels
+    if not all(label.isdigit() for label in labels):
+        return None
+    labels.sort(key=int)
+    first = int(labels[0])
+    return (
+        labels
+        if first in (0, 1) and [int(t) for t in labels] == list(range(first, first + len(labels)))
+        else None
+    )
+
+
 def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     lines = [
         (number, line)
@@ -232,6 +331,9 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     if not lines:
         raise DocumentError(f"{path}: is empty; a matrix has one line per bin")
     cells = [(number, _cells(line)) for number, line in lines]
+    triples = _of_triples(path, cells, correlations)
+    if triples is not None:
+        return triples
     names: list[str] = []
     first = cells[0][1]
     if any(_is_name(cell) for cell in first[1:]):

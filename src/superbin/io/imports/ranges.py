@@ -3,9 +3,9 @@
 import math
 import re
 
+from superbin.domain.search import Observable
 from superbin.errors import InputError
 from superbin.io._text import parse_number
-from superbin.search import Observable
 
 __all__ = ["infinite", "observable", "parse_range"]
 

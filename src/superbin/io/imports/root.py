@@ -12,7 +12,8 @@ key              what it says
 ``observed``     name of the histogram
 ``backgrounds``  list of names, or one pattern (regular expression)
 ``errors``       ``"histogram"`` (default: the histograms' own), ``"none"``, or {background: name of the histogram of errors}
-``covariance``   name of the TH2
+``negative``     ``"zero"``: set negative contents of backgrounds, which weighted events leave, to zero
+``covariance``   name of the TH2, or of a file beside; ``correlations`` likewise
 ``signals``      pattern; its groups are the parameters of the model, such as ``sig_(\d+)_(\d+)``
 ``model``        name of the model of these signals; by default what precedes the masses in their names
 ``parameters``   names of the groups; by default m_mother, m_lsp
@@ -24,26 +25,34 @@ Bins of two or three dimensions become a list with the last axis running fastest
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
-from superbin.covariance import Covariance
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.draft import Draft
+from superbin.io.imports.matrices import Matrix, as_matrix
 from superbin.io.imports.ranges import observable
 from superbin.io.root import Histogram, RootFile, is_root, opened
 from superbin.io.signals import histogram_signals
-from superbin.search import Estimate, Observable, Process, Search
 
 __all__ = ["IMPORTER", "RootImporter"]
 
 _KEYS = (
-    "folder", "observed", "backgrounds", "errors", "covariance", "signals", "model", "parameters", "observables", "title",
-    "reference", "source", "licence", "citation",
-)  # fmt: skip
+    "folder",
+    "observed",
+    "backgrounds",
+    "errors",
+    "negative",
+    "signals",
+    "model",
+    "parameters",
+    "observables",
+)
+_MATRICES = ("covariance", "correlations")
 _DATA = re.compile(r"(?:.*[_/])?(?:h_?)?(?:data|data_obs|observed|obs)", re.IGNORECASE)
 _SIGNAL = re.compile(r"(?:.*/)?(?:\w*_)?(?:sig|signal)(?:[_\d]\w*)?", re.IGNORECASE)
 _POINT = r"(?:.*/)?[A-Za-z]\w*?_(?:m\w*?_?)?(\d+(?:[.p]\d+)?)_(?:m\w*?_?)?(\d+(?:[.p]\d+)?)"
@@ -65,47 +74,40 @@ class RootImporter:
         """Read the histograms; see the module for their names."""
         path = source.path
         mapping = options.mapping
-        unknown = [key for key in mapping if key not in _KEYS]
-        if unknown:
-            raise InputError(f"the mapping's key {unknown[0]!r} is unknown; there are {', '.join(_KEYS)}")
         with opened(path) as root:
-            found = _read_all(root, mapping)
-            roles, notes = _roles(root, found, mapping)
+            every = _read_all(root, mapping)
+            observed_name = _observed(root, every, mapping)
+            found, observed_name, notes = _of_channel(every, observed_name)
+            roles = _roles(root, found, observed_name, mapping, notes)
         data = found[roles.observed]
         faults = Faults(path)
         observables, low, high, names = _bins(data, mapping, notes)
         observed = _counts(data, faults)
         processes = tuple(_process(name, roles, found, mapping, faults) for name in roles.backgrounds)
-        covariance = _covariance(roles, found, processes, options, notes, str(path))
+        faults.check()
         outside = [name for name in (roles.observed, *roles.backgrounds) if found[name].outside > 0]
         if outside:
             notes.append(
                 "under- and overflow are not read, and are not empty: "
                 + ", ".join(f"{name} has {found[name].outside:g} there" for name in outside[:10])
             )
-        faults.check()
-        try:
-            search = Search(
-                name=options.name or re.sub(r"[^\w.-]+", "-", path.stem.lower()),
-                title=str(mapping.get("title", options.name or path.stem)),
-                reference=str(mapping.get("reference", "")),
-                luminosity_fb=options.luminosity(str(path)),
-                sqrt_s_tev=options.energy(),
-                observables=observables,
-                low=low,
-                high=high,
-                processes=processes,
-                observed=observed,
-                names=names,
-                covariance=covariance,
-                source=str(mapping.get("source", f"imported from {path.name}")),
-                licence=str(mapping.get("licence", "")),
-                citation=str(mapping.get("citation", "")),
-            )
-        except DocumentError:
-            raise
-        except InputError as error:
-            raise DocumentError(f"{path}: {error}") from error
+        notes.insert(0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {observed.size} bins")
+        draft = Draft(
+            place=str(path),
+            name=path.stem,
+            observed=observed,
+            processes=processes,
+            names=names,
+            notes=notes,
+            observables=observables,
+            low=low,
+            high=high,
+            matrix=_matrix(roles, found, notes, str(path)),
+        )
+        if draft.matrix is not None:
+            # The mapping's name of it is that of a histogram, and not of a file beside.
+            options = replace(options, mapping={k: v for k, v in mapping.items() if k not in _MATRICES})
+        search = draft.search(options, source, keys=_KEYS)
         signals = histogram_signals(
             {name: found[name] for name in roles.signals},
             search,
@@ -115,11 +117,9 @@ class RootImporter:
             source=path.name,
         )
         if signals:
-            notes.append(
-                f"{len(signals)} signals, from {signals[0].label} to {signals[-1].label}; Monte Carlo errors from the histograms"
-            )
-        notes.insert(0, f"a ROOT file of {len(found)} histograms; {roles.observed} has {search.n_bins} bins")
-        return Imported(Bundle(search, signals), self.name, tuple(notes))
+            last = "" if len(signals) == 1 else f" to {signals[-1].label}"
+            notes.append(f"signals: {signals[0].label}{last}; Monte Carlo errors from the histograms")
+        return draft.bundled(search, self.name, signals=signals)
 
 
 IMPORTER = RootImporter()
@@ -132,6 +132,7 @@ class _Roles:
     variations: Mapping[str, Mapping[str, tuple[str, str]]]
     """By background and source: names of the histograms up and down."""
     covariance: str | None
+    correlations: bool
     signals: tuple[str, ...]
     pattern: str
 
@@ -160,16 +161,18 @@ def _read_all(root: RootFile, mapping: Mapping[str, object]) -> dict[str, Histog
 
 
 def _roles(
-    root: RootFile, found: Mapping[str, Histogram], mapping: Mapping[str, object]
-) -> tuple[_Roles, list[str]]:
-    notes: list[str] = []
-    observed = _observed(root, found, mapping)
+    root: RootFile,
+    found: Mapping[str, Histogram],
+    observed: str,
+    mapping: Mapping[str, object],
+    notes: list[str],
+) -> _Roles:
     notes.append(f"{observed}: observed events")
     shape = found[observed].values.shape
     alike = [name for name in found if name != observed and found[name].values.shape == shape]
     signals, pattern = _signal_names(alike, mapping)
     rest = [name for name in alike if name not in set(signals)]
-    covariance = _covariance_name(root, found, observed, mapping)
+    covariance, correlations = _covariance_name(root, found, observed, mapping)
     rest = [name for name in rest if name != covariance]
     variations: dict[str, dict[str, tuple[str, str]]] = {}
     given = mapping.get("backgrounds")
@@ -204,7 +207,35 @@ def _roles(
         shown = ", ".join(ignored[:10]) + (f" and {len(ignored) - 10} more" if len(ignored) > 10 else "")
         notes.append(f"ignored: {shown}")
     kept = {name: variations[name] for name in backgrounds if name in variations}
-    return _Roles(observed, tuple(backgrounds), kept, covariance, tuple(signals), pattern), notes
+    return _Roles(observed, tuple(backgrounds), kept, covariance, correlations, tuple(signals), pattern)
+
+
+def _of_channel(
+    found: Mapping[str, Histogram], observed: str
+) -> tuple[Mapping[str, Histogram], str, list[str]]:
+    """Histograms of the channel that the name of the observed counts begins with, where other channels have theirs too.
+
+    Names are then without the channel; matrices without one stay.
+    """
+    match = re.fullmatch(r"(.*?[_/])(?:h_?)?(?:data|data_obs|observed|obs)", observed, re.IGNORECASE)
+    others = [name for name in found if name != observed and _DATA.fullmatch(name)]
+    if match is None or not others:
+        return found, observed, []
+    channel = match.group(1)
+    kept = {
+        name.removeprefix(channel).lstrip("_/"): h for name, h in found.items() if name.startswith(channel)
+    }
+    kept |= {
+        name: h
+        for name, h in found.items()
+        if h.values.ndim == 2 and not name.startswith(channel) and re.search("cov|corr", name, re.IGNORECASE)
+    }
+    left = len(found) - len(kept)
+    return (
+        kept,
+        observed.removeprefix(channel),
+        [f"channel {channel!r}: {left} histograms of others are not used"],
+    )
 
 
 def _observed(root: RootFile, found: Mapping[str, Histogram], mapping: Mapping[str, object]) -> str:
@@ -261,28 +292,31 @@ def _signal_names(alike: Sequence[str], mapping: Mapping[str, object]) -> tuple[
 
 def _covariance_name(
     root: RootFile, found: Mapping[str, Histogram], observed: str, mapping: Mapping[str, object]
-) -> str | None:
+) -> tuple[str | None, bool]:
+    """The TH2 with the covariance, and whether it holds correlations; None too where the mapping names a file beside."""
     size = found[observed].values.size
-    given = mapping.get("covariance")
-    if given is not None:
+    for key in _MATRICES:
+        given = mapping.get(key)
+        if given is None:
+            continue
+        beside = str(given).partition(".root:")
+        if given not in found and (root.path.parent / f"{beside[0]}{'.root' if beside[1] else ''}").is_file():
+            return None, False
         name = _named(root, found, [given])[0]
         if found[name].values.shape != (size, size):
             raise DocumentError(
                 f"{root.path}: {name} has shape {found[name].values.shape}; a covariance of {observed} is ({size}, {size})"
             )
-        return name
-    candidates = [
-        name
-        for name, h in found.items()
-        if h.values.shape == (size, size) and re.search("cov|corr", f"{name} {h.title}", re.IGNORECASE)
-    ]
-    preferred = [name for name in candidates if re.search("cov", name, re.IGNORECASE)] or candidates
+        return name, key == "correlations"
+    words = {name: f"{name} {h.title}".lower() for name, h in found.items() if h.values.shape == (size, size)}
+    covariances = [name for name, text in words.items() if "cov" in text]
+    preferred = covariances or [name for name, text in words.items() if "corr" in text]
     if len(preferred) > 1:
         raise InputError(
             f"{root.path}: {', '.join(preferred)} may all be the covariance; choose with a mapping "
             '{"covariance": NAME}'
         )
-    return preferred[0] if preferred else None
+    return (preferred[0] if preferred else None), not covariances
 
 
 def _varied(names: Sequence[str]) -> tuple[list[str], dict[str, dict[str, tuple[str, str]]]]:
@@ -381,8 +415,13 @@ def _process(
 ) -> Process:
     h = found[name]
     nominal = h.values.ravel()
-    for i in np.flatnonzero(nominal < 0):
-        faults.add(f"{name} is {nominal[i]:g} in bin {i + 1}; a background must be >= 0")
+    if mapping.get("negative") not in (None, "zero"):
+        raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
+    for i in np.flatnonzero(nominal < 0) if mapping.get("negative") is None else ():
+        faults.add(
+            f"{name} is {nominal[i]:g} in bin {i + 1}; a background must be >= 0, set such bins to zero with a mapping, "
+            '{"negative": "zero"}'
+        )
     stat = _stat(h, found, mapping, faults)
     up, down = np.zeros((2, nominal.size))
     for above, below in roles.variations.get(name, {}).values():
@@ -416,52 +455,13 @@ def _stat(
     return np.zeros(h.values.size) if errors == "none" else h.errors.ravel()
 
 
-def _covariance(
-    roles: _Roles,
-    found: Mapping[str, Histogram],
-    processes: Sequence[Process],
-    options: Options,
-    notes: list[str],
-    place: str,
-) -> Covariance | None:
+def _matrix(roles: _Roles, found: Mapping[str, Histogram], notes: list[str], place: str) -> Matrix | None:
     name = roles.covariance
     if name is None:
         return None
     h = found[name]
-    correlations = re.search("corr", f"{name} {h.title}", re.IGNORECASE) and not re.search(
-        "cov", f"{name} {h.title}", re.IGNORECASE
-    )
-    sides = [
-        np.sqrt(
-            np.sum(
-                [
-                    getattr(p.estimate, f"stat_{s}") ** 2 + getattr(p.estimate, f"syst_{s}") ** 2
-                    for p in processes
-                ],
-                axis=0,
-            )
-        )
-        for s in ("up", "down")
-    ]
-    try:
-        if correlations:
-            notes.append(f"{name}: correlations of the total background; multiplied by its errors")
-            return Covariance.of_correlations(h.values, sides[0], sides[1], source=name)
-        if options.covariance == "repair":
-            covariance, moved = Covariance.repaired(h.values, source=name)
-            notes.append(f"{name}: covariance, repaired; its largest change is {moved:.2g} of a variance")
-        else:
-            covariance = Covariance.of(h.values, source=name)
-            notes.append(f"{name}: covariance of the total background")
-    except InputError as error:
-        raise DocumentError(f"{place}: {name}: {error}") from error
-    quoted = (sides[0] + sides[1]) / 2
-    live = quoted > 0
-    if live.any():
-        ratio = np.sqrt(np.diag(covariance.up))[live] / quoted[live]
-        notes.append(
-            f"the covariance's standard deviations are {ratio.min():.3g} to {ratio.max():.3g} times the backgrounds' errors"
-        )
+    notes.append(f"{name}: {'correlations' if roles.correlations else 'covariance'} of the total background")
     if "signal" in h.title.lower():
         notes.append(f"{name} is titled {h.title!r}: it may include the uncertainty of a signal")
-    return covariance
+    labels = h.labels[0] if h.labels and all(h.labels[0]) else ()
+    return as_matrix(h.values, f"{place}: {name}", names=labels, correlations=roles.correlations)

@@ -18,17 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from superbin import cross_sections
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin.domain import cross_sections
+from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Estimate, Process, Search
 from superbin.errors import DocumentError, InputError, UnknownNameError
-from superbin.grid import SignalGrid
 from superbin.io._text import parse_number
 from superbin.io.grids import grid_bytes
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names
 from superbin.io.imports.matrices import as_matrix
-from superbin.search import Estimate, Process, Search
 
 __all__ = ["IMPORTER", "SModelSImporter"]
 
@@ -93,7 +92,7 @@ class SModelSImporter:
             if content is not None:
                 files[f"grids/{name}.csv.gz"] = content
             notes.append(note)
-        return Imported(Bundle(search, (), files), self.name, tuple(draft.notes))
+        return draft.bundled(search, self.name, files=files)
 
 
 IMPORTER = SModelSImporter()

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin._json import parse_json
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.matrices import as_matrix
-from superbin.search import Estimate, Process
 
 __all__ = ["IMPORTER", "SpeyImporter"]
 
@@ -71,7 +70,7 @@ class SpeyImporter:
             by_bin = dict(zip(names or labels, moments.tolist(), strict=True))
             files["third-moments.json"] = json.dumps(by_bin).encode()
             draft.notes.append("third_moment: kept in third-moments.json, used by no p-value")
-        return Imported(Bundle(draft.search(options, source), (), files), self.name, tuple(draft.notes))
+        return draft.bundled(draft.search(options, source), self.name, files=files)
 
 
 IMPORTER = SpeyImporter()

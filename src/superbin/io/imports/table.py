@@ -13,8 +13,10 @@ its uncertainty                  the background's name with error, err, unc, sig
 ranges of an observable          NAME low, NAME high (or min, max); a column NAME with cells as 200-300, >= 4, 300+, 2
 ===============================  ==================================================================
 
-Other columns of numbers with an uncertainty column of their own are further backgrounds; then there is no total. What is
-left over is named and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
+Other columns of numbers with an uncertainty column of their own are further backgrounds; then there is no total. Columns
+named as a signal (``signal``, ``T1bbbb(1500, 100)``) are signals of the search, in events; ``NAME error`` is their Monte Carlo
+error, ``NAME SOURCE up`` and ``NAME SOURCE down`` are the yields with a systematic source varied. What is left over is named
+and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
 """
 
 import codecs
@@ -27,15 +29,14 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._arrays import FloatArray
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray
+from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
-from superbin.io.imports.draft import Draft
-from superbin.io.imports.matrices import Matrix, is_matrix_name, read_matrix
+from superbin.io.imports.draft import Draft, DraftSignal
+from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, read_matrix
 from superbin.io.imports.ranges import infinite, observable, parse_range
-from superbin.search import Estimate, Observable, Process
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 
@@ -64,11 +65,14 @@ _KINDS = {
     **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
 }
 _SIGNAL = re.compile(
-    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
+    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|T\d+[\s_(-]+\d{2,}|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
 )
 _LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
 _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
-_KEYS = {"observed", "name", "background", "error", "error_up", "error_down", "ignore"}
+_NO_YIELDS = re.compile(
+    r"eff|acc|limit|mass|x-?sec|cross|s95|significance|ratio|strength|p-?value|(?<![a-z])mu(?![a-z])"
+)
+_KEYS = {"observed", "name", "background", "error", "error_up", "error_down", "ignore", "signals"}
 
 
 class TableImporter:
@@ -86,8 +90,7 @@ class TableImporter:
     def read(self, source: Source, options: Options) -> Imported:
         """Read the table; see the module for what its columns may be called."""
         draft = table_draft(source, options)
-        search = draft.search(options, source, keys=("columns", "decimal"))
-        return Imported(Bundle(search), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source, keys=("columns", "decimal"))
 
 
 IMPORTER = TableImporter()
@@ -116,6 +119,7 @@ def table_draft(source: Source, options: Options) -> Draft:
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
     names = _names(table, roles, faults)
+    signals = [_signal(table, name, parts, faults) for name, parts in roles.signals.items()]
     faults.check()
     matrix = _matrix_beside(source, path, options, notes)
     return Draft(
@@ -132,6 +136,7 @@ def table_draft(source: Source, options: Options) -> Draft:
         luminosity_fb=table.luminosity_fb,
         sqrt_s_tev=table.sqrt_s_tev,
         matrix=matrix,
+        signals=signals,
     )
 
 
@@ -159,6 +164,8 @@ def _tables(source: Source) -> list[Path]:
 
 def _only_table(source: Source) -> Path:
     if not source.is_folder:
+        if is_matrix_name(source.path.name) and not _is_table(source):
+            raise InputError(f"{source.path}: by its name {ALONE}")
         return source.path
     found = _tables(source)
     if len(found) != 1:
@@ -374,6 +381,8 @@ class _Roles:
     """By process: column of ``nominal``, and of ``stat_up`` and so on; ``stat`` and ``syst`` are symmetric."""
     ranges: dict[str, tuple[int, int]]
     cells: dict[str, int]
+    signals: dict[str, dict[str, int]]
+    """By signal: column of ``nominal``, ``error``, and of ``SOURCE up`` and ``SOURCE down``."""
 
 
 def _plain(text: str) -> str:
@@ -387,6 +396,7 @@ def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[st
     if observed is None:
         raise columns.missing("observed events", "observed")
     name = columns.take("name", _NAME)
+    signals = _signals(columns)
     given = columns.given.get("background")
     if isinstance(given, dict):
         processes = {str(key): columns.parts(str(column)) for key, column in given.items()}
@@ -410,7 +420,7 @@ def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[st
         columns.note(i, f"range of {key}")
     for i in left.values():
         columns.note(i, "not used; looks like a signal" if _SIGNAL.search(table.columns[i]) else "not used")
-    return _Roles(observed, name, processes, ranges, cells), columns.notes
+    return _Roles(observed, name, processes, ranges, cells, signals), columns.notes
 
 
 class _Columns:
@@ -553,6 +563,58 @@ def _error_part(column: str, stem: str) -> str | None:
     return (kinds or {"syst"}).pop() + (sides or {""}).pop()
 
 
+def _signals(columns: _Columns) -> dict[str, dict[str, int]]:
+    """Columns of signals with their uncertainties: those that the mapping names, or that are named as one."""
+    left, table = columns.left, columns.table
+    given = columns.given.get("signals")
+    if given is None:
+        meant = {
+            _plain(one) for key, column in columns.given.items() if key != "ignore" for one in _each(column)
+        }
+        found = {
+            table.columns[i]: c
+            for c, i in left.items()
+            if c not in meant
+            and _SIGNAL.search(table.columns[i])
+            and not _NO_YIELDS.search(c)
+            and _numeric(table, i)
+        }
+    elif isinstance(given, dict):
+        found = {str(name): _plain(str(column)) for name, column in given.items()}
+    else:
+        found = {column: _plain(column) for column in _each(given)}
+    signals: dict[str, dict[str, int]] = {}
+    # A shorter name comes first, so that the columns of its uncertainties are no signals of their own.
+    for name, plain in sorted(found.items(), key=lambda item: len(item[1])):
+        if plain in left:
+            signals[name] = {"nominal": left.pop(plain)} | _signal_parts(left, plain)
+        elif given is not None:
+            raise InputError(f"mapping: column {name!r} has two meanings; give it one")
+    for name, parts in signals.items():
+        for part, i in parts.items():
+            columns.note(i, f"signal {name}, {_SIGNAL_PARTS.get(part, part)}")
+    return signals
+
+
+_SIGNAL_PARTS = {"nominal": "expected events", "error": "Monte Carlo error"}
+
+
+def _signal_parts(left: dict[str, int], stem: str) -> dict[str, int]:
+    """Columns of a signal's errors and variations; taken out of what is left."""
+    found: dict[str, int] = {}
+    for column in [c for c in left if c.startswith(stem)]:
+        part = _error_part(column, stem)
+        words = set(re.findall(r"[a-z]+", column.removeprefix(stem)))
+        if part == "stat" or (part == "syst" and not words & _KINDS.keys()):
+            found["error"] = left.pop(column)
+        elif part is not None:
+            # Distances from the yields, and not yields.
+            found[f"+- {part.replace('_', ' ')}"] = left.pop(column)
+        elif re.fullmatch(rf"{re.escape(stem)} .*\S (up|down)", column):
+            found[column.removeprefix(stem).strip()] = left.pop(column)
+    return found
+
+
 def _range_columns(left: dict[str, int]) -> dict[str, tuple[int, int]]:
     ranges: dict[str, tuple[int, int]] = {}
     for column in list(left):
@@ -613,6 +675,39 @@ def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) ->
     clean = [np.nan_to_num(np.maximum(a, 0.0)) for a in (nominal, *sides)]
     label = "Background" if name == "background" else name
     return Process(name, label, Estimate(*clean))
+
+
+def _signal(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> DraftSignal:
+    def column(key: str, *, low: float = 0.0) -> FloatArray:
+        values = np.array([table.number(i, parts[key], faults, low=low) for i in range(len(table.rows))])
+        # Faults are reported together later.
+        return np.asarray(np.maximum(np.nan_to_num(values), low), dtype=np.float64)
+
+    nominal = column("nominal")
+    sides: dict[str, dict[str, FloatArray]] = {}
+    for part in parts:
+        if part.startswith("+- "):
+            kind, _, side = part.removeprefix("+- ").partition(" ")
+            distance = np.abs(column(part, low=-np.inf))
+            for one in (side,) if side else ("up", "down"):
+                shifted = nominal + distance if one == "up" else np.maximum(nominal - distance, 0.0)
+                sides.setdefault(kind, {})[one] = shifted
+        elif part not in ("nominal", "error"):
+            source, _, side = part.rpartition(" ")
+            sides.setdefault(source, {})[side] = column(part)
+    for source, pair in sides.items():
+        if len(pair) == 1:
+            faults.add(
+                f"signal {name} has a column {source} {next(iter(pair))} and none for the other side; give both, or ignore it with "
+                'a mapping, {"columns": {"ignore": [...]}}'
+            )
+    return DraftSignal(
+        name=name,
+        yields=nominal,
+        errors=column("error") if "error" in parts else np.zeros(len(table.rows)),
+        source=f"column {table.columns[parts['nominal']]!r} of {table.path.name}",
+        variations={s: (pair["up"], pair["down"]) for s, pair in sides.items() if len(pair) == 2},
+    )
 
 
 def _is_range(table: _Table, column: int) -> bool:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from superbin._arrays import FloatArray, frozen_array
-from superbin._json import parse_json
-from superbin.bundle import Bundle
+from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.json import parse_json
+from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import Draft, whole_counts
-from superbin.search import Estimate, Process
 
 __all__ = ["IMPORTER", "YieldsImporter"]
 
@@ -68,7 +67,7 @@ class YieldsImporter:
             names=(),
             notes=notes,
         )
-        return Imported(Bundle(draft.search(options, source)), self.name, tuple(draft.notes))
+        return draft.imported(self.name, options, source)
 
 
 IMPORTER = YieldsImporter()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.dense.interpolation import Basis, even_part, polynomial, polynomial_coefficients
 from superbin.statistical_model.expressions import Expression, Jet, evaluate
 
@@ -13,17 +13,17 @@ __all__ = ["BoundFormula", "IntArray", "Morphs", "Pairs"]
 
 IntArray = NDArray[np.intp]
 
-SYMMETRIC = 1e-5
-"""Combine takes a pair of factors whose product differs from one by less than this as symmetric, with the upper factor."""
-
 _PAIR_BASIS = {"combine": "combine-factor", "code1": "code1", "code4": "code1"}
 
-Groups = tuple[tuple[str, IntArray], ...]
+Groups = tuple[tuple[str, float, IntArray], ...]
+"""Code, smooth region, and which entries have them."""
 
 
-def _groups(codes: list[str]) -> Groups:
-    array = np.array(codes, dtype=object)
-    return tuple((code, np.flatnonzero(array == code)) for code in dict.fromkeys(codes))
+def _groups(codes: list[tuple[str, float]]) -> Groups:
+    found: dict[tuple[str, float], list[int]] = {}
+    for i, key in enumerate(codes):
+        found.setdefault(key, []).append(i)
+    return tuple((*key, np.array(where, dtype=np.intp)) for key, where in found.items())
 
 
 def _interpolated(
@@ -31,8 +31,8 @@ def _interpolated(
 ) -> Basis:
     """``odd x + even e(x)`` of all entries with two derivatives."""
     value, first, second = odd * x[parameter], odd.copy(), np.zeros_like(odd)
-    for code, where in groups:
-        e, de, dde = even_part(code, x, side)
+    for code, region, where in groups:
+        e, de, dde = even_part(code, x, side, region)
         j, weight = parameter[where], even[where]
         value[where] += weight * e[j]
         first[where] += weight * de[j]
@@ -50,8 +50,8 @@ class Pairs:
         Position of the parameter of each.
     odd, even : array, shape (n,)
         (H - L)/2 and (H + L)/2 of the logarithms of their factors at +1 and -1.
-    groups : tuple of (str, array of int)
-        Which follow which convention.
+    groups : tuple of (str, float, array of int)
+        Which follow which convention, with which smooth region.
     smooth : array of int
         Those of code 4.
     coefficients : array, shape (len(smooth), 7)
@@ -71,14 +71,12 @@ class Pairs:
         low = np.log([entry[1] for entry in entries])
         high = np.log([entry[2] for entry in entries])
         codes = [entry[3] for entry in entries]
-        combine = np.array([code == "combine" for code in codes], dtype=bool)
-        low = np.where(combine & (np.abs(np.expm1(low + high)) < SYMMETRIC), -high, low)
         smooth = np.flatnonzero([code == "code4" for code in codes])
         return cls(
             np.array([entry[0] for entry in entries], dtype=np.intp),
             0.5 * (high - low),
             0.5 * (high + low),
-            _groups([_PAIR_BASIS[code] for code in codes]),
+            _groups([(_PAIR_BASIS[code], 1.0) for code in codes]),
             smooth,
             polynomial_coefficients(low[smooth], high[smooth]),
         )
@@ -86,7 +84,7 @@ class Pairs:
     def kinked(self) -> IntArray:
         """Parameters with a factor that has a kink at zero."""
         kinked = np.zeros(self.parameter.size, dtype=bool)
-        for code, where in self.groups:
+        for code, _, where in self.groups:
             kinked[where] = code == "code1"
         kinked[self.smooth] = False
         found: IntArray = self.parameter[kinked & (self.even != 0)]
@@ -117,8 +115,8 @@ class Morphs:
         What is changed, by what.
     odd, even : array, shape (n,)
         (high - low)/2 and (high + low)/2 of the differences to nominal.
-    groups : tuple of (str, array of int)
-        Which follow which convention.
+    groups : tuple of (str, float, array of int)
+        Which follow which convention, with which smooth region.
     """
 
     row: IntArray
@@ -128,8 +126,8 @@ class Morphs:
     groups: Groups
 
     @classmethod
-    def make(cls, entries: list[tuple[int, int, float, float, str]]) -> "Morphs":
-        """Prepare entries (row, position, low, high, code); those that change nothing are left out."""
+    def make(cls, entries: list[tuple[int, int, float, float, str, float]]) -> "Morphs":
+        """Prepare entries (row, position, low, high, code, region); those that change nothing are left out."""
         kept = [entry for entry in entries if entry[2] != 0 or entry[3] != 0]
         low = np.array([entry[2] for entry in kept], dtype=np.float64)
         high = np.array([entry[3] for entry in kept], dtype=np.float64)
@@ -138,13 +136,13 @@ class Morphs:
             np.array([entry[1] for entry in kept], dtype=np.intp),
             0.5 * (high - low),
             0.5 * (high + low),
-            _groups([entry[4] for entry in kept]),
+            _groups([(entry[4], entry[5]) for entry in kept]),
         )
 
     def kinked(self) -> IntArray:
         """Parameters with a morph that has a kink at zero."""
         kinked = np.zeros(self.parameter.size, dtype=bool)
-        for code, where in self.groups:
+        for code, _, where in self.groups:
             kinked[where] = code == "code0"
         found: IntArray = self.parameter[kinked & (self.even != 0)]
         return found

@@ -13,11 +13,13 @@ from itertools import count, islice
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.newton import Minimum, minimize
-from superbin.likelihood.dense.objective import BoolArray, Data, Objective
+from superbin.likelihood.dense.objective import BoolArray, Objective
 from superbin.likelihood.fit import single_threaded
+from superbin.likelihood.found import FoundMinimum
 
 __all__ = ["Fit", "LocalMinimum", "fit", "fit_pair", "symmetric_inverse"]
 
@@ -41,25 +43,9 @@ CONTINUATION = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LocalMinimum:
-    """A minimum that at least one start ended in.
+class LocalMinimum(FoundMinimum):
+    """A minimum with how it was reached."""
 
-    Attributes
-    ----------
-    nll : float
-        Negative log-likelihood, with all constants.
-    above : float
-        2 NLL above the lowest minimum found.
-    x : array, shape (n_parameters,)
-        Parameters.
-    starts : tuple of str
-        Which starts ended here.
-    """
-
-    nll: float
-    above: float
-    x: FloatArray
-    starts: tuple[str, ...]
     _minimum: Minimum
 
 
@@ -150,6 +136,7 @@ def fit(
     patience: int = 1,
     seed: int = 1,
     poi_bounds: tuple[float, float] | None = None,
+    initial: bool = True,
 ) -> Fit:
     """Minimise over all parameters that are not held.
 
@@ -173,6 +160,8 @@ def fit(
         Of these draws.
     poi_bounds : (float, float), optional
         Bounds of the signal strength in place of the model's.
+    initial : bool
+        Whether the model's initial values are a start; without, `seeds` must not be empty.
 
     Returns
     -------
@@ -197,7 +186,12 @@ def fit(
                     (name, minimize(objective, data, x, fixed=fixed, lower=lower, upper=upper, known=known))
                 )
 
-        run([("initial values", start), *((name, np.where(fixed, start, x)) for name, x in seeds)])
+        run(
+            [
+                *([("initial values", start)] if initial else []),
+                *((name, np.where(fixed, start, x)) for name, x in seeds),
+            ]
+        )
         draws = _draws(objective, data, tried, start, fixed, lower, upper, seed)
         # Where there are several minima there may be more: go on until nothing new was found for a while.
         idle, known = 0, 1

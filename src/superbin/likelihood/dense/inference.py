@@ -12,27 +12,29 @@ auxiliary measurements included: pyhf's and Combine's common convention. Where t
 Nothing here raises for a fit that fails: the value is None and the status says why.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.special import ndtr, ndtri
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.data import Data
 from superbin.likelihood.dense.fits import (
     SAME,
     Fit,
-    LocalMinimum,
     fit,
     fit_pair,
     poi_position,
     symmetric_inverse,
 )
 from superbin.likelihood.dense.newton import Minimum, minimize
-from superbin.likelihood.dense.objective import Data, Objective
+from superbin.likelihood.dense.objective import Objective
+from superbin.likelihood.few import few_events
 from superbin.likelihood.fit import single_threaded
+from superbin.likelihood.found import Exclusion, Significance, UpperLimit
 
 __all__ = ["Exclusion", "Significance", "UpperLimit", "exclusion", "significance", "upper_limit"]
 
@@ -42,104 +44,8 @@ QUANTILES = (-2, -1, 0, 1, 2)
 PRECISION = 1e-6
 """In units of sqrt(q) or -ln CLs, when solving for mu; one step of Newton more follows."""
 
-FEW = 5.0
-"""Background events per bin, averaged over the signal, below which asymptotic formulae are said to be approximate."""
-
 LARGEST = 1e8
 """In units of the first guess, where the search for a limit gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Significance:
-    """Significance of rejecting mu = 0.
-
-    Attributes
-    ----------
-    q0 : float or None
-        2 (NLL(0) - NLL(mu hat)) with mu hat >= 0; None if a fit failed; infinite if events were seen where none are expected at mu = 0.
-    z : float or None
-        Its square root.
-    p : float or None
-        One-sided p-value.
-    mu : float or None
-        mu hat.
-    status : str
-        ``"converged"``, or which fit failed and why.
-    doubts : tuple of str
-        Of both fits.
-    """
-
-    q0: float | None
-    z: float | None
-    p: float | None
-    mu: float | None
-    status: str
-    doubts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """CLs of one signal strength.
-
-    Attributes
-    ----------
-    cls, cls_plus_b, cl_b : float or None
-        Of the observed data.
-    expected : tuple of float
-        CLs for background-only data at -2 ... +2 standard deviations, in pyhf's order: the first excludes most.
-    q, q_asimov : float or None
-        qtilde of the observed data and of the Asimov set.
-    status : str
-        As of `Significance`.
-    doubts : tuple of str
-        Of all fits.
-    asimov : LocalMinimum or None
-        The minimum at mu = 0 that made the Asimov set.
-    """
-
-    cls: float | None
-    cls_plus_b: float | None
-    cl_b: float | None
-    expected: tuple[float, ...]
-    q: float | None
-    q_asimov: float | None
-    status: str
-    doubts: tuple[str, ...]
-    asimov: LocalMinimum | None
-
-
-@dataclass(frozen=True, slots=True)
-class UpperLimit:
-    """Upper limit on mu by CLs.
-
-    Attributes
-    ----------
-    observed : float or None
-        For the observed data.
-    expected : float or None
-        Median for background-only data.
-    bands : mapping of int to float or None
-        Limit at -2 ... +2 standard deviations of background-only data; bands[0] is `expected`.
-    level : float
-        Confidence level.
-    status : str
-        As of `Significance`.
-    doubts : tuple of str
-        Of all fits, and what was done beyond the published model, such as a search beyond the bound of mu.
-    asimov : LocalMinimum or None
-        The minimum at mu = 0 that made the Asimov set.
-    others : tuple of LocalMinimum
-        Further minima of that fit, which would have made other Asimov sets.
-    """
-
-    observed: float | None
-    expected: float | None
-    bands: dict[int, float | None]
-    level: float
-    status: str
-    doubts: tuple[str, ...]
-    asimov: LocalMinimum | None
-    others: tuple[LocalMinimum, ...]
 
 
 class _FailedError(Exception):
@@ -184,13 +90,11 @@ def _note_few(objective: Objective, background: Fit, notes: list[str]) -> None:
         return
     x, without = background.x.copy(), objective.expected(background.x)
     x[_poi(objective)] = 1.0
-    signal = np.maximum(objective.expected(x) - without, 0.0) * objective.model.counted
-    if signal.sum() > 0:
-        events = float(signal @ without / signal.sum())
-        if events < FEW:
-            notes.append(
-                f"few events: {events:.2g} background events in a bin, averaged over the signal; asymptotic formulae are approximate there, toys are not"
-            )
+    note = few_events(
+        without * objective.model.counted, (objective.expected(x) - without) * objective.model.counted
+    )
+    if note:
+        notes.append(note)
 
 
 def _doubts(notes: list[str], *fits: tuple[str, Fit]) -> tuple[str, ...]:
@@ -475,7 +379,13 @@ def _both(objective: Objective, setting: _Setting, mu: float) -> tuple[float, fl
     raise _FailedError(f"at mu = {mu:.6g} lower minima are found again and again")
 
 
-def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int = 4) -> UpperLimit:
+def upper_limit(
+    objective: Objective,
+    *,
+    level: float = 0.95,
+    deviations: Sequence[float] = QUANTILES,
+    random_starts: int = 4,
+) -> UpperLimit:
     """Return the observed and expected upper limits on mu.
 
     Parameters
@@ -484,6 +394,8 @@ def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int
         The compiled model.
     level : float
         Confidence level, between 0 and 1.
+    deviations : sequence of float
+        Standard deviations of the band. Combine's quantiles 0.025, 0.16, 0.84 and 0.975 are -1.960, -0.994, 0.994 and 1.960.
     random_starts : int
         As of `superbin.likelihood.dense.fits.fit`.
 
@@ -494,7 +406,11 @@ def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int
     """
     if not 0 < level < 1:
         raise InputError(f"the confidence level is {level}; it must lie between 0 and 1")
-    bands: dict[int, float | None] = dict.fromkeys(QUANTILES)
+    if not all(np.isfinite(n) and abs(n) < 8 for n in deviations):
+        raise InputError(
+            f"the band is asked for at {list(deviations)} standard deviations; they must lie within -8 and 8"
+        )
+    bands: dict[float, float | None] = dict.fromkeys(sorted({0, *deviations}))
     observed: float | None = None
     setting: _Setting | None = None
     status = "converged"
@@ -503,7 +419,7 @@ def upper_limit(objective: Objective, *, level: float = 0.95, random_starts: int
             setting = _setting(objective, random_starts)
             curve = _Curve(setting.asimov.root)
             guess = _per_root(setting.asimov, objective)
-            for n in (0, -1, 1, -2, 2):
+            for n in sorted(bands, key=abs):
                 # Where sqrt(q_A) is this, CLs of data n standard deviations up is 1 - level.
                 value = float(ndtri(1 - (1 - level) * ndtr(n)) + n)
                 bands[n] = curve.where(value, value * guess)

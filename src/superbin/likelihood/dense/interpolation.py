@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.interpolation import code4_coefficients
 
 __all__ = ["Basis", "even_part", "polynomial", "polynomial_coefficients"]
@@ -30,7 +30,7 @@ Basis: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 polynomial_coefficients = code4_coefficients
 
 
-def even_part(code: str, x: FloatArray, side: FloatArray) -> Basis:
+def even_part(code: str, x: FloatArray, side: FloatArray, region: float = 1.0) -> Basis:
     """Return e(x) of a convention with two derivatives.
 
     Parameters
@@ -41,6 +41,8 @@ def even_part(code: str, x: FloatArray, side: FloatArray) -> Basis:
         Parameters.
     side : array, shape (n_parameters,)
         From which side a kink at zero is seen: 1, -1, or 0 for the mean of both slopes.
+    region : float
+        For ``combine``: where the smooth step ends; h is a function of x / region there.
     """
     if code in {"code0", "code1"}:
         return np.abs(x), np.where(x == 0, side, np.sign(x)), np.zeros_like(x)
@@ -51,7 +53,7 @@ def even_part(code: str, x: FloatArray, side: FloatArray) -> Basis:
             np.where(inside, 2 * x, 2 * sign),
             np.where(inside, 2.0, 0.0),
         )
-    scale = 2.0 if code == "combine-factor" else 1.0
+    scale = 2.0 if code == "combine-factor" else 1.0 / region
     t = scale * x
     inside = np.abs(t) < 1
     s = np.where(inside, t * t, 1.0)

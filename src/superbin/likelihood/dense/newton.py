@@ -16,8 +16,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from superbin._arrays import FloatArray
-from superbin.likelihood.dense.objective import BoolArray, Data, Objective, Point
+from superbin._support.arrays import FloatArray
+from superbin.likelihood.data import Data
+from superbin.likelihood.dense.objective import BoolArray, Objective, Point
 
 __all__ = ["Minimum", "Status", "minimize"]
 

@@ -4,12 +4,46 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superbin._arrays import FloatArray
+from superbin._support.arrays import FloatArray
 from superbin.likelihood.dense.effects import BoundFormula, IntArray, Morphs, Pairs
-from superbin.statistical_model import BinRates, Effect, Formula, LogNormal, Morph, Rate, StatisticalModel
+from superbin.statistical_model import (
+    BinRates,
+    Effect,
+    Formula,
+    LogMorph,
+    LogNormal,
+    Morph,
+    Rate,
+    StatisticalModel,
+)
 from superbin.statistical_model.expressions import variables
 
-__all__ = ["Rows", "make_rows"]
+__all__ = ["Rows", "Total", "make_rows"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Total:
+    """A sample whose morphed rows are scaled to add up to a total.
+
+    Attributes
+    ----------
+    rows : array of int
+        Its rows.
+    columns : array of int
+        Positions of the parameters that morph it.
+    entries : array of int
+        Its entries of the additive morphs.
+    log_entries : array of int
+        Its entries of the logarithmic ones.
+    total : float
+        The sum.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    entries: IntArray
+    log_entries: IntArray
+    total: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +69,16 @@ class Rows:
         For each row and parameter of a factor the number of the slope.
     formula_rows : tuple of array of int
         Rows that each formula acts on.
+    log_morphs : Morphs
+        What is added to the logarithms of rows.
+    floor : array, shape (n_rows,)
+        Least value of a morphed row.
+    totals : tuple of Total
+        Samples whose morphed rows are scaled to a sum.
+    errors : array, shape (n_rows,)
+        Statistical errors, zero where no parameter shifts the bin.
+    shifted, shift : array of int
+        Bins with a statistical parameter, and its position.
     """
 
     bin: IntArray
@@ -49,6 +93,12 @@ class Rows:
     slope_parameter: IntArray
     slope: IntArray
     formula_rows: tuple[IntArray, ...]
+    log_morphs: Morphs
+    floor: FloatArray
+    totals: tuple[Total, ...]
+    errors: FloatArray
+    shifted: IntArray
+    shift: IntArray
 
 
 class _Collector:
@@ -59,7 +109,12 @@ class _Collector:
         self.bin: list[int] = []
         self.nominal: list[float] = []
         self.pairs: list[tuple[int, float, float, str]] = []
-        self.morphs: list[tuple[int, int, float, float, str]] = []
+        self.morphs: list[tuple[int, int, float, float, str, float]] = []
+        self.log_morphs: list[tuple[int, int, float, float, str, float]] = []
+        self.floor: list[float] = []
+        self.errors: list[float] = []
+        self.totals: list[tuple[list[int], float]] = []
+        self.shifts: list[tuple[int, int]] = []
         self.formulas: dict[Formula, int] = {}
         self.on_pair: list[tuple[int, int]] = []
         self.on_rate: list[tuple[int, int]] = []
@@ -67,12 +122,23 @@ class _Collector:
         first_bin = 0
         for channel in model.channels:
             n, first_row = channel.observed.size, len(self.bin)
+            named = channel.statistics or (None,) * n
+            self.shifts += [
+                (first_bin + b, model.position(name)) for b, name in enumerate(named) if name is not None
+            ]
             for b in range(n):
                 for sample in channel.samples:
                     self.bin.append(first_bin + b)
                     self.nominal.append(float(sample.nominal[b]))
+                    self.floor.append(sample.floor)
+                    counted = sample.errors is not None and named[b] is not None
+                    self.errors.append(
+                        float(sample.errors[b]) if counted and sample.errors is not None else 0.0
+                    )
             for k, sample in enumerate(channel.samples):
                 rows = [first_row + b * len(channel.samples) + k for b in range(n)]
+                if sample.total is not None:
+                    self.totals.append((rows, sample.total))
                 for effect in sample.effects:
                     self._add(effect, rows)
             first_bin += n
@@ -94,7 +160,13 @@ class _Collector:
             case Morph():
                 j = position(effect.parameter)
                 self.morphs += [
-                    (row, j, float(low), float(high), effect.code)
+                    (row, j, float(low), float(high), effect.code, effect.region)
+                    for row, low, high in zip(rows, effect.low, effect.high, strict=True)
+                ]
+            case LogMorph():
+                j = position(effect.parameter)
+                self.log_morphs += [
+                    (row, j, float(low), float(high), "combine", effect.region)
                     for row, low, high in zip(rows, effect.low, effect.high, strict=True)
                 ]
 
@@ -137,11 +209,13 @@ def make_rows(model: StatisticalModel) -> Rows:
             slope_parameter.append(np.full(touched.size, j, dtype=np.intp))
             slope.append(np.full(touched.size, number, dtype=np.intp))
             number += 1
+    morphs, log_morphs = Morphs.make(found.morphs), Morphs.make(found.log_morphs)
+    shifted, shift = _columns(found.shifts)
     return Rows(
         bin=np.array(found.bin, dtype=np.intp),
         nominal=np.array(found.nominal, dtype=np.float64),
         pairs=pairs,
-        morphs=Morphs.make(found.morphs),
+        morphs=morphs,
         formulas=formulas,
         factor_of_entry=factor[order],
         rows_with_factors=rows_with_factors,
@@ -150,4 +224,16 @@ def make_rows(model: StatisticalModel) -> Rows:
         slope_parameter=np.concatenate(slope_parameter),
         slope=np.concatenate(slope),
         formula_rows=tuple(formula_rows),
+        log_morphs=log_morphs,
+        floor=np.array(found.floor, dtype=np.float64),
+        totals=tuple(_total(rows, total, morphs, log_morphs) for rows, total in found.totals),
+        errors=np.array(found.errors, dtype=np.float64),
+        shifted=shifted,
+        shift=shift,
     )
+
+
+def _total(rows: list[int], total: float, morphs: Morphs, log_morphs: Morphs) -> Total:
+    entries, log_entries = (np.flatnonzero(np.isin(m.row, rows)) for m in (morphs, log_morphs))
+    columns = np.unique(np.concatenate([morphs.parameter[entries], log_morphs.parameter[log_entries]]))
+    return Total(np.array(rows, dtype=np.intp), columns, entries, log_entries, total)

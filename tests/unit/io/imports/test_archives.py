@@ -108,7 +108,7 @@ def test_links_and_devices(tmp_path: Path) -> None:
 def test_bombs(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """IMP-7: what unpacks to far more than it holds is refused while it is unpacked."""
     monkeypatch.setattr(archives, "FREE", 1 << 20)
-    monkeypatch.setattr("superbin.files.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("superbin._support.files.MAX_BYTES", 1 << 20)
     content = b"0" * (8 << 20)
     if kind == "gz":
         path = tmp_path / "t.csv.gz"

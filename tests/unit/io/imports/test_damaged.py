@@ -1,6 +1,7 @@
-"""Damaged inputs of every form: refused in words, never by an accident of the code."""
+"""Damaged and hostile inputs of every form: refused in words, never by an accident of the code."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.io.imports import Options, read
 from superbin.io.tables import write_search
-from superbin.search import Search
 
 TOKENS = [b"", b"-1", b"nan", b"1e999", b"[", b"]", b"{", b"null", b",", b"\n", b"\0", b"\xff", b'"', b"-", b"None", b"9" * 40, b"\xe2\x80\xae", b"[]", b"<", b"&x;"]  # fmt: skip
 TABLE = (
@@ -84,6 +85,36 @@ def beside(folder: Path) -> Path:
     return place
 
 
+def pyhf(folder: Path) -> Path:
+    place = folder / "likelihood"
+    place.mkdir()
+    background = {
+        "name": "b",
+        "data": [5.0, 2.0],
+        "modifiers": [{"name": "s", "type": "shapesys", "data": [1.0, 0.5]}],
+    }
+    signal = {
+        "name": "g",
+        "data": [1.0, 2.0],
+        "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
+    }
+    document = {
+        "version": "1.0.0",
+        "channels": [{"name": "SR", "samples": [background]}],
+        "observations": [{"name": "SR", "data": [3, 0]}],
+        "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+    }
+    (place / "BkgOnly.json").write_text(json.dumps(document))
+    patch = {
+        "metadata": {"name": "g_1_2", "values": [1, 2]},
+        "patch": [{"op": "add", "path": "/channels/0/samples/1", "value": signal}],
+    }
+    (place / "patchset.json").write_text(
+        json.dumps({"metadata": {"digests": {}, "labels": ["m", "n"]}, "patches": [patch]})
+    )
+    return place
+
+
 FORMS: dict[str, Callable[[Path], Path]] = {
     "table": one("t.csv", TABLE),
     "beside": beside,
@@ -115,6 +146,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "smodels": smodels('datasetOrder: "A", "B"\ncovariance: [[4, 1], [1, 9]]\n'),
     "smodels32": smodels(MODELS),
     "own": own,
+    "pyhf": pyhf,
 }  # fmt: skip
 
 
@@ -157,3 +189,73 @@ def test_damaged(form: str, tmp_path: Path) -> None:
         assert all(text.isprintable() for text in said)
         shutil.rmtree(place)
     assert refused > 10
+
+
+def files_of(path: Path) -> list[Path]:
+    return sorted(p for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+
+
+def outcome(path: Path, form: str) -> str:
+    """What an import says, or why it refuses; always printable."""
+    try:
+        result = read(path, options=Options(luminosity_fb=None if form == "own" else 1.0))
+    except InputError as error:
+        text = str(error)
+    else:
+        search = result.bundle.search
+        text = " ".join(
+            [
+                *result.notes,
+                *search.names,
+                *(p.name for p in search.processes),
+                *(s.label for s in result.bundle.signals),
+            ]
+        )
+        labels = [o.label + o.unit for o in search.observables] + [p.label for p in search.processes]
+        assert all(label.isprintable() for label in labels)
+    assert text.isprintable()
+    return text
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_no_file(form: str, kind: str, tmp_path: Path) -> None:
+    """IMP-7: a pipe, a device or a folder in the place of any file is not waited for, not read and not written to."""
+    whole = FORMS[form](tmp_path)
+    for number in range(len(files_of(whole))):
+        place = tmp_path / f"{number}"
+        place.mkdir()
+        target = place / whole.name
+        shutil.copytree(whole, target) if whole.is_dir() else shutil.copy(whole, target)
+        file = files_of(target)[number]
+        file.unlink()
+        if kind == "pipe":
+            os.mkfifo(file)
+        elif kind == "device":
+            file.symlink_to("/dev/zero")
+        else:
+            file.mkdir()
+        outcome(target, form)
+        if file == target:
+            with pytest.raises(InputError):
+                read(target, kind="superbin" if form == "own" else None, options=Options(luminosity_fb=1.0))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mark", ["\u202e", "\x1b[31m", "\u200b", "\x07"])
+def test_marks_in_names(form: str, mark: str, tmp_path: Path) -> None:
+    """IMP-7: characters that do not print are refused in names and escaped wherever a text is printed."""
+    whole = FORMS[form](tmp_path)
+    for number, original in enumerate(files_of(whole)):
+        text = original.read_text(encoding="utf-8")
+        # Into every word of the file, a few at a time.
+        words = [m.end() for m in re.finditer(r"[A-Za-z]{1,}", text)]
+        for end in words[:: max(1, len(words) // 6)]:
+            place = tmp_path / f"{number}-{end}"
+            place.mkdir()
+            target = place / whole.name
+            shutil.copytree(whole, target) if whole.is_dir() else shutil.copy(whole, target)
+            escaped = mark if original.suffix not in (".json", ".j") else json.dumps(mark)[1:-1]
+            files_of(target)[number].write_text(text[:end] + escaped + text[end:], encoding="utf-8")
+            outcome(target, form)
+            shutil.rmtree(place)

@@ -198,6 +198,167 @@ def test_covariance_table(entries: list[tuple[str, str, float]], tmp_path: Path)
     assert (search.luminosity_fb, search.sqrt_s_tev, search.licence) == (35.9, 13.0, "cc0")
 
 
+def joined(tmp_path: Path, *tables: tuple[str, str], **mapping: Any) -> Any:
+    """A submission of tables by name with their texts."""
+    place = submission(tmp_path / "s", *((name, f"t{i}.yaml") for i, (name, _) in enumerate(tables)))
+    for i, (_, text) in enumerate(tables):
+        (place / f"t{i}.yaml").write_text(text)
+    return imported(place, **mapping)
+
+
+def written(x: list[str], *dependent: str, axis: str = "MET", units: str = "GeV") -> str:
+    parts = "dependent_variables:\n" + "".join(dependent)
+    return parts + "independent_variables:\n" + column(axis, x, units)
+
+
+def test_columns_of_several_tables(tmp_path: Path) -> None:
+    """IMP-12: observed events and background in tables of their own, whose rows come in other orders, are put together."""
+    background = column("Total background", ["{value: 4.25}", "{value: 10.5}"])
+    error = column("Uncertainty", ["{value: 1.5}", "{value: 2}"])
+    tables = (
+        ("Observed", written(RANGES, OBSERVED)),
+        ("Prediction", written(RANGES[::-1], background)),
+        ("Errors", written(RANGES[::-1], error)),
+    )
+    result = joined(tmp_path, *tables)
+    estimate = result.bundle.search.processes[0].estimate
+    assert result.bundle.search.observed.tolist() == [12, 3]
+    assert (estimate.nominal.tolist(), estimate.syst_up.tolist()) == ([10.5, 4.25], [0, 0])
+    assert "tables 'Observed', 'Prediction': their columns are put together, rows by 'MET'" in result.notes
+    assert "table 'Errors': not used" in result.notes
+    names = ["Observed", "Prediction", "Errors"]
+    three = joined(tmp_path, *tables, tables={"yields": names})
+    assert three.bundle.search.processes[0].estimate.syst_down.tolist() == [2, 1.5]
+    assert "column 'Uncertainty': uncertainty of background" in three.notes
+
+
+def test_rows_of_several_tables(tmp_path: Path) -> None:
+    """IMP-12: tables of the same columns give their rows; the table is named where nothing else tells them apart."""
+    tables = [(name, written(RANGES, OBSERVED, BACKGROUND)) for name in ("SR A", "SR B")]
+    search = joined(tmp_path, *tables, tables={"yields": ["SR A", "SR B"]}).bundle.search
+    assert search.names == ("SR A, 100 to 200", "SR A, 200 to 400", "SR B, 100 to 200", "SR B, 200 to 400")
+    assert search.observed.tolist() == [12, 3, 12, 3]
+    further = ["{low: 400, high: 500}", "{low: 500, high: .inf}"]
+    tables[1] = ("SR B", written(further, OBSERVED, BACKGROUND))
+    search = joined(tmp_path, *tables, tables={"yields": ["SR A", "SR B"]}).bundle.search
+    assert search.high[:, 0].tolist() == [200, 400, 500, np.inf]
+    tables[1] = ("SR B", written(further, OBSERVED))
+    with pytest.raises(
+        InputError, match="neither the same rows nor the same columns; .*'SR B': 2 rows by 'MET'"
+    ):
+        joined(tmp_path, *tables, tables={"yields": ["SR A", "SR B"]})
+
+
+def test_bins_in_a_table_of_their_own(tmp_path: Path) -> None:
+    """IMP-12: ranges from a table that numbers the bins, in whatever order."""
+    numbers = ["{value: 1}", "{value: 2}"]
+    met = column("MET", ["{value: '> 400'}", "{value: 200-400}"], "GeV")
+    njet = column("Number of jets", ["{value: 4+}", "{value: '2-3'}"])
+    tables = (
+        ("Yields", written(numbers, OBSERVED, BACKGROUND, axis="Bin", units="")),
+        ("Definition", written(numbers[::-1], met, njet, axis="Bin", units="")),
+    )
+    search = joined(tmp_path, *tables, tables={"bins": "Definition"}).bundle.search
+    assert [(o.name, o.discrete) for o in search.observables] == [("met", False), ("numberofjets", True)]
+    assert search.low.tolist() == [[200, 2], [400, 4]]
+    assert search.high.tolist() == [[400, 3], [np.inf, np.inf]]
+    with pytest.raises(InputError, match="of the bins has 1 rows; 'Yields' has 2"):
+        short = ("Definition", written(["{value: 1}"], column("MET", ["{value: 1-2}"])))
+        joined(tmp_path, tables[0], short, tables={"bins": "Definition"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "expected"),
+    [
+        ([column("Background uncertainty", ["{value: 2}", "{value: 1}"])], {}, ([2, 1], [2, 1])),
+        ([column("Background uncertainty", ["{value: 20}", "{value: 10}"], "%")], {}, ([2.1, 0.425], [2.1, 0.425])),
+        (
+            [column("Error up", ["{value: 2}", "{value: 1}"]), column("Error down", ["{value: -1}", "{value: 0.5}"])],
+            {},
+            ([2, 1], [1, 0.5]),
+        ),
+        ([column("delta", ["{value: 2}", "{value: 1}"])], {"error": "delta"}, ([2, 1], [2, 1])),
+        ([column("Signal uncertainty", ["{value: 2}", "{value: 1}"])], {}, ([0, 0], [0, 0])),
+    ],
+)  # fmt: skip
+def test_uncertainties_in_columns(columns: list[str], given: Any, expected: Any, tmp_path: Path) -> None:
+    """IMP-12: the uncertainty of a background that has none of its own, in events or per cent."""
+    background = column("Background", ["{value: 10.5}", "{value: 4.25}"])
+    path = table(tmp_path / "t.yaml", RANGES, OBSERVED, background, *columns)
+    found = sides(imported(path, columns=given).bundle.search)
+    assert found["syst_up"] == pytest.approx(expected[0])
+    assert found["syst_down"] == pytest.approx(expected[1])
+
+
+def test_columns_told_apart_by_qualifiers(tmp_path: Path) -> None:
+    """IMP-12: columns of one name bear what their qualifiers differ in."""
+    text = "- header: {{name: Events}}\n  qualifiers: [{{name: Type, value: '{}'}}, {{name: L, value: x}}]\n  values: [{{value: {}}}, {{value: 3}}]\n"
+    path = table(tmp_path / "t.yaml", RANGES, text.format("Data", 12), text.format("Total SM", 10))
+    result = imported(path)
+    assert result.bundle.search.observed.tolist() == [12, 3]
+    assert any("column 'Events (Total SM)': background" in note for note in result.notes)
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    """IMP-2: wrong counts, backgrounds and bins of a table stand in one report."""
+    observed = column("Observed", ["{value: 1.5}", "{value: 3}"])
+    background = column("Background", ["{value: -1}", "{value: 4}"])
+    path = table(tmp_path / "t.yaml", ["{low: -.inf, high: 200}", RANGES[1]], observed, background)
+    with pytest.raises(InputError, match="3 faults: .*minus infinity.*observed is 1.5 in row 1.*-1 in row 1"):
+        imported(path)
+
+
+def test_cuts_in_names(tmp_path: Path) -> None:
+    """IMP-10: ranges from cuts in LaTeX; regions that overlap by them stay names and are not merged."""
+    words = [
+        r"{value: '$\geq4$ jets, $250<E_{T}^{miss}<350$ GeV'}",
+        "{value: '$2$ jets, $E^{miss}_{T}>250$ GeV'}",
+    ]
+    search = imported(table(tmp_path / "a.yaml", words, OBSERVED, BACKGROUND)).bundle.search
+    assert [o.name for o in search.observables] == ["njet", "met"]
+    assert (search.low.tolist(), search.high.tolist()) == ([[4, 250], [2, 250]], [[np.inf, 350], [2, np.inf]])
+    words[1] = words[1].replace("$2$", "$5$")
+    result = imported(table(tmp_path / "b.yaml", words, OBSERVED, BACKGROUND))
+    search = result.bundle.search
+    assert (search.observables, search.names[1]) == ((), "$5$ jets, $E^{miss}_{T}>250$ GeV")
+    assert search.combinable is not None
+    assert search.combinable.tolist() == [[True, False], [False, True]]
+    assert any("share events by their cuts" in note for note in result.notes)
+
+
+def test_covariance_of_one_column_per_bin(tmp_path: Path) -> None:
+    """IMP-5: a table with a column per bin, by name in any order; of several matrices the one that is named."""
+    names = ["{value: a}", "{value: b}"]
+    matrix = written(
+        names,
+        column("b", ["{value: 1}", "{value: 9}"]),
+        column("a", ["{value: 4}", "{value: 1}"]),
+        axis="Bin",
+        units="",
+    )
+    yields = ("Yields", written(names, OBSERVED, BACKGROUND, axis="Region", units=""))
+    search = joined(tmp_path, yields, ("Covariance matrix", matrix)).bundle.search
+    assert search.covariance is not None
+    assert search.covariance.up.tolist() == [[4, 1], [1, 9]]
+    two = matrix_text(FULL) + ""
+    two = two.replace(
+        "independent_variables",
+        column("other", [f"{{value: {v}}}" for v in (1, 0, 0, 1)]) + "independent_variables",
+    )
+    numbered = ("Yields", written(RANGES, OBSERVED, BACKGROUND))
+    assert joined(tmp_path, numbered, ("Covariance", two)).bundle.search.covariance.up.tolist() == [
+        [4, 1],
+        [1, 9],
+    ]
+    other = joined(tmp_path, numbered, ("Covariance", two), columns={"covariance": "other"})
+    assert other.bundle.search.covariance.up.tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(
+        InputError,
+        match='has 2 columns .*say which is the covariance with a mapping, {"columns": {"covariance"',
+    ):
+        joined(tmp_path, numbered, ("Covariance", two.replace("name: Covariance", "name: some")))
+
+
 def test_correlation_table(tmp_path: Path) -> None:
     """IMP-5: correlations with the errors of the table: 0.5 x 2 x 4 = 4."""
     place = submission(tmp_path / "s", ("Yields", "t.yaml"), ("Correlation matrix", "m.yaml"))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superbin.covariance import Covariance
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.grids import parse_grid
 from superbin.io.imports import Options, read
 from superbin.io.tables import write_search, write_signal
-from superbin.search import Search
-from superbin.signal import SignalModel
 
 HEAD = "id: TOY-SUS-1\nsqrts: 13*TeV\nlumi: 20/fb\npublication: a toy\nimplementedBy: us\n"
 MATRIX = {("SR1", "SR1"): 4.0, ("SR1", "SR2"): 1.0, ("SR1", "SR10"): 0.5, ("SR2", "SR2"): 9.0, ("SR2", "SR10"): 2.0, ("SR10", "SR10"): 16.0}  # fmt: skip

@@ -1,5 +1,6 @@
-"""Invalid inputs of every form, each beside what its refusal says."""
+"""Invalid inputs of every form, each beside what its refusal says; ``NAME.mapping.json`` is the mapping of NAME."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,11 @@ def corpus() -> list[tuple[str, str, list[str]]]:
 )
 def test_refused(form: str, name: str, fragments: list[str]) -> None:
     """IMP-2: one line that says where and what, with all of it."""
+    said = DATA / form / f"{name}.mapping.json"
+    mapping = json.loads(said.read_text("utf-8")) if said.exists() else {}
+    options = Options(luminosity_fb=None if form == "superbin" else 1.0, mapping=mapping)
     with pytest.raises(InputError) as caught:
-        read(DATA / form / name, options=Options(luminosity_fb=None if form == "superbin" else 1.0))
+        read(DATA / form / name, options=options)
     text = str(caught.value)
     assert "\n" not in text
     assert text.isprintable()
@@ -41,6 +45,6 @@ def test_every_file_is_in_a_table() -> None:
     there = {
         (path.parent.name, path.name)
         for path in DATA.glob("*/bad-*")
-        if not path.name.endswith("_var.j")  # beside its table
+        if not path.name.endswith(("_var.j", ".mapping.json"))  # beside its table
     }
     assert there == listed

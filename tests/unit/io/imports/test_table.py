@@ -110,14 +110,59 @@ def test_several_backgrounds(tmp_path: Path) -> None:
 
 
 def test_signals_are_no_backgrounds(tmp_path: Path) -> None:
-    """IMP-4: columns that look like signals are told, and a total beside its parts is not counted twice."""
+    """IMP-4: columns named as signals are none of the backgrounds; a total beside its parts is not counted twice."""
     text = "obs;top;top_err;w;w_err;T1bbbb(1000,100);T1bbbb(1000,100)_err\n3;2;1;1.5;0.5;7;1\n"
-    result = imported(tmp_path / "t.csv", text)
-    assert [p.name for p in result.bundle.search.processes] == ["top", "w"]
-    assert "column 'T1bbbb(1000,100)': not used; looks like a signal" in result.notes
+    bundle = imported(tmp_path / "t.csv", text).bundle
+    assert [p.name for p in bundle.search.processes] == ["top", "w"]
+    assert [(s.label, s.yields.tolist(), s.errors.tolist()) for s in bundle.signals] == [
+        ("T1bbbb(1000, 100)", [7], [1])
+    ]
     twice = "obs,top,top_err,w,w_err,all,all_err\n3,2,1,1.5,0.5,3.5,1\n4,1,1,2,0.5,3,1\n"
     with pytest.raises(DocumentError, match="'all' is the sum of the others"):
         imported(tmp_path / "u.csv", twice)
+
+
+SIGNALS = (
+    "region,observed,background,error,T1_1500_100,T1_1500_100_error,T1_1500_100_jes_up,T1_1500_100_jes_down,"
+    '"T1(1500, 1000)",signal,signal syst,signal stat,signal efficiency\n'
+    "A,3,2,1,0.5,0.05,0.6,0.45,1,2,0.3,0.1,0.01\nB,4,2,1,1.5,0.15,1.6,1.25,4,0.2,0.3,0.1,0.02\n"
+)
+
+
+def test_columns_of_signals(tmp_path: Path) -> None:
+    """IMP-11: events of signals beside the bins, with Monte Carlo errors and systematic variations."""
+    result = imported(tmp_path / "t.csv", SIGNALS)
+    found = {s.label: s for s in result.bundle.signals}
+    assert found.keys() == {"T1(1500, 100)", "T1(1500, 1000)", "signal()"}
+    first = found["T1(1500, 100)"]
+    assert dict(first.parameters) == {"m_mother": 1500, "m_lsp": 100}
+    assert (first.yields.tolist(), first.errors.tolist()) == ([0.5, 1.5], [0.05, 0.15])
+    assert [side.tolist() for side in first.variations["jes"]] == [[0.6, 1.6], [0.45, 1.25]]
+    signal = found["signal()"]
+    assert signal.errors.tolist() == [0.1, 0.1]
+    # Distances: 2 +- 0.3 and 0.2 +- 0.3, which is no less than nothing.
+    np.testing.assert_allclose(signal.variations["syst"], [[2.3, 0.5], [1.7, 0.0]])
+    assert "column 'signal efficiency': not used; looks like a signal" in result.notes
+    (named,) = imported(
+        tmp_path / "t.csv", SIGNALS, columns={"signals": {"stop 300": "signal"}}
+    ).bundle.signals
+    assert (named.label, dict(named.parameters)) == ("stop(300)", {"p1": 300})
+    assert imported(tmp_path / "t.csv", SIGNALS, columns={"signals": []}).bundle.signals == ()
+
+
+def test_faults_of_signals(tmp_path: Path) -> None:
+    """IMP-11, IMP-2: all in one report; two columns of one point are refused."""
+    text = SIGNALS.replace(",0.45,", ",-0.45,").replace(",1.5,0.15,", ",-1.5,0.15,")
+    with pytest.raises(
+        DocumentError, match="2 faults: line 3: T1_1500_100 is -1.5.*line 2: T1_1500_100_jes_down"
+    ):
+        imported(tmp_path / "t.csv", text)
+    with pytest.raises(
+        DocumentError, match="signal T1_1500_100 has a column jes up and none for the other side"
+    ):
+        imported(tmp_path / "t.csv", SIGNALS.replace("T1_1500_100_jes_down", "note"))
+    with pytest.raises(DocumentError, match=r"signal T1\(1500, 100\) comes twice"):
+        imported(tmp_path / "t.csv", SIGNALS.replace("1500, 1000", "1500, 100"))
 
 
 def test_mapping_names_columns(tmp_path: Path) -> None:
@@ -345,3 +390,29 @@ def test_no_device_is_read(folder_name: str, tmp_path: Path) -> None:
     (tmp_path / "entry" / "search.json").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="no form of a search is recognised"):
         read(tmp_path / "entry")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("1,1,4\n1,2,1\n2,2,9\n", (), [[4, 1], [1, 9]]),
+        ("0 0 4\n0 1 1\n1 0 1\n1 1 9\n", (), [[4, 1], [1, 9]]),
+        ("bin 1,bin 2,covariance\n2,2,9\n1,2,1\n1,1,4\n", (), [[4, 1], [1, 9]]),
+        ("SRb,SRb,9\nSRa,SRb,1\nSRa,SRa,4\n", ("SRb", "SRa"), [[9, 1], [1, 4]]),
+        ("1,2,3\n2,4,5\n3,5,9\n", (), [[1, 2, 3], [2, 4, 5], [3, 5, 9]]),
+    ],
+)
+def test_matrix_of_entries(
+    text: str, names: tuple[str, ...], expected: list[list[float]], tmp_path: Path
+) -> None:
+    """IMP-5: a line of row, column and value per entry, full or one triangle; three symmetric lines are a matrix."""
+    (tmp_path / "cov.csv").write_text(text)
+    matrix = read_matrix(tmp_path / "cov.csv")
+    assert (matrix.values.tolist(), matrix.names) == (expected, names)
+
+
+def test_an_entry_twice(tmp_path: Path) -> None:
+    """IMP-5: refused with its line."""
+    (tmp_path / "cov.csv").write_text("1,1,4\n1,2,1\n1,2,9\n2,2,5\n")
+    with pytest.raises(DocumentError, match="cov.csv:3: the entry of 1 and 2 comes twice"):
+        read_matrix(tmp_path / "cov.csv")

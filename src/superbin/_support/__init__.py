@@ -1,0 +1,1 @@
+"""Arrays, JSON and files: what every package uses and no user needs."""

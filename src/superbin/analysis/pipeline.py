@@ -1,0 +1,360 @@
+"""One search, one signal: from published bins to a finished mini analysis, without files.
+
+`analyze` designs the aggregate bin, computes every named p-value of its expected and observed count, and
+projects its surroundings. `evaluate` is the significance part alone, for any count and background.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from superbin import merge, workspace
+from superbin._support.arrays import FloatArray
+from superbin.analysis.projection import bin_ranges, project
+from superbin.domain.aggregate import AggregateBin, Background, combine
+from superbin.domain.correlations import Correlations, convention, covariances
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.errors import InputError
+from superbin.likelihood import published_likelihood
+from superbin.likelihood.export import full_workspace
+from superbin.results import (
+    AnalysisResult,
+    Asimov,
+    BinRow,
+    Convention,
+    CountDistribution,
+    PValue,
+    SearchSummary,
+    SignalSummary,
+    Significance,
+    StrengthLimit,
+    ToyPValue,
+)
+from superbin.stats import asymptotic, counts, pvalue
+from superbin.stats.limits import cls_limit
+from superbin.stats.toys import throw
+
+__all__ = [
+    "DEFAULT_TOYS",
+    "Timed",
+    "analyze",
+    "count_distribution",
+    "evaluate",
+    "likelihood_workspace",
+]
+
+DEFAULT_TOYS = 1_000_000
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A significance, the wall time in seconds that each method of it took, and why methods have no answer, by name."""
+
+    significance: Significance
+    seconds: Mapping[str, float]
+    missing: Mapping[str, str]
+
+
+def analyze(
+    search: Search,
+    signal: SignalModel,
+    *,
+    correlations: Correlations = None,
+    figure_of_merit: str = "midp",
+    toys: int = DEFAULT_TOYS,
+    seed: int = 0,
+) -> AnalysisResult:
+    """Design and evaluate the most sensitive one-bin analysis of a signal.
+
+    Parameters
+    ----------
+    search : Search
+        The published search.
+    signal : SignalModel
+        Expected signal in its bins; must not be zero everywhere.
+    correlations : str, Covariance or array_like, optional
+        How the uncertainties of bins combine: the name of the search's own covariance, such as ``"likelihood"``, or ``"none"`` for
+        quadrature; or a covariance of the bins, shape (n_bins, n_bins), events squared. By default the search's own covariance
+        where it has one, else quadrature.
+    figure_of_merit : str
+        What the bins are chosen for: one of `superbin.merge.MERITS`.
+    toys : int
+        Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
+    seed : int
+        Seed of the pseudo-experiments, >= 0.
+
+    Returns
+    -------
+    AnalysisResult
+        The bins are chosen from expectations alone; the observed counts enter afterwards.
+
+    Raises
+    ------
+    InputError
+        If the signal does not fit the search, is zero everywhere, or an option is outside its domain.
+    """
+    conventions = covariances(search, correlations)
+    covariance = conventions[0]
+    _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
+    merged = merge.optimize(search, signal, figure_of_merit=figure_of_merit, covariance=covariance)
+    aggregate = combine(search, signal, merged.bins, covariance=covariance)
+    _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
+    document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None
+
+    def panel(count: float, *, observed: bool) -> Significance:
+        return evaluate(
+            count,
+            aggregate.background,
+            signal=aggregate.signal,
+            observed=observed,
+            fitted_to=None if observed else aggregate.observed,
+            toys=toys,
+            seed=seed,
+            document=document,
+        ).significance
+
+    return AnalysisResult(
+        search=SearchSummary.of(search),
+        signal=_signal_summary(signal),
+        options={
+            "correlations": convention(covariance),
+            "figure_of_merit": merged.figure_of_merit,
+            "toys": toys,
+            "seed": seed,
+        },
+        merge=merged,
+        yields=aggregate,
+        bins=tuple(
+            BinRow(number, bin_ranges(search, number), combine(search, signal, [number]))
+            for number in merged.bins
+        ),
+        expected=panel(aggregate.signal + aggregate.background.nominal, observed=False),
+        observed=panel(aggregate.observed, observed=True),
+        conventions=tuple(
+            _convention(combine(search, signal, merged.bins, covariance=c), c) for c in conventions
+        ),
+        distribution=count_distribution(aggregate.background, aggregate.signal),
+        limit=_limit(aggregate),
+        projections=project(search, signal, merged.bins, covariance=covariance),
+        superbin=version("superbin"),
+    )
+
+
+def evaluate(
+    count: float,
+    background: Background,
+    *,
+    signal: float | None = None,
+    observed: bool = False,
+    fitted_to: float | None = None,
+    toys: int = DEFAULT_TOYS,
+    seed: int = 0,
+    document: Mapping[str, object] | None = None,
+) -> Timed:
+    """Compute every named p-value of a count.
+
+    Parameters
+    ----------
+    count : float
+        Events; a whole number when observed, any number >= 0 when expected.
+    background : Background
+        Expected background with its uncertainty.
+    signal : float, optional
+        Expected signal events, for the Asimov significance; by default `count` minus the background when
+        expected, unknown when observed.
+    observed : bool
+        Whether the count is data. There is no Asimov significance then: it is an expectation.
+    fitted_to : float, optional
+        Data, for the post-fit Asimov significance of an expected count: that of the background-only fit to them.
+    toys : int
+        Pseudo-experiments; 0 throws none.
+    seed : int
+        Their seed, >= 0.
+    document : mapping, optional
+        The exported workspace of the aggregate bin; by default one of the total background uncertainty alone.
+
+    Returns
+    -------
+    Timed
+
+    Raises
+    ------
+    InputError
+        If a number is negative, NaN or infinite, or an observed count is not whole.
+    """
+    if observed and count != np.floor(count):
+        raise InputError(
+            f"the observed count is {count:g}; data are whole numbers, drop --observed for an expectation"
+        )
+    n, b, up, down = float(count), background.nominal, background.up, background.down
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, method: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        answer = method()
+        seconds[name] = time.perf_counter() - start
+        return answer
+
+    missing: dict[str, str] = {}
+
+    def by_pyhf(name: str, chosen: Mapping[str, object] | None) -> PValue | None:
+        try:
+            return timed(name, lambda: _pyhf(n, background, chosen))
+        except InputError as error:
+            missing[name] = str(error)
+            return None
+
+    strength = None if observed else signal if signal is not None else max(n - b, 0.0)
+    pull = float(asymptotic.pull(n, b, up, down))  # the first to check the numbers
+    if b == 0:
+        missing["pyhf"] = "pyhf cannot fit a bin without background"
+    panel = Significance(
+        count=n,
+        q=2 * (math.sqrt(n) - math.sqrt(b)),
+        pull=pull if math.isfinite(pull) else None,
+        midp=timed(
+            "midp", lambda: PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
+        ),
+        tail=timed(
+            "tail", lambda: PValue.of(pvalue.tail(n, b, up, down), pvalue.tail_significance(n, b, up, down))
+        ),
+        asymptotic=timed("asymptotic", lambda: _asymptotic(n, b, up, down)),
+        asimov=None if strength is None else timed("asimov", lambda: _asimov(strength, None, b, up, down)),
+        toys=timed("toys", lambda: _toys(n, background, toys, seed)) if toys else None,
+        pyhf=by_pyhf("pyhf", document) if b > 0 else None,
+        pyhf_total=by_pyhf("pyhf_total", None) if b > 0 and document else None,
+        asimov_postfit=None
+        if strength is None or fitted_to is None
+        else timed("asimov_postfit", lambda: _asimov(strength, fitted_to, b, up, down)),
+    )
+    return Timed(panel, seconds, missing)
+
+
+def count_distribution(background: Background, signal: float, *, columns: int = 400) -> CountDistribution:
+    """Probability of every count under background alone and with the signal.
+
+    Parameters
+    ----------
+    background : Background
+    signal : float
+        Expected signal events; adds to the background's mean.
+    columns : int
+        At most about this many; where the counts spread wider, neighbours are added up.
+
+    Returns
+    -------
+    CountDistribution
+        From the lowest to the highest count that is not negligible under either hypothesis.
+    """
+    b, up, down = background.nominal, background.up, background.down
+    low, high = max(b - 4 * down, 0.0), b + 4 * up + signal
+    start = max(0, int(low - 5 * np.sqrt(low) - 1))
+    stop = int(high + 5 * np.sqrt(high) + 5)
+    width = max(1, -(-(stop - start) // columns))
+    edges = np.arange(start, stop + width, width)
+    alone, both = (_probabilities(edges, background, s) for s in (0.0, signal))
+    keep = np.flatnonzero(np.maximum(alone, both) > 1e-5 * max(alone.max(), both.max()))
+    window = slice(int(keep[0]), int(keep[-1]) + 1)
+    return CountDistribution(
+        counts=tuple(int(k) for k in edges[:-1][window]),
+        width=width,
+        background=tuple(float(p) for p in alone[window]),
+        signal_plus_background=tuple(float(p) for p in both[window]),
+    )
+
+
+def _probabilities(edges: NDArray[np.int64], background: Background, signal: float) -> FloatArray:
+    """Probability of each column of counts: differences of P(N < edge), exact."""
+    b, up, down = background.nominal, background.up, background.down
+    below = np.where(edges > 0, counts.cdf(np.maximum(edges, 1) - 1, b, up, down, signal=signal), 0.0)
+    probabilities: FloatArray = np.clip(np.diff(below), 0.0, 1.0)
+    return probabilities
+
+
+def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
+    """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
+
+    Templates of the bins are summed and nuisances are shared by name, so the correlations of the published
+    likelihood survive. The signal has no systematic uncertainty, as everywhere in this analysis.
+
+    Parameters
+    ----------
+    search : Search
+    signal : SignalModel
+        In its bins.
+    bins : iterable of int
+        Published 1-based numbers.
+
+    Raises
+    ------
+    UnknownNameError
+        If no likelihood ships for the search.
+    InputError
+        If the set is empty or holds no bin of the search, or the likelihood predicts other backgrounds than it has.
+    """
+    model = published_likelihood(search).model(signal.yields, systematics="none")
+    return full_workspace(model.merged(bins))
+
+
+def _limit(aggregate: AggregateBin) -> StrengthLimit:
+    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
+    n = np.array([aggregate.observed, float(counts.quantile(0.5, b, up, down))])
+    observed, expected = np.asarray(cls_limit(n, b, up, down)).tolist()
+    return StrengthLimit(observed / aggregate.signal, expected / aggregate.signal)
+
+
+def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:
+    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
+    expected, observed = (
+        PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
+        for n in (aggregate.signal + b, aggregate.observed)
+    )
+    return Convention(convention(covariance), aggregate.background, expected, observed)
+
+
+def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:
+    z = float(asymptotic.asymptotic_z(n, b, up, down))
+    return PValue.of(float(ndtr(-z)), z)
+
+
+def _asimov(signal: float, fitted_to: float | None, b: float, up: float, down: float) -> Asimov | None:
+    """None where the significance is infinite."""
+    nuisance = None if fitted_to is None else asymptotic.fit_nuisance(fitted_to, 0.0, b, up, down)
+    z = float(asymptotic.asimov_z(signal, b, up, down, auxiliary=nuisance))
+    return Asimov(z, "prefit" if fitted_to is None else "postfit") if math.isfinite(z) else None
+
+
+def _toys(n: float, background: Background, toys: int, seed: int) -> ToyPValue:
+    thrown = throw(n, background.nominal, background.up, background.down, toys=toys, seed=seed)
+    z = float(pvalue.significance(thrown.midp))
+    return ToyPValue(thrown.midp, z if np.isfinite(z) else None, thrown.midp_error, thrown.toys, seed)
+
+
+def _pyhf(n: float, background: Background, document: Mapping[str, object] | None) -> PValue:
+    return workspace.asymptotic_q0(document or workspace.background_only(n, background), count=n)
+
+
+def _signal_summary(signal: SignalModel) -> SignalSummary:
+    return SignalSummary(
+        model=signal.model,
+        parameters=dict(signal.parameters),
+        label=signal.label,
+        source=signal.source,
+        cross_section_pb=signal.cross_section_pb,
+        total=float(signal.yields.sum()),
+        digest=signal.digest,
+    )

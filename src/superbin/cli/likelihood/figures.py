@@ -1,0 +1,39 @@
+"""The figure that a verb writes beside its numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superbin.errors import InputError
+
+if TYPE_CHECKING:
+    from superbin.plot.likelihood import LikelihoodArtists
+
+__all__ = ["figures_option", "write_figure"]
+
+
+def _checked(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a name that cannot be written before any work begins."""
+    if value is not None:
+        if value.suffix not in {".pdf", ".png"}:
+            raise InputError(f"--figure {value}: name a .pdf or .png file; both are written")
+        if not value.parent.is_dir():
+            raise InputError(f"--figure {value}: there is no folder {str(value.parent)!r}; make it first")
+    return value
+
+
+figures_option: Callable[..., Any] = click.option(
+    "--figure",
+    type=click.Path(path_type=Path),
+    callback=_checked,
+    help="Draw it, as PDF and PNG of this name.",
+)
+
+
+def write_figure(artists: "LikelihoodArtists", path: Path) -> None:
+    """Write a figure as PDF and PNG."""
+    from superbin.plot import save
+
+    save(artists.figure, path.with_suffix(""))

@@ -1,0 +1,123 @@
+"""``superbin likelihood yields`` and ``covariance``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from superbin.cli.likelihood.figures import figures_option, write_figure
+from superbin.cli.likelihood.subject import (
+    bin_numbers_of,
+    head,
+    json_option,
+    open_subject,
+    subject_options,
+)
+from superbin.cli.likelihood.text import doubts_text
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, search_option
+from superbin.errors import InputError
+
+__all__ = ["covariance", "yields"]
+
+
+@click.command("yields", context_settings=POSITIONAL_NUMBERS)
+@subject_options
+@click.option(
+    "--mu",
+    type=float,
+    help="Hold the signal strength; by default it is fitted (post-fit) or initial (pre-fit).",
+)
+@click.option("--prefit", is_flag=True, help="Before the fit.")
+@figures_option
+@json_option
+def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, **chosen: Any) -> None:
+    """Print expected and observed events of every channel, after the fit or before it."""
+    from superbin.likelihood.yields import postfit_yields, prefit_yields
+
+    subject, engine = open_subject(**chosen)
+    if prefit:
+        found = prefit_yields(engine, mu=mu)
+    else:
+        fit = engine.fit(mu=mu)
+        if not fit.ok:
+            raise InputError(
+                f"{subject.title}: the fit failed ({fit.status}), so there are no post-fit yields"
+            )
+        found = postfit_yields(engine, fit)
+    if figure is not None:
+        from superbin.plot import likelihood as draw
+
+        write_figure(draw.channel_yields(found), figure)
+    if machine:
+        document = found.document()
+        click.echo(
+            as_json(
+                head(subject, engine, chosen)
+                | {"stage": found.stage}
+                | document
+                | {"channels": document["channels"]}
+            )
+        )
+        return
+    click.echo(f"{subject.title}: {found.stage}")
+    for channel in found.channels:
+        for b, total in enumerate(channel.total):
+            name = channel.name if len(channel.total) == 1 else f"{channel.name}[{b}]"
+            click.echo(
+                f"  {name:<40} observed {channel.observed[b]:10.6g}  expected {total:10.6g} +- {channel.error[b]:.4g}"
+            )
+    if found.doubts:
+        click.echo(doubts_text(found.doubts))
+
+
+@click.command("covariance")
+@search_option
+@click.option(
+    "--scope",
+    type=click.Choice(["control", "background", "variations"]),
+    default="control",
+    show_default=True,
+    help="Fit of the control regions, fit of all channels without signal, or nuisance by nuisance with an upper and a "
+    "lower side.",
+)
+@click.option("--bins", "bin_numbers", help="Only these bins, such as 29,30,69.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
+def covariance(search_name: str, scope: str, bin_numbers: str | None, output: Path | None) -> None:
+    """Write the background prediction of the bins of a packaged search with its covariance, as JSON."""
+    from superbin.likelihood import packaged, predict, variations
+
+    published = packaged(search_name)
+    bins = bin_numbers_of(bin_numbers) or tuple(range(1, published.n_bins + 1))
+    rows = [b - 1 for b in bins]
+    document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
+    if scope == "variations":
+        found = variations(published)
+        up, down = found.covariances(bins)
+        total = found.total(bins)
+        document |= {
+            "options": found.options,
+            "expected": found.nominal[rows].tolist(),
+            "covariance_up": up.tolist(),
+            "covariance_down": down.tolist(),
+            "total": {"nominal": total.nominal, "up": total.up, "down": total.down},
+        }
+    else:
+        prediction = predict(published, "control" if scope == "control" else "background")
+        if prediction.status != "converged":
+            raise InputError(f"the fit of scope {scope!r} failed: {prediction.status}")
+        document |= {
+            "options": prediction.options,
+            "expected": prediction.expected[rows].tolist(),
+            "covariance": prediction.covariance[rows][:, rows].tolist(),
+        }
+    _write(document, output)
+
+
+def _write(document: Mapping[str, Any], output: Path | None) -> None:
+    if output is None:
+        click.echo(as_json(document))
+        return
+    from superbin._support.files import write_text
+
+    write_text(output, as_json(document) + "\n")

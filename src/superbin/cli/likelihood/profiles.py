@@ -1,0 +1,115 @@
+"""``superbin likelihood scan`` and ``impacts``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from superbin.cli.likelihood.figures import figures_option, write_figure
+from superbin.cli.likelihood.subject import head, json_option, open_subject, progress, subject_options
+from superbin.cli.likelihood.text import doubts_text, strength
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.errors import InputError
+
+__all__ = ["impacts", "scan"]
+
+
+@click.command("scan", context_settings=POSITIONAL_NUMBERS)
+@subject_options
+@click.option(
+    "-p",
+    "--parameter",
+    "names",
+    multiple=True,
+    help="Parameter to scan, by default the signal strength; give it twice for a plane.",
+)
+@click.option(
+    "--range",
+    "ranges",
+    type=(float, float),
+    multiple=True,
+    help="Its range, by default three standard deviations; one per parameter.",
+)
+@click.option(
+    "--points", type=click.IntRange(min=2), help="Values per parameter; by default 31, or 15 for a plane."
+)
+@figures_option
+@json_option
+def scan(
+    names: tuple[str, ...],
+    ranges: tuple[tuple[float, float], ...],
+    points: int | None,
+    figure: Path | None,
+    machine: bool,
+    **chosen: Any,
+) -> None:
+    """Scan the profile likelihood of one parameter, or of two."""
+    import numpy as np
+
+    from superbin.likelihood import scans
+
+    if len(names) > 2 or (ranges and len(ranges) != max(len(names), 1)):
+        raise InputError("a scan has one or two --parameter, and one --range for each if any")
+    subject, engine = open_subject(**chosen)
+    n = points or (15 if len(names) == 2 else 31)
+    values = [np.linspace(low, high, n).tolist() for low, high in ranges] or [None, None]
+    if len(names) == 2:
+        plane = scans.surface(
+            engine, (names[0], names[1]), x=values[0], y=values[1], points=n, progress=progress("scan")
+        )
+        document = head(subject, engine, chosen) | plane.document()
+        text = [f"{subject.title}: status {plane.status}, best fit {plane.best}"]
+    else:
+        found = scans.scan(
+            engine, names[0] if names else None, values=values[0], points=n, progress=progress("scan")
+        )
+        document = head(subject, engine, chosen) | found.document()
+        text = [f"{subject.title}: status {found.status}", f"{found.parameter} = {strength(found.best)}"]
+        for rise, (low, high) in found.intervals.items():
+            text.append(f"q < {rise:.3g}: {strength(low)} to {strength(high)}")
+        text += [f"  {value:12.6g} {number(q, 4)}" for value, q in zip(found.values, found.q, strict=True)]
+    if figure is not None:
+        from superbin.plot import likelihood as draw
+
+        artists = draw.profile_plane(plane) if len(names) == 2 else draw.profile_scan(found)
+        write_figure(artists, figure)
+    click.echo(as_json(document) if machine else "\n".join([*text, doubts_text(document["doubts"])]).rstrip())
+
+
+@click.command("impacts", context_settings=POSITIONAL_NUMBERS)
+@subject_options
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="How many impacts to repeat by fits with the parameter held; the others are by the covariance.",
+)
+@figures_option
+@json_option
+def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None:
+    """Print pulls of all parameters and their impacts on the signal strength, the largest first."""
+    from superbin.likelihood import impacts as library
+
+    subject, engine = open_subject(**chosen)
+    found = library.impacts(engine, top=top, progress=progress("impacts"))
+    if figure is not None:
+        from superbin.plot import likelihood as draw
+
+        write_figure(draw.impact_ranking(found, most=max(top, 1)), figure)
+    if machine:
+        click.echo(as_json(head(subject, engine, chosen) | found.document()))
+        return
+    click.echo(
+        f"{subject.title}: status {found.status}, mu = {strength(found.mu)} +- {strength(found.mu_error)}"
+    )
+    for one in found.parameters[: max(top, 1)]:
+        pulled = (
+            f"pull {number(one.pull, 2):>6} +- {number(one.constraint, 2)}"
+            if one.pull is not None
+            else one.kind
+        )
+        by_fits = f"{strength(one.up)} / {strength(one.down)}" if one.up is not None else strength(one.linear)
+        click.echo(f"  {one.name:<45} {pulled:<22} impact {by_fits}")
+    if found.doubts:
+        click.echo(doubts_text(found.doubts))

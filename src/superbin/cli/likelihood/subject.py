@@ -1,0 +1,252 @@
+"""SOURCE and SIGNAL: what ``superbin likelihood`` works on, and its options."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from superbin.cli.options import database_option, search_option, signal_options
+from superbin.errors import InputError
+
+if TYPE_CHECKING:
+    from superbin.likelihood.engine import Engine
+
+__all__ = [
+    "Subject",
+    "bin_numbers_of",
+    "head",
+    "json_option",
+    "open_subject",
+    "processes_option",
+    "progress",
+    "subject_options",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STDIN = "-"
+
+json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
+
+processes_option: Callable[..., Any] = click.option(
+    "--processes",
+    "--workers",
+    "processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes for toys; the answer does not depend on it.",
+)
+
+
+def subject_options(command: F) -> F:
+    """Add SOURCE, SIGNAL and the conventions of the model."""
+    decorators: tuple[Callable[[F], F], ...] = (
+        click.argument("place", metavar="SOURCE"),
+        click.argument("signal", nargs=-1, metavar="[SIGNAL]..."),
+        search_option,
+        signal_options,
+        click.option(
+            "--patch",
+            type=click.Path(path_type=Path),
+            help="JSON Patch or patch set that adds the signal to a workspace.",
+        ),
+        click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
+        click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
+        click.option("--mass", metavar="NUMBER", help="Replaces $MASS in a card."),
+        click.option(
+            "--systematics",
+            type=click.Choice(["published", "global", "none"]),
+            default="published",
+            show_default=True,
+            help="Signal systematics of a packaged search: bin by bin as published for another signal, only those that are "
+            "the same for every signal, or none.",
+        ),
+        click.option(
+            "--zero-count",
+            type=click.Choice(["profiled", "dropped"]),
+            default="profiled",
+            show_default=True,
+            help="Terms of a packaged search whose control region counted no event: profiled against that count, or left out.",
+        ),
+        click.option(
+            "--interpolation",
+            type=click.Choice(["combine", "code1", "code4"]),
+            help="How log-normal factors depend on their nuisance; by default combine for searches and cards, HistFactory's code4 "
+            "for workspaces.",
+        ),
+        click.option("--bins", "bin_numbers", help="Merge these bins, such as 29,30,69, into one first."),
+        database_option,
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is fitted: a signal of a search, cards or a workspace."""
+
+    title: str
+    name: str
+    source: str
+    head: Mapping[str, Any]
+    values: Mapping[str, float] = field(default_factory=dict)
+    cross_section_pb: float | None = None
+
+
+def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
+    """Return what the arguments of `subject_options` name, with its likelihood."""
+    place, signal = chosen["place"], chosen["signal"]
+    if place == STDIN or Path(place).exists():
+        return _file(place, chosen)
+    if place.lower() in _packaged():
+        if len(signal) < 2:
+            raise InputError(
+                f"{place!r} is a search; name a signal with its parameters, such as T1bbbb 1750 1"
+            )
+        return _search(place.lower(), signal[0], signal[1:], chosen)
+    if signal:
+        return _search(chosen["search_name"], place, signal, chosen)
+    raise InputError(
+        f"{place!r} is no packaged search, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
+    )
+
+
+def _packaged() -> tuple[str, ...]:
+    from superbin.likelihood.packed import packaged_searches
+
+    return packaged_searches()
+
+
+def _search(
+    name: str, model: str, numbers: tuple[str, ...], chosen: Mapping[str, Any]
+) -> "tuple[Subject, Engine]":
+    from superbin.catalog import find_signal, open_catalog
+    from superbin.likelihood import published_likelihood
+    from superbin.likelihood.counting import CountingLikelihood
+
+    _refuse(chosen, ("patch", "patch_name", "measurement", "mass"), f"{model!r} is a signal of a search")
+    with open_catalog(chosen["database"]) as catalog:
+        search = catalog.search(name)
+        published = published_likelihood(search)
+        found = find_signal(
+            catalog,
+            search,
+            model,
+            _numbers(model, numbers),
+            source=chosen["source"],
+            grid=chosen["grid"],
+            cross_section=chosen["cross_section"],
+        )
+    filled = published.model(
+        found.yields,
+        systematics=chosen["systematics"],
+        zero_count=chosen["zero_count"],
+        interpolation=chosen["interpolation"] or "combine",
+    )
+    subject = Subject(
+        title=f"{found.label} in {found.search}",
+        name="_".join([found.model, *(f"{v:g}" for v in found.parameters.values())]),
+        source=found.source,
+        head={"search": found.search, "signal": found.label, "source": found.source},
+        values=found.parameters,
+        cross_section_pb=found.cross_section_pb,
+    )
+    bins = bin_numbers_of(chosen["bin_numbers"])
+    return subject, CountingLikelihood(filled.merged(bins) if bins else filled, name=subject.title)
+
+
+def _numbers(model: str, numbers: tuple[str, ...]) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in numbers)
+    except ValueError:
+        raise InputError(
+            f"the parameters of {model!r} are {' '.join(numbers)!r}; they must be numbers, such as 1750 1"
+        ) from None
+
+
+def _refuse(chosen: Mapping[str, Any], options: tuple[str, ...], why: str) -> None:
+    """Refuse options that would have no effect."""
+    defaults = {"systematics": "published", "zero_count": "profiled"}
+    for option in options:
+        if chosen[option] != defaults.get(option):
+            raise InputError(f"{why}: leave out --{option.replace('_', '-')}")
+
+
+def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
+    from superbin.likelihood.opening import open_file, open_text
+
+    if chosen["signal"]:
+        raise InputError(
+            f"{place!r} is read as it is written, with the signal it holds; leave out {' '.join(chosen['signal'])!r}"
+        )
+    _refuse(
+        chosen,
+        ("source", "grid", "systematics", "zero_count"),
+        f"{place!r} has no parameters, so it is read as a card or workspace, which is taken as written",
+    )
+    settings = {
+        "patch": chosen["patch"],
+        "patch_name": chosen["patch_name"],
+        "measurement": chosen["measurement"],
+        "mass": chosen["mass"],
+        "interpolation": chosen["interpolation"],
+        "bins": bin_numbers_of(chosen["bin_numbers"]),
+    }
+    opened = open_text(sys.stdin.read(), **settings) if place == STDIN else open_file(Path(place), **settings)
+    for note in opened.notes:
+        click.echo(note, err=True)
+    title = "standard input" if place == STDIN else str(place)
+    name = "stdin" if place == STDIN else Path(place).name.split(".")[0] or "likelihood"
+    document = {
+        "search": None,
+        "signal": opened.engine.name,
+        "source": opened.source,
+        "notes": list(opened.notes),
+    }
+    return Subject(
+        title, name, opened.source, document, cross_section_pb=chosen["cross_section"]
+    ), opened.engine
+
+
+def bin_numbers_of(text: str | None) -> tuple[int, ...]:
+    """Published bin numbers from the text of an option; none without it."""
+    if text is None:
+        return ()
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--bins {text!r} is not a list of bin numbers; write it as 29,30,69") from None
+
+
+def head(subject: Subject, engine: "Engine", chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What every JSON document begins with."""
+    return {
+        **subject.head,
+        "bins": list(bin_numbers_of(chosen["bin_numbers"])) or "all",
+        "channels": len(engine.bins),
+        "parameters": len(engine.parameters) - (engine.strength is not None),
+    }
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """Return a function that says on stderr how far long work has come, every few seconds."""
+    import time
+
+    began = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < 5 and done < total:
+            return
+        if now - began >= 5:
+            left = (now - began) * (total - done) / max(done, 1)
+            click.echo(f"{what}: {done} of {total}, about {left:.0f} s to go", err=True)
+        last = now
+
+    return report

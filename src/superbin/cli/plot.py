@@ -1,0 +1,81 @@
+"""``superbin plot``: the figures of a result again, from its document alone."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superbin.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from superbin.plot import Format
+    from superbin.results.load import AnyResult
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the figures; must not exist yet. Without it, the names of the figures are printed.",
+)
+@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
+@click.option(
+    "--figure",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="Draw this figure only; may be given more than once.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["pdf", "png", "svg"]),
+    multiple=True,
+    default=("pdf", "png"),
+    show_default=True,
+    help="File format; may be given more than once.",
+)
+def plot(
+    file: Path, output: Path | None, force: bool, names: tuple[str, ...], formats: "tuple[Format, ...]"
+) -> None:
+    """Draw the figures of FILE: a result.json, scan.json or chance.json, a folder with one, or - for standard input.
+
+    \b
+    superbin plot out/result.json
+    superbin plot maps/scan.json -o figures --figure exclusion --format pdf
+    """
+    from superbin._support.files import staged_directory
+    from superbin.results.load import load_any, result_of
+
+    result = result_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_any(file)
+    drawn = _figures(result)
+    unknown = [name for name in names if name not in drawn]
+    if unknown:
+        raise InputError(f"{file} has no figure {unknown[0]!r}; it has {', '.join(drawn) or 'none'}")
+    chosen = [name for name in drawn if not names or name in names]
+    if output is None:
+        click.echo("\n".join(chosen))
+        return
+    from superbin.plot import save
+
+    with staged_directory(output, force=force) as folder:
+        for name in chosen:
+            save(drawn[name], folder / name, formats=formats)
+    click.echo(f"{len(chosen)} {'figure' if len(chosen) == 1 else 'figures'} written to {output}")
+
+
+def _figures(result: "AnyResult") -> "Mapping[str, Any]":
+    from superbin import plot as drawing
+    from superbin.results import AnalysisResult
+    from superbin.results.scan import ScanResult
+
+    if isinstance(result, AnalysisResult):
+        return drawing.figures(result)
+    if isinstance(result, ScanResult):
+        return drawing.scan_figures(result)
+    return {"largest-significance": drawing.largest_significance(result).figure}

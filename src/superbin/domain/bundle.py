@@ -1,0 +1,94 @@
+"""A search with everything that belongs to it, as one value that travels as a folder or a zip file.
+
+A `Bundle` holds the `Search` (bins, backgrounds, observed counts, covariance), stored signals, and files that are read when they
+are needed: signal grids, the published likelihood, published limits and contours. `superbin.io.bundles` reads and writes
+it, `superbin.catalog` keeps it in the database.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from superbin._support.shown import Shown
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.errors import InputError
+
+__all__ = ["FILES", "Bundle"]
+
+FILES: Mapping[str, str] = MappingProxyType(
+    {
+        r"grids/[\w.+-]+\.csv\.gz": "a signal grid",
+        r"likelihood\.json\.gz": "the likelihood in superbin's packed form",
+        r"workspace\.json": "the likelihood as a pyhf workspace",
+        r"cards/[\w.+/-]+": "a datacard of the likelihood, or a file that a card names",
+        r"third-moments\.json": "third moments of the backgrounds by bin, events cubed",
+        r"published-[\w.+-]+\.csv(\.gz)?": "published limits or contours",
+    }
+)
+"""Names that files of a bundle may have, as patterns, and what each holds."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bundle(Shown):
+    """A search with its signals and files.
+
+    Parameters
+    ----------
+    search : Search
+    signals : tuple of SignalModel
+        Yields at single points, in the bins of the search.
+    files : mapping of str to bytes
+        Contents by name; names are those of `FILES`.
+
+    Raises
+    ------
+    InputError
+        If a signal is of another search or number of bins, two signals are at one point, or a file has another name.
+    """
+
+    search: Search
+    signals: tuple[SignalModel, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "": f"{self.search.n_bins} bins",
+            "signals": str(len(self.signals)),
+            "files": ", ".join(sorted(self.files)) or "none",
+        }
+        return self.search.name, facts
+
+    def __post_init__(self) -> None:
+        seen: set[tuple[str, tuple[float, ...]]] = set()
+        for signal in self.signals:
+            if signal.search != self.search.name or signal.yields.shape != (self.search.n_bins,):
+                raise InputError(
+                    f"signal {signal.label} has {signal.yields.size} bins of {signal.search!r}; search "
+                    f"{self.search.name!r} has {self.search.n_bins}"
+                )
+            point = signal.model, tuple(signal.parameters.values())
+            if point in seen:
+                raise InputError(f"signal {signal.label} comes twice; keep one of the two")
+            seen.add(point)
+        for name in self.files:
+            if ".." in name or not any(re.fullmatch(pattern, name, re.ASCII) for pattern in FILES):
+                raise InputError(
+                    f"a bundle holds no file {name!r}; it may hold "
+                    + ", ".join(f"{text} ({pattern})" for pattern, text in FILES.items())
+                )
+        object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the search's content, the signals' and the files'."""
+        total = hashlib.sha256(self.search.digest.encode())
+        for digest in sorted(signal.digest for signal in self.signals):
+            total.update(digest.encode())
+        for name, content in self.files.items():
+            total.update(f"\n{name} {len(content)}\n".encode())
+            total.update(content)
+        return total.hexdigest()

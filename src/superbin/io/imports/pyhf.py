@@ -1,0 +1,232 @@
+"""Workspaces of pyhf (HistFactory JSON), alone or as HEPData archives have them: background alone, and a patch set of signals.
+
+The signal regions become the bins of the search (`superbin.io.imports.models`); the workspace itself goes into the bundle, where
+the engine reads it. Keys of the mapping:
+
+===============  ====================================================================================
+key              what it says
+===============  ====================================================================================
+``channels``     names of the channels that are bins; by default those that are named as signal regions
+``workspace``    which file of a folder is the workspace
+``measurement``  which measurement of it; by default the first
+``negative``     ``"zero"``: set negative backgrounds to zero
+===============  ====================================================================================
+"""
+
+import copy
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from superbin._support.json import parse_json
+from superbin.errors import DocumentError, InputError
+from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.draft import DraftSignal
+from superbin.io.imports.models import model_draft, model_signals, signal_regions
+from superbin.io.signals import named_point
+from superbin.io.workspaces import model_from_workspace, patched, patches
+
+__all__ = ["IMPORTER", "PyhfImporter"]
+
+_KEYS = ("channels", "workspace", "measurement", "negative")
+_HEAD = 1 << 18
+_MOST_SIGNALS = 5000
+_FILE = "workspace.json"
+
+
+class PyhfImporter:
+    """A HistFactory JSON workspace, or a folder with one and patches."""
+
+    name = "pyhf"
+    title = "a pyhf workspace (JSON), or a folder with one and a patch set"
+
+    def recognises(self, source: Source) -> bool:
+        """A JSON file that begins as a workspace does, or a folder with one."""
+        return any(_is_workspace(Source(p)) for p in source.files() if Source(p).suffix == ".json")
+
+    def read(self, source: Source, options: Options) -> Imported:
+        """Read the signal regions, and keep the workspace."""
+        path = _workspace(source, options)
+        document = parse_json(Source.at(path).text(), path)
+        mapping = options.mapping
+        if mapping.get("negative") not in (None, "zero"):
+            raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
+        measurement = mapping.get("measurement")
+        model = model_from_workspace(
+            _with_known_poi(document), source=str(path), name=path.name, measurement=measurement
+        )
+        notes: list[str] = []
+        channels = signal_regions(model, mapping.get("channels"), notes)
+        draft = model_draft(
+            model,
+            channels,
+            str(path),
+            _name(source, path),
+            Faults(path),
+            negative=mapping.get("negative") == "zero",
+        )
+        signals = [*model_signals(model, channels, path.name, notes)]
+        for patch in _patches(source, path):
+            signals += _patched_signals(document, patch, [c.name for c in channels], notes)
+        if signals:
+            notes.append(f"signals: {len(signals)}, from {signals[0].name} to {signals[-1].name}")
+        size = sum(c.observed.size for c in channels)
+        draft.notes[:0] = [
+            f"a pyhf workspace: {len(model.channels)} channels, {len(channels)} of them with {size} bins are the search",
+            *notes,
+        ]
+        draft.signals = signals
+        draft.texts = {"source": f"pyhf workspace {path.name}"}
+        search = draft.search(options, source, keys=_KEYS)
+        draft.notes.append(f"the likelihood of all channels: kept in {_FILE}")
+        return draft.bundled(search, self.name, files={_FILE: json.dumps(document).encode()})
+
+
+IMPORTER = PyhfImporter()
+
+
+def _is_workspace(source: Source) -> bool:
+    head = source.head(_HEAD)
+    return (
+        b'"channels"' in head or b'"observations"' in head or b'"measurements"' in head
+    ) and b'"headers"' not in head
+
+
+def _is_patch(path: Path) -> bool:
+    head = Source(path).head(_HEAD)
+    return b'"op"' in head or b'"patches"' in head
+
+
+def _workspace(source: Source, options: Options) -> Path:
+    found = [
+        p
+        for p in source.files()
+        if Source(p).suffix == ".json" and not _is_patch(p) and _is_workspace(Source(p))
+    ]
+    given = options.mapping.get("workspace")
+    if given is not None:
+        found = [p for p in found if p.name == given]
+    if len(found) != 1:
+        shown = ", ".join(p.name for p in source.files() if Source(p).suffix == ".json")
+        raise InputError(
+            f"{source.path}: {len(found)} workspaces among {shown or 'no JSON files'}; name one with a mapping, "
+            f'{{"workspace": NAME}}'
+        )
+    return found[0]
+
+
+def _name(source: Source, path: Path) -> str:
+    plain = path.name.split(".")[0]
+    return (
+        source.path.name
+        if source.is_folder and re.fullmatch(r"(?i)bkg_?only|workspace|background.*", plain)
+        else plain
+    )
+
+
+# --- patches ----------------------------------------------------------------------------------------------
+
+
+def _patches(source: Source, workspace: Path) -> list[Path]:
+    """Files of patches beside the workspace of a folder."""
+    if not source.is_folder:
+        return []
+    return [p for p in source.files() if p != workspace and Source(p).suffix == ".json" and _is_patch(p)]
+
+
+def _with_known_poi(document: Any) -> Any:
+    """The workspace without a parameter of interest that only its patches bring."""
+    try:
+        names = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
+        measurements = [
+            m if m["config"]["poi"] in names else m | {"config": m["config"] | {"poi": ""}}
+            for m in document["measurements"]
+        ]
+    except (KeyError, TypeError):
+        return document  # which is refused with the place of what is missing
+    return document | {"measurements": measurements}
+
+
+def _bare(document: Any) -> Any:
+    """The workspace without what modifies its samples, which patches with signals do not touch."""
+    bare = dict(document)
+    bare["channels"] = [
+        channel | {"samples": [sample | {"modifiers": []} for sample in channel["samples"]]}
+        for channel in document["channels"]
+    ]
+    return bare
+
+
+def _patched_signals(
+    document: Any, path: Path, channels: Sequence[str], notes: list[str]
+) -> list[DraftSignal]:
+    """The signals that patches add in some channels."""
+    content = parse_json(Source.at(path).text(), path)
+    bare = _bare(document)
+    found: list[DraftSignal] = []
+    failed: list[str] = []
+    for name, values, patch in _single(content, path):
+        if len(found) >= _MOST_SIGNALS:
+            raise InputError(f"{path}: holds more than {_MOST_SIGNALS} signals; split the patch set")
+        try:
+            made = _signals_of(
+                patched(bare, copy.deepcopy(patch), source=f"{path} {name}"),
+                channels,
+                path.name,
+                name,
+                values,
+            )
+        except InputError as error:
+            failed.append(f"{name} ({error})")
+            continue
+        found += made
+    if failed:
+        notes.append(f"{path.name}: {len(failed)} patches not used, such as {failed[0]}")
+    return found
+
+
+def _single(content: Any, path: Path) -> list[tuple[str, Mapping[str, float], list[Any]]]:
+    """Patches with their names and parameters."""
+    if isinstance(content, list):
+        return [(path.name.split(".")[0], {}, content)]
+    names = patches(content, source=str(path))
+    labels = content.get("metadata", {}).get("labels", [])
+    single: list[tuple[str, Mapping[str, float], list[Any]]] = []
+    for name, patch in zip(names, content["patches"], strict=True):
+        values = patch["metadata"].get("values", [])
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        point = (
+            {str(label): float(value) for label, value in zip(labels, values, strict=True)}
+            if numbers and len(labels) == len(values)
+            else {}
+        )
+        if not isinstance(patch.get("patch"), list):
+            raise DocumentError(f"{path}: patch {name!r} has no list of operations")
+        single.append((name, point, patch["patch"]))
+    return single
+
+
+def _signals_of(
+    document: Any, channels: Sequence[str], file: str, name: str, values: Mapping[str, float]
+) -> list[DraftSignal]:
+    model = model_from_workspace(document, source=f"{file} {name}", name=name)
+    by_name = {c.name: c for c in model.channels}
+    missing = [c for c in channels if c not in by_name]
+    if missing:
+        raise InputError(f"it removes channel {missing[0]!r}")
+    signals = model_signals(model, [by_name[c] for c in channels], f"{file}, patch {name}", [])
+    model_name, parameters = named_point(name)
+    one = len(signals) == 1
+    return [
+        DraftSignal(
+            name=name,
+            yields=s.yields,
+            errors=s.errors,
+            source=s.source,
+            variations=s.variations,
+            point=(model_name if one else f"{model_name} {s.name}", dict(values) or parameters),
+        )
+        for s in signals
+    ]

@@ -1,0 +1,70 @@
+"""Any result from its document: which kind it is stands in the document."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from superbin._support.files import read_limited
+from superbin._support.json import parse_json
+from superbin.errors import DocumentError, OutputError
+from superbin.results.analysis import AnalysisResult, result_from_json
+from superbin.results.chance import ChanceResult, chance_from_json
+from superbin.results.scan import ScanResult, scan_from_json
+
+__all__ = ["AnyResult", "load_any", "result_of"]
+
+AnyResult: TypeAlias = AnalysisResult | ScanResult | ChanceResult
+
+_READERS: Mapping[str, tuple[str, Callable[..., AnyResult]]] = {
+    "result": ("superbin run", result_from_json),
+    "scan": ("superbin scan", scan_from_json),
+    "chance": ("superbin chance", chance_from_json),
+}
+"""By the kind in ``superbin/<kind>/<version>``: the command that writes such documents, and what reads them."""
+
+
+def load_any(path: str | Path) -> AnyResult:
+    """Read the document of any command.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``result.json``, ``scan.json`` or ``chance.json``, or a folder that holds one of the first two.
+
+    Returns
+    -------
+    AnalysisResult, ScanResult or ChanceResult
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read.
+    DocumentError
+        If it is none of these documents, or breaks its schema.
+    """
+    path = Path(path)
+    if path.is_dir():
+        inside = [path / f"{kind}.json" for kind in _READERS if (path / f"{kind}.json").is_file()]
+        if len(inside) != 1:
+            names = ", ".join(f"{kind}.json" for kind in _READERS)
+            found = "none" if not inside else "several"
+            raise DocumentError(f"the folder {path} holds {found} of {names}; name the file")
+        path = inside[0]
+    try:
+        text = read_limited(path).decode("utf-8-sig")
+    except DocumentError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"cannot read {path}: {error}; give a document that superbin wrote") from error
+    return result_of(text, place=str(path))
+
+
+def result_of(text: str, *, place: str = "the result") -> AnyResult:
+    """Read a document, whichever command wrote it: as `load_any`, from its text."""
+    document = parse_json(text, place)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    parts = schema.split("/") if isinstance(schema, str) else []
+    if len(parts) != 3 or parts[0] != "superbin" or parts[1] not in _READERS:
+        verbs = ", ".join(verb for verb, _ in _READERS.values())
+        raise DocumentError(f"{place} has schema {schema!r}; give a document of {verbs}")
+    return _READERS[parts[1]][1](text, place=place)

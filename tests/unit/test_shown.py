@@ -1,0 +1,50 @@
+"""How values show themselves in a shell and in a notebook."""
+
+import numpy as np
+
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.likelihood import Likelihood
+from superbin.statistical_model import Channel, Parameter, Rate, Sample, StatisticalModel
+
+HOSTILE = "<script>&\u202e"
+
+
+def a_search(name: str = "mine") -> Search:
+    return Search.from_arrays(name, observed=[3, 4], background=[2.5, 5.0], luminosity_fb=10.0)
+
+
+def test_a_search_shows_what_it_is() -> None:
+    """API-1: one line, with the size of arrays and not the arrays."""
+    assert repr(a_search()) == "<Search mine: 2 bins, in named regions, at 10 fb-1, with correlations: none>"
+
+
+def test_a_signal_shows_its_point() -> None:
+    """API-1."""
+    signal = SignalModel("T1", {"m": 1500.0}, "mine", np.array([1.0, 2.5]), np.array([0.1, 0.1]))
+    assert repr(signal) == "<SignalModel T1(1500): 3.5 events, in 2 bins of mine>"
+
+
+def test_arrays_are_not_printed() -> None:
+    """API-1: a thousand bins are as short as two."""
+    large = Covariance.of(np.eye(300))
+    assert len(repr(large)) < 80
+    assert "300 bins" in repr(large)
+
+
+def test_a_likelihood_shows_its_size() -> None:
+    """API-1: channels and parameters, counted."""
+    signal, background = Sample("s", np.array([3.0]), (Rate("mu"),)), Sample("b", np.array([5.0]))
+    channels = (Channel("SR", np.array([6.0]), (signal, background)),)
+    likelihood = Likelihood(StatisticalModel(channels, (Parameter("mu", 1.0, 0.0, 10.0),), ("mu",), "toy"))
+    assert repr(likelihood) == "<Likelihood toy: channels 1, parameters 1>"
+
+
+def test_the_table_of_a_notebook_is_escaped() -> None:
+    """API-1: names that hold markup or marks of direction show as text."""
+    html = Covariance(np.eye(2), np.eye(2), HOSTILE)._repr_html_()
+    assert html.startswith("<table><caption>Covariance ")
+    assert "<script>" not in html
+    assert "&lt;script&gt;&amp;\\u202e" in html
+    assert html.count("<tr>") == 2
