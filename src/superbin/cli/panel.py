@@ -1,32 +1,65 @@
 """One count seen by every method and every uncertainty model: what the command line prints.
 
-`panel` brings all together, with a verdict on the methods and one on the models. `sampled` estimates by toys of two kinds; `by_model`
-repeats the exact and the asymptotic p-values under other uncertainty models. All are plain loops over `superbin.stats`; a
-method that is not defined for the numbers is left out.
+`exact` gives the p-values that need no toys; `panel` brings all together, with a verdict on the methods and one on the models. `sampled`
+estimates by toys of three kinds; `by_model` repeats the exact and the asymptotic p-values under other uncertainty models, and
+`limits_by_model` does that for limits. All are plain loops over `superbin.stats`; a method that is not defined for the numbers is left out.
 """
 
 import math
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass
 
+from scipy.special import ndtr
+
+from superbin.cli.verdict import ModelChange, Verdict, compare, limit_across_models, z_across_models
+from superbin.cli.verdict import compare_limits as compare_limits_verdict
 from superbin.errors import SuperbinError, UnknownNameError
 from superbin.stats.arguments import checked_yields
-from superbin.stats.asymptotic import asymptotic_z
+from superbin.stats.asymptotic import asimov_z, asymptotic_z
+from superbin.stats.discovery import ExpectedP0, expected_p0, p0
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
+from superbin.stats.limits import METHODS, Comparison, Limit, compare_limits
 from superbin.stats.models import DEFAULT, MODELS
-from superbin.stats.pvalue import log_midp, log_tail, midp_significance, significance, tail_significance
-from superbin.cli.verdict import ModelChange, Verdict, compare, z_across_models
+from superbin.stats.pvalue import Probability, significance, tail_and_midp
+from superbin.stats.toys import throw
 from superbin.stats.weighted import throw_weighted
 
-__all__ = ["CLEAR", "Estimate", "ModelValues", "Panel", "by_model", "panel", "sampled"]
+__all__ = [
+    "CLEAR",
+    "ByModel",
+    "Estimate",
+    "ModelValues",
+    "Panel",
+    "Value",
+    "by_model",
+    "exact",
+    "finite",
+    "limits_by_model",
+    "limits_verdict",
+    "panel",
+    "sampled",
+]
 
 MOST_WEIGHTED, MOST_Q0 = 50_000, 100_000
 """More would only make the user wait: 1 % at 4 to 7 sigma, and a tenth of a second."""
 
 CLEAR = 0.05
 """Largest standard error of Z with which toys take part in the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A p-value with its significance; None where that is infinite, or where only a significance is defined."""
+
+    p: float | None
+    z: float | None
+
+    @classmethod
+    def of(cls, found: Probability) -> "Value":
+        """From a p-value of `superbin.stats`."""
+        return cls(float(found.p), finite(float(found.z)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +96,7 @@ class Estimate:
     @classmethod
     def of(cls, p: float, p_err: float, n: int, seed: int, seconds: float | None = None) -> "Estimate":
         """An estimate with its significance, whose error is ``p_err`` over the density of the unit normal at z."""
-        z = _finite(float(significance(min(p, 1.0))))
+        z = finite(float(significance(min(p, 1.0))))
         density = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi) if z is not None else 0.0
         return cls(p, p_err, z, p_err / density if density > 0 else None, n, seed, seconds)
 
@@ -97,6 +130,8 @@ class Panel:
         On the mid-p significances of the models and of the default one.
     expected : Expected or None
         Expected significances of the excess over the background; None for data and without an excess.
+    expected_p0 : ExpectedP0 or None
+        The same by the LHC's p0, pre-fit.
     """
 
     estimates: Mapping[str, Estimate]
@@ -105,6 +140,7 @@ class Panel:
     missing: Mapping[str, str]
     change: ModelChange
     expected: Expected | None
+    expected_p0: ExpectedP0 | None
 
 
 def panel(
@@ -142,12 +178,16 @@ def panel(
     }
     others, missing = by_model(n, b, up, down, models)
     why = dict(missing)
-    quantiles = None
+    quantiles = by_p0 = None
     if not observed and n > b:
         try:
             quantiles = expected(n - b, b, up, down)
         except SuperbinError as error:
             why["expected_z"] = str(error)
+        try:
+            by_p0 = expected_p0(n - b, b, up, down)
+        except SuperbinError as error:
+            why["expected_p0"] = str(error)
     z = {name: None if one is None else one.midp_z for name, one in others.items()}
     return Panel(
         estimates=estimates,
@@ -156,31 +196,66 @@ def panel(
         missing=why,
         change=z_across_models({DEFAULT: known["midp"], **z}),
         expected=quantiles,
+        expected_p0=by_p0,
     )
 
 
-def sampled(
-    n: float, b: float, up: float, down: float, *, toys: int, seed: int
-) -> Mapping[str, Estimate]:
-    """Estimate by importance-sampled toys (``weighted``, of mid-p) and by frequentist toys of q0 (``q0_toys``).
+def exact(
+    n: float, b: float, up: float, down: float, *, observed: bool
+) -> tuple[dict[str, Value], dict[str, float], dict[str, str]]:
+    """P-values that need no toys, by method: the values, their wall times in seconds, and why a method has no answer."""
+    values: dict[str, Value] = {}
+    seconds: dict[str, float] = {}
+    missing: dict[str, str] = {}
+
+    def timed(name: str, method: Callable[[], Value]) -> None:
+        start = time.perf_counter()
+        try:
+            values[name] = method()
+        except SuperbinError as error:
+            missing[name] = str(error)
+            return
+        seconds[name] = time.perf_counter() - start
+
+    def asymptotic() -> Value:
+        z = float(asymptotic_z(n, b, up, down))
+        return Value(float(ndtr(-z)), finite(z))
+
+    checked_yields(n, b, up, down)
+    timed("midp", lambda: Value.of(tail_and_midp(n, b, up, down)[1]))
+    timed("tail", lambda: Value.of(tail_and_midp(n, b, up, down)[0]))
+    timed("p0", lambda: Value.of(p0(n, b, up, down)))
+    timed("asymptotic", asymptotic)
+    if not observed:
+        timed("asimov", lambda: Value(None, finite(float(asimov_z(max(n - b, 0.0), b, up, down)))))
+    return values, seconds, missing
+
+
+def sampled(n: float, b: float, up: float, down: float, *, toys: int, seed: int) -> Mapping[str, Estimate]:
+    """Estimate mid-p by toys (``toys``) and by importance-sampled ones (``weighted``), and p0 by frequentist toys (``q0_toys``).
 
     Parameters
     ----------
     n, b, up, down, seed
         As in `superbin.stats.throw`.
     toys : int
-        Wanted number, of which at most 50 000 and 100 000 are thrown; 0 for none.
+        Wanted number, of which at most 50 000 and 100 000 of the last two are thrown; 0 for none.
     """
     found: dict[str, Estimate] = {}
-    if toys == 0 or (b == 0 and up == 0):
+    if toys == 0:
+        return found
+    start = time.perf_counter()
+    plain = throw(n, b, up, down, toys=toys, seed=seed)
+    found["toys"] = Estimate.of(plain.midp, plain.midp_error, plain.toys, seed, time.perf_counter() - start)
+    if b == 0 and up == 0:
         return found
     start = time.perf_counter()
     weighted = throw_weighted(n, b, up, down, toys=min(toys, MOST_WEIGHTED), seed=seed)
     found["weighted"] = Estimate(
         weighted.midp,
         weighted.midp_error,
-        _finite(weighted.z),
-        _finite(weighted.z_error),
+        finite(weighted.z),
+        finite(weighted.z_error),
         weighted.toys,
         seed,
         time.perf_counter() - start,
@@ -212,16 +287,92 @@ def by_model(
 
 def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValues:
     numbers = (n, b, up, down)
-    z = float(midp_significance(*numbers, model=model))
-    return ModelValues(
-        midp=math.exp(log_midp(*numbers, model=model)),
-        midp_z=_finite(z),
-        tail=math.exp(log_tail(*numbers, model=model)),
-        tail_z=_finite(float(tail_significance(*numbers, model=model))),
-        asymptotic_z=_finite(float(asymptotic_z(*numbers, model=model))),
+    tail, midp = (Value.of(one) for one in tail_and_midp(*numbers, model=model))
+    assert tail.p is not None
+    assert midp.p is not None
+    z = float(asymptotic_z(*numbers, model=model))
+    return ModelValues(midp.p, midp.z, tail.p, tail.z, finite(z))
+
+
+def finite(z: float) -> float | None:
+    """Return a finite number without a negative zero, or None."""
+    return z + 0.0 if math.isfinite(z) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ByModel:
+    """Limits under several uncertainty models.
+
+    Attributes
+    ----------
+    default : Comparison
+        Under the default model, by every method.
+    others : mapping of str to Comparison or None
+        By name, without the default, by exact CLs and the asymptotic formulas; None for a model that has no answer.
+    missing : mapping of str to str
+        Why, by name.
+    change : ModelChange
+        How much they change the exact and the asymptotic limits, observed and expected.
+    """
+
+    default: Comparison
+    others: Mapping[str, Comparison | None]
+    missing: Mapping[str, str]
+    change: ModelChange
+
+
+def limits_verdict(
+    limits: Mapping[str, Limit], n: float, b: float, *, observed: Mapping[str, float] | None = None
+) -> Verdict:
+    """Compare limits by method, `observed` ones of other programs included; see `superbin.cli.verdict.compare_limits`."""
+    expected = {name: astuple(one.expected) for name, one in limits.items()}
+    return compare_limits_verdict(
+        {name: one.observed for name, one in limits.items()} | dict(observed or {}), expected, n, b
     )
 
 
-def _finite(z: float) -> float | None:
-    """Return a finite number without a negative zero, or None."""
-    return z + 0.0 if math.isfinite(z) else None
+def limits_by_model(
+    n: float,
+    b: float,
+    up: float,
+    down: float,
+    *,
+    level: float = 0.95,
+    signal_uncertainty: float = 0.0,
+    models: Iterable[str] = MODELS,
+) -> ByModel:
+    """Compute every named limit under the default uncertainty model and under others.
+
+    Parameters
+    ----------
+    n, b, up, down, level, signal_uncertainty
+        Scalars; otherwise as in `superbin.stats.limits.cls_limit`.
+    models : iterable of str
+        Names of uncertainty models; the default is always there.
+    """
+
+    def under(model: str) -> Comparison:
+        methods = METHODS if model == DEFAULT else ("cls", "asymptotic")
+        return compare_limits(
+            n, b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model, methods=methods
+        )
+
+    def where_defined(model: str) -> Comparison | None:
+        try:
+            return under(model)
+        except UnknownNameError:
+            raise
+        except SuperbinError as error:
+            missing[model] = str(error)
+            return None
+
+    missing: dict[str, str] = {}
+    default = under(DEFAULT)
+    others = {model: where_defined(model) for model in models if model != DEFAULT}
+    known = {DEFAULT: default} | {name: one for name, one in others.items() if one is not None}
+    columns: dict[str, dict[str, float]] = {}
+    for method, name in (("cls", "exact limit"), ("asymptotic", "asymptotic limit")):
+        limits = {model: one.limits[method] for model, one in known.items()}
+        columns[f"observed {name}"] = {model: one.observed for model, one in limits.items()}
+        columns[f"expected {name}"] = {model: one.expected.median for model, one in limits.items()}
+    return ByModel(default, others, missing, limit_across_models(columns))

@@ -198,6 +198,7 @@ def one_number(name: str, array: FloatArray) -> FloatArray:
 def one_bin(
     n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str
 ) -> tuple[FloatArray, UncertaintyModel]:
+    """Check the numbers of one bin: its count, shape (1,), and its background under a model."""
     count, *yields = (
         one_number(name, a)
         for name, a in zip(("n", "b", "up", "down"), checked_yields(n, b, up, down), strict=True)

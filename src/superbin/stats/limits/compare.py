@@ -1,7 +1,7 @@
 """Limits side by side: expected ones with their bands, and every method of one bin."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from superbin.stats.arguments import FloatArray
 from superbin.stats.counts import BANDS, SIGMAS, Background
 from superbin.stats.limits.asymptotic import asimov_limit, observed_limit
 from superbin.stats.limits.exact import bayes_factor, limits_of_one
+from superbin.stats.limits.lhc import expected_lhc_limits, lhc_limit
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT
 
@@ -22,7 +23,8 @@ __all__ = [
     "expected_limits",
 ]
 
-METHODS = ("cls", "bayes", "asymptotic")
+METHODS = ("cls", "bayes", "lhc", "asymptotic")
+"""Every named limit: exact CLs and its Bayesian relative, the LHC's CLs, and the asymptotic one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,12 @@ class Comparison:
     ----------
     limits : mapping of str to Limit
         By the names of `METHODS`.
+    missing : mapping of str to str
+        Why a method has no answer.
     """
 
     limits: Mapping[str, Limit]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def expected_limits(
@@ -77,9 +82,10 @@ def expected_limits(
 
     Parameters
     ----------
-    method : {"cls", "bayes", "asymptotic"}
-        The first two are the limits at the exact quantiles of the count (with systematics); the last is that of the Asimov data set
-        at the nominal background, with the bands of Cowan et al. (see `superbin.stats.limits.asymptotic`).
+    method : {"cls", "bayes", "lhc", "asymptotic"}
+        The first two are the limits at the exact quantiles of the count (with systematics); ``lhc`` is `superbin.stats.limits.expected_lhc_limits`;
+        the last is that of the Asimov data set at the nominal background, with the bands of Cowan et al. (see
+        `superbin.stats.limits.asymptotic`).
     b, up, down, level, signal_uncertainty, model
         Scalars; otherwise as in `cls_limit`.
 
@@ -98,6 +104,10 @@ def expected_limits(
     problem = _one_bin(0.0, b, up, down, level, signal_uncertainty, model)
     if method == "asymptotic":
         return _asymptotic_bands(problem)
+    if method == "lhc":
+        return _bands(
+            expected_lhc_limits(b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model)
+        )
     alone = Background(problem.held)
     five = problem.at(alone.quantile(np.array(BANDS)))
     limit = limits_of_one(alone, five)
@@ -113,21 +123,50 @@ def compare_limits(
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
     model: str = DEFAULT,
+    methods: Sequence[str] = METHODS,
 ) -> Comparison:
-    """Compute every named limit; scalars, otherwise as in `superbin.stats.limits.cls_limit`."""
+    """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
+
+    Limits of the LHC's CLs, whose bands take half a second, are left out, with the reason under ``missing``, where they are out of reach: for an
+    uncertain signal, and above 1e12 events.
+
+    Examples
+    --------
+    >>> found = compare_limits(40, 25, 5, 5, methods=("cls", "asymptotic"))
+    >>> {name: round(one.observed, 2) for name, one in found.limits.items()}
+    {'cls': 29.54, 'asymptotic': 29.06}
+    """
     problem = _one_bin(n, b, up, down, level, signal_uncertainty, model)
     # One table for the bands and the data; the Bayesian limits are the exact ones times a factor.
     alone = Background(problem.held)
     six = problem.at(np.append(alone.quantile(np.array(BANDS)), problem.n))
     exact = limits_of_one(alone, six)
     bayes = exact * bayes_factor(six)
-    asymptotic = float(observed_limit(problem)[0])
-    limits = {
-        "cls": Limit(float(exact[-1]), _bands(exact[:-1])),
-        "bayes": Limit(float(bayes[-1]), _bands(bayes[:-1])),
-        "asymptotic": Limit(asymptotic, _asymptotic_bands(problem)),
-    }
-    return Comparison(limits)
+    limits = {}
+    missing = {}
+    if "cls" in methods:
+        limits["cls"] = Limit(float(exact[-1]), _bands(exact[:-1]))
+    if "bayes" in methods:
+        limits["bayes"] = Limit(float(bayes[-1]), _bands(bayes[:-1]))
+    if "lhc" in methods:
+        try:
+            limits["lhc"] = _lhc(problem, n, b, up, down, level, model)
+        except InputError as error:
+            missing["lhc"] = str(error)
+    if "asymptotic" in methods:
+        limits["asymptotic"] = Limit(float(observed_limit(problem)[0]), _asymptotic_bands(problem))
+    return Comparison(limits, missing)
+
+
+def _lhc(problem: Problem, n: float, b: float, up: float, down: float, level: float, model: str) -> Limit:
+    if problem.width[0] > 0:
+        raise InputError(
+            "bands of the LHC's CLs with an uncertain signal take minutes; superbin.stats.limits.lhc_limit gives the observed limit"
+        )
+    return Limit(
+        lhc_limit(n, b, up, down, level=level, model=model),
+        _bands(expected_lhc_limits(b, up, down, level=level, model=model)),
+    )
 
 
 def _one_bin(

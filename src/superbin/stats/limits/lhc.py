@@ -31,7 +31,7 @@ from superbin.stats.ensembles import (
     one_bin,
     one_number,
 )
-from superbin.stats.limits.exact import exact_limit
+from superbin.stats.limits.exact import exact_limit, limits_of_one
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT, UncertaintyModel
 from superbin.stats.profile import fit
