@@ -89,7 +89,8 @@ def limit(
     )
     result = found.default
     check, toys, notes = None, None, dict(result.missing)
-    if ask_pyhf or pyhf_toys:
+    asked = ask_pyhf or pyhf_toys > 0
+    if asked:
         check, reasons, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
         notes |= reasons
     verdict = limits_verdict(
@@ -102,23 +103,20 @@ def limit(
             "signal_uncertainty": signal_uncertainty,
             "level": level,
             "limits": _limits(result)
-            | (
-                {"pyhf": check and {"observed": check.observed, "expected": _post_fit(check)}}
-                if ask_pyhf or pyhf_toys
-                else {}
-            ),
+            | dict.fromkeys(result.missing)
+            | {"pyhf": check and {"observed": check.observed, "expected": _post_fit(check)}},
             "pyhf_toys": toys and {"cls": toys.cls, "cls_err": toys.cls_err, "n": toys.n},
             "spread": verdict.spread,
             "verdict": verdict.text,
             "models": {name: one and _limits(one) for name, one in found.others.items()},
-            "missing": {**found.missing, **notes},
+            "missing": {**found.missing, **notes, **({} if asked else {"pyhf": "not asked; add --pyhf"})},
             "models_verdict": found.change.text,
         }
         click.echo(as_json(document))
         return
     click.echo(f"{level:.6g} upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
-    click.echo("\n".join(_table(result, check, asked=ask_pyhf or pyhf_toys > 0)))
+    click.echo("\n".join(_table(result, check, asked=asked)))
     for name, why in notes.items():
         click.echo(f"{name}: {why}")
     click.echo(f"verdict: {verdict.text}")

@@ -39,6 +39,8 @@ METHODS = {
 COMPARED = ("midp", "tail", "asymptotic", "pyhf")
 """Those of one number that take part in the verdict; p0 has another ensemble, and is what toys of it are compared with."""
 
+NOT_ASKED = "not asked; add --pyhf"
+
 QUANTILES = ("-2", "-1", "median", "+1", "+2")
 
 
@@ -127,15 +129,16 @@ def pvalue(
         estimates["pyhf_toys"] = check.toys
     seconds |= {name: one.seconds for name, one in estimates.items() if one.seconds is not None}
     told = Told(
-        n,
-        (background, up, down),
-        observed,
-        values,
-        seconds,
-        missing,
-        found,
-        estimates,
-        check and check.deviation,
+        n=n,
+        background=(background, up, down),
+        observed=observed,
+        values=values,
+        seconds=seconds,
+        missing=missing,
+        panel=found,
+        estimates=estimates,
+        deviation=None if check is None else check.deviation,
+        asked=check is not None,
     )
     click.echo(as_json(_document(told)) if json_ else _table(told))
 
@@ -186,6 +189,8 @@ class Told:
         By toys, those of pyhf included.
     deviation : float or None
         How far pyhf's interpolation strays; None where it was not asked.
+    asked : bool
+        Whether pyhf was.
     """
 
     n: float
@@ -197,6 +202,7 @@ class Told:
     panel: "Panel"
     estimates: "dict[str, Estimate]"
     deviation: float | None
+    asked: bool
 
 
 def _draw(path: Path, n: float, background: tuple[float, float, float], *, observed: bool) -> None:
@@ -293,7 +299,7 @@ def _document(told: Told) -> dict[str, Any]:
         "models": {name: one and asdict(one) for name, one in found.models.items()},
         "models_spread": found.change.spread,
         "models_verdict": found.change.text,
-        "missing": {**found.missing, **told.missing},
+        "missing": {**found.missing, **told.missing, **({} if told.asked else {"pyhf": NOT_ASKED})},
         "seconds": told.seconds,
     }
 

@@ -156,11 +156,11 @@ class Window:
     log_weight: float
 
     @classmethod
-    def around(cls, *centres: float) -> "Window":
+    def around(cls, *centres: float, most: int = MOST_TERMS) -> "Window":
         """All counts that are not negligible around any of the centres, and between them."""
         low = min(max(0.0, np.floor(c - 10 * np.sqrt(c) - 40)) for c in centres)
         high = max(np.ceil(c + 10 * np.sqrt(c) + 30) for c in centres)
-        step = max(1.0, np.ceil((high - low) / MOST_TERMS))
+        step = max(1.0, np.ceil((high - low) / most))
         return cls(np.arange(low, high + 1, step), float(np.log(step)))
 
 

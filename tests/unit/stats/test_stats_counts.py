@@ -31,7 +31,9 @@ def test_without_signal_it_is_the_complement_of_the_tail(model: str) -> None:
     n, b, up, down = many(5, 300)
     held = uncertainty(model, b, up, down)
     integral = counts._log_average(counts.log_at_most, held, n - 1, np.zeros(n.size))
-    np.testing.assert_allclose(counts.log_cdf(n - 1, b, up, down, model=model), integral, rtol=1e-13, atol=1e-9)
+    np.testing.assert_allclose(
+        counts.log_cdf(n - 1, b, up, down, model=model), integral, rtol=1e-13, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(
