@@ -64,6 +64,9 @@ BANDS = tuple(special.ndtr(SIGMAS).tolist())
 MOST_TERMS = 4096
 """Counts up to which the sum over the signal's counts is taken; beyond, an integral takes fewer steps."""
 
+MOST_UNCERTAIN = 1e6
+"""Events up to which a signal may be uncertain."""
+
 LARGEST_QUANTILE = 1e100
 """Counts beyond are out of reach."""
 
@@ -468,7 +471,20 @@ def pieces(index: Index, n: FloatArray) -> list[Index]:
 
 
 def _averaged_signal(held: UncertaintyModel, n: FloatArray, s: FloatArray, width: FloatArray) -> FloatArray:
-    """The same where the sum is too long: adaptive panels in the signal's nuisance."""
+    """The same where the sum is too long: adaptive panels in the signal's nuisance.
+
+    Raises
+    ------
+    InputError
+        Above `MOST_UNCERTAIN` events, where panels become too many.
+    """
+    many = np.maximum(n, held.centre()) > MOST_UNCERTAIN
+    if many.any():
+        bad = int(np.argmax(many))
+        raise InputError(
+            f"n = {n[bad]:g}, background {held.centre()[bad]:g}: the average over an uncertain signal holds up to {MOST_UNCERTAIN:g} events; "
+            "give signal_uncertainty = 0"
+        )
 
     def height(rows: Index, y: FloatArray) -> FloatArray:
         shift = y + LOWEST_SHIFT

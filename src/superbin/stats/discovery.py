@@ -23,17 +23,20 @@ from superbin.stats.ensembles import (
     TIE,
     FitName,
     Statistic,
-    Window,
     edges,
     falls_to_zero,
     log_sum,
     one_bin,
     one_number,
+    window,
 )
 from superbin.stats.models import DEFAULT, UncertaintyModel
 from superbin.stats.pvalue import Probability
 
 __all__ = ["ExpectedP0", "expected_p0", "p0"]
+
+LARGEST_COUNT = 1e5
+"""Events up to which counts are summed."""
 
 SPAN = 40.0
 """Standard deviations of the auxiliary measurement that are looked at: p-values to 1e-300."""
@@ -68,13 +71,13 @@ def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAU
     Returns
     -------
     Probability
-        P(q0 >= observed) around the background-only fit to the data, to a relative 1e-8 up to 6000 counts in the sum; p = 1 for every
+        P(q0 >= observed) around the background-only fit to the data, to a relative 1e-8; p = 1 for every
         deficit, as q0 is zero there.
 
     Raises
     ------
     InputError
-        For values outside the domain, above 1e12 events, or arrays.
+        For values outside the domain, above 1e5 events, or arrays.
     UnknownNameError
         For an unknown model.
 
@@ -84,31 +87,31 @@ def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAU
     >>> f"{found.p:.5f} {found.z:.3f}"
     '0.02525 1.956'
     """
-    count, held = one_bin(n, b, up, down, model)
+    count, held = one_bin(n, b, up, down, model, LARGEST_COUNT)
     observed = float(signed_q(count, held.nominal(), held)[0])
     if not 0 < observed < np.inf:
         return Probability(0.0, -np.inf) if observed <= 0 else Probability(-np.inf, 0.0)
     nuisance = held.background_only(count, held.nominal())[0]
     mean = held.mean(nuisance)
-    window = Window.around(float(count[0]), float(mean[0]))
-    log_p, log_q = discovery_tails(held, window, np.array([observed]), mean, nuisance)
+    counts = window(float(count[0]), float(mean[0]))
+    log_p, log_q = discovery_tails(held, counts, np.array([observed]), mean, nuisance)
     return Probability(float(log_p[0]), float(log_q[0]))
 
 
 def discovery_tails(
-    held: UncertaintyModel, window: Window, q: FloatArray, mean: FloatArray, nuisance: FloatArray
+    held: UncertaintyModel, counts: FloatArray, q: FloatArray, mean: FloatArray, nuisance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """``ln P(q0 >= q)`` and ``ln P(q0 < q)`` of an ensemble, one per q > 0."""
     rows = q.size
-    n = np.tile(window.n, rows)
-    root = np.repeat(np.sqrt(q), window.n.size) * (1 - TIE)
+    n = np.tile(counts, rows)
+    root = np.repeat(np.sqrt(q), counts.size) * (1 - TIE)
     low, high = (float(end[0]) for end in held.span(nuisance, SPAN))
     start = held.inverse(np.maximum(n - root * np.sqrt(n), 0.0), np.ones(n.size))
     edge = edges(_discovery(held, n), root, (low, high), start, rising=False)
     none = np.zeros((rows, 1))
     centre, around = np.repeat(mean, rows), np.repeat(nuisance, rows)
     p, rest = (
-        log_sum(held, window, centre, around, edge.reshape(rows, 1, -1), none, side) for side in (0, 1)
+        log_sum(held, counts, centre, around, edge.reshape(rows, 1, -1), none, side) for side in (0, 1)
     )
     return np.minimum(p, 0.0), np.minimum(rest, 0.0)
 
@@ -170,17 +173,17 @@ def expected_p0(
     >>> f"{found.median.z:.2f} {found.fit}"
     '1.88 prefit'
     """
-    signal = float(one_number("s", checked_signal(s, ()))[0])
-    data, held = one_bin(b if fitted_to is None else fitted_to, b, up, down, model)
+    signal = float(one_number("s", checked_signal(s, ()), LARGEST_COUNT)[0])
+    data, held = one_bin(b if fitted_to is None else fitted_to, b, up, down, model, LARGEST_COUNT)
     name: FitName = "prefit" if fitted_to is None else "postfit"
     nominal = held.nominal()
     nuisance = nominal if fitted_to is None else held.background_only(data, nominal)[0]
     mean = held.mean(nuisance)
-    window = Window.around(float(mean[0]), float(mean[0]) + signal)
+    counts = window(float(mean[0]), float(mean[0]) + signal)
     beta = 1 - np.array(BANDS)  # P(q0 >= q) with the signal
 
     def tails(root: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return discovery_tails(held, window, root * root, centre, nuisance)
+        return discovery_tails(held, counts, root * root, centre, nuisance)
 
     def excess(i: Index, root: FloatArray) -> FloatArray:
         return np.asarray(special.ndtri_exp(tails(root, mean + signal)[0]) - special.ndtri(beta[i]))

@@ -11,7 +11,6 @@ The edges are found by Newton's method (`edges`), whose derivative is that of th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -29,21 +28,15 @@ __all__ = [
     "TOLERANCE",
     "FitName",
     "Statistic",
-    "Window",
     "edges",
     "falls_to_zero",
     "log_sum",
     "one_bin",
     "one_number",
+    "window",
 ]
 
 FitName: TypeAlias = Literal["prefit", "postfit"]
-
-LARGEST_COUNT = 1e12
-"""Events beyond which rounding of the statistic moves the edges."""
-
-MOST_TERMS = 6000
-"""Counts that are summed one by one; of more, every k-th stands for k, which is exact but for the kink of lopsided uncertainties."""
 
 TIE = 1e-10
 """Relative difference of the statistic's root below which an outcome is as extreme as the data."""
@@ -148,25 +141,16 @@ def falls_to_zero(
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Counts that are summed, and the logarithm of how many each stands for."""
-
-    n: FloatArray
-    log_weight: float
-
-    @classmethod
-    def around(cls, *centres: float, most: int = MOST_TERMS) -> "Window":
-        """All counts that are not negligible around any of the centres, and between them."""
-        low = min(max(0.0, np.floor(c - 10 * np.sqrt(c) - 40)) for c in centres)
-        high = max(np.ceil(c + 10 * np.sqrt(c) + 30) for c in centres)
-        step = max(1.0, np.ceil((high - low) / most))
-        return cls(np.arange(low, high + 1, step), float(np.log(step)))
+def window(*centres: float) -> FloatArray:
+    """All counts that are not negligible around any of the centres, and between them."""
+    low = min(max(0.0, np.floor(c - 10 * np.sqrt(c) - 40)) for c in centres)
+    high = max(np.ceil(c + 10 * np.sqrt(c) + 30) for c in centres)
+    return np.arange(low, high + 1)
 
 
 def log_sum(
     held: UncertaintyModel,
-    window: Window,
+    counts: FloatArray,
     mean: FloatArray,
     nuisance: FloatArray,
     edge: FloatArray,
@@ -178,29 +162,27 @@ def log_sum(
     `mean`, `nuisance` of shape (rows,), `edge` (rows, shifts, counts), `weights` (rows, shifts): logarithms for the signal's auxiliary measurement.
     """
     beyond = held.log_auxiliary(edge, nuisance[:, None, None])[side]
-    n, centre = np.broadcast_arrays(window.n, mean[:, None])
-    chance = log_equal(n, centre) + window.log_weight
+    n, centre = np.broadcast_arrays(counts, mean[:, None])
+    chance = log_equal(n, centre)
     return np.asarray(special.logsumexp(beyond + chance[:, None, :] + weights[:, :, None], axis=(1, 2)))
 
 
-def one_number(name: str, array: FloatArray) -> FloatArray:
-    """A checked scalar in shape (1,)."""
+def one_number(name: str, array: FloatArray, largest: float) -> FloatArray:
+    """A checked scalar in shape (1,), no larger than sums over counts go."""
     if array.ndim:
         raise InputError(f"one bin at a time, but {name} has shape {array.shape}; give scalars")
-    if array > LARGEST_COUNT:
+    if array > largest:
         raise InputError(
-            f"{name} = {float(array):g} exceeds {LARGEST_COUNT:g}, the domain of sums over counts with an auxiliary measurement; "
-            "use asymptotic formulas"
+            f"{name} = {float(array):g} exceeds {largest:g}, up to which counts are summed with an auxiliary measurement; "
+            "use the asymptotic formulas, which hold there"
         )
     return array.reshape(1)
 
 
 def one_bin(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, largest: float
 ) -> tuple[FloatArray, UncertaintyModel]:
     """Check the numbers of one bin: its count, shape (1,), and its background under a model."""
-    count, *yields = (
-        one_number(name, a)
-        for name, a in zip(("n", "b", "up", "down"), checked_yields(n, b, up, down), strict=True)
-    )
-    return count, uncertainty(model, *yields)
+    count, background, *widths = checked_yields(n, b, up, down)
+    count, background = one_number("n", count, largest), one_number("b", background, largest)
+    return count, uncertainty(model, background, *(one_number("up", a, np.inf) for a in widths))

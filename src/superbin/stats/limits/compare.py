@@ -128,7 +128,7 @@ def compare_limits(
     """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
 
     Limits of the LHC's CLs, whose bands take half a second, are left out, with the reason under ``missing``, where they are out of reach: for an
-    uncertain signal, and above 1e12 events.
+    uncertain signal, and above 1e4 events.
 
     Examples
     --------
