@@ -41,7 +41,7 @@ FitName: TypeAlias = Literal["prefit", "postfit"]
 TIE = 1e-10
 """Relative difference of the statistic's root below which an outcome is as extreme as the data."""
 
-TOLERANCE, INNER = 1e-7, 1e-9
+TOLERANCE, INNER = 1e-6, 1e-8
 """Error of CLs at a limit, and of the probabilities of its bands, in standard deviations."""
 
 CLOSE, GOOD = 1e-12, 1e-6
@@ -141,10 +141,10 @@ def falls_to_zero(
     return result
 
 
-def window(*centres: float) -> FloatArray:
+def window(*centres: float, sigmas: float = 10.0) -> FloatArray:
     """All counts that are not negligible around any of the centres, and between them."""
-    low = min(max(0.0, np.floor(c - 10 * np.sqrt(c) - 40)) for c in centres)
-    high = max(np.ceil(c + 10 * np.sqrt(c) + 30) for c in centres)
+    low = min(max(0.0, np.floor(c - sigmas * np.sqrt(c) - 3 * sigmas)) for c in centres)
+    high = max(np.ceil(c + sigmas * np.sqrt(c) + 3 * sigmas) for c in centres)
     return np.arange(low, high + 1)
 
 

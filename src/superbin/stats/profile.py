@@ -22,7 +22,7 @@ from superbin.stats.poisson import deviance
 __all__ = ["Fit", "fit"]
 
 MOST_STEPS, MOST_NEWTON = 120, 8
-CLOSE = 1e-10
+CLOSE = 1e-8
 ROUNDING = 2e-16
 GRID = 65
 GOLDEN_STEPS = 40
@@ -135,36 +135,42 @@ def _branch(
     k: FloatArray,
     shift: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Solve ``rho = 1 - n/M(rho)`` by Newton's method between bounds; M falls as rho grows."""
-    low, high = np.zeros(n.shape), np.ones(n.shape)
-    rho = np.zeros(n.shape)
+    """Solve ``rho = 1 - n/M(rho)``, M falling as rho grows: a secant between the ends, then Newton's method between bounds."""
     uncertain = bool((k > 0).any())
-    base = np.log(s) + 2 * np.log(np.where(k > 0, k, 1.0)) + k * shift if uncertain else np.zeros(0)
-    signal, y, slope = s, shift, np.zeros(n.shape)
-    for step in range(MOST_STEPS):
-        nuisance, mean, fall = held.pulled(auxiliary, rho, sign)
-        if uncertain:
-            with np.errstate(divide="ignore"):
-                w = special.wrightomega(np.log(rho) + base)
-            y = np.where(k > 0, shift - w / np.where(k > 0, k, 1.0), shift)
-            signal = s * np.exp(k * y)
-            slope = -((k * signal) ** 2) / (1 + rho * k * k * signal)
-        with np.errstate(over="ignore", invalid="ignore"):
+    wide = np.where(k > 0, k, 1.0)
+    base = np.log(s) + 2 * np.log(wide) + k * shift if uncertain else np.zeros(0)
+
+    def at(rho: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Both nuisances, the mean of the count, what is missing to a solution, and its derivative."""
+        nuisance, mean, slope = held.pulled(auxiliary, rho, sign)
+        y, signal = shift, s
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            if uncertain:
+                y = np.where(k > 0, shift - special.wrightomega(np.log(rho) + base) / wide, shift)
+                signal = s * np.exp(k * y)
+                slope = slope - (k * signal) ** 2 / (1 + rho * k * k * signal)
             total = np.minimum(signal + mean, LARGEST_MEAN)
             ratio = n / total
-            value = 1 - ratio - rho
+            return nuisance, y, total, 1 - ratio - rho, ratio / total * slope - 1
+
+    low, high = np.zeros(n.shape), np.ones(n.shape)
+    first, last = (at(end)[3] for end in (low, high))
+    # where M is too small already at rho = 0, the nuisance is at the end of its branch
+    open_ = first > 0
+    rho = np.where(open_, first / np.where(open_, first - last, 1.0), 0.0)
+    high = np.where(open_, high, 0.0)
+    for step in range(MOST_STEPS):
+        nuisance, y, total, value, slope = at(rho)
         low, high = np.where(value >= 0, rho, low), np.where(value >= 0, high, rho)
-        with np.errstate(over="ignore", invalid="ignore"):
-            trial = rho - value / (ratio / total * (slope + fall) - 1)
+        trial = rho - value / slope
         there = (np.abs(trial - rho) <= CLOSE * rho + ROUNDING) | (high == 0)
+        if there.all():
+            break
         inside = (trial > low) & (trial < high)
         if step >= MOST_NEWTON and step % 2:
             inside[:] = False  # Newton's steps creep: halve the bounds in between
-        trial = np.where(inside | there, np.maximum(trial, 0.0), 0.5 * (low + high))
-        rho = trial
-        if step and there.all():
-            break
-    cost = deviance(n, signal + mean) + held.cost(nuisance, auxiliary) + (y - shift) ** 2
+        rho = np.where(there, rho, np.where(inside, trial, 0.5 * (low + high)))
+    cost = deviance(n, total) + held.cost(nuisance, auxiliary) + (y - shift) ** 2
     return nuisance, np.asarray(y), np.asarray(cost)
 
 

@@ -89,13 +89,17 @@ class _Exclusion:
         Signals that will be asked for at a time, at most.
     most : float
         The largest signal.
+    sigmas : float
+        How far counts are looked at around their expectations.
     """
 
-    def __init__(self, held: UncertaintyModel, data: FloatArray, k: float, rows: int, most: float) -> None:
+    def __init__(
+        self, held: UncertaintyModel, data: FloatArray, k: float, rows: int, most: float, sigmas: float = 10.0
+    ) -> None:
         self.held, self.data, self.k = held, data, k
         self.alone = held.background_only(data, held.nominal())[0]
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
-        self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most)
+        self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
         self.shifts = np.arange(-SIGNAL_SPAN, SIGNAL_SPAN + 0.5 * STEP, STEP) if k > 0 else np.zeros(1)
         self.last = np.full((rows, self.shifts.size, self.counts.size), np.nan)
 
@@ -176,7 +180,10 @@ def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
     count = np.array([max(np.round(problem.n[0]), 0.0)])
     near = float(exact_limit(replace(problem.take(np.zeros(1, dtype=np.intp)), n=count))[0])
     rows = 1 if sigmas is None else sigmas.size
-    ensembles = _Exclusion(held, problem.n[:1], k, rows, (1 if sigmas is None else 2) * near * 1.5 + 10)
+    sigmas_of_counts = 6.5 - float(special.ndtri(alpha[0]))  # what is left out is a billionth of 1 - level
+    ensembles = _Exclusion(
+        held, problem.n[:1], k, rows, (1.5 if sigmas is None else 3.0) * near + 10, sigmas_of_counts
+    )
     guess = np.ones(rows)
 
     def excess(i: Index, s: FloatArray) -> FloatArray:
