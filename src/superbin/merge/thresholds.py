@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 
 from superbin._support.arrays import FloatArray
-from superbin.domain.merits import merit
 from superbin.domain.sums import Totals
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import SCORES

@@ -5,9 +5,9 @@ import math
 import pytest
 from scipy import stats
 
+from superbin.cli.panel import CLEAR, Estimate, limits_by_model, panel
 from superbin.errors import InputError
 from superbin.stats import limits, midp_significance
-from superbin.cli.panel import CLEAR, Estimate, limits_by_model, panel
 
 NUMBERS = (40.0, 25.0, 5.0, 5.0)
 KNOWN: dict[str, float | None] = {"midp": 1.925, "tail": 1.872, "asymptotic": 1.918}
