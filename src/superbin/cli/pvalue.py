@@ -253,7 +253,7 @@ def _pyhf(n: float, background: tuple[float, float, float], toys: int, seed: int
     except InputError as error:
         missing["pyhf"] = str(error)
     thrown = workspace.toy_q0(document, toys=toys, seed=seed) if toys else None
-    estimate = thrown and Estimate.of(thrown.p, thrown.p_err, thrown.n, seed)
+    estimate = None if thrown is None else Estimate.of(thrown.p, thrown.p_err, thrown.n, seed)
     return Check(value, estimate, workspace.largest_deviation(document), missing, seconds)
 
 
@@ -290,7 +290,7 @@ def _document(told: Told) -> dict[str, Any]:
         if one and one.effective is not None:
             document[name] |= {"effective": one.effective, "trusted": one.trusted}
     bands = _bands(told)
-    return document | {
+    rest: dict[str, Any] = {
         "expected_z": bands["midp"] and {"fit": "prefit", "quantiles": bands["midp"]},
         "expected_p0_z": bands["p0"] and {"fit": "prefit", "quantiles": bands["p0"]},
         "interpolation_deviation": told.deviation,
@@ -302,17 +302,21 @@ def _document(told: Told) -> dict[str, Any]:
         "missing": {**found.missing, **told.missing, **({} if told.asked else {"pyhf": NOT_ASKED})},
         "seconds": told.seconds,
     }
+    return document | rest
 
 
 def _bands(told: Told) -> dict[str, dict[str, float | None] | None]:
     """Expected Z at the quantiles of the signal plus background, by method."""
     from superbin.cli.panel import finite
 
-    exact, lhc = told.panel.expected, told.panel.expected_p0
-    return {
-        "midp": exact and dict(zip(QUANTILES, (finite(one.z) for one in exact.at_quantiles), strict=True)),
-        "p0": lhc and dict(zip(QUANTILES, (finite(float(one.z)) for one in lhc.at_quantiles), strict=True)),
-    }
+    found, bands = told.panel, dict[str, dict[str, float | None] | None](midp=None, p0=None)
+    if found.expected is not None:
+        z = (finite(one.z) for one in found.expected.at_quantiles)
+        bands["midp"] = dict(zip(QUANTILES, z, strict=True))
+    if found.expected_p0 is not None:
+        z = (finite(float(one.z)) for one in found.expected_p0.at_quantiles)
+        bands["p0"] = dict(zip(QUANTILES, z, strict=True))
+    return bands
 
 
 def _table(told: Told) -> str:
