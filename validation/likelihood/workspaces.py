@@ -42,7 +42,9 @@ def timed(action: Callable[[], T], repetitions: int = 1) -> tuple[T, float]:
 
 def load(folder: Path, **settings: Any) -> Likelihood:
     patch = folder / "patch.json"
-    return read(folder / "workspace.json", patch=patch if patch.exists() else None, **settings)
+    likelihood = read(folder / "workspace.json", patch=patch if patch.exists() else None, **settings)
+    assert isinstance(likelihood, Likelihood)  # none of them is a large counting model
+    return likelihood
 
 
 def nll_difference(folder: Path, entry: Row) -> float:

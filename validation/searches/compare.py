@@ -99,7 +99,13 @@ ENTRIES = (
         for kind, region in (("High", "Ha"), ("High", "Hb"), ("Low", "La"), ("Low", "Lb"))
         for channel in ("EEE-Mu", "MuMuMu-E", "TauEE", "TauEMu", "TauMuMu")
     ),
-    Entry("root-SLnote-monojet", 1.0, refused="the folder holds 4 searches"),
+    Entry("root-SLnote-monojet", 1.0, refused="channel 'htsearch' is also in"),
+    Entry(
+        "root-SLnote-monojet/signal_region_simple.txt",
+        1.0,
+        note="a card; the expectation as of its histograms",
+    ),
+    Entry("root-SLnote-monojet/signal_region_simple_asymmetric.txt", 1.0, note="a card"),
     Entry("root-SLnote-monojet/mlfit.root", 1.0),
     Entry("root-SLnote-monojet/mlfit_Signal1.root", 1.0, note="the same with its signal"),
     Entry("root-SLnote-monojet/mlfit.root", 1.0, {"postfit": True}, note="post-fit on request", known=False),

@@ -24,6 +24,7 @@ COMMANDS = {
         "superbin.cli.likelihood:likelihood",
         "Fit, limit and export the published full likelihood.",
     ),
+    "export": ("superbin.cli.export:export", "Write a result, scan or bundle as files for other tools."),
     "limit": ("superbin.cli.limit:limit", "Print every named upper limit on the signal of one count."),
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
     "plot": ("superbin.cli.plot:plot", "Draw the figures of a result again, from its JSON."),

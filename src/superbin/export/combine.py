@@ -37,13 +37,15 @@ def _card(entry: Entry, total: AggregateBin) -> str:
         ["rate", "", f"{total.signal:.10g}", *(f"{p.nominal:.10g}" for p in backgrounds)],
     ]
     nuisances = []
-    for i, process in enumerate(backgrounds):
-        for kind in ("stat", "syst"):
-            factors = _factors(process, kind)
-            if factors is not None:
-                cells = ["-"] * (1 + len(names))
-                cells[1 + i] = factors
-                nuisances.append([f"{names[i]}_{kind}", "lnN", *cells])
+    for kind, group in dict.fromkeys(("stat", p.stat_group) for p in backgrounds) | dict.fromkeys(
+        ("syst", p.name) for p in backgrounds
+    ):
+        # Processes that share their control region's events vary together, as in the workspace.
+        mine = [p for p in backgrounds if (p.stat_group if kind == "stat" else p.name) == group]
+        cells = {p.name: factors for p in mine if (factors := _factors(p, kind)) is not None}
+        if cells:
+            row = [cells.get(p.name, "-") for p in backgrounds]
+            nuisances.append([f"{_word(group)}_{kind}", "lnN", "-", *row])
     table = _aligned([*rows, *nuisances])
     text = [
         f"# {entry.search}, {entry.points[0].label}: bins {', '.join(map(str, total.bins))}",

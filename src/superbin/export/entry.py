@@ -236,7 +236,9 @@ def _(source: Bundle) -> Entry:
     search = source.search
     nothing = SignalModel("none", {}, search.name, np.zeros(search.n_bins), np.zeros(search.n_bins))
     first = source.signals[0] if source.signals else nothing
-    aggregates = tuple(combine(search, first, [number]) for number in search.numbers)
+    aggregates = tuple(
+        combine(search, first, [number], covariance=search.covariance) for number in search.numbers
+    )
     names = _words([search.bin_name(number) for number in search.numbers])
     regions = tuple(
         Region(name, (search.bin_name(number),), int(total.observed), total.background, total.processes)

@@ -18,6 +18,8 @@ __all__ = ["files"]
 _FEWEST = 3
 """Points of a map over two masses: fewer span no triangle."""
 
+_PARTICLES = '"""Final states that topologies may have: those of SModelS itself."""\n\nfrom smodels.experiment.defaultFinalStates import finalStates\n'
+
 _CONSTRAINTS = {
     "T1bbbb": "[[['b','b']],[['b','b']]]",
     "T1tttt": "[[['t','t']],[['t','t']]]",
@@ -35,7 +37,7 @@ def files(entry: Entry) -> Mapping[str, bytes]:
     _check(by_model)
     identity = _identity(entry.search)
     folder = f"{round(entry.sqrt_s_tev)}TeV/{_collaboration(entry)}/{identity}"
-    made = {"version": f"superbin-{entry.made_by}\n"}
+    made = {"version": f"superbin-{entry.made_by}\n", "databaseParticles.py": _PARTICLES}
     made[f"{folder}/globalInfo.txt"] = _global(entry, identity)
     if entry.regions:
         made[f"{folder}/covariance.json"] = repr(entry.variances().tolist()) + "\n"
@@ -167,7 +169,7 @@ def _topology(model: str, maps: Mapping[str, list[str]]) -> str:
         "condition: None",
         "conditionDescription: None",
         "source: superbin",
-        "validated: False",
+        "validated: N/A",
         "axes: [[x, y], [x, y]]",
         "finalState: ['MET', 'MET']",
         "intermediateState: None",

@@ -129,10 +129,22 @@ class RootFile:
         contents = frozen_array(values, name=f"{self.path}: histogram {name!r}", low=-np.inf, finite=True)
         return contents, errors
 
-    def histograms(self, wanted: Callable[[str], bool]) -> Iterator[Histogram]:
+    def histograms(
+        self, wanted: Callable[[str], bool], *, broken: dict[str, str] | None = None
+    ) -> Iterator[Histogram]:
         """Read all TH1, TH2 and TH3 whose name is wanted, in the order of the file.
 
         One pass over the file's keys: looking thousands of them up by name would be quadratic.
+
+        Parameters
+        ----------
+        wanted : callable
+        broken : dict, optional
+            Takes what is wrong with histograms that hold no numbers, by name; by default the first is refused.
+
+        Raises
+        ------
+        DocumentError
         """
         newest = set(self._cycles.values())
         self._check_size(
@@ -143,8 +155,17 @@ class RootFile:
             filter_classname=_is_histogram,
             filter_name=lambda name: wanted(name.rpartition(";")[0] if ";" in name else name),
         ):
-            if key in newest:
-                yield _histogram(self.path, key.rpartition(";")[0], item)
+            if key not in newest:
+                continue
+            name = key.rpartition(";")[0]
+            try:
+                found = _histogram(self.path, name, item)
+            except DocumentError as error:
+                if broken is None:
+                    raise
+                broken[name] = str(error)
+                continue
+            yield found
 
     def graph(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Read x and y of the points of a TGraph."""

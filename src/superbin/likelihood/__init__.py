@@ -4,7 +4,9 @@ Where numbers come from
     `packaged` gives the published likelihood that ships with superbin; `from_datacards` compiles cards just read
     (cards.py, packed.py). Both are a `PublishedLikelihood`, whose `model` fills in a signal (model.py).
 Published likelihoods of others
-    `read` gives a `Likelihood` from a HistFactory JSON workspace (reading.py, dense/): fits, limits, significance.
+    `read` takes a Combine card, a folder of cards or a HistFactory JSON workspace, `read_cards` several cards (reading.py). Each becomes a
+    description (`superbin.statistical_model`) and then the engine that suits it: dense/ in general, counting.py, the sparse engine,
+    for counting models of more than 300 parameters. One can ask the same of both (engine.py).
 Fits
     `Fitter.fit` minimises a `CountingModel` over all its nuisances and says how it ended (fit.py, newton.py);
     objective.py holds likelihood and derivatives, blocks.py the linear algebra, interpolation.py the factors.
@@ -25,7 +27,7 @@ from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import CountingModel, PublishedLikelihood
 from superbin.likelihood.packed import from_datacards, packaged
 from superbin.likelihood.predict import BinPrediction, predict
-from superbin.likelihood.reading import read
+from superbin.likelihood.reading import read, read_cards
 from superbin.likelihood.summary import Evaluation, evaluate
 from superbin.likelihood.variations import Total, Variations, published_likelihood, variations
 
@@ -45,5 +47,6 @@ __all__ = [
     "predict",
     "published_likelihood",
     "read",
+    "read_cards",
     "variations",
 ]

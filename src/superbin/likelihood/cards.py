@@ -32,7 +32,7 @@ from superbin.io.datacards import (
 )
 from superbin.io.datacards.lint import FLOOR, same_channels
 
-__all__ = ["FORMAT", "compile_cards"]
+__all__ = ["FORMAT", "compile_cards", "notes_of"]
 
 FORMAT = "superbin-likelihood-2"
 
@@ -100,7 +100,7 @@ def compile_cards(
         "format": FORMAT,
         "name": name,
         "source": source,
-        "notes": _notes(cards, [change.code for change in repairs]),
+        "notes": list(notes_of(cards, [change.code for change in repairs])),
         "background_floor": recipe.background_floor,
         "zero_count": list(zero_count),
         "global_systematics": list(global_systematics),
@@ -143,8 +143,16 @@ def _check_words(cards: Datacards) -> None:
             )
 
 
-def _notes(cards: Datacards, repaired: Sequence[str]) -> list[str]:
-    """Every change counted, what reading left out, and signals that look as if they were meant for none."""
+def notes_of(cards: Datacards, repaired: Sequence[str] = ()) -> tuple[str, ...]:
+    """Every change counted, what reading left out, and signals that look as if they were meant for none.
+
+    Parameters
+    ----------
+    cards : Datacards
+        The cards.
+    repaired : sequence of str
+        Codes of changes made to them.
+    """
     counted = Counter(repaired)
     notes = [f"{code}: {counted[code]} repaired" for code in sorted(counted)]
     remarks = Counter(remark.code for remark in cards.remarks)
@@ -159,7 +167,7 @@ def _notes(cards: Datacards, repaired: Sequence[str]) -> list[str]:
             f"signal-placeholder: {len(tiny)} signal rates of {shown}, first at {tiny[0].place}, may stand for no signal; "
             "taken as written"
         )
-    return notes
+    return tuple(notes)
 
 
 def _channels(cards: Datacards, recipe: Recipe) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,6 +1,6 @@
 """The sparse counting engine under the protocol of every engine, and its models as plain descriptions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,12 +24,22 @@ from superbin.statistical_model import (
     LogNormal,
     Normal,
     Parameter,
+    Poisson,
     Rate,
     Sample,
     StatisticalModel,
 )
 
-__all__ = ["CountingFit", "CountingLikelihood", "describe"]
+__all__ = ["CountingFit", "CountingLikelihood", "counting_model", "describe"]
+
+SYMMETRIC = 1e-5
+"""Combine takes a pair of factors whose product differs from one by less than this as symmetric, with the upper factor."""
+
+LEAST_RATE = 1e-6
+"""Lower end of free rates that may vanish: the sparse engine needs their logarithm."""
+
+MOST_RATE = 100.0
+"""Upper end, in units of the start, of free rates without one."""
 
 SHOWN = 5
 """Parameters at bounds that a doubt names."""
@@ -408,10 +418,12 @@ def describe(model: CountingModel, *, name: str = "", strength: str = "mu") -> S
         model.entry_term, model.entry_parameter, model.log_down, model.log_up, strict=True
     ):
         parameter = model.parameters[j]
+        symmetric = model.interpolation == "combine" and abs(np.expm1(low + high)) < SYMMETRIC
+        factors = float(np.exp(-high if symmetric else low)), float(np.exp(high))
         effects[t].append(
             Rate(parameter.name)
             if parameter.kind == "free"
-            else LogNormal(parameter.name, float(np.exp(low)), float(np.exp(high)), model.interpolation)
+            else LogNormal(parameter.name, *factors, model.interpolation)
         )
     terms: list[list[int]] = [[] for _ in model.channels]
     for t, c in enumerate(model.term_channel.tolist()):
@@ -432,6 +444,124 @@ def describe(model: CountingModel, *, name: str = "", strength: str = "mu") -> S
     if has_signal:
         parameters = (Parameter(strength, 1.0, 0.0), *parameters)
     return StatisticalModel(channels, parameters, (strength,) if has_signal else (), name)
+
+
+def counting_model(description: StatisticalModel) -> CountingModel | None:
+    """Return a purely counting description as a model of the sparse engine; None if it is more than that.
+
+    That is: channels of one bin, log-normal factors of one convention with unit normal or flat parameters, free rates, and Poisson counts, which become
+    channels of their own named ``count:`` and the parameter; nothing fixed or masked.
+
+    Parameters
+    ----------
+    description : StatisticalModel
+        The model.
+    """
+    strength = description.signal_strengths[0] if len(description.signal_strengths) == 1 else None
+    parameters = [_counted(p) for p in description.parameters if p.name != strength]
+    codes = {e.code for _, s in _samples(description) for e in s.effects if isinstance(e, LogNormal)}
+    if strength is None or None in parameters or len(codes) > 1 or not _is_counting(description, strength):
+        return None
+    position = {p.name: j for j, p in enumerate(parameters) if p is not None}
+    channels = [c.name for c in description.channels]
+    observed = [float(c.observed[0]) for c in description.channels]
+    terms: list[tuple[int, str, float, bool]] = []
+    entries: list[tuple[int, int, float, float]] = []
+    for c, sample in _samples(description):
+        rate = float(sample.nominal[0])
+        if rate == 0:
+            continue
+        own = [e for e in sample.effects if not (isinstance(e, Rate) and e.parameter == strength)]
+        for effect in own:
+            if isinstance(effect, LogNormal):
+                entries.append(
+                    (len(terms), position[effect.parameter], np.log(effect.low), np.log(effect.high))
+                )
+            elif isinstance(effect, Rate):
+                entries.append((len(terms), position[effect.parameter], 0.0, 0.0))
+        terms.append((c, sample.name, rate, len(own) < len(sample.effects)))
+    for parameter in description.parameters:
+        if isinstance(parameter.constraint, Poisson):
+            entries.append((len(terms), position[parameter.name], 0.0, 0.0))
+            terms.append((len(channels), parameter.name, parameter.constraint.scale, False))
+            channels.append(f"count:{parameter.name}")
+            observed.append(parameter.constraint.count)
+    used = {j for _, j, _, _ in entries}
+    if len(used) < len(position) or not any(t[3] for t in terms):
+        return None
+    with_signal = sorted({t[0] for t in terms if t[3]})
+    bins = np.full(len(channels), -1, dtype=np.intp)
+    bins[with_signal] = np.arange(len(with_signal))
+    term_channel = np.array([t[0] for t in terms], dtype=np.intp)
+    return CountingModel(
+        channels=tuple(channels),
+        bins=bins,
+        observed=np.array(observed),
+        processes=tuple(t[1] for t in terms),
+        term_channel=term_channel,
+        term_bin=bins[term_channel],
+        rates=np.array([t[2] for t in terms]),
+        signal=np.array([t[3] for t in terms]),
+        parameters=tuple(p for p in parameters if p is not None),
+        entry_term=np.array([e[0] for e in entries], dtype=np.intp),
+        entry_parameter=np.array([e[1] for e in entries], dtype=np.intp),
+        log_down=np.array([e[2] for e in entries]),
+        log_up=np.array([e[3] for e in entries]),
+        interpolation=codes.pop() if codes else "combine",
+    )
+
+
+def _samples(description: StatisticalModel) -> Iterator[tuple[int, Sample]]:
+    return ((c, sample) for c, channel in enumerate(description.channels) for sample in channel.samples)
+
+
+def _is_counting(description: StatisticalModel, strength: str) -> bool:
+    """Whether channels and samples are such as the sparse engine has."""
+    of = {p.name: p for p in description.parameters}
+    return (
+        not of[strength].fixed
+        and of[strength].lower <= 0
+        and all(c.observed.size == 1 and not (c.masked or c.statistics) for c in description.channels)
+        and all(_is_term(sample, strength, of) for _, sample in _samples(description))
+    )
+
+
+def _is_term(sample: Sample, strength: str, of: Mapping[str, Parameter]) -> bool:
+    rates = [e.parameter for e in sample.effects if isinstance(e, Rate) and e.parameter != strength]
+    powers = [e.parameter for e in sample.effects if isinstance(e, LogNormal)]
+    known = len(rates) + len(powers) + sum(_is_strength(e, strength) for e in sample.effects)
+    kinds = [_counted(of[name]) for name in (*rates, *powers)]
+    return (
+        sample.nominal[0] >= 0
+        and not np.isfinite(sample.floor)
+        and sample.total is None
+        and known == len(sample.effects)
+        and len(rates) <= 1
+        and len(set(powers)) == len(powers)
+        and all(p is not None and (p.kind == "free") == (k < len(rates)) for k, p in enumerate(kinds))
+    )
+
+
+def _is_strength(effect: Effect, strength: str) -> bool:
+    return isinstance(effect, Rate) and effect.parameter == strength
+
+
+def _counted(parameter: Parameter) -> CountingParameter | None:
+    """A parameter as the sparse engine has it, None if it has none such."""
+    name, lower, upper = parameter.name, parameter.lower, parameter.upper
+    if parameter.fixed:
+        return None
+    if parameter.constraint == Normal():
+        return (
+            CountingParameter(name, "normal", lower, upper, parameter.initial) if lower < 0 < upper else None
+        )
+    if isinstance(parameter.constraint, Normal) or (lower < 0 and (lower, upper) != (-1.0, 1.0)):
+        return None
+    if lower < 0:
+        return CountingParameter(name, "flat", lower, upper, parameter.initial)
+    lower = max(lower, LEAST_RATE)
+    upper = upper if np.isfinite(upper) else MOST_RATE * max(parameter.initial, 1.0)
+    return CountingParameter(name, "free", lower, upper, min(max(parameter.initial, lower), upper))
 
 
 def _sample(model: CountingModel, term: int, beside: list[int]) -> str:

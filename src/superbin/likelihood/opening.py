@@ -7,12 +7,14 @@ from typing import Any
 
 from superbin._support.json import parse_json
 from superbin.errors import InputError
-from superbin.io.datacards import Datacards, read_datacards
+from superbin.io.datacards import read_datacards
 from superbin.io.workspaces import read_workspace, workspace_from_document
+from superbin.likelihood.cards import notes_of
 from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.engine import Engine
 from superbin.likelihood.packed import from_datacards
+from superbin.likelihood.reading import engine_of_cards
 
 __all__ = ["Opened", "open_file", "open_text"]
 
@@ -45,8 +47,8 @@ def open_file(path: Path, **settings: Any) -> Opened:
     path : Path
         A workspace (``.json``, ``.json.gz``), a card, or a folder of cards.
     **settings
-        ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass`` and ``bins`` (to merge) of cards; ``interpolation`` of log-normal
-        factors; None for what is not given.
+        ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass``, ``outside`` and ``bins`` (to merge) of cards; ``interpolation`` of
+        log-normal factors; None for what is not given.
 
     Raises
     ------
@@ -124,10 +126,15 @@ def _cards(path: Path, source: str, settings: dict[str, Any]) -> Opened:
     for name in _FOR_WORKSPACES:
         if settings.get(name) is not None:
             raise InputError(f"{source}: is no workspace; leave out --{name.replace('_', '-')}")
-    cards: Datacards = read_datacards(path)
-    published = from_datacards(cards, name=path.name)
-    filled = published.as_written(interpolation=settings.get("interpolation") or "combine")
-    bins = settings.get("bins")
-    engine = CountingLikelihood(filled.merged(bins) if bins else filled, name=path.name)
-    notes = tuple(note.replace(str(path), source) for note in published.notes)
-    return Opened(engine, f"{len(cards.files)} datacards, {source}", notes)
+    cards = read_datacards(path, outside=bool(settings.get("outside")))
+    words = f"{len(cards.files)} datacards, {source}"
+    bins, interpolation = settings.get("bins"), settings.get("interpolation")
+    if bins or interpolation:  # what only the counting engine can do
+        published = from_datacards(cards, name=path.name)
+        filled = published.as_written(interpolation=interpolation or "combine")
+        engine: Engine = CountingLikelihood(filled.merged(bins) if bins else filled, name=path.name)
+        notes = published.notes
+    else:
+        engine = engine_of_cards(cards, mass=settings.get("mass"), name=path.name)
+        notes = notes_of(cards)
+    return Opened(engine, words, tuple(note.replace(str(path), source) for note in notes))

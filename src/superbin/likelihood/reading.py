@@ -1,16 +1,36 @@
-"""Published likelihoods of any form, read as `Likelihood`."""
+"""Published likelihoods of any form, each read as the engine that suits its size."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from superbin.errors import InputError
+from superbin.errors import DocumentError, InputError
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
 from superbin.io.datacards.lint import same_channels
 from superbin.io.workspaces import read_workspace
+from superbin.likelihood.counting import CountingLikelihood, counting_model
 from superbin.likelihood.dense import Likelihood
+from superbin.likelihood.engine import Engine
+from superbin.statistical_model import StatisticalModel
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["read", "read_cards"]
+__all__ = ["engine_of", "engine_of_cards", "read", "read_cards"]
+
+LARGE = 300
+"""Parameters above which a purely counting model is fitted by the sparse engine: dense Hessians cost their cube."""
+
+
+def engine_of(model: StatisticalModel) -> Engine:
+    """Return a description with the engine that suits it: sparse for large counting models, dense for the others.
+
+    Parameters
+    ----------
+    model : StatisticalModel
+        The description.
+    """
+    counting = counting_model(model) if len(model.parameters) > LARGE else None
+    if counting is None:
+        return Likelihood(model)
+    return CountingLikelihood(counting, name=model.name, strength=model.signal_strengths[0])
 
 
 def read(
@@ -23,7 +43,7 @@ def read(
     measurement: str | None = None,
     factors: FactorCode = "code4",
     morphs: MorphCode = "code4p",
-) -> Likelihood:
+) -> Engine:
     """Read a published likelihood: a Combine datacard, a folder of datacards, or a HistFactory JSON workspace.
 
     A file is a workspace if its name ends in ``.json`` or ``.json.gz``, or its text begins with a brace; else it is a card.
@@ -49,7 +69,8 @@ def read(
 
     Returns
     -------
-    Likelihood
+    Engine
+        `Likelihood`, or `CountingLikelihood` for a counting model of more than 300 parameters; one can ask the same of both.
 
     Raises
     ------
@@ -64,7 +85,7 @@ def read(
         return read_cards(path, mass=mass, outside=outside)
     if mass is not None:
         raise InputError(f"{path}: is a workspace, which has no mass to fill in; leave the mass out")
-    return Likelihood(
+    return engine_of(
         read_workspace(
             path,
             patch=None if patch is None else Path(patch),
@@ -81,7 +102,7 @@ def read_cards(
     *,
     mass: float | None = None,
     outside: bool = False,
-) -> Likelihood:
+) -> Engine:
     """Read datacards, combined into one likelihood.
 
     Parameters
@@ -99,15 +120,28 @@ def read_cards(
     InputError, DocumentError
         As of `superbin.io.datacards.read_datacards` and `superbin.io.datacards.describe`, or if the same channels are there twice.
     """
-    cards = read_datacards(paths, outside=outside)
-    _check_twice(cards)
-    return Likelihood(describe(cards, mass=mass))
+    return engine_of_cards(read_datacards(paths, outside=outside), mass=mass)
 
 
-def _check_twice(cards: Datacards) -> None:
-    pairs = repeated(cards)
-    if pairs and len(cards.files) > 1:
-        raise InputError(f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out")
+def engine_of_cards(cards: Datacards, *, mass: float | None = None, name: str = "") -> Engine:
+    """Return cards that are read with the engine that suits them.
+
+    Parameters
+    ----------
+    cards : Datacards
+        One card or several combined.
+    mass, name
+        As of `superbin.io.datacards.describe`.
+
+    Raises
+    ------
+    DocumentError
+        As of `superbin.io.datacards.describe`, or if several cards hold the same channels.
+    """
+    pairs = repeated(cards) if len(cards.files) > 1 else ()
+    if pairs:
+        raise DocumentError(f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out")
+    return engine_of(describe(cards, mass=mass, name=name))
 
 
 def _is_workspace(path: Path) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import gamma as gamma_distribution
 
 from superbin.errors import DocumentError, InputError, SuperbinError
-from superbin.io.datacards import read_datacards
+from superbin.io.datacards import CODES, lint, read_datacards, repeated
 from superbin.io.datacards.formulas import parse_formula
 from superbin.io.datacards.parse import parse_card
 from superbin.likelihood import read
@@ -52,7 +52,7 @@ def test_measured_parameters_in_formulas(tmp_path: Path) -> None:
         "p param 2 0.5\nq param 1 -0.2/+0.4 [0.1,3]\nf rateParam a t (@0*@1) p,q\nh rateParam b t 1+@0+@1/125. f,MH\n",
     )
     assert expected(path, mass=125, p=3.0, q=2.0) == [1 + 4 * 6, 2 + 5 * (1 + 6 + 1)]
-    by_name = {p.name: p for p in read(path, mass=125).model.parameters}
+    by_name = {p.name: p for p in read(path, mass=125).description.parameters}
     assert by_name["p"].constraint == Normal(2.0, 0.5)
     assert (by_name["p"].lower, by_name["p"].upper) == (0.0, 4.0)
     assert by_name["q"].constraint == Normal(1.0, 0.4, 0.2)
@@ -89,7 +89,7 @@ def test_linear_nuisances(tmp_path: Path) -> None:
     """CARD-20: unif is flat within its range; trG has a unit Gaussian, cut where a rate would vanish."""
     path = card(tmp_path, "u unif -1 3 - 0.1 - -0.2\nv trG - 0.5 - -0.25\n")
     assert expected(path, u=2.0, v=-1.0) == [1 + 4 * 1.2 * 0.5, 2 + 5 * 0.6 * 1.25]
-    by_name = {p.name: p for p in read(path).model.parameters}
+    by_name = {p.name: p for p in read(path).description.parameters}
     assert (by_name["u"].initial, by_name["u"].lower, by_name["u"].upper) == (1.0, -1.0, 3.0)
     assert by_name["u"].constraint is None
     assert (by_name["v"].lower, by_name["v"].upper) == (-2.0, 4.0)
@@ -101,11 +101,15 @@ def test_parameters_for_formulas(tmp_path: Path) -> None:
         tmp_path,
         "e extArg 2 [1,4]\nc extArg 3 [const]\nd flatParam 1.5 [0,2]\nf rateParam a t @0*@1*@2 e,c,d\ng rateParam b t 1\n",
     )
-    by_name = {p.name: p for p in read(path).model.parameters}
+    by_name = {p.name: p for p in read(path).description.parameters}
     assert by_name["c"].fixed
     assert (by_name["e"].lower, by_name["e"].upper, by_name["d"].upper) == (1.0, 4.0, 2.0)
-    assert (by_name["g"].lower, by_name["g"].upper) == (0.0, math.inf)
+    assert (by_name["g"].lower, by_name["g"].upper) == (-math.inf, math.inf)
     assert expected(path, e=3.0) == [1 + 4 * 13.5, 7.0]
+    nothing = read(
+        card(tmp_path, "g rateParam b t 1\n", text=CARD.replace("observation 5 6", "observation 5 0"))
+    )
+    assert nothing.description.parameters[1].lower == 0.0
 
 
 @pytest.mark.parametrize(("count", "alpha"), [(7, "0.55"), (0, "0.4"), (3, "1.3")])
@@ -123,7 +127,7 @@ def test_gamma_counts(tmp_path: Path, count: int, alpha: str) -> None:
         for g in (1.0, 4.0)
     ]
     assert with_count[1] - with_count[0] == pytest.approx(bins[1] - bins[0], abs=1e-12)
-    parameter = likelihood.model.parameters[1]
+    parameter = likelihood.description.parameters[1]
     assert parameter.lower == 0.0 or math.exp(
         -parameter.lower
     ) * parameter.lower**count < 1e-12 * math.factorial(count)
@@ -133,7 +137,7 @@ def test_gamma_counts(tmp_path: Path, count: int, alpha: str) -> None:
 def test_flat_log_normals(tmp_path: Path) -> None:
     """LIK-2, CARD-23: lnU with one factor is a free rate; with several it lies in [-1, 1]."""
     one = read(card(tmp_path, "u lnU - 2 - 2\n"))
-    assert (one.model.parameters[1].lower, one.model.parameters[1].upper) == (0.5, 2.0)
+    assert (one.description.parameters[1].lower, one.description.parameters[1].upper) == (0.5, 2.0)
     assert one.expected({"u": 1.5, "r": 0.0}).tolist() == [6.0, 7.5]
     several = read(card(tmp_path, "u lnU - 2 - 3\n"))
     assert several.expected({"u": -1.0, "r": 0.0}) == pytest.approx([2.0, 5 / 3])
@@ -244,8 +248,8 @@ def test_edits(tmp_path: Path, edit: str, values: dict[str, float], means: list[
 def test_edits_of_parameters(tmp_path: Path) -> None:
     """CARD-22: frozen parameters, merged factors, converted kinds, renamed measurements."""
     frozen = read(card(tmp_path, NUISANCES + "nuisance edit freeze k|z\nnuisance edit freeze m\n"))
-    assert {p.name for p in frozen.model.parameters if p.fixed} == {"z", "m"} or {
-        p.name for p in frozen.model.parameters if p.fixed
+    assert {p.name for p in frozen.description.parameters if p.fixed} == {"z", "m"} or {
+        p.name for p in frozen.description.parameters if p.fixed
     } == {"k", "z", "m"}
     merged = read(card(tmp_path, "k lnN - 1.2 - -\nm lnN - 1.3 - 1.1\nnuisance edit merge * * k m\n"))
     both = math.exp(math.hypot(math.log(1.2), math.log(1.3)))
@@ -313,3 +317,19 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"card.txt:10: rateParam 'f': formula"):
         read_datacards(card(tmp_path, text))
     assert not target.exists()
+
+
+def test_remarks_are_findings(tmp_path: Path) -> None:
+    """CARD-16: what an edit does not find, and what nothing uses, is reported with its code."""
+    lines = "k lnN - 1.2 - -\nu flatParam\nnuisance edit drop x a k ifexists\n"
+    found = lint(read_datacards(card(tmp_path, lines)))
+    assert {"edit-nothing", "unused-parameter"} <= {f.code for f in found} <= CODES.keys()
+
+
+def test_same_histogram_twice(tmp_path: Path) -> None:
+    """CARD-18: channels with other histograms of the data are not the same."""
+    text = CARD.replace("bin a b\n", "shapes * a h.root $PROCESS\nshapes * b i.root $PROCESS\nbin a b\n")
+    text = text.replace("observation 5 6", "observation -1 -1").replace("rate 1 4 2 5", "rate -1 -1 -1 -1")
+    assert repeated(read_datacards(card(tmp_path, "", text=text))) == ()
+    same = text.replace("i.root", "h.root")
+    assert len(repeated(read_datacards(card(tmp_path, "", text=same)))) == 1

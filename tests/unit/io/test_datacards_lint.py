@@ -128,11 +128,28 @@ def test_missing_systematic(tmp_path: Path) -> None:
     )
 
 
+def test_instructions(tmp_path: Path) -> None:
+    """CARD-16: what nothing uses, and what an edit does not find."""
+    lines = ("own lnN - 1.1 - -", "u flatParam", "nuisance edit drop x SR0 own ifexists")
+    codes = {code for _, _, code in found(cards(tmp_path, signal_region(0, *lines)))}
+    assert codes == {"unused-parameter", "edit-nothing"}
+
+
+def test_mode_of_statistics(tmp_path: Path) -> None:
+    """CARD-16, CARD-24: hist-mode 0 is read as 1."""
+    text = (
+        "shapes * * h.root $PROCESS\nobservation -1\nbin a a\nprocess s b\nprocess 0 1\nrate -1 -1\n"
+        "a autoMCStats 0 0 0\n"
+    )
+    assert ("card0.txt", 7, "statistics-mode") in found(cards(tmp_path, text))
+
+
 def test_codes_are_documented_and_reached() -> None:
     """CARD-16: every code has a meaning, and every one is provoked in this file."""
     tested = {
         *ENTRIES, "varying-range", "leaked-placeholder", "floored-rate", "unbalanced-control-region",
-        "empty-channel", "missing-systematic", "signal-placeholder", "same-channels-twice",
+        "empty-channel", "missing-systematic", "signal-placeholder", "same-channels-twice", "edit-nothing", "unused-parameter",
+        "statistics-mode",
     }  # fmt: skip
     assert set(CODES) == tested
 

@@ -9,7 +9,8 @@ import pytest
 import uproot
 
 from superbin.errors import DocumentError
-from superbin.likelihood import Likelihood, read
+from superbin.likelihood import read
+from superbin.likelihood.engine import Engine
 from superbin.likelihood.reading import read_cards
 
 HEADER = """\
@@ -67,7 +68,7 @@ def write(
 JES = {"b_jesUp": histogram(UP), "b_jesDown": histogram(DOWN)}
 
 
-def expected(likelihood: Likelihood, **values: float) -> np.ndarray:
+def expected(likelihood: Engine, **values: float) -> np.ndarray:
     return likelihood.expected(values)
 
 
@@ -85,7 +86,7 @@ def test_histograms_without_nuisances(tmp_path: Path) -> None:
     """CARD-19, CARD-23, ENG-20: -1 is the integral, and a rate beside the histogram is the yield."""
     likelihood = read(write(tmp_path))
     assert likelihood.parameters == ("r",)
-    assert likelihood.objective.observed.counts.tolist() == DATA
+    assert likelihood.observed.counts.tolist() == DATA
     np.testing.assert_allclose(expected(likelihood, r=2.0), np.add(BACKGROUND, np.multiply(2, SIGNAL)))
     likelihood = read(write(tmp_path, background="16.05", observation="19"))
     np.testing.assert_allclose(expected(likelihood, r=0.0), np.array(BACKGROUND) * 16.05 / 16, rtol=1e-8)
@@ -135,10 +136,10 @@ def test_optional_shapes(tmp_path: Path) -> None:
 def test_flat_shape(tmp_path: Path) -> None:
     """CARD-23: shapeU has no constraint, between -1 and 1; bounds of the others."""
     likelihood = read(write(tmp_path, "jes shapeU - 1\nk lnN - 1.1\n", histograms=JES))
-    by_name = {p.name: p for p in likelihood.model.parameters}
+    by_name = {p.name: p for p in likelihood.description.parameters}
     assert (by_name["jes"].constraint, by_name["jes"].lower, by_name["jes"].upper) == (None, -1.0, 1.0)
     assert (by_name["k"].lower, by_name["k"].upper) == (-7.0, 7.0)
-    shape = read(write(tmp_path, "jes shape - 1\n", histograms=JES)).model.parameters[1]
+    shape = read(write(tmp_path, "jes shape - 1\n", histograms=JES)).description.parameters[1]
     assert (shape.lower, shape.upper) == (-4.0, 4.0)
 
 
@@ -172,7 +173,7 @@ def test_statistics_below_the_threshold(tmp_path: Path) -> None:
     """CARD-24: (8/0.8)^2 = 100 events stay one shift at threshold 50; 4 and 1 become Poisson or, with a large error, Gaussian."""
     histograms = {"s": histogram(SIGNAL, [0.1, 1.0, 2.0]), "b": histogram(BACKGROUND, [0.8, 3.0, 2.0])}
     likelihood = read(write(tmp_path, "* autoMCStats 50\n", histograms=histograms))
-    names = {p.name: p for p in likelihood.model.parameters}
+    names = {p.name: p for p in likelihood.description.parameters}
     assert set(names) == {
         "r", "prop_binc_bin0", "prop_binc_bin1_s", "prop_binc_bin1_b", "prop_binc_bin2_s", "prop_binc_bin2_b",
     }  # fmt: skip
@@ -234,7 +235,7 @@ def test_two_dimensions(tmp_path: Path) -> None:
     edges = np.arange(4.0), np.arange(3.0)
     two = dict.fromkeys(("data_obs", "s", "b"), (values, *edges))
     likelihood = read(write(tmp_path, histograms=two))
-    assert likelihood.objective.observed.counts.tolist() == [1, 2, 3, 4, 5, 6]
+    assert likelihood.observed.counts.tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_mass_and_wildcards(tmp_path: Path) -> None:
@@ -319,7 +320,7 @@ def test_combination_with_labels(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     both = read_cards({"one": first, "two": second})
-    assert [c.name for c in both.model.channels] == ["one", "two_x", "two_y"]
+    assert [c.name for c in both.description.channels] == ["one", "two_x", "two_y"]
     assert set(both.parameters) == {"r", "k", "jes"}
     values = {"r": 1.3, "k": 0.4, "jes": -0.7}
     separate = read(first).nll(values) + read(second).nll(values)

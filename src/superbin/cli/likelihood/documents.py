@@ -55,12 +55,12 @@ def export(output: Path, force: bool, **chosen: Any) -> None:
     """Write the likelihood for pyhf: background workspace, patch set with the signal, both together, and a report."""
     from superbin._support.files import staged_directory, write_text
     from superbin.likelihood import export as documents
-    from superbin.likelihood.counting import CountingLikelihood
+    from superbin.likelihood.counting import CountingLikelihood, counting_model
 
     signal, engine = open_subject(**chosen)
-    if not isinstance(engine, CountingLikelihood):
-        raise InputError(f"{signal.title} is a workspace already")
-    model = engine.model
+    model = engine.model if isinstance(engine, CountingLikelihood) else counting_model(engine.description)
+    if model is None:
+        raise InputError(f"{signal.title} is more than a counting experiment; only those can be written")
     report = documents.export_report(model)
     patches = documents.patch_set(
         model,

@@ -13,7 +13,7 @@ rounded where Combine's workspace rounds them: constant yields to six digits, th
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import gammaln, xlogy
@@ -162,8 +162,21 @@ class _Builder:
         for i, term in enumerate(cards.terms):
             terms[term.channel].append(i)
         channels = tuple(self.channel(channel, terms[channel.name]) for channel in cards.channels)
-        parameters = [*self.parameters.values(), *self.constraints_later]
+        parameters = [*self.unbounded(channels), *self.constraints_later]
         return StatisticalModel(channels, tuple(parameters), (STRENGTH,) if signals else (), name)
+
+    def unbounded(self, channels: tuple[Channel, ...]) -> list[Parameter]:
+        """All parameters; free rates without a range may be negative, as in Combine, where every bin they act on counted events.
+
+        Elsewhere a negative rate could make a bin expect less than nothing, which no count forbids.
+        """
+        open_ = {rate.name for rate in self.cards.rate_parameters if rate.lower is None}
+        for channel in channels:
+            if not (channel.observed > 0).all():
+                open_.difference_update(
+                    name for sample in channel.samples for e in sample.effects for name in _free_names(e)
+                )
+        return [replace(p, lower=-math.inf) if p.name in open_ else p for p in self.parameters.values()]
 
     # ------------------------------------------------------------------ parameters
 
@@ -216,7 +229,6 @@ class _Builder:
                 self.columns[i].factors.append(Rate(width.name))
 
     def rate(self, rate: RateParameter) -> None:
-        # Without a range a rate stays positive: a negative one would expect less than nothing.
         lower = (0.0 if rate.initial >= 0 else -math.inf) if rate.lower is None else rate.lower
         upper = math.inf if rate.upper is None else rate.upper
         self.add(Parameter(rate.name, rate.initial, lower, upper))
@@ -582,6 +594,16 @@ def _range_of_count(n: int) -> tuple[float, float]:
     while probability(upper) > 1e-12:
         upper *= 1.2
     return lower, upper
+
+
+def _free_names(effect: Effect) -> tuple[str, ...]:
+    match effect:
+        case Rate(name):
+            return (name,)
+        case Formula(expression):
+            return variables(expression)
+        case _:
+            return ()
 
 
 def _six_digits(value: float) -> float:

@@ -35,6 +35,9 @@ CODES = MappingProxyType(
         "zero-entry": "a factor of zero is no effect, as in Combine",
         "gamma-rate": "count times alpha of a gmN stands for another rate in the table, as in Combine",
         "nofloat": "the suffix [nofloat] is left out; the nuisance is that of the plain name",
+        "edit-nothing": "an instruction of the card finds nothing to act on, or what it asks for has no effect",
+        "statistics-mode": "hist-mode 0 of autoMCStats is read as 1",
+        "unused-parameter": "nothing uses a parameter that the card declares",
         "unbalanced-control-region": "a control region's rates do not add up to its observation, so its free rate "
         "does not start at its best value",
         "empty-channel": "no background is expected in the channel",
@@ -170,7 +173,12 @@ def _control_regions(cards: Datacards) -> Iterator[Finding]:
             t.is_signal and (isinstance(t.rate, Placeholder) or t.rate > FLOOR) for _, t in terms
         )
         rates = [t.rate for _, t in terms if not t.is_signal and not isinstance(t.rate, Placeholder)]
-        if has_signal or len(rates) == 0 or not any(i in free for i, _ in terms):
+        if (
+            channel.template is not None
+            or has_signal
+            or len(rates) == 0
+            or not any(i in free for i, _ in terms)
+        ):
             continue
         expected = sum(rates)
         # Rates are written to a few decimals and zeros as floors; that is not an imbalance.

@@ -7,8 +7,9 @@ processes, in their rates and factors to a few digits, and in the names of all p
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from superbin.io.datacards.model import Channel, Datacards, Placeholder
 
@@ -31,21 +32,29 @@ class Content:
         Events.
     columns : mapping
         By process and whether it is a signal: its rate, and by parameter what that does.
+    template : tuple of str or None
+        File and name of the histogram of the data.
     """
 
     observed: float
     columns: Mapping[tuple[str, bool], tuple[float | Placeholder, Mapping[str, tuple[float, ...]]]]
+    template: tuple[str, str] | None = None
 
     @property
     def says_little(self) -> bool:
         """Whether nothing was observed and hardly any background is expected."""
         rates = [rate for (_, signal), (rate, _) in self.columns.items() if not signal]
-        return self.observed == 0 and sum(rate for rate in rates if isinstance(rate, float)) <= TRIVIAL
+        return (
+            self.template is None
+            and self.observed == 0
+            and sum(rate for rate in rates if isinstance(rate, float)) <= TRIVIAL
+        )
 
     def is_same(self, other: "Content") -> bool:
         """Whether two channels hold the same, up to rounding."""
         return (
             self.observed == other.observed
+            and self.template == other.template
             and self.columns.keys() == other.columns.keys()
             and all(_is_same(column, other.columns[key]) for key, column in self.columns.items())
         )
@@ -77,22 +86,39 @@ def contents(cards: Datacards) -> dict[str, Content]:
         One card or many.
     """
     effects: dict[int, dict[str, tuple[float, ...]]] = defaultdict(dict)
-    for nuisance in cards.nuisances:
-        for entry in nuisance.entries:
-            if not entry.is_inert:
-                effects[entry.term][nuisance.name] = (entry.down, entry.up)
-    for gamma in cards.gammas:
-        for alpha in gamma.entries:
-            effects[alpha.term][gamma.name] = (float(gamma.count), alpha.alpha)
-    for parameter in cards.rate_parameters:
-        for i in parameter.terms:
-            effects[i][parameter.name] = (parameter.initial, parameter.initial)
+    for name, i, values in _effects(cards):
+        effects[i][name] = values
     columns: dict[str, dict[tuple[str, bool], tuple[float | Placeholder, dict[str, tuple[float, ...]]]]] = (
         defaultdict(dict)
     )
     for i, term in enumerate(cards.terms):
         columns[term.channel][term.process, term.is_signal] = (term.rate, effects[i])
-    return {c.name: Content(c.observed, columns[c.name]) for c in cards.channels}
+    return {
+        c.name: Content(
+            c.observed,
+            columns[c.name],
+            None if c.template is None else (str(Path(c.template.file).resolve()), c.template.name),
+        )
+        for c in cards.channels
+    }
+
+
+def _effects(cards: Datacards) -> Iterator[tuple[str, int, tuple[float, ...]]]:
+    """What acts on each term: the parameter's name, the term, and numbers that must agree."""
+    for n in cards.nuisances:
+        yield from ((n.name, e.term, (e.down, e.up)) for e in n.entries if not e.is_inert)
+    for g in cards.gammas:
+        yield from ((g.name, e.term, (float(g.count), e.alpha)) for e in g.entries)
+    for p in cards.rate_parameters:
+        yield from ((p.name, i, (p.initial, p.initial)) for i in p.terms)
+    for s in cards.shapes:
+        yield from ((s.name, e.term, (e.scale,)) for e in s.entries)
+    for linear in cards.linear:
+        yield from ((linear.name, e.term, (e.slope,)) for e in linear.entries)
+    for w in cards.widths:
+        yield from ((w.name, i, (w.width,)) for i in w.terms)
+    for f in cards.formulas:
+        yield from ((f.name, i, ()) for i in f.terms)
 
 
 def repeated(cards: Datacards) -> tuple[tuple[Channel, Channel], ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import (
+    cards,
     checkmate,
     fit_diagnostics,
     folder,
@@ -50,6 +51,7 @@ IMPORTERS: tuple[Importer, ...] = (
     spey.IMPORTER,
     yields.IMPORTER,
     hepdata.IMPORTER,
+    cards.IMPORTER,
     fit_diagnostics.IMPORTER,
     root.IMPORTER,
     table.IMPORTER,
@@ -111,6 +113,8 @@ def _advice(source: Source) -> str:
         return f"by its name {ALONE}"
     if not source.head(1):
         return "the file is empty"
+    if source.suffix == ".json" and pyhf.is_patch(source.path):
+        return "this is a patch of a pyhf workspace; name the folder that holds both"
     forms = ", ".join(importer.name for importer in IMPORTERS)
     return f"no form of a search is recognised; name it with --as, one of {forms} (superbin is a folder with search.json)"
 

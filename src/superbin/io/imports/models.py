@@ -2,7 +2,7 @@
 
 A `StatisticalModel` says more than a search holds. Each background is its nominal value at the initial values of the parameters, with the
 changes that one standard deviation of each constrained parameter makes, up and down, in quadrature; the covariance of their total is
-the sum over parameters of the products of these changes. Parameters without a constraint (free normalisations, fitted in control
+the sum over parameters of the products of these changes, and of the statistical errors of single bins. Parameters without a constraint (free normalisations, fitted in control
 regions) stay where they start and give no uncertainty.
 """
 
@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from superbin.statistical_model import (
     BinRates,
     Channel,
     Effect,
+    Formula,
+    LogMorph,
     LogNormal,
     Morph,
     Normal,
@@ -32,6 +36,7 @@ from superbin.statistical_model import (
     Sample,
     StatisticalModel,
 )
+from superbin.statistical_model.expressions import evaluate, variables
 
 __all__ = ["model_draft", "model_signals", "signal_regions"]
 
@@ -59,14 +64,26 @@ def signal_regions(model: StatisticalModel, given: object, notes: list[str]) -> 
             )
         return tuple(known[name] for name in dict.fromkeys(names))
     found = [c for c in channels if _SIGNAL_REGION.search(c.name) and not re.match(r"[CV]R", c.name)]
-    found = found or [c for c in channels if not _OTHER_REGION.search(c.name)] or list(channels)
-    notes.append(f"signal regions: {_listed([c.name for c in found])}")
+    how = "by their names"
+    if not found:
+        found = [c for c in channels if not _OTHER_REGION.search(c.name)] or list(channels)
+        expecting = [c for c in found if _expects_signal(model, c)]
+        if expecting and len(found) == len(channels):
+            # Names tell nothing; control regions expect no signal.
+            found, how = expecting, "channels that expect signal"
+    notes.append(f"signal regions ({how}): {_listed([c.name for c in found])}")
     left = [c.name for c in channels if c not in found]
     if left:
         notes.append(
             f'not used as bins: {_listed(left)}; say which channels are with a mapping, {{"channels": [...]}}'
         )
     return tuple(found)
+
+
+def _expects_signal(model: StatisticalModel, channel: Channel) -> bool:
+    return any(
+        sample.nominal.any() for sample in channel.samples if sample.name in _signal_samples(model, [channel])
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -98,21 +115,20 @@ class _Shifts:
 
 @dataclass(slots=True)
 class _Response:
-    """A process in all bins, and what parameters do to it."""
+    """A process in all bins, what parameters do to it, and the squares of the statistical errors that bins have of their own."""
 
     nominal: FloatArray
+    own: FloatArray
     shifts: dict[str, _Shifts] = field(default_factory=dict)
 
 
 def _named(effect: Effect) -> Iterator[str]:
     if isinstance(effect, BinRates):
         yield from (name for name in effect.parameters if name is not None)
-    elif isinstance(effect, LogNormal | Morph | Rate):
-        yield effect.parameter
+    elif isinstance(effect, Formula):
+        yield from variables(effect.expression)
     else:
-        raise InputError(
-            f"{type(effect).__name__} is an effect that a search cannot say; import its bins and backgrounds as a table"
-        )
+        yield effect.parameter
 
 
 def _responses(
@@ -120,7 +136,7 @@ def _responses(
 ) -> dict[str, _Response]:
     """Processes by name over the bins of some channels."""
     size = sum(c.observed.size for c in channels)
-    start = {p.name: p.initial for p in model.parameters}
+    start = {p.name: _start(p) for p in model.parameters}
     found: dict[str, _Response] = {}
     rows: list[_Row] = []
     first = 0
@@ -129,8 +145,11 @@ def _responses(
         first += channel.observed.size
         for sample in samples:
             rows.append(_Row(sample, place, frozenset(n for e in sample.effects for n in _named(e))))
-            response = found.setdefault(sample.name, _Response(np.zeros(size)))
+            response = found.setdefault(sample.name, _Response(np.zeros(size), np.zeros(size)))
             response.nominal[place] += _value(sample, start)
+            if sample.errors is not None and channel.statistics:
+                used = np.array([name is not None for name in channel.statistics])
+                response.own[place] += (used * sample.errors * _factor(sample, start)) ** 2
     for row in rows:
         response = found[row.sample.name]
         before = _value(row.sample, start)
@@ -147,6 +166,12 @@ def _responses(
     return found
 
 
+def _start(parameter: Parameter) -> float:
+    """Where the expectation is computed: the initial value, or the mean that a count measures, which is zero for none."""
+    constraint = parameter.constraint
+    return constraint.count / constraint.scale if isinstance(constraint, Poisson) else parameter.initial
+
+
 def _is_count(sample: Sample, name: str) -> bool:
     return any(isinstance(e, BinRates) and name in e.parameters for e in sample.effects)
 
@@ -157,41 +182,57 @@ def _sides(parameter: Parameter) -> tuple[float, float] | None:
     if parameter.fixed or constraint is None:
         return None
     if isinstance(constraint, Normal):
-        centre, width = constraint.centre, constraint.width
+        centre, up = constraint.centre, constraint.width
+        down = up if constraint.lower_width is None else constraint.lower_width
     else:
-        assert isinstance(constraint, Poisson)
-        centre, width = constraint.count / constraint.scale, math.sqrt(constraint.count) / constraint.scale
-    return min(centre + width, parameter.upper), max(centre - width, parameter.lower)
+        centre = constraint.count / constraint.scale
+        down = math.sqrt(constraint.count) / constraint.scale
+        up = down if constraint.count > 0 else _NO_COUNT / constraint.scale
+    return min(centre + up, parameter.upper), max(centre - down, min(parameter.lower, centre))
+
+
+_NO_COUNT = 1.841
+"""Upper end of the central 68.3 % interval of a mean when nothing was counted."""
 
 
 def _value(sample: Sample, x: Mapping[str, float]) -> FloatArray:
     """Expected events of a sample; between the standard deviations of a variation it is interpolated linearly."""
-    total = np.array(sample.nominal, dtype=np.float64)
-    factor = np.ones(total.size)
+    histogram = np.array(sample.nominal, dtype=np.float64)
+    for effect in sample.effects:
+        if isinstance(effect, Morph):
+            value = x[effect.parameter]
+            histogram += value * effect.high if value >= 0 else -value * effect.low
+    for effect in sample.effects:
+        if isinstance(effect, LogMorph):
+            value = x[effect.parameter]
+            histogram *= np.exp(value * effect.high if value >= 0 else -value * effect.low)
+    histogram = np.maximum(histogram, sample.floor)
+    if sample.total is not None:
+        histogram *= sample.total / histogram.sum()
+    return np.asarray(histogram * _factor(sample, x))
+
+
+def _factor(sample: Sample, x: Mapping[str, float]) -> FloatArray:
+    """What multiplies the histogram of a sample, bin by bin."""
+    factor = np.ones(sample.nominal.size)
     for effect in sample.effects:
         match effect:
-            case Morph(parameter=name, low=low, high=high):
-                total += x[name] * high if x[name] >= 0 else -x[name] * low
             case LogNormal(parameter=name, low=down, high=up):
                 factor *= up ** x[name] if x[name] >= 0 else down ** -x[name]
             case Rate(parameter=name):
                 factor *= x[name]
+            case Formula(expression=expression):
+                factor *= evaluate(expression, {name: x[name] for name in variables(expression)}).value
             case BinRates(parameters=names):
                 factor *= np.array([1.0 if name is None else x[name] for name in names])
-    return np.asarray(total * factor)
+    return factor
 
 
 # --- a draft ----------------------------------------------------------------------------------------------
 
 
 def model_draft(
-    model: StatisticalModel,
-    channels: Sequence[Channel],
-    place: str,
-    name: str,
-    faults: Faults,
-    *,
-    negative: bool,
+    model: StatisticalModel, channels: Sequence[Channel], place: str, name: str, mapping: Mapping[str, Any]
 ) -> Draft:
     """The bins of some channels with their backgrounds and covariance.
 
@@ -202,16 +243,21 @@ def model_draft(
         Signal regions.
     place, name : str
         Of the source, and of the search.
-    faults : Faults
-        Where counts that are not whole and negative backgrounds are noted.
-    negative : bool
-        Whether negative backgrounds are set to zero.
+    mapping : mapping
+        ``{"negative": "zero"}`` sets negative backgrounds to zero, ``{"observed": "round"}`` takes the nearest whole numbers.
 
     Raises
     ------
+    InputError
+        If the mapping has another value there.
     DocumentError
-        With all faults.
+        With all counts that are not whole and all negative backgrounds.
     """
+    for key, word in (("negative", "zero"), ("observed", "round")):
+        if mapping.get(key) not in (None, word):
+            raise InputError(f"mapping: {key} is {mapping[key]!r}; it must be {word}")
+    negative = "negative" in mapping
+    faults = Faults(Path(place))
     notes: list[str] = []
     signals = _signal_samples(model, channels)
     wanted = [[s for s in c.samples if s.name not in signals] for c in channels]
@@ -220,8 +266,17 @@ def model_draft(
         c.name if c.observed.size == 1 else f"{c.name}[{b}]" for c in channels for b in range(c.observed.size)
     )
     observed = np.concatenate([c.observed for c in channels])
-    for i in np.flatnonzero(np.abs(observed - np.round(observed)) > 1e-6 * np.maximum(observed, 1.0)):
-        faults.add(f"observed is {observed[i]:g} in {labels[i]}; observed events are whole numbers >= 0")
+    fractions = np.flatnonzero(np.abs(observed - np.round(observed)) > 1e-6 * np.maximum(observed, 1.0))
+    if fractions.size and "observed" in mapping:
+        notes.append(
+            f"observed: {fractions.size} counts that are not whole are rounded; the likelihood keeps them"
+        )
+    else:
+        for i in fractions:
+            faults.add(
+                f"observed is {observed[i]:g} in {labels[i]}; observed events are whole numbers >= 0, take the nearest with a mapping, "
+                '{"observed": "round"}'
+            )
     if not responses:
         faults.add("its signal regions have no background")
         faults.check()
@@ -275,16 +330,16 @@ def _note_parameters(model: StatisticalModel, responses: Mapping[str, _Response]
 def _estimate(response: _Response) -> Estimate:
     sides: dict[str, FloatArray] = {}
     for kind, counts in (("stat", True), ("syst", False)):
-        pairs = [(s.up, s.down) for s in response.shifts.values() if s.counts is counts]
+        shifts = [s for s in response.shifts.values() if s.counts is counts]
         for side, sign in (("up", 1.0), ("down", -1.0)):
-            squares = [np.maximum(np.maximum(sign * u, sign * d), 0.0) ** 2 for u, d in pairs]
-            sides[f"{kind}_{side}"] = (
-                np.sqrt(np.sum(squares, axis=0)) if squares else np.zeros(response.nominal.size)
-            )
+            square = response.own.copy() if counts else np.zeros_like(response.own)
+            for s in shifts:
+                square += np.maximum(np.maximum(sign * s.up, sign * s.down), 0.0) ** 2
+            sides[f"{kind}_{side}"] = np.sqrt(square)
     return Estimate(np.maximum(response.nominal, 0.0), **sides)
 
 
-def _covariance(responses: Mapping[str, _Response]) -> Covariance:
+def _covariance(responses: Mapping[str, _Response]) -> Covariance | None:
     """Of the total: for each parameter the product of its changes in two bins, with the sign that they have together."""
     names = list(dict.fromkeys(name for r in responses.values() for name in r.shifts))
     size = next(iter(responses.values())).nominal.size
@@ -296,7 +351,10 @@ def _covariance(responses: Mapping[str, _Response]) -> Covariance:
         sign[sign == 0] = 1.0
         up[k] = sign * np.maximum(np.maximum(above, below), 0.0)
         down[k] = sign * np.maximum(np.maximum(-above, -below), 0.0)
-    return Covariance(up.T @ up, down.T @ down, "likelihood before the fit")
+    own = np.diag(np.sum([r.own for r in responses.values()], axis=0))
+    if not (up.any() or down.any() or own.any()):
+        return None
+    return Covariance(up.T @ up + own, down.T @ down + own, "likelihood before the fit")
 
 
 # --- signals ----------------------------------------------------------------------------------------------
@@ -332,11 +390,12 @@ def model_signals(
         squares = [
             np.maximum(np.abs(s.up), np.abs(s.down)) ** 2 for s in response.shifts.values() if s.counts
         ]
+        squares.append(response.own)
         found.append(
             DraftSignal(
                 name=name,
                 yields=response.nominal,
-                errors=np.sqrt(np.sum(squares, axis=0)) if squares else np.zeros(response.nominal.size),
+                errors=np.sqrt(np.sum(squares, axis=0)),
                 source=f"sample {name} of {source}, at a signal strength of 1",
                 variations={
                     parameter: (

@@ -10,6 +10,7 @@ key              what it says
 ``workspace``    which file of a folder is the workspace
 ``measurement``  which measurement of it; by default the first
 ``negative``     ``"zero"``: set negative backgrounds to zero
+``observed``     ``"round"``: take the nearest whole numbers of observed events
 ===============  ====================================================================================
 """
 
@@ -22,15 +23,15 @@ from typing import Any
 
 from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import DraftSignal
 from superbin.io.imports.models import model_draft, model_signals, signal_regions
 from superbin.io.signals import named_point
 from superbin.io.workspaces import model_from_workspace, patched, patches
 
-__all__ = ["IMPORTER", "PyhfImporter"]
+__all__ = ["IMPORTER", "PyhfImporter", "is_patch"]
 
-_KEYS = ("channels", "workspace", "measurement", "negative")
+_KEYS = ("channels", "workspace", "measurement", "negative", "observed")
 _HEAD = 1 << 18
 _MOST_SIGNALS = 5000
 _FILE = "workspace.json"
@@ -51,22 +52,13 @@ class PyhfImporter:
         path = _workspace(source, options)
         document = parse_json(Source.at(path).text(), path)
         mapping = options.mapping
-        if mapping.get("negative") not in (None, "zero"):
-            raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
         measurement = mapping.get("measurement")
         model = model_from_workspace(
             _with_known_poi(document), source=str(path), name=path.name, measurement=measurement
         )
         notes: list[str] = []
         channels = signal_regions(model, mapping.get("channels"), notes)
-        draft = model_draft(
-            model,
-            channels,
-            str(path),
-            _name(source, path),
-            Faults(path),
-            negative=mapping.get("negative") == "zero",
-        )
+        draft = model_draft(model, channels, str(path), _name(source, path), mapping)
         signals = [*model_signals(model, channels, path.name, notes)]
         for patch in _patches(source, path):
             signals += _patched_signals(document, patch, [c.name for c in channels], notes)
@@ -94,7 +86,8 @@ def _is_workspace(source: Source) -> bool:
     ) and b'"headers"' not in head
 
 
-def _is_patch(path: Path) -> bool:
+def is_patch(path: Path) -> bool:
+    """Whether a JSON file begins as a patch or a patch set does."""
     head = Source(path).head(_HEAD)
     return b'"op"' in head or b'"patches"' in head
 
@@ -103,7 +96,7 @@ def _workspace(source: Source, options: Options) -> Path:
     found = [
         p
         for p in source.files()
-        if Source(p).suffix == ".json" and not _is_patch(p) and _is_workspace(Source(p))
+        if Source(p).suffix == ".json" and not is_patch(p) and _is_workspace(Source(p))
     ]
     given = options.mapping.get("workspace")
     if given is not None:
@@ -133,7 +126,7 @@ def _patches(source: Source, workspace: Path) -> list[Path]:
     """Files of patches beside the workspace of a folder."""
     if not source.is_folder:
         return []
-    return [p for p in source.files() if p != workspace and Source(p).suffix == ".json" and _is_patch(p)]
+    return [p for p in source.files() if p != workspace and Source(p).suffix == ".json" and is_patch(p)]
 
 
 def _with_known_poi(document: Any) -> Any:
@@ -190,7 +183,7 @@ def _patched_signals(
 def _single(content: Any, path: Path) -> list[tuple[str, Mapping[str, float], list[Any]]]:
     """Patches with their names and parameters."""
     if isinstance(content, list):
-        return [(path.name.split(".")[0], {}, content)]
+        return [("", {}, content)]
     names = patches(content, source=str(path))
     labels = content.get("metadata", {}).get("labels", [])
     single: list[tuple[str, Mapping[str, float], list[Any]]] = []
@@ -211,12 +204,15 @@ def _single(content: Any, path: Path) -> list[tuple[str, Mapping[str, float], li
 def _signals_of(
     document: Any, channels: Sequence[str], file: str, name: str, values: Mapping[str, float]
 ) -> list[DraftSignal]:
-    model = model_from_workspace(document, source=f"{file} {name}", name=name)
+    model = model_from_workspace(document, source=f"{file} {name}".strip(), name=name)
     by_name = {c.name: c for c in model.channels}
     missing = [c for c in channels if c not in by_name]
     if missing:
         raise InputError(f"it removes channel {missing[0]!r}")
-    signals = model_signals(model, [by_name[c] for c in channels], f"{file}, patch {name}", [])
+    place = f"{file}, patch {name}" if name else file
+    signals = model_signals(model, [by_name[c] for c in channels], place, [])
+    if not name:
+        return list(signals)
     model_name, parameters = named_point(name)
     one = len(signals) == 1
     return [

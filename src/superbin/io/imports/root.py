@@ -75,7 +75,8 @@ class RootImporter:
         path = source.path
         mapping = options.mapping
         with opened(path) as root:
-            every = _read_all(root, mapping)
+            broken: dict[str, str] = {}
+            every = _read_all(root, mapping, broken)
             observed_name = _observed(root, every, mapping)
             found, observed_name, notes = _of_channel(every, observed_name)
             roles = _roles(root, found, observed_name, mapping, notes)
@@ -91,6 +92,7 @@ class RootImporter:
                 "under- and overflow are not read, and are not empty: "
                 + ", ".join(f"{name} has {found[name].outside:g} there" for name in outside[:10])
             )
+        notes += [f"{name}: not used, {why.removeprefix(f'{path}: ')}" for name, why in broken.items()]
         notes.insert(0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {observed.size} bins")
         draft = Draft(
             place=str(path),
@@ -137,12 +139,19 @@ class _Roles:
     pattern: str
 
 
-def _read_all(root: RootFile, mapping: Mapping[str, object]) -> dict[str, Histogram]:
+def _read_all(root: RootFile, mapping: Mapping[str, object], broken: dict[str, str]) -> dict[str, Histogram]:
     folder = str(mapping.get("folder", "")).strip("/")
     start = f"{folder}/" if folder else ""
     found = {
-        h.name.removeprefix(start): h for h in root.histograms(lambda _: True) if h.name.startswith(start)
+        h.name.removeprefix(start): h
+        for h in root.histograms(lambda name: name.startswith(start), broken=broken)
     }
+    named = {
+        str(name) for value in mapping.values() for name in (value if isinstance(value, list) else [value])
+    }
+    wrong = [name for name in broken if name.removeprefix(start) in named or _DATA.fullmatch(name)]
+    if wrong or (broken and not found):
+        raise DocumentError(broken[wrong[0] if wrong else next(iter(broken))])
     if found:
         return found
     other = [name for name, kind in root.kinds.items() if kind.startswith("THn")]

@@ -147,6 +147,10 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "smodels32": smodels(MODELS),
     "own": own,
     "pyhf": pyhf,
+    "card": one(
+        "card.txt",
+        "imax 1\njmax 1\nkmax *\nbin sr\nobservation 15\nbin sr sr\nprocess s b\nprocess 0 1\nrate 2 10\nlumi lnN 1.02 0.9/1.1\nctl gmN 40 - 0.25\n",
+    ),
 }  # fmt: skip
 
 
