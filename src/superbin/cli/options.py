@@ -158,7 +158,7 @@ def pyhf_toys_option(command: F) -> F:
         "--pyhf-toys",
         type=click.IntRange(min=0, max=1_000_000),
         default=0,
-        help="Toys by pyhf, too, with --pyhf; it takes some 10 ms for each.",
+        help="Toys of the exported workspace by pyhf, too; it takes some 10 ms for each.",
     )(command)
 
 
