@@ -1,20 +1,32 @@
 """Searches from tables go into the database, out again and on to commands."""
 
 import json
+import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from superbin.catalog import open_catalog, read_folder, write_folder
+from superbin.catalog import open_catalog
 from superbin.cli.db import db
+from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import DocumentError, SuperbinError
+from superbin.errors import DocumentError, SuperbinError, UnknownNameError
+from superbin.io.bundles import read_bundle, write_bundle
 from superbin.io.tables import read_search, write_search
-from superbin.likelihood import packaged, variations
+from superbin.likelihood import PublishedLikelihood, read, variations
+from superbin.likelihood.reading import read_files
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.published_likelihood(search)
+
 
 TABLE = """region,observed,background,error up,error down
 SR1,12,10.2,2.0,1.5
@@ -53,9 +65,12 @@ def test_a_table_with_its_luminosity(here: Path) -> None:
     (here / "mine.csv").write_text(TABLE)
     (here / "signal.csv").write_text(SIGNAL)
     command = ("import", "mine.csv", "signal.csv", "--luminosity", "139")
-    assert "would store search mine with 3 bins, 1 signal" in output(*command, "--dry-run")
+    printed = output(*command, "--dry-run")
+    assert "would store search mine with 3 bins, 1 signal" in printed
+    assert re.search(r"^2 SR2 +3 +4.1 +1.5 +1$", printed, re.MULTILINE)
+    assert "sum: 15 observed, 15.5 expected" in printed
     with open_catalog() as catalog:
-        assert [s.name for s in catalog.searches()] == ["cms-pas-sus-16-014"]
+        assert "mine" not in [s.name for s in catalog.searches()]
     assert "stored search mine with 3 bins, 1 signal" in output(*command)
     with pytest.raises(SuperbinError, match="mine"):
         output(*command)
@@ -95,18 +110,21 @@ def test_export_and_import(here: Path, small_search: Search, small_signal: Signa
         "citation": "Nobody",
     }
     search = Search(**fields)
-    files = {"third-moments.json": b"[1, 2, 3, 4]", "published-limits.csv": b"m,limit\n"}
-    write_folder(search, [small_signal], here / "in", files=files)
+    files = {
+        "third-moments.json": b"[1, 2, 3, 4]",
+        "published-limits.csv": b"model,a,b,observed_fb,expected_fb\nT0,1000,100,3,\n",
+    }
+    write_bundle(Bundle(search, (small_signal,), files), here / "in")
     output("import", "in")
     output("export", "small", "out")
-    back = read_folder(here / "out")
+    back = read_bundle(here / "out")
     assert back.search.digest == search.digest
     assert (back.search.licence, back.search.citation) == ("CC0", "Nobody")
     assert dict(back.files) == files
     assert [s.digest for s in back.signals] == [small_signal.digest]
-    assert back.digest == read_folder(here / "in").digest
+    assert back.digest == read_bundle(here / "in").digest
     with open_catalog() as catalog:
-        assert catalog.file("small", "third-moments.json") == files["third-moments.json"]
+        assert catalog.store.file("small", "third-moments.json") == files["third-moments.json"]
 
 
 def test_one_side_of_a_covariance_is_refused(tmp_path: Path, small_search: Search) -> None:
@@ -127,3 +145,45 @@ def test_packaged_covariance_is_that_of_the_likelihood(cms_search: Search) -> No
         scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
         assert (np.abs(got - expected) <= 1e-6 * scale).all()
         np.testing.assert_allclose(np.diag(got), np.diag(expected), rtol=1e-6)
+
+
+CARD = """imax 1
+jmax 1
+kmax *
+bin sr
+observation 15
+bin sr sr
+process s b
+process 0 1
+rate 4 10
+xsec lnN - 1.2
+"""
+WORKSPACE = {
+    "version": "1.0.0",
+    "channels": [
+        {
+            "name": "SR",
+            "samples": [
+                {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+                {"name": "b", "data": [10.0], "modifiers": [{"name": "x", "type": "normsys", "data": {"hi": 1.2, "lo": 0.8}}]},
+            ],
+        }
+    ],
+    "observations": [{"name": "SR", "data": [15]}],
+    "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), [("card.txt", CARD), ("model.json", json.dumps(WORKSPACE))])
+def test_likelihood_of_an_imported_search(here: Path, name: str, text: str) -> None:
+    """IMP-13, STORE-17: the likelihood that was imported comes out of the database whole, for the engine."""
+    (here / name).write_text(text)
+    output("import", name, "--luminosity", "139", "--name", "mine")
+    with open_catalog() as catalog:
+        stored = catalog.likelihood("mine")
+    assert not isinstance(stored, PublishedLikelihood)
+    assert stored.limit().observed == read(here / name).limit().observed
+    with pytest.raises(UnknownNameError, match="search 'other' has no workspace.json and no cards"):
+        read_files({}, name="other")
+    with pytest.raises(DocumentError, match="^mine/cards/card.txt:9"):
+        read_files({"cards/card.txt": CARD.replace("rate 4", "rate x y").encode()}, name="mine")

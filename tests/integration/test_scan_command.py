@@ -289,7 +289,7 @@ def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str, fo
         (("--stored", "--points", "x"), "--stored scans stored signals"),
         (("--stored", "--cross-sections", "x"), "--stored scans stored signals"),
         (("--cross-sections", "no-such-file.csv"), "no-such-file.csv: cannot be read"),
-        (("--likelihood-limit",), "no likelihood ships for search 'small'"),
+        (("--likelihood-limit",), "search 'small' has no likelihood"),
         (("--stored",), "model 'T1xxxx' has no signals"),
         (("--grid", "no-such-file.csv"), "no-such-file.csv"),
         (("--max-points", "0"), "0 is not in the range"),
@@ -357,7 +357,9 @@ def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:
     """SCAN-16: the signals of a model that a user imported are a grid as well."""
     with Store(tmp_path / "s.sqlite") as store:
         made = read_grid(grid)
-        store.add_signals([made.signal(p, luminosity_fb=10.0) for p in made.points[:3].tolist()])
+        store.add_signals(
+            [made.signal(p, luminosity_fb=10.0, cross_section=0.1) for p in made.points[:3].tolist()]
+        )
     code, out, _ = run("--stored", "--json")
     assert code == 0
     assert len(scan_from_json(out).points) == 3

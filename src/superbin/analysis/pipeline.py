@@ -25,7 +25,7 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.likelihood import published_likelihood
+from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.export import full_workspace
 from superbin.results import (
     AnalysisResult,
@@ -62,6 +62,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def _limits(seconds: float) -> merge.Limits:
+    if not seconds >= 0:
+        raise InputError(f"seconds is {seconds}; a proof takes 0 seconds (none) or more")
+    return merge.Limits(exact_seconds=seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Timed:
     """A significance, the wall time in seconds that each method of it took, and why methods have no answer, by name."""
@@ -80,6 +86,7 @@ def analyze(
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     pyhf_toys: int = 0,
+    seconds: float = 0.0,
 ) -> AnalysisResult:
     """Design and evaluate the most sensitive one-bin analysis of a signal.
 
@@ -101,6 +108,8 @@ def analyze(
         Seed of the pseudo-experiments, >= 0.
     pyhf_toys : int
         Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 throws none.
+    seconds : float
+        Time for a proof of how good the merge is, >= 0; 0 proves nothing of an exact figure of merit.
 
     Returns
     -------
@@ -115,7 +124,9 @@ def analyze(
     conventions = covariances(search, correlations)
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
-    merged = merge.optimize(search, signal, figure_of_merit=figure_of_merit, covariance=covariance)
+    merged = merge.optimize(
+        search, signal, figure_of_merit=figure_of_merit, covariance=covariance, limits=_limits(seconds)
+    )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None
@@ -341,7 +352,9 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
     return probabilities
 
 
-def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
+def likelihood_workspace(
+    likelihood: PublishedLikelihood, signal: SignalModel, bins: Iterable[int]
+) -> workspace.Document:
     """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
 
     Templates of the bins are summed and nuisances are shared by name, so the correlations of the published
@@ -349,7 +362,8 @@ def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int
 
     Parameters
     ----------
-    search : Search
+    likelihood : PublishedLikelihood
+        That of the search, from `superbin.catalog.Catalog.likelihood`.
     signal : SignalModel
         In its bins.
     bins : iterable of int
@@ -357,12 +371,10 @@ def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int
 
     Raises
     ------
-    UnknownNameError
-        If no likelihood ships for the search.
     InputError
-        If the set is empty or holds no bin of the search, or the likelihood predicts other backgrounds than it has.
+        If the set is empty or holds no bin of the search.
     """
-    model = published_likelihood(search).model(signal.yields, systematics="none")
+    model = likelihood.model(signal.yields, systematics="none")
     return full_workspace(model.merged(bins))
 
 

@@ -14,6 +14,7 @@ from superbin.cli.options import (
     figure_of_merit_option,
     number,
     search_option,
+    seconds_option,
     signal_options,
     without_signal,
 )
@@ -53,9 +54,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     show_default=True,
     help="Also the best merge of exactly this many bins; repeat for several.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Limit of each proof."
-)
+@seconds_option
 @correlations_option
 @database_option
 @click.option("--figures", type=click.Path(path_type=Path), help="Folder for figures; must not exist yet.")
@@ -88,13 +87,13 @@ def optimize(
     superbin optimize T1bbbb 1750 1 --figure-of-merit limit
     """
     from superbin import merge
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import open_catalog
     from superbin.domain.correlations import convention, covariances
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        signal = find_signal(
-            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        signal = catalog.signal(
+            search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
     covariance = covariances(search, correlations)[0]
     offers = merge.trade_offs(
@@ -104,7 +103,7 @@ def optimize(
         sizes=sizes,
         figure_of_merit=figure_of_merit,
         covariance=covariance,
-        limits=merge.Limits(seconds=seconds),
+        limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
     )
     if figures is not None:
         _draw(search, f"{signal.label} in {search.name}", offers, figures)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from superbin._support.json import json_text
+from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "figure_of_merit_option",
     "number",
     "search_option",
+    "seconds_option",
     "seed_option",
     "signal_options",
     "toys_option",
@@ -72,19 +74,30 @@ def figure_of_merit_option(command: F) -> F:
     )(command)
 
 
+def seconds_option(command: F) -> F:
+    """Add ``--seconds``."""
+    return click.option(
+        "--seconds",
+        type=click.FloatRange(min=0),
+        default=3.0,
+        show_default=True,
+        help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
+    )(command)
+
+
 def search_option(command: F) -> F:
     """Add ``--search``."""
     return click.option(
         "--search",
         "search_name",
-        default="cms-pas-sus-16-014",
+        default=DEFAULT_SEARCH,
         show_default=True,
         help="Search to reinterpret.",
     )(command)
 
 
 def signal_options(command: F) -> F:
-    """Add ``--source``, ``--grid`` and ``--cross-section``: the keywords of `superbin.catalog.find_signal`."""
+    """Add ``--source``, ``--grid`` and ``--cross-section``: the keywords of `superbin.catalog.Catalog.signal`."""
     for option in (
         click.option(
             "--cross-section",

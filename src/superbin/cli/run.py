@@ -14,17 +14,18 @@ from superbin.cli.options import (
     number,
     pyhf_toys_option,
     search_option,
+    seconds_option,
     seed_option,
     signal_options,
     toys_option,
     without_signal,
 )
 from superbin.domain.merits import MERITS
-from superbin.errors import InputError, SuperbinError, UnknownNameError
+from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
-    from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
+    from superbin.likelihood import PublishedLikelihood
     from superbin.results import AnalysisResult, Significance
 
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @signal_options
 @correlations_option
 @figure_of_merit_option
+@seconds_option
 @toys_option
 @pyhf_toys_option
 @seed_option
@@ -66,6 +68,7 @@ def run(
     cross_section: float | None,
     correlations: str | None,
     figure_of_merit: str,
+    seconds: float,
     toys: int,
     pyhf_toys: int,
     seed: int,
@@ -84,16 +87,17 @@ def run(
     """
     from superbin._support.files import staged_directory
     from superbin.analysis import analyze
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import open_catalog
 
     start = time.perf_counter()
     with staged_directory(output, force=force) as stage:
         _progress("reading the search and the signal")
         with open_catalog(database) as catalog:
             search = catalog.search(search_name)
-            signal = find_signal(
-                catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+            signal = catalog.signal(
+                search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
+            likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
             search,
@@ -103,8 +107,9 @@ def run(
             toys=toys,
             seed=seed,
             pyhf_toys=pyhf_toys,
+            seconds=seconds,
         )
-        _write_documents(result, search, signal, stage)
+        _write_documents(result, signal, likelihood, stage)
         drawn: dict[str, bytes] = {}
         if figures:
             _progress("drawing the figures")
@@ -120,7 +125,9 @@ def _progress(text: str) -> None:
     click.echo(f"superbin: {text}", err=True)
 
 
-def _write_documents(result: "AnalysisResult", search: "Search", signal: "SignalModel", folder: Path) -> None:
+def _write_documents(
+    result: "AnalysisResult", signal: "SignalModel", likelihood: "PublishedLikelihood | None", folder: Path
+) -> None:
     from superbin import workspace
     from superbin._support.files import write_text
     from superbin.analysis import likelihood_workspace
@@ -128,13 +135,8 @@ def _write_documents(result: "AnalysisResult", search: "Search", signal: "Signal
 
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
-    if any(convention.correlations == "likelihood" for convention in result.conventions):
-        try:
-            correlated = likelihood_workspace(search, signal, result.merge.bins)
-        except (UnknownNameError, InputError) as error:
-            # The search brought a covariance of that name, and no likelihood.
-            _progress(f"no workspace-likelihood.json: {error}")
-            return
+    if likelihood is not None:
+        correlated = likelihood_workspace(likelihood, signal, result.merge.bins)
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 
 
@@ -197,6 +199,12 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
     head = [
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"signal: {result.signal.source}",
+        f"search: {result.search.source}",
+        *(
+            f"{key}: {text}"
+            for key in ("accuracy", "licence", "citation")
+            if (text := getattr(result.search, key))
+        ),
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
         *(f"  {cut}" for cut in merged.cuts),
         *without_signal(merged.without_signal),
