@@ -62,6 +62,11 @@ def q0(
         For values outside the domain or shapes that do not broadcast.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> round(q0(40, 25, 5, 5), 3)
+    3.679
     """
     return plain(np.maximum(signed_q(*_prepared(n, b, up, down, auxiliary, model)), 0.0))
 
@@ -79,6 +84,11 @@ def asymptotic_z(
 
     For a deficit it is negative, from the same ratio without the bound ``s >= 0``, to be comparable with
     `superbin.stats.midp`; pyhf reports Z = 0, p = 0.5 for every deficit. Arguments and errors as in `q0`.
+
+    Examples
+    --------
+    >>> round(asymptotic_z(40, 25, 5, 5), 3)
+    1.918
     """
     return plain(_root(signed_q(*_prepared(n, b, up, down, auxiliary, model))))
 
@@ -96,6 +106,11 @@ def asimov_z(
 
     Pre-fit with the default `auxiliary`, hence ``n = s + b``; post-fit with that of `fit_nuisance`.
     `s` is the expected signal in events, >= 0; the rest is as in `q0`.
+
+    Examples
+    --------
+    >>> round(asimov_z(15, 25, 5, 5), 3)
+    1.918
     """
     signal, centre, held = _prepared(s, b, up, down, auxiliary, model, name="s")
     n = signal + held.mean(centre)
@@ -106,6 +121,11 @@ def pull(n: Numbers, b: Numbers, up: Numbers, down: Numbers) -> FloatOrArray:
     """Pull ``(n - b) / sqrt(b + sigma^2)``, with ``sigma = up`` for an excess and ``down`` for a deficit.
 
     Zero where ``n = b``; infinite where ``n > b = up = 0``.
+
+    Examples
+    --------
+    >>> round(pull(40, 25, 5, 5), 3)
+    2.121
     """
     count, background, upward, downward = checked_yields(n, b, up, down)
     sigma = np.where(count >= background, upward, downward)
@@ -139,6 +159,11 @@ def fit_nuisance(
     float or ndarray
         The normal nuisance at the global maximum of the likelihood, to 1e-7, the auxiliary itself where the count says nothing
         about it; for ``gamma`` the expected off-source count.
+
+    Examples
+    --------
+    >>> round(fit_nuisance(40, 0, 25, 5, 5), 3)
+    1.405
     """
     count, centre, held = _prepared(n, b, up, down, auxiliary, model)
     strength = _prepared(signal, b, up, down, auxiliary, model, name="signal")[0]

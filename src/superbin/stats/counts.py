@@ -131,7 +131,7 @@ def cdf(
     Examples
     --------
     >>> f"{cdf(30, 25, 5, 5):.4f} {cdf(30, 25, 5, 5, signal=15):.4f}"
-    '0.7918 0.1048'
+    '0.7857 0.1120'
     """
     return plain(np.exp(_log_cdf(n, b, up, down, signal, model)))
 

@@ -87,6 +87,11 @@ def expected(s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str =
         For values outside the domain, or arrays.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> [round(one.z, 2) for one in expected(15, 25, 5, 5).at_quantiles]
+    [0.05, 0.98, 1.92, 2.76, 3.6]
     """
     _, background, *_ = checked_yields(0.0, b, up, down)
     strength = checked_signal(s, background.shape)

@@ -86,6 +86,11 @@ def throw_q0(
         For values outside the domain.
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
+
+    Examples
+    --------
+    >>> round(throw_q0(40, 25, 5, 5).p, 3)
+    0.026
     """
 
     def one(index: int, toys: int) -> Q0Toys:

@@ -78,7 +78,7 @@ def fit(
     >>> held = uncertainty("split-lognormal", *np.array([[25.0], [5.0], [5.0]]))
     >>> found = fit(held, np.array([40.0]), np.zeros(1), np.zeros(1))
     >>> held.mean(found.nuisance).round(3), np.sqrt(found.cost).round(3)
-    (array([31.983]), array([1.918]))
+    (array([32.296]), array([1.918]))
     """
     n, s, auxiliary, width, shift = np.broadcast_arrays(n, s, auxiliary, k, shift)
     nuisance, cost = held.background_only(n, auxiliary)

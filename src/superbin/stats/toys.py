@@ -138,6 +138,11 @@ def throw(
         For values outside the domain.
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
+
+    Examples
+    --------
+    >>> round(throw(40, 25, 5, 5, toys=100_000).midp, 3)
+    0.027
     """
 
     def one(index: int, toys: int) -> Toys:
@@ -228,7 +233,13 @@ def throw_chunk(
     seed: int = 0,
     model: str = DEFAULT,
 ) -> Toys:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`."""
+    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`.
+
+    Examples
+    --------
+    >>> throw_chunk(40, 25, 5, 5, index=0, toys=100).toys
+    100
+    """
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
     held = uncertainty(model, *yields)
     size = whole("toys", toys, 1, LARGEST_CHUNK)
@@ -253,6 +264,11 @@ def merge(parts: Iterable[Toys]) -> Toys:
     ------
     InputError
         When there is nothing to merge or the seeds differ.
+
+    Examples
+    --------
+    >>> merge(throw_chunk(40, 25, 5, 5, index=i, toys=100) for i in (1, 0)).toys
+    200
     """
     given = tuple(parts)
     if len({part.seed for part in given}) != 1:

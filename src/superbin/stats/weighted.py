@@ -177,6 +177,11 @@ def throw_weighted(
         (``b = up = 0``).
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
+
+    Examples
+    --------
+    >>> round(throw_weighted(60, 25, 5, 5).z, 2)
+    3.85
     """
 
     def one(index: int, toys: int) -> WeightedToys:

@@ -40,7 +40,13 @@ def asymptotic_cls(
     signal_uncertainty: Numbers = 0.0,
     model: str = DEFAULT,
 ) -> FloatOrArray:
-    """Asymptotic CLs of the test statistic with tilde; otherwise as `superbin.stats.limits.cls`."""
+    """Asymptotic CLs of the test statistic with tilde; otherwise as `superbin.stats.limits.cls`.
+
+    Examples
+    --------
+    >>> round(asymptotic_cls(29.06, 40, 25, 5, 5), 4)
+    0.05
+    """
     problem, signal, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, s=s, model=model)
     return plain(np.exp(log_asymptotic_cls(signal, problem)).reshape(shape))
 
@@ -55,7 +61,13 @@ def asymptotic_limit(
     signal_uncertainty: Numbers = 0.0,
     model: str = DEFAULT,
 ) -> FloatOrArray:
-    """Asymptotic CLs upper limit; arguments, result and errors as in `superbin.stats.limits.cls_limit`."""
+    """Asymptotic CLs upper limit; arguments, result and errors as in `superbin.stats.limits.cls_limit`.
+
+    Examples
+    --------
+    >>> round(asymptotic_limit(40, 25, 5, 5), 2)
+    29.06
+    """
     problem, _, shape = prepare(
         n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
     )

@@ -98,6 +98,11 @@ def expected_limits(
     ------
     InputError, UnknownNameError
         As `cls_limit`; for an unknown method, and for arrays.
+
+    Examples
+    --------
+    >>> round(expected_limits("cls", 25, 5, 5).median, 2)
+    14.75
     """
     if method not in METHODS:
         raise UnknownNameError(f"no limit is named {method!r}; choose one of {', '.join(METHODS)}")

@@ -65,6 +65,11 @@ def cls(
         For values outside the domain or shapes that do not broadcast.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> round(cls(29.54, 40, 25, 5, 5), 4)
+    0.05
     """
     problem, signal, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, s=s, model=model)
     both, alone = (
@@ -102,6 +107,11 @@ def cls_limit(
     ------
     InputError, UnknownNameError
         As `cls`.
+
+    Examples
+    --------
+    >>> round(cls_limit(40, 25, 5, 5), 2)
+    29.54
     """
     problem, _, shape = prepare(
         n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
@@ -122,6 +132,11 @@ def bayes_limit(
     """Bayesian upper limit: a flat prior of ``s >= 0`` leaves the posterior probability ``1 - level`` above it.
 
     Equal to `cls_limit` times ``exp(ln(1 + signal_uncertainty)^2)`` (see the module); arguments, result and errors as there.
+
+    Examples
+    --------
+    >>> round(bayes_limit(40, 25, 5, 5, signal_uncertainty=0.2), 2)
+    32.91
     """
     problem, _, shape = prepare(
         n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model

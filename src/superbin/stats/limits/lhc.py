@@ -259,7 +259,7 @@ def lhc_cls(
     Examples
     --------
     >>> f"{lhc_cls(8.51, 4, 0.6, 0.5, 0.3):.4f}"  # the prior-predictive limit
-    '0.0359'
+    '0.0358'
     """
     problem = _problem(n, b, up, down, signal_uncertainty, 0.95, model)
     signal = one_number("s", checked_signal(s, ()), LARGEST_COUNT)
@@ -325,8 +325,8 @@ def expected_lhc_limits(
 
     Examples
     --------
-    >>> expected_lhc_limits(25, 5, 5)[2].round(1)
-    np.float64(14.8)
+    >>> expected_lhc_limits(25, 5, 5).round(1).tolist()
+    [8.3, 10.7, 14.5, 20.0, 26.7]
     """
     problem = _problem(b if fitted_to is None else fitted_to, b, up, down, signal_uncertainty, level, model)
     if _without_nuisance(problem):
