@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import TradeOff
+    from superbin.results import ExpectedZ
 
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
 DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
@@ -111,8 +112,8 @@ def optimize(
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
-    Only expectations enter. exp. Z is the exact expected significance at n = s + b and limit the exact expected 95 % CLs
-    upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
+    Only expectations enter. exp. Z is the exact expected significance at n = s + b, median and 68 % are those of the outcomes
+    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
     best. The loss is against the best of the list, in the limit if that is to be lowest, else in the figure of merit midp.
 
     \b
@@ -238,12 +239,23 @@ def _possible(search: "Search", shapes: tuple[str, ...]) -> list[str]:
     return [shape.replace("-", " ") for shape in shapes]
 
 
+def _bands(offer: "TradeOff") -> "ExpectedZ":
+    """Median and bands of the mid-p significance over the outcomes with the signal."""
+    from superbin.results import ExpectedZ
+    from superbin.stats import expected
+
+    b = offer.aggregate.background
+    found = expected(offer.aggregate.signal, b.nominal, b.up, b.down)
+    return ExpectedZ.of((one.z for one in found.at_quantiles), found.fit)
+
+
 def _row(offer: "TradeOff") -> dict[str, Any]:
     merged, total = offer.merge, offer.aggregate.background
     return {
         "shape": offer.name,
         "bins": list(merged.bins),
         "z": offer.z,
+        "expected_midp": asdict(_bands(offer)),
         "limit": offer.limit,
         "figure_of_merit": merged.figure_of_merit,
         "value": merged.value,
@@ -275,7 +287,7 @@ def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: 
         marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
         save(merge_front(sizes, marked, title=title).figure, stage / "front")
         if shapes:
-            ranges = {number: bin_ranges(search, number) for number in search.numbers}
+            ranges = {i: bin_ranges(search, i) for i in search.numbers}
             merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
             save(bin_map(ranges, merges, title=title).figure, stage / "map")
 
@@ -291,13 +303,15 @@ def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOf
     head = merit.symbol if merit.limit else "merit"
     lines = [
         f"{label} in {search}, {merit.goal} ({figure_of_merit})",
-        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
+        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'median':>8}{'68 %':>14}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
     ]
     for offer in offers:
         merged = offer.merge
+        bands = _bands(offer)
+        span = f"{number(bands.low1, 2)} to {number(bands.high1, 2)}"
         gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
         lines.append(
-            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
+            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
             f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
         lines.extend(selection_lines(merged, indent="    "))
