@@ -253,11 +253,11 @@ def _design(
 def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> list[str]:
     """Write a bundle of regions, the table of losses, the curve and exports; returns what could not be."""
     from superbin._support.files import write_text
-    from superbin.catalog import write_folder
     from superbin.export import FORMATS, entry_of
+    from superbin.io.bundles import write_bundle
     from superbin.plot import loss_curve, save
 
-    write_folder(bundle.search, bundle.signals, folder / "search")
+    write_bundle(bundle, folder / "search")
     columns = ("signals", "limits", "bin_limits", "losses")
     rows = zip(*(document[column] for column in columns), strict=True)
     table = ["signal,limit,limit_of_bins,loss"]

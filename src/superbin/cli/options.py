@@ -79,6 +79,17 @@ def figure_of_merit_option(command: F) -> F:
     )(command)
 
 
+def seconds_option(command: F) -> F:
+    """Add ``--seconds``."""
+    return click.option(
+        "--seconds",
+        type=click.FloatRange(min=0),
+        default=3.0,
+        show_default=True,
+        help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
+    )(command)
+
+
 class _Share(click.ParamType):  # type: ignore[type-arg]
     """A part of a whole: ``2%`` or ``0.02``."""
 
@@ -125,17 +136,6 @@ def selection_lines(merged: "MergeResult", indent: str = "  ") -> list[str]:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def seconds_option(command: F) -> F:
-    """Add ``--seconds``."""
-    return click.option(
-        "--seconds",
-        type=click.FloatRange(min=0),
-        default=3.0,
-        show_default=True,
-        help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
-    )(command)
 
 
 def search_option(command: F) -> F:
@@ -197,18 +197,24 @@ def seed_option(command: F) -> F:
     )(command)
 
 
-UNCERTAINTIES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
-"""The names of `superbin.stats.models`, here so that help needs no NumPy; a test holds the two together."""
-
-
 def uncertainty_option(command: F) -> F:
     """Add ``--uncertainty``."""
     return click.option(
         "--uncertainty",
         "models",
-        type=click.Choice(UNCERTAINTIES),
+        metavar="MODEL",
         multiple=True,
-        help="Uncertainty models to compare with; may be given several times. By default all.",
+        help="Uncertainty model to compare with, such as gaussian or gamma; may be given several times. By default all.",
+    )(command)
+
+
+def pyhf_option(command: F) -> F:
+    """Add ``--pyhf``."""
+    return click.option(
+        "--pyhf",
+        "ask_pyhf",
+        is_flag=True,
+        help="Ask pyhf as well, with asymptotic formulas; it takes seconds.",
     )(command)
 
 
@@ -218,7 +224,7 @@ def pyhf_toys_option(command: F) -> F:
         "--pyhf-toys",
         type=click.IntRange(min=0, max=1_000_000),
         default=0,
-        help="Toys by pyhf, too; it takes some 10 ms for each.",
+        help="Toys of the exported workspace by pyhf, too; it takes some 10 ms for each.",
     )(command)
 
 

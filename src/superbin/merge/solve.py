@@ -160,8 +160,7 @@ def _result(
     chosen, value = archive.best
     # An infinite bound is none: the proof stopped before it had looked everywhere.
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
-    gap = bound / value - 1 if bound is not None and value > 0 else None
-    proved = status(proof.complete, gap)
+    proved = status(proof.complete, _gap(bound, value))
     optimum = None
     if tolerance > 0 and value > 0:
         simple = simplest(task, chosen, value, tolerance, prove=prove)
@@ -174,7 +173,6 @@ def _result(
             fewest=simple.proved,
         )
         chosen, value = simple.chosen, simple.value
-        gap = None if bound is None else bound / value - 1
     text = selections(task.ground, numbers(chosen))
     return MergeResult(
         bins=numbers(chosen),
@@ -186,13 +184,17 @@ def _result(
         greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,
         bound=bound,
-        gap=gap,
+        gap=_gap(bound, value),
         nodes=proof.nodes,
         mu95=task.merit.shown(value) if task.merit.limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
         overlap=text.overlap,
         optimum=optimum,
     )
+
+
+def _gap(bound: float | None, value: float) -> float | None:
+    return bound / value - 1 if bound is not None and value > 0 else None
 
 
 def status(complete: bool, gap: float | None) -> str:
@@ -203,4 +205,5 @@ def status(complete: bool, gap: float | None) -> str:
         return BEST_FOUND
     percent = max(100 * gap, 1e-6)
     step = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return f"within {math.ceil(percent / step * (1 - 1e-12)) * step:.2g} %"
+    shown = math.ceil(percent / step * (1 - 1e-12)) * step
+    return f"within {shown:.0f} %" if shown >= 10 else f"within {shown:.2g} %"

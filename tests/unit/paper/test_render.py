@@ -318,7 +318,7 @@ class TestSafety:
 
 def test_example_is_complete(example_result: AnalysisResult) -> None:
     """PAPER-3: the result these tests use has every method, so that no row goes untested."""
-    expectations = {"asimov", "asimov_postfit"}
+    expectations = {"asimov", "asimov_postfit", "expected_midp", "expected_p0", "expected_p0_postfit"}
     for panel, absent in ((example_result.expected, set()), (example_result.observed, expectations)):
         missing = {name for name in Significance.__dataclass_fields__ if getattr(panel, name) is None}
         assert missing == absent
