@@ -136,6 +136,7 @@ def test_force_replaces(tmp_path: Path) -> None:
     )
     assert sorted(p.name for p in target.iterdir()) == [
         "paper",
+        "report.html",
         "result.json",
         "workspace-likelihood.json",
         "workspace.json",

@@ -210,7 +210,7 @@ def test_every_point_failed(run: Run, tmp_path: Path) -> None:
             "superbin: error: 2 of 2 points failed, each for the reason given with it; the others are kept\n"
         )
         assert "0 points, 2 failed" in out
-        assert [path.name for path in folder.iterdir()] == ["scan.json"]
+        assert sorted(path.name for path in folder.iterdir()) == ["report.html", "scan.json"]
         assert [p.status for p in load_scan(folder / "scan.json").points] == ["failed"] * 2
     code, out, _ = run("--points", str(points), "--json", "--quiet")
     assert code == 2
@@ -350,7 +350,7 @@ def test_folder(run: Run, tmp_path: Path) -> None:
     assert "exists and is not empty" in err
     assert "points" not in err
     assert run("-o", str(out), "--force", "--no-figures")[0] == 0
-    assert [path.name for path in out.iterdir()] == ["scan.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scan.json"]
 
 
 def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:

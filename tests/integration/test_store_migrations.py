@@ -236,7 +236,7 @@ def test_interrupted_migration(
         break
     # Where an attempt leaves what it did, the next has less to do.
     least = 5 if locate(database).get_backend_name() == "mariadb" else 12
-        assert step > (least if version < 3 else 3)
+    assert step > (least if version < 3 else 3)
     assert len(seen) < step
     check_content(database, version, small_search, small_signal, header, points)
     assert differences(database) == []

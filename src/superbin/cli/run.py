@@ -97,9 +97,11 @@ def run(
             search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
         )
         _write_documents(result, signal, likelihood, stage)
+        drawn: dict[str, bytes] = {}
         if figures:
             _progress("drawing the figures")
-            _draw(result, stage / "figures")
+            drawn = _draw(result, stage / "figures")
+        _write_page(result, stage, drawn)
         _progress("writing the paper")
         _write_paper(result, stage / "paper", figures=figures, pdf=pdf)
     _progress(f"done in {time.perf_counter() - start:.1f} s")
@@ -125,12 +127,21 @@ def _write_documents(
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 
 
-def _draw(result: "AnalysisResult", folder: Path) -> None:
+def _draw(result: "AnalysisResult", folder: Path) -> dict[str, bytes]:
+    """Save the figures, and return their PNG files by name."""
     from superbin.plot import figures, save
 
     folder.mkdir()
     for name, figure in figures(result).items():
         save(figure, folder / name)
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def _write_page(result: "AnalysisResult", folder: Path, figures: dict[str, bytes]) -> None:
+    from superbin._support.files import write_text
+    from superbin.page import page
+
+    write_text(folder / "report.html", page(result, figures=figures))
 
 
 def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: bool) -> None:

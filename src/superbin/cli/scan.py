@@ -347,8 +347,27 @@ def _as_json(result: "ScanResult") -> str:
 
 def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     from superbin._support.files import write_text
+    from superbin.page import page
 
     write_text(folder / "scan.json", _as_json(result) + "\n")
+    _draw(result, folder, figures=figures)
+    shown = [folder / "maps" / f"{name}.png" for name in _ON_PAGE]
+    drawn = {path.stem: path.read_bytes() for path in shown if path.is_file()}
+    write_text(folder / "report.html", page(result, figures=drawn))
+
+
+_ON_PAGE = (
+    "exclusion",
+    "exclusion-likelihood",
+    "exclusion-compared",
+    "limits",
+    "limits-likelihood",
+    "significance-scatter",
+)
+"""Figures of a scan that its page shows."""
+
+
+def _draw(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     if figures:
         from superbin.plot import save, scan_figures
 
