@@ -1,6 +1,7 @@
 """Searches from tables go into the database, out again and on to commands."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -14,16 +15,17 @@ from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import DocumentError, SuperbinError
+from superbin.errors import DocumentError, SuperbinError, UnknownNameError
 from superbin.io.bundles import read_bundle, write_bundle
 from superbin.io.tables import read_search, write_search
-from superbin.likelihood import PublishedLikelihood, variations
+from superbin.likelihood import PublishedLikelihood, read, variations
+from superbin.likelihood.reading import read_files
 
 
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 TABLE = """region,observed,background,error up,error down
@@ -63,7 +65,10 @@ def test_a_table_with_its_luminosity(here: Path) -> None:
     (here / "mine.csv").write_text(TABLE)
     (here / "signal.csv").write_text(SIGNAL)
     command = ("import", "mine.csv", "signal.csv", "--luminosity", "139")
-    assert "would store search mine with 3 bins, 1 signal" in output(*command, "--dry-run")
+    printed = output(*command, "--dry-run")
+    assert "would store search mine with 3 bins, 1 signal" in printed
+    assert re.search(r"^2 SR2 +3 +4.1 +1.5 +1$", printed, re.MULTILINE)
+    assert "sum: 15 observed, 15.5 expected" in printed
     with open_catalog() as catalog:
         assert "mine" not in [s.name for s in catalog.searches()]
     assert "stored search mine with 3 bins, 1 signal" in output(*command)
@@ -140,3 +145,45 @@ def test_packaged_covariance_is_that_of_the_likelihood(cms_search: Search) -> No
         scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
         assert (np.abs(got - expected) <= 1e-6 * scale).all()
         np.testing.assert_allclose(np.diag(got), np.diag(expected), rtol=1e-6)
+
+
+CARD = """imax 1
+jmax 1
+kmax *
+bin sr
+observation 15
+bin sr sr
+process s b
+process 0 1
+rate 4 10
+xsec lnN - 1.2
+"""
+WORKSPACE = {
+    "version": "1.0.0",
+    "channels": [
+        {
+            "name": "SR",
+            "samples": [
+                {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+                {"name": "b", "data": [10.0], "modifiers": [{"name": "x", "type": "normsys", "data": {"hi": 1.2, "lo": 0.8}}]},
+            ],
+        }
+    ],
+    "observations": [{"name": "SR", "data": [15]}],
+    "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), [("card.txt", CARD), ("model.json", json.dumps(WORKSPACE))])
+def test_likelihood_of_an_imported_search(here: Path, name: str, text: str) -> None:
+    """IMP-13, STORE-17: the likelihood that was imported comes out of the database whole, for the engine."""
+    (here / name).write_text(text)
+    output("import", name, "--luminosity", "139", "--name", "mine")
+    with open_catalog() as catalog:
+        stored = catalog.likelihood("mine")
+    assert not isinstance(stored, PublishedLikelihood)
+    assert stored.limit().observed == read(here / name).limit().observed
+    with pytest.raises(UnknownNameError, match="search 'other' has no workspace.json and no cards"):
+        read_files({}, name="other")
+    with pytest.raises(DocumentError, match="^mine/cards/card.txt:9"):
+        read_files({"cards/card.txt": CARD.replace("rate 4", "rate x y").encode()}, name="mine")

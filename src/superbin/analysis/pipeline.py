@@ -60,6 +60,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def _limits(seconds: float) -> merge.Limits:
+    if not seconds >= 0:
+        raise InputError(f"seconds is {seconds}; a proof takes 0 seconds (none) or more")
+    return merge.Limits(exact_seconds=seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Timed:
     """A significance, the wall time in seconds that each method of it took, and why methods have no answer, by name."""
@@ -77,6 +83,7 @@ def analyze(
     figure_of_merit: str = "midp",
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
+    seconds: float = 0.0,
 ) -> AnalysisResult:
     """Design and evaluate the most sensitive one-bin analysis of a signal.
 
@@ -96,6 +103,8 @@ def analyze(
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
         Seed of the pseudo-experiments, >= 0.
+    seconds : float
+        Time for a proof of how good the merge is, >= 0; 0 proves nothing of an exact figure of merit.
 
     Returns
     -------
@@ -110,7 +119,9 @@ def analyze(
     conventions = covariances(search, correlations)
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
-    merged = merge.optimize(search, signal, figure_of_merit=figure_of_merit, covariance=covariance)
+    merged = merge.optimize(
+        search, signal, figure_of_merit=figure_of_merit, covariance=covariance, limits=_limits(seconds)
+    )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None

@@ -249,7 +249,7 @@ def _show_signal(
 
 
 @db.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--as", "kind", metavar="KIND", help="The form of the search, where it is not recognised.")
 @click.option(
     "--mapping",
@@ -290,7 +290,7 @@ def import_(
     superbin db import T1tttt_1500_100.csv T1tttt_1200_800.csv
     """
     from superbin.catalog import open_catalog
-    from superbin.io.imports import Options, read
+    from superbin.io.imports import Options, preview, read
     from superbin.io.tables import read_signal
 
     signals = [read_signal(path) for path in paths if kind is None and _is_signal(path)]
@@ -318,6 +318,8 @@ def import_(
     if bundle is not None and bundle.files:
         what += f", {', '.join(bundle.files)}"
     if dry_run:
+        if bundle is not None:
+            click.echo("\n".join(["", *preview(bundle), ""]))
         click.echo(f"would store {what}")
         return
     with open_catalog(database) as catalog:

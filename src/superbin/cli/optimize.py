@@ -12,6 +12,7 @@ from superbin.cli.options import (
     database_option,
     figure_of_merit_option,
     search_option,
+    seconds_option,
     signal_options,
     without_signal,
 )
@@ -50,9 +51,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     show_default=True,
     help="Also the best merge of exactly this many bins; repeat for several.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Limit of each proof."
-)
+@seconds_option
 @correlations_option
 @database_option
 @click.option("--figures", type=click.Path(path_type=Path), help="Folder for figures; must not exist yet.")
@@ -101,7 +100,7 @@ def optimize(
         sizes=sizes,
         figure_of_merit=figure_of_merit,
         covariance=covariance,
-        limits=merge.Limits(seconds=seconds),
+        limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
     )
     if figures is not None:
         _draw(search, f"{signal.label} in {search.name}", offers, figures)

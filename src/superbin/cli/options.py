@@ -18,6 +18,7 @@ __all__ = [
     "figure_of_merit_option",
     "number",
     "search_option",
+    "seconds_option",
     "seed_option",
     "signal_options",
     "toys_option",
@@ -70,6 +71,17 @@ def figure_of_merit_option(command: F) -> F:
         show_default=True,
         help="What the bins are chosen for: the largest expected significance, exact (midp) or approximate and provable "
         "(profile_asimov, s_over_sqrt_bv); or the lowest expected 95 % CLs limit, exact (limit) or provable (asimov_limit).",
+    )(command)
+
+
+def seconds_option(command: F) -> F:
+    """Add ``--seconds``."""
+    return click.option(
+        "--seconds",
+        type=click.FloatRange(min=0),
+        default=3.0,
+        show_default=True,
+        help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
     )(command)
 
 

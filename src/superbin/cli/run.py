@@ -13,6 +13,7 @@ from superbin.cli.options import (
     figure_of_merit_option,
     number,
     search_option,
+    seconds_option,
     seed_option,
     signal_options,
     toys_option,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @signal_options
 @correlations_option
 @figure_of_merit_option
+@seconds_option
 @toys_option
 @seed_option
 @database_option
@@ -64,6 +66,7 @@ def run(
     cross_section: float | None,
     correlations: str | None,
     figure_of_merit: str,
+    seconds: float,
     toys: int,
     seed: int,
     database: str | None,
@@ -91,10 +94,16 @@ def run(
             signal = catalog.signal(
                 search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
-            likelihood = catalog.likelihood(search) if catalog.has_likelihood(search) else None
+            likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
-            search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
+            search,
+            signal,
+            correlations=correlations,
+            figure_of_merit=figure_of_merit,
+            toys=toys,
+            seed=seed,
+            seconds=seconds,
         )
         _write_documents(result, signal, likelihood, stage)
         drawn: dict[str, bytes] = {}

@@ -195,7 +195,7 @@ def scan(
                 search,
                 targets,
                 settings=settings,
-                likelihood=catalog.likelihood(search) if likelihood_limit else None,
+                likelihood=catalog.published_likelihood(search) if likelihood_limit else None,
                 published=catalog.limits(search, model),
                 executor=crew,
                 store=catalog.store,

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from superbin.errors import DocumentError, InputError
+from superbin._support.json import parse_json
+from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
 from superbin.io.datacards.lint import same_channels
-from superbin.io.workspaces import read_workspace
+from superbin.io.workspaces import model_from_workspace, read_workspace
 from superbin.likelihood.counting import CountingLikelihood, counting_model
 from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.engine import Engine
 from superbin.statistical_model import StatisticalModel
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["engine_of", "engine_of_cards", "read", "read_cards"]
+__all__ = ["engine_of", "engine_of_cards", "read", "read_cards", "read_files"]
 
 LARGE = 300
 """Parameters above which a purely counting model is fitted by the sparse engine: dense Hessians cost their cube."""
@@ -121,6 +123,45 @@ def read_cards(
         As of `superbin.io.datacards.read_datacards` and `superbin.io.datacards.describe`, or if the same channels are there twice.
     """
     return engine_of_cards(read_datacards(paths, outside=outside), mass=mass)
+
+
+def read_files(files: Mapping[str, bytes], *, name: str = "", mass: float | None = None) -> Engine:
+    """Read the likelihood among the files of a bundle: ``workspace.json``, or the cards in ``cards/``.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        As of `superbin.domain.bundle.Bundle`, or of the database.
+    name : str
+        Of the search, for messages.
+    mass : float, optional
+        Of cards: what ``$MASS`` and ``MH`` stand for.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the text names the search.
+    InputError, DocumentError
+        As of `read`.
+    """
+    if "workspace.json" in files:
+        place = f"{name}/workspace.json"
+        document = parse_json(files["workspace.json"].decode("utf-8"), place)
+        return engine_of(model_from_workspace(document, source=place, name=name))
+    inside = {
+        file: content for file, content in files.items() if file.startswith("cards/") and ".." not in file
+    }
+    if not inside:
+        raise UnknownNameError(f"search {name!r} has no workspace.json and no cards among its files")
+    with TemporaryDirectory(prefix="superbin-") as folder:
+        for file, content in inside.items():
+            path = Path(folder) / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        try:
+            return read_cards(Path(folder) / "cards", mass=mass)
+        except InputError as error:
+            raise type(error)(str(error).replace(folder, name)) from error
 
 
 def engine_of_cards(cards: Datacards, *, mass: float | None = None, name: str = "") -> Engine:

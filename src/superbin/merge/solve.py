@@ -4,6 +4,7 @@
 `superbin.merge.shapes` says what.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
 from superbin.results import GreedyBaseline, MergeResult
 
-__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize"]
+__all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize", "status"]
 
 CERTIFIED = "certified"
 BEST_FOUND = "best found"
@@ -60,7 +61,8 @@ def optimize(
         Of the background's upward uncertainties, events squared; by default the uncertainties of bins add in
         quadrature. Downward uncertainties take its correlations.
     limits : Limits, optional
-        When a proof may stop. Unfinished, it leaves a gap and the status ``best found``.
+        When a proof may stop. Unfinished, it leaves a gap and the status ``within x %``. Proofs of exact figures of merit begin only
+        if `Limits.exact_seconds` gives them time.
 
     Returns
     -------
@@ -145,18 +147,30 @@ def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Base
     chosen, value = archive.best
     # An infinite bound is none: the proof stopped before it had looked everywhere.
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
+    gap = bound / value - 1 if bound is not None and value > 0 else None
     return MergeResult(
         bins=numbers(chosen),
         figure_of_merit=task.merit.name,
         value=value,
-        status=CERTIFIED if proof.complete else BEST_FOUND,
+        status=status(proof.complete, gap),
         cuts=cuts(task.ground, numbers(chosen)),
         evaluated=archive.evaluated,
         greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,
         bound=bound,
-        gap=bound / value - 1 if bound is not None and value > 0 else None,
+        gap=gap,
         nodes=proof.nodes,
         mu95=task.merit.shown(value) if task.merit.limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
     )
+
+
+def status(complete: bool, gap: float | None) -> str:
+    """``certified``; ``within 1.3 %`` of whatever is best, rounded up to two digits; or ``best found``."""
+    if complete:
+        return CERTIFIED
+    if gap is None:
+        return BEST_FOUND
+    percent = max(100 * gap, 1e-6)
+    step = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return f"within {math.ceil(percent / step * (1 - 1e-12)) * step:.2g} %"

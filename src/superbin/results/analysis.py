@@ -167,7 +167,7 @@ class MergeResult:
     value : float
         Its value for these bins; of a limit, ``1 / mu95``.
     status : str
-        ``"certified"`` when nothing better exists, else ``"best found"``.
+        ``"certified"`` when nothing better exists; ``"within 1.3 %"`` when nothing is better by more; else ``"best found"``.
     cuts : tuple of str
         Selections whose union is exactly these bins.
     evaluated : int

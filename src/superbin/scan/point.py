@@ -122,7 +122,7 @@ def prepare(search: Search, settings: Settings, likelihood: PublishedLikelihood 
     if settings.likelihood_limit and likelihood is None:
         raise InputError(
             f"limits from the full likelihood of {search.name!r} are asked for, and it is not given; give "
-            "likelihood=catalog.likelihood(search), or leave the limits out"
+            "likelihood=catalog.published_likelihood(search), or leave the limits out"
         )
     with single_threaded():
         covariance = covariances(search, settings.correlations)[0]

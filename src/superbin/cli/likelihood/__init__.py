@@ -6,10 +6,10 @@ One module per group of verbs: `fits` (fit, limit, significance), `profiles` (sc
 
 import click
 
-from superbin.cli.likelihood.documents import export, lint
+from superbin.cli.likelihood.documents import combine, export, lint
 from superbin.cli.likelihood.experiments import gof, toys
 from superbin.cli.likelihood.fits import fit, limit, significance
-from superbin.cli.likelihood.predictions import covariance, yields
+from superbin.cli.likelihood.predictions import covariance, simplify, yields
 from superbin.cli.likelihood.profiles import impacts, scan
 
 __all__ = ["likelihood"]
@@ -32,5 +32,19 @@ def likelihood() -> None:
     """
 
 
-for _command in (fit, limit, significance, scan, impacts, toys, gof, yields, covariance, export, lint):
+for _command in (
+    fit,
+    limit,
+    significance,
+    scan,
+    impacts,
+    toys,
+    gof,
+    yields,
+    covariance,
+    simplify,
+    export,
+    combine,
+    lint,
+):
     likelihood.add_command(_command)

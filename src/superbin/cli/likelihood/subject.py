@@ -56,7 +56,7 @@ def subject_options(command: F) -> F:
         ),
         click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
         click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
-        click.option("--mass", metavar="NUMBER", help="Replaces $MASS in a card."),
+        click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
         click.option(
             "--systematics",
             type=click.Choice(["published", "global", "none"]),
@@ -133,7 +133,7 @@ def _search(
     _refuse(chosen, ("patch", "patch_name", "measurement", "mass"), f"{model!r} is a signal of a search")
     with open_catalog(chosen["database"]) as catalog:
         search = catalog.search(name)
-        published = catalog.likelihood(search)
+        published = catalog.published_likelihood(search)
         found = catalog.signal(
             search,
             model,

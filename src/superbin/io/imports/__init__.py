@@ -29,6 +29,7 @@ from superbin.io.imports.archives import opened
 from superbin.io.imports.base import Imported, Importer, Options, Source, printable
 from superbin.io.imports.hepdata import TableSummary, propose
 from superbin.io.imports.matrices import ALONE, is_matrix_name
+from superbin.io.imports.preview import preview
 
 __all__ = [
     "IMPORTERS",
@@ -37,6 +38,7 @@ __all__ = [
     "Options",
     "TableSummary",
     "inspect",
+    "preview",
     "propose",
     "read",
     "recognise",
@@ -96,6 +98,7 @@ _ADVICE = {
         ".hepmc.gz",
     ): "events or a spectrum of a model; `superbin generate` makes signals of them",
     (".db", ".sqlite"): "a database; name it with SUPERBIN_DATABASE",
+    (".yoda", ".yoda.gz"): "YODA; import the YAML or JSON of the record on hepdata.net",
     (".rar", ".7z"): "an archive that is not read; pack it as zip or tar",
 }
 _MOST_NAMED = 10

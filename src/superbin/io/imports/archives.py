@@ -46,6 +46,7 @@ def opened(path: str | Path) -> Iterator[Source]:
     Parameters
     ----------
     path : str or Path
+        A path may lead into an archive: ``record.tar.gz/RegionA``.
 
     Yields
     ------
@@ -60,7 +61,8 @@ def opened(path: str | Path) -> Iterator[Source]:
         If an archive is damaged, unsafe or too large. Errors raised within the context name the archive, not the
         temporary folder.
     """
-    source = Source.at(path)
+    outer, inner = _parts(Path(path))
+    source = Source.at(outer)
     if source.is_folder or not is_archive(source.path):
         yield source
         return
@@ -68,12 +70,36 @@ def opened(path: str | Path) -> Iterator[Source]:
         # Resolved, so that every path in an error begins with it.
         root = Path(place).resolve()
         try:
-            yield _inner(source, root)
+            found = _inner(source, root)
+            yield _within(found, inner) if inner.parts else found
         except InputError as error:
-            text = re.sub(rf"{re.escape(str(root))}/\d+/[^/\s:]+", lambda _: str(path), str(error))
+            text = re.sub(rf"{re.escape(str(root))}/\d+/[^/\s:]+", lambda _: str(outer), str(error))
             if text == str(error):
                 raise
             raise type(error)(text) from error
+
+
+def _parts(path: Path) -> tuple[Path, Path]:
+    """A path as an archive and what is meant in it; as it is where it exists or no archive is on the way."""
+    if not path.exists():
+        for outer in path.parents:
+            if is_archive(outer) and outer.is_file():
+                return outer, path.relative_to(outer)
+    return path, Path()
+
+
+def _within(source: Source, inner: Path) -> Source:
+    """A file or folder of an unpacked archive."""
+    place = source.path / inner
+    if ".." in inner.parts or not place.exists():
+        there = ", ".join(sorted(p.name for p in source.files())) if source.is_folder else source.path.name
+        folders = (
+            ", ".join(sorted(p.name for p in source.path.iterdir() if p.is_dir())) if source.is_folder else ""
+        )
+        raise InputError(
+            f"{source.path}: holds no {inner.as_posix()!r}; there are {', '.join(filter(None, (folders, there)))[:300] or 'no files'}"
+        )
+    return Source.at(place)
 
 
 def _inner(source: Source, root: Path) -> Source:

@@ -222,13 +222,13 @@ class Faults:
 
     _SHOWN = 20
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, unit: str = "line") -> None:
+        self.path, self.unit = path, unit
         self.found: list[str] = []
 
     def add(self, text: str, line: int | None = None) -> None:
         """Note one."""
-        self.found.append(text if line is None else f"line {line}: {text}")
+        self.found.append(text if line is None else f"{self.unit} {line}: {text}")
 
     @contextlib.contextmanager
     def gathering(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from superbin.errors import DocumentError, InputError
+from superbin.io._text import read_text
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
 from superbin.io.datacards.lint import same_channels
 from superbin.io.imports.base import LARGEST_FILE, Imported, Options, Source
@@ -114,5 +115,10 @@ def _files(cards: Datacards, source: Source) -> dict[str, bytes]:
             raise DocumentError(
                 f"{name}: is larger than {LARGEST_FILE >> 20} MiB; a search holds no such file"
             )
-        found[f"cards/{inside}"] = path.read_bytes()
+        if name in cards.files:
+            # Whatever a card was called, it is found again by its ending.
+            inside = f"{inside.removesuffix('.gz').removesuffix('.txt')}.txt"
+            found[f"cards/{inside}"] = read_text(path).encode()
+        else:
+            found[f"cards/{inside}"] = path.read_bytes()
     return found

@@ -185,7 +185,9 @@ class Draft:
         luminosity = options.luminosity(self.place, _number(mapping, "luminosity_fb") or self.luminosity_fb)
         energy = options.energy(_number(mapping, "sqrt_s_tev") or self.sqrt_s_tev)
         if options.sqrt_s_tev is None and "sqrt_s_tev" not in mapping and self.sqrt_s_tev is None:
-            self.notes.append("centre-of-mass energy: not stated, 13 TeV assumed")
+            self.notes.append(
+                "centre-of-mass energy: not stated, 13 TeV assumed; say another with the mapping's sqrt_s_tev"
+            )
         texts = {key: printable(str(mapping.get(key, self.texts.get(key, "")))) for key in _TEXTS}
         name = options.name or identifier(self.name)
         try:

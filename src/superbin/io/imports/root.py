@@ -263,6 +263,8 @@ def _observed(root: RootFile, found: Mapping[str, Histogram], mapping: Mapping[s
     advice = 'name it with a mapping {"observed": NAME}'
     if all(re.fullmatch(_POINT, name) or _SIGNAL.fullmatch(name) for name in found):
         advice = "these look like signals: read them with superbin.io.signals.signals_from_root in the bins of an imported search"
+    elif any(re.search(r"Hist\dD_y\d+", name) for name in found):
+        advice = "this is hepdata.net's ROOT file, import the YAML or JSON of the record, which say more"
     elif all(h.values.ndim == 2 for h in found.values()):
         advice = "there are only TH2, covariances perhaps; the yields must come from elsewhere"
     raise InputError(

@@ -30,12 +30,13 @@ from pathlib import Path
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.json import parse_json
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
-from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, read_matrix
+from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
 from superbin.io.imports.ranges import infinite, observable, parse_range
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
@@ -79,7 +80,7 @@ class TableImporter:
     """A table of one row per bin, alone or in a folder with the covariance of its bins."""
 
     name = "csv"
-    title = "one table (CSV, tabs or blanks) with a row per bin, or a folder with it and a covariance"
+    title = "one table (CSV, tabs, blanks, JSON) with a row per bin, or a folder with it and a covariance"
 
     def recognises(self, source: Source) -> bool:
         """A text file whose first line names a column of observed events, or a folder with exactly one."""
@@ -89,7 +90,14 @@ class TableImporter:
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the table; see the module for what its columns may be called."""
-        draft = table_draft(source, options)
+        try:
+            draft = table_draft(source, options)
+        except DocumentError as error:
+            if source.head(3) != b"#: ":
+                raise
+            raise DocumentError(
+                f"{error}; this is hepdata.net's CSV, import the YAML or JSON of the table, which say more"
+            ) from error
         return draft.imported(self.name, options, source, keys=("columns", "decimal"))
 
 
@@ -107,14 +115,15 @@ def table_draft(source: Source, options: Options) -> Draft:
         With all faults of the table.
     """
     path = _only_table(source)
-    faults = Faults(path)
+    faults = Faults(path, "row" if Source(path).suffix == ".json" else "line")
     table = _Table.read(Source.at(path), options, faults)
     roles, notes = _roles(table, options, path)
     if not table.rows:
         faults.add("the table has no rows; a search has at least one bin")
         faults.check()
     commas = ", with decimal commas" if table.decimal_comma else ""
-    notes.insert(0, f"a table of {len(table.rows)} rows, cells separated by {table.separator}{commas}")
+    how = "in JSON" if table.separator == "JSON" else f"cells separated by {table.separator}{commas}"
+    notes.insert(0, f"a table of {len(table.rows)} rows, {how}")
     observed = _counts(table, roles.observed, faults)
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
@@ -122,6 +131,9 @@ def table_draft(source: Source, options: Options) -> Draft:
     signals = [_signal(table, name, parts, faults) for name, parts in roles.signals.items()]
     faults.check()
     matrix = _matrix_beside(source, path, options, notes)
+    if table.matrix is not None and matrix is None:
+        notes.append("covariance: in the file itself")
+        matrix = table.matrix
     return Draft(
         place=str(path),
         name=path.name.removesuffix(".gz").rsplit(".", 1)[0],
@@ -147,11 +159,23 @@ def _is_table(source: Source) -> bool:
     """Whether the first line names observed events; a broken table that is called one is, so that its fault is told."""
     if b"\0" in source.head() and source.head(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return False
+    if source.suffix == ".json":
+        return _is_json_table(source)
     try:
         table = _Table.read(source, Options(), Faults(source.path))
     except InputError:
         return source.suffix in (".csv", ".tsv")
-    return any(_plain(c) in _OBSERVED for c in table.columns)
+    return any(_plain(c) in _OBSERVED or _bare(_plain(c)) in _OBSERVED for c in table.columns)
+
+
+def _is_json_table(source: Source) -> bool:
+    try:
+        content = parse_json(source.text(), source.path)
+    except InputError:
+        return False
+    if isinstance(content, list):
+        content = content[0] if content else {}
+    return isinstance(content, dict) and any(_bare(_plain(key)) in _OBSERVED for key in content)
 
 
 def _tables(source: Source) -> list[Path]:
@@ -199,6 +223,7 @@ def _matrix_beside(source: Source, path: Path, options: Options, notes: list[str
 
 # --- the text ---------------------------------------------------------------------------------------------
 
+_MATRICES = ("covariance", "correlations")
 _TEXTS = ("title", "reference", "source", "licence", "citation")
 _NUMBERS = {
     **dict.fromkeys(("luminosity_fb", "luminosity", "lumi"), "luminosity_fb"),
@@ -243,17 +268,62 @@ class _Table:
     texts: dict[str, str]
     luminosity_fb: float | None
     sqrt_s_tev: float | None
+    matrix: Matrix | None = None
+
+    @classmethod
+    def of_json(cls, source: Source, faults: Faults) -> "_Table":
+        """A list of objects, or an object of columns beside numbers, texts and a covariance."""
+        path = source.path
+        content = parse_json(source.text(), path)
+        if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+            columns = list(dict.fromkeys(key for row in content for key in row))
+            content = {key: [row.get(key, "") for row in content] for key in columns}
+        if not isinstance(content, dict):
+            raise DocumentError(f"{path}: a table in JSON is a list of objects, or an object of columns")
+        matrix = None
+        for key in ("covariance", "correlations"):
+            if key in content:
+                matrix = as_matrix(content[key], f"{path}: {key}", correlations=key == "correlations")
+        cells = {
+            key: value for key, value in content.items() if isinstance(value, list) and key not in _MATRICES
+        }
+        if len({len(value) for value in cells.values()}) != 1:
+            shown = ", ".join(f"{key!r} {len(value)}" for key, value in list(cells.items())[:10])
+            raise DocumentError(f"{path}: the columns have different numbers of values: {shown or 'none'}")
+        bad = [key for key, value in cells.items() if any(isinstance(v, list | dict | bool) for v in value)]
+        if bad:
+            raise DocumentError(f"{path}: column {bad[0]!r} holds values that are neither numbers nor texts")
+        plain = [
+            (0, f"{key}: {value}") for key, value in content.items() if isinstance(value, str | int | float)
+        ]
+        said = _said(plain, faults)
+        rows = [["" if v is None else str(v) for v in row] for row in zip(*cells.values(), strict=True)]
+        columns, rows = _with_errors(list(cells), rows)
+        return cls(
+            path=path,
+            columns=columns,
+            rows=rows,
+            lines=list(range(1, len(rows) + 1)),
+            separator="JSON",
+            decimal_comma=False,
+            texts={key: said[key] for key in _TEXTS if key in said},
+            luminosity_fb=float(said["luminosity_fb"]) if "luminosity_fb" in said else None,
+            sqrt_s_tev=float(said["sqrt_s_tev"]) if "sqrt_s_tev" in said else None,
+            matrix=matrix,
+        )
 
     @classmethod
     def read(cls, source: Source, options: Options, faults: Faults) -> "_Table":
         """Split the text; rows of a wrong length are noted as faults and left out."""
         path = source.path
+        if source.suffix == ".json":
+            return cls.of_json(source, faults)
         comments: list[tuple[int, str]] = []
         content: list[tuple[int, str]] = []
         for line, text in enumerate(source.text().split("\n"), start=1):
             if text.lstrip().startswith(("#", "%")):
                 comments.append((line, text.lstrip()[1:].lstrip("#% ").strip()))
-            elif text.strip():
+            elif text.strip() and not _RULER.fullmatch(text.strip()):
                 content.append((line, text))
         if content and comments and _is_data(content[0][1]):
             # Some tables comment the line of names out.
@@ -275,13 +345,14 @@ class _Table:
                 continue
             rows.append([c.strip() for c in row])
             lines.append(line)
+        columns, rows = _with_errors(columns, rows)
         said = _said(comments, faults)
         return cls(
             path=path,
             columns=columns,
             rows=rows,
             lines=lines,
-            separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks"}[separator],
+            separator={",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks", "|": "bars"}[separator],
             decimal_comma=decimal_comma,
             texts={key: said[key] for key in _TEXTS if key in said},
             luminosity_fb=float(said["luminosity_fb"]) if "luminosity_fb" in said else None,
@@ -293,11 +364,23 @@ class _Table:
         cell = self.rows[row][column]
         return cell.replace(",", ".") if self.decimal_comma else cell
 
-    def number(self, row: int, column: int, faults: Faults, *, low: float = -math.inf) -> float:
-        """A cell as a number; NaN where it is none, which is noted as a fault."""
+    def number(
+        self,
+        row: int,
+        column: int,
+        faults: Faults,
+        *,
+        low: float = -math.inf,
+        of: FloatArray | None = None,
+    ) -> float:
+        """A cell as a number, ``20%`` as a part of what it is of; NaN where it is none, which is noted as a fault."""
         value = math.nan
+        text = self.text(row, column)
         try:
-            value = parse_number(self.text(row, column))
+            if of is not None and text.endswith("%"):
+                value = parse_number(text.rstrip("%").strip()) / 100 * float(of[row])
+            else:
+                value = parse_number(text)
         except InputError as error:
             faults.add(f"{self.columns[column]} {error}", self.lines[row])
         if value < low:
@@ -305,6 +388,46 @@ class _Table:
                 f"{self.columns[column]} is {self.rows[row][column]}; it must be >= {low:g}", self.lines[row]
             )
         return value
+
+
+_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*")
+"""Lines without cells: what spreadsheets write first, and the rulers of tables drawn with bars."""
+_CELL = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
+_SYMMETRIC = re.compile(rf"({_CELL})\s*(?:±|\+-|\+/-|\\pm)\s*({_CELL})")
+_UP_DOWN = re.compile(rf"({_CELL})\s*\^?\s*\+\s*({_CELL})\s*[,/_]?\s*[-−]\s*({_CELL})")
+_DOWN_UP = re.compile(rf"({_CELL})\s*_?\s*[-−]\s*({_CELL})\s*[,/^]?\s*\+\s*({_CELL})")
+
+
+def _value_with_errors(cell: str) -> tuple[str, str, str] | None:
+    """Value and errors up and down of a cell such as ``10.2 ± 2.0``, ``10.2 +2.0 -1.5`` or ``$10.2^{+2.0}_{-1.5}$``."""
+    plain = re.sub(r"[${}]|\\[,;! ]", "", cell).strip()
+    if match := _SYMMETRIC.fullmatch(plain):
+        return match[1], match[2], match[2]
+    if match := _UP_DOWN.fullmatch(plain):
+        return match[1], match[2], match[3]
+    if match := _DOWN_UP.fullmatch(plain):
+        return match[1], match[3], match[2]
+    return (plain, "0", "0") if re.fullmatch(_CELL, plain) else None
+
+
+def _with_errors(columns: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Columns whose cells hold values with errors become three; ranges such as ``200-300`` are none."""
+    names: list[str] = []
+    cells: list[list[str]] = []
+    for i, name in enumerate(columns):
+        column = [row[i] for row in rows]
+        split = [_value_with_errors(cell) for cell in column]
+        if (
+            column
+            and all(part is not None for part in split)
+            and any(p[1] != "0" for p in split if p is not None)
+        ):
+            names += [name, f"{name} error up", f"{name} error down"]
+            cells += [[p[k] for p in split if p is not None] for k in range(3)]
+        else:
+            names.append(name)
+            cells.append(column)
+    return names, [list(row) for row in zip(*cells, strict=True)]
 
 
 def _is_data(text: str) -> bool:
@@ -345,7 +468,8 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
     for separator in (";", "\t"):
         if separator not in lines[0]:
             continue
-        body = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
+        cells = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
+        body = [part for cell in cells for part in _value_with_errors(cell) or (cell,)]
         commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
         points = any(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c) for c in body)
         if commas and points and given is None:
@@ -358,12 +482,16 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
                 'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
             )
         return separator, bool(commas) if given is None else given == ","
+    if lines[0].strip().startswith("|"):
+        return "|", False
     return ("," if "," in lines[0] else " "), False
 
 
 def _split(text: str, separator: str) -> list[str]:
     if separator == " ":
         return text.split()
+    if separator == "|":
+        return text.strip().strip("|").split("|")
     try:
         return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
@@ -388,6 +516,11 @@ class _Roles:
 def _plain(text: str) -> str:
     """A column's name without case, underscores and repeated blanks."""
     return " ".join(re.sub(r"[_\s]+", " ", text.lower()).split())
+
+
+def _bare(plain: str) -> str:
+    """A column's name without a unit or remark in brackets at its end, and without points."""
+    return re.sub(r"\s*[\[(][^\])]*[\])]\s*$", "", plain).replace(".", "").strip()
 
 
 def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:
@@ -464,6 +597,8 @@ class _Columns:
     def take(self, key: str, known: set[str]) -> int | None:
         wanted = {_plain(str(self.given[key]))} if key in self.given else known
         found = [c for c in self.left if c in wanted]
+        if not found and key not in self.given:
+            found = [c for c in self.left if _bare(c) in wanted]
         if len(found) > 1:
             raise DocumentError(
                 f"{self.path}: columns {' and '.join(repr(self.table.columns[self.left[c]]) for c in found)} both look "
@@ -652,8 +787,11 @@ def _counts(table: _Table, column: int, faults: Faults) -> FloatArray:
 
 def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> Process:
     def column(key: str, *, low: float = 0.0) -> FloatArray:
-        return np.array([table.number(i, parts[key], faults, low=low) for i in range(len(table.rows))])
+        return np.array(
+            [table.number(i, parts[key], faults, low=low, of=nominal) for i in range(len(table.rows))]
+        )
 
+    nominal = None
     nominal = column("nominal")
     sides: list[FloatArray] = []
     for kind in ("stat", "syst"):

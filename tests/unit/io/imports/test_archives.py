@@ -57,6 +57,20 @@ def test_folder_in_an_archive(tmp_path: Path) -> None:
     assert read(path).bundle.search.covariance is not None
 
 
+def test_path_into_an_archive(tmp_path: Path) -> None:
+    """IMP-7: of an archive with several searches one is named by its path in it."""
+    path = tarred(tmp_path / "x.tar.gz", {"a/t.csv": TABLE, "b/t.csv": TABLE.replace(b"12", b"13")})
+    with pytest.raises(
+        InputError, match=r"the folder holds 2 searches, a \(csv\), b \(csv\); name one of them"
+    ):
+        read(path)
+    assert read(path / "b").bundle.search.observed.tolist() == [13, 3]
+    assert read(path / "b" / "t.csv").bundle.search.observed.tolist() == [13, 3]
+    for inner in ("c", "../x.tar.gz", "b/../../.."):
+        with pytest.raises(InputError):
+            read(path / inner)
+
+
 def test_errors_name_the_archive(tmp_path: Path) -> None:
     """IMP-7: and not the temporary folder, which is gone."""
     path = zipped(tmp_path / "mine.zip", {"sub/t.csv": TABLE.replace(b"10.5", b"x")})

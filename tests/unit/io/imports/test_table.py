@@ -51,6 +51,76 @@ def test_spellings(name: str, text: str, tmp_path: Path) -> None:
     assert search.names == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cells.csv", "region,Obs.,Bkg. (total)\nA,12,10.5 ± 2.5\nB,3,4.25 +2.0 -1.0\n"),
+        ("latex.csv", "region,data (139 fb-1),background\nA,12,$10.5 \\pm 2.5$\nB,3,$4.25^{+2.0}_{-1.0}$\n"),
+        ("down.csv", "region,observed,background\nA,12,10.5 +- 2.5\nB,3,$4.25_{-1.0}^{+2.0}$\n"),
+        ("german.csv", "sep=;\nregion;observed;background\nA;12;10,5 ± 2,5\nB;3;4,25 +2,0/-1,0\n"),
+        ("percent.csv", "region,observed,background,error up,error down\nA,12,10.5,2.5,2.5\nB,3,4.25,2,23.529411764705882%\n"),
+        ("bars.txt", "| region | observed | background |\n|---|---:|---|\n| A | 12 | 10.5 +/- 2.5 |\n| B | 3 | 4.25 +2 -1 |\n"),
+        ("comma.csv", "region,observed,background,error up,error down,\nA,12,10.5,2.5,2.5,\nB,3,4.25,2,1,\n"),
+    ],
+)  # fmt: skip
+def test_values_with_errors(name: str, text: str, tmp_path: Path) -> None:
+    """IMP-4: cells with a value and its errors, in plain text or LaTeX, per cent, tables with bars, remarks in names."""
+    search = imported(tmp_path / name, text).bundle.search
+    assert (search.names, search.observed.tolist()) == (("A", "B"), [12, 3])
+    estimate = search.processes[0].estimate
+    assert estimate.nominal.tolist() == [10.5, 4.25]
+    np.testing.assert_allclose(estimate.syst_up, [2.5, 2], rtol=1e-12)
+    np.testing.assert_allclose(estimate.syst_down, [2.5, 1], rtol=1e-12)
+
+
+COLUMNS = {"region": ["A", "B"], "observed": [12, 3], "background": [10.5, 4.25], "error": [2.5, 1.5]}
+
+
+def test_json(tmp_path: Path) -> None:
+    """IMP-4: the same table as an object of columns or a list of objects, with what belongs to it."""
+    more = {"luminosity": "139/fb", "title": "Mine", "covariance": [[4, 1], [1, 9]], "signal": [1, 2]}
+    rows = [dict(zip(COLUMNS, values, strict=True)) for values in zip(*COLUMNS.values(), strict=True)]
+    for content in (COLUMNS | more, rows):
+        (tmp_path / "t.json").write_text(json.dumps(content))
+        bundle = read(
+            tmp_path / "t.json", options=Options(luminosity_fb=None if content is not rows else 139.0)
+        ).bundle
+        search = bundle.search
+        assert (search.names, search.observed.tolist(), search.luminosity_fb) == (("A", "B"), [12, 3], 139)
+        assert search.processes[0].estimate.syst_up.tolist() == [2.5, 1.5]
+    assert search.covariance is None
+    full = read_json(tmp_path, COLUMNS | more)
+    assert full.bundle.search.covariance.up.tolist() == [[4, 1], [1, 9]]
+    assert (full.bundle.search.title, full.bundle.signals[0].yields.tolist()) == ("Mine", [1, 2])
+
+
+def read_json(folder: Path, content: Any) -> Any:
+    return imported(folder / "t.json", json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"observed": [12, 3.5], "error": [-1, "x"]}, "3 faults: row 2: observed is 3.5.*row 1: error is -1.*row 2: error 'x'"),
+        ({"observed": [12]}, "different numbers of values: 'region' 2, 'observed' 1"),
+        ({"error": [[1], [2]]}, "column 'error' holds values that are neither numbers nor texts"),
+        ({"covariance": [[1]]}, "matrix is of 1 bins and the table has 2"),
+        ({"luminosity": "many"}, "luminosity_fb is 'many'"),
+    ],
+)  # fmt: skip
+def test_wrong_json(changes: Any, message: str, tmp_path: Path) -> None:
+    """IMP-2, IMP-4: refused with the row or the column."""
+    with pytest.raises(DocumentError, match=message):
+        read_json(tmp_path, COLUMNS | changes)
+
+
+def test_csv_of_hepdata(tmp_path: Path) -> None:
+    """IMP-2: what hepdata.net writes as CSV repeats names of columns; its YAML is asked for."""
+    text = "#: name: Table 1\n#: data_file: t.yaml\nMET,MET LOW,MET HIGH,Data,stat +,stat -,Total SM,stat +,stat -\n1,0,2,3,1,-1,2,1,-1\n"
+    with pytest.raises(DocumentError, match="hepdata.net's CSV, import the YAML or JSON of the table"):
+        imported(tmp_path / "t.csv", text)
+
+
 def test_gzip(tmp_path: Path) -> None:
     """IMP-4: packed by gzip, the ending before ``.gz`` counts."""
     result = imported(tmp_path / "mine.csv.gz", gzip.compress(PLAIN.encode()))
