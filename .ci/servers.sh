@@ -48,7 +48,7 @@ superbin_start_mariadb() {
   [ "$(id -u)" = 0 ] && chown mysql "$data"
   superbin_as mysql mariadb-install-db --no-defaults --datadir="$data" --skip-test-db \
     --auth-root-authentication-method=normal >"$log"
-  printf '%s\n' "CREATE USER superbin@'127.0.0.1';" "GRANT ALL ON *.* TO superbin@'127.0.0.1';" >"$data/init.sql"
+  printf '%s\n' "CREATE USER superbin@'127.0.0.1';" "GRANT ALL ON *.* TO superbin@'127.0.0.1' WITH GRANT OPTION;" >"$data/init.sql"
   superbin_as mysql mariadbd --no-defaults --datadir="$data" --socket="$data/socket" --pid-file="$data/pid" \
     --port="$port" --bind-address=127.0.0.1 --skip-name-resolve --init-file="$data/init.sql" \
     --innodb-flush-log-at-trx-commit=0 >>"$log" 2>&1 &

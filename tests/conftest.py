@@ -1,6 +1,6 @@
 """Searches and signals that many tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from superbin._support.arrays import FloatArray
+from superbin.catalog import Catalog, open_catalog
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.io.tables import read_search, read_signal
@@ -43,6 +44,13 @@ def cms_search() -> Search:
 def t1bbbb() -> SignalModel:
     """The packaged T1bbbb(1750, 1) signal."""
     return read_signal(PACKAGED / "signals" / "T1bbbb_1750_1.csv")
+
+
+@pytest.fixture(scope="session")
+def packaged_catalog() -> Iterator[Catalog]:
+    """What ships, in a database of its own; to be read only."""
+    with open_catalog("sqlite://") as catalog:
+        yield catalog
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from importlib.metadata import version
 
     from superbin.analysis import analyze
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import Catalog, open_catalog
     from superbin.domain.aggregate import combine
     from superbin.domain.covariance import Covariance
     from superbin.domain.search import Estimate, Observable, Process, Search
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnalysisResult",
+    "Catalog",
     "Covariance",
     "Estimate",
     "Observable",
@@ -33,7 +34,6 @@ __all__ = [
     "SuperbinError",
     "analyze",
     "combine",
-    "find_signal",
     "load_result",
     "open_catalog",
     "result_from_json",
@@ -42,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "AnalysisResult": "results",
+    "Catalog": "catalog",
     "Covariance": "domain.covariance",
     "Estimate": "domain.search",
     "Observable": "domain.search",
@@ -51,7 +52,6 @@ _HOMES = {
     "SuperbinError": "errors",
     "analyze": "analysis",
     "combine": "domain.aggregate",
-    "find_signal": "catalog",
     "load_result": "results",
     "open_catalog": "catalog",
     "result_from_json": "results",

@@ -1,14 +1,23 @@
 """How long the published likelihood takes; run with ``pytest --benchmark-enable tests/benchmarks``."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
+from superbin.catalog import open_catalog
 from superbin.domain.signal import SignalModel
-from superbin.likelihood import Fitter, evaluate, packaged
+from superbin.likelihood import Fitter, PublishedLikelihood, evaluate
 from superbin.likelihood.fit import single_threaded
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
+
 
 Benchmark = Callable[..., Any]
 

@@ -3,21 +3,28 @@
 import dataclasses
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pyhf
 import pytest
 
 import superbin
-from superbin import chance
 from superbin.analysis import count_distribution, evaluate, likelihood_workspace
+from superbin.catalog import open_catalog
 from superbin.domain.aggregate import Background, combine
+from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
-from superbin.likelihood import packaged, variations
+from superbin.likelihood import PublishedLikelihood, checked_likelihood, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
-from superbin.scan.point import Settings, prepare
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
 
 
 @pytest.fixture(scope="module")
@@ -126,26 +133,30 @@ def test_search_without_a_likelihood(small_search: Search, small_signal: SignalM
         superbin.analyze(small_search, small_signal, correlations="likelihood")
 
 
-def test_changed_search_does_not_take_the_likelihood(cms_search: Search, t1bbbb: SignalModel) -> None:
+def test_changed_search_does_not_take_the_likelihood(cms_search: Search) -> None:
     """MERGE: a search of the same name with other backgrounds is another search."""
     process = cms_search.processes[0]
     larger = dataclasses.replace(process.estimate, nominal=2 * process.estimate.nominal)
     other = dataclasses.replace(
         cms_search, processes=(dataclasses.replace(process, estimate=larger), *cms_search.processes[1:])
     )
+    assert checked_likelihood(packaged(cms_search.name), cms_search).n_bins == 160
     with pytest.raises(InputError, match="predicts other backgrounds"):
-        chance.of_rectangles(other, toys=10)
-    with pytest.raises(InputError, match="predicts other backgrounds"):
-        likelihood_workspace(other, t1bbbb, [1])
-    with pytest.raises(InputError, match="predicts other backgrounds"):
-        prepare(other, Settings(likelihood_limit=True))
+        checked_likelihood(packaged(cms_search.name), other)
+    with open_catalog("sqlite://") as catalog:
+        catalog.add(
+            Bundle(other, files={"likelihood.json.gz": catalog.store.file(other.name, "likelihood.json.gz")}),
+            replace=True,
+        )
+        with pytest.raises(InputError, match="predicts other backgrounds"):
+            catalog.likelihood(other.name)
 
 
 def test_correlated_workspace_agrees_with_the_sum_of_bins(
     result: AnalysisResult, cms_search: Search, t1bbbb: SignalModel
 ) -> None:
     """WS: pyhf reads the aggregate's own likelihood, whose signal is that of the bins."""
-    document = likelihood_workspace(cms_search, t1bbbb, result.merge.bins)
+    document = likelihood_workspace(packaged(cms_search.name), t1bbbb, result.merge.bins)
     model = pyhf.Workspace(document).model()
     assert model.config.poi_name == "mu"
     (aggregate,) = (c for c in document["channels"] if c["name"] == "aggregate")

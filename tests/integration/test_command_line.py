@@ -4,16 +4,24 @@ import json
 import math
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from superbin.catalog import open_catalog
 from superbin.cli import main
 from superbin.errors import DocumentError
-from superbin.likelihood import packaged
+from superbin.likelihood import PublishedLikelihood
 from superbin.results import load_result
 from superbin.stats import midp_significance
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
 
 
 def run(*arguments: str) -> int:
@@ -128,6 +136,7 @@ def test_force_replaces(tmp_path: Path) -> None:
     )
     assert sorted(p.name for p in target.iterdir()) == [
         "paper",
+        "report.html",
         "result.json",
         "workspace-likelihood.json",
         "workspace.json",

@@ -6,25 +6,24 @@ changes nothing at mu = 0.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 
-from superbin.catalog import find_signal, open_catalog
+from superbin.catalog import open_catalog
 from superbin.domain.aggregate import combine
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.likelihood import (
-    Evaluation,
-    Fitter,
-    PublishedLikelihood,
-    evaluate,
-    packaged,
-    predict,
-    variations,
-)
+from superbin.likelihood import Evaluation, Fitter, PublishedLikelihood, evaluate, predict, variations
 from superbin.likelihood.inference import asimov, expected_discovery, fit_both, upper_limit
 from superbin.likelihood.minuit import minuit_fit
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +115,7 @@ def test_limits_on_weak_signals(
     """LIK-17, LIK-3: T1qqqq near its diagonal, where a placeholder in 320 control regions would be most of the signal."""
     with open_catalog("sqlite://") as catalog:
         search = catalog.search("cms-pas-sus-16-014")
-        signal = find_signal(catalog, search, "T1qqqq", (mother, lsp))
+        signal = catalog.signal(search, "T1qqqq", (mother, lsp))
     fitter = Fitter(published.model(signal.yields))
     found = upper_limit(fitter, *fit_both(fitter))
     assert found.status == "converged"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from superbin.catalog import find_grid, find_signal, open_catalog, packaged_models
+from superbin.catalog import Catalog, open_catalog
 from superbin.cli import main
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
@@ -23,15 +23,16 @@ def run(*arguments: object) -> int:
     return stop.value.code
 
 
-def test_models() -> None:
+def test_models(packaged_catalog: Catalog) -> None:
     """SIG-18."""
-    assert packaged_models(CMS) == MODELS
+    assert tuple(packaged_catalog.models(CMS)) == MODELS
+    assert packaged_catalog.models(CMS)["T1bbbb"] == ("table", "grid")
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_a_grid_covers(model: str, cms_search: Search) -> None:
+def test_what_a_grid_covers(model: str, cms_search: Search, packaged_catalog: Catalog) -> None:
     """SIG-18: masses, statistics and the record of how it was made."""
-    grid = find_grid(cms_search, model)
+    grid = packaged_catalog.grid(cms_search, model)
     gluinos = model.startswith("T1")
     process = "gluino" if gluinos else "sbottom"
     assert (grid.model, grid.search, grid.n_bins, grid.process) == (model, CMS, 160, process)
@@ -50,9 +51,9 @@ def test_what_a_grid_covers(model: str, cms_search: Search) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_efficiencies_are_physical(model: str, cms_search: Search) -> None:
+def test_efficiencies_are_physical(model: str, cms_search: Search, packaged_catalog: Catalog) -> None:
     """SIG-1: less than all events are in a bin, more of them at larger mass differences."""
-    grid = find_grid(cms_search, model)
+    grid = packaged_catalog.grid(cms_search, model)
     totals = grid.efficiencies.sum(axis=1)
     assert totals.max() < 1
     assert totals.min() > 0
@@ -63,9 +64,9 @@ def test_efficiencies_are_physical(model: str, cms_search: Search) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_leaving_points_out(model: str, cms_search: Search) -> None:
+def test_leaving_points_out(model: str, cms_search: Search, packaged_catalog: Catalog) -> None:
     """SIG-8, SIG-18: half of the totals are predicted within 3.5 %, nine in ten of the uncompressed ones within 10 %."""
-    grid = find_grid(cms_search, model)
+    grid = packaged_catalog.grid(cms_search, model)
     left_out = grid.leave_out
     deviations = np.abs(left_out.efficiencies.sum(axis=1) / grid.efficiencies.sum(axis=1) - 1)
     wide = grid.points[:, 0] - grid.points[:, 1] >= 300
@@ -76,7 +77,7 @@ def test_leaving_points_out(model: str, cms_search: Search) -> None:
 def test_the_histogram_of_cms(cms_search: Search, t1bbbb: SignalModel) -> None:
     """SIG-15: the claim, against the one public signal: 15 % on the total and on projections, 50 % with 9 or more jets."""
     with open_catalog("sqlite://") as catalog:
-        ours = find_signal(catalog, cms_search, "T1bbbb", (1750, 1), source="grid")
+        ours = catalog.signal(cms_search, "T1bbbb", (1750, 1), source="grid")
     assert ours.cross_section_pb == t1bbbb.cross_section_pb
     assert ours.yields.sum() == pytest.approx(t1bbbb.yields.sum(), rel=0.15)
     for axis, observable in enumerate(cms_search.observables[:2]):

@@ -210,7 +210,7 @@ def test_every_point_failed(run: Run, tmp_path: Path) -> None:
             "superbin: error: 2 of 2 points failed, each for the reason given with it; the others are kept\n"
         )
         assert "0 points, 2 failed" in out
-        assert [path.name for path in folder.iterdir()] == ["scan.json"]
+        assert sorted(path.name for path in folder.iterdir()) == ["report.html", "scan.json"]
         assert [p.status for p in load_scan(folder / "scan.json").points] == ["failed"] * 2
     code, out, _ = run("--points", str(points), "--json", "--quiet")
     assert code == 2
@@ -289,7 +289,7 @@ def test_bad_points(run: Run, tmp_path: Path, content: str | None, text: str, fo
         (("--stored", "--points", "x"), "--stored scans stored signals"),
         (("--stored", "--cross-sections", "x"), "--stored scans stored signals"),
         (("--cross-sections", "no-such-file.csv"), "no-such-file.csv: cannot be read"),
-        (("--likelihood-limit",), "no likelihood ships for search 'small'"),
+        (("--likelihood-limit",), "search 'small' has no likelihood"),
         (("--stored",), "model 'T1xxxx' has no signals"),
         (("--grid", "no-such-file.csv"), "no-such-file.csv"),
         (("--max-points", "0"), "0 is not in the range"),
@@ -350,14 +350,16 @@ def test_folder(run: Run, tmp_path: Path) -> None:
     assert "exists and is not empty" in err
     assert "points" not in err
     assert run("-o", str(out), "--force", "--no-figures")[0] == 0
-    assert [path.name for path in out.iterdir()] == ["scan.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scan.json"]
 
 
 def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:
     """SCAN-16: the signals of a model that a user imported are a grid as well."""
     with Store(tmp_path / "s.sqlite") as store:
         made = read_grid(grid)
-        store.add_signals([made.signal(p, luminosity_fb=10.0) for p in made.points[:3].tolist()])
+        store.add_signals(
+            [made.signal(p, luminosity_fb=10.0, cross_section=0.1) for p in made.points[:3].tolist()]
+        )
     code, out, _ = run("--stored", "--json")
     assert code == 0
     assert len(scan_from_json(out).points) == 3

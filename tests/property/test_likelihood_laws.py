@@ -1,6 +1,7 @@
 """Laws that every counting model obeys, on random ones."""
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +12,20 @@ from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 
 from superbin._support.arrays import FloatArray
-from superbin.likelihood import CountingModel, Evaluation, Fitter, evaluate, packaged
+from superbin.catalog import open_catalog
+from superbin.likelihood import CountingModel, Evaluation, Fitter, PublishedLikelihood, evaluate
 from superbin.likelihood.export import full_workspace
 from superbin.likelihood.inference import asimov_postfit, fit_both, upper_limit
 from superbin.likelihood.model import Interpolation, Parameter
 from superbin.likelihood.newton import minimize
 from superbin.likelihood.objective import Objective
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable

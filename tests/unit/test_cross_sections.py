@@ -1,10 +1,13 @@
 """Cross sections against published numbers: clauses SIG-9 and SIG-10."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from superbin.domain.cross_sections import cross_section, process_of, processes
+from superbin.catalog import Catalog, packaged
+from superbin.domain.cross_sections import CrossSection, process_of
+from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 
@@ -17,6 +20,10 @@ PUBLISHED = {
     1750: (0.00359842, 27.1502),
     3000: (7.08299e-06, 56.6394),
 }
+
+
+def cross_section(process: str, mass: float) -> CrossSection:
+    return packaged.cross_section_table(process).at(mass)
 
 
 @pytest.mark.parametrize("mass", PUBLISHED)
@@ -87,7 +94,15 @@ def test_unknown_process() -> None:
         match="'squark' pairs, only for gluino, sbottom, stop; .*cross_section=.*--cross-section",
     ):
         cross_section("squark", 1000)
-    assert processes() == ("gluino", "sbottom", "stop")
+    assert packaged.processes() == ("gluino", "sbottom", "stop")
+
+
+def test_another_energy(packaged_catalog: Catalog, small_search: Search) -> None:
+    """SIG-9: the tables are of 13 TeV, and do not serve another energy."""
+    assert packaged_catalog.cross_sections("gluino", "cms-sus-16-033").at(1750).pb == 0.00359842
+    later = replace(small_search, sqrt_s_tev=13.6)
+    with pytest.raises(InputError, match=r"are of 13 TeV, and the search is of 13.6 TeV; .*--cross-sections"):
+        packaged.cross_section_table("gluino", sqrt_s_tev=later.sqrt_s_tev)
 
 
 @pytest.mark.parametrize(

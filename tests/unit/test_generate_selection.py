@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from superbin.catalog import Catalog
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.errors import InputError
 from superbin.generate import Cards, DetectorCard, SelectionCard
@@ -343,10 +344,9 @@ def test_radiation_weights() -> None:
     np.testing.assert_allclose(isr_weights(number, SelectionCard(isr_weights=())), 1)
 
 
-def test_overall_factor_belongs_to_one_search() -> None:
-    """GEN-51: fitted to one search, one for any other."""
-    other = search_in([((3, 4), (0, INF), (300, 500), (300, 350))])
-    assert Cards.of(other).selection.overall_factor == 1
-    known = search_in([((3, 4), (0, INF), (300, 500), (300, 350))])
-    object.__setattr__(known, "name", "cms-pas-sus-16-014")
-    assert Cards.of(known).selection.overall_factor == 0.955
+def test_overall_factor_belongs_to_one_search(packaged_catalog: Catalog) -> None:
+    """GEN-51: fitted to one search, whose card has it; one for any other."""
+    assert Cards.of(search_in([((3, 4), (0, INF), (300, 500), (300, 350))])).selection.overall_factor == 1
+    for name, factor in (("cms-pas-sus-16-014", 0.955), ("cms-sus-16-033", 1.0)):
+        cards = Cards.of(packaged_catalog.search(name), packaged_catalog.generator_card(name))
+        assert cards.selection.overall_factor == factor

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from superbin._support.arrays import FloatArray
+from superbin.catalog import Catalog
 from superbin.domain.grid import SignalGrid, SignalPoint
-from superbin.errors import InputError, UnknownNameError
+from superbin.errors import InputError
 
 PLANE = [(m, x) for m in range(600, 2201, 200) for x in (1, *range(200, m - 50, 200), m - 50)]
 N_BINS = 12
@@ -393,7 +394,7 @@ def test_points_on_a_line() -> None:
 def test_signal_is_efficiency_times_produced() -> None:
     """SIG-1: 12.9 fb-1 of gluino pairs at 1750 GeV, 3.59842 fb, are 46.42 events."""
     grid = make_grid()
-    signal = grid.signal((1750, 300), luminosity_fb=12.9)
+    signal = grid.signal((1750, 300), luminosity_fb=12.9, cross_section=0.00359842)
     efficiencies, errors = grid.at(1750, 300)
     np.testing.assert_allclose(signal.yields, 46.419618 * efficiencies, rtol=1e-9)
     np.testing.assert_allclose(signal.errors, 46.419618 * errors, rtol=1e-9)
@@ -403,10 +404,8 @@ def test_signal_is_efficiency_times_produced() -> None:
 
 
 def test_own_cross_section() -> None:
-    """SIG-10: and without a table one must be given."""
+    """SIG-10: pairs without a table of cross sections."""
     grid = make_grid(process="squark")
-    with pytest.raises(UnknownNameError, match="--cross-section"):
-        grid.signal((1750, 300), luminosity_fb=12.9)
     signal = grid.signal((1750, 300), luminosity_fb=10, cross_section=0.002)
     np.testing.assert_allclose(signal.yields, 20 * grid.at(1750, 300)[0], rtol=1e-12)
 
@@ -415,16 +414,16 @@ def test_own_cross_section() -> None:
 def test_bad_numbers(bad: float) -> None:
     """SIG-2."""
     with pytest.raises(InputError, match="luminosity_fb is"):
-        make_grid().signal((1000, 1), luminosity_fb=bad)
+        make_grid().signal((1000, 1), luminosity_fb=bad, cross_section=1)
     with pytest.raises(InputError, match="the cross section is"):
         make_grid().signal((1000, 1), luminosity_fb=1, cross_section=bad)
 
 
-def test_source_says_what_it_is() -> None:
+def test_source_says_what_it_is(packaged_catalog: Catalog) -> None:
     """SIG-15."""
 
     def describe(grid: SignalGrid, *masses: float) -> str:
-        return grid.signal(masses, luminosity_fb=1).source
+        return grid.signal(masses, luminosity_fb=1, cross_section=1).source
 
     grid = make_grid()
     assert describe(grid, 1000, 1) == (
@@ -438,7 +437,9 @@ def test_source_says_what_it_is() -> None:
         "accuracy of the simulation: not known"
     )
     cards: dict[str, Any] = {"generator": {}, "detector": {}, "selection": {}}
-    known = replace(grid, search="cms-pas-sus-16-014", settings=cards)
+    assert describe(replace(grid, settings=cards), 1000, 1).endswith("accuracy of the simulation: not known")
+    statements = packaged_catalog.grid("cms-pas-sus-16-014", "T1bbbb").statements
+    known = replace(grid, search="cms-pas-sus-16-014", settings=cards, statements=statements)
     assert describe(known, 1000, 700).endswith(
         "20-50 % with 9 or more jets; full-likelihood limits: within 15 % of CMS's at four of five points"
     )

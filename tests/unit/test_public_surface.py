@@ -13,6 +13,7 @@ def test_top_level_names() -> None:
     """Every name is there and is found where it is first used."""
     assert superbin.__all__ == [
         "AnalysisResult",
+        "Catalog",
         "Covariance",
         "Estimate",
         "Observable",
@@ -22,7 +23,6 @@ def test_top_level_names() -> None:
         "SuperbinError",
         "analyze",
         "combine",
-        "find_signal",
         "load_result",
         "open_catalog",
         "result_from_json",

@@ -2,7 +2,8 @@
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superbin.domain.cross_sections import cross_section
+from superbin.catalog import Catalog, open_catalog, packaged
 from superbin.domain.published import (
     CONTOURS,
     PublishedLimit,
     PublishedResults,
-    published_results,
-    read_published,
+    parse_published,
 )
-from superbin.errors import DocumentError
+from superbin.errors import DocumentError, UnknownNameError
 
 SEARCH = "cms-pas-sus-16-014"
 
@@ -35,10 +35,19 @@ POINTS = [
 ]
 
 
+@cache
 def results(model: str) -> PublishedResults:
-    found = published_results(SEARCH, model)
+    with open_catalog("sqlite://") as catalog:
+        found = catalog.limits(SEARCH, model)
     assert found is not None
     return found
+
+
+def read_published(folder: Path) -> Mapping[str, PublishedResults]:
+    limits, contours = folder / "published-limits.csv", folder / "published-contours.csv"
+    return parse_published(
+        limits.read_text(), contours.read_text() if contours.exists() else None, place=folder
+    )
 
 
 def at(model: str, mother: float, lsp: float) -> PublishedLimit | None:
@@ -55,15 +64,17 @@ def test_facts(model: str, mother: float, lsp: float, observed: float, expected:
         assert found.expected_fb == pytest.approx(1000 * expected, rel=2e-5)
 
 
-def test_what_is_public() -> None:
+def test_what_is_public(packaged_catalog: Catalog) -> None:
     """PUB-1: four models; expected limits of two; six contours of each."""
     for model in ("T1bbbb", "T1qqqq", "T1tttt", "T2bb"):
         found = results(model)
         assert np.isfinite(found.expected_fb).any() == (model in ("T1tttt", "T2bb"))
         assert tuple(found.contours) == CONTOURS
-    assert published_results(SEARCH, "T9") is None
-    assert published_results("another", "T1bbbb") is None
-    assert published_results(f"../{SEARCH}", "T1bbbb") is None
+    assert packaged_catalog.limits(SEARCH, "T9") is None
+    assert packaged_catalog.limits("cms-sus-16-033", "T1bbbb") is None
+    for other in ("another", f"../{SEARCH}"):
+        with pytest.raises(UnknownNameError):
+            packaged_catalog.limits(other, "T1bbbb")
 
 
 @pytest.mark.parametrize("model", ["T1bbbb", "T1qqqq", "T1tttt", "T2bb"])
@@ -74,7 +85,7 @@ def test_contours_are_where_the_limit_is_the_cross_section(model: str) -> None:
     for name, shift in (("observed", 0), ("observed_weaker", -1), ("observed_stronger", 1)):
         ratios = []
         for mother, lsp in found.contours[name].tolist():
-            limit, sigma = at(model, mother, lsp), cross_section(process, mother)
+            limit, sigma = at(model, mother, lsp), packaged.cross_section_table(process).at(mother)
             if limit is not None and limit.observed_fb is not None:
                 assert sigma.relative_uncertainty is not None
                 ratios.append(
@@ -188,12 +199,6 @@ def test_bad_files(limits: str, lines: str | None, message: str, tmp_path: Path)
     """PUB-4: a broken table is refused with file and line."""
     with pytest.raises(DocumentError, match=message):
         read_published(write(tmp_path, limits, lines))
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    """PUB-4: the folder must hold a table of limits."""
-    with pytest.raises(DocumentError, match=r"cannot read .*published-limits.csv"):
-        read_published(tmp_path)
 
 
 def ratios(part: Callable[[float, float, float], bool], model: str, side: str) -> list[float]:

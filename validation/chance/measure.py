@@ -13,22 +13,20 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtr
 
-from superbin.catalog import read_folder
+from superbin.catalog import open_catalog
 from superbin.chance.ensemble import Ensemble, FittedBackground, fitted_background, split_lognormal
 from superbin.chance.local import Family, family, smallest_counts
 from superbin.chance.throw import CHUNK, Climb, merge, throw_chunk
 from superbin.domain.search import Search
-from superbin.likelihood import packaged
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.rectangles import rectangles
 from superbin.stats.toys import stream
 
-DATA = Path(__file__).parents[2] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"
+SEARCH = "cms-pas-sus-16-014"
 LADDER = np.arange(1.0, 5.01, 0.25)
 BLOCK = 256
 
@@ -128,10 +126,11 @@ def flat_prior(fitted: FittedBackground) -> FittedBackground:
 
 
 def main() -> None:
-    search = read_folder(DATA).search
+    with open_catalog("sqlite://") as catalog:
+        search, likelihood = catalog.search(SEARCH), catalog.likelihood(SEARCH)
     covariance = search.covariance
     assert covariance is not None
-    fitted = fitted_background(packaged(search.name))
+    fitted = fitted_background(likelihood)
     tried = family(search, rectangles(search).sets, covariance)
     expected = np.sum([p.estimate.nominal for p in search.processes], axis=0)
     with single_threaded():

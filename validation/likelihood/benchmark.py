@@ -20,7 +20,7 @@ import numpy as np
 
 from superbin._support.files import write_text
 from superbin.catalog import open_catalog
-from superbin.likelihood import Fitter, evaluate, packaged
+from superbin.likelihood import Fitter, evaluate
 from superbin.likelihood.export import full_workspace
 from superbin.likelihood.model import CountingModel
 
@@ -107,7 +107,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with open_catalog("sqlite://") as catalog:
         signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
-    published = packaged("cms-pas-sus-16-014")
+        published = catalog.likelihood("cms-pas-sus-16-014")
     # Code 4 is the interpolation both have; without signal systematics nothing is lost in the export.
     whole = published.model(signal.yields, systematics="global", interpolation="code4")
     results: dict[str, Any] = {}

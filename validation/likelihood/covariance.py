@@ -10,7 +10,7 @@ import gzip
 from pathlib import Path
 
 from superbin._support.files import write_bytes
-from superbin.likelihood import packaged, variations
+from superbin.likelihood import from_packed, variations
 
 NAME = "cms-pas-sus-16-014"
 DEFAULT_OUTPUT = Path(__file__).parents[2] / "src/superbin/data" / NAME
@@ -22,7 +22,9 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
     folder = parser.parse_args().output
-    for side, matrix in zip(("up", "down"), variations(packaged(NAME)).covariances(), strict=True):
+    packed = DEFAULT_OUTPUT / "likelihood.json.gz"
+    likelihood = from_packed(packed.read_bytes(), packed)
+    for side, matrix in zip(("up", "down"), variations(likelihood).covariances(), strict=True):
         lines = [
             f"# {NAME}: covariance of the background predictions, {side} side, events squared; made from the nuisances of the",
             "# published likelihood by validation/likelihood/covariance.py.",

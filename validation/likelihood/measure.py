@@ -18,8 +18,8 @@ import numpy as np
 from superbin._support.files import write_text
 from superbin.catalog import open_catalog
 from superbin.domain.aggregate import combine
-from superbin.domain.published import published_results
-from superbin.likelihood import Fitter, evaluate, packaged, predict, variations
+from superbin.domain.published import PublishedResults
+from superbin.likelihood import Fitter, evaluate, predict, variations
 from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.inference import asimov, expected_discovery
 from superbin.likelihood.minuit import minuit_fit
@@ -32,10 +32,9 @@ MASSES = {"m_mother": 1750.0, "m_lsp": 1.0}
 """Of T1bbbb."""
 
 
-def targets(published: Any, signal: Any) -> dict[str, Any]:
+def targets(published: Any, signal: Any, limits: PublishedResults | None) -> dict[str, Any]:
     """Fits and limits with each treatment of the signal's systematics."""
-    theirs = published_results(SEARCH, "T1bbbb")
-    limit = None if theirs is None else theirs.limit(MASSES)
+    limit = None if limits is None else limits.limit(MASSES)
     assert limit is not None
     assert limit.observed_fb is not None
     found = {}
@@ -133,10 +132,10 @@ def draw(published: Any, search: Any) -> None:
 
 
 def main() -> None:
-    published = packaged(SEARCH)
     with open_catalog("sqlite://") as catalog:
+        published, limits = catalog.likelihood(SEARCH), catalog.limits(SEARCH, "T1bbbb")
         search, signal = catalog.search(SEARCH), catalog.signal(SEARCH, "T1bbbb", (1750, 1))
-    document: dict[str, Any] = {"targets": targets(published, signal)}
+    document: dict[str, Any] = {"targets": targets(published, signal, limits)}
     document["correlations"] = correlations(published)
     draw(published, search)
     document |= aggregates(published, search, signal)

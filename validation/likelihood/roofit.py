@@ -24,11 +24,11 @@ def prepare(path: Path) -> None:
     import numpy as np
 
     from superbin.catalog import open_catalog
-    from superbin.likelihood import Fitter, packaged
+    from superbin.likelihood import Fitter
 
     with open_catalog("sqlite://") as catalog:
         signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
-    published = packaged("cms-pas-sus-16-014")
+        published = catalog.likelihood("cms-pas-sus-16-014")
     documents = []
     for name, interpolation, merged in (
         ("all 520 channels, code 4", "code4", False),

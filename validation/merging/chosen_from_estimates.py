@@ -30,18 +30,17 @@ from scipy import special
 
 from superbin import merge, stats
 from superbin._support.arrays import FloatArray
-from superbin.catalog import find_grid, packaged_models
+from superbin.catalog import Catalog, open_catalog
 from superbin.domain._intervals import garwood_interval
 from superbin.domain.aggregate import AggregateBin, bin_sums, combine
 from superbin.domain.correlations import covariances
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Estimate, Process, Search
 from superbin.domain.signal import SignalModel
-from superbin.io.tables import read_search
-from superbin.scan.targets import grid_targets
+from superbin.scan.targets import Target, grid_targets
 
 HERE = Path(__file__).parent
-TABLES = HERE.parents[1] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"
+SEARCH = "cms-pas-sus-16-014"
 
 SIGNALS = (
     ("T1bbbb", (1750.0, 1.0)),
@@ -224,11 +223,21 @@ def share(is_so: np.ndarray) -> str:
     return f"{x:.1%} ± {np.sqrt(x * (1 - x) / is_so.size):.1%}"
 
 
-def packaged_data(search: Search, covariance: Covariance) -> Iterator[str]:
+def targets(
+    catalog: Catalog, search: Search, model: str, points: list[tuple[float, ...]] | None = None
+) -> tuple[Target, ...]:
+    """Signals of a packaged grid."""
+    grid = catalog.grid(search, model)
+    return grid_targets(
+        grid, search, points=points, cross_sections=catalog.cross_sections(grid.process, search)
+    )
+
+
+def packaged_data(catalog: Catalog, search: Search, covariance: Covariance) -> Iterator[str]:
     """Rows of the table of the observed data."""
     found: dict[tuple[str, str], list[float]] = {}
-    for model in packaged_models(search.name):
-        for target in grid_targets(find_grid(search, model), search):
+    for model in (name for name, sources in catalog.models(search).items() if "grid" in sources):
+        for target in targets(catalog, search, model):
             if target.signal is None:
                 continue
             for figure in FIGURES:
@@ -250,16 +259,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--experiments", type=int, default=200, metavar="N")
     experiments = parser.parse_args().experiments
-    search = read_search(TABLES)
+    catalog = open_catalog("sqlite://")
+    search = catalog.search(SEARCH)
     covariance = covariances(search, None)[0]
     if covariance is None:
         raise SystemExit(f"search {search.name!r} has no likelihood with a covariance")
-    observed = list(said(packaged_data(search, covariance)))
+    observed = list(said(packaged_data(catalog, search, covariance)))
     truth, unseen = (truth_of(search, covariance, events) for events in (UNSEEN, 0.0))
     signals = [
         target.signal
         for model, masses in SIGNALS
-        for target in grid_targets(find_grid(search, model), search, points=[masses])
+        for target in targets(catalog, search, model, [masses])
         if target.signal is not None
     ]
     rows = [row for s in signals for figure in FIGURES for row in said(study(truth, s, figure, experiments))]

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from superbin import merge, open_catalog
-from superbin.catalog import find_grid
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.correlations import covariances
 from superbin.domain.covariance import Covariance
@@ -122,11 +121,13 @@ def points(most: int | None) -> list[Point]:
     """Every point of the packaged grids."""
     with open_catalog() as catalog:
         search = catalog.search(SEARCH)
+        grids = [catalog.grid(search, model) for model in MODELS]
+        sections = [catalog.cross_sections(grid.process, search) for grid in grids]
     covariance = covariances(search, "likelihood")[0]
     assert covariance is not None
     found = []
-    for model in MODELS:
-        targets = [t.signal for t in grid_targets(find_grid(search, model, None), search)]
+    for grid, table in zip(grids, sections, strict=True):
+        targets = [t.signal for t in grid_targets(grid, search, cross_sections=table)]
         for signal in [s for s in targets if s is not None and s.yields.any()][:most]:
             problem = problem_from(bin_sums(search, signal), covariance)
             found.append(study(search, signal, problem, covariance))

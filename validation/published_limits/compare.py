@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from superbin._support.files import write_text
-from superbin.catalog import find_grid, open_catalog
-from superbin.domain.cross_sections import packaged_table
-from superbin.domain.published import PublishedResults, published_results
+from superbin.catalog import open_catalog
+from superbin.catalog.packaged import cross_section_table
+from superbin.domain.published import PublishedResults
 from superbin.results.scan import ScanPoint
 from superbin.scan import Settings, grid_targets, local_workers, run_scan, spread
 
@@ -83,18 +83,23 @@ def compute(processes: int, database: str) -> list[Row]:
     with open_catalog(database) as catalog, local_workers(processes) as workers:
         search = catalog.search(SEARCH)
         for model in MODELS:
-            grid = find_grid(search, model)
-            targets = grid_targets(grid, search)
+            grid = catalog.grid(search, model)
+            sections = catalog.cross_sections(grid.process, search)
+            targets = grid_targets(grid, search, cross_sections=sections)
             settings = Settings(likelihood_limit=True)
-            result = run_scan(search, targets, settings=settings, executor=workers, store=catalog)
-            published = published_results(SEARCH, model)
+            likelihood, published = catalog.likelihood(search), catalog.limits(search, model)
+            common: dict[str, Any] = {
+                "executor": workers,
+                "store": catalog.store,
+                "likelihood": likelihood,
+                "published": published,
+            }
+            result = run_scan(search, targets, settings=settings, **common)
             known = [
                 t for t in targets if published is not None and published.limit(t.parameters) is not None
             ]
             few = [known[i] for i in spread([tuple(t.parameters.values()) for t in known], SPREAD)]
-            bare = run_scan(
-                search, few, settings=replace(settings, systematics="none"), executor=workers, store=catalog
-            )
+            bare = run_scan(search, few, settings=replace(settings, systematics="none"), **common)
             without = {tuple(p.parameters.values()): p for p in bare.points}
             rows += [_row(model, p, without.get(tuple(p.parameters.values()))) for p in result.points]
             print(f"{model}: {len(result.points)} points", file=sys.stderr)
@@ -295,7 +300,7 @@ def smoothness(model: str, published: PublishedResults) -> list[str]:
 
 def on_contours(model: str, published: PublishedResults) -> list[str]:
     """Return limit over cross section along the published contours, as Markdown lines."""
-    table = packaged_table("sbottom" if model == "T2bb" else "gluino")
+    table = cross_section_table("sbottom" if model == "T2bb" else "gluino")
     lines = []
     for name, line in published.contours.items():
         side = name.split("_")[0]
@@ -315,7 +320,8 @@ def on_contours(model: str, published: PublishedResults) -> list[str]:
 
 def report(rows: Sequence[Row]) -> str:
     """Return REPORT.md."""
-    published = {model: found for model in MODELS if (found := published_results(SEARCH, model)) is not None}
+    with open_catalog("sqlite://") as catalog:
+        published = {model: found for model in MODELS if (found := catalog.limits(SEARCH, model)) is not None}
     n = sum(row.published_observed is not None or row.published_expected is not None for row in rows)
     lines = [
         "# Limits of the packaged grids against those CMS published",

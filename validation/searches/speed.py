@@ -78,9 +78,8 @@ def searches(folder: Path, repeat: int) -> None:
 
 
 def packaged() -> Search:
-    from superbin.io.tables import read_search
-
-    return read_search(Path(superbin.__file__).parent / "data" / "cms-pas-sus-16-014")
+    with superbin.open_catalog("sqlite://") as catalog:
+        return catalog.search("cms-pas-sus-16-014")
 
 
 def cpu(action: Callable[[], object]) -> float:

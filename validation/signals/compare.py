@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from superbin.catalog import open_catalog
-from superbin.domain.cross_sections import cross_section
 from superbin.domain.grid import SignalPoint
 from superbin.io.grids import read_point
 
@@ -185,8 +184,9 @@ def pulls_figure(mine: Array, error: Array, cms: Array, cms_error: Array) -> Non
 def main() -> None:
     with open_catalog("sqlite://") as catalog:
         published = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
+        pb = catalog.cross_sections("gluino").at(1750).pb
         luminosity = catalog.search("cms-pas-sus-16-014").luminosity_fb
-    scale = 1000 * cross_section("gluino", 1750).pb * luminosity
+    scale = 1000 * pb * luminosity
     cms, cms_error = np.array(published.yields), np.array(published.errors)
     point, full = (read_point(HERE / name) for name in ("default.json", "full_mpi.json"))
     print(f"# the constants of the grids, {point.events} events")

@@ -25,7 +25,7 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.likelihood import published_likelihood
+from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.export import full_workspace
 from superbin.results import (
     AnalysisResult,
@@ -285,7 +285,9 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
     return probabilities
 
 
-def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int]) -> workspace.Document:
+def likelihood_workspace(
+    likelihood: PublishedLikelihood, signal: SignalModel, bins: Iterable[int]
+) -> workspace.Document:
     """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
 
     Templates of the bins are summed and nuisances are shared by name, so the correlations of the published
@@ -293,7 +295,8 @@ def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int
 
     Parameters
     ----------
-    search : Search
+    likelihood : PublishedLikelihood
+        That of the search, from `superbin.catalog.Catalog.likelihood`.
     signal : SignalModel
         In its bins.
     bins : iterable of int
@@ -301,12 +304,10 @@ def likelihood_workspace(search: Search, signal: SignalModel, bins: Iterable[int
 
     Raises
     ------
-    UnknownNameError
-        If no likelihood ships for the search.
     InputError
-        If the set is empty or holds no bin of the search, or the likelihood predicts other backgrounds than it has.
+        If the set is empty or holds no bin of the search.
     """
-    model = published_likelihood(search).model(signal.yields, systematics="none")
+    model = likelihood.model(signal.yields, systematics="none")
     return full_workspace(model.merged(bins))
 
 

@@ -14,12 +14,12 @@ from superbin.chance.ensemble import Ensemble, fitted_background, split_lognorma
 from superbin.chance.local import Family, family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
 from superbin.domain.aggregate import Background
-from superbin.domain.correlations import convention, covariances
+from superbin.domain.correlations import Correlations, convention, covariances
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import point_label
 from superbin.errors import InputError
-from superbin.likelihood import published_likelihood
+from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.fit import single_threaded
 from superbin.merge.cuts import cuts
 from superbin.merge.rectangles import rectangles
@@ -46,7 +46,8 @@ _log = logging.getLogger(__name__)
 def of_rectangles(
     search: Search,
     *,
-    correlations: str | None = None,
+    correlations: Correlations = None,
+    likelihood: PublishedLikelihood | None = None,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     workers: int = 1,
@@ -58,10 +59,12 @@ def of_rectangles(
     ----------
     search : Search
         Tried are all sets of its bins that one range per observable selects exactly.
-    correlations : {"likelihood", "none"}, optional
-        As in `superbin.analyze`, for the local significances and the pseudo-experiments alike. With ``"likelihood"``
-        these are drawn from the published likelihood as fitted to its control regions, with ``"none"`` from
-        independent bins.
+    correlations : str, Covariance or array_like, optional
+        As in `superbin.analyze`, for the local significances and the pseudo-experiments alike, which are drawn from bins
+        correlated in this way.
+    likelihood : PublishedLikelihood, optional
+        That of the search (`superbin.catalog.Catalog.likelihood`). Where the correlations are ``"likelihood"``, pseudo-experiments are
+        drawn from it, as fitted to its control regions, in place of from the covariance.
     toys : int
         Pseudo-experiments, 1 to 1e12.
     seed : int
@@ -88,7 +91,7 @@ def of_rectangles(
         f"all {len(found)} distinct sets of the {search.n_bins} bins that one range in each of "
         f"{', '.join(o.name for o in search.observables)} selects exactly"
     )
-    task = _Task(search, found.sets, words, correlations, ())
+    task = _Task(search, found.sets, words, correlations, likelihood)
     return _global(task, _Throwing(toys, seed, workers, on_progress))
 
 
@@ -96,6 +99,7 @@ def of_scan(
     search: Search,
     scan: ScanResult,
     *,
+    likelihood: PublishedLikelihood | None = None,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     workers: int = 1,
@@ -110,7 +114,7 @@ def of_scan(
     scan : ScanResult
         Tried are the aggregate bins of its finished points, which were chosen from expectations alone. Its option
         ``correlations`` is used.
-    toys, seed, workers, on_progress
+    likelihood, toys, seed, workers, on_progress
         As in `of_rectangles`.
 
     Raises
@@ -138,6 +142,7 @@ def of_scan(
         _sets(search, chosen),
         words,
         None if correlations is None else str(correlations),
+        likelihood,
         tuple(tuple(labels) for labels in chosen.values()),
     )
     return _global(task, _Throwing(toys, seed, workers, on_progress))
@@ -147,7 +152,8 @@ def of_sets(
     search: Search,
     sets: Iterable[Sequence[int]],
     *,
-    correlations: str | None = None,
+    correlations: Correlations = None,
+    likelihood: PublishedLikelihood | None = None,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     workers: int = 1,
@@ -160,7 +166,7 @@ def of_sets(
     search : Search
     sets : iterable of sequence of int
         Published 1-based numbers of each one's bins; repeats count once.
-    correlations, toys, seed, workers, on_progress
+    correlations, likelihood, toys, seed, workers, on_progress
         As in `of_rectangles`.
 
     Raises
@@ -172,7 +178,7 @@ def of_sets(
     if not chosen:
         raise InputError("there is no set of bins to test; give at least one")
     words = f"{len(chosen)} given set{'s' if len(chosen) > 1 else ''} of bins"
-    task = _Task(search, _sets(search, chosen), words, correlations, ())
+    task = _Task(search, _sets(search, chosen), words, correlations, likelihood)
     return _global(task, _Throwing(toys, seed, workers, on_progress))
 
 
@@ -183,8 +189,9 @@ class _Task:
     search: Search
     sets: BoolArray
     words: str
-    correlations: str | None
-    models: tuple[tuple[str, ...], ...]
+    correlations: Correlations
+    likelihood: PublishedLikelihood | None
+    models: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +224,7 @@ def _global(task: _Task, how: _Throwing) -> ChanceResult:
     _log.info("finding the counts at which %d aggregates reach %d significances", len(tried), ladder.size)
     expected = np.sum([p.estimate.nominal for p in search.processes], axis=0)
     climb = Climb.prepare(tried, expected, ladder)
-    ensemble = _ensemble(search, covariance)
+    ensemble = _ensemble(task, covariance)
     thrown, interrupted = _thrown(climb, ensemble, how)
     hits = int(thrown.reached[np.searchsorted(ladder, z)])
     return ChanceResult(
@@ -246,10 +253,10 @@ def _largest(tried: Family, search: Search) -> tuple[int, float]:
     return row, float(z[row]) + 0.0
 
 
-def _ensemble(search: Search, covariance: Covariance | None) -> Ensemble:
-    if covariance is not None and covariance.source == "likelihood":
-        return fitted_background(published_likelihood(search))
-    return split_lognormal(search, covariance)
+def _ensemble(task: _Task, covariance: Covariance | None) -> Ensemble:
+    if task.likelihood is not None and covariance is not None and covariance.source == "likelihood":
+        return fitted_background(task.likelihood)
+    return split_lognormal(task.search, covariance)
 
 
 def _thrown(climb: Climb, ensemble: Ensemble, how: _Throwing) -> tuple[Reached, bool]:

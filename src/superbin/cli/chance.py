@@ -88,14 +88,23 @@ def chance(
         )
     with open_catalog(database) as catalog:
         search = catalog.search(search_name if scan is None else scan.search.name)
+        likelihood = catalog.likelihood(search) if catalog.has_likelihood(search) else None
     with ProgressLine(quiet=quiet) as line:
         report = partial(_report, line)
         if scan is None:
             result = of_rectangles(
-                search, correlations=correlations, toys=toys, seed=seed, workers=threads, on_progress=report
+                search,
+                correlations=correlations,
+                likelihood=likelihood,
+                toys=toys,
+                seed=seed,
+                workers=threads,
+                on_progress=report,
             )
         else:
-            result = of_scan(search, scan, toys=toys, seed=seed, workers=threads, on_progress=report)
+            result = of_scan(
+                search, scan, likelihood=likelihood, toys=toys, seed=seed, workers=threads, on_progress=report
+            )
     document = chance_to_json(result)
     if output_file is not None:
         write_text(output_file, document)

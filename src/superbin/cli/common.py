@@ -18,11 +18,11 @@ from superbin.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from superbin.catalog import Catalog
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import CommonMerge, Fleet, GridMerges
     from superbin.merge.many import Objective
-    from superbin.store import Store
 
 
 @click.command()
@@ -138,9 +138,8 @@ def common(
 
 
 def _signals(
-    catalog: "Store", search: "Search", model: str | None, sources: tuple[Any, ...]
+    catalog: "Catalog", search: "Search", model: str | None, sources: tuple[Any, ...]
 ) -> "list[SignalModel]":
-    from superbin.catalog import find_grid, find_signal
     from superbin.io.tables import read_signal
     from superbin.scan import grid_targets
 
@@ -151,16 +150,17 @@ def _signals(
             raise InputError("no model is named; write for example: superbin common T1bbbb, or --signal FILE")
         return signals
     if points:
-        return [*(find_signal(catalog, search, model, point, grid=grid) for point in points), *signals]
+        return [*(catalog.signal(search, model, point, grid=grid) for point in points), *signals]
     if stored:
-        found = [s for s in catalog.signals(search.name) if s.model == model]
+        found = [s for s in catalog.signals(search) if s.model == model]
         if not found:
             raise InputError(
                 f"no signal of {model!r} is stored in the bins of {search.name!r}; see: superbin db list"
             )
         masses = (tuple(s.parameters.values()) for s in found)
-        return [*(catalog.signal(search.name, model, values) for values in masses), *signals]
-    targets = grid_targets(find_grid(search, model, grid, store=catalog), search)
+        return [*(catalog.signal(search, model, values, source="table") for values in masses), *signals]
+    chosen = catalog.grid(search, model, grid)
+    targets = grid_targets(chosen, search, cross_sections=catalog.cross_sections(chosen.process, search))
     return [*(target.signal for target in targets if target.signal is not None), *signals]
 
 

@@ -11,15 +11,20 @@ from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
+    from superbin.catalog import Catalog
+    from superbin.domain.bundle import Bundle
     from superbin.domain.search import Search
-    from superbin.store import Store, StoredScan, StoredSearch, StoredSignal
+    from superbin.domain.signal import SignalModel
+    from superbin.store import Replaced, StoredScan, StoredSearch, StoredSignal
 
 __all__ = ["db"]
+
+_TEXTS = ("licence", "citation", "accuracy")
 
 _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def db() -> None:
     """Look into, fill and move the database of searches and signals.
 
@@ -168,20 +173,32 @@ def show(
     click.echo(as_json(document) if machine else text)
 
 
-def _show_search(catalog: "Store", name: str) -> tuple[object, str]:
+def _show_search(catalog: "Catalog", name: str) -> tuple[object, str]:
     search = catalog.search(name)
     stored = next(s for s in catalog.searches() if s.name == name)
+    files = catalog.files(name)
     lines = [
         f"{search.name}: {search.title}",
         search.reference,
-        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {search.n_bins} bins in "
-        + ", ".join(f"{o.name}{f' [{o.unit}]' if o.unit else ''}" for o in search.observables),
+        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {search.n_bins} bins{_axes(search)}",
         f"observed {search.observed.sum():.0f}",
         *(f"{p.name:<12} {p.estimate.nominal.sum():.2f}" for p in search.processes),
+        *([] if search.covariance is None else [f"covariance of the bins: {search.covariance.source}"]),
+        *(f"{file}: {meaning}" for file, meaning in files.items()),
         f"{stored.n_signals} signals, {_origin(stored)}, digest {stored.digest}",
         f"source: {search.source}",
+        *(f"{key}: {text}" for key in _TEXTS if (text := getattr(search, key))),
     ]
-    return {**_search_head(stored), "bins": _bins(search)}, "\n".join(lines)
+    texts = {key: getattr(search, key) for key in _TEXTS}
+    covariance = None if search.covariance is None else search.covariance.source
+    document = {**_search_head(stored), **texts, "covariance": covariance, "files": list(files)}
+    return {**document, "bins": _bins(search)}, "\n".join(lines)
+
+
+def _axes(search: "Search") -> str:
+    if not search.observables:
+        return ", named regions without ranges"
+    return " in " + ", ".join(f"{o.name}{f' [{o.unit}]' if o.unit else ''}" for o in search.observables)
 
 
 def _bins(search: "Search") -> list[dict[str, Any]]:
@@ -189,6 +206,7 @@ def _bins(search: "Search") -> list[dict[str, Any]]:
     return [
         {
             "bin": number,
+            **({"name": search.names[i]} if search.names else {}),
             "ranges": {
                 o.name: [low, high if high != float("inf") else None]
                 for o, low, high in zip(
@@ -205,18 +223,18 @@ def _bins(search: "Search") -> list[dict[str, Any]]:
     ]
 
 
-def _show_model(catalog: "Store", search: str, model: str) -> tuple[object, str]:
+def _show_model(catalog: "Catalog", search: str, model: str) -> tuple[object, str]:
     points = [s for s in catalog.signals(search) if s.model == model]
     if not points:
-        catalog.signal(search, model, ())  # which says what there is instead
+        catalog.signal(search, model, (), source="table")  # which says what there is instead
     lines = [f"{_model(points[0])} in {search}: {_points(len(points))}", *(f"  {s.label}" for s in points)]
     return [_signal_head(s) for s in points], "\n".join(lines)
 
 
 def _show_signal(
-    catalog: "Store", search: str, model: str, parameters: tuple[float, ...]
+    catalog: "Catalog", search: str, model: str, parameters: tuple[float, ...]
 ) -> tuple[object, str]:
-    signal = catalog.signal(search, model, parameters)
+    signal = catalog.signal(search, model, parameters, source="table")
     stored = next(s for s in catalog.signals(search) if s.digest == signal.digest)
     sigma = signal.cross_section_pb
     lines = [
@@ -313,11 +331,36 @@ def import_(
         click.echo(f"would store {what}")
         return
     with open_catalog(database) as catalog:
-        if bundle is None:
-            catalog.add_signals(stored, replace=replace)
-        else:
-            catalog.add_search(bundle.search, signals=stored, files=bundle.files, replace=replace)
+        replaced = _store(catalog, bundle, signals, replace=replace)
         click.echo(f"{catalog.place}: stored {what}")
+    if replaced is not None:
+        click.echo(_replaced(replaced))
+
+
+def _store(
+    catalog: "Catalog", bundle: "Bundle | None", signals: "list[SignalModel]", *, replace: bool
+) -> "Replaced | None":
+    if bundle is None:
+        return catalog.add_signals(signals, replace=replace)
+    from dataclasses import replace as changed
+
+    return catalog.add(changed(bundle, signals=(*bundle.signals, *signals)), replace=replace)
+
+
+def _replaced(old: "Replaced") -> str:
+    parts = []
+    if old.digest is not None and old.imported is not None:
+        origin = "packaged" if old.packaged else "imported"
+        parts.append(f"the search {origin} {old.imported:%Y-%m-%d %H:%M} UTC with digest {old.digest[:12]}")
+    elif not old.signals:
+        parts.append("a search whose record was damaged")
+    parts += [f"its file {name}" for name in old.files]
+    if old.signals:
+        shown = ", ".join(old.signals[:5]) + (
+            f" and {len(old.signals) - 5} more" if len(old.signals) > 5 else ""
+        )
+        parts.append(f"the signal{'s' if len(old.signals) > 1 else ''} {shown}")
+    return f"replaced {', '.join(parts)}"
 
 
 def _is_signal(path: Path) -> bool:
@@ -340,17 +383,91 @@ def _mapping(path: Path | None) -> dict[str, Any]:
 
 @db.command("export")
 @click.argument("search")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace the folder if it exists.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder or zip file to write.")
+@click.option("--force", is_flag=True, help="Replace what stands there.")
 @database_option
-def export(search: str, folder: Path, force: bool, database: str | None) -> None:
-    """Write a SEARCH and its signals to a FOLDER of text tables, which `superbin db import` reads."""
-    from superbin._support.files import staged_directory
-    from superbin.catalog import open_catalog, write_folder
+def export(search: str, path: Path | None, output: Path | None, force: bool, database: str | None) -> None:
+    """Write a SEARCH with all that belongs to it, to a folder of text tables or one zip file.
 
-    with open_catalog(database) as catalog, staged_directory(folder, force=force) as stage:
-        stored = catalog.signals(search)
-        signals = [catalog.signal(search, s.model, tuple(s.parameters.values())) for s in stored]
-        files = {name: catalog.file(search, name) for name in catalog.files(search)}
-        write_folder(catalog.search(search), signals, stage, files=files)
-    click.echo(f"{folder}: wrote search {search}, {len(signals)} signals")
+    `superbin db import` reads either, into the same search.
+
+    \b
+    superbin db export my-search -o my-search.zip
+    superbin db export my-search tables
+    """
+    from superbin.catalog import open_catalog
+    from superbin.io.bundles import check_target, write_bundle
+
+    if (path is None) == (output is None):
+        raise InputError("give one place to write to, such as: superbin db export my-search -o my-search.zip")
+    target = path or output
+    assert target is not None
+    check_target(target, force=force)
+    with open_catalog(database) as catalog:
+        bundle = catalog.bundle(search)
+    write_bundle(bundle, target, force=force)
+    files = "".join(f", {name}" for name in bundle.files)
+    click.echo(f"{target}: wrote search {search}, {len(bundle.signals)} signals{files}")
+
+
+@db.command("inspect")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--as", "kind", metavar="KIND", help="The form, where it is not recognised.")
+@_json_option
+def inspect(path: Path, kind: str | None, machine: bool) -> None:
+    """List what is in a file, folder or archive, and propose a mapping for `superbin db import`; nothing is stored."""
+    from superbin.io.imports.survey import survey
+
+    seen = survey(path, kind=kind)
+    if machine:
+        click.echo(as_json(seen.document()))
+        return
+    click.echo("\n".join(seen.lines()))
+
+
+@db.command("template")
+@click.argument("name")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write; must not exist yet.",
+)
+@click.option("--force", is_flag=True, help="Replace the folder if it exists.")
+def template(name: str, output: Path, force: bool) -> None:
+    """Write a folder of five bins for a search called NAME, to fill in and import."""
+    from superbin.io.template import write_template
+
+    write_template(name, output, force=force)
+    click.echo(f"{output}: wrote the tables of {name}; README.md in it says what to fill in")
+
+
+@db.command("delete")
+@click.argument("search")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")
+@database_option
+def delete(search: str, dry_run: bool, database: str | None) -> None:
+    """Delete a SEARCH with its signals, scans and files."""
+    from superbin.catalog import open_catalog
+
+    with open_catalog(database) as catalog:
+        if dry_run:
+            stored = next((s for s in catalog.searches() if s.name == search), None)
+            if stored is None:
+                catalog.search(search)  # which says what there is
+            scans = sum(scan.search == search for scan in catalog.scans())
+            n_signals = 0 if stored is None else stored.n_signals
+            click.echo(f"would delete search {search} with {_with(n_signals, scans)}")
+            return
+        gone = catalog.delete(search)
+        click.echo(f"{catalog.place}: deleted search {search} with {_with(gone.n_signals, gone.n_scans)}")
+    if gone.packaged:
+        click.echo("it came with superbin; bring it back with: superbin db init")
+
+
+def _with(n_signals: int, n_scans: int) -> str:
+    return (
+        f"{n_signals} signal{'' if n_signals == 1 else 's'} and {n_scans} scan{'' if n_scans == 1 else 's'}"
+    )

@@ -10,6 +10,8 @@ from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, s
 from superbin.cli.progress import ProgressLine, duration
 
 if TYPE_CHECKING:
+    from superbin.catalog import Catalog
+    from superbin.domain.cross_sections import CrossSectionTable
     from superbin.domain.grid import SignalPoint
     from superbin.domain.search import Search
     from superbin.generate import Allowances, Cards, Job, Progress
@@ -129,7 +131,9 @@ def generate(
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
-    cards = Cards.of(search).changed(changes)
+        sections = _table(catalog, search, model)
+        card = catalog.generator_card(search)
+    cards = Cards.of(search, card).changed(changes)
     if show_constants:
         click.echo(as_json(cards.record()))
         return
@@ -138,7 +142,7 @@ def generate(
     if slha is not None or from_events is not None:
         point = _own_point(model, parameters, slha, mothers, from_events, search, cards, allow, events, seed)
         _warn(point)
-        section = _cross_section(point, search, wanted)
+        section = _cross_section(point, search, sections, wanted)
         _summarise(point, _save(output, point), search, section)
         return
     job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
@@ -150,7 +154,7 @@ def generate(
         path = _path(output, model, points[0])
         point = read_point(path)
         _warn(point)
-        _summarise(point, path, search, _cross_section(point, search, wanted))
+        _summarise(point, path, search, _cross_section(point, search, sections, wanted))
 
 
 # --- a plane ----------------------------------------------------------------------------------------------
@@ -391,20 +395,28 @@ def _wanted(text: str | None) -> float | str | None:
     return value
 
 
+def _table(catalog: "Catalog", search: "Search", model: str) -> "CrossSectionTable | None":
+    """Cross sections of what a model produces, where there are some."""
+    from superbin.domain.cross_sections import process_of
+
+    try:
+        return catalog.cross_sections(process_of(model), search)
+    except (LookupError, ValueError):
+        return None
+
+
 def _cross_section(
-    point: "SignalPoint", search: "Search", wanted: float | str | None
+    point: "SignalPoint", search: "Search", table: "CrossSectionTable | None", wanted: float | str | None
 ) -> tuple[float | None, str]:
     """The cross section in pb, if there is one, and where it comes from."""
-    from superbin.domain import cross_sections
     from superbin.errors import InputError
 
     if isinstance(wanted, float):
         return wanted, "--cross-section"
     offers = point.settings.get("gate", {}).get("cross_sections", ())
-    process = cross_sections.process_of(point.model)
-    if wanted is None and process in cross_sections.processes():
-        found = cross_sections.cross_section(process, point.parameters["m_mother"])
-        return found.pb, f"superbin's table for pairs of: {process}"
+    if wanted is None and table is not None:
+        found = table.at(point.parameters["m_mother"])
+        return found.pb, f"superbin's table for pairs of: {table.process}"
     fitting = [offer for offer in offers if abs(offer["sqrt_s_tev"] - search.sqrt_s_tev) < _SAME_TEV]
     if fitting:
         return fitting[0]["pb"], fitting[0]["origin"]

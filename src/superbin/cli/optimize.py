@@ -85,13 +85,13 @@ def optimize(
     superbin optimize T1bbbb 1750 1 --figure-of-merit limit
     """
     from superbin import merge
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import open_catalog
     from superbin.domain.correlations import convention, covariances
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
-        signal = find_signal(
-            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+        signal = catalog.signal(
+            search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
     covariance = covariances(search, correlations)[0]
     offers = merge.trade_offs(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from superbin._support.json import json_text
+from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
 
 __all__ = [
@@ -77,14 +78,14 @@ def search_option(command: F) -> F:
     return click.option(
         "--search",
         "search_name",
-        default="cms-pas-sus-16-014",
+        default=DEFAULT_SEARCH,
         show_default=True,
         help="Search to reinterpret.",
     )(command)
 
 
 def signal_options(command: F) -> F:
-    """Add ``--source``, ``--grid`` and ``--cross-section``: the keywords of `superbin.catalog.find_signal`."""
+    """Add ``--source``, ``--grid`` and ``--cross-section``: the keywords of `superbin.catalog.Catalog.signal`."""
     for option in (
         click.option(
             "--cross-section",

@@ -19,11 +19,11 @@ from superbin.cli.options import (
     without_signal,
 )
 from superbin.domain.merits import MERITS
-from superbin.errors import InputError, SuperbinError, UnknownNameError
+from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
-    from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
+    from superbin.likelihood import PublishedLikelihood
     from superbin.results import AnalysisResult
 
 
@@ -81,24 +81,27 @@ def run(
     """
     from superbin._support.files import staged_directory
     from superbin.analysis import analyze
-    from superbin.catalog import find_signal, open_catalog
+    from superbin.catalog import open_catalog
 
     start = time.perf_counter()
     with staged_directory(output, force=force) as stage:
         _progress("reading the search and the signal")
         with open_catalog(database) as catalog:
             search = catalog.search(search_name)
-            signal = find_signal(
-                catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+            signal = catalog.signal(
+                search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
+            likelihood = catalog.likelihood(search) if catalog.has_likelihood(search) else None
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
             search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
         )
-        _write_documents(result, search, signal, stage)
+        _write_documents(result, signal, likelihood, stage)
+        drawn: dict[str, bytes] = {}
         if figures:
             _progress("drawing the figures")
-            _draw(result, stage / "figures")
+            drawn = _draw(result, stage / "figures")
+        _write_page(result, stage, drawn)
         _progress("writing the paper")
         _write_paper(result, stage / "paper", figures=figures, pdf=pdf)
     _progress(f"done in {time.perf_counter() - start:.1f} s")
@@ -109,7 +112,9 @@ def _progress(text: str) -> None:
     click.echo(f"superbin: {text}", err=True)
 
 
-def _write_documents(result: "AnalysisResult", search: "Search", signal: "SignalModel", folder: Path) -> None:
+def _write_documents(
+    result: "AnalysisResult", signal: "SignalModel", likelihood: "PublishedLikelihood | None", folder: Path
+) -> None:
     from superbin import workspace
     from superbin._support.files import write_text
     from superbin.analysis import likelihood_workspace
@@ -117,22 +122,26 @@ def _write_documents(result: "AnalysisResult", search: "Search", signal: "Signal
 
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
-    if any(convention.correlations == "likelihood" for convention in result.conventions):
-        try:
-            correlated = likelihood_workspace(search, signal, result.merge.bins)
-        except (UnknownNameError, InputError) as error:
-            # The search brought a covariance of that name, and no likelihood.
-            _progress(f"no workspace-likelihood.json: {error}")
-            return
+    if likelihood is not None:
+        correlated = likelihood_workspace(likelihood, signal, result.merge.bins)
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 
 
-def _draw(result: "AnalysisResult", folder: Path) -> None:
+def _draw(result: "AnalysisResult", folder: Path) -> dict[str, bytes]:
+    """Save the figures, and return their PNG files by name."""
     from superbin.plot import figures, save
 
     folder.mkdir()
     for name, figure in figures(result).items():
         save(figure, folder / name)
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def _write_page(result: "AnalysisResult", folder: Path, figures: dict[str, bytes]) -> None:
+    from superbin._support.files import write_text
+    from superbin.page import page
+
+    write_text(folder / "report.html", page(result, figures=figures))
 
 
 def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: bool) -> None:
@@ -158,6 +167,12 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
     head = [
         f"{result.signal.label} in {result.search.name}, {result.search.luminosity_fb:g} fb-1",
         f"signal: {result.signal.source}",
+        f"search: {result.search.source}",
+        *(
+            f"{key}: {text}"
+            for key in ("accuracy", "licence", "citation")
+            if (text := getattr(result.search, key))
+        ),
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
         *(f"  {cut}" for cut in merged.cuts),
         *without_signal(merged.without_signal),

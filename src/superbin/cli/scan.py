@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.cli.options import (
     correlations_option,
     database_option,
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from superbin.catalog import Catalog
     from superbin.domain.search import Search
     from superbin.likelihood.model import Systematics
     from superbin.results.scan import ScanPoint, ScanResult
     from superbin.scan import Progress, Settings, Target
     from superbin.scan.workers import DaskWorkers, LocalWorkers
-    from superbin.store import Store
 
 ROWS = 10
 """Points in the printed table."""
@@ -194,8 +195,10 @@ def scan(
                 search,
                 targets,
                 settings=settings,
+                likelihood=catalog.likelihood(search) if likelihood_limit else None,
+                published=catalog.limits(search, model),
                 executor=crew,
-                store=catalog,
+                store=catalog.store,
                 retry_failed=retry_failed,
                 fresh=fresh,
                 on_progress=report,
@@ -223,35 +226,36 @@ def _check_options(where: dict[str, object]) -> None:
         raise click.UsageError(f"{' and '.join(given)} name different workers; give one of them")
 
 
-def _stored_targets(catalog: "Store", search: "Search", model: str) -> "tuple[Target, ...]":
+def _stored_targets(catalog: "Catalog", search: "Search", model: str) -> "tuple[Target, ...]":
     from superbin.scan import Target
 
-    known = [s for s in catalog.signals(search.name) if s.model == model]
+    known = [s for s in catalog.signals(search) if s.model == model]
     if not known:
-        catalog.signal(search.name, model, ())  # which says what there is
-    signals = (catalog.signal(search.name, model, tuple(s.parameters.values())) for s in known)
+        catalog.signal(search, model, (), source="table")  # which says what there is
+    signals = (catalog.signal(search, model, tuple(s.parameters.values()), source="table") for s in known)
     return tuple(Target.of(signal) for signal in signals)
 
 
 def _grid_targets(
-    catalog: "Store",
+    catalog: "Catalog",
     search: "Search",
     model: str,
     path: Path | None,
     points: Path | None,
     cross_sections: Path | None,
 ) -> "tuple[Target, ...]":
-    from superbin.catalog import find_grid
     from superbin.io.cross_sections import read_cross_sections
     from superbin.io.masses import read_masses
     from superbin.scan import grid_targets
 
-    grid = find_grid(search, model, path, store=catalog)
+    grid = catalog.grid(search, model, path)
     return grid_targets(
         grid,
         search,
         points=None if points is None else read_masses(points, grid.parameters),
-        cross_sections=None if cross_sections is None else read_cross_sections(cross_sections, grid.process),
+        cross_sections=catalog.cross_sections(grid.process, search)
+        if cross_sections is None
+        else read_cross_sections(cross_sections, grid.process),
     )
 
 
@@ -343,8 +347,27 @@ def _as_json(result: "ScanResult") -> str:
 
 def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     from superbin._support.files import write_text
+    from superbin.page import page
 
     write_text(folder / "scan.json", _as_json(result) + "\n")
+    _draw(result, folder, figures=figures)
+    shown = [folder / "maps" / f"{name}.png" for name in _ON_PAGE]
+    drawn = {path.stem: path.read_bytes() for path in shown if path.is_file()}
+    write_text(folder / "report.html", page(result, figures=drawn))
+
+
+_ON_PAGE = (
+    "exclusion",
+    "exclusion-likelihood",
+    "exclusion-compared",
+    "limits",
+    "limits-likelihood",
+    "significance-scatter",
+)
+"""Figures of a scan that its page shows."""
+
+
+def _draw(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     if figures:
         from superbin.plot import save, scan_figures
 
@@ -364,14 +387,16 @@ def _row_options(
     options = (
         ["--source", "table"] if stored else ["--source", "grid"] if grid is None else ["--grid", str(grid)]
     )
-    if search != "cms-pas-sus-16-014":
+    if search != DEFAULT_SEARCH:
         options += ["--search", search]
     if settings.correlations is not None:
         options += ["--correlations", settings.correlations]
     if settings.figure_of_merit != "midp":
         options += ["--figure-of-merit", settings.figure_of_merit]
     if database is not None:
-        options += ["--database", database]
+        from superbin.store.engine import retyped
+
+        options += ["--database", retyped(database)]
     return options
 
 

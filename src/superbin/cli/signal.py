@@ -16,9 +16,9 @@ from superbin.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from superbin.catalog import Catalog
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
-    from superbin.store import Store
 
 __all__ = ["signal"]
 
@@ -63,11 +63,9 @@ def list_(search_name: str, database: str | None, machine: bool) -> None:
         )
 
 
-def _sources(catalog: "Store", search: "Search") -> list[dict[str, Any]]:
+def _sources(catalog: "Catalog", search: "Search") -> list[dict[str, Any]]:
     """Every model and source: number of points, the range of each parameter and of the generated events."""
-    from superbin.catalog import find_grid, grid_models
-
-    stored = catalog.signals(search.name)
+    stored = catalog.signals(search)
     found: list[dict[str, Any]] = []
     for model in dict.fromkeys(s.model for s in stored):
         points = [dict(s.parameters) for s in stored if s.model == model]
@@ -75,8 +73,8 @@ def _sources(catalog: "Store", search: "Search") -> list[dict[str, Any]]:
         found.append(
             {"model": model, "source": "table", "points": len(points), "events": None, "ranges": ranges}
         )
-    for model in grid_models(catalog, search.name):
-        grid = find_grid(search, model, store=catalog)
+    for model in (name for name, sources in catalog.models(search).items() if "grid" in sources):
+        grid = catalog.grid(search, model)
         ranges = {
             name: _ends(column) for name, column in zip(grid.parameters, grid.points.T.tolist(), strict=True)
         }
@@ -144,26 +142,26 @@ def show(
 
     Its events, cross section and largest bins, where they come from and how far they can be trusted.
     """
-    from superbin.catalog import find_grid, find_signal, open_catalog, signal_source
+    from superbin.catalog import open_catalog
     from superbin.io.tables import write_signal
 
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
         if source is None:
-            source = signal_source(catalog, search, model, parameters, grid=grid)
-        found = find_signal(
-            catalog, search, model, parameters, source=source, grid=grid, cross_section=cross_section
+            source = catalog.signal_source(search, model, parameters, grid=grid)
+        found = catalog.signal(
+            search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
         accuracy = None
         if source == "grid":
-            accuracy = find_grid(search, model, grid, store=catalog).accuracy(parameters)
-    document = _document(search, found, source) | {"accuracy": accuracy}
+            accuracy = catalog.grid(search, model, grid).accuracy(parameters)
+        document = _document(catalog, search, found, source) | {"accuracy": accuracy}
     if output is not None:
         write_signal(found, output)
     click.echo(as_json(document) if machine else "\n".join(_text(search, document, n_shown)))
 
 
-def _document(search: "Search", found: "SignalModel", source: str) -> dict[str, Any]:
+def _document(catalog: "Catalog", search: "Search", found: "SignalModel", source: str) -> dict[str, Any]:
     total = float(found.yields.sum())
     sigma = found.cross_section_pb
     return {
@@ -175,21 +173,23 @@ def _document(search: "Search", found: "SignalModel", source: str) -> dict[str, 
         "source": found.source,
         "total": total,
         "total_error": float((found.errors**2).sum()) ** 0.5,
-        "cross_section": None if sigma is None else _cross_section(found, sigma),
+        "cross_section": None if sigma is None else _cross_section(catalog, search, found, sigma),
         "efficiency": None if sigma is None else total / (sigma * 1000 * search.luminosity_fb),
         "yields": found.yields.tolist(),
         "errors": found.errors.tolist(),
     }
 
 
-def _cross_section(found: "SignalModel", sigma: float) -> dict[str, Any]:
+def _cross_section(
+    catalog: "Catalog", search: "Search", found: "SignalModel", sigma: float
+) -> dict[str, Any]:
     """The cross section, with the calculation's uncertainty where it is the table's."""
-    from superbin.domain import cross_sections
+    from superbin.domain.cross_sections import process_of
 
-    process = cross_sections.process_of(found.model)
+    process = process_of(found.model)
     mass = next(iter(found.parameters.values()))
     try:
-        listed = cross_sections.cross_section(process, mass)
+        listed = catalog.cross_sections(process, search).at(mass)
     except (LookupError, ValueError):
         listed = None
     same = listed is not None and abs(listed.pb - sigma) <= 1e-6 * sigma

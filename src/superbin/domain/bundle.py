@@ -17,7 +17,7 @@ from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 
-__all__ = ["FILES", "Bundle"]
+__all__ = ["FILES", "Bundle", "meaning"]
 
 FILES: Mapping[str, str] = MappingProxyType(
     {
@@ -27,9 +27,21 @@ FILES: Mapping[str, str] = MappingProxyType(
         r"cards/[\w.+/-]+": "a datacard of the likelihood, or a file that a card names",
         r"third-moments\.json": "third moments of the backgrounds by bin, events cubed",
         r"published-[\w.+-]+\.csv(\.gz)?": "published limits or contours",
+        r"cross-sections/[\w.+-]+\.csv": "cross sections of what is produced, in place of superbin's own",
+        r"signal-accuracy\.json": "what is known of the accuracy of simulated signals",
+        r"generator-card\.json": "constants of the simulation in which this search differs from the default",
     }
 )
 """Names that files of a bundle may have, as patterns, and what each holds."""
+
+
+def meaning(name: str) -> str:
+    """What a file of a bundle holds, by its name; empty for a name that no file of a bundle has."""
+    return next((text for pattern, text in FILES.items() if re.fullmatch(pattern, name, re.ASCII)), "")
+
+
+_TEXTS = ("title", "reference", "source", "licence", "citation", "accuracy")
+"""Texts of a search that are no part of its digest: no number depends on them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +87,7 @@ class Bundle(Shown):
                 raise InputError(f"signal {signal.label} comes twice; keep one of the two")
             seen.add(point)
         for name in self.files:
-            if ".." in name or not any(re.fullmatch(pattern, name, re.ASCII) for pattern in FILES):
+            if ".." in name or not meaning(name):
                 raise InputError(
                     f"a bundle holds no file {name!r}; it may hold "
                     + ", ".join(f"{text} ({pattern})" for pattern, text in FILES.items())
@@ -84,8 +96,11 @@ class Bundle(Shown):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the search's content, the signals' and the files'."""
+        """SHA-256 of the search with all its texts, the signals and the files: equal for equal bundles."""
         total = hashlib.sha256(self.search.digest.encode())
+        for name in _TEXTS:
+            text = getattr(self.search, name).encode()
+            total.update(f"\n{name} {len(text)}\n".encode() + text)
         for digest in sorted(signal.digest for signal in self.signals):
             total.update(digest.encode())
         for name, content in self.files.items():

@@ -1,25 +1,20 @@
-"""Cross sections of what signal models produce, from the tables in the package or one of your own.
+"""Cross sections of what signal models produce: a table of one particle's pairs, and which particle a model produces.
 
-`cross_section` looks one up, `process_of` says what a model produces, and `processes` which have a table. The tables
-are text with their source, in ``data/cross-sections``. They are of one collision energy, 13 TeV. A `CrossSectionTable`
-is one of them, or one that `superbin.io.cross_sections.read_cross_sections` read.
+`superbin.catalog.Catalog.cross_sections` gives the tables at hand, `superbin.io.cross_sections.read_cross_sections` reads one of the
+user's own; `process_of` says what a model produces by its name.
 """
 
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin.errors import InputError, UnknownNameError
+from superbin.errors import InputError
 
-__all__ = ["CrossSection", "CrossSectionTable", "cross_section", "packaged_table", "process_of", "processes"]
+__all__ = ["CrossSection", "CrossSectionTable", "process_of"]
 
-_TABLES = Path(__file__).parents[1] / "data" / "cross-sections"
-_COLUMNS = "mass_GeV,cross_section_pb,uncertainty_percent"
 _MODELS = {
     r"T[15][a-z]\w*": "gluino",
     r"T2b[a-z]\w*": "sbottom",
@@ -27,8 +22,6 @@ _MODELS = {
     r"T2q[a-z]\w*": "squark",
 }
 """Names of simplified models, as patterns, and the particle that is produced in pairs."""
-_SAME = {"sbottom": "stop"}
-"""Pairs whose cross section is that of others: to this order it knows no flavour."""
 _CURE = (
     "give one in pb: cross_section= in Python, --cross-section on the command line, or a table to a scan with "
     "--cross-sections"
@@ -37,7 +30,7 @@ _CURE = (
 
 @dataclass(frozen=True, slots=True)
 class CrossSection:
-    """The total cross section of a pair of particles at 13 TeV.
+    """The total cross section of a pair of particles.
 
     Attributes
     ----------
@@ -138,68 +131,6 @@ class CrossSectionTable:
         return CrossSection(self.process, float(mass), value, error)
 
 
-def cross_section(process: str, mass: float) -> CrossSection:
-    """Look up the cross section of a pair of particles.
-
-    Parameters
-    ----------
-    process : str
-        One of `processes`.
-    mass : float
-        GeV.
-
-    Returns
-    -------
-    CrossSection
-        The table's at its masses; between two, the logarithm of the cross section and the uncertainty are
-        interpolated linearly.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no table for the process.
-    InputError
-        If the table does not reach the mass; nothing is extrapolated.
-
-    Examples
-    --------
-    >>> cross_section("gluino", 1750).pb
-    0.00359842
-    """
-    return packaged_table(process).at(mass)
-
-
-def packaged_table(process: str) -> CrossSectionTable:
-    """The package's table of a process.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none.
-    """
-    if process not in processes():
-        raise UnknownNameError(
-            f"there is no table of cross sections for {process!r} pairs, only for {', '.join(processes())}; {_CURE}"
-        )
-    return _read(process)
-
-
 def process_of(model: str) -> str:
     """Say what a simplified model produces in pairs, by its name; ``"unknown"`` where the name does not tell."""
     return next((process for name, process in _MODELS.items() if re.fullmatch(name, model)), "unknown")
-
-
-@cache
-def processes() -> tuple[str, ...]:
-    """Particles whose pairs have a table, sorted."""
-    return tuple(sorted([*(path.stem for path in _TABLES.glob("*.csv")), *_SAME]))
-
-
-@cache
-def _read(process: str) -> CrossSectionTable:
-    lines = (_TABLES / f"{_SAME.get(process, process)}.csv").read_text(encoding="utf-8").splitlines()
-    body = [line for line in lines if not line.startswith("#")]
-    if body[0] != _COLUMNS:
-        raise InputError(f"the packaged table for {process} has columns {body[0]}; install superbin again")
-    masses, pb, percent = np.array([line.split(",") for line in body[1:]], dtype=np.float64).T
-    return CrossSectionTable(process, masses, pb, percent / 100, "NLO+NLL")

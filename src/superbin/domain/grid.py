@@ -36,7 +36,7 @@ from superbin.domain._spline import IntArray, Spline
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import InputError
 
-__all__ = ["IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
+__all__ = ["AccuracyStatement", "IntArray", "LeaveOut", "SignalGrid", "SignalPoint"]
 
 _FEWEST = 6
 """The plane takes three points; below twice that there is nothing to tell an error from."""
@@ -129,6 +129,36 @@ class LeaveOut:
     errors: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class AccuracyStatement:
+    """What is known of the accuracy of simulated signals, and where it holds.
+
+    Parameters
+    ----------
+    text : str
+    models : tuple of str, optional
+        Models for which it holds; by default all.
+    except_models : tuple of str
+        Models for which it does not.
+    mass, difference : tuple of float
+        Range of the produced particle's mass and of the mass difference, GeV; the lower end belongs to it.
+    """
+
+    text: str
+    models: tuple[str, ...] | None = None
+    except_models: tuple[str, ...] = ()
+    mass: tuple[float, float] = (0.0, math.inf)
+    difference: tuple[float, float] = (0.0, math.inf)
+
+    def holds(self, model: str, masses: Sequence[float]) -> bool:
+        """Whether it is about a model at these masses."""
+        if model in self.except_models or (self.models is not None and model not in self.models):
+            return False
+        heavy, light = masses
+        places = ((heavy, self.mass), (heavy - light, self.difference))
+        return all(low <= value < high for value, (low, high) in places)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class SignalGrid(Shown):
     """Efficiencies of a signal model in the bins of one search, over a plane of two masses.
@@ -155,6 +185,8 @@ class SignalGrid(Shown):
         Where the efficiencies come from, one line.
     settings : mapping
         How the points were made; JSON.
+    statements : tuple of AccuracyStatement
+        What is known of the accuracy of such simulations in this search.
 
     Raises
     ------
@@ -173,6 +205,7 @@ class SignalGrid(Shown):
     process: str
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    statements: tuple["AccuracyStatement", ...] = ()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {"": f"{len(self.points)} points", "in": f"{self.n_bins} bins of {self.search}"}
@@ -312,7 +345,7 @@ class SignalGrid(Shown):
         return bool((self.points == masses).all(axis=1).any())
 
     def signal(
-        self, parameters: Sequence[float], *, luminosity_fb: float, cross_section: float | None = None
+        self, parameters: Sequence[float], *, luminosity_fb: float, cross_section: float
     ) -> SignalModel:
         """Expected events per bin at any masses the grid covers.
 
@@ -322,8 +355,8 @@ class SignalGrid(Shown):
             The two masses in GeV.
         luminosity_fb : float
             Integrated luminosity in fb^-1, > 0.
-        cross_section : float, optional
-            In pb, > 0; by default the table's for what the model produces.
+        cross_section : float
+            In pb, > 0.
 
         Returns
         -------
@@ -334,16 +367,12 @@ class SignalGrid(Shown):
         Raises
         ------
         InputError
-            As from `at`; or if a number is not positive, or the table ends before this mass.
-        UnknownNameError
-            If there is no table of cross sections for what the model produces.
+            As from `at`; or if a number is not positive.
         """
         if not (math.isfinite(luminosity_fb) and luminosity_fb > 0):
             raise InputError(f"luminosity_fb is {luminosity_fb}; it must be a finite number > 0")
         efficiencies, errors = self.at(*parameters)
-        if cross_section is None:
-            cross_section = cross_sections.cross_section(self.process, parameters[0]).pb
-        elif not (math.isfinite(cross_section) and cross_section > 0):
+        if not (math.isfinite(cross_section) and cross_section > 0):
             raise InputError(f"the cross section is {cross_section} pb; it must be a finite number > 0")
         events = cross_section * _PB_TO_FB * luminosity_fb
         return SignalModel(
@@ -370,20 +399,12 @@ class SignalGrid(Shown):
         """How far the simulation at these masses can be trusted, in words; interpolation comes on top.
 
         Something is claimed only for grids of superbin's own generator, whose points all have the same cards, in a
-        search where it was compared with the collaboration's: yields with the one published signal, limits with the
-        published maps.
+        search that has statements on it.
         """
-        if self.search not in _CLAIMS or not set(self.settings) >= _CARDS:
+        if not set(self.settings) >= _CARDS:
             return "not known"
-        heavy, wide = masses[0] >= _HEAVY, masses[0] - masses[1] >= _COMPRESSED_BELOW.get(self.model, 300.0)
-        parts = [_CLAIMS[self.search][0 if wide else 1]]
-        if self.model != "T1bbbb":
-            parts.append("assumed from T1bbbb(1750, 1), the one signal CMS published in these bins")
-        if self.model in _COMPARED:
-            parts.append(f"full-likelihood limits: {_LIMITS[(0 if wide else 1) if heavy else 2]}")
-        else:
-            parts.append("no limit of this model was compared")
-        return "; ".join(parts)
+        words = [s.text for s in self.statements if s.holds(self.model, masses)]
+        return "; ".join(words) or "not known"
 
     @cached_property
     def interpolation_error(self) -> float:
@@ -458,27 +479,8 @@ class SignalGrid(Shown):
         )
 
 
-_CLAIMS: Mapping[str, tuple[str, str]] = {
-    "cms-pas-sus-16-014": (
-        "10-15 % on the total and projections, 15-20 % a bin, 20-50 % with 9 or more jets",
-        "compressed masses: 20-50 % on the total, and up to a factor 2 too low",
-    )
-}
-"""What is claimed of a search's efficiencies at wide and at compressed masses; measured in ``validation/signals``."""
-_LIMITS = (
-    "within 15 % of CMS's at four of five points",
-    "within a factor 1.5 of CMS's at three of four points",
-    "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits",
-)
-"""What limits show at wide and at compressed masses of heavy particles, and of light ones; measured in ``validation/published_limits``."""
-_COMPARED = frozenset({"T1bbbb", "T1qqqq", "T1tttt", "T2bb"})
-"""Models whose limits were compared with CMS's."""
-_HEAVY = 1000.0
-"""GeV: lighter produced particles than that are light."""
 _CARDS = frozenset({"generator", "detector", "selection"})
 """Settings by which the points of superbin's own generator are known."""
-_COMPRESSED_BELOW: Mapping[str, float] = {"T1tttt": 650.0}
-"""Mass difference in GeV below which masses are compressed, where it is not 300: two tops take 345."""
 
 
 def _check_masses(model: str, names: tuple[str, ...], masses: tuple[float, ...]) -> None:

@@ -1,15 +1,15 @@
-"""Limits that experiments published: maps of upper limits on cross sections and exclusion contours, packaged with their source.
+"""Limits that experiments published: maps of upper limits on cross sections and exclusion contours, with their source.
 
-`published_results` gives those of one model of a search; `read_published` reads them from a folder with the tables
-``published-limits.csv`` and ``published-contours.csv``, text with the source in its comments. Everything that compares with
-published limits takes them from here. Specified in ``specs/published.md``.
+`parse_published` reads them from the tables ``published-limits.csv`` and ``published-contours.csv`` of a bundle, text with the source
+in its comments; `superbin.catalog.Catalog.limits` gives those of a search. Everything that compares with published limits takes
+them from there. Specified in ``specs/published.md``.
 """
 
 import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,15 @@ import numpy as np
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import DocumentError
 
-__all__ = ["CONTOURS", "LEVEL", "PublishedLimit", "PublishedResults", "published_results", "read_published"]
+__all__ = [
+    "CONTOURS",
+    "CONTOUR_LINES",
+    "LEVEL",
+    "LIMITS",
+    "PublishedLimit",
+    "PublishedResults",
+    "parse_published",
+]
 
 CONTOURS = (
     "observed",
@@ -35,8 +43,8 @@ section for the observed limit, of the outcome of the experiment for the expecte
 LEVEL = 0.95
 """Confidence level of published limits."""
 
-_LIMITS, _CONTOURS = "published-limits.csv", "published-contours.csv"
-_DATA = Path(__file__).parents[1] / "data"
+LIMITS, CONTOUR_LINES = "published-limits.csv", "published-contours.csv"
+"""Names of the two tables in a bundle."""
 _EDGE = 1e-9
 """A weight in the interpolation below this is rounding of a point on the side of a cell."""
 
@@ -80,7 +88,7 @@ class PublishedResults:
     contours: Mapping[str, FloatArray]
 
     def limit(self, masses: Mapping[str, float]) -> PublishedLimit | None:
-        """The limit at a point of the plane of masses.
+        r"""The limit at a point of the plane of masses.
 
         At a point of the lattice it is the tabulated number. Elsewhere the logarithm is interpolated linearly in each mass
         between the corners of the lattice's cell (bilinear). Nothing is extrapolated: where a corner that counts is missing
@@ -98,8 +106,9 @@ class PublishedResults:
 
         Examples
         --------
-        >>> published_results("cms-pas-sus-16-014", "T1tttt").limit({"m_mother": 1500, "m_lsp": 100})
-        PublishedLimit(observed_fb=7.34889, expected_fb=3.84608)
+        >>> table = "model,m_mother,m_lsp,observed_fb,expected_fb\nT1tttt,1500,100,7.3,3.8"
+        >>> parse_published(table)["T1tttt"].limit({"m_mother": 1500, "m_lsp": 100})
+        PublishedLimit(observed_fb=7.3, expected_fb=3.8)
         """
         if set(masses) != set(self.parameters):
             return None
@@ -144,39 +153,20 @@ def _weights(axis: FloatArray, value: float) -> list[tuple[int, float]]:
     return [(k, weight) for k, weight in found if weight > _EDGE]
 
 
-def published_results(search: str, model: str) -> PublishedResults | None:
-    """What a search published of a model.
-
-    Parameters
-    ----------
-    search, model : str
-        Names, such as ``"cms-pas-sus-16-014"`` and ``"T1bbbb"``.
-
-    Returns
-    -------
-    PublishedResults or None
-        None where nothing is packaged.
-    """
-    return _packaged(search).get(model)
-
-
-@cache
-def _packaged(search: str) -> Mapping[str, PublishedResults]:
-    folder = _DATA / search
-    if folder.parent != _DATA or not (folder / _LIMITS).is_file():
-        return MappingProxyType({})
-    return read_published(folder)
-
-
-def read_published(folder: str | Path) -> Mapping[str, PublishedResults]:
+def parse_published(
+    limits: str, contours: str | None = None, *, place: str | Path = ""
+) -> Mapping[str, PublishedResults]:
     """Read the published limits and contours of a search.
 
     Parameters
     ----------
-    folder : path
-        With ``published-limits.csv`` (columns ``model``, the names of two masses in GeV, ``observed_fb``, ``expected_fb``, a
-        cell empty where there is no limit) and, if there are contours, ``published-contours.csv`` (``model``, ``contour``, the
-        masses). Lines that begin with ``#`` are comments.
+    limits : str
+        Content of ``published-limits.csv``: columns ``model``, the names of two masses in GeV, ``observed_fb``, ``expected_fb``, a
+        cell empty where there is no limit. Lines that begin with ``#`` are comments.
+    contours : str, optional
+        Content of ``published-contours.csv``: ``model``, ``contour``, the masses.
+    place : str or Path
+        What the folder of the tables is called in errors.
 
     Returns
     -------
@@ -186,48 +176,48 @@ def read_published(folder: str | Path) -> Mapping[str, PublishedResults]:
     Raises
     ------
     DocumentError
-        If a table is missing or a line breaks the format; the text names file and line.
+        If a line breaks the format; the text names file and line.
     """
-    folder = Path(folder)
-    names, rows = _read(folder / _LIMITS, before=["model"], after=["observed_fb", "expected_fb"])
-    limits: dict[str, dict[tuple[float, float], tuple[float, float]]] = {}
-    for place, cells in rows:
-        point = _masses(place, cells[1:3])
-        observed, expected = (_limit(place, cell) for cell in cells[3:])
+    folder = Path(place)
+    names, rows = _rows(folder / LIMITS, limits, before=["model"], after=["observed_fb", "expected_fb"])
+    found: dict[str, dict[tuple[float, float], tuple[float, float]]] = {}
+    for where, cells in rows:
+        point = _masses(where, cells[1:3])
+        observed, expected = (_limit(where, cell) for cell in cells[3:])
         if math.isnan(observed) and math.isnan(expected):
             raise DocumentError(
-                f"{place}: neither an observed nor an expected limit is there; remove the line or add one"
+                f"{where}: neither an observed nor an expected limit is there; remove the line or add one"
             )
-        if point in limits.setdefault(cells[0], {}):
+        if point in found.setdefault(cells[0], {}):
             raise DocumentError(
-                f"{place}: the point {point} of {cells[0]} comes twice; remove one of the two"
+                f"{where}: the point {point} of {cells[0]} comes twice; remove one of the two"
             )
-        limits[cells[0]][point] = observed, expected
-    contours = _read_contours(folder / _CONTOURS, names) if (folder / _CONTOURS).is_file() else {}
-    unknown = sorted(set(contours) - set(limits))
+        found[cells[0]][point] = observed, expected
+    lines = {} if contours is None else _contours(folder / CONTOUR_LINES, contours, names)
+    unknown = sorted(set(lines) - set(found))
     if unknown:
         raise DocumentError(
-            f"{folder / _CONTOURS} has contours of {unknown[0]!r}, of which {_LIMITS} has no limit"
+            f"{folder / CONTOUR_LINES} has contours of {unknown[0]!r}, of which {LIMITS} has no limit"
         )
     return MappingProxyType(
         {
             model: PublishedResults(
                 model,
                 names,
-                frozen_array(list(found), name="points", shape=(len(found), 2)),
-                _column(found, 0),
-                _column(found, 1),
-                MappingProxyType(contours.get(model, {})),
+                frozen_array(list(table), name="points", shape=(len(table), 2)),
+                _column(table, 0),
+                _column(table, 1),
+                MappingProxyType(lines.get(model, {})),
             )
-            for model, found in limits.items()
+            for model, table in found.items()
         }
     )
 
 
-def _read_contours(path: Path, names: tuple[str, str]) -> dict[str, dict[str, FloatArray]]:
-    found, rows = _read(path, before=["model", "contour"], after=[])
+def _contours(path: Path, text: str, names: tuple[str, str]) -> dict[str, dict[str, FloatArray]]:
+    found, rows = _rows(path, text, before=["model", "contour"], after=[])
     if found != names:
-        raise DocumentError(f"{path} has the masses {', '.join(found)}; {_LIMITS} has {', '.join(names)}")
+        raise DocumentError(f"{path} has the masses {', '.join(found)}; {LIMITS} has {', '.join(names)}")
     lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for place, (model, contour, *masses) in rows:
         if contour not in CONTOURS:
@@ -241,16 +231,16 @@ def _read_contours(path: Path, names: tuple[str, str]) -> dict[str, dict[str, Fl
     }
 
 
-def _read(
-    path: Path, *, before: list[str], after: list[str]
+def _rows(
+    path: Path, text: str, *, before: list[str], after: list[str]
 ) -> tuple[tuple[str, str], list[tuple[str, list[str]]]]:
     """Names of the two masses, and for every row its place and its cells."""
     form = ",".join([*before, "two masses", *after])
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"cannot read {path}: {error}; it must be a table of {form}") from error
-    kept = [(i, line) for i, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+    kept = [
+        (i, line)
+        for i, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.startswith("#")
+    ]
     heading = kept[0][1].split(",") if kept else []
     n, width = len(before), len(before) + 2 + len(after)
     if (

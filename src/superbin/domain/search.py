@@ -135,6 +135,8 @@ class Search(Shown):
         Of the total background of the bins; where there is one it is what merges use unless told otherwise.
     licence, citation : str
         The licence of the data, and how their authors want to be cited; empty where none is stated.
+    accuracy : str
+        What is known of how well the numbers agree with the experiment's own; empty where nothing is.
 
     Raises
     ------
@@ -159,6 +161,7 @@ class Search(Shown):
     covariance: Covariance | None = None
     licence: str = ""
     citation: str = ""
+    accuracy: str = ""
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         across = ", ".join(o.name for o in self.observables) or "named regions"
@@ -189,6 +192,7 @@ class Search(Shown):
         source: str = "",
         licence: str = "",
         citation: str = "",
+        accuracy: str = "",
     ) -> "Search":
         """Make a search from arrays, with defaults for everything that has one.
 
@@ -217,7 +221,7 @@ class Search(Shown):
             As for `Search`.
         covariance : Covariance or array_like, shape (n_bins, n_bins), optional
             Of the total background, events squared; an array is the same for both sides.
-        title, reference, source, licence, citation : str
+        title, reference, source, licence, citation, accuracy : str
             As for `Search`; the title is by default the name.
 
         Returns
@@ -277,6 +281,7 @@ class Search(Shown):
             covariance=Covariance.given(covariance),
             licence=licence,
             citation=citation,
+            accuracy=accuracy,
         )
 
     def __post_init__(self) -> None:

@@ -15,10 +15,7 @@ from superbin.generate.detector import DetectorCard
 from superbin.generate.pythia import GeneratorSettings
 from superbin.generate.selection import SelectionCard
 
-__all__ = ["CALIBRATED", "Cards"]
-
-CALIBRATED = "cms-pas-sus-16-014"
-"""The search that the overall factor was fitted to."""
+__all__ = ["Cards"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,16 @@ class Cards:
     selection: SelectionCard = field(default_factory=SelectionCard)
 
     @classmethod
-    def of(cls, search: Search) -> "Cards":
-        """The cards of a search: the overall factor is one but for the search it was fitted to."""
-        energy = GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)
-        if search.name == CALIBRATED:
-            return cls(energy)
-        return cls(energy, selection=SelectionCard(overall_factor=1.0))
+    def of(cls, search: Search, card: Iterable[str] = ()) -> "Cards":
+        """The cards of a search: the default ones at its energy, with the changes of its own card.
+
+        Parameters
+        ----------
+        search : Search
+        card : iterable of str
+            Of `superbin.catalog.Catalog.generator_card`; as of `changed`.
+        """
+        return cls(GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)).changed(card)
 
     def changed(self, changes: Iterable[str]) -> "Cards":
         """The same cards with some constants changed.

@@ -54,8 +54,8 @@ class SelectionCard:
     isr_dr : float
         A central jet comes from radiation if no quark of the decay chain is this near.
     overall_factor : float
-        Scales all efficiencies: 0.955 is fitted to the public histogram T1bbbb(1750, 1) and stands for trigger, event
-        cleaning and all else that is not simulated. Set 1 for another analysis.
+        Scales all efficiencies: for trigger, event cleaning and all else that is not simulated. The card of CMS-PAS-SUS-16-014 has
+        0.955, which was fitted to the public histogram T1bbbb(1750, 1).
 
     References
     ----------
@@ -85,7 +85,7 @@ class SelectionCard:
     track_hadron_isolation: float = 0.1
     isr_weights: tuple[float, ...] = (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
     isr_dr: float = 0.3
-    overall_factor: float = 0.955
+    overall_factor: float = 1.0
 
     def __post_init__(self) -> None:
         check_domains("selection", self, _DOMAINS)

@@ -1,4 +1,4 @@
-"""Tables of cross sections as text files: `read_cross_sections`. The packaged ones have the same form."""
+"""Tables of cross sections as text files: `read_cross_sections`, and `parse_cross_sections` for their content."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from superbin.errors import DocumentError
 from superbin.io._places import Row, cells_of, is_comment, lines, rows
 from superbin.io._text import read_text
 
-__all__ = ["read_cross_sections"]
+__all__ = ["parse_cross_sections", "read_cross_sections"]
 
 _COLUMNS = ("mass_GeV", "cross_section_pb")
 _UNCERTAINTIES = ("uncertainty_percent", "uncertainty_pb")
@@ -37,8 +37,12 @@ def read_cross_sections(path: str | Path, process: str) -> CrossSectionTable:
     DocumentError
         If it breaks its format; the text names file and line.
     """
-    path = Path(path)
-    text = read_text(path)
+    return parse_cross_sections(read_text(Path(path)), process, place=path)
+
+
+def parse_cross_sections(text: str, process: str, *, place: str | Path) -> CrossSectionTable:
+    """Read the content of a table of cross sections, as `read_cross_sections` does; `place` is what errors call it."""
+    path = Path(place)
     columns = _columns(path, text)
     found: dict[float, tuple[float, float]] = {}
     for row in rows(path, text, columns):

@@ -119,13 +119,13 @@ class RootFile:
             If a content is NaN or infinite.
         """
         item = self._file[self._first[name]]
-        values = np.asarray(item.values(), dtype=float)
-        squares = np.asarray(item.member("fSumw2"), dtype=float)
+        everything = np.asarray(item.values(flow=True), dtype=float)
+        inner = (slice(1, -1),) * everything.ndim
+        values, squares = everything[inner], np.asarray(item.member("fSumw2"), dtype=float)
         errors = np.sqrt(np.abs(values))
         if squares.size:
-            flow = item.values(flow=True).shape
             with np.errstate(invalid="ignore"):
-                errors = np.sqrt(squares.reshape(flow, order="F")[(slice(1, -1),) * values.ndim])
+                errors = np.sqrt(squares.reshape(everything.shape, order="F")[inner])
         contents = frozen_array(values, name=f"{self.path}: histogram {name!r}", low=-np.inf, finite=True)
         return contents, errors
 

@@ -31,6 +31,9 @@ _FORMAT = 2
 _OLDEST = 1
 """Format 1 had no names, covariance, licence, citation and combinable regions; folders of it are still read."""
 
+_OPTIONAL = ("licence", "citation", "accuracy")
+"""Texts that older folders do not have."""
+
 _PARTS = tuple(field.name for field in fields(Estimate))
 _SIGNAL_KEYS = ("model", "parameters", "search", "cross_section_pb", "source")
 _SYSTEMATICS = ("relative_error", "variations")
@@ -83,8 +86,7 @@ def read_search(directory: Path) -> Search:
             names=tuple(names),
             combinable=_combinable(head, n_bins),
             covariance=_read_covariance(directory, head, n_bins),
-            licence=head.text("licence") if "licence" in head.content else "",
-            citation=head.text("citation") if "citation" in head.content else "",
+            **{key: head.text(key) for key in _OPTIONAL if key in head.content},
         )
     except DocumentError:
         raise
@@ -209,8 +211,7 @@ def write_search(search: Search, directory: Path) -> None:
         "processes": [{"name": p.name, "label": p.label} for p in search.processes],
         "shared_stat": [list(group) for group in search.shared_stat],
         "source": search.source,
-        "licence": search.licence,
-        "citation": search.citation,
+        **{key: getattr(search, key) for key in _OPTIONAL},
         "not_combinable": None
         if search.combinable is None
         else (np.argwhere(np.triu(~search.combinable)) + 1).tolist(),

@@ -1,7 +1,7 @@
 """Many-channel counting likelihoods: read, fit, test, merge and export them. A map of its modules.
 
 Where numbers come from
-    `packaged` gives the published likelihood that ships with superbin; `from_datacards` compiles cards just read
+    `from_packed` reads the compact form in which a search holds its likelihood, `from_datacards` compiles cards just read
     (cards.py, packed.py). Both are a `PublishedLikelihood`, whose `model` fills in a signal (model.py).
 Published likelihoods of others
     `read` takes a Combine card, a folder of cards or a HistFactory JSON workspace, `read_cards` several cards (reading.py). Each becomes a
@@ -25,11 +25,11 @@ The algebra of the fit is in README.md, the promises in ``specs/likelihood.md``.
 from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.fit import Fit, Fitter
 from superbin.likelihood.model import CountingModel, PublishedLikelihood
-from superbin.likelihood.packed import from_datacards, packaged
+from superbin.likelihood.packed import from_datacards, from_packed
 from superbin.likelihood.predict import BinPrediction, predict
 from superbin.likelihood.reading import read, read_cards
 from superbin.likelihood.summary import Evaluation, evaluate
-from superbin.likelihood.variations import Total, Variations, published_likelihood, variations
+from superbin.likelihood.variations import Total, Variations, checked_likelihood, variations
 
 __all__ = [
     "BinPrediction",
@@ -41,11 +41,11 @@ __all__ = [
     "PublishedLikelihood",
     "Total",
     "Variations",
+    "checked_likelihood",
     "evaluate",
     "from_datacards",
-    "packaged",
+    "from_packed",
     "predict",
-    "published_likelihood",
     "read",
     "read_cards",
     "variations",

@@ -12,8 +12,9 @@ Free rates come in phi itself, not in its logarithm: the yield is linear in it a
 Specified in ``specs/likelihood.md``.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
@@ -279,6 +280,17 @@ class PublishedLikelihood(Shown):
     global_systematics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     background_floor: float = 0.0
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the numbers and names, so that a result can say what it was made from."""
+        total = hashlib.sha256()
+        parts = [getattr(self, f.name) for f in fields(self) if f.name != "template"]
+        parts += [getattr(self.template, f.name) for f in fields(self.template)]
+        for part in parts:
+            content = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+            total.update(f"{len(content)}\n".encode() + content)
+        return total.hexdigest()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {

@@ -1,7 +1,7 @@
 """The compact form in which a likelihood ships: one JSON document, compressed by gzip.
 
-`read` and `write` move documents, `from_document` turns one into a `PublishedLikelihood`, `from_datacards` compiles
-cards on the spot, and `packaged` gives what comes with superbin. Layout of the document::
+`read` and `write` move documents, `from_document` turns one into a `PublishedLikelihood`, `from_packed` a compressed one, and
+`from_datacards` compiles cards on the spot. Layout of the document::
 
     format              "superbin-likelihood-2"
     name, source        of the search; notes: changes made and doubts, counted
@@ -17,50 +17,21 @@ cards on the spot, and `packaged` gives what comes with superbin. Layout of the 
 
 import gzip
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from superbin._support.arrays import FloatArray
-from superbin._support.files import read_limited, write_bytes
+from superbin._support.files import read_limited, unpacked, write_bytes
 from superbin._support.json import json_text, parse_json
-from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.errors import DocumentError, InputError
 from superbin.io.datacards import Datacards, Recipe
 from superbin.likelihood.cards import FORMAT, compile_cards
 from superbin.likelihood.model import CountingModel, IntArray, Parameter, PublishedLikelihood
 
-__all__ = ["from_datacards", "from_document", "packaged", "packaged_searches", "read", "write"]
-
-_PACKAGED = Path(__file__).parents[1] / "data"
-_FILE = "likelihood.json.gz"
-
-
-def packaged_searches() -> tuple[str, ...]:
-    """Names of the searches whose likelihood ships with superbin."""
-    return tuple(sorted(path.parent.name for path in _PACKAGED.glob(f"*/{_FILE}")))
-
-
-def packaged(search: str) -> PublishedLikelihood:
-    """Return the likelihood that ships with superbin for a search.
-
-    Raises
-    ------
-    UnknownNameError
-        If none ships for that search; the text lists those that do.
-    """
-    known = packaged_searches()
-    if search not in known:
-        raise UnknownNameError(
-            f"no likelihood ships for search {search!r}; there is one for {', '.join(known)}"
-        )
-    return _packaged(search)
-
-
-@cache
-def _packaged(search: str) -> PublishedLikelihood:
-    return from_document(read(_PACKAGED / search / _FILE))
+__all__ = ["from_datacards", "from_document", "from_packed", "read", "write"]
 
 
 def write(document: Mapping[str, Any], path: str | Path) -> None:
@@ -101,12 +72,31 @@ def read(path: str | Path) -> dict[str, Any]:
         raise DocumentError(f"{path}: not a packed likelihood ({error}); make it again") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; name a packed likelihood") from error
+    return _document(content, path)
+
+
+def from_packed(content: bytes, place: str | Path) -> PublishedLikelihood:
+    """Return the likelihood of a packed document's compressed content; `place` is what errors call it.
+
+    Raises
+    ------
+    DocumentError
+        If it is not such a document.
+    """
     try:
-        document = parse_json(content.decode(), path)
+        text = unpacked(content, place)
+    except DocumentError as error:
+        raise DocumentError(f"{place}: not a packed likelihood ({error}); make it again") from error
+    return from_document(_document(text, place))
+
+
+def _document(content: bytes, place: str | Path) -> dict[str, Any]:
+    try:
+        document = parse_json(content.decode(), place)
     except ValueError as error:
-        raise DocumentError(f"{path}: not a packed likelihood ({error}); make it again") from error
+        raise DocumentError(f"{place}: not a packed likelihood ({error}); make it again") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise DocumentError(f"{path}: not a document of format {FORMAT!r}; make it again")
+        raise DocumentError(f"{place}: not a document of format {FORMAT!r}; make it again")
     return document
 
 

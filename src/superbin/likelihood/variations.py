@@ -22,9 +22,8 @@ from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.likelihood.interpolation import Exponents
 from superbin.likelihood.model import CountingModel, IntArray, PublishedLikelihood, ZeroCount, add_up
-from superbin.likelihood.packed import packaged
 
-__all__ = ["Total", "Variations", "published_likelihood", "variations"]
+__all__ = ["Total", "Variations", "checked_likelihood", "variations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +143,19 @@ def variations(likelihood: PublishedLikelihood, *, zero_count: ZeroCount = "prof
     )
 
 
-def published_likelihood(search: Search) -> PublishedLikelihood:
-    """Return the packaged likelihood of a search, if it is that of its content and not of its name alone.
+def checked_likelihood(likelihood: PublishedLikelihood, search: Search) -> PublishedLikelihood:
+    """Return a likelihood if it is that of a search's content and not of its name alone.
 
     Parameters
     ----------
+    likelihood : PublishedLikelihood
     search : Search
 
     Raises
     ------
-    UnknownNameError
-        If none ships for a search of that name.
     InputError
         If it predicts other backgrounds than the search has, to 0.1 %.
     """
-    likelihood = packaged(search.name)
     expected = np.sum([process.estimate.nominal for process in search.processes], axis=0)
     work = _Work(likelihood.background(zero_count="profiled"), likelihood.n_bins, likelihood.background_floor)
     predicted = work.bins(work.nominal)

@@ -14,9 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from superbin._support.arrays import FloatArray
-from superbin.domain.cross_sections import packaged_table, process_of
 from superbin.domain.simplified import process_text
-from superbin.errors import InputError, UnknownNameError
+from superbin.errors import InputError
 from superbin.plot.maps import (
     LineStyle,
     MapArtists,
@@ -205,22 +204,8 @@ def _percent(result: ScanResult) -> str:
 
 
 def _order(result: ScanResult) -> str:
-    """To which order the cross sections are known: that of the packaged table if they are its own."""
-    try:
-        table = packaged_table(process_of(result.model))
-    except UnknownNameError:
-        return "given cross sections"
-    mother = result.parameters[0]
-    for point in result.points:
-        if point.status != DONE or point.cross_section_pb is None:
-            continue
-        try:
-            own = table.at(point.parameters[mother]).pb
-        except InputError:
-            return "given cross sections"
-        if not math.isclose(own, point.cross_section_pb, rel_tol=1e-9):
-            return "given cross sections"
-    return table.order or "given cross sections"
+    """To which order the cross sections are known."""
+    return result.cross_section_order or "given cross sections"
 
 
 # --- one dimension --------------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from superbin._support.arrays import FloatArray
 from superbin.domain.cross_sections import process_of
 from superbin.domain.merits import MERITS
-from superbin.domain.published import LEVEL, published_results
 from superbin.domain.simplified import PARTICLES
 from superbin.errors import UnknownNameError
 from superbin.plot.drawn import Drawn
@@ -365,14 +364,11 @@ def _values(points: Sequence[ScanPoint], value: Value, *, logarithmic: bool) -> 
 
 def published_contours(result: ScanResult) -> Mapping[str, tuple[PublishedContour, ...]]:
     """Published contours of the model for the maps of observed and expected limits."""
-    published = published_results(result.search.name, result.model)
-    if published is None or published.parameters != result.parameters or result.options.get("level") != LEVEL:
-        return {}
     return {
         side: tuple(
-            PublishedContour(contour, published.contours[contour], name, line, width)
+            PublishedContour(contour, np.array(result.contours[contour]), name, line, width)
             for contour, name, line, width in lines
-            if contour in published.contours
+            if contour in result.contours
         )
         for side, lines in _PUBLISHED_LINES.items()
     }

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from superbin._support.shown import Shown
@@ -230,6 +230,11 @@ class ScanResult(Shown):
         Version that made it.
     schema : str
         Version of the document.
+    cross_section_order : str
+        To which order of perturbation theory the cross sections are known, such as ``"NLO+NLL"``; empty where that is not known.
+    contours : mapping of str to tuple of tuple of float
+        Masses along each exclusion contour that the search published of the model, GeV, in order, by a name of
+        `superbin.domain.published.CONTOURS`; empty where there is none at this confidence level.
     """
 
     search: SearchSummary
@@ -239,6 +244,8 @@ class ScanResult(Shown):
     points: tuple[ScanPoint, ...]
     superbin: str
     schema: str = SCHEMA
+    cross_section_order: str = ""
+    contours: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         failed = sum(point.status != DONE for point in self.points)

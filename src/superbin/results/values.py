@@ -28,7 +28,7 @@ class PValue:
 
 @dataclass(frozen=True, slots=True)
 class SearchSummary:
-    """Which search a result is about; `digest` is the SHA-256 of its content."""
+    """Which search a result is about; `digest` is the SHA-256 of its content, the texts are those of the search."""
 
     name: str
     title: str
@@ -38,6 +38,9 @@ class SearchSummary:
     n_bins: int
     digest: str
     source: str
+    licence: str = ""
+    citation: str = ""
+    accuracy: str = ""
 
     @classmethod
     def of(cls, search: Search) -> Self:

@@ -18,7 +18,7 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, SuperbinError
-from superbin.likelihood import Fitter, PublishedLikelihood, published_likelihood
+from superbin.likelihood import Fitter, PublishedLikelihood
 from superbin.likelihood.fit import single_threaded
 from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.likelihood.model import Systematics
@@ -104,22 +104,29 @@ class Shared:
         return convention(self.covariance)
 
 
-def prepare(search: Search, settings: Settings) -> Shared:
+def prepare(search: Search, settings: Settings, likelihood: PublishedLikelihood | None = None) -> Shared:
     """Compute what all signals of a scan share.
+
+    Parameters
+    ----------
+    search : Search
+    settings : Settings
+    likelihood : PublishedLikelihood, optional
+        That of the search; needed where the settings ask for limits from it.
 
     Raises
     ------
-    UnknownNameError
-        If the likelihood is asked for and none ships for the search.
     InputError
-        If the likelihood predicts other backgrounds than the search has.
+        If the likelihood is asked for and not given.
     """
+    if settings.likelihood_limit and likelihood is None:
+        raise InputError(
+            f"limits from the full likelihood of {search.name!r} are asked for, and it is not given; give "
+            "likelihood=catalog.likelihood(search), or leave the limits out"
+        )
     with single_threaded():
         covariance = covariances(search, settings.correlations)[0]
-    likelihood = None
-    if settings.likelihood_limit:
-        likelihood = published_likelihood(search)
-    return Shared(search, settings, covariance, likelihood)
+    return Shared(search, settings, covariance, likelihood if settings.likelihood_limit else None)
 
 
 def scan_point(signal: SignalModel, shared: Shared, *, cross_section_error: float | None = None) -> ScanPoint:

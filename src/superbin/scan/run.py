@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from superbin.domain.published import LEVEL, published_results
+from superbin.domain.published import LEVEL, PublishedResults
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
+from superbin.likelihood import PublishedLikelihood
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanResult
 from superbin.scan.distribute import distribute
@@ -59,6 +60,8 @@ def run_scan(
     signals: Iterable[SignalModel | Target],
     *,
     settings: Settings | None = None,
+    likelihood: PublishedLikelihood | None = None,
+    published: PublishedResults | None = None,
     executor: Executor | None = None,
     store: "Store | None" = None,
     retry_failed: bool = False,
@@ -74,6 +77,10 @@ def run_scan(
         At different parameters of one model. `superbin.scan.grid_targets` makes them from a grid.
     settings : Settings, optional
         What is chosen for all of them.
+    likelihood : PublishedLikelihood, optional
+        That of the search (`superbin.catalog.Catalog.likelihood`); needed where the settings ask for limits from it.
+    published : PublishedResults, optional
+        What the search published of the model (`superbin.catalog.Catalog.limits`), to be compared with.
     executor : Executor, optional
         Whose workers compute: `superbin.scan.local_workers`, `superbin.scan.dask_workers` or any other. By default
         this process.
@@ -104,7 +111,8 @@ def run_scan(
     """
     targets = tuple(s if isinstance(s, Target) else Target.of(s) for s in signals)
     check_targets(search, targets)
-    job = Job(search, settings or Settings())
+    chosen = settings or Settings()
+    job = Job(search, chosen, likelihood if chosen.likelihood_limit else None)
     header = _header(job, targets[0])
     stored = {} if store is None else store.begin_scan(header, fresh=fresh)
     points = {t.digest: stored[t.digest] for t in targets if t.digest in stored}
@@ -126,18 +134,35 @@ def run_scan(
     record([_refused(t) for t in missing if t.signal is None])
     _compute(job, [t for t in missing if t.signal is not None], executor, record)
     # Published limits are compared last: they are no part of what is computed and stored.
-    published = published_results(search.name, header.model) if job.settings.level == LEVEL else None
+    compared = published if job.settings.level == LEVEL else None
     return ScanResult(
         search=header.search,
         model=header.model,
         parameters=header.parameters,
         options=header.options,
         points=tuple(
-            points[t.digest].compared(None if published is None else published.limit(t.parameters))
+            points[t.digest].compared(None if compared is None else compared.limit(t.parameters))
             for t in targets
         ),
         superbin=header.superbin,
+        cross_section_order=_order(targets),
+        contours=_contours(compared, header.parameters),
     )
+
+
+def _order(targets: Sequence[Target]) -> str:
+    """The order of the cross sections, if it is the same for all signals."""
+    orders = {target.cross_section_order for target in targets if target.signal is not None}
+    return orders.pop() if len(orders) == 1 else ""
+
+
+def _contours(
+    published: PublishedResults | None, parameters: tuple[str, ...]
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Published contours in the plane of a scan."""
+    if published is None or published.parameters != parameters:
+        return {}
+    return {name: tuple(map(tuple, line.tolist())) for name, line in published.contours.items()}
 
 
 def _header(job: Job, first: Target) -> ScanResult:
@@ -153,6 +178,7 @@ def _header(job: Job, first: Target) -> ScanResult:
             "level": job.settings.level,
             "likelihood_limit": "asymptotic" if job.settings.likelihood_limit else "none",
             "systematics": job.settings.systematics if job.settings.likelihood_limit else "none",
+            **({} if job.likelihood is None else {"likelihood": job.likelihood.digest[:16]}),
         },
         points=(),
         superbin=version("superbin"),

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from superbin.domain.cross_sections import CrossSectionTable, packaged_table
+from superbin.domain.cross_sections import CrossSectionTable
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label
@@ -36,6 +36,8 @@ class Target:
     reason : str or None
     cross_section_error : float or None
         Relative uncertainty of the signal's cross section.
+    cross_section_order : str
+        To which order it is known; empty where that is not known.
     """
 
     model: str
@@ -43,11 +45,15 @@ class Target:
     signal: SignalModel | None
     reason: str | None = None
     cross_section_error: float | None = None
+    cross_section_order: str = ""
 
     @classmethod
-    def of(cls, signal: SignalModel, *, cross_section_error: float | None = None) -> "Target":
+    def of(
+        cls, signal: SignalModel, *, cross_section_error: float | None = None, cross_section_order: str = ""
+    ) -> "Target":
         """A signal at hand."""
-        return cls(signal.model, dict(signal.parameters), signal, None, cross_section_error)
+        parameters = dict(signal.parameters)
+        return cls(signal.model, parameters, signal, None, cross_section_error, cross_section_order)
 
     @property
     def label(self) -> str:
@@ -72,8 +78,8 @@ def grid_targets(
     grid: SignalGrid,
     search: Search,
     *,
+    cross_sections: CrossSectionTable,
     points: Iterable[Sequence[float]] | None = None,
-    cross_sections: CrossSectionTable | None = None,
 ) -> tuple[Target, ...]:
     """Signals of a grid at a search's luminosity.
 
@@ -81,11 +87,11 @@ def grid_targets(
     ----------
     grid : SignalGrid
     search : Search
+    cross_sections : CrossSectionTable
+        Of what the grid's model produces, such as `superbin.catalog.Catalog.cross_sections` gives.
     points : iterable of sequence of float, optional
         Masses in GeV; by default the grid's own points. A point that the grid or the cross sections do not cover becomes a
         target without a signal.
-    cross_sections : CrossSectionTable, optional
-        By default the package's for what the grid's model produces.
 
     Returns
     -------
@@ -96,8 +102,6 @@ def grid_targets(
     ------
     InputError
         If the grid is in the bins of another search.
-    UnknownNameError
-        If there are no cross sections for what the model produces.
     """
     if grid.search != search.name or grid.n_bins != search.n_bins:
         raise InputError(
@@ -105,8 +109,7 @@ def grid_targets(
             f"{search.name!r}"
         )
     wanted = grid.points.tolist() if points is None else [tuple(map(float, point)) for point in points]
-    table = packaged_table(grid.process) if cross_sections is None else cross_sections
-    return tuple(_grid_target(grid, search, table, masses) for masses in wanted)
+    return tuple(_grid_target(grid, search, cross_sections, masses) for masses in wanted)
 
 
 def _grid_target(
@@ -123,7 +126,7 @@ def _grid_target(
         signal = grid.signal(masses, luminosity_fb=search.luminosity_fb, cross_section=sigma.pb)
     except SuperbinError as error:
         return Target(grid.model, parameters, None, str(error))
-    return Target.of(signal, cross_section_error=sigma.relative_uncertainty)
+    return Target.of(signal, cross_section_error=sigma.relative_uncertainty, cross_section_order=table.order)
 
 
 def check_targets(search: Search, targets: Sequence[Target]) -> None:

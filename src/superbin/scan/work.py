@@ -15,6 +15,7 @@ from typing import Any
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import ClusterError
+from superbin.likelihood import PublishedLikelihood
 from superbin.results.scan import FinishedPoint, ScanPoint
 from superbin.scan.point import Settings, Shared, prepare, scan_point
 from superbin.scan.targets import Target
@@ -34,12 +35,15 @@ class Job:
     ----------
     search : Search
     settings : Settings
+    likelihood : PublishedLikelihood or None
+        That of the search, where limits from it are computed.
     superbin : str
         Version that handed it out; a worker of another one refuses it.
     """
 
     search: Search
     settings: Settings
+    likelihood: PublishedLikelihood | None = None
     superbin: str = field(default_factory=lambda: version("superbin"))
 
     def __eq__(self, other: object) -> bool:
@@ -48,8 +52,9 @@ class Job:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _key(self) -> tuple[str, Settings, str]:
-        return self.search.digest, self.settings, self.superbin
+    def _key(self) -> tuple[str, Settings, str | None, str]:
+        likelihood = None if self.likelihood is None else self.likelihood.digest
+        return self.search.digest, self.settings, likelihood, self.superbin
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def shared_of(job: Job) -> Shared:
         raise ClusterError(
             f"a worker has superbin {here}, the scan was started by superbin {job.superbin}; install the same on both"
         )
-    return prepare(job.search, job.settings)
+    return prepare(job.search, job.settings, job.likelihood)
 
 
 def work(job: Job, batch: Sequence[Package]) -> list[FinishedPoint]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from superbin.errors import InputError
 from superbin.statistical_model.effects import BinRates, Effect, Formula
-from superbin.statistical_model.expressions import Binary, Call, Expression, Variable
+from superbin.statistical_model.expressions import Variable, replaced
 from superbin.statistical_model.model import Channel, StatisticalModel
 from superbin.statistical_model.parameters import Parameter
 
@@ -214,33 +214,24 @@ def _joined(
 
 def renamed(model: StatisticalModel, names: Mapping[str, str]) -> StatisticalModel:
     """Return a model with parameters renamed; those that `names` does not have keep their name."""
+    variables_ = {old: Variable(new) for old, new in names.items()}
 
     def name(old: str) -> str:
         return names.get(old, old)
-
-    def expression(tree: Expression) -> Expression:
-        match tree:
-            case Variable(old):
-                return Variable(name(old))
-            case Binary(_, left, right):
-                return replace(tree, left=expression(left), right=expression(right))
-            case Call(_, argument):
-                return replace(tree, argument=expression(argument))
-            case _:
-                return tree
 
     def effect(one: Effect) -> Effect:
         match one:
             case BinRates(parameters):
                 return BinRates(tuple(None if p is None else name(p) for p in parameters))
             case Formula(tree):
-                return Formula(expression(tree))
+                return Formula(replaced(tree, variables_))
             case _:
                 return replace(one, parameter=name(one.parameter))
 
     def channel(one: Channel) -> Channel:
         samples = tuple(replace(s, effects=tuple(effect(e) for e in s.effects)) for s in one.samples)
-        return replace(one, samples=samples)
+        shifts = tuple(None if s is None else name(s) for s in one.statistics)
+        return replace(one, samples=samples, statistics=shifts)
 
     return replace(
         model,

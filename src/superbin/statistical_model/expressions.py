@@ -24,6 +24,7 @@ __all__ = [
     "Operator",
     "Variable",
     "evaluate",
+    "monomial",
     "replaced",
     "variables",
 ]
@@ -168,6 +169,41 @@ def replaced(expression: Expression, parts: Mapping[str, Expression]) -> Express
             return Choice(replaced(condition, parts), replaced(yes, parts), replaced(no, parts))
         case _:
             return expression
+
+
+def monomial(expression: Expression) -> tuple[float, dict[str, float]] | None:
+    """Return coefficient and exponents of an expression that is a product of powers of its variables, None for any other.
+
+    Examples
+    --------
+    >>> monomial(Binary("/", Binary("*", Constant(2.0), Variable("a")), Variable("b")))
+    (2.0, {'a': 1.0, 'b': -1.0})
+    """
+    match expression:
+        case Constant(value):
+            return value, {}
+        case Variable(name):
+            return 1.0, {name: 1.0}
+        case Binary("*" | "/" as operator, left, right):
+            return _quotient(monomial(left), monomial(right), 1.0 if operator == "*" else -1.0)
+        case Binary("^", left, Constant(power)):
+            return _quotient((1.0, {}), monomial(left), power)
+        case _:
+            return None
+
+
+def _quotient(
+    left: tuple[float, dict[str, float]] | None, right: tuple[float, dict[str, float]] | None, power: float
+) -> tuple[float, dict[str, float]] | None:
+    """The left side times a power of the right one."""
+    if left is None or right is None:
+        return None
+    if right[0] <= 0 and power != 1:
+        return None
+    powers = dict(left[1])
+    for name, own in right[1].items():
+        powers[name] = powers.get(name, 0.0) + power * own
+    return left[0] * right[0] ** power, powers
 
 
 def evaluate(expression: Expression, values: Mapping[str, float]) -> Jet:

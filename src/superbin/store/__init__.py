@@ -10,5 +10,6 @@ domain values into rows, ``reading``, ``writing`` and ``scanning`` are the state
 from superbin.store.database import Store
 from superbin.store.reading import StoredSearch, StoredSignal
 from superbin.store.scanning import StoredScan
+from superbin.store.writing import Deleted, Replaced
 
-__all__ = ["Store", "StoredScan", "StoredSearch", "StoredSignal"]
+__all__ = ["Deleted", "Replaced", "Store", "StoredScan", "StoredSearch", "StoredSignal"]

@@ -1,5 +1,6 @@
 """`Store`: the open database, and the only class a user of this package needs."""
 
+import dataclasses
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -200,7 +201,7 @@ class Store:
         signals: Iterable[SignalModel] = (),
         files: Mapping[str, bytes] | None = None,
         replace: bool = False,
-    ) -> None:
+    ) -> writing.Replaced | None:
         """Store a search, and signals and files with it, all or nothing.
 
         Parameters
@@ -213,6 +214,11 @@ class Store:
         replace : bool
             Whether it may take the place of a search of its name. The stored signals in its bins stay, except
             where `signals` has the same points.
+
+        Returns
+        -------
+        Replaced or None
+            What went; None if nothing did.
 
         Raises
         ------
@@ -228,12 +234,34 @@ class Store:
         """
         given = tuple(signals)
         with engine.writing(self._engine) as connection:
-            if replace:
-                writing.drop_signals(connection, given)
-            writing.put_search(connection, search, files, origin="imported", replace=replace)
+            dropped = writing.drop_signals(connection, given) if replace else ()
+            replaced = writing.put_search(connection, search, files, origin="imported", replace=replace)
             writing.put_signals(connection, given, origin="imported")
+        if dropped:
+            return dataclasses.replace(replaced or writing.Replaced(), signals=dropped)
+        return replaced
 
-    def add_signals(self, signals: Iterable[SignalModel], *, replace: bool = False) -> None:
+    def delete_search(self, name: str) -> writing.Deleted:
+        """Delete a search with its signals, files and scans.
+
+        Returns
+        -------
+        Deleted
+            What went.
+
+        Raises
+        ------
+        UnknownNameError
+            If no search has this name; the text names the nearest.
+        DatabaseError
+            If the database cannot be written.
+        """
+        with engine.writing(self._engine) as connection:
+            return writing.delete_search(connection, name)
+
+    def add_signals(
+        self, signals: Iterable[SignalModel], *, replace: bool = False
+    ) -> writing.Replaced | None:
         """Store signals in the bins of stored searches, all or none.
 
         Parameters
@@ -241,6 +269,11 @@ class Store:
         signals : iterable of SignalModel
         replace : bool
             Whether a signal may take the place of one at its point.
+
+        Returns
+        -------
+        Replaced or None
+            What went; None if nothing did.
 
         Raises
         ------
@@ -255,9 +288,9 @@ class Store:
         """
         given = tuple(signals)
         with engine.writing(self._engine) as connection:
-            if replace:
-                writing.drop_signals(connection, given)
+            dropped = writing.drop_signals(connection, given) if replace else ()
             writing.put_signals(connection, given, origin="imported")
+        return writing.Replaced(signals=dropped) if dropped else None
 
     def fill_packaged(
         self,

@@ -6,6 +6,7 @@ only ways to talk to it. Specified in ``specs/store.md``.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,25 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from superbin.errors import DatabaseError, MissingDependencyError, SuperbinError
 from superbin.store import schema
 
-__all__ = ["describe", "locate", "migrating", "open_engine", "reading", "writing"]
+__all__ = [
+    "describe",
+    "locate",
+    "migrating",
+    "open_engine",
+    "reading",
+    "retyped",
+    "without_secrets",
+    "writing",
+]
 
 _VARIABLE = "SUPERBIN_DATABASE"
+
+_HIDDEN = "***"
+_SECRET = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
+"""Options in a URL whose value nobody should see."""
+
+_MEANT_AS_URL = re.compile(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?:", re.IGNORECASE)
+"""How a URL begins that was mistyped; as the path of a file it would be repeated with its password."""
 
 _CURE = f"choose another place with --database or {_VARIABLE}"
 
@@ -46,6 +63,26 @@ _SQLITE = {
     26: "is not a SQLite database, or is damaged; restore it from a copy, or move it away and superbin makes a new one",
 }
 
+_MAY_NOT = f"ask its owner for the right to write, or {_CURE}"
+_IS_BUSY = "another process was writing; try again"
+_IS_FULL = f"its disk is full; make room there, or {_CURE}"
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_SQLSTATES = {
+    "42501": _MAY_NOT,
+    "25006": _MAY_NOT,  # a transaction that only reads, as on a replica
+    "40001": _IS_BUSY,
+    "40P01": _IS_BUSY,
+    "55P03": _IS_BUSY,
+    "53100": _IS_FULL,
+}
+# https://mariadb.com/kb/en/mariadb-error-code-reference/
+_MARIADB = {
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1290, 1370, 1792, 1836), _MAY_NOT),
+    **dict.fromkeys((1205, 1213), _IS_BUSY),
+    **dict.fromkeys((3, 1021, 1114), _IS_FULL),
+}
+
 
 def locate(database: str | Path | None = None) -> URL:
     """Say which database is meant.
@@ -62,24 +99,45 @@ def locate(database: str | Path | None = None) -> URL:
         If the URL cannot be parsed, or the data directory cannot be made.
     """
     chosen = str(database or os.environ.get(_VARIABLE) or _default_file())
-    if "://" not in chosen:
+    if "://" not in chosen and not _MEANT_AS_URL.match(chosen):
         return URL.create("sqlite", database=str(Path(chosen).expanduser().absolute()))
     try:
         url = make_url(chosen)
-    except (ArgumentError, ValueError) as error:
-        # The text may hold a password, so it is not repeated.
+    except (ArgumentError, ValueError):
+        # The text may hold a password, so that neither it nor the complaint is repeated, in a traceback either.
         raise DatabaseError(
             "the database URL cannot be parsed; it reads dialect://user:password@host:port/name, or is a file's path"
-        ) from error
+        ) from None
     driver, _ = _DRIVERS.get(url.drivername, (url.drivername, ""))
     return url.set(drivername=driver)
 
 
 def describe(url: URL) -> str:
-    """How an error or a listing names the database: a file's path, or the URL without its password."""
+    """How an error or a listing names the database: a file's path, or the URL without its secrets."""
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
-    return url.render_as_string(hide_password=True)
+    hidden = {key: _HIDDEN for key in url.query if _SECRET.search(key)}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def retyped(database: str) -> str:
+    """How a command that is suggested names the database: as the user did, or where that has a secret, without it."""
+    url = locate(database)
+    return describe(url) if url.password or any(map(_SECRET.search, url.query)) else database
+
+
+def without_secrets(url: URL, text: str) -> str:
+    """What a driver says, with every secret of the URL hidden in it."""
+    secrets = [value for key, value in url.query.items() if _SECRET.search(key)]
+    values = [
+        part
+        for value in (url.password, *secrets)
+        if value
+        for part in ([value] if isinstance(value, str) else value)
+    ]
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, _HIDDEN)
+    return text
 
 
 def _default_file() -> Path:
@@ -107,7 +165,13 @@ def open_engine(url: URL) -> Engine:
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     try:
-        engine = create_engine(url, connect_args={"timeout": _PATIENCE} if is_sqlite else {})
+        # A server may have closed a connection that was idle: it is tried before it is used, and made again.
+        engine = create_engine(
+            url,
+            connect_args={"timeout": _PATIENCE} if is_sqlite else {},
+            pool_pre_ping=not is_sqlite,
+            hide_parameters=True,
+        )
     except ModuleNotFoundError as error:
         package = dict(_DRIVERS.values()).get(url.drivername, error.name)
         raise MissingDependencyError(
@@ -118,9 +182,7 @@ def open_engine(url: URL) -> Engine:
             f"database {describe(url)} is of an unknown kind; use a file's path, postgresql://, mysql:// or mariadb://"
         ) from error
     except (SQLAlchemyError, TypeError, ValueError) as error:
-        raise DatabaseError(
-            f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}"
-        ) from error
+        raise _unusable(url, error) from error
     if is_sqlite:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -222,9 +284,8 @@ def _connect(engine: Engine) -> Connection:
         return engine.connect()
     except DBAPIError as error:
         rule = f"check that the server runs and that the URL is right, or {_CURE}"
-        raise _failed(
-            engine.url, error, f"cannot be reached: {_one_line(error.orig or error)}; {rule}"
-        ) from error
+        said = without_secrets(engine.url, _one_line(error.orig or error))
+        raise _failed(engine.url, error, f"cannot be reached: {said}; {rule}") from error
     except (
         TypeError,
         ValueError,
@@ -237,13 +298,22 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        complaint = f"answered with an error, and nothing was changed: {_one_line(error.orig or error)}"
-        raise _failed(engine.url, error, complaint) from error
+        raise _failed(engine.url, error, _complaint(engine.url, error)) from error
     except ValueError as error:
         if isinstance(error, SuperbinError):
             raise
         # A date or a text that the driver cannot decode.
         raise DatabaseError(f"database {describe(engine.url)} {_SQLITE[11]}") from error
+
+
+def _complaint(url: URL, error: DBAPIError) -> str:
+    """What went wrong on a server, and what to do."""
+    said = without_secrets(url, _one_line(error.orig or error))
+    if error.connection_invalidated:
+        return f"was lost on the way ({said}); what was being written is there as a whole or not at all: try again"
+    state, number = getattr(error.orig, "sqlstate", None), next(iter(getattr(error.orig, "args", ())), None)
+    cure = _SQLSTATES.get(str(state)) or _MARIADB.get(number if isinstance(number, int) else -1)
+    return f"answered with an error, and nothing was changed: {said}" + (f"; {cure}" if cure else "")
 
 
 def _failed(url: URL, error: DBAPIError, otherwise: str) -> DatabaseError:
@@ -254,7 +324,9 @@ def _failed(url: URL, error: DBAPIError, otherwise: str) -> DatabaseError:
 
 
 def _unusable(url: URL, error: Exception) -> DatabaseError:
-    return DatabaseError(f"database {describe(url)} cannot be used: {_one_line(error)}; {_CURE}")
+    return DatabaseError(
+        f"database {describe(url)} cannot be used: {without_secrets(url, _one_line(error))}; {_CURE}"
+    )
 
 
 def _one_line(error: BaseException) -> str:

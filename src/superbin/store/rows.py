@@ -31,6 +31,8 @@ __all__ = [
 INNER = ":"
 """How the names of files begin that hold parts of the search itself; no file of a bundle is called so."""
 
+_TEXTS = ("licence", "citation", "accuracy")
+
 Rows = list[tuple[Table, list[dict[str, Any]]]]
 
 
@@ -58,8 +60,7 @@ def stored_files(search: Search, files: Mapping[str, bytes]) -> dict[str, bytes]
         extras["names"] = list(search.names)
     if search.combinable is not None:
         extras["not_combinable"] = (np.argwhere(np.triu(~search.combinable)) + 1).tolist()
-    if search.licence or search.citation:
-        extras |= {"licence": search.licence, "citation": search.citation}
+    extras |= {key: text for key in _TEXTS if (text := getattr(search, key))}
     if search.covariance is not None:
         sides = {"": search.covariance.up}
         if search.covariance.down is not search.covariance.up:
@@ -97,8 +98,7 @@ def search_of_files(fields: dict[str, Any], files: Mapping[str, bytes], n_bins: 
         "names": tuple(extras.get("names", ())),
         "combinable": combinable,
         "covariance": covariance,
-        "licence": extras.get("licence", ""),
-        "citation": extras.get("citation", ""),
+        **{key: extras.get(key, "") for key in _TEXTS},
     }
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Table,
     bindparam,
@@ -36,11 +37,66 @@ from superbin.errors import InputError, OutputError
 from superbin.results.scan import DONE, FAILED
 from superbin.store import reading, records, rows, schema
 
-__all__ = ["add", "drop_signals", "put_search", "put_signals", "recount", "refresh"]
+__all__ = [
+    "Deleted",
+    "Replaced",
+    "add",
+    "delete_search",
+    "drop_signals",
+    "put_search",
+    "put_signals",
+    "recount",
+    "refresh",
+]
 
 _log = logging.getLogger(__name__)
 
 _Origin = Literal["packaged", "imported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What went when something else was stored in its place.
+
+    Attributes
+    ----------
+    digest : str or None
+        SHA-256 of the content of the search that was replaced; None if only signals were, or its record is damaged.
+    packaged : bool
+        Whether that search came with superbin.
+    imported : dt.datetime or None
+        When it was stored, in UTC.
+    files : tuple of str
+        Names of its files, which went with it.
+    signals : tuple of str
+        Points of signals that were replaced, such as ``T1bbbb(1750, 1)``.
+    """
+
+    digest: str | None = None
+    packaged: bool = False
+    imported: dt.datetime | None = None
+    files: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What went with a search that was deleted.
+
+    Attributes
+    ----------
+    search : str
+        Its name.
+    packaged : bool
+        Whether it came with superbin.
+    n_signals, n_scans : int
+        Signals and scans in its bins.
+    """
+
+    search: str
+    packaged: bool
+    n_signals: int
+    n_scans: int
 
 
 def put_search(
@@ -50,8 +106,8 @@ def put_search(
     *,
     origin: _Origin,
     replace: bool,
-) -> None:
-    """Store a search with its files, new or in the place of one of its name.
+) -> Replaced | None:
+    """Store a search with its files, new or in the place of one of its name, of which it gives a description.
 
     Raises
     ------
@@ -77,7 +133,9 @@ def put_search(
         search_id = _insert_one(connection, schema.searches, values)
         _insert(connection, rows.bin_rows(search, search_id))
         add(connection, schema.database, 1, n_searches=1)
+        replaced = None
     else:
+        replaced = _described(connection, row)
         search_id = row.id
         _empty(connection, search, search_id)
         connection.execute(update(schema.searches).where(schema.searches.c.id == search_id).values(**values))
@@ -85,6 +143,14 @@ def put_search(
         connection.execute(delete(schema.provenance).where(schema.provenance.c.id == row.provenance_id))
     connection.execute(delete(schema.bundle_files).where(schema.bundle_files.c.search_id == search_id))
     _insert(connection, [*rows.search_rows(search, search_id), *rows.file_rows(stored, search_id)])
+    return replaced
+
+
+def _described(connection: Connection, row: Row[Any]) -> Replaced:
+    """A search that is to be replaced; it may be damaged."""
+    files = (name for name in reading.file_digests(connection, row.id) if not name.startswith(rows.INNER))
+    imported = None if row.imported_utc is None else row.imported_utc.replace(tzinfo=dt.UTC)
+    return Replaced(row.digest, row.origin == "packaged", imported, tuple(files))
 
 
 def _empty(connection: Connection, search: Search, search_id: int) -> None:
@@ -203,8 +269,29 @@ def _check_signal(signal: SignalModel, place: _Place) -> None:
     place.taken.add(_key(signal))
 
 
-def drop_signals(connection: Connection, signals: Iterable[SignalModel]) -> None:
-    """Delete whatever is stored at the points of these signals."""
+def delete_search(connection: Connection, name: str) -> Deleted:
+    """Delete a search, damaged or not, with all that belongs to it.
+
+    Raises
+    ------
+    UnknownNameError
+        If no search has this name.
+    """
+    row = reading.require_search(connection, name)
+    n_signals, n_scans = (
+        connection.scalar(select(func.count()).where(table.c.search_id == row.id)) or 0
+        for table in (schema.signals, schema.scans)
+    )
+    _forget(connection, schema.signals.c.search_id == row.id)
+    connection.execute(delete(schema.searches).where(schema.searches.c.id == row.id))
+    connection.execute(delete(schema.provenance).where(schema.provenance.c.id == row.provenance_id))
+    add(connection, schema.database, 1, n_searches=-1)
+    return Deleted(name, row.origin == "packaged", n_signals, n_scans)
+
+
+def drop_signals(connection: Connection, signals: Iterable[SignalModel]) -> tuple[str, ...]:
+    """Delete whatever is stored at the points of these signals, and name what was."""
+    dropped = []
     for signal in signals:
         model, point = _key(signal)
         same = (
@@ -212,11 +299,13 @@ def drop_signals(connection: Connection, signals: Iterable[SignalModel]) -> None
             schema.signals.c.model == model,
             schema.signals.c.point == point,
         )
-        _forget(connection, *same)
+        if _forget(connection, *same):
+            dropped.append(signal.label)
+    return tuple(dropped)
 
 
-def _forget(connection: Connection, *which: ColumnElement[bool]) -> None:
-    """Delete signals with all that was imported with them."""
+def _forget(connection: Connection, *which: ColumnElement[bool]) -> int:
+    """Delete signals with all that was imported with them; how many there were."""
     signals, provenance = schema.signals, schema.provenance
     query = (
         select(*signals.c["id", "search_id", "provenance_id"])
@@ -231,6 +320,7 @@ def _forget(connection: Connection, *which: ColumnElement[bool]) -> None:
             connection.execute(delete(table).where(table.c.id == bindparam("gone")), gone)
     for search_id, number in Counter(row.search_id for row in found).items():
         add(connection, schema.searches, search_id, n_signals=-number)
+    return len(found)
 
 
 def refresh(

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from scipy import stats as reference
 
 from superbin import chance
+from superbin.catalog import open_catalog
 from superbin.chance import assess
 from superbin.chance.ensemble import fitted_background, split_lognormal
 from superbin.chance.local import family
@@ -19,12 +21,19 @@ from superbin.domain.aggregate import Background
 from superbin.domain.search import Estimate, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.likelihood import packaged
+from superbin.likelihood import PublishedLikelihood
 from superbin.merge.rectangles import rectangles
 from superbin.results import PValue, SearchSummary
 from superbin.results.scan import ScanPoint, ScanResult
 from superbin.stats import midp, midp_significance, tail
 from superbin.stats.toys import stream
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
+
 
 RandomSearch = Callable[[int, int], tuple[Search, SignalModel]]
 

@@ -1,5 +1,6 @@
 """What pseudo-experiments are drawn from, against other code for the same distributions."""
 
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,12 +9,19 @@ import pytest
 from scipy import stats as reference
 
 from superbin._support.arrays import FloatArray
+from superbin.catalog import open_catalog
 from superbin.chance.ensemble import FittedBackground, _fill_normal, fitted_background, split_lognormal
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.errors import InputError
-from superbin.likelihood import Fitter, packaged, predict
+from superbin.likelihood import Fitter, PublishedLikelihood, predict
 from superbin.stats import tail
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
 
 
 @pytest.fixture(scope="module")

@@ -260,11 +260,11 @@ def run(*arguments: str) -> int:
 
 def test_the_command(bundle: Bundle, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """EXP-1: a folder, an archive, a stream; an existing output is refused."""
-    from superbin.catalog import write_folder
+    from superbin.io.bundles import write_bundle
 
     source = tmp_path / "source"
     source.mkdir()
-    write_folder(bundle.search, bundle.signals, source)
+    write_bundle(bundle, source)
     out = tmp_path / "out"
     assert run("export", str(source), "--to", "smodels", "-o", str(out)) == 0
     assert (out / "version").is_file()

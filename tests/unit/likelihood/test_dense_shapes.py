@@ -148,3 +148,37 @@ def test_samples_are_checked() -> None:
         Channel("c", SIGNAL, (), statistics=("x",))
     with pytest.raises(InputError, match=r"has lower width -1"):
         Normal(0.0, 1.0, -1.0)
+
+
+@pytest.mark.parametrize("b", [0.655, 0.66, 0.665, -1.55])
+def test_derivatives_of_rounded_floors(b: float) -> None:
+    """ENG-21: gradient and Hessian of the rounded-off likelihood, a bin within the rounding, against differences."""
+    likelihood = Likelihood(model())
+    rounded = likelihood.objective.smoothed(0.2)
+    x = np.array((0.7, 0.3, b, 0.1, 0.2, -0.3, 0.5, 0.4, 0.6))
+    data = likelihood.objective.observed
+    point = rounded.point(x, data)
+    hessian = rounded.hessian(point, data)[0]
+    for j in range(x.size):
+        step = np.zeros(x.size)
+        step[j] = 1e-5
+        up, down = rounded.point(x + step, data), rounded.point(x - step, data)
+        assert point.gradient[j] == pytest.approx((up.height - down.height) / 2e-5, rel=1e-6, abs=1e-6), (
+            NAMES[j]
+        )
+        np.testing.assert_allclose(hessian[j], (up.gradient - down.gradient) / 2e-5, rtol=1e-5, atol=1e-5)
+    assert any(rounded.point(np.where(np.arange(9) == 2, v, x), data).bent for v in np.linspace(-2, 2, 41))
+
+
+def test_minimum_at_a_floor() -> None:
+    """ENG-21: the minimum lies where a bin reaches its floor; found to 1e-6 of the one by golden section."""
+    up, down = np.array([1.0, -4.0]), np.array([-1.0, 4.0])
+    sample = Sample("b", np.array([10.0, 2.0]), (Morph("t", down, up, "combine"),), floor=1e-9)
+    other = Sample("o", np.array([1.0, 1.0]))
+    channel = Channel("c", np.array([9.0, 2.0]), (sample, other))
+    likelihood = Likelihood(StatisticalModel((channel,), (Parameter("t", 0.0, -7.0, 7.0, Normal(3.0, 0.3)),)))
+    fit = likelihood.fit()
+    assert fit.ok
+    grid = np.linspace(0.3, 3.5, 320001)
+    best = min(likelihood.nll({"t": t}) for t in grid[::100])
+    assert fit.nll <= best + 1e-9

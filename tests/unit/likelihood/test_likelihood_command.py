@@ -100,7 +100,7 @@ def test_cards_are_fitted_as_they_are_written(tmp_path: Path) -> None:
     [
         (
             ["nowhere.txt"],
-            "'nowhere.txt' is no packaged search, card, folder or workspace, and as a model it needs",
+            "'nowhere.txt' is no search with a likelihood, card, folder or workspace, and as a model it needs",
         ),
         (
             ["card.txt", "--systematics", "none"],

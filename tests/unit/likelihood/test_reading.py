@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from superbin.catalog import Catalog
 from superbin.errors import DocumentError, InputError
 from superbin.likelihood import Likelihood, read
 from superbin.likelihood.counting import CountingLikelihood, counting_model, describe
-from superbin.likelihood.packed import packaged
 from superbin.likelihood.reading import LARGE, engine_of, read_cards
 from superbin.statistical_model import StatisticalModel
 
@@ -91,9 +91,9 @@ def test_counting_models_both_ways(tmp_path: Path) -> None:
     assert both[0].expected == pytest.approx(both[1].expected, rel=1e-4)
 
 
-def test_what_is_more_than_counting() -> None:
+def test_what_is_more_than_counting(packaged_catalog: Catalog) -> None:
     """ENG-20: shapes, formulas and fixed parameters have no counting model; the packaged likelihood has its own."""
-    published = packaged("cms-pas-sus-16-014")
+    published = packaged_catalog.likelihood("cms-pas-sus-16-014")
     model = published.model(np.full(published.n_bins, 0.05))
     description = describe(model, strength="r")
     engine = engine_of(description)

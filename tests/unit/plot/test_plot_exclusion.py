@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 
+from superbin.catalog import packaged
 from superbin.domain.aggregate import AggregateBin, Background
-from superbin.domain.cross_sections import cross_section
 from superbin.errors import InputError
 from superbin.plot import (
     brazil_plot,
@@ -38,13 +38,22 @@ def point(mother: float, lsp: float, *, error: float | None = 0.2, pb: float | N
         expected=PValue(0.1, (2200 - mother) / 300),
         observed=PValue(0.3, (mother - 1400) / 250),
         limit=limit,
-        cross_section_pb=cross_section("gluino", mother).pb if pb is None else pb,
+        cross_section_pb=packaged.cross_section_table("gluino").at(mother).pb if pb is None else pb,
         cross_section_error=error,
     )
 
 
 def scan(points: Iterable[ScanPoint], model: str = "T1bbbb") -> ScanResult:
-    return ScanResult(SEARCH, model, ("m_mother", "m_lsp"), {"level": 0.95}, tuple(points), "0.1.0")
+    return ScanResult(
+        SEARCH,
+        model,
+        ("m_mother", "m_lsp"),
+        {"level": 0.95},
+        tuple(points),
+        "0.1.0",
+        cross_section_order="NLO+NLL",
+        contours=dict.fromkeys(("observed", "expected"), ((1000.0, 1.0), (1500.0, 900.0))),
+    )
 
 
 def plane() -> list[ScanPoint]:
@@ -88,9 +97,9 @@ def test_the_figure_says_what_it_is() -> None:
     said = texts(exclusion_plot(scan(plane())))
     assert r"\tilde{g} \rightarrow b\bar{b}\tilde{\chi}^0_1" in said
     assert "95% CL, NLO+NLL, one aggregate bin" in said
-    own = [point(m, n, pb=0.01) for m in range(800, 2201, 200) for n in range(0, m - 99, 200)]
-    assert "NLO+NLL" not in texts(exclusion_plot(scan(own)))
-    assert "given cross sections" in texts(exclusion_plot(scan(own)))
+    own = replace(scan(plane()), cross_section_order="")
+    assert "NLO+NLL" not in texts(exclusion_plot(own))
+    assert "given cross sections" in texts(exclusion_plot(own))
     assert "theory" not in texts(
         exclusion_plot(scan([point(m, n, error=None) for m in range(800, 2201, 200) for n in (0, 200, 400)]))
     )
@@ -101,7 +110,7 @@ def test_colour_is_the_observed_limit() -> None:
     drawn = exclusion_plot(scan(plane()))
     assert isinstance(drawn.points, PathCollection)
     first = plane()[0]
-    expected = 1000 * cross_section("gluino", 800).pb * math.exp(-700 / 300)
+    expected = 1000 * packaged.cross_section_table("gluino").at(800).pb * math.exp(-700 / 300)
     assert np.asarray(drawn.points.get_array())[0] == pytest.approx(expected, rel=1e-12)
     assert first.parameters == {"m_mother": 800, "m_lsp": 0}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from matplotlib.figure import Figure
 
+from superbin.catalog import Catalog
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.plot import scan_maps
 from superbin.results import PValue, SearchSummary
@@ -33,14 +34,18 @@ def point(mother: float, lsp: float) -> ScanPoint:
 
 
 @pytest.fixture(scope="module")
-def maps() -> Mapping[str, Figure]:
+def maps(packaged_catalog: Catalog) -> Mapping[str, Figure]:
     search = SearchSummary(
         "cms-pas-sus-16-014", "t", "CMS-PAS-SUS-16-014", 12.9, 13.0, 160, "0" * 64, "made up"
     )
     points = tuple(
         point(m, n) for m in range(600, 2201, 200) for n in (1, *range(200, m - 150, 200), m - 100, m - 50)
     )
-    return scan_maps(ScanResult(search, "T1bbbb", ("m_mother", "m_lsp"), {"level": 0.95}, points, "0.1.0"))
+    published = packaged_catalog.limits("cms-pas-sus-16-014", "T1bbbb")
+    assert published is not None
+    contours = {name: tuple(map(tuple, line.tolist())) for name, line in published.contours.items()}
+    names = ("m_mother", "m_lsp")
+    return scan_maps(ScanResult(search, "T1bbbb", names, {"level": 0.95}, points, "0.1.0", contours=contours))
 
 
 @pytest.mark.mpl_image_compare(tolerance=TOLERANCE)

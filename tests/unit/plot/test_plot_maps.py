@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.catalog import Catalog
 from superbin.domain.aggregate import AggregateBin, Background
-from superbin.domain.published import published_results
+from superbin.domain.published import PublishedResults
 from superbin.plot import (
     MapArtists,
     MapContour,
@@ -206,16 +207,22 @@ class TestContours:
         assert drawn.contours == {}
 
 
+def with_contours(result: ScanResult, published: PublishedResults | None) -> ScanResult:
+    assert published is not None
+    lines = {name: tuple((x, y) for x, y in line.tolist()) for name, line in published.contours.items()}
+    return replace(result, contours=lines)
+
+
 class TestPublished:
-    def test_contours_over_the_limits(self) -> None:
+    def test_contours_over_the_limits(self, packaged_catalog: Catalog) -> None:
         """FIG-24: the published contours of the map's side with their band, point by point as published, and in the legend."""
-        published = published_results("cms-pas-sus-16-014", "T1bbbb")
+        published = packaged_catalog.limits("cms-pas-sus-16-014", "T1bbbb")
         assert published is not None
         for side, last in (
             ("observed", r"Published, observed $\pm 1\sigma$ (theory)"),
             ("expected", r"Published, expected $\pm 1\sigma$"),
         ):
-            ax = scan_maps(scan(plane()))[f"limit-{side}"].axes[0]
+            ax = scan_maps(with_contours(scan(plane()), published))[f"limit-{side}"].axes[0]
             lines = [line for line in ax.get_lines() if str(line.get_label()).startswith("Published")]
             names = (side, f"{side}_weaker", f"{side}_stronger")
             assert len(lines) == len(names)
@@ -226,9 +233,10 @@ class TestPublished:
             texts = [text.get_text() for text in legend.get_texts()]
             assert texts[-2:] == [f"Published, {side}", last]
 
-    def test_only_of_limits_at_the_published_level(self) -> None:
+    def test_only_of_limits_at_the_published_level(self, packaged_catalog: Catalog) -> None:
         """FIG-24: not on significances, not at another level, not of a model or search that published none."""
-        maps = scan_maps(scan(plane()))
+        published = packaged_catalog.limits("cms-pas-sus-16-014", "T1bbbb")
+        maps = scan_maps(with_contours(scan(plane()), published))
         at_90 = replace(scan(plane()), options={"level": 0.9})
         other = scan(plane(), "T9")
         for figure in (

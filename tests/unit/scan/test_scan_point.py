@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,22 @@ import pytest
 from scipy.special import ndtr
 
 from superbin.analysis import analyze
+from superbin.catalog import open_catalog
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.likelihood import Fitter, evaluate, packaged
+from superbin.likelihood import Fitter, PublishedLikelihood, evaluate
 from superbin.likelihood.model import Systematics
 from superbin.results.scan import ScanLimit
 from superbin.scan import Settings, may_pass, prepare, scan_point
 from superbin.stats.counts import cdf
 from superbin.stats.limits import cls, compare_limits
+
+
+@cache
+def packaged(search: str) -> PublishedLikelihood:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.likelihood(search)
 
 
 def changed(signal: SignalModel, factor: float = 1.0, **parameters: float) -> SignalModel:
@@ -102,7 +110,8 @@ def test_level(small_search: Search, small_signal: SignalModel) -> None:
 def test_likelihood_limit(cms_search: Search, t1bbbb: SignalModel, systematics: Systematics | None) -> None:
     """SCAN-3: the optional limit is that of the likelihood's own command, with the signal's systematics as published by default."""
     chosen: dict[str, Any] = {} if systematics is None else {"systematics": systematics}
-    shared = prepare(cms_search, Settings(correlations="none", likelihood_limit=True, **chosen))
+    settings = Settings(correlations="none", likelihood_limit=True, **chosen)
+    shared = prepare(cms_search, settings, packaged(cms_search.name))
     point = scan_point(t1bbbb, shared)
     model = packaged(cms_search.name).model(t1bbbb.yields, systematics=systematics or "published")
     theirs = evaluate(Fitter(model)).limit
@@ -187,7 +196,9 @@ def test_settings_are_checked(small_search: Search) -> None:
         Settings(level=1)
     with pytest.raises(InputError, match="systematics is 'all'; it must be one of published, global, none"):
         Settings(systematics="all")  # type: ignore[arg-type]
-    with pytest.raises(UnknownNameError, match="no likelihood ships for search 'small'"):
+    with pytest.raises(
+        InputError, match=r"full likelihood of 'small' are asked for, and it is not given; give"
+    ):
         prepare(small_search, Settings(likelihood_limit=True))
     with pytest.raises(UnknownNameError, match="search 'small' has no correlations 'some'; it has none"):
         prepare(small_search, Settings(correlations="some"))

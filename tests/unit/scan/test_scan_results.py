@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from superbin.catalog import Catalog
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.domain.published import PublishedLimit
 from superbin.domain.search import Search
@@ -88,9 +89,12 @@ def test_beside_published_limits() -> None:
     assert done().compared(PublishedLimit(20.0, 60.0)).compared(None).published is None
 
 
-def test_scan_of_the_packaged_search_is_compared(cms_search: Search, t1bbbb: SignalModel) -> None:
+def test_scan_of_the_packaged_search_is_compared(
+    cms_search: Search, t1bbbb: SignalModel, packaged_catalog: Catalog
+) -> None:
     """SCAN-22: T1bbbb(1750, 1) excluded at 3.6738 fb by CMS, in the document and back; at another level there is nothing."""
-    result = run_scan(cms_search, [t1bbbb], settings=Settings(correlations="none"))
+    published = packaged_catalog.limits(cms_search, "T1bbbb")
+    result = run_scan(cms_search, [t1bbbb], settings=Settings(correlations="none"), published=published)
     (point,) = result.points
     assert point.published is not None
     assert point.mu_limit is not None

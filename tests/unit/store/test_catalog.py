@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from superbin import catalog as catalog_module
-from superbin.catalog import open_catalog, read_folder, write_folder
+from superbin.catalog import open_catalog
+from superbin.catalog import packaged as shipped
 from superbin.cli.db import db
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import DatabaseError, DocumentError, InputError
+from superbin.io.bundles import read_bundle, write_bundle
 from superbin.store import Store
 
 
@@ -25,7 +26,7 @@ def test_packaged_tables_are_in_the_catalog(cms_search: Search, t1bbbb: SignalMo
     with open_catalog("sqlite://") as catalog:
         assert catalog.search("cms-pas-sus-16-014").digest == cms_search.digest
         assert catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1)).digest == t1bbbb.digest
-        assert [s.packaged for s in catalog.searches()] == [True]
+        assert [s.packaged for s in catalog.searches()] == [True, True]
         assert [s.packaged for s in catalog.signals()] == [True]
 
 
@@ -34,7 +35,7 @@ def test_second_use_reads_no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = tmp_path / "s.sqlite"
     open_catalog(path).close()
     content = path.read_bytes()
-    monkeypatch.setattr(catalog_module, "read_folder", None)
+    monkeypatch.setattr(shipped, "bundles", None)
     open_catalog(path).close()
     assert path.read_bytes() == content
 
@@ -63,28 +64,30 @@ def test_changed_package_refreshes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_search: Search, small_signal: SignalModel
 ) -> None:
     """STORE-6: when packaged tables change, the database follows at the next opening."""
-    monkeypatch.setattr(catalog_module, "_PACKAGED", tmp_path / "data")
-    write_folder(small_search, [small_signal], tmp_path / "data" / "small")
+    monkeypatch.setattr(shipped, "_DATA", tmp_path / "data")
+    write_bundle(Bundle(small_search, (small_signal,)), tmp_path / "data" / "small", force=True)
     path = tmp_path / "s.sqlite"
     open_catalog(path).close()
     new = dataclasses.replace(small_search, observed=small_search.observed + 1)
-    write_folder(new, [], tmp_path / "data" / "small")
+    write_bundle(Bundle(new), tmp_path / "data" / "small", force=True)
     with open_catalog(path) as catalog:
         assert catalog.search("small").digest == new.digest
-        assert catalog.signal("small", "T0", (1000, 100)).digest == small_signal.digest
+        assert catalog.signals("small") == ()
 
 
 def test_damaged_package_leaves_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_search: Search
 ) -> None:
     """STORE-7: a refresh that fails half-way leaves the database as it was."""
-    monkeypatch.setattr(catalog_module, "_PACKAGED", tmp_path / "data")
-    write_folder(small_search, [], tmp_path / "data" / "small")
+    monkeypatch.setattr(shipped, "_DATA", tmp_path / "data")
+    write_bundle(Bundle(small_search, ()), tmp_path / "data" / "small", force=True)
     path = tmp_path / "s.sqlite"
     open_catalog(path).close()
     content = path.read_bytes()
-    write_folder(dataclasses.replace(small_search, title="New"), [], tmp_path / "data" / "small")
-    write_folder(dataclasses.replace(small_search, name="z"), [], tmp_path / "data" / "z")
+    write_bundle(
+        Bundle(dataclasses.replace(small_search, title="New")), tmp_path / "data" / "small", force=True
+    )
+    write_bundle(Bundle(dataclasses.replace(small_search, name="z")), tmp_path / "data" / "z", force=True)
     (tmp_path / "data" / "z" / "bins.csv").write_text("nonsense")
     with pytest.raises(DocumentError, match=r"bins\.csv"):
         open_catalog(path)
@@ -181,8 +184,8 @@ def test_folder_round_trip(tmp_path: Path, small_search: Search) -> None:
         at(small_search, "a b", 5, m=-1e-300),
         at(small_search, "..", 6),
     ]
-    write_folder(small_search, signals, tmp_path / "x")
-    back = read_folder(tmp_path / "x")
+    write_bundle(Bundle(small_search, tuple(signals)), tmp_path / "x")
+    back = read_bundle(tmp_path / "x")
     assert back.search.digest == small_search.digest
     assert {s.digest for s in back.signals} == {s.digest for s in signals}
     assert sorted(path.name for path in (tmp_path / "x" / "signals").iterdir()) == [

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from superbin.catalog import open_catalog, read_folder, write_folder
+from superbin.catalog import open_catalog
 from superbin.cli.db import db
+from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, OutputError, SuperbinError, UnknownNameError
+from superbin.io.bundles import read_bundle, write_bundle
 from superbin.io.tables import write_signal
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanPoint, ScanResult
@@ -53,20 +55,21 @@ def document(*arguments: str | Path) -> Any:
 def test_init(here: Path) -> None:
     """STORE-13: init makes and fills the database, and may be called again."""
     for _ in range(2):
-        assert output("init") == f"{here / 'db.sqlite'}: 1 searches, 1 signals\n"
+        assert output("init") == f"{here / 'db.sqlite'}: 2 searches, 1 signals\n"
     assert output("init", "--database", "other.sqlite").startswith(f"{here / 'other.sqlite'}: ")
 
 
 def test_list(here: Path, cms_search: Search, t1bbbb: SignalModel) -> None:
     """STORE-13: list names searches and models; as JSON with provenance and every point."""
     assert output("list") == (
-        f"{here / 'db.sqlite'}: 1 searches, 1 signals\n"
+        f"{here / 'db.sqlite'}: 2 searches, 1 signals\n"
         "cms-pas-sus-16-014  12.9 fb-1 at 13 TeV  160 bins  packaged\n"
         "  T1bbbb(m_mother, m_lsp)  1 point\n"
+        "cms-sus-16-033  35.9 fb-1 at 13 TeV  174 bins  packaged\n"
     )
     listed = document("list")
     assert listed["database"] == str(here / "db.sqlite")
-    (search,) = listed["searches"]
+    search, _ = listed["searches"]
     assert (search["name"], search["n_bins"], search["digest"]) == (CMS, 160, cms_search.digest)
     (signal,) = search["signals"]
     assert (signal["model"], signal["parameters"]) == ("T1bbbb", {"m_mother": 1750.0, "m_lsp": 1.0})
@@ -81,8 +84,8 @@ def test_list_scans(here: Path, cms_search: Search) -> None:
         ScanPoint({"m": 2.0}, FAILED, "a bad seed"),
     ]
     with open_catalog(here / "db.sqlite") as catalog:
-        catalog.begin_scan(header)
-        catalog.add_scan_points(header.digest, [FinishedPoint(p.reason or "", p, 0.0) for p in ended])
+        catalog.store.begin_scan(header)
+        catalog.store.add_scan_points(header.digest, [FinishedPoint(p.reason or "", p, 0.0) for p in ended])
     (line,) = (line for line in output("list").splitlines() if "scan of" in line)
     assert line.startswith("  scan of T1tttt  0 points done, 2 failed  started 2")
     assert line.endswith(" UTC by superbin 0.0; level 0.95")
@@ -136,27 +139,28 @@ def test_show_unknown() -> None:
 def test_import_and_export(here: Path, small_search: Search, small_signal: SignalModel) -> None:
     """STORE-14: a folder goes in, comes out the same, and goes into another database."""
     other = SignalModel("T2", {"m": 7.0}, "small", np.ones(4), np.ones(4))
-    write_folder(small_search, [small_signal], here / "in")
+    write_bundle(Bundle(small_search, (small_signal,)), here / "in", force=True)
     write_signal(other, here / "t2.csv")
     expected = f"{here / 'db.sqlite'}: stored search small with 4 bins, 1 signal\n"
     assert output("import", "in").endswith(expected)
     assert output("import", "t2.csv") == f"{here / 'db.sqlite'}: stored 1 signal\n"
 
     assert output("export", "small", "out") == "out: wrote search small, 2 signals\n"
-    back = read_folder(here / "out")
+    back = read_bundle(here / "out")
     assert back.search.digest == small_search.digest
     assert {s.digest for s in back.signals} == {small_signal.digest, other.digest}
     output("import", "out", "--database", "second.sqlite")
     listed = document("list", "--database", "second.sqlite")["searches"]
     assert [(s["name"], len(s["signals"]), s["packaged"]) for s in listed] == [
         (CMS, 1, True),
+        ("cms-sus-16-033", 0, True),
         ("small", 2, False),
     ]
 
 
 def test_import_together(here: Path, small_search: Search, small_signal: SignalModel) -> None:
     """STORE-13: a folder and further signals in one import; two folders are one too many."""
-    write_folder(small_search, [], here / "in")
+    write_bundle(Bundle(small_search, ()), here / "in", force=True)
     write_signal(small_signal, here / "t0.csv")
     assert output("import", "in", "t0.csv").endswith("stored search small with 4 bins, 1 signal\n")
     with pytest.raises(InputError, match="in is a second search; import one at a time"):
@@ -165,7 +169,7 @@ def test_import_together(here: Path, small_search: Search, small_signal: SignalM
 
 def test_import_is_all_or_nothing(here: Path, small_search: Search, small_signal: SignalModel) -> None:
     """STORE-7: when the second file is wrong, the first is not stored either."""
-    write_folder(small_search, [], here / "in")
+    write_bundle(Bundle(small_search, ()), here / "in", force=True)
     output("import", "in")
     write_signal(small_signal, here / "good.csv")
     short = SignalModel("T2", {"m": 7.0}, "small", np.ones(3), np.ones(3))
@@ -178,11 +182,11 @@ def test_import_is_all_or_nothing(here: Path, small_search: Search, small_signal
 
 def test_import_twice(here: Path, small_search: Search) -> None:
     """STORE-8: a second import asks for --replace."""
-    write_folder(small_search, [], here / "in")
+    write_bundle(Bundle(small_search, ()), here / "in", force=True)
     output("import", "in")
     with pytest.raises(OutputError, match="replace it with --replace"):
         call("import", "in")
-    write_folder(dataclasses.replace(small_search, title="New"), [], here / "in")
+    write_bundle(Bundle(dataclasses.replace(small_search, title="New")), here / "in", force=True)
     output("import", "in", "--replace")
     assert output("show", "small").startswith("small: New\n")
 
@@ -212,7 +216,13 @@ def test_export_refuses_what_stands_there(here: Path) -> None:
         "bins.csv",
         "covariance_down.csv",
         "covariance_up.csv",
+        "generator-card.json",
+        "grids",
+        "likelihood.json.gz",
+        "published-contours.csv",
+        "published-limits.csv",
         "search.json",
+        "signal-accuracy.json",
         "signals",
     ]
 
@@ -225,8 +235,10 @@ def test_export_is_the_packaged_folder(here: Path) -> None:
     shipped = Path(catalog.__file__).parents[1] / "data" / CMS
     files = sorted(path.relative_to(here / "out") for path in (here / "out").rglob("*") if path.is_file())
     packed = ["covariance_down.csv", "covariance_up.csv"]
-    tables = ["backgrounds.csv", "bins.csv", *packed, "search.json", "signals/T1bbbb_1750_1.csv"]
-    assert [file.as_posix() for file in files] == tables
+    theirs = (path.relative_to(shipped).as_posix() for path in shipped.rglob("*") if path.is_file())
+    assert sorted(file.as_posix() for file in files) == sorted(
+        name.removesuffix(".gz") if name.startswith("covariance") else name for name in theirs
+    )
     for file in files:
         if file.name in packed:
             # Comments say of the packaged ones what made them.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superbin.catalog import find_signal, open_catalog, signal_source
+from superbin.catalog import Catalog, open_catalog
 from superbin.domain.aggregate import combine
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
@@ -247,15 +247,15 @@ def test_a_grid_does_not_stand_in_for_a_damaged_signal(tmp_path: Path, cms_searc
     ):
         copy = damaged(whole, "PRAGMA user_version = 1")
         empty_index(copy, name, table)
-        with Store(copy) as store, pytest.raises(DatabaseError):
-            find_signal(store, cms_search, "T1bbbb", (1750, 1))
+        with Catalog(Store(copy)) as catalog, pytest.raises(DatabaseError):
+            catalog.signal(cms_search, "T1bbbb", (1750, 1))
     for statement in (
         "DELETE FROM signal_parameters WHERE position = 1",
         "DELETE FROM signals",
         "DELETE FROM provenance",
     ):
-        with Store(damaged(whole, statement)) as store, pytest.raises(DatabaseError):
-            find_signal(store, cms_search, "T1bbbb", (1750, 1))
+        with Catalog(Store(damaged(whole, statement))) as catalog, pytest.raises(DatabaseError):
+            catalog.signal(cms_search, "T1bbbb", (1750, 1))
 
 
 @pytest.mark.parametrize("spelled", [(1750, 1), (1750.0, 1.0), (np.float64(1750), np.int64(1))])
@@ -263,10 +263,10 @@ def test_a_point_has_one_canonical_form(
     tmp_path: Path, cms_search: Search, spelled: tuple[float, float]
 ) -> None:
     """STORE-9: however its parameters are spelled."""
-    with open_catalog(tmp_path / "s.sqlite") as store:
-        assert signal_source(store, cms_search, "T1bbbb", spelled) == "table"
-        assert store.holds_signal(CMS, "T1bbbb", spelled)
-        assert not store.holds_signal(CMS, "T1bbbb", (1750, 1.0000001))
+    with open_catalog(tmp_path / "s.sqlite") as catalog:
+        assert catalog.signal_source(cms_search, "T1bbbb", spelled) == "table"
+        assert catalog.store.holds_signal(CMS, "T1bbbb", spelled)
+        assert not catalog.store.holds_signal(CMS, "T1bbbb", (1750, 1.0000001))
 
 
 def test_init_takes_what_is_left(stored: Path, scan: ScanResult, caplog: pytest.LogCaptureFixture) -> None:

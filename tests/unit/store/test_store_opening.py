@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from superbin.catalog import open_catalog
 from superbin.domain.search import Search
 from superbin.errors import DatabaseError, MissingDependencyError
 from superbin.store import Store
-from superbin.store.engine import describe, locate
+from superbin.store.engine import describe, locate, retyped
 
 
 def test_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ def test_empty_file_is_filled(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     path.touch()
     with open_catalog(path) as catalog:
-        assert [s.name for s in catalog.searches()] == ["cms-pas-sus-16-014"]
+        assert [s.name for s in catalog.searches()] == ["cms-pas-sus-16-014", "cms-sus-16-033"]
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_read_only_database_is_read(tmp_path: Path) -> None:
         with pytest.raises(
             DatabaseError, match=r"cannot be written; make the file and its folder writable, or choose"
         ):
-            catalog.add_search(search, replace=True)
+            catalog.add(search, replace=True)
 
 
 def test_read_only_database_of_another_version(tmp_path: Path) -> None:
@@ -256,3 +257,33 @@ def execute(path: Path, statement: str) -> None:
     connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mariadb://u:hunter2@h/d", "mariadb+pymysql://u:***@h/d"),
+        ("postgresql://u@h/d?password=hunter2", "postgresql+psycopg://u@h/d?password=%2A%2A%2A"),
+        ("postgresql://u@h/d?sslmode=require", "postgresql://u@h/d?sslmode=require"),
+        ("here.sqlite", "here.sqlite"),
+    ],
+)
+def test_suggested_commands_have_no_secrets(url: str, shown: str) -> None:
+    """STORE-24: as the user typed it, unless that has a secret."""
+    assert retyped(url) == shown
+
+
+@pytest.mark.parametrize(
+    "mistyped",
+    [
+        "postgresql:/u:hunter2@h/d",
+        "postgres:u:hunter2@h/d",
+        "mysql+pymysql:u:hunter2@h",
+        "postgresql://u:hunter2@h:port/d",
+    ],
+)
+def test_a_mistyped_url_is_not_repeated(mistyped: str) -> None:
+    """STORE-24: not in the error, nor in what a traceback would show as its cause; and it is no file's path."""
+    with pytest.raises(DatabaseError, match=r"^the database URL cannot be parsed") as caught:
+        Store(mistyped)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -6,7 +6,7 @@ One module per group of verbs: `fits` (fit, limit, significance), `profiles` (sc
 
 import click
 
-from superbin.cli.likelihood.documents import export, lint
+from superbin.cli.likelihood.documents import combine, export, lint
 from superbin.cli.likelihood.experiments import gof, toys
 from superbin.cli.likelihood.fits import fit, limit, significance
 from superbin.cli.likelihood.predictions import covariance, yields
@@ -26,11 +26,24 @@ def likelihood() -> None:
     cat workspace.json | superbin likelihood significance -
 
     \b
-    SOURCE is the name of a packaged search (then SIGNAL is MODEL and its parameters), a CMS Combine datacard, a folder
+    SOURCE is the name of a search (then SIGNAL is MODEL and its parameters), a CMS Combine datacard, a folder
     of them, a HistFactory JSON workspace, or - for standard input. Cards and workspaces are taken as written, with the signal they hold;
     what is doubtful is printed. Without SOURCE, MODEL and its parameters are a signal of the search that --search names.
     """
 
 
-for _command in (fit, limit, significance, scan, impacts, toys, gof, yields, covariance, export, lint):
+for _command in (
+    fit,
+    limit,
+    significance,
+    scan,
+    impacts,
+    toys,
+    gof,
+    yields,
+    covariance,
+    export,
+    combine,
+    lint,
+):
     likelihood.add_command(_command)

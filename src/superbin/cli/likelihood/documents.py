@@ -1,17 +1,22 @@
-"""``superbin likelihood export`` and ``lint``."""
+"""``superbin likelihood export``, ``combine`` and ``lint``."""
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from superbin.cli.likelihood.subject import json_option, open_subject, subject_options
+from superbin.cli.likelihood.text import strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json
 from superbin.errors import InputError
 
-__all__ = ["export", "lint"]
+if TYPE_CHECKING:
+    from superbin.statistical_model import StatisticalModel
+
+__all__ = ["combine", "export", "lint"]
 
 
 @click.command("lint")
@@ -48,11 +53,62 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
 @click.command("export", context_settings=POSITIONAL_NUMBERS)
 @subject_options
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder; must not exist yet."
+    "--to",
+    "form",
+    type=click.Choice(["pyhf", "hs3", "card"]),
+    default="pyhf",
+    show_default=True,
+    help="pyhf: a folder with a background workspace, a patch set with the signal, both together and a report. hs3: one JSON file that "
+    "ROOT loads. card: a counting datacard of CMS Combine.",
 )
-@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
-def export(output: Path, force: bool, **chosen: Any) -> None:
-    """Write the likelihood for pyhf: background workspace, patch set with the signal, both together, and a report."""
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder or file; must not exist yet.",
+)
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
+def export(form: str, output: Path, force: bool, **chosen: Any) -> None:
+    """Write the likelihood for another tool: pyhf, ROOT (HS3), or Combine. What is lost is printed."""
+    if form != "pyhf":
+        _check_file(output, force=force)
+        subject, engine = open_subject(**chosen)
+        _write_file(form, engine.description, output, subject.title)
+        return
+    _export_pyhf(output, force=force, chosen=chosen)
+
+
+def _check_file(output: Path, *, force: bool) -> None:
+    """Refuse a file that cannot be written before any work begins."""
+    if output.exists() and (output.is_dir() or not force):
+        raise InputError(f"{output}: exists; give another name, or --force for a file")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: there is no folder {str(output.parent)!r}; make it first")
+
+
+def _write_file(form: str, model: "StatisticalModel", output: Path, title: str) -> None:
+    from superbin._support.files import write_text
+
+    if form == "hs3":
+        from superbin.likelihood.exports.hs3 import hs3_document
+
+        document = hs3_document(model)
+        write_text(output, as_json(document) + "\n")
+        idle = document["misc"]["superbin"]["without_effect"]
+        notes = [f"parameters that act on nothing are left out: {', '.join(idle[:5])}"] if idle else []
+    else:
+        from superbin.likelihood.exports.datacards import counting_card
+
+        card = counting_card(model)
+        write_text(output, card.text)
+        notes = list(card.notes)
+    for note in notes:
+        click.echo(note)
+    click.echo(f"{title}: written to {output}")
+
+
+def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> None:
     from superbin._support.files import staged_directory, write_text
     from superbin.likelihood import export as documents
     from superbin.likelihood.counting import CountingLikelihood, counting_model
@@ -60,7 +116,9 @@ def export(output: Path, force: bool, **chosen: Any) -> None:
     signal, engine = open_subject(**chosen)
     model = engine.model if isinstance(engine, CountingLikelihood) else counting_model(engine.description)
     if model is None:
-        raise InputError(f"{signal.title} is more than a counting experiment; only those can be written")
+        raise InputError(
+            f"{signal.title} is more than a counting experiment; only those can be written for pyhf; write it --to hs3"
+        )
     report = documents.export_report(model)
     patches = documents.patch_set(
         model,
@@ -84,3 +142,94 @@ def export(output: Path, force: bool, **chosen: Any) -> None:
     for item in report["no_native_form"]:
         click.echo(f"{item['parameter']}: no native form; {item['written_as']}")
     click.echo(f"written to {output}")
+
+
+@click.command("combine")
+@click.argument("sources", metavar="LABEL=SOURCE...", nargs=-1, required=True)
+@click.option(
+    "--shared",
+    metavar="NAME",
+    multiple=True,
+    help="A parameter that the likelihoods share: NAME, or NAME=LABEL:OTHER,LABEL:OTHER where it has other names in them. By default all "
+    "parameters of the same name.",
+)
+@click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
+@click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["hs3", "card"]),
+    default="hs3",
+    show_default=True,
+    help="What to write with -o.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File for the combination; must not exist yet."
+)
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@json_option
+def combine(
+    sources: tuple[str, ...],
+    shared: tuple[str, ...],
+    separate: bool,
+    mass: float | None,
+    form: str,
+    output: Path | None,
+    force: bool,
+    machine: bool,
+) -> None:
+    """Combine likelihoods under one signal strength, print its limits and significance, and write it if asked.
+
+    \b
+    superbin likelihood combine a=card1.txt b=card2.txt --json
+    superbin likelihood combine sr=search.json cr=control.txt --shared lumi=sr:lumi,cr:lumi_13TeV -o both.json
+    """
+    from superbin.likelihood.opening import open_file
+    from superbin.likelihood.reading import engine_of
+    from superbin.likelihood.summary import limit_document
+    from superbin.statistical_model.combination import combine as combined
+
+    if shared and separate:
+        raise InputError("--separate shares nothing; leave out --shared")
+    if output is not None:
+        _check_file(output, force=force)
+    parts = {}
+    for text in sources:
+        label, equals, place = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z]\w*", label) or label in parts:
+            raise InputError(f"{text!r}: write LABEL=SOURCE, each label once, such as a=card.txt")
+        parts[label] = open_file(Path(place), mass=mass).engine.description
+    made = combined(parts, shared=() if separate else (shared or None))
+    engine = engine_of(made.model)
+    limit, significance = engine.limit(), engine.significance()
+    numbers = limit_document(limit)
+    doubts = list(dict.fromkeys((*limit.doubts, *significance.doubts)))
+    document = {
+        "sources": dict(text.split("=", 1) for text in sources),
+        "strength": engine.strength,
+        "shared": {name: list(labels) for name, labels in made.shared.items()},
+        "notes": list(made.notes),
+        "channels": len(engine.bins),
+        "parameters": len(engine.parameters) - 1,
+        "status": limit.status,
+        "limit": numbers,
+        "mu_hat": significance.mu,
+        "z0": significance.z if significance.z != float("inf") else None,
+        "doubts": doubts,
+    }
+    if output is not None:
+        _write_file(form, made.model, output, made.model.name)
+    if machine:
+        click.echo(as_json(document))
+        return
+    click.echo(
+        f"{made.model.name}: {document['channels']} channels, {document['parameters']} nuisances; status {limit.status}"
+    )
+    names = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in list(made.shared.items())[:20])
+    click.echo(f"shared: {names or 'nothing'}{' and more' if len(made.shared) > 20 else ''}")
+    click.echo(f"mu = {strength(significance.mu)}, Z0 {strength(significance.z)}")
+    click.echo(
+        f"mu < {strength(limit.observed)} observed, {strength(limit.expected)} expected at {limit.level:.0%} CL (CLs, asymptotic)"
+    )
+    for note in (*made.notes, *doubts):
+        click.echo(f"note: {note}")

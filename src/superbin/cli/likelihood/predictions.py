@@ -15,7 +15,7 @@ from superbin.cli.likelihood.subject import (
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, search_option
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.errors import InputError
 
 __all__ = ["covariance", "yields"]
@@ -83,11 +83,16 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
 )
 @click.option("--bins", "bin_numbers", help="Only these bins, such as 29,30,69.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
-def covariance(search_name: str, scope: str, bin_numbers: str | None, output: Path | None) -> None:
-    """Write the background prediction of the bins of a packaged search with its covariance, as JSON."""
-    from superbin.likelihood import packaged, predict, variations
+@database_option
+def covariance(
+    search_name: str, scope: str, bin_numbers: str | None, output: Path | None, database: str | None
+) -> None:
+    """Write the background prediction of the bins of a search with its covariance, from its likelihood, as JSON."""
+    from superbin.catalog import open_catalog
+    from superbin.likelihood import predict, variations
 
-    published = packaged(search_name)
+    with open_catalog(database) as catalog:
+        published = catalog.likelihood(search_name)
     bins = bin_numbers_of(bin_numbers) or tuple(range(1, published.n_bins + 1))
     rows = [b - 1 for b in bins]
     document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}

@@ -56,13 +56,13 @@ def subject_options(command: F) -> F:
         ),
         click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
         click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
-        click.option("--mass", metavar="NUMBER", help="Replaces $MASS in a card."),
+        click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
         click.option(
             "--systematics",
             type=click.Choice(["published", "global", "none"]),
             default="published",
             show_default=True,
-            help="Signal systematics of a packaged search: bin by bin as published for another signal, only those that are "
+            help="Signal systematics of a search: bin by bin as published for another signal, only those that are "
             "the same for every signal, or none.",
         ),
         click.option(
@@ -70,7 +70,7 @@ def subject_options(command: F) -> F:
             type=click.Choice(["profiled", "dropped"]),
             default="profiled",
             show_default=True,
-            help="Terms of a packaged search whose control region counted no event: profiled against that count, or left out.",
+            help="Terms of a search whose control region counted no event: profiled against that count, or left out.",
         ),
         click.option(
             "--interpolation",
@@ -103,7 +103,7 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     place, signal = chosen["place"], chosen["signal"]
     if place == STDIN or Path(place).exists():
         return _file(place, chosen)
-    if place.lower() in _packaged():
+    if _is_search(place.lower(), chosen):
         if len(signal) < 2:
             raise InputError(
                 f"{place!r} is a search; name a signal with its parameters, such as T1bbbb 1750 1"
@@ -112,29 +112,29 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     if signal:
         return _search(chosen["search_name"], place, signal, chosen)
     raise InputError(
-        f"{place!r} is no packaged search, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
+        f"{place!r} is no search with a likelihood, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
     )
 
 
-def _packaged() -> tuple[str, ...]:
-    from superbin.likelihood.packed import packaged_searches
+def _is_search(name: str, chosen: Mapping[str, Any]) -> bool:
+    """Whether a search of this name is in the database."""
+    from superbin.catalog import open_catalog
 
-    return packaged_searches()
+    with open_catalog(chosen["database"]) as catalog:
+        return name in {search.name for search in catalog.searches()}
 
 
 def _search(
     name: str, model: str, numbers: tuple[str, ...], chosen: Mapping[str, Any]
 ) -> "tuple[Subject, Engine]":
-    from superbin.catalog import find_signal, open_catalog
-    from superbin.likelihood import published_likelihood
+    from superbin.catalog import open_catalog
     from superbin.likelihood.counting import CountingLikelihood
 
     _refuse(chosen, ("patch", "patch_name", "measurement", "mass"), f"{model!r} is a signal of a search")
     with open_catalog(chosen["database"]) as catalog:
         search = catalog.search(name)
-        published = published_likelihood(search)
-        found = find_signal(
-            catalog,
+        published = catalog.likelihood(search)
+        found = catalog.signal(
             search,
             model,
             _numbers(model, numbers),

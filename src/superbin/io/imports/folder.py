@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from superbin.domain.bundle import FILES, Bundle
+from superbin.domain.bundle import Bundle, meaning
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import LARGEST_FILE, Imported, Options, Source
@@ -45,9 +45,9 @@ class FolderImporter:
                 signals.append(read_signal(path))
             elif _OWN.fullmatch(name):
                 continue
-            elif meaning := _meaning(name):
+            elif what := meaning(name):
                 files[name] = _content(path)
-                notes.append(f"{name}: {meaning}")
+                notes.append(f"{name}: {what}")
             else:
                 notes.append(f"{name}: not used")
         if signals:
@@ -90,7 +90,7 @@ def _check_texts(search: Search, source: Source) -> None:
         **{f"label of process {p.name}": p.label for p in search.processes},
         **{
             key: " ".join(getattr(search, key).split())
-            for key in ("title", "reference", "source", "licence", "citation")
+            for key in ("title", "reference", "source", "licence", "citation", "accuracy")
         },
     }
     for what, text in texts.items():
@@ -98,10 +98,6 @@ def _check_texts(search: Search, source: Source) -> None:
             raise DocumentError(
                 f"{source.path}/search.json: the {what} is {text!r}; texts hold no control characters or bidi marks"
             )
-
-
-def _meaning(name: str) -> str | None:
-    return next((text for pattern, text in FILES.items() if re.fullmatch(pattern, name, re.ASCII)), None)
 
 
 def _files(source: Source) -> list[Path]:

@@ -39,6 +39,9 @@ ARRIVED = 0.05
 SHRINKING = 0.1
 """No step makes a parameter with an auxiliary count smaller than this part: near zero Newton only doubles it with each step back."""
 
+ROUNDING = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+"""Events within which floors are rounded off, one after the other."""
+
 ROUNDS = 8
 """Changes of the set of held parameters within one step."""
 
@@ -147,6 +150,62 @@ def _factor(block: FloatArray, floor: float) -> tuple[FloatArray, bool]:
 
 
 def minimize(
+    objective: Objective,
+    data: Data,
+    start: FloatArray,
+    *,
+    fixed: BoolArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    iterations: int = 200,
+    known: Sequence[Minimum] = (),
+) -> Minimum:
+    """Minimise the negative log-likelihood within bounds.
+
+    A minimum where a histogram is at its floor is a kink. Where floors can be reached they are rounded off, less and less (`ROUNDING`), each time from the
+    minimum before. The point returned is that of the model itself.
+
+    Parameters
+    ----------
+    objective : Objective
+        The compiled model.
+    data : Data
+        The data set.
+    start : array, shape (n_parameters,)
+        First point; projected into the bounds.
+    fixed : array of bool, shape (n_parameters,)
+        Parameters that do not move.
+    lower, upper : array, shape (n_parameters,)
+        Bounds, which may be infinite.
+    iterations : int
+        Largest number of Newton steps.
+    known : sequence of Minimum
+        Minima of the same problem; where a step at positive curvature leads right into one, that is returned.
+    """
+
+    def run(model: Objective, first: FloatArray, near: Sequence[Minimum]) -> Minimum:
+        return _minimize(
+            model, data, first, fixed=fixed, lower=lower, upper=upper, iterations=iterations, known=near
+        )
+
+    if not objective.bends:
+        return run(objective, start, known)
+    best: Minimum | None = None
+    taken = 0
+    for smoothing in ROUNDING:
+        found = run(objective.smoothed(smoothing), start, known if best is None else ())
+        taken += found.iterations
+        if found.status != "converged":
+            break
+        best, start = found, found.point.x
+        if not found.point.bent:
+            break
+    if best is None:
+        return replace(found, iterations=taken)
+    return replace(best, point=objective.point(best.point.x, data), iterations=taken)
+
+
+def _minimize(
     objective: Objective,
     data: Data,
     start: FloatArray,

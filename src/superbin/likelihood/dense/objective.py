@@ -22,6 +22,7 @@ The likelihood is computed as the height above a model that predicts each datum 
 `Objective.constant` is the rest.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,11 @@ class Point:
     expected: FloatArray
     _parts: "_Parts"
 
+    @property
+    def bent(self) -> bool:
+        """Whether some row or bin is where its floor is rounded off."""
+        return bool(self._parts.bent[0].size or self._parts.bends.any())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scaling:
@@ -95,8 +101,10 @@ class _Parts:
         T and x of bins with a statistical parameter.
     squares : array, shape (n_rows,)
         q.
-    held : array of bool, shape (n_bins,)
-        Bins at their floor.
+    bent : tuple of array
+        Entries of morphs in rows near their floor, their slopes before the bend, and the bend's second derivative.
+    moves, bends : array, shape (n_bins,)
+        First and second derivative of the bins' own floor.
     """
 
     sums: FloatArray
@@ -110,7 +118,9 @@ class _Parts:
     errors: FloatArray
     shifts: FloatArray
     squares: FloatArray
-    held: BoolArray
+    bent: tuple[IntArray, FloatArray, FloatArray]
+    moves: FloatArray
+    bends: FloatArray
 
 
 def _add_up(index: IntArray, values: FloatArray, n: int) -> FloatArray:
@@ -124,6 +134,30 @@ def _poisson(n: FloatArray, rate: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(some, n * (d - np.log1p(d)), rate)
     return np.where(some & (rate <= 0), np.inf, terms)
+
+
+_NOTHING = (np.zeros(0, dtype=np.intp), np.zeros(0), np.zeros(0))
+
+
+def _floor(
+    value: FloatArray, floor: FloatArray, smoothing: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """``max(value, floor)`` with two derivatives, rounded off by a polynomial within `smoothing` of the floor."""
+    first, second = np.where(value > floor, 1.0, 0.0), np.zeros_like(value)
+    result: FloatArray = np.maximum(value, floor)
+    near = np.flatnonzero((value < floor + smoothing) & (value > floor - smoothing))
+    if near.size:
+        width = smoothing[near]
+        t = (value[near] - floor[near]) / width
+        result[near] = floor[near] + width * (t + 1) ** 3 * (3 - t) / 16
+        first[near] = (t + 1) ** 2 * (2 - t) / 4
+        second[near] = 0.75 * (1 - t * t) / width
+    return result, first, second
+
+
+def _least(row: IntArray, odd: FloatArray, even: FloatArray, n: int) -> FloatArray:
+    """How far morphs can lower each row, all at seven standard deviations."""
+    return _add_up(row, 7.0 * np.maximum(np.abs(odd) - even, 0.0), n)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +206,10 @@ class Objective:
         Parameters whose effects have a kink at zero.
     observed : Data
         The model's own data.
+    smoothing : float
+        Events within which floors are rounded off; zero for the model itself.
+    bends : bool
+        Whether some histogram can reach its floor within seven standard deviations.
     """
 
     def __init__(self, model: StatisticalModel) -> None:
@@ -191,6 +229,14 @@ class Objective:
         self._log_places = _Places.make(rows.log_morphs.row, rows.log_morphs.parameter, n)
         self._bin_floor = np.concatenate([np.full(c.observed.size, c.floor) for c in model.channels])
         self._has_floor = bool(np.isfinite(rows.floor).any())
+        self._morphed = np.zeros(rows.nominal.size, dtype=bool)
+        self._morphed[rows.morphs.row] = True
+        self.smoothing = 0.0
+        may_hit = self._morphed & (
+            rows.nominal - _least(rows.morphs.row, rows.morphs.odd, rows.morphs.even, rows.nominal.size)
+            < rows.floor
+        )
+        self.bends = bool(may_hit.any() or (rows.shifted.size and np.isfinite(self._bin_floor).any()))
         self._shifted_rows = np.flatnonzero(np.isin(rows.bin, rows.shifted))
         self._number = np.full(self.n_bins, -1, dtype=np.intp)
         self._number[rows.shifted] = np.arange(rows.shifted.size)
@@ -219,6 +265,12 @@ class Objective:
         self.per_width = 1 / self.width_or_one
         self.observed = Data(self.model.observed, auxiliary)
 
+    def smoothed(self, smoothing: float) -> "Objective":
+        """Return the same with floors rounded off, so that a minimum at one has a gradient and a curvature."""
+        other = copy.copy(self)
+        other.smoothing = smoothing
+        return other
+
     # ------------------------------------------------------------------ values
 
     def _evaluate(self, x: FloatArray, side: FloatArray) -> _Parts:
@@ -233,28 +285,35 @@ class Objective:
             slopes = [jet.gradient / value for jet, value in zip(jets, values, strict=True)]
             u += slopes
             v += [-(s**2) for s in slopes]
+        j, exponent = rows.powers
+        if j.size:
+            factor.append(rate[j] ** exponent)
+            u.append(exponent / rate[j])
+            v.append(-exponent / rate[j] ** 2)
+        factor.append(rows.constants)
         factors = np.ones(n_rows)
         if rows.factor_of_entry.size:
             every = np.concatenate(factor)[rows.factor_of_entry]
             factors[rows.rows_with_factors] = np.multiply.reduceat(every, rows.first_entry)
         add, a, b = rows.morphs.evaluate(x, side)
         sums = rows.nominal + _add_up(rows.morphs.row, add, n_rows)
+        bent = _NOTHING
         if self._has_floor:
-            below = sums < rows.floor
-            sums = np.where(below, rows.floor, sums)
-            fixed = below[rows.morphs.row]
-            a, b = np.where(fixed, 0.0, a), np.where(fixed, 0.0, b)
+            sums, first, second = _floor(sums, rows.floor, np.where(self._morphed, self.smoothing, 0.0))
+            near = np.flatnonzero(second[rows.morphs.row])
+            bent = near, a[near], second[rows.morphs.row[near]]
+            a, b = a * first[rows.morphs.row], b * first[rows.morphs.row]
         shape, logs = np.ones(n_rows), (np.zeros(0), np.zeros(0))
         if rows.log_morphs.row.size:
             log, g, h = rows.log_morphs.evaluate(x, side)
             shape, logs = np.exp(_add_up(rows.log_morphs.row, log, n_rows)), (g, h)
         scalings = tuple(
-            s for total in rows.totals if (s := self._scale_sample(total, sums, shape, (a, b), logs))
+            s for total in rows.totals if (s := self._scale_sample(total, sums, shape, (a, b), logs, bent))
         )
         shift, error, squares = self._shift(x, factors)
         return _Parts(
-            sums, shape, factors, (np.concatenate(u), np.concatenate(v)), (a, b), logs, jets, scalings, error, shift, squares,
-            np.zeros(self.n_bins, dtype=bool),
+            sums, shape, factors, (np.concatenate(u), np.concatenate(v)), (a, b), logs, jets, scalings, error, shift, squares, bent,
+            np.ones(self.n_bins), np.zeros(self.n_bins),
         )  # fmt: skip
 
     def _scale_sample(
@@ -264,6 +323,7 @@ class Objective:
         shape: FloatArray,
         morphs: tuple[FloatArray, FloatArray],
         logs: tuple[FloatArray, FloatArray],
+        bent: tuple[IntArray, FloatArray, FloatArray],
     ) -> _Scaling | None:
         """Scale a sample, in place in `shape`; return how that depends on parameters, None if it does not."""
         rows, n = self._rows, self.n_parameters
@@ -278,6 +338,11 @@ class Objective:
         j = rows.morphs.parameter[total.entries]
         first = _add_up(j, w * morphs[0][total.entries], n)[total.columns]
         second = np.diag(_add_up(j, w * morphs[1][total.entries], n)[total.columns])
+        own = np.isin(bent[0], total.entries)
+        if own.any():
+            slopes, curvature = self._bent_slopes(bent, own, shape)
+            slopes = slopes[:, total.columns]
+            second = second + slopes.T @ (curvature[:, None] * slopes)
         if total.log_entries.size:
             k = total.log_entries
             index = np.empty(n, dtype=np.intp)
@@ -299,6 +364,18 @@ class Objective:
         slope = -first / whole
         return _Scaling(total, slope, np.outer(slope, slope) - second / whole)
 
+    def _bent_slopes(
+        self, bent: tuple[IntArray, FloatArray, FloatArray], which: BoolArray, weight: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the slopes of rows near their floor before the bend, one line per row, and the bend times a weight."""
+        entries, slope, curvature = bent[0][which], bent[1][which], bent[2][which]
+        rows, place = np.unique(self._rows.morphs.row[entries], return_inverse=True)
+        slopes = np.zeros((rows.size, self.n_parameters))
+        np.add.at(slopes, (place, self._rows.morphs.parameter[entries]), slope)
+        bend = np.zeros(rows.size)
+        bend[place] = curvature
+        return slopes, bend * weight[rows]
+
     def _shift(self, x: FloatArray, factors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the statistical parameters, the errors they multiply, and the rows' squared errors."""
         rows = self._rows
@@ -315,8 +392,8 @@ class Objective:
         expected = _add_up(rows.bin, nu, self.n_bins)
         if rows.shifted.size:
             expected[rows.shifted] += parts.shifts * parts.errors
-            parts.held[:] = expected < self._bin_floor
-            expected = np.maximum(expected, self._bin_floor)
+            smoothing = np.full(self.n_bins, self.smoothing)
+            expected, parts.moves[:], parts.bends[:] = _floor(expected, self._bin_floor, smoothing)
         return nu, expected
 
     def expected(self, x: FloatArray) -> FloatArray:
@@ -396,7 +473,7 @@ class Objective:
     def _weights(self, counts: FloatArray, expected: FloatArray, parts: _Parts) -> FloatArray:
         """1 - n / lambda, and zero at a floor."""
         some = counts > 0
-        moves = self._counted * ~parts.held
+        moves = self._counted * parts.moves
         return moves * np.where(some, 1 - counts / np.where(some, expected, 1.0), 1.0)
 
     def _widths(self, x: FloatArray, data: Data) -> FloatArray:
@@ -479,13 +556,32 @@ class Objective:
         if rows.shifted.size:
             self._add_errors(matrix, slopes, common, (u_places, v_places), by_bin, parts)
             mixing = mixing + self._error_weights(by_bin, parts)
-        moves = self._counted * ~parts.held
-        root = np.sqrt(moves * np.where(some, counts, 0.0)) / lam
+        root = parts.moves * np.sqrt(self._counted * np.where(some, counts, 0.0)) / lam
         scaled = root[:, None] * slopes
         matrix += scaled.T @ scaled
+        self._add_bends(matrix, slopes, w, counts, expected, parts)
         self._add_formulas(matrix, mixing, parts.jets)
-        size = moves / np.maximum(np.maximum(np.abs(expected), counts), TINY)
+        size = self._counted * parts.moves**2 / np.maximum(np.maximum(np.abs(expected), counts), TINY)
         return matrix, self._constraint_curvature(point.x, data) + size @ slopes**2
+
+    def _add_bends(
+        self,
+        matrix: FloatArray,
+        slopes: FloatArray,
+        w: FloatArray,
+        counts: FloatArray,
+        expected: FloatArray,
+        parts: _Parts,
+    ) -> None:
+        """Add the curvature of rows and bins near their floors."""
+        if parts.bent[0].size:
+            bent, curvature = self._bent_slopes(parts.bent, np.ones(parts.bent[0].size, dtype=bool), w)
+            matrix += bent.T @ (curvature[:, None] * bent)
+        near = np.flatnonzero(parts.bends)
+        if near.size:
+            n, lam = counts[near], np.maximum(expected[near], TINY)
+            bend = self._counted[near] * parts.bends[near] * (1 - n / lam)
+            matrix += slopes[near].T @ (bend[:, None] * slopes[near])
 
     def _add_shape_slopes(self, u: FloatArray, a: FloatArray, w: FloatArray, parts: _Parts) -> FloatArray:
         """Add to `u` what the shape of samples adds to its logarithm; return what that adds to the diagonal of the Hessian."""
@@ -568,8 +664,7 @@ class Objective:
             if rows.shifted.size:
                 slopes[rows.shifted] += parts.shifts[:, None] * self._error_slopes(common, parts)
                 slopes[rows.shifted, rows.shift] += parts.errors
-        slopes[parts.held] = 0.0
-        return slopes
+        return slopes * parts.moves[:, None]
 
     def _error_slopes(self, u: FloatArray, parts: _Parts) -> FloatArray:
         """Derivatives of the statistical errors, shape (n_shifted, n_parameters)."""

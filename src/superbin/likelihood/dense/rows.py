@@ -16,7 +16,7 @@ from superbin.statistical_model import (
     Rate,
     StatisticalModel,
 )
-from superbin.statistical_model.expressions import variables
+from superbin.statistical_model.expressions import monomial, variables
 
 __all__ = ["Rows", "Total", "make_rows"]
 
@@ -50,8 +50,9 @@ class Total:
 class Rows:
     """All rows, those of a bin together, in the order of the bins.
 
-    Factors are numbered: log-normal pairs, then one for each parameter as a rate, then formulas. Logarithmic derivatives
-    ("slopes") are numbered alike, but a formula has one for each of its parameters.
+    Factors are numbered: log-normal pairs, then one for each parameter as a rate, then formulas, powers of parameters, constants. Logarithmic
+    derivatives ("slopes") are numbered alike, but a formula has one for each of its parameters, and a constant none. Formulas that are products of
+    powers become rates, powers and constants, whose logarithms do not mix parameters.
 
     Attributes
     ----------
@@ -69,6 +70,10 @@ class Rows:
         For each row and parameter of a factor the number of the slope.
     formula_rows : tuple of array of int
         Rows that each formula acts on.
+    powers : tuple of (array of int, array)
+        Position and exponent of the powers.
+    constants : array
+        Values of the constants.
     log_morphs : Morphs
         What is added to the logarithms of rows.
     floor : array, shape (n_rows,)
@@ -93,6 +98,8 @@ class Rows:
     slope_parameter: IntArray
     slope: IntArray
     formula_rows: tuple[IntArray, ...]
+    powers: tuple[IntArray, FloatArray]
+    constants: FloatArray
     log_morphs: Morphs
     floor: FloatArray
     totals: tuple[Total, ...]
@@ -119,6 +126,10 @@ class _Collector:
         self.on_pair: list[tuple[int, int]] = []
         self.on_rate: list[tuple[int, int]] = []
         self.on_formula: list[tuple[int, int]] = []
+        self.powers: dict[tuple[int, float], int] = {}
+        self.on_power: list[tuple[int, int]] = []
+        self.constants: dict[float, int] = {}
+        self.on_constant: list[tuple[int, int]] = []
         first_bin = 0
         for channel in model.channels:
             n, first_row = channel.observed.size, len(self.bin)
@@ -155,8 +166,7 @@ class _Collector:
                 named = zip(rows, effect.parameters, strict=True)
                 self.on_rate += [(row, position(name)) for row, name in named if name is not None]
             case Formula():
-                number = self.formulas.setdefault(effect, len(self.formulas))
-                self.on_formula += [(row, number) for row in rows]
+                self._add_formula(effect, rows)
             case Morph():
                 j = position(effect.parameter)
                 self.morphs += [
@@ -169,6 +179,24 @@ class _Collector:
                     (row, j, float(low), float(high), "combine", effect.region)
                     for row, low, high in zip(rows, effect.low, effect.high, strict=True)
                 ]
+
+    def _add_formula(self, formula: Formula, rows: list[int]) -> None:
+        product = monomial(formula.expression)
+        if product is None:
+            number = self.formulas.setdefault(formula, len(self.formulas))
+            self.on_formula += [(row, number) for row in rows]
+            return
+        coefficient, powers = product
+        for name, power in powers.items():
+            j = self.model.position(name)
+            if power == 1:
+                self.on_rate += [(row, j) for row in rows]
+            elif power != 0:
+                number = self.powers.setdefault((j, power), len(self.powers))
+                self.on_power += [(row, number) for row in rows]
+        if coefficient != 1:
+            number = self.constants.setdefault(coefficient, len(self.constants))
+            self.on_constant += [(row, number) for row in rows]
 
 
 def _columns(entries: list[tuple[int, int]]) -> tuple[IntArray, IntArray]:
@@ -190,8 +218,20 @@ def make_rows(model: StatisticalModel) -> Rows:
     formula_row, formula = _columns(found.on_formula)
     n_pairs = pairs.parameter.size
 
-    row = np.concatenate([pair_row, rate_row, formula_row])
-    factor = np.concatenate([pair, n_pairs + rate, n_pairs + n + formula])
+    power_row, power = _columns(found.on_power)
+    constant_row, constant = _columns(found.on_constant)
+    first_power = n_pairs + n + len(formulas)
+
+    row = np.concatenate([pair_row, rate_row, formula_row, power_row, constant_row])
+    factor = np.concatenate(
+        [
+            pair,
+            n_pairs + rate,
+            n_pairs + n + formula,
+            first_power + power,
+            first_power + len(found.powers) + constant,
+        ]
+    )
     order = np.argsort(row, kind="stable")
     rows_with_factors, first_entry = np.unique(row[order], return_index=True)
 
@@ -209,6 +249,10 @@ def make_rows(model: StatisticalModel) -> Rows:
             slope_parameter.append(np.full(touched.size, j, dtype=np.intp))
             slope.append(np.full(touched.size, number, dtype=np.intp))
             number += 1
+    position = np.array([j for j, _ in found.powers], dtype=np.intp)
+    slope_row.append(power_row)
+    slope_parameter.append(position[power])
+    slope.append(number + power)
     morphs, log_morphs = Morphs.make(found.morphs), Morphs.make(found.log_morphs)
     shifted, shift = _columns(found.shifts)
     return Rows(
@@ -224,6 +268,8 @@ def make_rows(model: StatisticalModel) -> Rows:
         slope_parameter=np.concatenate(slope_parameter),
         slope=np.concatenate(slope),
         formula_rows=tuple(formula_rows),
+        powers=(position, np.array([p for _, p in found.powers], dtype=np.float64)),
+        constants=np.array(list(found.constants), dtype=np.float64),
         log_morphs=log_morphs,
         floor=np.array(found.floor, dtype=np.float64),
         totals=tuple(_total(rows, total, morphs, log_morphs) for rows, total in found.totals),

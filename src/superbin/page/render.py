@@ -1,0 +1,306 @@
+"""From a result to an HTML page, by Jinja2 with automatic escaping."""
+
+import base64
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from superbin._support.shown import printable
+from superbin.domain.merits import MERITS
+from superbin.errors import InputError
+from superbin.results import AnalysisResult
+from superbin.results.scan import DONE, ScanPoint, ScanResult
+from superbin.results.wording import MATH
+from superbin.results.wording import readable as ranges
+
+__all__ = ["page"]
+
+_METHODS = {
+    "midp": "Exact, mid-p",
+    "tail": "Exact, tail",
+    "asymptotic": "Asymptotic, q0",
+    "toys": "Toys",
+    "pyhf": "pyhf, asymptotic",
+}
+
+_COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+"""Corners of viridis, from a strong limit to a weak one."""
+
+_SYMBOLS = {
+    r"\geq": "≥",
+    r"\leq": "≤",
+    r"\times": "×",
+    r"\to": "→",
+    r"\rightarrow": "→",
+    r"\pm": "±",
+    r"\chi": "χ",
+    r"\nu": "ν",
+    r"\tau": "τ",
+    r"\sigma": "σ",
+    r"\mu": "μ",
+    r"\ell": "ℓ",
+    r"\ ": " ",
+    r"\,": " ",
+}
+
+
+def page(result: object, *, figures: Mapping[str, bytes] | None = None) -> str:
+    """Write a result as an HTML page.
+
+    Parameters
+    ----------
+    result : AnalysisResult or ScanResult
+    figures : mapping of str to bytes, optional
+        SVG or PNG files by name, to be embedded.
+
+    Returns
+    -------
+    str
+        The page, complete in itself.
+
+    Raises
+    ------
+    InputError
+        If it is no such result.
+    """
+    name, values = _content(result)
+    embedded = {title: _uri(content) for title, content in (figures or {}).items()}
+    return _environment().get_template(name).render(r=result, figures=embedded, **values)
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    made.filters |= {"number": _number, "z": _z, "readable": _readable}
+    made.globals["error"] = _error
+    return made
+
+
+def _uri(content: bytes) -> str:
+    kind = "image/png" if content.startswith(b"\x89PNG") else "image/svg+xml"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+# --- numbers and words ----------------------------------------------------------------------------------------
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _z(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _error(up: float, down: float) -> str:
+    return f"± {up:.3g}" if f"{up:.3g}" == f"{down:.3g}" else f"+{up:.3g} −{down:.3g}"
+
+
+def _readable(text: str) -> Markup:
+    """Mathtext as HTML: subscripts, superscripts, the commonest symbols; everything else as it was written."""
+    text = printable(ranges(text))
+    if text.count("$") % 2:
+        return escape(text)
+    parts = MATH.split(text)
+    return Markup("").join(_formula(part[1:-1]) if i % 2 else escape(part) for i, part in enumerate(parts))
+
+
+def _formula(text: str) -> Markup:
+    for symbol, character in _SYMBOLS.items():
+        text = text.replace(symbol, character)
+    text = re.sub(r"\\(?:mathrm|text|mathit|mathbf|bar|tilde)\s*", "", text)
+    html = str(escape(text))
+    for mark, tag in ((r"_", "sub"), (r"\^", "sup")):
+        html = re.sub(mark + r"\{([^{}]*)\}", rf"<{tag}>\1</{tag}>", html)
+        html = re.sub(mark + r"([A-Za-z0-9])", rf"<{tag}>\1</{tag}>", html)
+    return Markup(html.replace("{", "").replace("}", ""))
+
+
+def _excluded(mu: float | None) -> str:
+    return "not known" if mu is None else "excluded" if mu < 1 else "not excluded"
+
+
+# --- one signal -----------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def _content(result: object) -> tuple[str, dict[str, Any]]:
+    raise InputError(f"a page is of a result or a scan, and not of {type(result).__name__}")
+
+
+@_content.register
+def _(result: AnalysisResult) -> tuple[str, dict[str, Any]]:
+    total = result.yields
+    answer = [
+        f"Expected significance Z = {_z(result.expected.midp.z)}, observed {_z(result.observed.midp.z)} (exact mid-p, local).",
+    ]
+    if result.limit is not None:
+        observed, expected = result.limit.observed, result.limit.expected
+        text = f"95 % CL upper limit on the signal strength: {observed:.3g} observed, {expected:.3g} expected"
+        if result.signal.cross_section_pb:
+            fb = 1000 * result.signal.cross_section_pb
+            text += f"; on the cross section: {observed * fb:.3g} fb observed, {expected * fb:.3g} fb expected, theory {fb:.3g} fb"
+        answer.append(f"{text}. At this cross section the signal is {_excluded(observed)} by this one bin.")
+    merit = MERITS.get(result.merge.figure_of_merit)
+    goal = result.merge.figure_of_merit if merit is None else merit.goal
+    chosen = f"{len(result.merge.bins)} of {result.search.n_bins} bins, chosen for the {goal}: {result.merge.status}. It is the union of:"
+    methods = [
+        (title, getattr(result.expected, name), getattr(result.observed, name))
+        for name, title in _METHODS.items()
+    ]
+    shown = [row for row in methods if row[1] is not None or row[2] is not None]
+    assert total.bins
+    return "result.html.j2", {"answer": answer, "chosen": chosen, "methods": shown}
+
+
+# --- a scan ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Where the map is drawn, in its own units, and what its axes say."""
+
+    labels: tuple[str, str]
+    ticks_x: tuple[tuple[float, str], ...]
+    ticks_y: tuple[tuple[float, str], ...]
+    width: int = 760
+    height: int = 520
+    left: int = 86
+    right: int = 740
+    top: int = 14
+    bottom: int = 462
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    x: float
+    y: float
+    colour: str
+    text: str
+
+
+@_content.register
+def _(result: ScanResult) -> tuple[str, dict[str, Any]]:
+    done = [p for p in result.points if p.status == DONE]
+    observed = sum((p.mu_limit.observed or math.inf) < 1 for p in done if p.mu_limit)
+    expected = sum((p.mu_limit.median or math.inf) < 1 for p in done if p.mu_limit)
+    answer = [
+        f"{len(done)} of {len(result.points)} signals finished; excluded at 95 % CL by their one bin: {observed} observed, {expected} expected."
+    ]
+    full = [p for p in done if p.likelihood_limit]
+    if full:
+        by_all = sum((p.likelihood_limit.observed or math.inf) < 1 for p in full if p.likelihood_limit)
+        answer.append(f"Excluded by the full likelihood: {by_all} of {len(full)} observed.")
+    columns = [*result.parameters, "Z exp.", "Z obs.", "mu95 obs.", "mu95 exp.", "sigma95 obs. [fb]"]
+    if full:
+        columns += ["mu95 obs., full", "mu95 exp., full"]
+    rows = [_row(p, bool(full)) for p in done]
+    plane = _plane(result, done) if len(result.parameters) == 2 and done else None
+    values: dict[str, Any] = {
+        "answer": answer,
+        "columns": columns,
+        "rows": rows,
+        "failed": [p for p in result.points if p.status != DONE],
+        "map": plane,
+        "marks": [] if plane is None else _marks(result, done),
+    }
+    return "scan.html.j2", values
+
+
+def _row(point: ScanPoint, full: bool) -> list[float | None]:
+    limit = point.mu_limit
+    mu = None if limit is None else limit.observed
+    fb = None if mu is None or not point.cross_section_pb else 1000 * mu * point.cross_section_pb
+    row = [
+        *point.parameters.values(),
+        None if point.expected is None else point.expected.z,
+        None if point.observed is None else point.observed.z,
+        mu,
+        None if limit is None else limit.median,
+        fb,
+    ]
+    if full:
+        whole = point.likelihood_limit
+        row += [None, None] if whole is None else [whole.observed, whole.median]
+    return row
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    margin = 0.06 * (high - low) or max(1.0, 0.1 * abs(high))
+    return low - margin, high + margin
+
+
+def _ticks(span: tuple[float, float], start: float, stop: float) -> tuple[tuple[float, str], ...]:
+    low, high = span
+    rough = (high - low) / 6
+    step = 10 ** math.floor(math.log10(rough))
+    step *= next(f for f in (1, 2, 5, 10) if f * step >= rough)
+    first = math.ceil(low / step)
+    found = [k * step for k in range(first, math.floor(high / step) + 1)]
+    return tuple((start + (v - low) / (high - low) * (stop - start), f"{v:g}") for v in found)
+
+
+def _plane(result: ScanResult, done: Sequence[ScanPoint]) -> _Plane:
+    frame = _Plane(("", ""), (), ())
+    spans = [_span([p.parameters[name] for p in done]) for name in result.parameters]
+    labels = [f"{name} [GeV]" if name.startswith("m_") else name for name in result.parameters]
+    return _Plane(
+        (labels[0], labels[1]),
+        _ticks(spans[0], frame.left, frame.right),
+        _ticks(spans[1], frame.bottom, frame.top),
+    )
+
+
+def _marks(result: ScanResult, done: Sequence[ScanPoint]) -> list[_Mark]:
+    frame = _Plane(("", ""), (), ())
+    spans = [_span([p.parameters[name] for p in done]) for name in result.parameters]
+    known = [math.log(p.mu_limit.observed) for p in done if p.mu_limit and p.mu_limit.observed]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    marks = []
+    for p in done:
+        place = [
+            (p.parameters[name] - span[0]) / (span[1] - span[0])
+            for name, span in zip(result.parameters, spans, strict=True)
+        ]
+        x = frame.left + place[0] * (frame.right - frame.left)
+        y = frame.bottom - place[1] * (frame.bottom - frame.top)
+        mu = p.mu_limit.observed if p.mu_limit else None
+        colour = "#ffffff" if not mu else _colour((math.log(mu) - low) / ((high - low) or 1.0))
+        marks.append(_Mark(round(x, 1), round(y, 1), colour, _told(result, p)))
+    return marks
+
+
+def _told(result: ScanResult, p: ScanPoint) -> str:
+    masses = ", ".join(f"{value:g}" for value in p.parameters.values())
+    parts = [f"{result.model}({masses})"]
+    limit = p.mu_limit
+    if limit is not None and limit.observed is not None:
+        expected = "" if limit.median is None else f", expected {limit.median:.3g}"
+        parts.append(f"mu95 observed {limit.observed:.3g}{expected}: {_excluded(limit.observed)}")
+    if p.likelihood_limit is not None and p.likelihood_limit.observed is not None:
+        parts.append(f"full likelihood {p.likelihood_limit.observed:.3g}")
+    if p.expected is not None and p.observed is not None:
+        parts.append(f"Z expected {_z(p.expected.z)}, observed {_z(p.observed.z)}")
+    parts.append(f"bins {' '.join(map(str, p.bins))}")
+    return printable("; ".join(parts))
+
+
+def _colour(share: float) -> str:
+    at = min(max(share, 0.0), 1.0) * (len(_COLOURS) - 1)
+    i = min(int(at), len(_COLOURS) - 2)
+    first, second = (
+        [int(colour[j : j + 2], 16) for j in (1, 3, 5)] for colour in (_COLOURS[i], _COLOURS[i + 1])
+    )
+    return "#" + "".join(f"{round(a + (b - a) * (at - i)):02x}" for a, b in zip(first, second, strict=True))
