@@ -180,7 +180,7 @@ def test_likelihood_of_an_imported_search(here: Path, name: str, text: str) -> N
     (here / name).write_text(text)
     output("import", name, "--luminosity", "139", "--name", "mine")
     with open_catalog() as catalog:
-        files = {file: catalog.file("mine", file) for file in catalog.files("mine")}
+        files = {file: catalog.store.file("mine", file) for file in catalog.store.files("mine")}
     stored = read_files(files, name="mine")
     assert stored.limit().observed == read(here / name).limit().observed
     with pytest.raises(UnknownNameError, match="search 'other' has no workspace.json and no cards"):
