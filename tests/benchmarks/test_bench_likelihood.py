@@ -16,7 +16,7 @@ from superbin.likelihood.fit import single_threaded
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 Benchmark = Callable[..., Any]

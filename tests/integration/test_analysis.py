@@ -24,7 +24,7 @@ from superbin.results import AnalysisResult, load_result, result_from_json, resu
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_changed_search_does_not_take_the_likelihood(cms_search: Search) -> None
             replace=True,
         )
         with pytest.raises(InputError, match="predicts other backgrounds"):
-            catalog.likelihood(other.name)
+            catalog.published_likelihood(other.name)
 
 
 def test_correlated_workspace_agrees_with_the_sum_of_bins(

@@ -25,7 +25,7 @@ from superbin.likelihood.reading import read_files
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 TABLE = """region,observed,background,error up,error down
@@ -180,8 +180,8 @@ def test_likelihood_of_an_imported_search(here: Path, name: str, text: str) -> N
     (here / name).write_text(text)
     output("import", name, "--luminosity", "139", "--name", "mine")
     with open_catalog() as catalog:
-        files = {file: catalog.file("mine", file) for file in catalog.files("mine")}
-    stored = read_files(files, name="mine")
+        stored = catalog.likelihood("mine")
+    assert not isinstance(stored, PublishedLikelihood)
     assert stored.limit().observed == read(here / name).limit().observed
     with pytest.raises(UnknownNameError, match="search 'other' has no workspace.json and no cards"):
         read_files({}, name="other")

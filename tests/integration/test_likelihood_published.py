@@ -23,7 +23,7 @@ from superbin.likelihood.minuit import minuit_fit
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from superbin.likelihood.objective import Objective
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 if TYPE_CHECKING:

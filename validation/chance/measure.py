@@ -127,7 +127,7 @@ def flat_prior(fitted: FittedBackground) -> FittedBackground:
 
 def main() -> None:
     with open_catalog("sqlite://") as catalog:
-        search, likelihood = catalog.search(SEARCH), catalog.likelihood(SEARCH)
+        search, likelihood = catalog.search(SEARCH), catalog.published_likelihood(SEARCH)
     covariance = search.covariance
     assert covariance is not None
     fitted = fitted_background(likelihood)

@@ -107,7 +107,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with open_catalog("sqlite://") as catalog:
         signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
-        published = catalog.likelihood("cms-pas-sus-16-014")
+        published = catalog.published_likelihood("cms-pas-sus-16-014")
     # Code 4 is the interpolation both have; without signal systematics nothing is lost in the export.
     whole = published.model(signal.yields, systematics="global", interpolation="code4")
     results: dict[str, Any] = {}

@@ -133,7 +133,7 @@ def draw(published: Any, search: Any) -> None:
 
 def main() -> None:
     with open_catalog("sqlite://") as catalog:
-        published, limits = catalog.likelihood(SEARCH), catalog.limits(SEARCH, "T1bbbb")
+        published, limits = catalog.published_likelihood(SEARCH), catalog.limits(SEARCH, "T1bbbb")
         search, signal = catalog.search(SEARCH), catalog.signal(SEARCH, "T1bbbb", (1750, 1))
     document: dict[str, Any] = {"targets": targets(published, signal, limits)}
     document["correlations"] = correlations(published)

@@ -28,7 +28,7 @@ def prepare(path: Path) -> None:
 
     with open_catalog("sqlite://") as catalog:
         signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
-        published = catalog.likelihood("cms-pas-sus-16-014")
+        published = catalog.published_likelihood("cms-pas-sus-16-014")
     documents = []
     for name, interpolation, merged in (
         ("all 520 channels, code 4", "code4", False),

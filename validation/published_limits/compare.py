@@ -87,7 +87,7 @@ def compute(processes: int, database: str, models: Sequence[str] = MODELS) -> li
             sections = catalog.cross_sections(grid.process, search)
             targets = grid_targets(grid, search, cross_sections=sections)
             settings = Settings(likelihood_limit=True)
-            likelihood, published = catalog.likelihood(search), catalog.limits(search, model)
+            likelihood, published = catalog.published_likelihood(search), catalog.limits(search, model)
             common: dict[str, Any] = {
                 "executor": workers,
                 "store": catalog.store,

@@ -60,6 +60,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def _limits(seconds: float) -> merge.Limits:
+    if not seconds >= 0:
+        raise InputError(f"seconds is {seconds}; a proof takes 0 seconds (none) or more")
+    return merge.Limits(exact_seconds=seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Timed:
     """A significance, the wall time in seconds that each method of it took, and why methods have no answer, by name."""
@@ -75,8 +81,10 @@ def analyze(
     *,
     correlations: Correlations = None,
     figure_of_merit: str = "midp",
+    simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
+    seconds: float = 0.0,
 ) -> AnalysisResult:
     """Design and evaluate the most sensitive one-bin analysis of a signal.
 
@@ -92,10 +100,14 @@ def analyze(
         where it has one, else quadrature.
     figure_of_merit : str
         What the bins are chosen for: one of `superbin.merge.MERITS`.
+    simplify : float
+        How much of the best figure of merit the merge may lose, relative, for fewer selections or fewer bins; 0 for the best.
     toys : int
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
         Seed of the pseudo-experiments, >= 0.
+    seconds : float
+        Time for a proof of how good the merge is, >= 0; 0 proves nothing of an exact figure of merit.
 
     Returns
     -------
@@ -110,7 +122,14 @@ def analyze(
     conventions = covariances(search, correlations)
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
-    merged = merge.optimize(search, signal, figure_of_merit=figure_of_merit, covariance=covariance)
+    merged = merge.optimize(
+        search,
+        signal,
+        figure_of_merit=figure_of_merit,
+        covariance=covariance,
+        simplify=simplify,
+        limits=_limits(seconds),
+    )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None
@@ -133,6 +152,7 @@ def analyze(
         options={
             "correlations": convention(covariance),
             "figure_of_merit": merged.figure_of_merit,
+            "simplify": simplify,
             "toys": toys,
             "seed": seed,
         },

@@ -25,6 +25,7 @@ from superbin.io.accuracy import parse_statements
 from superbin.io.cross_sections import parse_cross_sections
 from superbin.io.grids import parse_grid, read_grid
 from superbin.likelihood import PublishedLikelihood, checked_likelihood, from_packed
+from superbin.likelihood.engine import Engine
 from superbin.store import Deleted, Replaced, Store, StoredScan, StoredSearch, StoredSignal
 from superbin.store.reading import nearest
 
@@ -390,12 +391,38 @@ class Catalog:
 
     # --- what else belongs to a search ------------------------------------------------------------------------
 
+    def likelihood(self, search: str | Search) -> PublishedLikelihood | Engine:
+        """The likelihood of a search, whatever its form.
+
+        Returns
+        -------
+        PublishedLikelihood or Engine
+            What `published_likelihood` gives, whose signal is left open; or the workspace or the cards that the search was imported from,
+            with their own signal, as `superbin.likelihood.read` gives them.
+
+        Raises
+        ------
+        UnknownNameError
+            If it has none; the text names searches that have.
+        InputError
+            If it predicts other backgrounds than the search has, to 0.1 %.
+        """
+        name = _name(search)
+        files = self.files(name)
+        if self.has_likelihood(name) or not any(
+            f == "workspace.json" or f.startswith("cards/") for f in files
+        ):
+            return self.published_likelihood(name)
+        from superbin.likelihood.reading import read_files
+
+        return read_files({file: self.store.file(name, file) for file in files}, name=name)
+
     def has_likelihood(self, search: str | Search) -> bool:
         """Whether a search has a likelihood, so that `likelihood` reads it."""
         return _LIKELIHOOD in self.store.files(_name(search))
 
-    def likelihood(self, search: str | Search) -> PublishedLikelihood:
-        """The likelihood of a search.
+    def published_likelihood(self, search: str | Search) -> PublishedLikelihood:
+        """The likelihood that a search published with its signal left open.
 
         Raises
         ------

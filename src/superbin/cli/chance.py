@@ -88,7 +88,7 @@ def chance(
         )
     with open_catalog(database) as catalog:
         search = catalog.search(search_name if scan is None else scan.search.name)
-        likelihood = catalog.likelihood(search) if catalog.has_likelihood(search) else None
+        likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
     with ProgressLine(quiet=quiet) as line:
         report = partial(_report, line)
         if scan is None:

@@ -13,8 +13,11 @@ from superbin.cli.options import (
     figure_of_merit_option,
     number,
     search_option,
+    seconds_option,
     seed_option,
+    selection_lines,
     signal_options,
+    simplify_option,
     toys_option,
     without_signal,
 )
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 @signal_options
 @correlations_option
 @figure_of_merit_option
+@seconds_option
+@simplify_option
 @toys_option
 @seed_option
 @database_option
@@ -64,6 +69,8 @@ def run(
     cross_section: float | None,
     correlations: str | None,
     figure_of_merit: str,
+    seconds: float,
+    simplify: float,
     toys: int,
     seed: int,
     database: str | None,
@@ -91,10 +98,17 @@ def run(
             signal = catalog.signal(
                 search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
-            likelihood = catalog.likelihood(search) if catalog.has_likelihood(search) else None
+            likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
-            search, signal, correlations=correlations, figure_of_merit=figure_of_merit, toys=toys, seed=seed
+            search,
+            signal,
+            correlations=correlations,
+            figure_of_merit=figure_of_merit,
+            simplify=simplify,
+            toys=toys,
+            seed=seed,
+            seconds=seconds,
         )
         _write_documents(result, signal, likelihood, stage)
         drawn: dict[str, bytes] = {}
@@ -174,7 +188,7 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
             if (text := getattr(result.search, key))
         ),
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
-        *(f"  {cut}" for cut in merged.cuts),
+        *selection_lines(merged),
         *without_signal(merged.without_signal),
         (
             f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "

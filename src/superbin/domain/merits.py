@@ -55,6 +55,8 @@ class Merit:
         Class in the manner of `superbin.merge.dual`: makes the optimum provable. Of `test`, where there is one.
     test : Reference, optional
         The significance whose threshold is the limit, if the figure is the inverse of a limit and `dual` is of its test.
+    at_most : Reference, optional
+        ``at_most(signal, ranges)`` in the manner of `superbin.merge.cells`: bounds a figure that is no maximum of linear functions.
     limit : bool
         Whether it is the inverse of an upper limit on the signal strength: the limit is shown, and the lowest is best.
     proportional : bool
@@ -75,6 +77,7 @@ class Merit:
     best: Reference | None = None
     dual: Reference | None = None
     test: Reference | None = None
+    at_most: Reference | None = None
     limit: bool = False
     proportional: bool = False
     jumps: bool = False
@@ -109,6 +112,12 @@ class Merit:
         if self.dual is None:
             raise TypeError(f"{self.name} has no dual")
         return _resolved(self.dual)()
+
+    def largest(self, signal: Any, ranges: Any) -> Any:
+        """No set with at most this signal and a background of the range has more."""
+        if self.at_most is None:
+            raise TypeError(f"{self.name} has no bound over ranges")
+        return _resolved(self.at_most)(signal, ranges)
 
     @property
     def searched(self) -> "Merit":
@@ -146,6 +155,7 @@ _KNOWN = (
         best_few=_FIGURES + "best_midp",
         grows=_FIGURES + "expected_z",
         best=_FIGURES + "best_midp",
+        at_most="superbin.merge.cells:midp_at_most",
     ),
     Merit(
         "profile_asimov",

@@ -51,11 +51,17 @@ class Limits:
         Nodes of the search tree.
     seconds : float
         Wall time.
+    exact_gap : float
+        As `gap`, for the exact figures of merit.
+    exact_seconds : float
+        Wall time for the proof of an exact figure of merit, which comes closer and closer and may not end; 0 for none.
     """
 
     gap: float = 1e-6
     nodes: int = 20_000
     seconds: float = 60.0
+    exact_gap: float = 1e-3
+    exact_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +231,14 @@ class _Proof:
         covariance = self.problem.covariance_up
         if covariance is None:
             return self.problem.variance_up
-        return _separable(covariance)
+        return separable(covariance)
 
     def restrict(self, chosen: IntArray, free: IntArray, own: FloatArray | None = None) -> _Node:
         """A node with the variance split anew for the bins that are free, or as given for all bins."""
         covariance = self.problem.covariance_up
         if covariance is not None and own is None:
             own = np.zeros(self.problem.n_bins)
-            own[free] = _separable(covariance.take(free, axis=0).take(free, axis=1))
+            own[free] = separable(covariance.take(free, axis=0).take(free, axis=1))
         return self.node(chosen, free, own, len(free))
 
     def node(self, chosen: IntArray, free: IntArray, own: FloatArray | None, split_size: int) -> _Node:
@@ -483,7 +489,7 @@ def branch_and_bound(archive: Archive, dual: Dual, rules: Rules, limits: Limits)
     return _Proof(archive, dual, rules, limits).run()
 
 
-def _separable(covariance: FloatArray) -> FloatArray:
+def separable(covariance: FloatArray) -> FloatArray:
     """Own variances d such that ``covariance - diag(d)`` stays positive semidefinite, as large as is cheap.
 
     In proportion to the variance of each bin given all others, or to its variance where there is no such thing.

@@ -12,7 +12,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 
-__all__ = ["Rows", "box_maximum", "lagrange"]
+__all__ = ["Rows", "box_maximum", "lagrange", "own_variances"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +66,77 @@ def lagrange(scores: FloatArray, rows: Rows) -> tuple[float, FloatArray]:
             multipliers[j] = best
             adjusted = base + best * row
     return float(np.maximum(adjusted, 0.0).sum() - multipliers @ rows.limit), adjusted
+
+
+_BARRIERS = (1e-1, 1e-2, 2e-3)
+_STEPS = 12
+
+
+def own_variances(covariance: FloatArray, weights: FloatArray) -> FloatArray:
+    """Own variances d such that ``covariance - diag(d)`` stays positive semidefinite, nearly as large as they can be.
+
+    A barrier method for ``max sum w_i d_i / C_ii``. Whatever it ends with is made feasible, so its accuracy affects
+    the speed of a proof and never its truth.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (n, n)
+        Positive semidefinite.
+    weights : ndarray, shape (n,)
+        How much the own variance of each bin matters, >= 0.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Zero where no variance is a bin's own.
+    """
+    variance = np.diag(covariance)
+    own = np.zeros_like(variance)
+    some = np.flatnonzero(variance > 0)
+    if not some.size:
+        return own
+    unit = 1 / np.sqrt(variance[some])
+    matrix = covariance[np.ix_(some, some)] * np.outer(unit, unit)
+    allowance = 1e-13 * some.size
+    lowest = float(np.linalg.eigvalsh(matrix)[0]) - allowance
+    if lowest <= 1e-9:
+        return own
+    x = np.full(some.size, lowest / 2)
+    w = weights[some] / max(float(weights[some].max()), 1e-300) + 1e-4
+    for barrier in _BARRIERS:
+        for _ in range(_STEPS):
+            inverse = np.linalg.inv(matrix - np.diag(x))
+            small = barrier * 1e-3
+            gradient = w - barrier * np.diag(inverse) + small / x
+            hessian = barrier * inverse**2 + np.diag(small / x**2)
+            step = np.linalg.solve(hessian, gradient)
+            better = _inside(matrix, x, step)
+            if better is None:
+                break
+            done = float(np.abs(better - x).max()) < 1e-3
+            x = better
+            if done:
+                break
+    # Rounding must not push an eigenvalue over.
+    over = allowance - float(np.linalg.eigvalsh(matrix - np.diag(x))[0])
+    own[some] = np.maximum(x - max(over, 0.0), 0.0) * variance[some]
+    return own
+
+
+def _inside(matrix: FloatArray, x: FloatArray, step: FloatArray) -> FloatArray | None:
+    """The farthest of some points along a step that leaves a covariance."""
+    length = 1.0
+    for _ in range(20):
+        trial = x + length * step
+        if (trial > 0).all():
+            try:
+                np.linalg.cholesky(matrix - np.diag(trial))
+            except np.linalg.LinAlgError:
+                pass
+            else:
+                return trial
+        length /= 2
+    return None
 
 
 def _row_multiplier(base: FloatArray, row: FloatArray, limit: float, *, free_sign: bool) -> float | None:

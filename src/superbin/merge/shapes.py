@@ -25,6 +25,7 @@ from superbin.domain.search import Search
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
+from superbin.merge.cells import cell_bound
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual, best_order
@@ -75,6 +76,8 @@ _EVERY = 20_000
 """Rectangles up to which all get the exact figure of merit; of more, so many of the best by a quick one."""
 
 _CHUNK = 4096
+
+_UNLIMITED = 10**9
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
@@ -131,11 +134,23 @@ def _free(task: Task, keep: int) -> tuple[Archive, Proof]:
         brute_force(archive, task.rules)
         return archive, _exhausted(archive)
     if task.problem.conflicts is not None:
-        return archive, _compatible(task, archive)
+        proof = _compatible(task, archive)
+        return archive, proof if proof.complete else _bounded(task, archive)
     if task.merit.provable:
         return archive, certify(task, archive)
     cast_wide(task, archive)
-    return archive, Proof()
+    return archive, _bounded(task, archive)
+
+
+def _bounded(task: Task, archive: Archive) -> Proof:
+    """Bound an exact figure of merit by cells, if time is given for that."""
+    if task.merit.at_most is None or not archive.found or task.limits.exact_seconds <= 0:
+        return Proof()
+    limits = replace(
+        task.limits, gap=task.limits.exact_gap, nodes=_UNLIMITED, seconds=task.limits.exact_seconds
+    )
+    found = cell_bound(archive, task.merit.largest, task.rules, limits)
+    return Proof(found.bound, found.complete, found.nodes)
 
 
 def _compatible(task: Task, archive: Archive) -> Proof:

@@ -144,7 +144,7 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "options": result.options,
         "merit": merit,
         "goal": TeX(merit.tex if name in MERITS else tex.escape(merit.tex)),
-        "status": _STATUS.get(result.merge.status, result.merge.status),
+        "status": TeX(_STATUS.get(result.merge.status) or _within(result.merge.status)),
         "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
         "correlations": {
             c.correlations: _CORRELATIONS.get(c.correlations) or tex.escape(c.correlations)
@@ -156,6 +156,14 @@ def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures
         "count_expected": COUNT_EXPECTED,
         "count_observed": COUNT_OBSERVED,
     }
+
+
+def _within(status: str) -> str:
+    """``within 1.3 %`` in a sentence."""
+    return (
+        tex.escape(status).replace(" \\%", r"\,\%")
+        + " of the largest that any allowed set reaches, which is proved"
+    )
 
 
 def _display_name(search: SearchSummary) -> str:

@@ -124,7 +124,7 @@ class ScanPoint:
     cuts : tuple of str
         Selections whose union is exactly these bins.
     merge_status : str or None
-        ``"certified"`` when no better merge exists, else ``"best found"``.
+        ``"certified"`` when no better merge exists, ``"within 1.3 %"`` when none is better by more, else ``"best found"``.
     yields : AggregateBin or None
         Signal, background and observed count of the aggregate bin.
     expected, observed : PValue or None

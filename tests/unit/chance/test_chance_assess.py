@@ -32,7 +32,7 @@ from superbin.stats.toys import stream
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 RandomSearch = Callable[[int, int], tuple[Search, SignalModel]]

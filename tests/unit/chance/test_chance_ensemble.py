@@ -21,7 +21,7 @@ from superbin.stats import tail
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def test_counting_models_both_ways(tmp_path: Path) -> None:
 
 def test_what_is_more_than_counting(packaged_catalog: Catalog) -> None:
     """ENG-20: shapes, formulas and fixed parameters have no counting model; the packaged likelihood has its own."""
-    published = packaged_catalog.likelihood("cms-pas-sus-16-014")
+    published = packaged_catalog.published_likelihood("cms-pas-sus-16-014")
     model = published.model(np.full(published.n_bins, 0.05))
     description = describe(model, strength="r")
     engine = engine_of(description)

@@ -25,7 +25,7 @@ from superbin.stats.limits import cls, compare_limits
 @cache
 def packaged(search: str) -> PublishedLikelihood:
     with open_catalog("sqlite://") as catalog:
-        return catalog.likelihood(search)
+        return catalog.published_likelihood(search)
 
 
 def changed(signal: SignalModel, factor: float = 1.0, **parameters: float) -> SignalModel:

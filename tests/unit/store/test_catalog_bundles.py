@@ -81,7 +81,7 @@ def test_everything_of_an_imported_search(catalog: Catalog, bundle: Bundle) -> N
     assert catalog.generator_card("small") == ("selection.overall_factor=0.9",)
     assert not catalog.has_likelihood("small")
     with pytest.raises(UnknownNameError, match=f"'small' has no likelihood; there is one for {CMS}"):
-        catalog.likelihood("small")
+        catalog.published_likelihood("small")
     assert catalog.bundle("small").digest == bundle.digest
 
 
@@ -91,8 +91,8 @@ def test_a_packaged_search_as_a_bundle(catalog: Catalog, tmp_path: Path) -> None
     assert {"likelihood.json.gz", "grids/T1bbbb.csv.gz", "published-limits.csv"} <= set(whole.files)
     write_bundle(whole, tmp_path / "x.zip")
     assert read_bundle(tmp_path / "x.zip").digest == whole.digest
-    assert catalog.likelihood(CMS).n_bins == 160
-    assert catalog.likelihood(CMS) is catalog.likelihood(catalog.search(CMS))
+    assert catalog.published_likelihood(CMS).n_bins == 160
+    assert catalog.published_likelihood(CMS) is catalog.published_likelihood(catalog.search(CMS))
     assert catalog.cross_sections("gluino", CMS).at(1750).pb == 0.00359842
 
 

@@ -9,7 +9,7 @@ import click
 from superbin.cli.likelihood.documents import combine, export, lint
 from superbin.cli.likelihood.experiments import gof, toys
 from superbin.cli.likelihood.fits import fit, limit, significance
-from superbin.cli.likelihood.predictions import covariance, yields
+from superbin.cli.likelihood.predictions import covariance, simplify, yields
 from superbin.cli.likelihood.profiles import impacts, scan
 
 __all__ = ["likelihood"]
@@ -42,6 +42,7 @@ for _command in (
     gof,
     yields,
     covariance,
+    simplify,
     export,
     combine,
     lint,

@@ -1,4 +1,4 @@
-"""``superbin likelihood yields`` and ``covariance``."""
+"""``superbin likelihood yields``, ``covariance`` and ``simplify``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ from superbin.cli.likelihood.subject import (
     open_subject,
     subject_options,
 )
-from superbin.cli.likelihood.text import doubts_text
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
+from superbin.cli.likelihood.text import doubts_text, strength
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option, seed_option
 from superbin.errors import InputError
 
-__all__ = ["covariance", "yields"]
+__all__ = ["covariance", "simplify", "yields"]
 
 
 @click.command("yields", context_settings=POSITIONAL_NUMBERS)
@@ -92,7 +92,7 @@ def covariance(
     from superbin.likelihood import predict, variations
 
     with open_catalog(database) as catalog:
-        published = catalog.likelihood(search_name)
+        published = catalog.published_likelihood(search_name)
     bins = bin_numbers_of(bin_numbers) or tuple(range(1, published.n_bins + 1))
     rows = [b - 1 for b in bins]
     document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
@@ -117,6 +117,68 @@ def covariance(
             "covariance": prediction.covariance[rows][:, rows].tolist(),
         }
     _write(document, output)
+
+
+@click.command("simplify", context_settings=POSITIONAL_NUMBERS)
+@subject_options
+@click.option(
+    "--scope",
+    type=click.Choice(["control", "background"]),
+    default="control",
+    show_default=True,
+    help="Fit everything but the bins with signal, or all channels at mu = 0.",
+)
+@click.option(
+    "--draws", type=click.IntRange(min=10), default=20_000, show_default=True, help="Points for the moments."
+)
+@seed_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File to write as JSON; by default a summary is printed.",
+)
+@json_option
+def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bool, **chosen: Any) -> None:
+    """Print the simplified likelihood of SOURCE: background, covariance and third moments of its bins with signal.
+
+    Its asymptotic limits stand beside those of the full likelihood.
+    """
+    import numpy as np
+
+    from superbin.likelihood import simplified
+
+    subject, engine = open_subject(**chosen)
+    found = simplified.simplify(engine, scope=scope, draws=draws, seed=seed)
+    x = engine.initial
+    poi = engine.parameters.index(engine.strength or "")
+    x[poi] = 0.0
+    without = engine.expected(x)
+    x[poi] = 1.0
+    signal = engine.expected(x) - without
+    signal = signal[(signal > 0) & np.asarray(engine.counted)]
+    full = engine.limit()
+    limits = {
+        "full": [full.observed, full.expected],
+        "simplified": list(found.limit(signal)),
+        "without_third_moments": list(found.limit(signal, third_moments=False)),
+    }
+    document = (
+        head(subject, engine, chosen) | found.document() | {"signal": signal.tolist(), "limits": limits}
+    )
+    document["bins"] = list(found.bins)
+    if output is not None:
+        _write(document, output)
+    if machine:
+        click.echo(as_json(document))
+        return
+    click.echo(f"{subject.title}: {len(found.bins)} bins, fit of scope {scope}")
+    for name, (observed, expected) in limits.items():
+        click.echo(
+            f"  {name.replace('_', ' '):<22} mu < {strength(observed)} observed, {strength(expected)} expected"
+        )
+    if found.notes:
+        click.echo(doubts_text(found.notes))
 
 
 def _write(document: Mapping[str, Any], output: Path | None) -> None:

@@ -133,7 +133,7 @@ def _search(
     _refuse(chosen, ("patch", "patch_name", "measurement", "mass"), f"{model!r} is a signal of a search")
     with open_catalog(chosen["database"]) as catalog:
         search = catalog.search(name)
-        published = catalog.likelihood(search)
+        published = catalog.published_likelihood(search)
         found = catalog.signal(
             search,
             model,

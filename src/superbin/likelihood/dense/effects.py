@@ -87,7 +87,8 @@ class Pairs:
         for code, _, where in self.groups:
             kinked[where] = code == "code1"
         kinked[self.smooth] = False
-        found: IntArray = self.parameter[kinked & (self.even != 0)]
+        # Reciprocal factors are symmetric up to rounding.
+        found: IntArray = self.parameter[kinked & (np.abs(self.even) > 1e-14)]
         return found
 
     def evaluate(self, x: FloatArray, side: FloatArray) -> Basis:

@@ -1,0 +1,658 @@
+r"""A proved bound for figures of merit that are no maximum of linear functions: cells of background and uncertainties.
+
+Every set of bins is a point (B, V, D) of its background, upward variance and downward variance, and has a signal S. A *cell* is a box of
+such points with some bins chosen and some dropped. Two bounds make one on the figure of merit of all its sets:
+
+* the signal: for any multipliers c, d, e, l of the ends of the box and of the number of bins,
+  ``S <= sum_i (s_i - c b_i - d v_i - e x_i - l)^+ + c B + d V + e D + l k``, the free bins i being in or out, whichever is more. With a
+  covariance ``V = w' C w`` is at least its tangent at any fractions w_0, which is linear in the set, and the downward uncertainty at
+  most the sum of those of the bins;
+* the figure at most: of that signal, with the background of the box that is worst for the p-value at each z
+  (`superbin.merge.tails`).
+
+The cell with the largest bound is split, in the dimension that costs most, or at a bin that the multipliers leave undecided. A bin whose
+change would leave less signal than the cell needs to beat the best set known is fixed. What is left when time is up is the bound.
+
+Bounds are outward by `ROUNDING` of the sums that enter, and by what `superbin.merge.tails` states for p-values.
+"""
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from scipy import special
+
+from superbin._support.arrays import FloatArray
+from superbin.merge.archive import Archive
+from superbin.merge.branch import Certificate, Limits
+from superbin.merge.constraints import Rules
+from superbin.merge.exhaustive import every_set
+from superbin.merge.problem import BoolArray, IntArray, Problem
+from superbin.merge.relax import own_variances
+from superbin.merge.tails import Ranges, midp_at_least
+
+__all__ = ["Cells", "cell_bound", "midp_at_most"]
+
+ROUNDING = 1e-12
+"""Relative allowance for rounding in sums of scores, some thousand times what it can be."""
+
+_BATCH = 256
+"""Cells that are split together."""
+
+_MEMORY = 4e8
+"""Bytes of open cells; beyond, the search ends with the bound it has."""
+
+_OFFERED = 8
+"""Sets of a batch of cells that are tried as better ones."""
+
+_PIECES = 3
+"""Pieces of a box, in background and in variance, over which a figure of merit is bounded one by one."""
+
+_FEW = 5
+"""With so few free bins every set is tried."""
+
+_VISIBLE = 1.0
+_DESCENT = 4
+_ROUNDS = 1
+_DESCENT_TABLE = 60
+_TABLE = 16
+_ROOTS = 12
+_B, _V, _D, _K = range(4)
+
+
+# --- figures of merit -------------------------------------------------------------------------------------
+
+
+def midp_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    """No set with at most this signal, and a background of the range, has a larger `midp`.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n,)
+    ranges : Ranges
+    """
+    z = _z_at_most(signal, ranges)
+    weak = np.flatnonzero(z < _VISIBLE)
+    if weak.size:
+        z[weak] = _VISIBLE * signal[weak] / _visible_at_least(signal[weak], ranges.take(weak))
+    return z
+
+
+def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    p, _ = midp_at_least(signal + ranges.high, ranges)
+    return np.asarray(-special.ndtri(np.clip(p, 1e-300, 1.0)))
+
+
+def _visible_at_least(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    """Signal with which no background of the range is expected to show a Z of 1; it begins where the signal does not."""
+    low = np.maximum(signal, 1e-300)
+    high = np.maximum(2 * low, 0.5 + np.sqrt(ranges.low + ranges.up**2))
+    rows = np.arange(low.size)
+    for _ in range(60):
+        short = _z_at_most(high[rows], ranges.take(rows)) < _VISIBLE
+        rows = rows[short]
+        if not rows.size:
+            break
+        low[rows], high[rows] = high[rows], 2 * high[rows]
+    for _ in range(_ROOTS):
+        rows = np.flatnonzero(high > low * (1 + 3e-4))
+        if not rows.size:
+            break
+        middle = np.where(
+            high[rows] > 4 * low[rows], np.sqrt(low[rows] * high[rows]), (low[rows] + high[rows]) / 2
+        )
+        short = _z_at_most(middle, ranges.take(rows)) < _VISIBLE
+        low[rows], high[rows] = np.where(short, middle, low[rows]), np.where(short, high[rows], middle)
+    return low
+
+
+# --- cells ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells of one problem, arrays over cells.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (n_cells, 3)
+        Ends of the box: background, upward variance, and downward variance (with a covariance: downward uncertainty).
+    state : ndarray of int8, shape (n_cells, n_bins)
+        1 for bins that are chosen, -1 for bins that are not, 0 for free ones.
+    multipliers : ndarray, shape (n_cells, 4)
+        Of the three sums and of the number of bins.
+    relaxed : ndarray, shape (n_cells, n_bins or 0)
+        With a covariance, the fractions at which the tangent touches.
+    bound : ndarray, shape (n_cells,)
+        On the figure of merit.
+    signal : ndarray, shape (n_cells,)
+        The bound on the signal.
+    linear : ndarray, shape (n_cells,)
+        The same by these multipliers alone, linear in the ends of the box.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    state: np.ndarray
+    multipliers: FloatArray
+    relaxed: FloatArray
+    bound: FloatArray
+    signal: FloatArray
+    linear: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.bound)
+
+    def take(self, rows: IntArray | BoolArray) -> "Cells":
+        """Some of the cells."""
+        return Cells(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def join(self, other: "Cells") -> "Cells":
+        """These and others."""
+        return Cells(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+
+class _Search:
+    """One run."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        at_most: Callable[[FloatArray, Ranges], FloatArray],
+        rules: Rules,
+        limits: Limits,
+    ) -> None:
+        self.archive, self.at_most, self.rules, self.limits = archive, at_most, rules, limits
+        problem: Problem = archive.problem
+        self.problem, n = problem, problem.n_bins
+        self.covariance = problem.covariance_up
+        self.s, self.b = problem.signal, problem.background
+        ones = np.ones(n)
+        if self.covariance is None:
+            self.x = problem.variance_down
+            self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
+        else:
+            q = self.s / np.sqrt(self.b + problem.variance_up + 1e-300)
+            weights = self.s * (q / max(float(q.max()), 1e-300)) ** 2 * rules.possible
+            self.own = own_variances(self.covariance, weights)
+            self.rest = self.covariance - np.diag(self.own)
+            self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
+            self.x = np.sqrt(problem.variance_down)
+            self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
+        self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
+        self.lay_table()
+        self.value = archive.best[1] if archive.found else 0.0
+        self.nodes = 0
+        self.record: list[Cells] | None = None
+        self.settled = 0.0
+
+    @property
+    def target(self) -> float:
+        return self.value * (1 + self.limits.gap)
+
+    def run(self) -> Certificate:
+        """Search until nothing is open or a limit is reached."""
+        deadline = time.perf_counter() + self.limits.seconds
+        cells = self.begun(self.roots())
+        size = 8 * (8 + self.problem.n_bins) + self.problem.n_bins
+        while len(cells) and time.perf_counter() < deadline and self.nodes < self.limits.nodes:
+            if len(cells) * size > _MEMORY:
+                break
+            cells = cells.take(cells.bound > self.target)
+            if not len(cells):
+                break
+            batch = min(_BATCH, len(cells))
+            first = np.argpartition(-cells.bound, batch - 1)
+            some, cells = cells.take(first[:batch]), cells.take(first[batch:])
+            self.nodes += batch
+            cells = cells.join(self.bounded(self.split(some)))
+        left = float(cells.bound.max(initial=0.0))
+        return Certificate(max(left, self.target), left <= self.target, self.nodes)
+
+    # --- multipliers to start from --------------------------------------------------------------------------
+
+    def lay_table(self) -> None:
+        """Multipliers of background and variance over all useful sizes, with the fractions where their tangents touch."""
+        useful = (self.s > 0) & self.rules.possible
+        own = self.rows[_V] if self.covariance is None else self.own
+        steps = [np.zeros(1)]
+        grids = []
+        for row in (self.b, own):
+            some = useful & (row > 0)
+            ratios = self.s[some] / row[some] if some.any() else np.ones(1)
+            low, high = np.quantile(ratios, 0.02) / 10, ratios.max() * 2
+            grids.append(np.concatenate([*steps, np.geomspace(min(low, high / 10), high, _TABLE)]))
+        self.table = np.stack([part.ravel() for part in np.meshgrid(*grids, indexing="ij")], axis=1)
+        m, n = len(self.table), self.problem.n_bins
+        state = np.where(self.rules.required, 1, np.where(self.rules.possible, 0, -1))
+        c, d = self.table[:, 0, None], self.table[:, 1, None]
+        linear = self.s - c * self.b - d * own
+        constant = np.zeros(m)
+        self.table_relaxed = np.zeros((m, 0))
+        if self.covariance is not None:
+            self.table_relaxed = self.climbed(
+                np.broadcast_to(state, (m, n)),
+                linear,
+                d,
+                np.broadcast_to(np.clip(state + 0.2, 0, 1), (m, n)),
+                _DESCENT_TABLE,
+            )
+            push = self.table_relaxed @ self.rest
+            linear = linear - 2 * d * push
+            constant = self.table[:, 1] * np.einsum("ij,ij->i", self.table_relaxed, push)
+        taken = np.where(state > 0, linear, np.where(state == 0, np.maximum(linear, 0.0), 0.0))
+        size = np.abs(linear[:, state >= 0]).sum(axis=1) + np.abs(constant)
+        self.table_value = taken.sum(axis=1) + constant + ROUNDING * size
+
+    def started(self, cells: Cells) -> Cells:
+        """Cells with the multipliers of the table, where they bound the signal better than the parents'."""
+        value = (
+            self.table_value
+            + cells.high[:, _B, None] * self.table[:, 0]
+            + cells.high[:, _V, None] * self.table[:, 1]
+        )
+        pick = np.argmin(value, axis=1)
+        best = value[np.arange(len(cells)), pick]
+        rows = np.flatnonzero(best < cells.signal * (1 - 1e-3))
+        t, relaxed, signal = cells.multipliers.copy(), cells.relaxed.copy(), cells.signal.copy()
+        t[rows] = 0.0
+        t[rows, :2] = self.table[pick[rows]]
+        if self.covariance is not None:
+            relaxed[rows] = self.table_relaxed[pick[rows]]
+        signal[rows] = best[rows]
+        return replace(cells, multipliers=t, relaxed=relaxed, signal=signal)
+
+    # --- where the search starts ----------------------------------------------------------------------------
+
+    def roots(self) -> Cells:
+        """Everything: sets with a background, and sets without."""
+        rules, n = self.rules, self.problem.n_bins
+        state = np.where(rules.required, 1, np.where(rules.possible, 0, -1)).astype(np.int8)
+        empty = self.b == 0
+        states, lows, highs = [], [], []
+        inside = self.b[(state >= 0) & ~empty]
+        if inside.size:
+            least = max(
+                float(inside.min()),
+                rules.min_background * (1 - 1e-9),
+                float(self.b[state == 1].sum()) * (1 - 1e-9),
+            )
+            states.append(state)
+            lows.append([least, 0.0, 0.0])
+            highs.append([float(inside.sum()), np.inf, np.inf])
+        if not (rules.required & ~empty).any() and rules.min_background == 0 and (empty & (state >= 0)).any():
+            states.append(np.where(empty, state, -1).astype(np.int8))
+            lows.append([0.0, 0.0, 0.0])
+            highs.append([0.0, np.inf, np.inf])
+        m = len(states)
+        width = n if self.covariance is not None else 0
+        return Cells(
+            np.array(lows).reshape(m, 3),
+            np.array(highs).reshape(m, 3),
+            np.array(states, dtype=np.int8).reshape(m, n),
+            np.zeros((m, 4)),
+            np.full((m, width), 0.5),
+            np.full(m, np.inf),
+            np.full(m, np.inf),
+            np.full(m, np.inf),
+        )
+
+    def begun(self, cells: Cells) -> Cells:
+        """The first boxes, cut into a grid: ends differ by a few times."""
+        cells = self.tightened(cells)
+        for j, ratio in ((_B, 2.0), (_V, 3.0)):
+            parts = []
+            for i in range(len(cells)):
+                low, high = float(cells.low[i, j]), float(cells.high[i, j])
+                pieces = int(np.ceil(np.log(high / low) / np.log(ratio))) if high > low > 0 else 1
+                edges = np.geomspace(low, high, pieces + 1) if pieces > 1 else np.array([low, high])
+                some = cells.take(np.full(pieces, i))
+                some.low[:, j], some.high[:, j] = edges[:-1], edges[1:]
+                parts.append(some)
+            for part in parts[1:]:
+                parts[0] = parts[0].join(part)
+            cells = parts[0] if parts else cells
+        return self.bounded(cells)
+
+    # --- bounding -------------------------------------------------------------------------------------------
+
+    def tightened(self, cells: Cells) -> Cells:
+        """Boxes within what the bins allow; those that hold nothing are left out."""
+        low, high, state = cells.low.copy(), cells.high.copy(), cells.state.copy()
+        wide = 1e-9
+        exact = (_B, _V, _D) if self.covariance is None else (_B,)
+        chosen = (state > 0).astype(np.float64)
+        # A bin that alone is too much for the box is out.
+        for j, row in [(j, self.rows[j]) for j in exact] + (
+            [] if self.covariance is None else [(_V, self.own)]
+        ):
+            left = high[:, j] * (1 + wide) - chosen @ row * (1 - wide)
+            state[(state == 0) & (row[None, :] > left[:, None])] = -1
+        possible = (state >= 0).astype(np.float64)
+        for j in exact:
+            low[:, j] = np.maximum(low[:, j], chosen @ self.rows[j] * (1 - wide))
+            high[:, j] = np.minimum(high[:, j], possible @ self.rows[j] * (1 + wide))
+        if self.covariance is not None:
+            positive = np.maximum(self.covariance, 0.0)
+            most = np.einsum("ij,ij->i", possible @ positive, possible)
+            high[:, _V] = np.minimum(high[:, _V], most * (1 + wide))
+            high[:, _D] = np.minimum(high[:, _D], possible @ self.x * (1 + wide))
+            # What is left without the own variances of the bins is a covariance, too; and a set is not empty.
+            single = np.where(state >= 0, self.own, np.inf).min(axis=1)
+            low[:, _V] = np.maximum(low[:, _V], np.maximum(chosen @ self.own, single) * (1 - wide))
+        count = chosen.sum(axis=1), possible.sum(axis=1)
+        fine = (
+            (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
+        )
+        moved = replace(cells, low=low, high=high, state=state)
+        return moved if fine.all() else moved.take(fine)
+
+    def bounded(self, cells: Cells) -> Cells:
+        """Cells with their bounds, without those that no better set is in; bins are fixed on the way."""
+        cells = self.enumerated(self.tightened(cells))
+        if not len(cells):
+            return cells
+        scores, cells = self.signal_at_most(cells)
+        signal = cells.signal
+        fine = signal >= max(self.rules.min_signal * (1 - 1e-9), 1e-300)
+        bound = np.where(fine, self.at_most(np.maximum(signal, 1e-300), self.ranges(cells)), 0.0)
+        bound = np.minimum(bound, cells.bound)
+        cells = replace(cells, bound=bound)
+        rows = np.flatnonzero(bound > self.target)
+        bound[rows] = np.minimum(bound[rows], self.in_pieces(cells.take(rows), np.zeros(rows.size)))
+        self.offer(cells, scores, bound)
+        keep = bound > self.target
+        if self.record is not None:
+            self.record.append(replace(cells, bound=bound).take(~keep))
+            return replace(cells, bound=bound).take(keep)
+        cells = replace(cells, bound=bound).take(keep)
+        return self.fixed(cells, scores[keep]) if len(cells) else cells
+
+    def in_pieces(self, cells: Cells, less: FloatArray) -> FloatArray:
+        """The bound of the figure over pieces of every box, with less signal by so much; its multipliers bound the signal of each."""
+        parts = []
+        steps = np.linspace(0.0, 1.0, _PIECES + 1)
+        ends = [
+            cells.low[:, j, None] + (cells.high[:, j] - cells.low[:, j])[:, None] * steps for j in (_B, _V)
+        ]
+        for i, k in itertools.product(range(_PIECES), repeat=2):
+            low, high = cells.low.copy(), cells.high.copy()
+            for j, end, at in ((_B, ends[0], i), (_V, ends[1], k)):
+                low[:, j], high[:, j] = end[:, at], end[:, at + 1]
+            low[:, _V] = np.maximum(low[:, _V], 0.0)
+            signal = cells.linear.copy()
+            for j in (_B, _V):
+                t = cells.multipliers[:, j]
+                # The bound on the signal is linear in the end of the box that it holds for.
+                gain = np.where(t > 0, t * (cells.high[:, j] - high[:, j]), t * (cells.low[:, j] - low[:, j]))
+                signal -= np.maximum(gain, 0.0) * (1 - 1e-9)
+            signal = np.minimum(signal, cells.signal)
+            parts.append((np.maximum(signal - less, 1e-300), self.ranges(replace(cells, low=low, high=high))))
+        together = Ranges(
+            *(np.concatenate([getattr(r, name) for _, r in parts]) for name in ("low", "high", "up", "down"))
+        )
+        values = self.at_most(np.concatenate([s for s, _ in parts]), together)
+        return np.asarray(values.reshape(len(parts), -1).max(axis=0))
+
+    def enumerated(self, cells: Cells) -> Cells:
+        """Cells without those that have few free bins, all sets of which are tried."""
+        few = (cells.state == 0).sum(axis=1) <= _FEW
+        if not few.any():
+            return cells
+        # Different boxes of the same bins hold the same sets.
+        for state in np.unique(cells.state[few], axis=0):
+            for sets in every_set(state > 0, state >= 0):
+                self.value = max(self.value, float(self.archive.evaluate(sets).max(initial=0.0)))
+        if self.record is not None:
+            self.record.append(cells.take(few))
+        return cells.take(~few)
+
+    def ranges(self, cells: Cells) -> Ranges:
+        """What the figure of merit needs of the boxes."""
+        up = np.sqrt(np.maximum(cells.low[:, _V], 0.0))
+        down = np.sqrt(cells.high[:, _D]) if self.covariance is None else cells.high[:, _D]
+        return Ranges(cells.low[:, _B], cells.high[:, _B], up, np.minimum(down, cells.high[:, _B]))
+
+    def signal_at_most(self, cells: Cells) -> tuple[FloatArray, Cells]:
+        """Scores of the bins, and the cells with their multipliers, tangents and bounds on the signal."""
+        cells = self.started(cells)
+        free, chosen = cells.state == 0, cells.state > 0
+        low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
+        high = np.concatenate([cells.high, np.full((len(cells), 1), float(self.rules.most))], axis=1)
+        t, relaxed = cells.multipliers.copy(), cells.relaxed
+        v_rows, base_high = np.broadcast_to(self.rows[_V], free.shape), high[:, _V].copy()
+        if self.covariance is not None:
+            low[:, _V] = -np.inf
+            # The sum of downward uncertainties is at least that of the set, so only the lower end is a condition.
+            high[:, _D] = np.inf
+        rows = [np.broadcast_to(row, free.shape) for row in self.rows]
+        for _ in range(1 if self.covariance is None else _ROUNDS):
+            if self.covariance is not None:
+                relaxed = self.descend(cells, t, relaxed)
+                push = relaxed @ self.rest
+                v_rows = self.own + 2 * push
+                high[:, _V] = base_high + np.einsum("ij,ij->i", relaxed, push)
+            rows[_V] = v_rows
+            inside = [np.where(chosen, row, 0.0).sum(axis=1) for row in rows]
+            scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4) if j != _K or self.sized)
+            for j in (_B, _V, _K, _D) if self.sized else (_B, _V, _D):
+                scores = self.swept(
+                    j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
+                )
+            scores = self.traded(t, scores, rows, free, high - np.array(inside).T)
+            for j in (_B, _V):
+                scores = self.swept(
+                    j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
+                )
+        ends = np.where(t > 0, high, low)
+        parts = np.where(t != 0, t * np.where(np.isfinite(ends), ends, 0.0), 0.0)
+        taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
+        signal = taken.sum(axis=1) + parts.sum(axis=1)
+        size = (
+            np.where(free | chosen, np.abs(scores), 0.0).sum(axis=1)
+            + np.abs(parts).sum(axis=1)
+            + float(self.s.sum())
+        )
+        linear = signal + ROUNDING * size
+        best = np.maximum(np.minimum(linear, cells.signal), 0.0)
+        return scores, replace(cells, multipliers=t, relaxed=relaxed, linear=linear, signal=best)
+
+    def swept(
+        self,
+        j: int,
+        t: FloatArray,
+        scores: FloatArray,
+        row: FloatArray,
+        free: BoolArray,
+        high: FloatArray,
+        low: FloatArray,
+    ) -> FloatArray:
+        """Scores with the best multiplier of one sum, the others as they are."""
+        base = scores + t[:, j, None] * row
+        t[:, j] = _best_multiplier(base, row, free, high, low)
+        return np.asarray(base - t[:, j, None] * row)
+
+    def traded(
+        self, t: FloatArray, scores: FloatArray, rows: list[FloatArray], free: BoolArray, left: FloatArray
+    ) -> FloatArray:
+        """Scores with more of one and less of the other multiplier of background and variance, what they cost the same."""
+        fine = (t[:, _B] > 0) & (t[:, _V] > 0) & (left[:, _B] > 0) & (left[:, _V] > 0)
+        price = np.where(fine, left[:, _B] / np.where(fine, left[:, _V], 1.0), 0.0)
+        row = rows[_B] - price[:, None] * rows[_V]
+        nothing = np.zeros(len(t))
+        move = _best_multiplier(scores, row, free & fine[:, None], nothing, nothing)
+        move = np.where(fine, np.clip(move, -t[:, _B], t[:, _V] / np.where(price > 0, price, 1.0)), 0.0)
+        t[:, _B] += move
+        t[:, _V] = np.maximum(t[:, _V] - price * move, 0.0)
+        return np.asarray(scores - move[:, None] * row)
+
+    def descend(self, cells: Cells, t: FloatArray, relaxed: FloatArray) -> FloatArray:
+        """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""
+        w = np.where(cells.state > 0, 1.0, np.where(cells.state < 0, 0.0, relaxed))
+        d = np.maximum(t[:, _V, None], 1e-300)
+        linear = (
+            self.s
+            - t[:, _B, None] * self.b
+            - d * self.own
+            - t[:, _D, None] * self.x
+            - (t[:, _K, None] if self.sized else 0.0)
+        )
+        return np.where(t[:, _V, None] > 0, self.climbed(cells.state, linear, d, w, _DESCENT), w)
+
+    def climbed(
+        self, state: np.ndarray, linear: FloatArray, d: FloatArray, start: FloatArray, steps: int
+    ) -> FloatArray:
+        """Fractions w that nearly maximise ``linear @ w - d w' M w``, by accelerated projected gradients."""
+        w = ahead = start
+        pace = 2 * np.maximum(d, 1e-300) * self.steep
+        for k in range(steps):
+            gradient = linear - 2 * d * (ahead @ self.rest)
+            moved = np.clip(ahead + np.clip(gradient / pace, -1, 1), 0.0, 1.0)
+            moved = np.where(state > 0, 1.0, np.where(state < 0, 0.0, moved))
+            ahead = np.clip(moved + k / (k + 3) * (moved - w), 0.0, 1.0)
+            w = moved
+        return w
+
+    # --- splitting ------------------------------------------------------------------------------------------
+
+    def fixed(self, cells: Cells, scores: FloatArray) -> Cells:
+        """Fix the bins whose change leaves less signal than the cell needs."""
+        slack = cells.bound - self.target
+        width = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 1.0
+        less = np.minimum(1.5 * slack * width, 0.9 * cells.signal)
+        margin = np.where(self.in_pieces(cells, less) <= self.target, less * (1 + 1e-9), np.inf)
+        free = cells.state == 0
+        state = cells.state.copy()
+        # Scores say what a change costs of the bound that these multipliers give.
+        margin = (margin + cells.linear - cells.signal)[:, None]
+        state[free & (scores < -margin)] = -1
+        state[free & (scores > margin)] = 1
+        return replace(cells, state=state)
+
+    def split(self, cells: Cells) -> Cells:
+        """Both halves of every cell."""
+        cells = self.tightened(cells)
+        if not len(cells):
+            return cells
+        loss, pick = self.losses(cells)
+        where = np.argmax(loss, axis=1)
+        lower, upper = (
+            Cells(*(getattr(cells, field.name).copy() for field in fields(cells))) for _ in range(2)
+        )
+        rows = np.arange(len(cells))
+        for j in (_B, _V, _D):
+            some = rows[where == j]
+            first, last = cells.low[some, j], cells.high[some, j]
+            middle = np.where(
+                last > 4 * first, np.maximum(np.sqrt(first * last), last / 8), (first + last) / 2
+            )
+            lower.high[some, j], upper.low[some, j] = middle, middle
+        some = rows[where == 3]
+        lower.state[some, pick[some]], upper.state[some, pick[some]] = -1, 1
+        return lower.join(upper)
+
+    def losses(self, cells: Cells) -> tuple[FloatArray, IntArray]:
+        """Roughly what each of the dimensions costs in signal, then the bins; and the bin to split at."""
+        t, width = cells.multipliers, cells.high - cells.low
+        z = np.minimum(np.maximum(cells.bound, 0.3), 20.0)
+        sigma = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 0.1
+        loss = np.zeros((len(cells), 4))
+        loss[:, _B] = width[:, _B] * (1 + np.abs(t[:, _B]))
+        loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
+        loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
+        loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
+        free = cells.state == 0
+        if self.covariance is None:
+            scores = self.s - t @ np.concatenate(
+                [self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]]
+            )
+            near = np.where(free, self.s * (np.abs(scores) <= 1e-7 * (self.s + 1e-300) + 1e-12), 0.0)
+            pick = np.argmax(near, axis=1)
+            loss[:, 3] = 0.25 * near[np.arange(len(cells)), pick]
+            none = loss[:, 3] == 0
+            pick[none] = np.argmax(np.where(free, self.s - np.abs(scores), -np.inf), axis=1)[none]
+        else:
+            w = cells.relaxed
+            spread = np.where(free, t[:, _V, None] * np.diag(self.rest) * w * (1 - w) + 1e-9 * self.s, 0.0)
+            pick = np.argmax(spread, axis=1)
+            loss[:, 3] = spread.sum(axis=1)
+        loss[:, 3] += 1e-5 * cells.signal
+        return np.where(free.any(axis=1)[:, None] | (np.arange(4) < 3), loss, -1.0), pick
+
+    def below(self, cells: Cells, sigma: FloatArray) -> FloatArray:
+        """What not knowing the downward uncertainty costs, in signal."""
+        ranges = self.ranges(cells)
+        count = cells.signal + ranges.high
+        p, part = midp_at_least(count, ranges)
+        down = np.sqrt(cells.low[:, _D]) if self.covariance is None else cells.low[:, _D]
+        other = Ranges(ranges.low, ranges.high, ranges.up, np.minimum(down, ranges.high))
+        more = midp_at_least(count, other)[1] - part
+        z = -special.ndtri(np.clip(p, 1e-300, 0.5))
+        gain = np.log1p(np.maximum(more, 0.0) / np.maximum(p, 1e-300)) / np.maximum(z, 0.5)
+        return np.asarray(gain * sigma)
+
+    # --- incumbents -----------------------------------------------------------------------------------------
+
+    def offer(self, cells: Cells, scores: FloatArray, bound: FloatArray) -> None:
+        """Try what the multipliers of the best cells would take."""
+        best = np.argsort(-bound, kind="stable")[:_OFFERED]
+        free = scores[best] > 0 if self.covariance is None else cells.relaxed[best] > 0.5
+        sets = (cells.state[best] > 0) | ((cells.state[best] == 0) & free)
+        values = self.archive.evaluate(sets)
+        self.value = max(self.value, float(values.max(initial=0.0)))
+
+
+def _best_multiplier(
+    base: FloatArray, row: FloatArray, free: BoolArray, high: FloatArray, low: FloatArray
+) -> FloatArray:
+    """Minimise ``sum_free (base - t row)^+ + t end`` over t for every cell; the end is `high` for t > 0, `low` for t < 0."""
+    steps = np.where(free, np.abs(row), 0.0)
+    turns = np.where(steps > 0, base / np.where(row != 0, row, 1.0), np.inf)
+    order = np.argsort(turns, axis=1)
+    rising = np.cumsum(np.take_along_axis(steps, order, axis=1), axis=1)
+    positive = np.where(free, np.maximum(row, 0.0), 0.0).sum(axis=1)
+    found = np.zeros(len(base))
+    last = np.maximum((steps > 0).sum(axis=1) - 1, 0)
+    # An upper end pushes t up from zero, a lower end down.
+    for end, sign in ((high, 1.0), (low, -1.0)):
+        short = positive - end
+        at = np.minimum((rising < short[:, None] * (1 - 1e-13)).sum(axis=1), last)
+        turn = np.take_along_axis(turns, np.take_along_axis(order, at[:, None], axis=1), axis=1)[:, 0]
+        useful = np.isfinite(turn) & np.isfinite(end) & (sign * turn > 0)
+        found = np.where(useful & (found == 0), turn, found)
+    return found
+
+
+def cell_bound(
+    archive: Archive,
+    at_most: Callable[[FloatArray, Ranges], FloatArray],
+    rules: Rules,
+    limits: Limits,
+    *,
+    record: list[Cells] | None = None,
+) -> Certificate:
+    """Prove how good the best set of an archive is, improving it on the way.
+
+    Parameters
+    ----------
+    archive : Archive
+        Holds the best set known; receives every set that is tried.
+    at_most : callable
+        ``at_most(signal, ranges)``: a bound on the figure of merit of a signal with backgrounds of a range, rising with the signal.
+    rules : Rules
+        What sets are allowed. Overlaps of regions are left out of the proof: a bound on more sets is one on these.
+    limits : Limits
+        When to stop; `Limits.gap` is the gap that counts as certified.
+    record : list, optional
+        Receives the cells that were settled, those of few free bins with the bound of their parents, for a second opinion: every
+        set is in one of them. Bins are then not fixed on the way, which takes longer.
+
+    Returns
+    -------
+    Certificate
+    """
+    search = _Search(archive, at_most, rules, limits)
+    search.record = record
+    return search.run()

@@ -1,0 +1,151 @@
+"""Lower bounds of mid-p-values over ranges of background: what no set of bins in a cell can fall below.
+
+The mid-p-value of a count n is ``E[g(n, mu(z))]``, z a standard normal, g rising with the mean mu and falling with n; see
+`superbin.stats.smear` for mu. Over all backgrounds from b1 to b2 with an upward uncertainty of at least `up` and a downward one of
+at most `down`, mu(z) has its least value in closed form:
+
+* for z > 0 it rises with the upward uncertainty; in b it falls up to ``b = up (z - 1)`` and rises beyond, so that the least is there,
+  or at the nearer end of the range;
+* for z < 0 it rises with b and falls with the downward uncertainty, on either side of the change of its definition at
+  ``down = 0.8 b``; there the smaller of the two definitions counts.
+
+What an integral leaves out is positive, so that leaving it out is safe; its quadrature is accurate to `SLACK`, which is taken off.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from superbin._support.arrays import FloatArray
+from superbin.stats.smear import LINEAR_FROM
+
+__all__ = ["SLACK", "Ranges", "least_means", "midp_at_least"]
+
+SLACK = 1e-6
+"""Relative allowance for quadrature and rounding in a mid-p-value, up to `LARGEST` events."""
+
+LARGEST = 1e5
+"""Count from which the incomplete gamma function of SciPy loses digits; `_SLACK_BEYOND` is taken off there."""
+
+_SLACK_BEYOND = 1e-3
+
+_SMOOTH = 3.0
+
+_ABOVE, _BELOW = (np.polynomial.legendre.leggauss(points) for points in (32, 20))
+_REACH = 8.0
+_BROAD = 0.45
+_ROOT_TWO_PI = np.sqrt(2 * np.pi)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """Ranges of background, with the least upward and the largest downward uncertainty; arrays of shape (n,).
+
+    A range holds zero background alone or not at all, since the model of the background is another one there.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    up: FloatArray
+    down: FloatArray
+
+    def take(self, rows: np.ndarray) -> "Ranges":
+        """Some of the ranges."""
+        return Ranges(self.low[rows], self.high[rows], self.up[rows], self.down[rows])
+
+
+def least_means(z: FloatArray, ranges: Ranges) -> FloatArray:
+    """The least mean of the background over each range at z, shape (n, n_points) with all of one sign in a row."""
+    low, high, up, down = (part[:, None] for part in (ranges.low, ranges.high, ranges.up, ranges.down))
+    none = high == 0
+    lowest = np.where(none, 1.0, low)
+    at = np.where(none, 1.0, np.clip(up * (z - 1), lowest, np.maximum(high, lowest)))
+    with np.errstate(over="ignore"):
+        above = at * np.exp(np.minimum(np.log1p(up / at) * np.maximum(z, 0.0), 700.0))
+    share = np.minimum(down / lowest, 1.0)
+    distance = np.maximum(-z, 0.0)
+    logarithmic = lowest * np.exp(np.log1p(-np.minimum(share, LINEAR_FROM)) * distance)
+    linear = np.maximum(lowest * (1 - share * distance), 0.0)
+    below = np.where(share < LINEAR_FROM, logarithmic, np.minimum(logarithmic, linear))
+    means: FloatArray = np.where(none, np.abs(z) * up, np.where(z >= 0, above, below))
+    return means
+
+
+def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
+    """No background of a range has a smaller mid-p-value of the count.
+
+    Parameters
+    ----------
+    count : ndarray, shape (n,)
+        Real, > 0.
+    ranges : Ranges
+
+    Returns
+    -------
+    tuple of two ndarrays, shape (n,)
+        The bound, and the part of it from backgrounds below their nominal values.
+    """
+    n = np.maximum(count, 1e-12)
+    above = _above(n, ranges)
+    below = _below(n, ranges)
+    # Where the background is nominally zero the integrand starts like the n-th power of z.
+    rough = (n > LARGEST) | ((ranges.high == 0) & (n < _SMOOTH))
+    slack = np.where(rough, _SLACK_BEYOND, SLACK)
+    return (above + below) * (1 - slack), below
+
+
+def _above(n: FloatArray, ranges: Ranges) -> FloatArray:
+    none = ranges.high == 0
+    b = np.where(none, 1.0, ranges.low)
+    slope = np.maximum(np.log1p(ranges.up / b), 1e-9)
+    with np.errstate(divide="ignore", over="ignore"):
+        centre = np.where(none, n / np.maximum(ranges.up, 1e-300), np.log(np.maximum(n / b, 1.0)) / slope)
+        width = np.where(none, np.sqrt(n + 1) / np.maximum(ranges.up, 1e-300), 1 / (slope * np.sqrt(n + 1)))
+    width, centre = np.clip(width, 1e-6, 1e9), np.minimum(centre, 1e9)
+    peak = np.minimum(centre / (1 + width**2), 30.0)
+    narrow = width / np.sqrt(1 + width**2)
+    # Where the count is small the integrand is not nearly normal.
+    first = np.where((narrow > _BROAD) & (peak < _REACH), 0.0, np.maximum(peak - _REACH * narrow, 0.0))
+    last = peak + _REACH * narrow
+    x, weights = _ABOVE
+    z = first[:, None] + (last - first)[:, None] * (1 + x) / 2
+    inside = _weighted(n, z, ranges, weights) * (last - first) / 2
+    end = _tail(n, least_means(last[:, None], ranges))[:, 0]
+    above: FloatArray = inside + special.ndtr(-last) * end
+    return above
+
+
+def _below(n: FloatArray, ranges: Ranges) -> FloatArray:
+    b = np.where(ranges.high == 0, 1.0, ranges.low)
+    share = np.minimum(ranges.down / b, 1.0)
+    slope = np.where(share < LINEAR_FROM, -np.log1p(-np.minimum(share, LINEAR_FROM)), share)
+    rate = slope * (np.maximum(n - b, 0.0) + np.sqrt(b) + 0.1)
+    reach = np.minimum(_REACH, 25.0 / np.maximum(rate, 1e-9))
+    # A linear mean ends at zero, where the integrand has a corner.
+    linear = (share >= LINEAR_FROM) & (ranges.high > 0)
+    reach = np.where(linear, np.minimum(reach, 1 / np.maximum(share, LINEAR_FROM)), reach)
+    # Zero background varies by the upward uncertainty on both sides alike.
+    none = ranges.high == 0
+    x, weights = _BELOW
+    z = -reach[:, None] * (1 + x) / 2
+    found = _weighted(n, z, ranges, weights) * reach / 2
+    rows = np.flatnonzero(none)
+    if rows.size:
+        found[rows] = _above(n[rows], ranges.take(rows))
+    return found
+
+
+def _weighted(n: FloatArray, z: FloatArray, ranges: Ranges, weights: FloatArray) -> FloatArray:
+    values = np.exp(-z * z / 2) / _ROOT_TWO_PI * _tail(n, least_means(z, ranges))
+    result: FloatArray = values @ weights
+    return result
+
+
+def _tail(n: FloatArray, mean: FloatArray) -> FloatArray:
+    """P(N > n) + P(N = n)/2 of Poisson means, shape (n, n_points), continued to real n as ``(tail(n) + tail(n + 1))/2``."""
+    count = n[:, None]
+    at_least = special.gammainc(count, mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        equal = np.exp(special.xlogy(count, mean) - mean - special.gammaln(count + 1))
+    return np.maximum(at_least - equal / 2, 0.0)

@@ -1,0 +1,168 @@
+"""Bounds on the exact figure of merit by cells: never below what any set reaches, and what they say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from superbin import analyze
+from superbin.domain.aggregate import BinSums
+from superbin.domain.merits import MERITS
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.errors import InputError
+from superbin.merge import Constraints, Limits, optimize
+from superbin.merge.archive import Archive
+from superbin.merge.cells import Cells, cell_bound
+from superbin.merge.constraints import rules
+from superbin.merge.exhaustive import every_set
+from superbin.merge.problem import Problem, problem_from
+from superbin.merge.relax import own_variances
+from superbin.merge.solve import status
+from superbin.merge.tails import Ranges, midp_at_least
+from superbin.stats import pvalue
+
+KINDS = ("plain", "empty", "correlated", "negative", "degenerate")
+
+
+def drawn(seed: int) -> Problem:
+    """Seven or eight bins: zero backgrounds, covariances of every sign and rank, signals from weak to strong."""
+    rng = np.random.default_rng(seed)
+    kind, n = KINDS[seed % len(KINDS)], int(rng.integers(7, 9))
+    s = rng.exponential(1, n) * 10 ** rng.uniform(-2, 1.5)
+    b = 10 ** rng.uniform(-1.5, 2.5, n)
+    up = b * 10 ** rng.uniform(-2, 0.3, n)
+    down = np.minimum(up * rng.uniform(0.2, 1.1, n), b)
+    if kind == "empty":
+        b[:3], down[:3], up[:3] = 0.0, 0.0, rng.uniform(0.1, 2, 3)
+    covariance = None
+    if kind in KINDS[2:]:
+        factors = rng.normal(size=(n, 2 if kind == "degenerate" else n + 2))
+        matrix = (np.abs(factors) if kind == "correlated" else factors) @ (
+            np.abs(factors) if kind == "correlated" else factors
+        ).T
+        scale = up / np.sqrt(np.diag(matrix))
+        covariance = matrix * np.outer(scale, scale)
+    return problem_from(BinSums(s, b, up**2, down**2), covariance)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), nodes=st.sampled_from([1, 40, 400]), size=st.sampled_from([None, 2, 4])
+)
+@settings(max_examples=25, deadline=None)
+def test_never_below_any_set(seed: int, nodes: int, size: int | None) -> None:
+    """MERGE-71: whenever the proof stops, no allowed set exceeds its bound; complete, the best found is within a thousandth."""
+    problem = drawn(seed)
+    checked = rules(problem, Constraints(exactly=size))
+    archive = Archive(problem, MERITS["midp"], checked)
+    every = Archive(problem, MERITS["midp"], checked, keep=1)
+    for sets in every_set(checked.required, checked.possible):
+        every.evaluate(sets)
+    best = every.best[1]
+    archive.evaluate(np.eye(problem.n_bins, dtype=bool))
+    found = cell_bound(archive, MERITS["midp"].largest, checked, Limits(gap=1e-3, nodes=nodes, seconds=30))
+    assert found.bound >= best
+    if found.complete:
+        assert archive.best[1] >= best / 1.001
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_settled_cells_hold_every_set(seed: int) -> None:
+    """MERGE-71: what is handed over for a second opinion covers all sets, and each cell's bound holds for the sets in it."""
+    problem = drawn(seed)
+    checked = rules(problem, Constraints())
+    archive = Archive(problem, MERITS["midp"], checked)
+    record: list[Cells] = []
+    found = cell_bound(
+        archive, MERITS["midp"].largest, checked, Limits(gap=0.1, nodes=10**6, seconds=30), record=record
+    )
+    assert found.complete
+    sets = np.concatenate(list(every_set(checked.required, checked.possible)))[1:]
+    totals = problem.totals(sets)
+    down = sets @ np.sqrt(problem.variance_down) if problem.covariance_up is not None else totals.down**2
+    if problem.covariance_up is None:
+        down = sets @ problem.variance_down
+    points = np.stack([totals.background, totals.up**2, down], axis=1)
+    values = MERITS["midp"](totals)
+    covered = np.zeros(len(sets), dtype=bool)
+    for cells in record:
+        for i in range(len(cells)):
+            fits = ((cells.state[i] == 0) | (sets == (cells.state[i] > 0))).all(axis=1)
+            fits &= (points >= cells.low[i] * (1 - 1e-9)).all(axis=1) & (
+                points <= cells.high[i] * (1 + 1e-9)
+            ).all(axis=1)
+            assert (values[fits] <= max(cells.bound[i], found.bound) * (1 + 1e-12)).all()
+            covered |= fits
+    assert covered.all()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_least_p_value_of_a_range(seed: int) -> None:
+    """MERGE-71: no background of a range has a smaller mid-p-value; a range of one background has its own, nearly."""
+    rng = np.random.default_rng(seed)
+    n = 40
+    low = 10 ** rng.uniform(-2, 4, n)
+    high = low * (1 + 10 ** rng.uniform(-3, 0, n))
+    up = low * 10 ** rng.uniform(-2.5, 1, n)
+    down = low * np.minimum(10 ** rng.uniform(-2, 0.2, n), 1)
+    count = high + rng.uniform(0, 6, n) * np.sqrt(high + up**2) + rng.uniform(0, 3, n)
+    least, below = midp_at_least(count, Ranges(low, high, up, down))
+    assert (below <= least * 1.001).all()
+    for f in (0.0, 0.3, 1.0):
+        for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
+            b = low + (high - low) * f
+            assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
+    same, _ = midp_at_least(count, Ranges(low, low, up, down))
+    exact = pvalue.midp(count, low, up, down)
+    assert (same <= exact).all()
+    seen = exact > 1e-250
+    assert np.median(same[seen] / exact[seen]) > 1 - 1e-5
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 9))
+@settings(max_examples=25, deadline=None)
+def test_own_variances_leave_a_covariance(seed: int, n: int) -> None:
+    """MERGE-71: of any rank and sign."""
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(n, int(rng.integers(1, 2 * n))))
+    matrix = factors @ factors.T * 10 ** rng.uniform(-3, 3)
+    own = own_variances(matrix, rng.uniform(size=n))
+    assert (own >= 0).all()
+    assert np.linalg.eigvalsh(matrix - np.diag(own))[0] >= -1e-9 * np.diag(matrix).max()
+
+
+@pytest.mark.parametrize(
+    ("complete", "gap", "said"),
+    [
+        (True, 9e-4, "certified"),
+        (False, None, "best found"),
+        (False, 0.0123, "within 1.3 %"),
+        (False, 0.0120, "within 1.2 %"),
+        (False, 0.00999, "within 1 %"),
+        (False, 1.5, "within 150 %"),
+        (False, 0.101, "within 11 %"),
+    ],
+)
+def test_what_is_said(complete: bool, gap: float | None, said: str) -> None:
+    """MERGE-72: rounded up to two digits, so that the words are no stronger than the proof."""
+    assert status(complete, gap) == said
+    if gap is not None and not complete:
+        assert float(said.split()[1]) >= 100 * gap * (1 - 1e-9)
+
+
+def test_packaged_model(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-72: without time nothing is proved; with a little, the bound bounds what is found with more."""
+    quick = optimize(cms_search, t1bbbb)
+    assert (quick.status, quick.bound) == ("best found", None)
+    said = optimize(cms_search, t1bbbb, limits=Limits(exact_seconds=0.3))
+    assert said.bound is not None
+    assert said.gap is not None
+    assert said.value >= quick.value
+    assert said.bound >= quick.value
+    assert said.status == status(said.gap <= 1e-3, said.gap)
+    assert math.isclose(said.gap, said.bound / said.value - 1)
+    with pytest.raises(InputError, match="seconds is nan"):
+        analyze(cms_search, t1bbbb, toys=0, seconds=math.nan)

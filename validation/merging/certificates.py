@@ -1,0 +1,152 @@
+"""Whether the bounds on the exact figures of merit are true, and how close they come.
+
+``python validation/merging/certificates.py brute`` compares bounds with every set of random problems of up to 14 bins;
+``python validation/merging/certificates.py packaged`` certifies every packaged model and point. Both print a table.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from superbin.domain.aggregate import BinSums
+from superbin.domain.merits import MERITS
+from superbin.errors import InputError
+from superbin.merge.archive import Archive
+from superbin.merge.branch import Limits
+from superbin.merge.cells import cell_bound
+from superbin.merge.constraints import Constraints, Rules, rules
+from superbin.merge.exhaustive import every_set
+from superbin.merge.problem import Problem, problem_from
+
+KINDS = ("plain", "zero backgrounds", "twins", "weak", "strong", "correlated", "negative", "degenerate")
+
+
+def drawn(rng: np.random.Generator, kind: str, n: int) -> Problem:
+    """A random problem: yields over orders of magnitude, uncertainties from 1 % to twice the background."""
+    s = rng.exponential(1, n) * (rng.uniform(size=n) < 0.8) * 10 ** rng.uniform(-1.5, 1)
+    s[rng.integers(n)] += 10 ** rng.uniform(-1, 1)
+    b = 10 ** rng.uniform(-1.5, 2.5, n)
+    up = b * 10 ** rng.uniform(-2, 0.3, n)
+    down = np.minimum(up * rng.uniform(0.2, 1.1, n), b)
+    if kind == "zero backgrounds":
+        empty = rng.uniform(size=n) < 0.4
+        b[empty], down[empty], up[empty] = 0.0, 0.0, rng.uniform(0.1, 2, int(empty.sum()))
+    if kind == "twins":
+        pick = rng.integers(n, size=n // 2)
+        s[: n // 2], b[: n // 2], up[: n // 2], down[: n // 2] = s[pick], b[pick], up[pick], down[pick]
+    if kind in ("weak", "strong"):
+        s *= 0.02 if kind == "weak" else 20.0
+    covariance = None
+    if kind in ("correlated", "negative", "degenerate"):
+        factors = rng.normal(size=(n, 2 if kind == "degenerate" else n + 2))
+        if kind != "negative":
+            factors = np.abs(factors)
+        matrix = factors @ factors.T
+        if kind == "correlated":
+            matrix += np.diag(rng.uniform(0, 2, n) * np.diag(matrix))
+        scale = up / np.sqrt(np.diag(matrix))
+        covariance = matrix * np.outer(scale, scale)
+    return problem_from(BinSums(s, b, up**2, down**2), covariance)
+
+
+def constrained(rng: np.random.Generator, problem: Problem) -> Constraints:
+    """Random conditions; none for half of the problems."""
+    if rng.random() < 0.5:
+        return Constraints()
+    n = problem.n_bins
+    order = (rng.permutation(n) + 1).tolist()
+    some: dict[str, Any] = {
+        "at_most": int(rng.integers(1, n)) if rng.random() < 0.4 else None,
+        "required": tuple(order[: rng.integers(0, 3)]),
+        "forbidden": tuple(order[3 : 3 + rng.integers(0, 3)]),
+        "min_background": float(rng.uniform(0, 0.4) * problem.background.sum())
+        if rng.random() < 0.3
+        else 0.0,
+        "min_signal": float(rng.uniform(0, 0.4) * problem.signal.sum()) if rng.random() < 0.3 else 0.0,
+    }
+    if rng.random() < 0.3:
+        some |= {"exactly": int(rng.integers(2, n)), "at_most": None}
+    return Constraints(**some)
+
+
+def best_of_all(problem: Problem, checked: Rules, figure: str) -> float:
+    """The best figure of merit over every allowed set."""
+    archive = Archive(problem, MERITS[figure], checked, keep=1)
+    for sets in every_set(checked.required, checked.possible):
+        archive.evaluate(sets)
+    return archive.best[1] if archive.found else 0.0
+
+
+def compared(seed: int, figure: str, largest: int) -> Iterator[tuple[str, float, float, bool, float, int]]:
+    """Kind, best of all, bound over best, whether complete, the best found over the best, nodes; for random problems."""
+    rng = np.random.default_rng(seed)
+    kind = KINDS[seed % len(KINDS)]
+    n = int(rng.integers(6, largest + 1))
+    try:
+        problem = drawn(rng, kind, n)
+        checked = rules(problem, constrained(rng, problem))
+    except InputError:
+        return
+    best = best_of_all(problem, checked, figure)
+    if best == 0:
+        return
+    archive = Archive(problem, MERITS[figure], checked, keep=4)
+    # Bounds are to hold from a poor start and at any time.
+    archive.evaluate(np.eye(n, dtype=bool))
+    nodes = int(rng.choice([1, 30, 300, 3000, 10**6]))
+    limits = Limits(gap=1e-3, nodes=nodes, seconds=20.0)
+    found = cell_bound(archive, MERITS[figure].largest, checked, limits)
+    value = archive.best[1] if archive.found else 0.0
+    yield kind, best, found.bound / best - 1, found.complete, value / best - 1, found.nodes
+
+
+def brute(first: int, count: int, figure: str, largest: int) -> int:
+    """Print the table; returns how many bounds were below the best of all sets."""
+    rows: dict[str, list[tuple[float, bool, float]]] = {}
+    wrong = 0
+    seed = first
+    while sum(map(len, rows.values())) < count:
+        for kind, best, excess, complete, shortfall, nodes in compared(seed, figure, largest):
+            rows.setdefault(kind, []).append((excess, complete, shortfall))
+            if excess < -1e-12 or (complete and shortfall < -1.1e-3):
+                wrong += 1
+                print(
+                    f"seed {seed}, {kind}: best {best:.6g}, bound {excess:+.2e}, best found {shortfall:+.2e}, {nodes} nodes",
+                    flush=True,
+                )
+        seed += 1
+    print(
+        "| problems | number | proved to 1e-3 | bound over best, least | median | most |\n|---|---|---|---|---|---|"
+    )
+    for kind, found in rows.items():
+        excesses = np.array([row[0] for row in found])
+        done = sum(row[1] for row in found)
+        print(
+            f"| {kind} | {len(found)} | {done} | {excesses.min():.1e} | {np.median(excesses):.1e} | {excesses.max():.1e} |"
+        )
+    print(
+        f"\n{wrong} of {sum(map(len, rows.values()))} bounds below the best of all sets; seeds {first} to {seed - 1}."
+    )
+    return wrong
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["brute"])
+    parser.add_argument("--figure", default="midp")
+    parser.add_argument("--number", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--largest", type=int, default=10)
+    options = parser.parse_args()
+    start = time.process_time()
+    wrong = brute(options.seed, options.number, options.figure, options.largest)
+    print(f"CPU {time.process_time() - start:.0f} s")
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
