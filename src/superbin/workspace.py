@@ -12,18 +12,23 @@ and work with the other; its upper-limit scan ignores the level and stops at the
 ``hypotest`` fails with NumPy 2.4; q~ at zero strength is 0/0. Specified in ``specs/workspace.md``.
 """
 
+import hashlib
+import json
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from superbin._support.json import json_text
-from superbin.domain.aggregate import AggregateBin, Background, ProcessYield
+from superbin.domain.aggregate import AggregateBin, Background, ProcessYield, combine
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.results import PValue
 from superbin.stats import significance
@@ -42,6 +47,9 @@ __all__ = [
     "background_only",
     "build",
     "largest_deviation",
+    "patch_set",
+    "regions",
+    "signal_patch",
     "to_json",
     "toy_cls",
     "toy_q0",
@@ -59,6 +67,9 @@ LOWEST_FACTOR = 0.01
 
 LARGEST_PULL = 20.0
 """Bound of every constrained nuisance parameter, in standard deviations."""
+
+_NO_RECORD = "ins0000000"
+"""A patch set must name a record of HEPData; what is made here is in none."""
 
 LARGEST_COUNT = 1e6
 """Events up to which pyhf's fits agree with superbin's: at 1e9 Minuit stops 1 % short in the limit."""
@@ -211,6 +222,116 @@ def background_only(
         modifiers.append({"name": "signal", "type": "normsys", "data": factors})
         document["measurements"][0]["config"]["parameters"].append(_nuisance("signal"))
     return document
+
+
+def regions(search: Search, covariance: Covariance | None = None) -> Document:
+    """Several exclusive regions as a workspace of background alone: one channel each, correlated by shared log-normal modifiers.
+
+    The covariance C of the backgrounds b is that of their logarithms, ``ln(1 + C_ij / (b_i b_j))``; every eigenvector of it
+    with a positive eigenvalue is one modifier ``background_1``, ``background_2``, ... of all channels.
+
+    Parameters
+    ----------
+    search : Search
+        Its bins are the regions.
+    covariance : Covariance, optional
+        By default the uncertainties of the regions are independent; the upward side is used.
+
+    Returns
+    -------
+    dict
+        Valid against pyhf's schema; `signal_patch` adds a signal.
+
+    Raises
+    ------
+    InputError
+        If a region expects no background: pyhf cannot fit it.
+    """
+    nothing = np.zeros(search.n_bins)
+    none = SignalModel("none", {}, search.name, nothing, nothing)
+    merged = [combine(search, none, [number]) for number in search.numbers]
+    b = np.array([bin_.background.nominal for bin_ in merged])
+    if (b == 0).any():
+        raise InputError(
+            f"{search.bin_name(int(np.argmax(b == 0)) + 1)} expects no background; pyhf cannot fit it, merge it with another region"
+        )
+    matrix = np.diag([bin_.background.up**2 for bin_ in merged]) if covariance is None else covariance.up
+    # A correlation so negative that no log-normal has it is taken as far as one can.
+    size, direction = np.linalg.eigh(np.log(np.maximum(1 + matrix / np.outer(b, b), 1e-3)))
+    effects = (direction * np.sqrt(np.maximum(size, 0.0)))[:, size > 1e-9 * size.max(initial=0.0)]
+    names = [f"background_{j + 1}" for j in range(effects.shape[1])]
+    channels = [f"region_{i + 1}" for i in range(b.size)]
+    samples = (
+        {
+            "name": "background",
+            "data": [float(b[i])],
+            "modifiers": [
+                {"name": name, "type": "normsys", "data": {"hi": math.exp(effect), "lo": math.exp(-effect)}}
+                for name, effect in zip(names, effects[i].tolist(), strict=True)
+            ],
+        }
+        for i in range(b.size)
+    )
+    return {
+        "channels": [{"name": c, "samples": [s]} for c, s in zip(channels, samples, strict=True)],
+        "observations": [
+            {"name": c, "data": [float(n)]} for c, n in zip(channels, search.observed, strict=True)
+        ],
+        "measurements": [
+            {"name": "reinterpretation", "config": {"poi": "mu", "parameters": [_nuisance(n) for n in names]}}
+        ],
+        "version": "1.0.0",
+    }
+
+
+def signal_patch(signal: SignalModel) -> list[Document]:
+    """The JSON Patch that adds a signal to a workspace of `regions`."""
+    modifiers = [{"name": "mu", "type": "normfactor", "data": None}]
+    return [
+        {
+            "op": "add",
+            "path": f"/channels/{i}/samples/0",
+            "value": {"name": "signal", "data": [float(events)], "modifiers": modifiers},
+        }
+        for i, events in enumerate(signal.yields)
+    ]
+
+
+def patch_set(
+    background: Document,
+    patches: Mapping[str, list[Document]],
+    *,
+    labels: Sequence[str],
+    values: Sequence[Sequence[float]],
+    description: str,
+) -> Document:
+    """Patches of a workspace as a patch set, which knows the workspace by its digest.
+
+    Parameters
+    ----------
+    background : dict
+    patches : mapping of str to list
+        JSON Patches by their names: letters, digits and underscores.
+    labels : sequence of str
+        Names of the values.
+    values : sequence of sequence of float
+        Those of every patch, all different.
+    description : str
+    """
+    text = json.dumps(background, sort_keys=True, ensure_ascii=False)
+    return {
+        "metadata": {
+            "description": description,
+            "digests": {"sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()},
+            "labels": list(labels),
+            "references": {"hepdata": _NO_RECORD},
+        },
+        "patches": [
+            {"metadata": {"name": name, "values": list(point)}, "patch": patch}
+            for (name, patch), point in zip(patches.items(), values, strict=True)
+        ],
+        "version": "1.0.0",
+    }
 
 
 def asymptotic_q0(document: Mapping[str, Any], *, count: float | None = None) -> PValue:
@@ -504,11 +625,13 @@ def largest_deviation(document: Mapping[str, Any]) -> float:
     return float(np.max(np.abs(smooth / kinked - 1)))
 
 
-def to_json(document: Mapping[str, Any]) -> str:
-    """Write a workspace as JSON text, after validating it against pyhf's schema; ends with a newline."""
+def to_json(
+    document: Mapping[str, Any], *, schema: Literal["workspace.json", "patchset.json"] = "workspace.json"
+) -> str:
+    """Write a workspace, or a patch set, as JSON text, after validating it against pyhf's schema; ends with a newline."""
     import pyhf
 
-    pyhf.schema.validate(document, "workspace.json")
+    pyhf.schema.validate(document, schema)
     return json_text(document, "the workspace", indent=1, ensure_ascii=True) + "\n"
 
 

@@ -5,7 +5,7 @@ import itertools
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin._support.arrays import FloatArray
 from superbin.catalog import open_catalog
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
@@ -32,6 +33,7 @@ from superbin.generate.detector import Jets, cluster, smear, visible
 from superbin.generate.events import Particles
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
+from superbin.generate.roulette import Roulette, boosted, chance_to_go_on
 from superbin.generate.spectrum import _FIXED_MASSES, _HIGGS
 
 pytest.importorskip("pythia8mc")
@@ -44,6 +46,12 @@ FAST = GeneratorSettings(multiparton=False, hadronisation=False)
 def search() -> Search:
     with open_catalog("sqlite://") as catalog:
         return catalog.search("cms-pas-sus-16-014")
+
+
+@pytest.fixture(scope="module")
+def card() -> tuple[str, ...]:
+    with open_catalog("sqlite://") as catalog:
+        return catalog.generator_card("cms-pas-sus-16-014")
 
 
 def simulated(model: str, masses: tuple[float, float], events: int, settings: GeneratorSettings) -> Particles:
@@ -109,8 +117,7 @@ def slow_event(batch: Particles, number: int, jets: Jets, search: Search) -> tup
     for jet, least in zip(central, (0.5, 0.5, 0.3, 0.3), strict=False):
         if abs(wrapped(jet[2] - direction)) <= least:
             return radiation, none
-    if isolated(everything, mht, direction):
-        return radiation, none
+    passing = unseen(everything, mht, direction) * (0.995 if mht <= 500 else 1.0) * 0.99
     chances = [tagged(jet, everything) for jet in central]
     number_of_tags = np.array([1.0])
     for chance in chances:
@@ -126,7 +133,7 @@ def slow_event(batch: Particles, number: int, jets: Jets, search: Search) -> tup
             and edges["mht"][0] < mht <= edges["mht"][1]
         )
         share = sum(p for k, p in enumerate(number_of_tags.tolist()) if edges["nb"][0] <= k <= edges["nb"][1])
-        filled.append(share if inside else 0.0)
+        filled.append(share * passing if inside else 0.0)
     return radiation, filled
 
 
@@ -140,7 +147,8 @@ def near_a_quark(jet: tuple[float, float, float], everything: list[Any]) -> bool
     return False
 
 
-def isolated(everything: list[Any], mht: float, direction: float) -> bool:
+def unseen(everything: list[Any], mht: float, direction: float) -> float:
+    """The chance that no lepton and no track vetoes."""
     hidden = {12, 14, 16, 1000012, 1000014, 1000016, 1000022, 1000039}
     seen = [p for p in everything if p[1] and abs(p[0]) not in hidden and abs(p[4]) < 5]
     charged = {11, 13, 211, 321, 2212, 3112, 3222, 3312, 3334}
@@ -151,18 +159,19 @@ def isolated(everything: list[Any], mht: float, direction: float) -> bool:
         )
         return float(sum(near) / me[3])
 
+    chance = 1.0
     tracks = [p for p in seen if abs(p[0]) in charged]
     for p in tracks:
         kind, pt, eta = abs(p[0]), p[3], abs(p[4])
         if kind in (11, 13) and pt > 10 and eta < (2.5 if kind == 11 else 2.4):
             radius = 0.2 if pt < 50 else 10 / pt if pt < 200 else 0.05
-            if activity(p, radius, seen) < (0.1 if kind == 11 else 0.2):
-                return True
+            if activity(p, radius, tracks) < (0.1 if kind == 11 else 0.2):
+                chance *= 0.08 if kind == 11 else 0.03
         least, most = (5, 0.2) if kind in (11, 13) else (10, 0.1)
         mt = math.sqrt(2 * pt * mht * (1 - math.cos(p[5] - direction)))
         if pt > least and eta < 2.4 and mt < 100 and activity(p, 0.3, tracks) < most:
-            return True
-    return False
+            chance *= 0.0 if kind in (11, 13) else 0.1
+    return chance
 
 
 def heaviest(pdg: int) -> int:
@@ -196,26 +205,38 @@ def between(pt: float, table: tuple[tuple[float, float], ...]) -> float:
 
 def test_chain_against_slow_calculation(batch: Particles, search: Search) -> None:
     """GEN-36, GEN-50: efficiencies and errors of all bins agree to rounding."""
-    cards = Cards().changed(["selection.overall_factor=0.955"])
-    result = analyse([batch], search, cards=cards, random=np.random.default_rng(5))
-    jets = smear(
-        cluster(batch, visible(batch, cards.detector), cards.detector),
-        batch.n_events,
-        cards.detector,
-        np.random.default_rng(5),
-    )
     table = (1, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
+    cards = Cards(selection=SelectionCard(isr_weights=table, trigger=((300, 0.995), (500, 1.0))))
+    result = analyse([batch], search, cards=cards, random=np.random.default_rng(5))
+    found = cluster(batch, visible(batch, cards.detector), cards.detector)
+    jets, _ = smear(found, cards.detector, np.random.default_rng(5).standard_normal(len(found.pt)))
     slow = [slow_event(batch, i, jets, search) for i in range(batch.n_events)]
     weights = np.array([table[min(radiation, 6)] for radiation, _ in slow])
     chances = np.array([filled for _, filled in slow])
     weighted = chances * weights[:, None] / weights.sum()
-    np.testing.assert_allclose(result.values, 0.955 * weighted.sum(axis=0), rtol=1e-9, atol=1e-15)
-    np.testing.assert_allclose(
-        result.errors, 0.955 * np.sqrt((weighted**2).sum(axis=0)), rtol=1e-9, atol=1e-15
-    )
+    np.testing.assert_allclose(result.values, weighted.sum(axis=0), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(result.errors, np.sqrt((weighted**2).sum(axis=0)), rtol=1e-9, atol=1e-15)
+    deviation = chances.sum(axis=1) - result.values.sum()
+    expected = math.sqrt(((weights * deviation) ** 2).sum()) / weights.sum()
+    assert result.total_error == pytest.approx(expected, rel=1e-9)
     assert (chances.sum(axis=1) > 0).sum() > 5  # or nothing was tested
-    assert result.cut_flow["tracks"] < result.cut_flow["leptons"] < result.cut_flow["angles"]
-    assert result.cut_flow["in a bin"] == pytest.approx(result.values.sum() / 0.955)
+    flow = result.cut_flow
+    assert flow["trigger"] < flow["tracks"] < flow["leptons"] < flow["angles"]
+    assert flow["in a bin"] == pytest.approx(result.values.sum())
+
+
+def test_variations_are_other_detectors(batch: Particles, search: Search, card: tuple[str, ...]) -> None:
+    """GEN-56: a variation is what the varied cards give on the same events with the same random numbers."""
+    cards = Cards.of(search, card)
+    result = analyse([batch], search, cards=cards, random=np.random.default_rng(5))
+    assert list(result.variations) == [
+        "jet energy scale", "b tagging", "mistags", "lepton veto", "initial-state radiation",
+    ]  # fmt: skip
+    for name, sides in cards.variations().items():
+        for varied, values in zip(sides, result.variations[name], strict=True):
+            alone = analyse([batch], search, cards=varied, random=np.random.default_rng(5))
+            np.testing.assert_allclose(values, alone.values, rtol=1e-12, atol=1e-15)
+            assert not np.array_equal(values, result.values)
 
 
 def test_jets_against_classic_fastjet(batch: Particles) -> None:
@@ -305,6 +326,78 @@ def test_bad_numbers(search: Search) -> None:
         generate_point("T1bbbb", (1500, 100), search, events=0)
     with pytest.raises(InputError, match="kinematically closed"):
         generate_point("T1tttt", (1500, 1400), search)
+
+
+def test_roulette_keeps_the_means() -> None:
+    """GEN-16: events ended early and the weights of the others make up for each other, and all are counted."""
+    settings = GeneratorSettings(multiparton=False)
+    model = model_named("T1bbbb")
+    lines = settings_lines(settings, process_lines(model.mothers), 99)
+    spectrum = slha_text(model, 1000, 900)
+    hidden = DetectorCard().invisible
+
+    def missing(batches: Iterable[Particles]) -> tuple[FloatArray, FloatArray, int]:
+        values, weights, generated = [], [], 0
+        for batch in batches:
+            at = np.flatnonzero(batch.final & (np.abs(batch.pdg) == 1000022))
+            event = np.searchsorted(batch.offsets, at, side="right") - 1
+            x, y = (np.bincount(event, v[at], minlength=batch.n_events) for v in (batch.px, batch.py))
+            values.append(np.hypot(x, y))
+            weights.append(batch.weight)
+            generated += batch.n_generated
+        return np.concatenate(values), np.concatenate(weights), generated
+
+    game = Roulette(200.0, 20.0, ((0.5, 0.2), (1.0, 0.5)), hidden, 3)
+    few, weights, generated = missing(
+        generate_events(lines, events=900, batch=100, slha=spectrum, roulette=game)
+    )
+    assert generated == 900
+    assert len(few) < 600
+    assert set(weights.tolist()) == {1.0, 2.0, 5.0}
+    everything, ones, number = missing(generate_events(lines, events=900, batch=100, slha=spectrum))
+    assert number == len(ones) == 900
+    for edge in (0.0, 50.0, 100.0, 150.0, 200.0):
+        share, expected = (weights * (few > edge)).sum() / 900, (everything > edge).mean()
+        error = math.sqrt(((weights * (few > edge)) ** 2).sum() + expected * (1 - expected) * 900) / 900
+        assert share == pytest.approx(expected, abs=4 * error)
+    # What was expected when the decision was made is close to what came of it.
+    assert few[weights == 5].mean() < 110
+    assert few[weights == 1].mean() > 200
+
+
+def test_boost_to_a_recoil() -> None:
+    """GEN-16: products move with what they come from; the mass of anything stays, and the parent becomes the new one."""
+    old, new = (30.0, -20.0, 500.0), (10.0, 60.0, -100.0)
+    a, b = ((*p, math.sqrt(1500.0**2 + sum(x * x for x in p))) for p in (old, new))
+    np.testing.assert_allclose(boosted(a, a, b), b, rtol=1e-12)
+    piece = (100.0, 50.0, -20.0, math.sqrt(100.0**2 + 50**2 + 20**2 + 800**2))
+    moved = boosted(piece, a, b)
+    assert moved[3] ** 2 - sum(x * x for x in moved[:3]) == pytest.approx(800**2)
+    product = [
+        p[3] * q[3] - sum(x * y for x, y in zip(p[:3], q[:3], strict=True))
+        for p, q in ((piece, a), (moved, b))
+    ]
+    assert product[0] == pytest.approx(product[1])
+    np.testing.assert_allclose(boosted(moved, b, a), piece, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("missing", "chance"), [(0, 0.1), (98, 0.1), (100, 0.2), (149, 0.2), (151, 0.5), (250, 1.0)]
+)
+def test_chance_to_go_on(missing: float, chance: float) -> None:
+    """GEN-16: by fractions of the cut."""
+    assert chance_to_go_on(missing, 300.0, GeneratorSettings().roulette) == chance
+
+
+def test_total_error_with_the_roulette(search: Search, card: tuple[str, ...]) -> None:
+    """GEN-54: the error that is stated is the spread of points made again."""
+    cards = Cards.of(search, card).changed(["generator.multiparton=false"])
+    points = [
+        generate_point("T1bbbb", (1000, 900), search, events=120, seed=s, cards=cards) for s in range(14)
+    ]
+    totals = [point.efficiencies.sum() for point in points]
+    stated = math.sqrt(np.mean([point.settings["statistics"]["total_error"] ** 2 for point in points]))
+    assert 0.5 < np.std(totals, ddof=1) / stated < 1.7
 
 
 # --- the user's own ----------------------------------------------------------------------------------------

@@ -196,12 +196,17 @@ def test_output_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
     assert "cannot make the folder" in err
 
 
-def test_constants(run: Run) -> None:
+def test_constants(run: Run, search: Search) -> None:
     """GEN-70: every constant with its value, changed ones too."""
-    code, out, _ = run("T1bbbb", "--show-constants", "--set", "selection.overall_factor=1")
+    code, out, _ = run("T1bbbb", "--show-constants", "--set", "selection.overall_factor=0.9")
     assert code == 0
     shown = json.loads(out)
-    assert shown == Cards().changed(["selection.overall_factor=1"]).record()
+    from superbin.catalog import open_catalog
+
+    with open_catalog("sqlite://") as catalog:
+        card = catalog.generator_card(search)
+    assert shown == Cards.of(search, card).changed(["selection.overall_factor=0.9"]).record()
+    assert shown["selection"]["overall_factor"] == 0.9
 
 
 def test_full_disk_stops_the_campaign(search: Search) -> None:

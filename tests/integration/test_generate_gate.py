@@ -709,7 +709,9 @@ def test_printed_errors_and_clipping(run: Run) -> None:
         write(events_text(weights, strategy=strategy), "events.lhe")
         code, out, err = run(
             "900", "100", "--from-events", "events.lhe", "--slha", "s.slha", "--cross-section", "2",
-            "--set", "selection.isr_weights=[]", "--set", "selection.overall_factor=1",
+            "--set", "selection.isr_weights=[]", "--set", "selection.trigger=[]", "--set", "selection.jet_identification=1",
+            "--set", "selection.electron_efficiency=1", "--set", "selection.muon_efficiency=1",
+            "--set", "selection.track_efficiency=1",
         )  # fmt: skip
         assert code == 0, err
         line = next(line for line in out.splitlines() if line.startswith("efficiency, all bins"))

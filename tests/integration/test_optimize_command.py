@@ -1,6 +1,8 @@
 """``superbin optimize``: clause CLI-6."""
 
+import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,66 @@ def test_document(
         "map.pdf",
         "map.png",
     }
+
+
+def test_workspaces_of_all_merges(
+    tmp_path: Path, cms_search: Search, t1bbbb: SignalModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CLI-41: pyhf reads every workspace and the patch set, whose patches give the same documents."""
+    import pyhf
+    from click.testing import CliRunner
+    from pyhf.cli import cli
+
+    folder = tmp_path / "merges"
+    chosen = (
+        "--shape",
+        "free",
+        "--bins",
+        "2",
+        "--correlations",
+        "none",
+        "--candidates",
+        "3",
+        "--toys",
+        "10000",
+    )
+    assert run(*chosen, "--pyhf-toys", "5", "-o", str(folder)) == 0
+    text = capsys.readouterr().out
+    assert re.search(
+        r"superbin and pyhf differ most in the (expected|observed) \w+ Z of [\w ]+: pyhf's is", text
+    )
+    files = sorted((folder / "workspaces").iterdir())
+    assert [file.stem for file in files] == ["2_bins", "candidate_2", "candidate_3", "free"]
+    assert len({file.read_bytes() for file in files}) == 4
+    background = json.loads((folder / "background.json").read_text())
+    patches = pyhf.PatchSet(json.loads((folder / "patchset.json").read_text()))
+    patches.verify(background)
+    documents = {file.stem: json.loads(file.read_text()) for file in files}
+    for patch in patches:
+        assert patch.apply(background) == documents.pop(patch.name)
+    assert not documents
+    # Asymmetric modifiers: those of the merged background.
+    modifiers = background["channels"][0]["samples"][0]["modifiers"]
+    assert any(m["data"]["hi"] - 1 != pytest.approx(1 - m["data"]["lo"]) for m in modifiers)
+    for command in ("inspect", "cls"):
+        answer = CliRunner().invoke(cli, [command, str(folder / "workspaces" / "free.json")])
+        assert answer.exit_code == 0, answer.output
+    assert 0 < json.loads(answer.output)["CLs_obs"] < 1
+    rows = list(csv.DictReader((folder / "significances.csv").open()))
+    exact = {(row["merge"], row["count"]): row["z_superbin"] for row in rows if row["method"] == "exact"}
+    bins = next(row["bins"] for row in rows if row["merge"] == "free")
+    total = combine(cms_search, t1bbbb, map(int, bins.split()))
+    b = total.background
+    right = midp_significance(total.signal + b.nominal, b.nominal, b.up, b.down)
+    assert float(exact["free", "expected"]) == pytest.approx(right, rel=1e-5)
+    for row in rows:
+        if row["method"] == "asymptotic" and row["difference"]:
+            # The same bin in two models: one uncertainty, and one for every process and source.
+            assert abs(float(row["difference"])) < 0.3
+    # The place is checked before work begins.
+    assert run(*chosen, "-o", str(folder)) == 2
+    assert "--force" in capsys.readouterr().err
+    assert run("--candidates", "3") == 2
 
 
 def test_provable_figure_of_merit(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,12 @@ from superbin.errors import InputError
 from superbin.generate import Cards, DetectorCard, SelectionCard
 from superbin.generate.detector import Jets, flavours, smear, tag_probability, visible
 from superbin.generate.events import Particles, delta_phi, pairs
-from superbin.generate.isr import isr_jets, isr_weights
+from superbin.generate.isr import isr_weights, radiated
 from superbin.generate.selection import (
     Kinematics,
+    accepted,
     bin_probabilities,
+    candidates,
     kinematics,
     mini_radius,
     poisson_binomial,
@@ -197,9 +199,10 @@ def one_event(rows: list[Row], mht: float = 500, mht_phi: float = 0.0) -> tuple[
     kin = Kinematics(
         np.array([4]), np.array([900.0]), np.array([mht]), np.array([mht_phi]), np.ones(1, bool), np.arange(0)
     )
-    seen = visible(batch, DetectorCard())
-    lepton, track = veto(batch, seen, kin, np.ones(1, dtype=bool), SelectionCard())
-    return bool(lepton[0]), bool(track[0])
+    card = SelectionCard(neutral_isolation=1.0)
+    found = candidates(batch, visible(batch, DetectorCard()), np.ones(1, dtype=bool), card)
+    lepton, track = veto(found, kin, card)
+    return bool(lepton[0] < 1), bool(track[0] < 1)
 
 
 @pytest.mark.parametrize(
@@ -307,15 +310,18 @@ def test_smearing() -> None:
     """GEN-21: the width of the formula, no change of direction, sorted by the new pT."""
     n = 20_000
     before = jets(*([(pt, 1.0, 0.5)] for pt in np.repeat([30.0, 300.0], n).tolist()))
-    after = smear(before, 2 * n, DetectorCard(), np.random.default_rng(3))
+    after, origin = smear(before, DetectorCard(), np.random.default_rng(3).standard_normal(2 * n))
+    assert np.array_equal(origin, np.arange(2 * n))
     assert np.array_equal(after.eta, before.eta)
     assert np.array_equal(after.phi, before.phi)
     for pt, part in ((30.0, after.pt[:n]), (300.0, after.pt[n:])):
         expected = math.sqrt(3.5**2 + 0.9**2 * pt + (0.04 * pt) ** 2)
         assert part.std() == pytest.approx(expected, rel=4 / math.sqrt(2 * n))
         assert part.mean() == pytest.approx(pt, abs=4 * expected / math.sqrt(n))
-    swapped = smear(jets([(50, 0, 0), (49, 1, 1)]), 1, DetectorCard(), np.random.default_rng(1))
+    swapped, origin = smear(jets([(50, 0, 0), (49, 1, 1)]), DetectorCard(), np.array([-2.0, 2.0]))
     assert (np.diff(swapped.pt) <= 0).all()
+    assert origin.tolist() == [1, 0]
+    assert swapped.eta.tolist() == [1, 0]
 
 
 def test_radiation() -> None:
@@ -332,21 +338,77 @@ def test_radiation() -> None:
         (3, False, 0, 100, 0, -2.0),  # from the gluino
     ]
     found = jets([(90, 0, phi) for phi in (0.29, 0.69, 2.0, 3.0, -2.0)] + [(80, 2.5, -1.0)])
-    card = SelectionCard()
-    assert isr_jets(particles(rows), found, kinematics(found, 1, card), card).tolist() == [3]
+    free = radiated(particles(rows), found, np.arange(6), SelectionCard())
+    assert free.tolist() == [False, True, True, True, False, True]
 
 
 def test_radiation_weights() -> None:
     """GEN-41: the table, its last entry for all above, and none with an empty one."""
     number = np.array([0, 1, 2, 3, 4, 5, 6, 7, 12])
-    table = [1, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515, 0.515, 0.515]
-    np.testing.assert_allclose(isr_weights(number, SelectionCard()), table)
-    np.testing.assert_allclose(isr_weights(number, SelectionCard(isr_weights=())), 1)
+    table = (1, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
+    card = SelectionCard(isr_weights=table)
+    np.testing.assert_allclose(isr_weights(number, card), [*table, 0.515, 0.515])
+    np.testing.assert_allclose(isr_weights(number, SelectionCard()), 1)
 
 
-def test_overall_factor_belongs_to_one_search(packaged_catalog: Catalog) -> None:
-    """GEN-51: fitted to one search, whose card has it; one for any other."""
-    assert Cards.of(search_in([((3, 4), (0, INF), (300, 500), (300, 350))])).selection.overall_factor == 1
-    for name, factor in (("cms-pas-sus-16-014", 0.955), ("cms-sus-16-033", 1.0)):
-        cards = Cards.of(packaged_catalog.search(name), packaged_catalog.generator_card(name))
-        assert cards.selection.overall_factor == factor
+def test_what_is_known_of_a_search(packaged_catalog: Catalog) -> None:
+    """GEN-41, GEN-51: CMS's corrections of the packaged searches as CMS states them; none for searches without a card."""
+    other = search_in([((3, 4), (0, INF), (300, 500), (300, 350))])
+    assert Cards.of(other).selection == SelectionCard()
+    assert "initial-state radiation" not in Cards.of(other).variations()
+    later = packaged_catalog.search("cms-sus-16-033")
+    card = Cards.of(later, packaged_catalog.generator_card(later)).selection
+    assert card.isr_weights == (1.0, 0.920, 0.821, 0.715, 0.662, 0.561, 0.511)
+    assert card.min_njet == 2
+    known = packaged_catalog.search("cms-pas-sus-16-014")
+    card = Cards.of(known, packaged_catalog.generator_card(known)).selection
+    assert card.isr_weights == (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
+    assert (card.overall_factor, card.min_njet) == (1, 3)
+    mht = np.array([250.0, 251.0, 300.0, 301.0, 350.0, 499.0, 501.0, 2000.0])
+    none = np.zeros(8)
+    kin = Kinematics(none.astype(int), none, mht, none, np.ones(8, bool), np.arange(0))
+    expected = np.array([0, 0.982, 0.982, 0.985, 0.985, 0.995, 1, 1])
+    np.testing.assert_allclose(accepted(kin, card), 0.99 * expected)
+    np.testing.assert_allclose(accepted(kin, SelectionCard(overall_factor=0.5)), 0.495)
+
+
+def test_chance_to_pass_the_vetoes() -> None:
+    """GEN-32, GEN-33: an electron is missed with 0.08, a muon with 0.03, a track of a hadron with 0.1; a lepton that is
+    missed is still an isolated track if its transverse mass is small.
+    """
+    rows: list[Row] = [(11, True, -1, 40, 0, 3.1), (13, True, -1, 40, 1, 3.0), (211, True, -1, 12, -1, 0.1)]
+    kin = Kinematics(
+        np.array([4]), np.array([900.0]), np.array([500.0]), np.array([0.0]), np.ones(1, bool), np.arange(0)
+    )
+    found = candidates(particles(rows), np.ones(3, bool), np.ones(1, bool), SelectionCard())
+    lepton, track = veto(found, kin, SelectionCard())
+    assert lepton[0] == pytest.approx(0.08 * 0.03)
+    assert track[0] == pytest.approx(0.1)
+    near = candidates(
+        particles([(13, True, -1, 40, 1, 0.1)]), np.ones(1, bool), np.ones(1, bool), SelectionCard()
+    )
+    assert veto(near, kin, SelectionCard())[1][0] == 0
+
+
+def test_neutral_particles_around_a_lepton() -> None:
+    """GEN-32: they count by the share that is asked for."""
+    rows: list[Row] = [(13, True, -1, 40, 0, 3.1), (22, True, -1, 20, 0.1, 3.1), (211, True, -1, 6, 0.1, 3.1)]
+    for share, vetoed in ((0.0, True), (0.05, True), (0.2, False), (1.0, False)):
+        card = SelectionCard(neutral_isolation=share)
+        found = candidates(particles(rows), np.ones(3, bool), np.ones(1, bool), card)
+        assert (len(found.lepton_kind) == 1) is vetoed
+
+
+def test_shifted_detector() -> None:
+    """GEN-56: one standard deviation of the energy scale, of b tagging and of the mistags."""
+    before, none = jets([(30, 0, 0), (200, 0, 2)]), np.zeros(2)
+    after, _ = smear(before, DetectorCard(jet_scale_shift=1), none)
+    np.testing.assert_allclose(after.pt, [202, 30.75])
+    after, _ = smear(before, DetectorCard(jet_scale_shift=-2), none)
+    np.testing.assert_allclose(after.pt, [196, 28.5])
+    pt, flavour = np.full(3, 100.0), np.array([5, 4, 0])
+    base = tag_probability(pt, flavour, DetectorCard())
+    np.testing.assert_allclose(tag_probability(pt, flavour, DetectorCard(b_shift=1)) / base, [1.02, 1.04, 1])
+    np.testing.assert_allclose(
+        tag_probability(pt, flavour, DetectorCard(mistag_shift=-1)) / base, [1, 1, 0.85]
+    )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from superbin._support.arrays import FloatArray
 from superbin.catalog import Catalog
 from superbin.domain.grid import SignalGrid, SignalPoint
 from superbin.errors import InputError
+from superbin.io.grids import grid_bytes, read_grid, read_point, write_grid, write_point
 
 PLANE = [(m, x) for m in range(600, 2201, 200) for x in (1, *range(200, m - 50, 200), m - 50)]
 N_BINS = 12
@@ -447,6 +449,11 @@ def test_source_says_what_it_is(packaged_catalog: Catalog) -> None:
         "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits"
     )
     assert "compressed masses" in describe(known, 1000, 701)
+    cards["selection"] = {"jet_identification": 0.99}
+    now = replace(known, settings=cards)
+    assert "within 5 % of CMS's fast simulation" in describe(now, 1000, 700)
+    assert "10 % below CMS's fast simulation" in describe(now, 1000, 701)
+    assert "assumed from T1bbbb;" in describe(replace(now, model="T1qqqq"), 1000, 700)
     tops = replace(known, model="T1tttt")
     assert "10-15 % on the total" in describe(tops, 1000, 350)
     assert "compressed masses" in describe(tops, 1000, 351)
@@ -458,3 +465,49 @@ def test_source_says_what_it_is(packaged_catalog: Catalog) -> None:
     )
     assert describe(tops, 1000, 351).endswith("within a factor 1.5 of CMS's at three of four points")
     assert describe(replace(known, model="T1xxxx"), 1000, 1).endswith("no limit of this model was compared")
+
+
+def test_variations_between_points() -> None:
+    """SIG-19: what differs by one factor everywhere does so between points; at a point its own; up to the signal."""
+    plain = make_grid()
+    varied = make_grid(
+        variations={
+            "scale": (1.1 * plain.efficiencies, 0.9 * plain.efficiencies),
+            "none": (plain.efficiencies,) * 2,
+        }
+    )
+    for masses in ((1000.0, 300.0), (1130.0, 270.0), tuple(PLANE[3])):
+        expected, _ = plain.at(*masses)
+        found = varied.variations_at(*masses)
+        np.testing.assert_allclose(found["scale"][0], 1.1 * expected, rtol=1e-12)
+        np.testing.assert_allclose(found["scale"][1], 0.9 * expected, rtol=1e-12)
+        np.testing.assert_allclose(found["none"][0], expected, rtol=1e-12)
+    signal = varied.signal((1130.0, 270.0), luminosity_fb=10, cross_section=0.5)
+    np.testing.assert_allclose(signal.variations["scale"][0], 1.1 * signal.yields, rtol=1e-12)
+    assert list(plain.signal((1130.0, 270.0), luminosity_fb=10, cross_section=0.5).variations) == []
+    with pytest.raises(InputError, match="scale up"):
+        make_grid(variations={"scale": (-plain.efficiencies, plain.efficiencies)})
+
+
+def test_variations_of_points_and_files(tmp_path: Path) -> None:
+    """SIG-13, SIG-19: a grid keeps what all its points have, with four digits, and files read back the same."""
+    sides = [0.123456, 0.0, 0.2], [0.08, 0.0, 0.19]
+    points = [
+        point(parameters={"m_mother": 1000, "m_lsp": lsp}, variations={"scale": sides, f"only {lsp}": sides})
+        for lsp in (100, 200)
+    ]
+    write_point(points[0], tmp_path / "point.json")
+    again = read_point(tmp_path / "point.json")
+    assert {k: [v.tolist() for v in s] for k, s in again.variations.items()} == {
+        "scale": [*sides], "only 100": [*sides],
+    }  # fmt: skip
+    grid = SignalGrid.from_points(points)
+    assert list(grid.variations) == ["scale"]
+    assert grid.variations["scale"][0].tolist() == [[0.1235, 0.0, 0.2]] * 2
+    write_grid(grid, tmp_path / "grid.csv.gz")
+    read = read_grid(tmp_path / "grid.csv.gz")
+    for side in (0, 1):
+        assert np.array_equal(read.variations["scale"][side], grid.variations["scale"][side])
+    assert grid_bytes(read) == grid_bytes(grid)
+    with pytest.raises(InputError, match="has 1 parts"):
+        point(variations={"scale": [sides[0]]})

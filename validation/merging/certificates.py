@@ -7,6 +7,7 @@
 import argparse
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def constrained(rng: np.random.Generator, problem: Problem) -> Constraints:
         return Constraints()
     n = problem.n_bins
     order = (rng.permutation(n) + 1).tolist()
-    some = {
+    some: dict[str, Any] = {
         "at_most": int(rng.integers(1, n)) if rng.random() < 0.4 else None,
         "required": tuple(order[: rng.integers(0, 3)]),
         "forbidden": tuple(order[3 : 3 + rng.integers(0, 3)]),
@@ -121,10 +122,10 @@ def brute(first: int, count: int, figure: str, largest: int) -> int:
         "| problems | number | proved to 1e-3 | bound over best, least | median | most |\n|---|---|---|---|---|---|"
     )
     for kind, found in rows.items():
-        excess = np.array([row[0] for row in found])
+        excesses = np.array([row[0] for row in found])
         done = sum(row[1] for row in found)
         print(
-            f"| {kind} | {len(found)} | {done} | {excess.min():.1e} | {np.median(excess):.1e} | {excess.max():.1e} |"
+            f"| {kind} | {len(found)} | {done} | {excesses.min():.1e} | {np.median(excesses):.1e} | {excesses.max():.1e} |"
         )
     print(
         f"\n{wrong} of {sum(map(len, rows.values()))} bounds below the best of all sets; seeds {first} to {seed - 1}."

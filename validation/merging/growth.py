@@ -2,7 +2,7 @@
 
     nice python validation/merging/growth.py
 
-writes ``GROWTH.md`` and ``growth.png`` beside this file. Every size runs in a process of its own, so that its peak memory is
+writes ``GROWTH.md`` and ``growth-sizes.png`` beside this file. Every size runs in a process of its own, so that its peak memory is
 its own. The searches are regular grids in jets, b jets, HT and MHT with backgrounds that fall as they do in the packaged search, and
 signals of three kinds: concentrated at large values, in the middle, and scattered at random over all bins, which no model
 is but which is the hardest text.
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,10 +75,10 @@ def signal(search: Search, kind: str) -> SignalModel:
     return SignalModel(kind, {}, search.name, yields, np.zeros(n))
 
 
-def measure(size: int) -> list[dict[str, object]]:
+def measure(size: int) -> list[dict[str, Any]]:
     """CPU seconds of every figure of merit and kind of signal, of the least of some runs."""
     search = grid(*GRIDS[size])
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for kind in KINDS:
         model = signal(search, kind)
         for figure in FIGURES:
@@ -115,7 +116,46 @@ def main() -> None:
     for size in arguments.sizes:
         command = [sys.executable, str(Path(__file__).resolve()), "--size", str(size)]
         rows += json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(*rows[-len(KINDS) * len(FIGURES) :], sep="\n", flush=True)
+    _draw(rows)
+    (HERE / "GROWTH.md").write_text(_report(rows), encoding="utf-8")
+
+
+def _report(rows: list[dict[str, Any]]) -> str:
+    base = {(row["kind"], row["figure"]): row["seconds"] for row in rows if row["size"] == 160}
+    lines = [
+        "# Growth with the number of bins",
+        "",
+        "Written by `growth.py`: regular grids, CPU time of a whole call of `optimize` with greedy baseline and text, on a machine that did",
+        "other work. Memory is the peak of a process that made all calls of a size.",
+        "",
+        "| bins | signal | figure of merit | time | of 160 bins | bins chosen | selections | memory |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ratio = row["seconds"] / base[row["kind"], row["figure"]] if base else float("nan")
+        lines.append(
+            f"| {row['size']} | {row['kind']} | {row['figure']} | {1e3 * row['seconds']:.0f} ms | {ratio:.1f} "
+            f"| {row['bins']} | {row['selections']} | {row['memory_mb']:.0f} MB |"
+        )
+    return "\n".join([*lines, "", "![growth](growth-sizes.png)", ""])
+
+
+def _draw(rows: list[dict[str, Any]]) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    for name in FIGURES:
+        for kind in KINDS:
+            some = [row for row in rows if (row["figure"], row["kind"]) == (name, kind)]
+            axes.loglog(
+                [r["size"] for r in some], [r["seconds"] for r in some], marker="o", label=f"{name}, {kind}"
+            )
+    axes.set(xlabel="number of bins", ylabel="CPU seconds")
+    axes.legend(fontsize="small")
+    figure.savefig(HERE / "growth-sizes.png", dpi=100)
 
 
 if __name__ == "__main__":

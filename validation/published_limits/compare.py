@@ -1,6 +1,6 @@
 """Compare limits of every packaged grid with those that CMS published; write points.csv and REPORT.md beside this script.
 
-    OMP_NUM_THREADS=1 python validation/published_limits/compare.py [--processes N] [--database FILE] [--report]
+    OMP_NUM_THREADS=1 python validation/published_limits/compare.py [--processes N] [--database FILE] [--model NAME] [--report]
 
 Scans every grid with the full likelihood (some 250 points, a few CPU seconds each; with --database an interrupted run goes on
 where it was) and sets its limits, and those of the one bin, beside the published maps. With --report only the report is
@@ -77,12 +77,12 @@ class Row:
 # --- computing ------------------------------------------------------------------------------------------------
 
 
-def compute(processes: int, database: str) -> list[Row]:
+def compute(processes: int, database: str, models: Sequence[str] = MODELS) -> list[Row]:
     """Scan every grid."""
     rows = []
     with open_catalog(database) as catalog, local_workers(processes) as workers:
         search = catalog.search(SEARCH)
-        for model in MODELS:
+        for model in models:
             grid = catalog.grid(search, model)
             sections = catalog.cross_sections(grid.process, search)
             targets = grid_targets(grid, search, cross_sections=sections)
@@ -389,10 +389,16 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--database", default="sqlite://")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument(
+        "--model", action="append", choices=MODELS, help="only these; the rows of others are kept"
+    )
     options = parser.parse_args()
     points = HERE / "points.csv"
     if not options.report:
-        write_rows(compute(options.processes, options.database), points)
+        models = options.model or MODELS
+        kept = [row for row in read_rows(points) if row.model not in models] if options.model else []
+        rows = [*kept, *compute(options.processes, options.database, models)]
+        write_rows(sorted(rows, key=lambda row: MODELS.index(row.model)), points)
     write_text(HERE / "REPORT.md", report(read_rows(points)))
 
 

@@ -2,9 +2,8 @@
 
 The simulated points lie beside this script, so that neither Pythia nor FastJet is needed to repeat it:
 
-- ``default.json``: ``superbin signal generate T1bbbb 1750 1 --events 20000 --seed 2``, the constants that grids are made
-  with (multiparton interactions above 2 GeV);
-- ``full_mpi.json``: the same with ``--set generator.multiparton_pt_min=0.2``, Pythia's own edge.
+- ``default.json``: ``superbin signal generate T1bbbb 1750 1 --events 20000 --seed 2``, the constants of this version;
+- ``before.json``: the same with those of version 2.3, with which a grid says ``overall_factor`` 0.955.
 
 python validation/signals/compare.py
 """
@@ -57,7 +56,16 @@ def spread(point: SignalPoint, efficiency: Array) -> Array:
     of the number of events is right where a sum is over Nb and a little large where it is not.
     """
     factor = float(point.settings["selection"]["overall_factor"])
-    return np.sqrt(factor * efficiency * (1 - efficiency / factor) / point.events)
+    return np.sqrt(factor * efficiency * (1 - efficiency / factor) / effective(point))
+
+
+def effective(point: SignalPoint) -> float:
+    """Events of weight one with the same error of the total; points of before have weights for radiation only."""
+    statistics = point.settings.get("statistics")
+    if statistics is None:
+        return float(point.events)
+    total = float(point.efficiencies.sum())
+    return total * (1 - total) / float(statistics["total_error"]) ** 2
 
 
 def against_cms(point: SignalPoint, scale: float, cms: Array, cms_error: Array) -> None:
@@ -97,11 +105,11 @@ def ratio_text(point: SignalPoint, scale: float, cms: Array, cms_error: Array, a
     )
 
 
-def edges(point: SignalPoint, full: SignalPoint) -> None:
-    """Print what the edge of multiparton interactions changes."""
+def changed(point: SignalPoint, before: SignalPoint) -> None:
+    """Print what the new constants change."""
     for name, labels, axes in (("total", ("all",), (0, 1, 2)), *PROJECTIONS):
-        a, b = (np.atleast_1d(projected(p.efficiencies, axes)) for p in (point, full))
-        error = np.hypot(spread(point, a) / np.maximum(a, 1e-12), spread(full, b) / np.maximum(b, 1e-12))
+        a, b = (np.atleast_1d(projected(p.efficiencies, axes)) for p in (point, before))
+        error = np.hypot(spread(point, a) / np.maximum(a, 1e-12), spread(before, b) / np.maximum(b, 1e-12))
         for label, x, y, e in zip(labels, a, b, error, strict=True):
             if x > 0 and y > 0:
                 print(f"  {name + ' ' + label:<40}{x / y:.3f} +- {x / y * e:.3f}")
@@ -188,16 +196,15 @@ def main() -> None:
         luminosity = catalog.search("cms-pas-sus-16-014").luminosity_fb
     scale = 1000 * pb * luminosity
     cms, cms_error = np.array(published.yields), np.array(published.errors)
-    point, full = (read_point(HERE / name) for name in ("default.json", "full_mpi.json"))
-    print(f"# the constants of the grids, {point.events} events")
-    against_cms(point, scale, cms, cms_error)
-    print(f"\n# multiparton interactions down to 0.2 GeV, {full.events} events")
-    against_cms(full, scale, cms, cms_error)
-    print("\n# the first over the second")
-    edges(point, full)
+    point, before = (read_point(HERE / name) for name in ("default.json", "before.json"))
+    for title, each in (("before", before), ("now", point)):
+        print(f"\n# {title}, {each.events} events")
+        against_cms(each, scale, cms, cms_error)
+    print("\n# now over before")
+    changed(point, before)
     print("\n# cut flow: share of the events left, weighted for radiation")
     for cut, left in point.settings["cut_flow"].items():
-        print(f"  {cut:<10}{left:>8.4f}{full.settings['cut_flow'][cut]:>8.4f}")
+        print(f"  {cut:<10}{left:>8.4f}{before.settings['cut_flow'].get(cut, float('nan')):>8.4f}")
     draw(point, scale, cms, cms_error)
 
 

@@ -83,6 +83,7 @@ def analyze(
     *,
     correlations: Correlations = None,
     figure_of_merit: str = "midp",
+    simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     pyhf_toys: int = 0,
@@ -102,6 +103,8 @@ def analyze(
         where it has one, else quadrature.
     figure_of_merit : str
         What the bins are chosen for: one of `superbin.merge.MERITS`.
+    simplify : float
+        How much of the best figure of merit the merge may lose, relative, for fewer selections or fewer bins; 0 for the best.
     toys : int
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
@@ -125,7 +128,12 @@ def analyze(
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
     merged = merge.optimize(
-        search, signal, figure_of_merit=figure_of_merit, covariance=covariance, limits=_limits(seconds)
+        search,
+        signal,
+        figure_of_merit=figure_of_merit,
+        covariance=covariance,
+        simplify=simplify,
+        limits=_limits(seconds),
     )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
@@ -150,6 +158,7 @@ def analyze(
         options={
             "correlations": convention(covariance),
             "figure_of_merit": merged.figure_of_merit,
+            "simplify": simplify,
             "toys": toys,
             "seed": seed,
         },

@@ -1,5 +1,6 @@
 """``superbin common``: one merge for many signals, and a few for a grid of them."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from superbin.catalog import Catalog
+    from superbin.domain.bundle import Bundle
+    from superbin.domain.covariance import Covariance
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import CommonMerge, Fleet, GridMerges
@@ -73,6 +76,19 @@ if TYPE_CHECKING:
     help="Also the best 1, 2, ... K merges, each signal using the best of them.",
 )
 @click.option("--exclusive", is_flag=True, help="No bin in two of the K merges; by default they may overlap.")
+@click.option(
+    "--regions",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="Design K exclusive regions that are used together instead, with the covariance, for the expected limits of all signals.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="With --regions: folder for the regions as a search (bundle) with its signals, tables and exports; must not exist yet.",
+)
+@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @figure_of_merit_option
 @click.option(
     "--least",
@@ -96,6 +112,9 @@ def common(
     objective: "Objective",
     aggregates: int,
     exclusive: bool,
+    regions: int | None,
+    output: Path | None,
+    force: bool,
     figure_of_merit: str,
     least: float,
     correlations: str | None,
@@ -112,17 +131,25 @@ def common(
     superbin common T1bbbb --aggregates 6 --figures curves
     superbin common T1bbbb --at 1750 1 --at 1500 800 --objective worst
     superbin common --signal mine.csv --signal yours.csv --figure-of-merit s_over_sqrt_bv
+    superbin common T1bbbb --regions 10 -o regions
     """
     from superbin import merge
     from superbin.catalog import open_catalog
     from superbin.domain.correlations import convention, covariances
 
+    if output is not None and regions is None:
+        raise click.UsageError(
+            "--output is for the search that --regions designs; give both, or --figures alone"
+        )
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
         signals = _signals(catalog, search, model, (points, grid, stored, files))
     if max_signals is not None:
         signals = _spread(signals, max_signals)
     covariance = covariances(search, correlations)[0]
+    if regions is not None:
+        _design(search, signals, covariance, regions, (output, force, json_))
+        return
     fleet = merge.fleet(search, signals, figure_of_merit=figure_of_merit, covariance=covariance, least=least)
     one = merge.common_merge(fleet, objective=objective)
     curve = merge.merges_for_grid(fleet, aggregates, exclusive=exclusive)
@@ -172,6 +199,114 @@ def _spread(signals: "Sequence[SignalModel]", count: int) -> "list[SignalModel]"
     if len(names) > 1:
         return list(signals[:count])
     return [signals[i] for i in spread([tuple(s.parameters.values()) for s in signals], count)]
+
+
+def _design(
+    search: "Search",
+    signals: "Sequence[SignalModel]",
+    covariance: "Covariance | None",
+    k: int,
+    written: tuple[Path | None, bool, bool],
+) -> None:
+    """Design regions, write the search they are, and say what they lose."""
+    from superbin._support.files import staged_directory
+    from superbin.merge import design_regions, merged_bundle
+
+    output, force, json_ = written
+    stage: AbstractContextManager[Path | None] = (
+        nullcontext() if output is None else staged_directory(output, force=force)
+    )
+    with stage as folder:
+        curve = design_regions(search, signals, k, covariance=covariance)
+        best = curve[-1]
+        document = {
+            "search": search.name,
+            "signals": list(best.labels),
+            "limits": best.limits.tolist(),
+            "bin_limits": best.bin_limits.tolist(),
+            "losses": best.losses.tolist(),
+            "curve": [
+                {
+                    "k": len(step.regions),
+                    "mean_loss": step.mean_loss,
+                    "worst_loss": step.worst_loss,
+                    "regions": [list(region) for region in step.regions],
+                }
+                for step in curve
+            ],
+        }
+        lines = [
+            f"{len(best.labels)} signals in {search.name}, expected limits of all regions together against those of all bins",
+            f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
+            *(f"{len(s.regions):>4}{s.mean_loss:>12.1%}{s.worst_loss:>12.1%}" for s in curve),
+            f"{len(best.regions)} regions, best found:",
+            *(f"  AR{i}: bins {', '.join(map(str, region))}" for i, region in enumerate(best.regions, 1)),
+        ]
+        if folder is not None:
+            kept = [signal for signal in signals if signal.yields.any()]
+            bundle = merged_bundle(search, best.regions, signals=kept, covariance=covariance)
+            lines += _write_regions(folder, document, bundle)
+            lines.append(f"written to {output}")
+    click.echo(as_json(document) if json_ else "\n".join(lines))
+
+
+def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> list[str]:
+    """Write a bundle of regions, the table of losses, the curve and exports; returns what could not be."""
+    from superbin._support.files import write_text
+    from superbin.export import FORMATS, entry_of
+    from superbin.io.bundles import write_bundle
+    from superbin.plot import loss_curve, save
+
+    write_bundle(bundle, folder / "search")
+    columns = ("signals", "limits", "bin_limits", "losses")
+    rows = zip(*(document[column] for column in columns), strict=True)
+    table = ["signal,limit,limit_of_bins,loss"]
+    table += [f'"{label}",{limit:.6g},{own:.6g},{loss:.6g}' for label, limit, own, loss in rows]
+    write_text(folder / "losses.csv", "\n".join(table) + "\n")
+    write_text(folder / "regions.json", as_json(document) + "\n")
+    curve = document["curve"]
+    losses = {
+        "Mean over the signals": [(step["k"], step["mean_loss"]) for step in curve],
+        "Signal served worst": [(step["k"], step["worst_loss"]) for step in curve],
+    }
+    title = f"{len(document['signals'])} signals in {document['search']}, regions together"
+    save(loss_curve(losses, title=title).figure, folder / "loss")
+    notes = _write_workspaces(folder / "pyhf", bundle)
+    for name in ("smodels", "spey"):
+        try:
+            files = FORMATS[name].files(entry_of(bundle))
+        except InputError as error:
+            notes.append(f"no export to {name}: {error}")
+            continue
+        for place, content in files.items():
+            path = folder / name / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return notes
+
+
+def _write_workspaces(folder: Path, bundle: "Bundle") -> list[str]:
+    """Write the regions as a workspace with a patch per signal; returns why not, if it cannot be."""
+    from superbin import workspace
+    from superbin._support.files import write_text
+
+    try:
+        background = workspace.regions(bundle.search, bundle.search.covariance)
+    except InputError as error:
+        return [f"no export to pyhf: {error}"]
+    folder.mkdir()
+    names = [f"signal_{i}" for i in range(1, len(bundle.signals) + 1)]
+    patches = workspace.patch_set(
+        background,
+        {name: workspace.signal_patch(signal) for name, signal in zip(names, bundle.signals, strict=True)},
+        labels=["signal"],
+        values=[[i] for i in range(1, len(names) + 1)],
+        description=f"{bundle.search.title}: "
+        + ", ".join(f"{name} = {signal.label}" for name, signal in zip(names, bundle.signals, strict=True)),
+    )
+    write_text(folder / "BkgOnly.json", workspace.to_json(background))
+    write_text(folder / "patchset.json", workspace.to_json(patches, schema="patchset.json"))
+    return []
 
 
 def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]") -> dict[str, Any]:

@@ -346,6 +346,7 @@ def _summarise(point: "SignalPoint", path: Path, search: "Search", section: tupl
     total = float(point.efficiencies.sum())
     error = statistics.get("total_error", float((point.errors**2).sum()) ** 0.5)
     click.echo(f"efficiency, all bins: {total:.4f} +- {error:.4f}")
+    _uncertainties(point, total, error)
     sigma, origin = section
     scale = None if sigma is None else 1000 * sigma * search.luminosity_fb
     if statistics.get("clipped_bins"):
@@ -372,12 +373,26 @@ def _summarise(point: "SignalPoint", path: Path, search: "Search", section: tupl
         point.errors * scale,
         source,
         sigma,
+        {name: (up * scale, down * scale) for name, (up, down) in point.variations.items()},
     )
     write_signal(signal, path.with_suffix(".csv"))
     click.echo(
         f"expected events at {search.luminosity_fb:g} fb^-1 and {sigma:.4g} pb: {total * scale:.4g} "
         f"+- {error * scale:.2g}; written: {path.with_suffix('.csv')}"
     )
+
+
+def _uncertainties(point: "SignalPoint", total: float, error: float) -> None:
+    """Print what each source does to the total, and all of them together."""
+    if not (point.variations and total > 0):
+        return
+    sizes = [error / total]
+    click.echo(f"  {'Monte Carlo':<24}{error / total:>7.1%}")
+    for name, sides in point.variations.items():
+        up, down = (float(side.sum()) / total - 1 for side in sides)
+        sizes.append(max(abs(up), abs(down)))
+        click.echo(f"  {name:<24}{up:>+7.1%} {down:>+7.1%}")
+    click.echo(f"  {'all, in quadrature':<24}{sum(size**2 for size in sizes) ** 0.5:>7.1%}")
 
 
 def _wanted(text: str | None) -> float | str | None:

@@ -1,5 +1,6 @@
 """``superbin optimize``: the best merges of several shapes, side by side."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,25 @@ from superbin.cli.options import (
     database_option,
     figure_of_merit_option,
     number,
+    pyhf_toys_option,
     search_option,
     seconds_option,
+    seed_option,
+    selection_lines,
     signal_options,
+    simplify_option,
+    toys_option,
     without_signal,
 )
 from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from superbin.analysis import SignificanceRow
+    from superbin.domain.aggregate import AggregateBin
     from superbin.domain.search import Search
+    from superbin.domain.signal import SignalModel
     from superbin.merge import TradeOff
     from superbin.results import ExpectedZ
 
@@ -36,6 +47,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @search_option
 @signal_options
 @figure_of_merit_option
+@simplify_option
 @click.option(
     "--shape",
     "shapes",
@@ -57,6 +69,22 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @seconds_option
 @correlations_option
 @database_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for a pyhf workspace of every merge, all of them as a patch set, and their significances; must not exist yet.",
+)
+@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=0, max=1000),
+    default=0,
+    help="With --output: also the N best distinct sets of bins that the free search met.",
+)
+@toys_option
+@pyhf_toys_option
+@seed_option
 @click.option("--figures", type=click.Path(path_type=Path), help="Folder for figures; must not exist yet.")
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
 def optimize(
@@ -67,11 +95,18 @@ def optimize(
     grid: Path | None,
     cross_section: float | None,
     figure_of_merit: str,
+    simplify: float,
     shapes: tuple[str, ...],
     sizes: tuple[int, ...],
     seconds: float,
     correlations: str | None,
     database: str | None,
+    output: Path | None,
+    force: bool,
+    candidates: int,
+    toys: int,
+    pyhf_toys: int,
+    seed: int,
     figures: Path | None,
     json_: bool,
 ) -> None:
@@ -85,42 +120,116 @@ def optimize(
     superbin optimize T1bbbb 1750 1
     superbin optimize T1bbbb 1750 1 --figure-of-merit profile_asimov --shape free --json
     superbin optimize T1bbbb 1750 1 --figure-of-merit limit
+    superbin optimize T1bbbb 1750 1 -o merges --candidates 10
     """
     from superbin import merge
+    from superbin._support.files import staged_directory
     from superbin.catalog import open_catalog
+    from superbin.domain.aggregate import combine
     from superbin.domain.correlations import convention, covariances
 
-    with open_catalog(database) as catalog:
+    if candidates and output is None:
+        raise click.UsageError("--candidates are written to a folder; name it with --output")
+    stage: AbstractContextManager[Path | None] = (
+        nullcontext() if output is None else staged_directory(output, force=force)
+    )
+    with stage as folder, open_catalog(database) as catalog:
         search = catalog.search(search_name)
         signal = catalog.signal(
             search, model, parameters, source=source, grid=grid, cross_section=cross_section
         )
-    covariance = covariances(search, correlations)[0]
-    offers = merge.trade_offs(
-        search,
-        signal,
-        shapes=_possible(search, shapes),
-        sizes=sizes,
-        figure_of_merit=figure_of_merit,
-        covariance=covariance,
-        limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
-    )
-    if figures is not None:
-        _draw(search, f"{signal.label} in {search.name}", offers, figures)
-    if json_:
-        click.echo(
-            as_json(
-                {
-                    "search": search.name,
-                    "signal": signal.label,
-                    "source": signal.source,
-                    "correlations": convention(covariance),
-                    "merges": [_row(offer) for offer in offers],
-                }
-            )
+        covariance = covariances(search, correlations)[0]
+        offers = merge.trade_offs(
+            search,
+            signal,
+            shapes=_possible(search, shapes),
+            sizes=sizes,
+            figure_of_merit=figure_of_merit,
+            covariance=covariance,
+            limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
+            simplify=simplify,
         )
-    else:
-        click.echo(_table(signal.label, search.name, figure_of_merit, offers))
+        document = {
+            "search": search.name,
+            "signal": signal.label,
+            "source": signal.source,
+            "correlations": convention(covariance),
+            "merges": [_row(offer) for offer in offers],
+        }
+        lines = [_table(signal.label, search.name, figure_of_merit, offers)]
+        if folder is not None:
+            found = merge.candidates(
+                search, signal, figure_of_merit=figure_of_merit, top=max(candidates, 1), covariance=covariance
+            )
+            met = {
+                f"candidate {number}": combine(search, signal, candidate.bins, covariance=covariance)
+                for number, candidate in enumerate(found[:candidates], start=1)
+            }
+            lines += _write(folder, search, signal, offers, met, document, (toys, pyhf_toys, seed))
+            lines.append(f"written to {output}")
+        if figures is not None:
+            _draw(search, f"{signal.label} in {search.name}", offers, figures)
+    click.echo(as_json(document) if json_ else "\n".join(lines))
+
+
+def _write(
+    folder: Path,
+    search: "Search",
+    signal: "SignalModel",
+    offers: "tuple[TradeOff, ...]",
+    met: "Mapping[str, AggregateBin]",
+    document: dict[str, Any],
+    thrown: tuple[int, int, int],
+) -> list[str]:
+    """Write workspaces, the patch set and the table; returns what to say of them."""
+    from superbin import workspace
+    from superbin._support.files import write_text
+    from superbin.analysis import CandidateMerge, candidate_workspaces, largest_disagreement, significances
+
+    merges = [CandidateMerge(offer.name, offer.aggregate) for offer in offers]
+    known = {merge.aggregate.bins for merge in merges}
+    merges += [CandidateMerge(name, bins) for name, bins in met.items() if bins.bins not in known]
+    written = candidate_workspaces(merges, name=signal.label, reference=search.reference)
+    (folder / "workspaces").mkdir()
+    for key, content in written.workspaces.items():
+        write_text(folder / "workspaces" / f"{key}.json", workspace.to_json(content))
+    if written.background is not None and written.patchset is not None:
+        write_text(folder / "background.json", workspace.to_json(written.background))
+        write_text(folder / "patchset.json", workspace.to_json(written.patchset, schema="patchset.json"))
+    toys, pyhf_toys, seed = thrown
+    rows = significances(merges, written.workspaces, toys=toys, pyhf_toys=pyhf_toys, seed=seed)
+    table = ["merge,bins,count,method,z_superbin,z_pyhf,difference,error"]
+    bins = {merge.name: " ".join(map(str, merge.aggregate.bins)) for merge in merges}
+    for row in rows:
+        values = (row.superbin, row.pyhf, row.difference, row.error)
+        cells = ",".join("" if value is None else f"{value:.6g}" for value in values)
+        table.append(f"{row.name},{bins[row.name]},{row.count},{row.method},{cells}")
+    write_text(folder / "significances.csv", "\n".join(table) + "\n")
+    document["significances"] = [asdict(row) for row in rows]
+    write_text(folder / "merges.json", as_json(document) + "\n")
+    lines = _side_by_side(rows)
+    worst = largest_disagreement(rows)
+    if worst is not None and worst.difference is not None:
+        error = "" if worst.error is None else f" +- {worst.error:.2g}"
+        lines.append(
+            f"superbin and pyhf differ most in the {worst.count} {worst.method} Z of {worst.name}: pyhf's is "
+            f"{abs(worst.difference):.4f}{error} {'larger' if worst.difference > 0 else 'smaller'}"
+        )
+    lines += [f"no workspace of {name}: {reason}" for name, reason in written.missing.items()]
+    return lines
+
+
+def _side_by_side(rows: "Sequence[SignificanceRow]") -> list[str]:
+    methods = ("exact", "toys", "asymptotic")
+    lines = [f"{'Z (superbin / pyhf)':<20}{'':<10}" + "".join(f"{method:>17}" for method in methods)]
+    pairs = list(dict.fromkeys((row.name, row.count) for row in rows))
+    found = {(row.name, row.count, row.method): row for row in rows}
+    for name, count in pairs:
+        cells = (found[name, count, method] for method in methods)
+        lines.append(
+            f"{name:<20}{count:<10}" + "".join(f"{number(c.superbin):>9} /{number(c.pyhf):>6}" for c in cells)
+        )
+    return lines
 
 
 def _possible(search: "Search", shapes: tuple[str, ...]) -> list[str]:
@@ -156,6 +265,8 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
         "bound": merged.bound,
         "gap": merged.gap,
         "cuts": list(merged.cuts),
+        "overlap": merged.overlap,
+        "optimum": None if merged.optimum is None else asdict(merged.optimum),
         "seconds": offer.seconds,
         "signal": offer.aggregate.signal,
         "background": {"nominal": total.nominal, "up": total.up, "down": total.down},
@@ -203,6 +314,6 @@ def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOf
             f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
             f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
-        lines.extend(f"    {cut}" for cut in merged.cuts)
+        lines.extend(selection_lines(merged, indent="    "))
         lines.extend("  " + line for line in without_signal(merged.without_signal))
     return "\n".join(lines)

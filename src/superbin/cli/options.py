@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from superbin._support.json import json_text
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
+
+if TYPE_CHECKING:
+    from superbin.results import MergeResult
 
 __all__ = [
     "FIGURES_OF_MERIT",
@@ -20,7 +23,9 @@ __all__ = [
     "search_option",
     "seconds_option",
     "seed_option",
+    "selection_lines",
     "signal_options",
+    "simplify_option",
     "toys_option",
     "without_signal",
 ]
@@ -83,6 +88,54 @@ def seconds_option(command: F) -> F:
         show_default=True,
         help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
     )(command)
+
+
+class _Share(click.ParamType):  # type: ignore[type-arg]
+    """A part of a whole: ``2%`` or ``0.02``."""
+
+    name = "share"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{text!r} is no number; write 2% or 0.02", param, ctx)
+        if not 0 <= share < 1:
+            self.fail(f"{text} is not from 0 to below 100%", param, ctx)
+        return share
+
+
+def simplify_option(command: F) -> F:
+    """Add ``--simplify``."""
+    return click.option(
+        "--simplify",
+        type=_Share(),
+        metavar="SHARE",
+        default="0.5%",
+        show_default=True,
+        help="How much of the best figure of merit the merge may lose for a shorter description: fewest selections, then fewest "
+        "bins. 0 for the best merge.",
+    )(command)
+
+
+def selection_lines(merged: "MergeResult", indent: str = "  ") -> list[str]:
+    """The selections of a merge, as a union where they overlap, and what was given up for them."""
+    lines = [f"{indent}{cut}" for cut in merged.cuts]
+    if merged.overlap:
+        lines = [f"{indent}union of", *(f"  {line}" for line in lines)]
+    best = merged.optimum
+    if best is not None and best.bins != merged.bins:
+        fewest = ", proved the fewest," if best.fewest else ""
+        lines.append(
+            f"{indent}{_counted(len(merged.cuts), 'selection')}{fewest} of {_counted(len(merged.bins), 'bin')} in place of "
+            f"{best.selections} of {_counted(len(best.bins), 'bin')}, at a loss of {best.loss:.2%}; --simplify 0 for the best"
+        )
+    return lines
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def search_option(command: F) -> F:

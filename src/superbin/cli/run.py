@@ -16,7 +16,9 @@ from superbin.cli.options import (
     search_option,
     seconds_option,
     seed_option,
+    selection_lines,
     signal_options,
+    simplify_option,
     toys_option,
     without_signal,
 )
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 @correlations_option
 @figure_of_merit_option
 @seconds_option
+@simplify_option
 @toys_option
 @pyhf_toys_option
 @seed_option
@@ -69,6 +72,7 @@ def run(
     correlations: str | None,
     figure_of_merit: str,
     seconds: float,
+    simplify: float,
     toys: int,
     pyhf_toys: int,
     seed: int,
@@ -104,6 +108,7 @@ def run(
             signal,
             correlations=correlations,
             figure_of_merit=figure_of_merit,
+            simplify=simplify,
             toys=toys,
             seed=seed,
             pyhf_toys=pyhf_toys,
@@ -206,7 +211,7 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
             if (text := getattr(result.search, key))
         ),
         f"aggregate bin ({merged.status}, {merit.goal}): bins {', '.join(map(str, merged.bins))}",
-        *(f"  {cut}" for cut in merged.cuts),
+        *selection_lines(merged),
         *without_signal(merged.without_signal),
         (
             f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "

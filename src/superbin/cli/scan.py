@@ -16,6 +16,7 @@ from superbin.cli.options import (
     figure_of_merit_option,
     number,
     search_option,
+    simplify_option,
 )
 from superbin.cli.progress import ProgressLine, duration
 from superbin.domain.merits import MERITS
@@ -42,6 +43,10 @@ SIDES = ("observed", "expected")
 KINDS = {"one_bin": "one bin", "likelihood": "full likelihood"}
 SHORT = {"one_bin": "1bin", "likelihood": "full"}
 """Kinds of limits that are compared with published ones, in words and as columns."""
+
+
+_SIMPLIFY = 0.005
+"""The tolerance that ``superbin run`` has without being told."""
 
 
 @click.command()
@@ -82,6 +87,7 @@ SHORT = {"one_bin": "1bin", "likelihood": "full"}
 @search_option
 @correlations_option
 @figure_of_merit_option
+@simplify_option
 @click.option(
     "--likelihood-limit", is_flag=True, help="Add the limit from the published full likelihood; slow."
 )
@@ -131,6 +137,7 @@ def scan(
     search_name: str,
     correlations: str | None,
     figure_of_merit: str,
+    simplify: float,
     likelihood_limit: bool,
     systematics: "Systematics | None",
     processes: int | None,
@@ -172,6 +179,7 @@ def scan(
     settings = Settings(
         correlations=correlations,
         figure_of_merit=figure_of_merit,
+        simplify=simplify,
         likelihood_limit=likelihood_limit,
         systematics=systematics or "published",
     )
@@ -393,6 +401,8 @@ def _row_options(
         options += ["--correlations", settings.correlations]
     if settings.figure_of_merit != "midp":
         options += ["--figure-of-merit", settings.figure_of_merit]
+    if settings.simplify != _SIMPLIFY:
+        options += ["--simplify", f"{settings.simplify:g}"]
     if database is not None:
         from superbin.store.engine import retyped
 

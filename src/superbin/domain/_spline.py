@@ -21,6 +21,9 @@ _MASS_SCALE = 3.0
 _GAP_SCALE = 4.0
 
 
+_MOST_ROOT_RATIO = 2.0
+
+
 class Spline:
     """Smoothed thin-plate splines of the root efficiency of every bin, all with the same weights.
 
@@ -79,6 +82,27 @@ class Spline:
         """
         efficiencies, variances = self._combine(self._weights(coordinates(masses)))
         return efficiencies, np.sqrt(variances)
+
+    def ratios(self, masses: FloatArray, varied: FloatArray) -> FloatArray:
+        """How other efficiencies of the same points compare with these, at masses.
+
+        Parameters
+        ----------
+        masses : ndarray, shape (k, 2)
+            GeV.
+        varied : ndarray, shape (n_points, n_bins)
+            The other efficiencies.
+
+        Returns
+        -------
+        ndarray, shape (k, n_bins)
+            Square of the ratio of the interpolated roots, from 0 to 4; one where there is nothing.
+        """
+        weights = self._weights(coordinates(masses))
+        mine = np.maximum(weights @ self._roots, 0.0)
+        theirs = np.maximum(weights @ np.sqrt(varied[self._order]), 0.0)
+        ratio = np.divide(theirs, mine, out=np.ones_like(mine), where=mine > 0)
+        return np.asarray(np.minimum(ratio, _MOST_ROOT_RATIO) ** 2, dtype=np.float64)
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Efficiencies and their variances as predicted for every point by the others.

@@ -69,6 +69,8 @@ class SignalPoint:
         Monte Carlo standard errors.
     settings : mapping
         Everything the generator records of how the point was made; JSON.
+    variations : mapping of str to (array_like, array_like)
+        Efficiencies with one source of uncertainty one standard deviation up, and down, by the name of the source.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class SignalPoint:
     efficiencies: FloatArray
     errors: FloatArray
     settings: Mapping[str, Any] = field(default_factory=dict)
+    variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parameters = {str(key): float(value) + 0.0 for key, value in self.parameters.items()}
@@ -103,6 +106,15 @@ class SignalPoint:
             array = _fractions(getattr(self, name), name=f"{name} of {self.label}", shape=shape)
             object.__setattr__(self, name, array)
         _check_exclusive(self.efficiencies, self.label)
+        checked = {}
+        for name, sides in self.variations.items():
+            if len(sides) != 2:
+                raise InputError(
+                    f"variation {name!r} of {self.label} has {len(sides)} parts; give up and down"
+                )
+            up, down = (_fractions(side, name=f"{name} of {self.label}", shape=shape) for side in sides)
+            checked[str(name)] = up, down
+        object.__setattr__(self, "variations", MappingProxyType(checked))
 
     @property
     def label(self) -> str:
@@ -185,6 +197,8 @@ class SignalGrid(Shown):
         Where the efficiencies come from, one line.
     settings : mapping
         How the points were made; JSON.
+    variations : mapping of str to (array_like, array_like)
+        Efficiencies with one source of uncertainty one standard deviation up, and down, of the shape of `efficiencies`.
     statements : tuple of AccuracyStatement
         What is known of the accuracy of such simulations in this search.
 
@@ -205,6 +219,7 @@ class SignalGrid(Shown):
     process: str
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     statements: tuple["AccuracyStatement", ...] = ()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
@@ -238,9 +253,18 @@ class SignalGrid(Shown):
         whole.flags.writeable = False
         object.__setattr__(self, "events", whole)
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        checked = {}
+        for name, (up, down) in self.variations.items():
+            checked[str(name)] = (
+                self._rows(f"{name} up", up, n_bins),
+                self._rows(f"{name} down", down, n_bins),
+            )
+        object.__setattr__(self, "variations", MappingProxyType(checked))
 
     def _table(self, name: str, n_bins: tuple[int, ...]) -> FloatArray:
-        given = getattr(self, name)
+        return self._rows(name, getattr(self, name), n_bins)
+
+    def _rows(self, name: str, given: ArrayLike, n_bins: tuple[int, ...]) -> FloatArray:
         if np.shape(given) != (len(self.points), *n_bins) or not n_bins:
             raise InputError(
                 f"the {name} of grid {self.model!r} have shape {np.shape(given)}; "
@@ -248,7 +272,7 @@ class SignalGrid(Shown):
             )
         rows = [
             _fractions(row, name=f"{name} of {point_label(self.model, masses)}", shape=n_bins)
-            for row, masses in zip(given, self.points.tolist(), strict=True)
+            for row, masses in zip(np.asarray(given), self.points.tolist(), strict=True)
         ]
         table = np.array(rows)
         table.flags.writeable = False
@@ -273,7 +297,7 @@ class SignalGrid(Shown):
         -------
         SignalGrid
             Settings that all points share stand once, the others and the seeds as lists in the order of the
-            points under ``by_point``.
+            points under ``by_point``. Variations that all points have are kept, with four digits.
 
         Raises
         ------
@@ -294,6 +318,7 @@ class SignalGrid(Shown):
             if tuple(point.parameters) != tuple(first.parameters) or len(point.errors) != len(first.errors):
                 raise InputError(f"{point.label} has other masses or bins than {first.label}")
         settings = _shared_settings(chosen)
+        common = [name for name in first.variations if all(name in point.variations for point in chosen)]
         return cls(
             model=first.model,
             search=first.search,
@@ -305,6 +330,13 @@ class SignalGrid(Shown):
             process=cross_sections.process_of(first.model) if process is None else process,
             source=_programs(settings) if source is None else source,
             settings=settings,
+            variations={
+                name: (
+                    _few_digits([point.variations[name][0] for point in chosen]),
+                    _few_digits([point.variations[name][1] for point in chosen]),
+                )
+                for name in common
+            },
         )
 
     @property
@@ -340,6 +372,27 @@ class SignalGrid(Shown):
         efficiencies, errors = self._spline.at(np.array([wanted]))
         return efficiencies[0], np.hypot(errors[0], self.interpolation_error * efficiencies[0])
 
+    def variations_at(self, *masses: float) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Efficiencies per bin with each source of uncertainty up, and down, at any masses the grid covers.
+
+        Between points they are the efficiency of `at` times the square of the ratio of the interpolated roots.
+
+        Raises
+        ------
+        InputError
+            As from `at`.
+        """
+        efficiencies, _ = self.at(*masses)
+        wanted = np.array([[float(mass) + 0.0 for mass in masses]])
+        same = np.flatnonzero((self.points == wanted).all(axis=1))
+        if same.size:
+            return {name: (up[same[0]], down[same[0]]) for name, (up, down) in self.variations.items()}
+
+        def moved(varied: FloatArray) -> FloatArray:
+            return np.asarray(efficiencies * self._spline.ratios(wanted, varied)[0], dtype=np.float64)
+
+        return {name: (moved(up), moved(down)) for name, (up, down) in self.variations.items()}
+
     def is_point(self, *masses: float) -> bool:
         """Whether these masses were generated; `at` then interpolates nothing."""
         return bool((self.points == masses).all(axis=1).any())
@@ -361,8 +414,8 @@ class SignalGrid(Shown):
         Returns
         -------
         SignalModel
-            Events = efficiency * cross section * luminosity. Its errors are those of the efficiency alone; its
-            source says what it was made of and how far it can be trusted.
+            Events = efficiency * cross section * luminosity. Its errors are those of the efficiency alone; it has the
+            grid's variations; its source says what it was made of and how far it can be trusted.
 
         Raises
         ------
@@ -383,6 +436,10 @@ class SignalGrid(Shown):
             errors=events * errors,
             source=self._describe(parameters),
             cross_section_pb=float(cross_section),
+            variations={
+                name: (events * up, events * down)
+                for name, (up, down) in self.variations_at(*parameters).items()
+            },
         )
 
     def _describe(self, masses: Sequence[float]) -> str:
@@ -481,6 +538,11 @@ class SignalGrid(Shown):
 
 _CARDS = frozenset({"generator", "detector", "selection"})
 """Settings by which the points of superbin's own generator are known."""
+
+
+def _few_digits(rows: list[FloatArray]) -> FloatArray:
+    """Four significant digits, which a variation has at most."""
+    return np.array([[float(f"{value:.4g}") for value in row] for row in rows])
 
 
 def _check_masses(model: str, names: tuple[str, ...], masses: tuple[float, ...]) -> None:

@@ -3,7 +3,7 @@
 The chain, one module each:
 
 - `slha`: the simplified models and the spectrum that describes one of them; `spectrum`: those that users bring;
-- `pythia`: events from Pythia 8; `readers`: events from HepMC and Les Houches files; `events`: how both are held;
+- `pythia`: events from Pythia 8, which `roulette` ends early where they will not be selected; `readers`: events from HepMC and Les Houches files; `events`: how both are held;
 - `detector`: anti-kT jets, their smearing and their flavours; `selection`: the cuts and vetoes of a search and the
   chance of each bin; `isr`: weights for initial-state radiation; `cards`: every constant of these, changed by name, with
   `domains`, what each may be; `streams`: what compiled libraries print;

@@ -302,4 +302,5 @@ def _work(job: Job, point: Masses) -> dict[str, Any]:
         progress=progress,
     )
     fields = {name: getattr(made, name) for name in made.__dataclass_fields__}
-    return fields | {"parameters": dict(made.parameters), "settings": dict(made.settings)}
+    mappings = ("parameters", "settings", "variations")
+    return fields | {name: dict(getattr(made, name)) for name in mappings}

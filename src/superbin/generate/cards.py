@@ -17,6 +17,10 @@ from superbin.generate.selection import SelectionCard
 
 __all__ = ["Cards"]
 
+ISR = "initial-state radiation"
+LEPTON_ERROR = 0.05
+"""One standard deviation of the efficiencies for leptons and tracks that veto, relative."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cards:
@@ -47,6 +51,40 @@ class Cards:
             Of `superbin.catalog.Catalog.generator_card`; as of `changed`.
         """
         return cls(GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)).changed(card)
+
+    def variations(self) -> dict[str, tuple["Cards", "Cards"]]:
+        """The cards with one source of uncertainty up, and down, by one standard deviation.
+
+        Sources are the jet energy scale, b tagging (b and c jets together), mistags of light jets, the veto of leptons and
+        tracks, and initial-state radiation where its weights have an uncertainty.
+        """
+        up, down = (
+            (
+                replace(self.detector, jet_scale_shift=shift),
+                replace(self.detector, b_shift=shift),
+                replace(self.detector, mistag_shift=shift),
+            )
+            for shift in (1.0, -1.0)
+        )
+        names = ("jet energy scale", "b tagging", "mistags")
+        found = {
+            name: (replace(self, detector=a), replace(self, detector=b))
+            for name, a, b in zip(names, up, down, strict=True)
+        }
+        # Up is more signal: leptons and tracks are seen less often.
+        found["lepton veto"] = self._with_leptons(-LEPTON_ERROR), self._with_leptons(LEPTON_ERROR)
+        more, less = self.selection.isr_weights_up, self.selection.isr_weights_down
+        if more and less:
+            found[ISR] = (
+                replace(self, selection=replace(self.selection, isr_weights=more)),
+                replace(self, selection=replace(self.selection, isr_weights=less)),
+            )
+        return found
+
+    def _with_leptons(self, shift: float) -> "Cards":
+        names = ("electron_efficiency", "muon_efficiency", "track_efficiency")
+        changed = {name: min(getattr(self.selection, name) * (1 + shift), 1.0) for name in names}
+        return replace(self, selection=replace(self.selection, **changed))
 
     def changed(self, changes: Iterable[str]) -> "Cards":
         """The same cards with some constants changed.

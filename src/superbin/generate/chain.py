@@ -6,10 +6,11 @@ GEN-50 to GEN-55 of ``specs/generation.md``.
 """
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,23 @@ from superbin.domain.grid import SignalPoint
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.generate.cards import Cards
-from superbin.generate.detector import cluster, flavours, smear, tag_probability, visible
-from superbin.generate.events import Particles
+from superbin.generate.detector import Jets, cluster, flavours, smear, tag_probability, visible
+from superbin.generate.events import BoolArray, IntArray, Particles
 from superbin.generate.gate import Allowances, Gate
-from superbin.generate.isr import isr_jets, isr_weights
+from superbin.generate.isr import isr_weights, radiated
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.readers import read_events
-from superbin.generate.selection import bin_probabilities, kinematics, poisson_binomial, tag_columns, veto
+from superbin.generate.roulette import Roulette
+from superbin.generate.selection import (
+    Kinematics,
+    accepted,
+    bin_probabilities,
+    candidates,
+    kinematics,
+    poisson_binomial,
+    tag_columns,
+    veto,
+)
 from superbin.generate.slha import LSP, masses, model_named, slha_text
 from superbin.generate.spectrum import Spectrum, for_pythia, read_spectrum
 
@@ -41,7 +52,7 @@ __all__ = [
     "seeds",
 ]
 
-CUTS = ("generated", "jets", "HT", "MHT", "angles", "leptons", "tracks", "in a bin")
+CUTS = ("generated", "jets", "HT", "MHT", "angles", "leptons", "tracks", "trigger", "in a bin")
 """Steps of the cut flow, each after those before it."""
 
 _PYTHIA_SEEDS = 900_000_000
@@ -56,23 +67,26 @@ class Efficiencies:
     Parameters
     ----------
     values, errors : ndarray of float, shape (n_bins,)
-        Weighted fraction of the events in every bin, with the overall factor, and the Monte Carlo standard error:
-        the root of the sum of squared weights. A fraction is negative where negative weights prevail.
+        Weighted fraction of the events in every bin, and the Monte Carlo standard error: the root of the sum of squared
+        weights. A fraction is negative where negative weights prevail.
+    variations : dict of str to (ndarray, ndarray)
+        The fractions with one source of uncertainty up, and down; see `Cards.variations`.
     total_error : float
         That of the sum over all bins, from the squared weights of all events: each counts by how far its chance of being
         in any bin is from the mean. For weights of one it is the binomial error.
     events : int
-        Number of events.
+        Number of events, those that were ended early included.
     negative : int
         Those of negative weight.
     effective : float
         Events of weight one that would give the same error: square of the sum of weights over the sum of squares.
     cut_flow : dict of str to float
-        Weighted fraction of the events left after each of `CUTS`, without the overall factor.
+        Weighted fraction of the events left after each of `CUTS`.
     """
 
     values: FloatArray
     errors: FloatArray
+    variations: dict[str, tuple[FloatArray, FloatArray]]
     total_error: float
     events: int
     negative: int
@@ -80,17 +94,25 @@ class Efficiencies:
     cut_flow: dict[str, float]
 
 
-@dataclass(slots=True)
 class _Sums:
     """Running sums of weights; normalised once at the end, since the mean weight is known only then."""
 
-    first: FloatArray
-    second: FloatArray
-    flow: FloatArray = field(default_factory=lambda: np.zeros(len(CUTS)))
-    squares: FloatArray = field(default_factory=lambda: np.zeros(3))
-    """Sums of the squared weights times the chance to be in any bin to the power 0, 1 and 2."""
-    events: int = 0
-    negative: int = 0
+    def __init__(self, n_bins: int, variations: Iterable[str]) -> None:
+        self.first, self.second = np.zeros(n_bins), np.zeros(n_bins)
+        self.flow = np.zeros(len(CUTS))
+        self.squares = np.zeros((3, 3))
+        """Sums of squared weights of the generator, times powers of the weight for radiation, times its square and those of
+        the chance to be in any bin: element (i, j) has radiation to the i and chance to the j, j <= i."""
+        self.varied = {name: [np.zeros(n_bins), np.zeros(n_bins)] for name in variations}
+        self.radiation = {name: [0.0, 0.0] for name in variations}
+        self.events = 0
+        self.negative = 0
+        self.weight = 0.0
+        """What all events weigh, those that were ended early included."""
+        self.made = 0.0
+        """What the events weigh that were made to their end, without and (next) with the weight for radiation."""
+        self.radiated = 0.0
+        self.early = False
 
 
 def analyse(
@@ -122,53 +144,80 @@ def analyse(
         If there are no events, or the search has bins in other observables.
     """
     columns = tag_columns(search)
-    sums = _Sums(np.zeros(search.n_bins), np.zeros(search.n_bins))
+    variations = cards.variations()
+    sums = _Sums(search.n_bins, variations)
     for batch in batches:
         if batch.n_events:
-            _add(sums, batch, search, columns, cards, random)
+            _add(sums, batch, search, columns, (cards, variations), random)
+        sums.events += batch.n_generated
+        sums.early |= batch.generated is not None
+        sums.weight += float(batch.weight.sum()) if batch.generated is None else batch.generated
         if progress is not None:
             progress(sums.events)
-    generated = float(sums.flow[0])
     if not sums.events:
         raise InputError("there are no events; at least one is needed to say anything of the efficiencies")
-    if not generated > 0:
+    if not (sums.weight > 0 and sums.radiated > 0):
         raise InputError(
-            f"there are no events with positive total weight, the sum over {sums.events} is {generated:g}; nothing can be "
+            f"there are no events with positive total weight, the sum over {sums.events} is {sums.made:g}; nothing can be "
             "said of the efficiencies, give more events"
         )
-    scale = cards.selection.overall_factor / generated
+    # The mean weight for radiation is that of the events made to their end; all events are counted exactly.
+    scale = sums.made / (sums.radiated * sums.weight)
     return Efficiencies(
         sums.first * scale,
         np.sqrt(sums.second) * scale,
-        _total_error(sums) * scale,
+        {name: (_share(sums, name, 0), _share(sums, name, 1)) for name in sums.varied},
+        _total_error(sums),
         sums.events,
         sums.negative,
-        generated**2 / float(sums.squares[0]),
-        dict(zip(CUTS, (sums.flow / generated).tolist(), strict=True)),
+        sums.made**2 / float(sums.squares[0, 0]),
+        dict(zip(CUTS, [1.0, *(sums.flow[1:] * scale).tolist()], strict=True)),
     )
 
 
+def _share(sums: _Sums, variation: str, side: int) -> FloatArray:
+    share: FloatArray = (
+        sums.varied[variation][side] * sums.made / (sums.radiation[variation][side] * sums.weight)
+    )
+    return share
+
+
 def _total_error(sums: _Sums) -> float:
-    """Root of the sum of w^2 (c - e)^2 over all events, c being the chance to be in any bin and e its weighted mean."""
-    mean = float(sums.flow[-1] / sums.flow[0])
-    none, one, two = sums.squares.tolist()
-    return math.sqrt(max(two - 2 * mean * one + mean**2 * none, 0.0))
+    """The error of the sum over all bins.
+
+    The sum is e = mean(w r c) mean(w) / mean(w r) over all events with weights w of the generator, r for radiation and
+    chances c; mean(w) is one where events were ended early. Each event adds to its variance the square of
+    w (r c / mean(w r c) - r / mean(w r)) e, and of w (r c / mean(w r c) - r / mean(w r) + 1) - 1 there.
+    """
+    inside = float(sums.flow[-1])
+    if not inside > 0:
+        return 0.0
+    mean = inside * sums.made / (sums.radiated * sums.weight)
+    a, b, n = sums.weight / inside, sums.weight / sums.radiated, sums.weight
+    if sums.early:
+        b = b * sums.made / sums.weight
+    s = sums.squares
+    variance = a * a * s[2, 2] - 2 * a * b * s[2, 1] + b * b * s[2, 0]
+    if sums.early:
+        variance += s[0, 0] + 2 * a * s[1, 1] - 2 * b * s[1, 0] - n
+    return mean * math.sqrt(max(variance, 0.0)) / n
 
 
-def _add(
-    sums: _Sums,
-    batch: Particles,
-    search: Search,
-    columns: int,
-    cards: Cards,
-    random: np.random.Generator,
-) -> None:
-    detector, selection = cards.detector, cards.selection
-    seen = visible(batch, detector)
-    jets = smear(cluster(batch, seen, detector), batch.n_events, detector, random)
-    kin = kinematics(jets, batch.n_events, selection)
-    weight = batch.weight * isr_weights(isr_jets(batch, jets, kin, selection), selection)
-    steps = [np.ones(batch.n_events, dtype=bool)]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Response:
+    """A batch as one detector sees it."""
+
+    jets: Jets
+    origin: IntArray
+    kin: Kinematics
+    steps: list[BoolArray]
+
+
+def _respond(found: Jets, n_events: int, cards: Cards, deviates: FloatArray) -> _Response:
+    selection = cards.selection
+    jets, origin = smear(found, cards.detector, deviates)
+    kin = kinematics(jets, n_events, selection)
+    steps = [np.ones(n_events, dtype=bool)]
     for passed in (
         kin.njet >= selection.min_njet,
         kin.ht > selection.min_ht,
@@ -176,22 +225,81 @@ def _add(
         kin.angles,
     ):
         steps.append(steps[-1] & passed)
-    # Isolation and flavours only for what is left: they cost most.
-    lepton, track = veto(batch, seen, kin, steps[-1], selection)
-    steps.append(steps[-1] & ~lepton)
-    steps.append(steps[-1] & ~track)
-    events = np.flatnonzero(steps[-1])
-    mine = kin.central[steps[-1][jets.event[kin.central]]]
-    chance = tag_probability(jets.pt[mine], flavours(jets, batch, mine, detector), detector)
-    tags = poisson_binomial(chance, np.searchsorted(events, jets.event[mine]), len(events), most=columns)
-    filled = bin_probabilities(search, kin, events, tags) * weight[events][:, None]
-    sums.first += filled.sum(axis=0)
-    sums.second += (filled**2).sum(axis=0)
-    sums.flow += [*(weight[step].sum() for step in steps), filled.sum()]
-    inside = filled.sum(axis=1)
-    sums.squares += [(weight**2).sum(), (weight[events] * inside).sum(), (inside**2).sum()]
-    sums.events += batch.n_events
-    sums.negative += int((batch.weight < 0).sum())
+    return _Response(jets, origin, kin, steps)
+
+
+def _add(
+    sums: _Sums,
+    batch: Particles,
+    search: Search,
+    columns: int,
+    cards: tuple[Cards, dict[str, tuple[Cards, Cards]]],
+    random: np.random.Generator,
+) -> None:
+    nominal, variations = cards
+    seen = visible(batch, nominal.detector)
+    found = cluster(batch, seen, nominal.detector)
+    deviates = random.standard_normal(len(found.pt))
+    # Only the jet energy scale changes jets: the others look at the same ones.
+    responses: dict[float, _Response] = {}
+    for card in (nominal, *itertools.chain.from_iterable(variations.values())):
+        if card.detector.jet_scale_shift not in responses:
+            responses[card.detector.jet_scale_shift] = _respond(found, batch.n_events, card, deviates)
+    # Isolation and flavours only for what is left in some variation: they cost most.
+    chosen = np.any([response.steps[-1] for response in responses.values()], axis=0)
+    central = np.flatnonzero(np.abs(found.eta) < nominal.selection.central_eta)
+    radiation = np.zeros(len(found.pt), dtype=bool)
+    radiation[central] = radiated(batch, found, central, nominal.selection)
+    central = central[chosen[found.event[central]]]
+    flavour = np.zeros(len(found.pt), dtype=np.int64)
+    flavour[central] = flavours(found, batch, central, nominal.detector)
+    tracks = candidates(batch, seen, chosen, nominal.selection)
+
+    def filled(card: Cards, record: bool = False) -> tuple[FloatArray, float]:
+        response = responses[card.detector.jet_scale_shift]
+        kin, left = response.kin, response.steps[-1]
+        jets = response.jets
+        from_radiation = kin.central[radiation[response.origin[kin.central]]]
+        number = np.bincount(jets.event[from_radiation], minlength=batch.n_events)
+        factor = isr_weights(number, card.selection)
+        weight = batch.weight * factor
+        lepton, track = veto(tracks, kin, card.selection)
+        passed = accepted(kin, card.selection)
+        events = np.flatnonzero(left)
+        mine = kin.central[left[jets.event[kin.central]]]
+        chance = tag_probability(jets.pt[mine], flavour[response.origin[mine]], card.detector)
+        tags = poisson_binomial(chance, np.searchsorted(events, jets.event[mine]), len(events), most=columns)
+        kept = (lepton * track * passed)[events]
+        inside = bin_probabilities(search, kin, events, tags) * kept[:, None]
+        values = inside * weight[events][:, None]
+        if record:
+            total = inside.sum(axis=1)
+            sums.second += (values**2).sum(axis=0)
+            last = weight[left]
+            sums.flow += [
+                *(weight[step].sum() for step in response.steps),
+                (last * lepton[left]).sum(),
+                (last * (lepton * track)[left]).sum(),
+                (last * kept).sum(),
+                values.sum(),
+            ]
+            square = batch.weight**2
+            for power in range(3):
+                sums.squares[power, 0] += (square * factor**power).sum()
+                for other in range(1, power + 1):
+                    sums.squares[power, other] += ((square * factor**power)[events] * total**other).sum()
+            sums.made += float(batch.weight.sum())
+            sums.negative += int((batch.weight < 0).sum())
+        return values.sum(axis=0), float(weight.sum())
+
+    values, weight = filled(nominal, record=True)
+    sums.first += values
+    sums.radiated += weight
+    for name, sides in variations.items():
+        for i, card in enumerate(sides):
+            values, weight = filled(card)
+            sums.varied[name][i] += values
+            sums.radiation[name][i] += weight
 
 
 def seeds(seed: int, model: str, parameters: Sequence[float]) -> tuple[int, np.random.Generator]:
@@ -409,7 +517,14 @@ def _simulated(
     rest: tuple[Cards, Gate, np.random.Generator, int, Callable[[int], None] | None],
 ) -> SignalPoint:
     (lines, spectrum), (cards, gate, random, events, progress) = source, rest
-    stream = generate_events(lines, events=events, batch=cards.generator.batch, slha=spectrum)
+    generator = cards.generator
+    roulette = None
+    # In searches without a cut on missing momentum, and where the generator is told to stop before hadrons, all events count.
+    if generator.roulette and cards.selection.min_mht > 0 and generator.hadronisation:
+        seed = 1 + int(random.integers(_PYTHIA_SEEDS))
+        cut, invisible = cards.selection.min_mht, cards.detector.invisible
+        roulette = Roulette(cut, generator.roulette_scale, generator.roulette, invisible, seed)
+    stream = generate_events(lines, events=events, batch=generator.batch, slha=spectrum, roulette=roulette)
     gate.counts["accepted"] = events
     result = analyse(gate.watch(stream), search, cards=cards, random=random, progress=progress)
     return _point(label, search, result, (cards, gate), lines)
@@ -433,7 +548,11 @@ def _point(
     }
     parameters = {"m_mother": m_mother, "m_lsp": m_lsp}
     values = np.maximum(result.values, 0)
-    return SignalPoint(name, parameters, search.name, result.events, seed, values, result.errors, record)
+    # The record of a bin that negative weights prevail in is zero on all sides.
+    sides = {key: (np.maximum(up, 0), np.maximum(down, 0)) for key, (up, down) in result.variations.items()}
+    return SignalPoint(
+        name, parameters, search.name, result.events, seed, values, result.errors, record, sides
+    )
 
 
 def _statistics(result: Efficiencies) -> dict[str, Any]:

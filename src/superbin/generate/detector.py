@@ -68,6 +68,13 @@ class DetectorCard:
         performance (arXiv:1712.07158).
     light_factor : float
         Scales `light_rate`. Fitted.
+    jet_scale_error, b_error : tuple of (float, float)
+        One standard deviation of the jet energy scale (arXiv:1607.03663) and of the efficiency for b jets
+        (arXiv:1712.07158), relative, at given pT, rounded; that of c jets is twice the latter.
+    mistag_error : float
+        The same of the light rate.
+    jet_scale_shift, b_shift, mistag_shift : float
+        By how many of these standard deviations the detector differs: 0, and 1 or -1 for the variations.
     """
 
     jet_radius: float = 0.4
@@ -93,6 +100,12 @@ class DetectorCard:
         (300.0, 0.018),
         (800.0, 0.035),
     )
+    jet_scale_error: tuple[tuple[float, float], ...] = ((30.0, 0.025), (60.0, 0.015), (150.0, 0.01))
+    b_error: tuple[tuple[float, float], ...] = ((30.0, 0.03), (100.0, 0.02), (300.0, 0.03), (700.0, 0.08))
+    mistag_error: float = 0.15
+    jet_scale_shift: float = 0.0
+    b_shift: float = 0.0
+    mistag_shift: float = 0.0
 
     def __post_init__(self) -> None:
         check_domains("detector", self, _DOMAINS)
@@ -106,6 +119,7 @@ class DetectorCard:
                 )
 
 
+_SHIFT = number("a number of standard deviations from -5 to 5", lambda x: -5 <= x <= 5)
 _DOMAINS: dict[str, Domain] = {
     "jet_radius": number("a radius above 0 and at most pi", lambda x: 0 < x <= np.pi),
     "visible_eta": ETA,
@@ -125,6 +139,12 @@ _DOMAINS: dict[str, Domain] = {
     "c_rate": RATES,
     "light_factor": NOT_NEGATIVE,
     "light_rate": RATES,
+    "jet_scale_error": RATES,
+    "b_error": RATES,
+    "mistag_error": FRACTION,
+    "jet_scale_shift": _SHIFT,
+    "b_shift": _SHIFT,
+    "mistag_shift": _SHIFT,
 }
 
 
@@ -191,12 +211,32 @@ def cluster(particles: Particles, seen: BoolArray, card: DetectorCard) -> Jets:
     )
 
 
-def smear(jets: Jets, n_events: int, card: DetectorCard, random: np.random.Generator) -> Jets:
-    """Jets with the detector's resolution in pT; directions are exact."""
+def smear(jets: Jets, card: DetectorCard, deviates: FloatArray) -> tuple[Jets, IntArray]:
+    """Jets with the detector's scale and resolution in pT; directions are exact.
+
+    Parameters
+    ----------
+    jets : Jets
+        From `cluster`.
+    card : DetectorCard
+        Scale and resolution.
+    deviates : ndarray of float, shape (n_jets,)
+        Standard normal random numbers, the same ones for variations of one detector.
+
+    Returns
+    -------
+    smeared : Jets
+        Sorted by the new pT.
+    origin : ndarray of int, shape (n_jets,)
+        Where each was in `jets`.
+    """
     pt = jets.pt
     width = np.sqrt((card.smear_noise / pt) ** 2 + card.smear_stochastic**2 / pt + card.smear_constant**2)
-    smeared = pt * np.maximum(1 + width * random.standard_normal(len(pt)), 0.01)
-    return _sorted(jets.event, n_events, smeared, jets.eta, jets.phi)
+    smeared = pt * np.maximum(1 + width * deviates, 0.01)
+    if card.jet_scale_shift:
+        smeared = smeared * (1 + card.jet_scale_shift * _rate(pt, card.jet_scale_error))
+    order = np.lexsort((-smeared, jets.event))
+    return Jets(jets.offsets, jets.event[order], smeared[order], jets.eta[order], jets.phi[order]), order
 
 
 def _sorted(event: IntArray, n_events: int, pt: FloatArray, eta: FloatArray, phi: FloatArray) -> Jets:
@@ -220,7 +260,10 @@ def tag_probability(pt: FloatArray, flavour: IntArray, card: DetectorCard) -> Fl
     rise = 1 - card.b_rise * np.exp(-(pt - card.b_rise_pt) / card.b_rise_scale)
     b = card.b_efficiency * rise / (1 + (pt / card.b_fall_pt) ** card.b_fall_power)
     c = card.c_factor * _rate(pt, card.c_rate)
-    light = card.light_factor * _rate(pt, card.light_rate)
+    light = card.light_factor * _rate(pt, card.light_rate) * (1 + card.mistag_shift * card.mistag_error)
+    if card.b_shift:
+        shift = card.b_shift * _rate(pt, card.b_error)
+        b, c = b * (1 + shift), c * (1 + 2 * shift)
     chance: FloatArray = np.select([flavour == _B_HADRON, flavour == _C_HADRON], [b, c], light)
     return np.clip(chance, 0, 1)
 

@@ -34,6 +34,9 @@ class Particles:
         Four-momentum in GeV.
     weight : ndarray of float, shape (n_events,)
         Weight of each event.
+    generated : int, optional
+        How many events of weight one these stand for, where the generator ended some early and gave the others a weight in
+        return (`superbin.generate.roulette`); by default the events stand for themselves.
     """
 
     offsets: IntArray
@@ -45,11 +48,17 @@ class Particles:
     pz: FloatArray
     e: FloatArray
     weight: FloatArray
+    generated: int | None = None
 
     @property
     def n_events(self) -> int:
         """Number of events."""
         return len(self.offsets) - 1
+
+    @property
+    def n_generated(self) -> int:
+        """Number of events these stand for."""
+        return self.n_events if self.generated is None else self.generated
 
 
 def pairs(events: IntArray, offsets: IntArray) -> tuple[IntArray, IntArray]:

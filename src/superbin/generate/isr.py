@@ -9,16 +9,16 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.generate.detector import Jets, near
-from superbin.generate.events import IntArray, Particles
-from superbin.generate.selection import Kinematics, SelectionCard
+from superbin.generate.events import BoolArray, IntArray, Particles
+from superbin.generate.selection import SelectionCard
 
-__all__ = ["isr_jets", "isr_weights"]
+__all__ = ["isr_weights", "radiated"]
 
 _RESONANCES = (6, 23, 24, 25, 35, 36, 37)
 
 
-def isr_jets(particles: Particles, jets: Jets, kin: Kinematics, card: SelectionCard) -> IntArray:
-    """Central jets of each event that are not near a quark of a decay chain.
+def radiated(particles: Particles, jets: Jets, chosen: IntArray, card: SelectionCard) -> BoolArray:
+    """Which of the chosen jets are not near a quark of a decay chain.
 
     A quark of the chain is one whose mother is a top quark, a W, Z or Higgs boson or a supersymmetric particle.
     """
@@ -26,8 +26,7 @@ def isr_jets(particles: Particles, jets: Jets, kin: Kinematics, card: SelectionC
     at = np.flatnonzero(is_quark)
     mother = np.abs(particles.pdg[particles.mother[at]])
     at = at[np.isin(mother, _RESONANCES) | ((mother > 10**6) & (mother < 3 * 10**6))]
-    free = kin.central[~near(jets, kin.central, particles, at, card.isr_dr)]
-    return np.bincount(jets.event[free], minlength=particles.n_events)
+    return ~near(jets, chosen, particles, at, card.isr_dr)
 
 
 def isr_weights(number: IntArray, card: SelectionCard) -> FloatArray:

@@ -1,6 +1,6 @@
 """The selection of a multi-bin search in missing transverse momentum: vetoes, cuts, and the chance of every bin.
 
-`SelectionCard` holds the constants of CMS-PAS-SUS-16-014; the bins are those of the `superbin.domain.search.Search`. An event
+`SelectionCard` holds the constants; the bins are those of the `superbin.domain.search.Search`. An event
 is not in one bin: b tags are probabilities, so it is spread over the bins in Nb (`bin_probabilities`). Clauses GEN-30 to
 GEN-37 of ``specs/generation.md``.
 """
@@ -13,10 +13,32 @@ from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
 from superbin.errors import InputError
 from superbin.generate.detector import SOFTEST_JET, Jets
-from superbin.generate.domains import ETA, NOT_NEGATIVE, POSITIVE, Domain, check_domains, each, number, whole
+from superbin.generate.domains import (
+    ETA,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    RATES,
+    Domain,
+    check_domains,
+    each,
+    number,
+    whole,
+)
 from superbin.generate.events import BoolArray, IntArray, Particles, delta_phi, delta_r, pairs, pseudorapidity
 
-__all__ = ["Kinematics", "SelectionCard", "bin_probabilities", "kinematics", "poisson_binomial", "veto"]
+__all__ = [
+    "Candidates",
+    "Kinematics",
+    "SelectionCard",
+    "accepted",
+    "bin_probabilities",
+    "candidates",
+    "kinematics",
+    "poisson_binomial",
+    "tag_columns",
+    "veto",
+]
 
 _ELECTRON, _MUON = 11, 13
 _CHARGED = (11, 13, 211, 321, 2212, 3112, 3222, 3312, 3334)
@@ -25,7 +47,7 @@ _OBSERVABLES = {"njet", "nb", "ht", "mht"}
 
 @dataclass(frozen=True, slots=True)
 class SelectionCard:
-    """The constants of the selection; defaults are those of CMS-PAS-SUS-16-014.
+    """The constants of the selection; what differs between searches is in `superbin.generate.cards`.
 
     Parameters
     ----------
@@ -42,24 +64,39 @@ class SelectionCard:
     mini_radius, mini_scale : tuple of (float, float), float
         Mini-isolation [1]_: the cone is `mini_scale`/pT, held within the two radii, GeV.
     electron_isolation, muon_isolation : float
-        Largest visible pT in the cone, relative to the lepton's.
+        Largest pT in the cone, relative to the lepton's.
+    neutral_isolation : float
+        Share of the pT of neutral particles that counts in that cone. With 0 the vetoes take 2.5 % of T1bbbb(1750, 1), with
+        1 they take 1.2 %; in CMS's own cut flow of T1bbbb(1500, 100) in SUS-16-033 it is 2.9 %.
+    electron_efficiency, muon_efficiency : float
+        Chance that such a lepton is identified [2]_ [3]_. One that is missed may still be an isolated track.
     track_eta, track_cone, track_mt : float
         Isolated tracks veto within this ``|eta|``, with charged pT in this cone, if the transverse mass with the missing
         momentum is below `track_mt` GeV.
     track_lepton_pt, track_lepton_isolation, track_hadron_pt, track_hadron_isolation : float
         Thresholds in GeV and largest relative isolations, for electrons and muons, and for hadrons.
+    track_efficiency : float
+        Chance that a charged hadron leaves a track that is reconstructed [4]_: nuclear interactions take a tenth. In a
+        veto it multiplies the chance to be seen.
     isr_weights : tuple of float
-        Weight of an event with 0, 1, ... jets from radiation, the last for all above: CMS's correction from top
-        pairs, 2016. An empty tuple is no correction.
+        Weight of an event with 0, 1, ... jets from radiation, the last for all above. An empty tuple is no correction.
+    isr_weights_up, isr_weights_down : tuple of float
+        The same with the correction's uncertainty: the variation ``isr``.
     isr_dr : float
         A central jet comes from radiation if no quark of the decay chain is this near.
+    trigger : tuple of (float, float)
+        From this MHT on, GeV, the trigger has this efficiency. Empty for none.
+    jet_identification : float
+        Chance that all jets of an event are identified as such; CMS corrects its fast simulation by 0.99.
     overall_factor : float
-        Scales all efficiencies: for trigger, event cleaning and all else that is not simulated. The card of CMS-PAS-SUS-16-014 has
-        0.955, which was fitted to the public histogram T1bbbb(1750, 1).
+        Scales all efficiencies: 1, for what the user wants to add.
 
     References
     ----------
     .. [1] K. Rehermann, B. Tweedie, JHEP 03 (2011) 059, arXiv:1007.2221
+    .. [2] CMS, JINST 10 (2015) P06005, arXiv:1502.02701
+    .. [3] CMS, JINST 13 (2018) P06015, arXiv:1804.04528
+    .. [4] CMS, JINST 9 (2014) P10009, arXiv:1405.6569
     """
 
     jet_pt: float = 30.0
@@ -76,6 +113,9 @@ class SelectionCard:
     mini_scale: float = 10.0
     electron_isolation: float = 0.1
     muon_isolation: float = 0.2
+    neutral_isolation: float = 0.0
+    electron_efficiency: float = 0.92
+    muon_efficiency: float = 0.97
     track_eta: float = 2.4
     track_cone: float = 0.3
     track_mt: float = 100.0
@@ -83,8 +123,13 @@ class SelectionCard:
     track_lepton_isolation: float = 0.2
     track_hadron_pt: float = 10.0
     track_hadron_isolation: float = 0.1
-    isr_weights: tuple[float, ...] = (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
+    track_efficiency: float = 0.9
+    isr_weights: tuple[float, ...] = ()
+    isr_weights_up: tuple[float, ...] = ()
+    isr_weights_down: tuple[float, ...] = ()
     isr_dr: float = 0.3
+    trigger: tuple[tuple[float, float], ...] = ()
+    jet_identification: float = 0.99
     overall_factor: float = 1.0
 
     def __post_init__(self) -> None:
@@ -109,6 +154,7 @@ def _is_weights(value: object) -> bool:
     return isinstance(value, tuple) and all(map(NOT_NEGATIVE.holds, value)) and (not value or sum(value) > 0)
 
 
+_WEIGHTS = Domain("a list of numbers >= 0, not all of them 0", _is_weights)
 _DOMAINS: dict[str, Domain] = {
     "jet_pt": number(
         f"a number >= {SOFTEST_JET:g} GeV, below which no jets are made", lambda x: x >= SOFTEST_JET
@@ -126,6 +172,9 @@ _DOMAINS: dict[str, Domain] = {
     "mini_scale": POSITIVE,
     "electron_isolation": NOT_NEGATIVE,
     "muon_isolation": NOT_NEGATIVE,
+    "neutral_isolation": FRACTION,
+    "electron_efficiency": FRACTION,
+    "muon_efficiency": FRACTION,
     "track_eta": ETA,
     "track_cone": POSITIVE,
     "track_mt": NOT_NEGATIVE,
@@ -133,8 +182,13 @@ _DOMAINS: dict[str, Domain] = {
     "track_lepton_isolation": NOT_NEGATIVE,
     "track_hadron_pt": NOT_NEGATIVE,
     "track_hadron_isolation": NOT_NEGATIVE,
-    "isr_weights": Domain("a list of numbers >= 0, not all of them 0", _is_weights),
+    "track_efficiency": FRACTION,
+    "isr_weights": _WEIGHTS,
+    "isr_weights_up": _WEIGHTS,
+    "isr_weights_down": _WEIGHTS,
     "isr_dr": POSITIVE,
+    "trigger": Domain("empty, or " + RATES.text, lambda value: value == () or RATES.holds(value)),
+    "jet_identification": FRACTION,
     "overall_factor": number(
         "a number above 0 and at most 2: it corrects efficiencies, a cross section is given elsewhere",
         lambda x: 0 < x <= 2,
@@ -190,10 +244,30 @@ def kinematics(jets: Jets, n_events: int, card: SelectionCard) -> Kinematics:
     return Kinematics(njet, total(jets.pt, central), np.hypot(x, y), mht_phi, apart, central)
 
 
-def veto(
-    particles: Particles, seen: BoolArray, kin: Kinematics, chosen: BoolArray, card: SelectionCard
-) -> tuple[BoolArray, BoolArray]:
-    """Which events have an isolated lepton, and which an isolated track.
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Isolated leptons and tracks that may veto their event.
+
+    Parameters
+    ----------
+    lepton_event, lepton_kind : ndarray of int, shape (n_leptons,)
+        Event and PDG number without sign of each isolated electron and muon.
+    track_event, track_kind : ndarray of int, shape (n_tracks,)
+        The same of the isolated tracks.
+    track_pt, track_phi : ndarray of float, shape (n_tracks,)
+        GeV and radians, for the transverse mass.
+    """
+
+    lepton_event: IntArray
+    lepton_kind: IntArray
+    track_event: IntArray
+    track_kind: IntArray
+    track_pt: FloatArray
+    track_phi: FloatArray
+
+
+def candidates(particles: Particles, seen: BoolArray, chosen: BoolArray, card: SelectionCard) -> Candidates:
+    """Find isolated leptons and tracks.
 
     Parameters
     ----------
@@ -201,27 +275,59 @@ def veto(
         The events.
     seen : ndarray of bool, shape (n_particles,)
         What the detector sees.
-    kin : Kinematics
-        For the direction of the missing momentum.
     chosen : ndarray of bool, shape (n_events,)
         Events worth the effort; the others have neither.
+    card : SelectionCard
+        The constants.
+    """
+    tracks = _Tracks.of(particles, np.flatnonzero(seen & np.repeat(chosen, np.diff(particles.offsets))))
+    charged = np.isin(tracks.kind, _CHARGED)
+    lepton = _isolated_leptons(tracks, np.where(charged, 1.0, card.neutral_isolation), card)
+    found = tracks.take(charged)
+    track = _isolated_tracks(found, card)
+    return Candidates(
+        tracks.event[lepton], tracks.kind[lepton],
+        found.event[track], found.kind[track], found.pt[track], found.phi[track],
+    )  # fmt: skip
+
+
+def veto(found: Candidates, kin: Kinematics, card: SelectionCard) -> tuple[FloatArray, FloatArray]:
+    """The chance of each event to pass the veto on leptons, and that on isolated tracks.
+
+    Parameters
+    ----------
+    found : Candidates
+        From `candidates`.
+    kin : Kinematics
+        For the missing momentum.
     card : SelectionCard
         The constants.
 
     Returns
     -------
-    lepton, track : ndarray of bool, shape (n_events,)
-        To be vetoed.
+    lepton, track : ndarray of float, shape (n_events,)
+        One where there is nothing to see, else the chance that none of it is seen.
     """
-    at = np.flatnonzero(seen & np.repeat(chosen, np.diff(particles.offsets)))
-    tracks = _Tracks.of(particles, at)
-    charged = np.isin(tracks.kind, _CHARGED)
-    lepton = np.zeros(particles.n_events, dtype=bool)
-    lepton[tracks.event[_isolated_leptons(tracks, card)]] = True
-    track = np.zeros(particles.n_events, dtype=bool)
-    found = tracks.take(charged)
-    track[found.event[_isolated_tracks(found, kin, card)]] = True
+    n_events = len(kin.njet)
+    lepton, track = np.ones(n_events), np.ones(n_events)
+    efficiency = np.where(found.lepton_kind == _ELECTRON, card.electron_efficiency, card.muon_efficiency)
+    np.multiply.at(lepton, found.lepton_event, 1 - efficiency)
+    event = found.track_event
+    turn = delta_phi(found.track_phi, kin.mht_phi[event])
+    near = np.sqrt(2 * found.track_pt * kin.mht[event] * (1 - np.cos(turn))) < card.track_mt
+    efficiency = np.where(np.isin(found.track_kind, (_ELECTRON, _MUON)), 1.0, card.track_efficiency)
+    np.multiply.at(track, event[near], 1 - efficiency[near])
     return lepton, track
+
+
+def accepted(kin: Kinematics, card: SelectionCard) -> FloatArray:
+    """The chance of each event to be triggered and to have all its jets identified."""
+    chance = np.full(len(kin.njet), card.jet_identification * card.overall_factor)
+    if card.trigger:
+        start, efficiency = np.array(card.trigger).T
+        step = np.searchsorted(start, kin.mht, side="left") - 1
+        chance *= np.where(step < 0, 0.0, efficiency[np.maximum(step, 0)])
+    return chance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,15 +361,18 @@ class _Tracks:
             self.event[mask], offsets, self.kind[mask], self.pt[mask], self.eta[mask], self.phi[mask]
         )
 
-    def isolation(self, at: IntArray, radius: FloatArray) -> FloatArray:
-        """The pT of the others within a cone, relative to the own."""
+    def isolation(self, at: IntArray, radius: FloatArray, share: FloatArray | None = None) -> FloatArray:
+        """The pT of the others within a cone, or the share of it that counts, relative to the own."""
         first, second = pairs(self.event[at], self.offsets)
         me = at[first]
         # Most pairs fall in eta already.
         near = (np.abs(self.eta[me] - self.eta[second]) < radius[first]) & (me != second)
         first, second, me = first[near], second[near], me[near]
         inside = delta_r(self.eta[me], self.phi[me], self.eta[second], self.phi[second]) < radius[first]
-        return np.bincount(first, weights=self.pt[second] * inside, minlength=len(at)) / self.pt[at]
+        activity = self.pt[second] * inside
+        if share is not None:
+            activity *= share[second]
+        return np.bincount(first, weights=activity, minlength=len(at)) / self.pt[at]
 
 
 def mini_radius(pt: FloatArray, card: SelectionCard) -> FloatArray:
@@ -271,20 +380,18 @@ def mini_radius(pt: FloatArray, card: SelectionCard) -> FloatArray:
     return np.clip(card.mini_scale / pt, *card.mini_radius)
 
 
-def _isolated_leptons(tracks: _Tracks, card: SelectionCard) -> IntArray:
+def _isolated_leptons(tracks: _Tracks, share: FloatArray, card: SelectionCard) -> IntArray:
     is_electron, is_muon = tracks.kind == _ELECTRON, tracks.kind == _MUON
     edge = np.where(is_electron, card.electron_eta, card.muon_eta)
     at = np.flatnonzero((is_electron | is_muon) & (tracks.pt > card.lepton_pt) & (np.abs(tracks.eta) < edge))
     limit = np.where(is_electron[at], card.electron_isolation, card.muon_isolation)
-    return at[tracks.isolation(at, mini_radius(tracks.pt[at], card)) < limit]
+    return at[tracks.isolation(at, mini_radius(tracks.pt[at], card), share) < limit]
 
 
-def _isolated_tracks(tracks: _Tracks, kin: Kinematics, card: SelectionCard) -> IntArray:
+def _isolated_tracks(tracks: _Tracks, card: SelectionCard) -> IntArray:
     is_lepton = np.isin(tracks.kind, (_ELECTRON, _MUON))
     above = tracks.pt > np.where(is_lepton, card.track_lepton_pt, card.track_hadron_pt)
-    turn = delta_phi(tracks.phi, kin.mht_phi[tracks.event])
-    mt = np.sqrt(2 * tracks.pt * kin.mht[tracks.event] * (1 - np.cos(turn)))
-    at = np.flatnonzero(above & (np.abs(tracks.eta) < card.track_eta) & (mt < card.track_mt))
+    at = np.flatnonzero(above & (np.abs(tracks.eta) < card.track_eta))
     limit = np.where(is_lepton[at], card.track_lepton_isolation, card.track_hadron_isolation)
     return at[tracks.isolation(at, np.full(len(at), card.track_cone)) < limit]
 

@@ -9,7 +9,7 @@ Numbers are written with as many digits as they need to read back the same.
 """
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,26 @@ def read_point(path: str | Path) -> SignalPoint:
             efficiencies=np.array(head.list_of_numbers("efficiencies")),
             errors=np.array(head.list_of_numbers("errors")),
             settings=settings,
+            variations=_variations(head),
         )
     except DocumentError:
         raise
     except InputError as error:
         raise DocumentError(f"{path}: {error}") from error
+
+
+def _variations(head: Head) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Efficiencies up and down by source; none in points of before."""
+    given = head.content.get("variations", {})
+    if not isinstance(given, dict):
+        raise head.error("variations must be a JSON object")
+    try:
+        return {
+            name: (np.array(up, dtype=float), np.array(down, dtype=float))
+            for name, (up, down) in given.items()
+        }
+    except (TypeError, ValueError):
+        raise head.error("variations must hold a list of two lists of numbers for every source") from None
 
 
 def write_point(point: SignalPoint, path: str | Path) -> None:
@@ -86,7 +101,7 @@ def write_point(point: SignalPoint, path: str | Path) -> None:
     OutputError
         If the place cannot be written.
     """
-    document = {
+    document: dict[str, Any] = {
         "schema": _POINT,
         "model": point.model,
         "parameters": dict(point.parameters),
@@ -97,6 +112,10 @@ def write_point(point: SignalPoint, path: str | Path) -> None:
         "errors": point.errors.tolist(),
         "settings": dict(point.settings),
     }
+    if point.variations:
+        document["variations"] = {
+            name: [up.tolist(), down.tolist()] for name, (up, down) in point.variations.items()
+        }
     write_text(path, json_text(document, str(path)) + "\n")
 
 
@@ -142,14 +161,15 @@ def parse_grid(text: str, path: Path) -> SignalGrid:
     DocumentError
         If it breaks its format; the text names the line where there is one.
     """
-    head = header(path, text, _KEYS)
+    head = header(path, text, _KEYS, ("variations",))
     head.expect("schema", _GRID)
     parameters = head.names("parameters")
     points = [tuple(map(float, point)) for point in _points(head, len(parameters))]
     n_bins = head.whole("n_bins")
     if not 1 <= n_bins <= _MOST_BINS:
         raise head.error(f"n_bins is {n_bins}; it must be from 1 to {_MOST_BINS}")
-    efficiencies, errors = _read_rows(path, text, parameters, points, n_bins)
+    names = head.names("variations") if "variations" in head.content else ()
+    efficiencies, errors, *sides = _read_rows(path, text, parameters, points, n_bins, names)
     settings = head.get("settings")
     if not isinstance(settings, dict):
         raise head.error("settings must be a JSON object")
@@ -165,6 +185,7 @@ def parse_grid(text: str, path: Path) -> SignalGrid:
             process=head.text("process"),
             source=head.text("source"),
             settings=settings,
+            variations={name: (sides[2 * i], sides[2 * i + 1]) for i, name in enumerate(names)},
         )
     except DocumentError:
         raise
@@ -179,15 +200,26 @@ def _points(head: Head, n_parameters: int) -> list[list[float]]:
     return points
 
 
+def _columns(names: Sequence[str]) -> list[str]:
+    """What a row says of its bin."""
+    return ["efficiency", "error", *(f"{name}_{side}" for name in names for side in ("up", "down"))]
+
+
 def _read_rows(
-    path: Path, text: str, parameters: tuple[str, ...], points: list[tuple[float, ...]], n_bins: int
-) -> tuple[FloatArray, FloatArray]:
-    """Efficiencies and errors; a bin without a row is zero."""
+    path: Path,
+    text: str,
+    parameters: tuple[str, ...],
+    points: list[tuple[float, ...]],
+    n_bins: int,
+    names: Sequence[str],
+) -> list[FloatArray]:
+    """Efficiencies, errors and variations; a bin without a row is zero."""
     where = {point: i for i, point in enumerate(points)}
     known: dict[tuple[str, ...], int] = {}
-    efficiencies, errors = np.zeros((2, len(points), n_bins))
+    columns = _columns(names)
+    tables = [np.zeros((len(points), n_bins)) for _ in columns]
     seen: set[tuple[int, int]] = set()
-    for row in rows(path, text, [*parameters, "bin", "efficiency", "error"]):
+    for row in rows(path, text, [*parameters, "bin", *columns]):
         cells = tuple(row.cells[name] for name in parameters)
         if cells not in known:
             point = tuple(row.number(name) for name in parameters)
@@ -200,11 +232,11 @@ def _read_rows(
                 f"bin {row.cells['bin']} of the point ({', '.join(cells)}) comes twice; remove one row"
             )
         seen.add(place)
-        efficiencies[place] = row.number("efficiency", low=0.0)
-        errors[place] = row.number("error", low=0.0)
-        if efficiencies[place] > 1:
-            raise row.error(f"efficiency is {row.cells['efficiency']}; a fraction of events is at most 1")
-    return efficiencies, errors
+        for column, values in zip(columns, tables, strict=True):
+            values[place] = row.number(column, low=0.0)
+            if column != "error" and values[place] > 1:
+                raise row.error(f"{column} is {row.cells[column]}; a fraction of events is at most 1")
+    return tables
 
 
 def _bin(row: Row, n_bins: int) -> int:
@@ -258,14 +290,19 @@ def _grid_text(grid: SignalGrid) -> str:
         "points": grid.points.tolist(),
         "events": grid.events.tolist(),
     }
+    # Left out where there are none, so that such grids keep the file they always had.
+    keys = (*_KEYS, "variations") if grid.variations else _KEYS
+    head["variations"] = list(grid.variations)
     comments = [
         "Weighted fraction of produced events in every bin, and its Monte Carlo standard error; masses in GeV.",
         "A bin without a row is zero. The lines 'key: value' below are read by superbin; the values are JSON.",
-        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in _KEYS),
+        *(f"{key}: {json_text(head[key], key, ensure_ascii=True)}" for key in keys),
     ]
-    return csv_text(comments, [*grid.parameters, "bin", "efficiency", "error"], _table(grid))
+    return csv_text(comments, [*grid.parameters, "bin", *_columns(list(grid.variations))], _table(grid))
 
 
 def _table(grid: SignalGrid) -> Iterator[list[float]]:
-    for i, j in np.argwhere((grid.efficiencies > 0) | (grid.errors > 0)):
-        yield [*grid.points[i], j + 1, grid.efficiencies[i, j], grid.errors[i, j]]
+    sides = [side for pair in grid.variations.values() for side in pair]
+    columns = [grid.efficiencies, grid.errors, *sides]
+    for i, j in np.argwhere(np.any([values > 0 for values in columns], axis=0)):
+        yield [*grid.points[i], j + 1, *(values[i, j] for values in columns)]

@@ -3,10 +3,11 @@
 Start with `optimize`. `greedy` is the original tool's method, the baseline; `candidates` lists the best sets
 the search visited; `trade_offs` compares shapes and sizes; `cuts` writes any set as selections.
 `fleet` gathers many signals, which `common_merge` and
-`merges_for_grid` serve at once. The ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
+`merges_for_grid` serve at once; `design_regions` finds a few exclusive regions that are used together, `merged_bundle` makes them a search. The ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.
 """
 
 from superbin.domain.merits import MERITS
+from superbin.merge.aggregates import RegionDesign, design_regions, merged_bundle
 from superbin.merge.archive import Candidate
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
@@ -26,12 +27,15 @@ __all__ = [
     "Fleet",
     "GridMerges",
     "Limits",
+    "RegionDesign",
     "TradeOff",
     "candidates",
     "common_merge",
     "cuts",
+    "design_regions",
     "fleet",
     "greedy",
+    "merged_bundle",
     "merges_for_grid",
     "optimize",
     "trade_offs",

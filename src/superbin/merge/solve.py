@@ -19,11 +19,12 @@ from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
-from superbin.merge.cuts import cuts
+from superbin.merge.cuts import cuts, selections
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Task, solve
-from superbin.results import GreedyBaseline, MergeResult
+from superbin.merge.simple import simplest
+from superbin.results import GreedyBaseline, MergeResult, Optimum
 
 __all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize", "status"]
 
@@ -43,6 +44,8 @@ def optimize(
     constraints: Constraints | None = None,
     covariance: Covariance | ArrayLike | None = None,
     limits: Limits | None = None,
+    simplify: float = 0.0,
+    prove_simplest: bool = True,
 ) -> MergeResult:
     """Choose the bins to merge, from expectations alone.
 
@@ -63,6 +66,11 @@ def optimize(
     limits : Limits, optional
         When a proof may stop. Unfinished, it leaves a gap and the status ``within x %``. Proofs of exact figures of merit begin only
         if `Limits.exact_seconds` gives them time.
+    simplify : float
+        In free shape: how much of the best figure of merit a merge may lose, relative, for being described by fewer
+        selections, or by as many with fewer bins. What is proved is said of the optimum, and the result holds both.
+    prove_simplest : bool
+        Whether to evaluate all rectangles for the proof that no fewer selections do.
 
     Returns
     -------
@@ -72,15 +80,18 @@ def optimize(
     Raises
     ------
     InputError
-        If the signal does not fit the search or is zero everywhere, the covariance is none, or nothing
-        satisfies the constraints.
+        If the signal does not fit the search or is zero everywhere, the covariance is none, `simplify` is not a part of 1,
+        or nothing satisfies the constraints.
     UnknownNameError
         If there is no such figure of merit or shape.
     """
+    if not 0 <= simplify < 1:
+        raise InputError(f"simplify is {simplify}; it must be a part of the figure of merit, >= 0 and < 1")
     task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
     greedy = baseline(task.problem, task.merit)
     archive, proof = _solve(replace(task, baseline=greedy), shape, keep=8)
-    return _result(task, shape, archive, proof, greedy)
+    tolerance = simplify if shape == "free" else 0.0
+    return _result(task, shape, archive, proof, greedy, tolerance, prove_simplest)
 
 
 def candidates(
@@ -143,26 +154,47 @@ def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
     return archive, proof
 
 
-def _result(task: Task, shape: str, archive: Archive, proof: Proof, greedy: Baseline) -> MergeResult:
+def _result(
+    task: Task, shape: str, archive: Archive, proof: Proof, greedy: Baseline, tolerance: float, prove: bool
+) -> MergeResult:
     chosen, value = archive.best
     # An infinite bound is none: the proof stopped before it had looked everywhere.
     bound = None if proof.bound is None or np.isinf(proof.bound) else max(proof.bound, value)
-    gap = bound / value - 1 if bound is not None and value > 0 else None
+    proved = status(proof.complete, _gap(bound, value))
+    optimum = None
+    if tolerance > 0 and value > 0:
+        simple = simplest(task, chosen, value, tolerance, prove=prove)
+        optimum = Optimum(
+            bins=numbers(chosen),
+            value=value,
+            selections=len(cuts(task.ground, numbers(chosen))),
+            tolerance=tolerance,
+            loss=max(1 - simple.value / value, 0.0),
+            fewest=simple.proved,
+        )
+        chosen, value = simple.chosen, simple.value
+    text = selections(task.ground, numbers(chosen))
     return MergeResult(
         bins=numbers(chosen),
         figure_of_merit=task.merit.name,
         value=value,
-        status=status(proof.complete, gap),
-        cuts=cuts(task.ground, numbers(chosen)),
+        status=proved,
+        cuts=text.texts,
         evaluated=archive.evaluated,
         greedy=GreedyBaseline(numbers(greedy.chosen), greedy.value),
         shape=shape,
         bound=bound,
-        gap=gap,
+        gap=_gap(bound, value),
         nodes=proof.nodes,
         mu95=task.merit.shown(value) if task.merit.limit else None,
         without_signal=numbers(chosen & (task.problem.signal == 0)),
+        overlap=text.overlap,
+        optimum=optimum,
     )
+
+
+def _gap(bound: float | None, value: float) -> float | None:
+    return bound / value - 1 if bound is not None and value > 0 else None
 
 
 def status(complete: bool, gap: float | None) -> str:
@@ -173,4 +205,5 @@ def status(complete: bool, gap: float | None) -> str:
         return BEST_FOUND
     percent = max(100 * gap, 1e-6)
     step = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return f"within {math.ceil(percent / step * (1 - 1e-12)) * step:.2g} %"
+    shown = math.ceil(percent / step * (1 - 1e-12)) * step
+    return f"within {shown:.0f} %" if shown >= 10 else f"within {shown:.2g} %"

@@ -112,7 +112,8 @@ def _above(n: FloatArray, ranges: Ranges) -> FloatArray:
     z = first[:, None] + (last - first)[:, None] * (1 + x) / 2
     inside = _weighted(n, z, ranges, weights) * (last - first) / 2
     end = _tail(n, least_means(last[:, None], ranges))[:, 0]
-    return inside + special.ndtr(-last) * end
+    above: FloatArray = inside + special.ndtr(-last) * end
+    return above
 
 
 def _below(n: FloatArray, ranges: Ranges) -> FloatArray:

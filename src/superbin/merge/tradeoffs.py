@@ -61,13 +61,14 @@ def trade_offs(
     figure_of_merit: str = "midp",
     covariance: Covariance | None = None,
     limits: Limits | None = None,
+    simplify: float = 0.0,
 ) -> tuple[TradeOff, ...]:
     """Choose the best merge of every shape, and of exactly k bins for every size.
 
     Parameters
     ----------
-    search, signal, figure_of_merit, covariance, limits
-        As in `superbin.merge.optimize`.
+    search, signal, figure_of_merit, covariance, limits, simplify
+        As in `superbin.merge.optimize`; only merges of free shape and any size are simplified.
     shapes : iterable of str
         Some of `superbin.merge.SHAPES`.
     sizes : iterable of int
@@ -94,6 +95,7 @@ def trade_offs(
             constraints=constraints,
             covariance=covariance,
             limits=limits,
+            simplify=simplify if constraints is None else 0.0,
         )
         seconds = time.perf_counter() - start
         found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))

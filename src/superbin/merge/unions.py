@@ -41,7 +41,13 @@ _STEPS = 30
 
 
 def best_pairs(
-    archive: Archive, boxes: Rectangles, quick: Callable[[Totals], FloatArray], rules: Rules
+    archive: Archive,
+    boxes: Rectangles,
+    quick: Callable[[Totals], FloatArray],
+    rules: Rules,
+    *,
+    least: float = -np.inf,
+    keep: int = _KEPT,
 ) -> None:
     """Evaluate the best unions of two rectangles.
 
@@ -56,6 +62,10 @@ def best_pairs(
         archive's own, the best pair is found for certain.
     rules : Rules
         Constraints; pairs that break them are not ranked.
+    least : float
+        Pairs whose quick figure does not exceed it are not looked at.
+    keep : int
+        How many of the best by the quick figure are evaluated, at most 1500.
 
     Raises
     ------
@@ -70,10 +80,11 @@ def best_pairs(
     sets = boxes.sets[~(boxes.sets & ~rules.possible).any(axis=1)]
     if not len(sets):
         return
-    ranking = _Ranking(archive.problem, sets, quick, rules)
-    first, second = np.triu_indices(min(_SAMPLE, len(sets)))
-    alone = np.argsort(-quick(ranking.single), kind="stable")
-    ranking.rank(alone[first], alone[second])
+    ranking = _Ranking(archive.problem, sets, quick, rules, least)
+    if np.isinf(least):
+        first, second = np.triu_indices(min(_SAMPLE, len(sets)))
+        alone = np.argsort(-quick(ranking.single), kind="stable")
+        ranking.rank(alone[first], alone[second])
     needed = ranking.needed()
     # Of a pair, the part that needs more decides: it is compared with all that need less.
     order = np.argsort(needed, kind="stable")
@@ -84,7 +95,8 @@ def best_pairs(
         enough = signal[None, : rows.stop] >= (needed - signal)[rows, None]
         more, less = np.nonzero(enough & (np.arange(rows.stop) <= np.arange(i, rows.stop)[:, None]))
         ranking.rank(order[more + i], order[less], bounded=True)
-    archive.evaluate(sets[ranking.pairs[:, 0]] | sets[ranking.pairs[:, 1]])
+    pairs = ranking.pairs[:keep]
+    archive.evaluate(sets[pairs[:, 0]] | sets[pairs[:, 1]])
 
 
 class _Ranking:
@@ -99,7 +111,12 @@ class _Ranking:
     """
 
     def __init__(
-        self, problem: Problem, sets: BoolArray, quick: Callable[[Totals], FloatArray], rules: Rules
+        self,
+        problem: Problem,
+        sets: BoolArray,
+        quick: Callable[[Totals], FloatArray],
+        rules: Rules,
+        least: float,
     ) -> None:
         # The quick figures look at the upward side only.
         self.problem = Problem(
@@ -110,7 +127,7 @@ class _Ranking:
             problem.covariance_up,
             conflicts=problem.conflicts,
         )
-        self.sets, self.quick, self.rules = sets, quick, rules
+        self.sets, self.quick, self.rules, self.least = sets, quick, rules, least
         self.single = self._least(self.problem.totals(sets))
         self.values = np.zeros(0)
         self.pairs = np.zeros((0, 2), dtype=np.intp)
@@ -127,7 +144,7 @@ class _Ranking:
     @property
     def floor(self) -> float:
         """What a pair has to exceed to be kept."""
-        return float(self.values[-1]) if len(self.values) == _KEPT else -np.inf
+        return max(float(self.values[-1]), self.least) if len(self.values) == _KEPT else self.least
 
     def needed(self) -> FloatArray:
         """The signal with which each rectangle would be as good as the worst pair that is kept, or less."""
@@ -168,10 +185,11 @@ class _Ranking:
         totals = self.problem.totals(unions)
         fine = self.rules.allowed(unions, totals) & self.problem.exclusive(unions) & (totals.signal > 0)
         rows = np.flatnonzero(fine)
+        ranked = self.quick(totals.take(rows))
+        rows, ranked = rows[ranked > self.least], ranked[ranked > self.least]
         if not rows.size:
             return
-        some = totals.take(rows)
-        values = np.concatenate([self.values, self.quick(some)])
+        values = np.concatenate([self.values, ranked])
         pairs = np.concatenate([self.pairs, np.stack([first[rows], second[rows]], axis=1)])
         best = np.argsort(-values, kind="stable")
         # A pair of the sample is met again; equal unions of other pairs count as one.

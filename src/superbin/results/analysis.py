@@ -21,6 +21,7 @@ __all__ = [
     "ExpectedZ",
     "GreedyBaseline",
     "MergeResult",
+    "Optimum",
     "Projection",
     "ProjectionColumn",
     "Range",
@@ -195,6 +196,34 @@ class StrengthLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Optimum:
+    """The best merge, beside a simpler one that is reported in its place.
+
+    Attributes
+    ----------
+    bins : tuple of int
+        Published numbers, ascending.
+    value : float
+        Its figure of merit.
+    selections : int
+        How many it needs.
+    tolerance : float
+        What the simpler merge may lose, relative to `value`.
+    loss : float
+        What it does lose: 1 less the ratio of the figures of merit.
+    fewest : bool
+        Whether it is proved that no merge within the tolerance has fewer selections.
+    """
+
+    bins: tuple[int, ...]
+    value: float
+    selections: int
+    tolerance: float
+    loss: float
+    fewest: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MergeResult:
     """The chosen aggregate bin.
 
@@ -227,6 +256,11 @@ class MergeResult:
         were chosen for.
     without_signal : tuple of int
         Those of the bins that expect no signal: a shape, a size, a minimum or a required bin brought them in.
+    overlap : bool
+        Whether a bin is in two of the selections, so that they are a union and no sum.
+    optimum : Optimum or None
+        The best merge, where these bins are a simpler one within a tolerance of it. Status and bound are the optimum's;
+        the gap is that of these bins.
     """
 
     bins: tuple[int, ...]
@@ -242,6 +276,8 @@ class MergeResult:
     nodes: int = 0
     mu95: float | None = None
     without_signal: tuple[int, ...] = ()
+    overlap: bool = False
+    optimum: Optimum | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Settings:
         Whether to add the limit from the published full likelihood, which takes seconds for each signal.
     systematics : {"published", "global", "none"}
         Those of the signal in that limit, as in `superbin.likelihood.PublishedLikelihood.model`.
+    simplify : float
+        As in `superbin.analysis.analyze`.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Settings:
     level: float = 0.95
     likelihood_limit: bool = False
     systematics: Systematics = "published"
+    simplify: float = 0.005
 
     def __post_init__(self) -> None:
         if self.figure_of_merit not in merge.MERITS:
@@ -73,6 +76,8 @@ class Settings:
             )
         if not 0 < self.level < 1:
             raise InputError(f"the confidence level is {self.level}; it must lie between 0 and 1")
+        if not 0 <= self.simplify < 1:
+            raise InputError(f"simplify is {self.simplify}; it must be >= 0 and < 1")
         if self.systematics not in get_args(Systematics):
             raise InputError(
                 f"systematics is {self.systematics!r}; it must be one of {', '.join(get_args(Systematics))}"
@@ -185,7 +190,14 @@ def may_pass(point: ScanPoint) -> bool:
 def _evaluate(signal: SignalModel, shared: Shared, cross_section_error: float | None) -> ScanPoint:
     search, covariance = shared.search, shared.covariance
     merit = shared.settings.figure_of_merit
-    merged = merge.optimize(search, signal, figure_of_merit=merit, covariance=covariance)
+    merged = merge.optimize(
+        search,
+        signal,
+        figure_of_merit=merit,
+        covariance=covariance,
+        simplify=shared.settings.simplify,
+        prove_simplest=False,
+    )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
     expected, observed = _significances(aggregate)
     return ScanPoint(

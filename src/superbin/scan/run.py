@@ -176,6 +176,7 @@ def _header(job: Job, first: Target) -> ScanResult:
             "correlations": shared.correlations,
             "figure_of_merit": job.settings.figure_of_merit,
             "level": job.settings.level,
+            "simplify": job.settings.simplify,
             "likelihood_limit": "asymptotic" if job.settings.likelihood_limit else "none",
             "systematics": job.settings.systematics if job.settings.likelihood_limit else "none",
             **({} if job.likelihood is None else {"likelihood": job.likelihood.digest[:16]}),

@@ -57,6 +57,7 @@ def test_what_a_machine_finds(result: ScanResult) -> None:
         "figure_of_merit": "midp",
         "level": 0.95,
         "likelihood_limit": "none",
+        "simplify": 0.005,
         "systematics": "none",
     }
 

@@ -1,0 +1,100 @@
+"""Compare nine benchmark signals with the yields CMS published for its twelve aggregate regions of CMS-SUS-16-033, 35.9 fb^-1.
+
+The yields are in the additional tables of that search (arXiv:1704.07781); here as transcribed for its recast in MadAnalysis 5. None of them
+was used to choose a setting. Ratios are given with CMS's weights for the jets from radiation, and without: the tables do not say whether their
+numbers have them. The b tagging of that search is a later one, more efficient than ours, so regions with Nb = 0 come out high, and those with three
+tags low.
+
+python -m validation.signals.benchmarks [--events 3000]
+"""
+
+import argparse
+
+import numpy as np
+from validation.signals.fastsim import make_search
+
+from superbin.catalog import open_catalog
+from superbin.domain.search import Search
+from superbin.generate import Cards, SelectionCard, model_named, slha_text
+from superbin.generate.chain import analyse
+from superbin.generate.pythia import generate_events, process_lines, settings_lines
+from superbin.generate.roulette import Roulette
+
+LUMINOSITY = 35.9
+REGIONS = (
+    ("0 b, 2 j, 500, 500", 0, 2, 500, 500), ("0 b, 3 j, 1500, 750", 0, 3, 1500, 750),
+    ("0 b, 5 j, 500, 500", 0, 5, 500, 500), ("0 b, 5 j, 1500, 750", 0, 5, 1500, 750),
+    ("0 b, 9 j, 1500, 750", 0, 9, 1500, 750), ("2 b, 2 j, 500, 500", 2, 2, 500, 500),
+    ("1 b, 3 j, 750, 750", 1, 3, 750, 750), ("3 b, 5 j, 500, 500", 3, 5, 500, 500),
+    ("2 b, 5 j, 1500, 750", 2, 5, 1500, 750), ("3 b, 9 j, 750, 750", 3, 9, 750, 750),
+    ("1 b, 7 j, 300, 300", 1, 7, 300, 300), ("1 b, 5 j, 750, 750", 1, 5, 750, 750),
+)  # fmt: skip
+"""Least Nb (exactly none in those with 0), Njet, HT and MHT in GeV."""
+YIELDS = {
+    ("T1bbbb", 1500, 100): (14.68, 5.15, 9.75, 3.74, 0.28, 137.5, 93.8, 52.78, 40.20, 2.69, 82.6, 71.4),
+    ("T1bbbb", 1000, 900): (46.29, 2.19, 18.40, 1.49, 0.15, 138.7, 63.1, 34.77, 9.68, 1.10, 133.2, 43.9),
+    ("T1tttt", 1500, 100): (3.58, 1.07, 3.55, 1.06, 0.59, 55.81, 30.14, 30.35, 17.99, 8.97, 96.32, 30.09),
+    ("T1tttt", 1200, 800): (1.09, 0.11, 1.09, 0.11, 0.10, 15.47, 3.62, 8.20, 2.50, 1.47, 83.8, 3.62),
+    ("T1qqqq", 1400, 100): (284.4, 88.9, 213.3, 69.9, 5.83, 11.20, 37.43, 1.05, 3.49, 0.12, 42.97, 30.67),
+    ("T1qqqq", 1000, 800): (272.5, 18.79, 219.1, 17.51, 3.06, 9.42, 15.89, 0.81, 0.94, 0.07, 87.1, 14.07),
+    ("T2bb", 650, 1): (168.1, 3.57, 32.40, 1.65, 0.08, 202.3, 47.23, 6.92, 2.31, 0.08, 57.0, 19.57),
+    ("T2tt", 700, 50): (59.9, 1.38, 38.63, 1.08, 0.26, 95.3, 21.46, 11.34, 2.29, 0.30, 152.2, 15.66),
+    ("T2qq", 1000, 100): (729.2, 58.4, 179.2, 28.0, 1.16, 11.61, 50.2, 0.56, 1.13, 0.04, 16.5, 21.82),
+}
+SQUARKS_PB = 0.04995128
+"""Eight degenerate squarks of 1000 GeV, NLO+NLL, as CMS's public analysis code states it."""
+FLOWS = {
+    ("T1bbbb", 1500, 100): (0.803, 0.780 / 0.803, 0.586 / 0.780),
+    ("T1tttt", 1200, 800): (0.149, 0.053 / 0.149, 0.036 / 0.053),
+}
+"""CMS's cut flow, from the same tables: share of events left by MHT > 300 GeV, of these by all vetoes, of these by the angles."""
+WEIGHTS = (1.0, 0.920, 0.821, 0.715, 0.662, 0.561, 0.511)
+TRIGGER = ((250.0, 0.982), (300.0, 0.985), (350.0, 0.995), (500.0, 1.0))
+
+
+def search() -> Search:
+    """The aggregate regions, which overlap."""
+    low = [[float(njet), float(nb), float(ht), float(mht)] for _, nb, njet, ht, mht in REGIONS]
+    high = [[np.inf, 0.0 if nb == 0 else np.inf, np.inf, np.inf] for _, nb, *_ in REGIONS]
+    return make_search(low, high, combinable=np.zeros((len(low), len(low)), dtype=bool))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=3000)
+    events = parser.parse_args().events
+    with open_catalog("sqlite://") as catalog:
+        sections = {process: catalog.cross_sections(process) for process in ("gluino", "stop")}
+    print(f"{'':<22}" + "".join(f"{name:>22}" for name, *_ in REGIONS))
+    for (name, *masses), published in YIELDS.items():
+        cards = Cards(selection=SelectionCard(min_njet=2, isr_weights=WEIGHTS, trigger=TRIGGER))
+        plain = cards.changed(["selection.isr_weights=[]"])
+        model, generator = model_named(name), cards.generator
+        lines = settings_lines(generator, process_lines(model.mothers), 1 + int(sum(masses)))
+        rules = Roulette(300.0, generator.roulette_scale, generator.roulette, cards.detector.invisible, 7)
+        made = generate_events(
+            lines, events=events, batch=250, slha=slha_text(model, *map(float, masses)), roulette=rules
+        )
+        batches = list(made)
+        squarks = name == "T2qq"
+        sigma = SQUARKS_PB if squarks else sections["gluino" if name[1] == "1" else "stop"].at(masses[0]).pb
+        for label, chosen in (("weights", cards), ("none", plain)):
+            found = analyse(batches, search(), cards=chosen, random=np.random.default_rng(3))
+            ratio = found.values * 1000 * sigma * LUMINOSITY / np.array(published)
+            error = found.errors * 1000 * sigma * LUMINOSITY / np.array(published)
+            cells = "".join(f"{f'{r:.2f} +- {e:.2f}':>22}" for r, e in zip(ratio, error, strict=True))
+            flow = found.cut_flow
+            if (name, *masses) in FLOWS:
+                steps = flow["MHT"], flow["tracks"] / flow["angles"], flow["angles"] / flow["MHT"]
+                theirs = FLOWS[name, masses[0], masses[1]]
+                print(
+                    f"  {label}: MHT, vetoes, angles "
+                    + ", ".join(f"{a:.3f} (CMS {b:.3f})" for a, b in zip(steps, theirs, strict=True))
+                )
+            print(f"{name}({masses[0]}, {masses[1]}) {label}".ljust(28) + cells.strip(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

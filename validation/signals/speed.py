@@ -1,0 +1,60 @@
+"""CPU time per event of the generator's settings, each against the one before, in alternation on a machine that may be busy.
+
+The last column is what counts: the inverse of CPU time times the squared error of the total, relative to the first setting's.
+
+python validation/signals/speed.py [--events 800] [--rounds 3]
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from superbin.catalog import open_catalog
+from superbin.generate import Cards, generate_point
+
+POINTS = (("T1bbbb", 1750, 1), ("T1bbbb", 1500, 800), ("T1bbbb", 1500, 1400), ("T2bb", 600, 500))
+SETTINGS: tuple[tuple[str, list[str]], ...] = (
+    (
+        "as before",
+        ["generator.multiparton_pt_min=2", "generator.tune=14", "generator.roulette=[]"],
+    ),
+    ("CMS's tune", ["generator.multiparton_pt_min=2", "generator.roulette=[]"]),
+    ("and the roulette", ["generator.multiparton_pt_min=2"]),
+    ("and interactions above 4 GeV", []),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=800)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with open_catalog("sqlite://") as catalog:
+        search = catalog.search("cms-pas-sus-16-014")
+        card = catalog.generator_card(search)
+    for model, *masses in POINTS:
+        seconds = np.zeros((arguments.rounds, len(SETTINGS)))
+        errors = np.zeros_like(seconds)
+        for i in range(arguments.rounds):
+            for j, (_, changes) in enumerate(SETTINGS):
+                cards = Cards.of(search, card).changed(changes)
+                start = time.process_time()
+                point = generate_point(model, masses, search, events=arguments.events, seed=i, cards=cards)
+                seconds[i, j] = time.process_time() - start
+                errors[i, j] = point.settings["statistics"]["total_error"]
+        print(f"{model}({masses[0]}, {masses[1]})")
+        for j, (name, _) in enumerate(SETTINGS):
+            ratios = seconds[:, 0] / seconds[:, j]
+            worth = (seconds * errors**2)[:, 0].mean() / (seconds * errors**2)[:, j].mean()
+            error = ratios.std(ddof=1) / np.sqrt(len(ratios)) if len(ratios) > 1 else float("nan")
+            print(
+                f"  {name:<30}{arguments.events / seconds[:, j].mean():>5.0f} events/s of CPU   "
+                f"{ratios.mean():.2f} +- {error:.2f} times as many, {worth:.2f} times the statistics"
+            )
+
+
+if __name__ == "__main__":
+    main()
