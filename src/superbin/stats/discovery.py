@@ -6,7 +6,7 @@ background varies as its prior says. The toys of `superbin.stats.throw_q0` estim
 
 *Pre-fit* expectations take the nominal background for the data, *post-fit* ones the background-only fit to the data.
 
-.. [1] ATLAS and CMS, Procedure for the LHC Higgs boson search combination in Summer 2011, ATL-PHYS-PUB-2011-11, CMS NOTE-2011/005.
+.. [1] ATLAS and CMS, Procedure for the LHC Higgs boson search combination in Summer 2011, CMS NOTE 2011/005 (also ATL-PHYS-PUB 2011-11).
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ of `superbin.stats.limits.exact` is another quantity: there the nuisances vary a
 *Pre-fit* expectations take the nominal background for the data, *post-fit* ones the data themselves: the statistic's distribution without
 signal gives its quantiles, as in pyhf's ``ToyCalculator``.
 
-.. [1] ATLAS and CMS, Procedure for the LHC Higgs boson search combination in Summer 2011, ATL-PHYS-PUB-2011-11, CMS NOTE-2011/005.
+.. [1] ATLAS and CMS, Procedure for the LHC Higgs boson search combination in Summer 2011, CMS NOTE 2011/005 (also ATL-PHYS-PUB 2011-11).
 """
 
 from dataclasses import replace
