@@ -134,8 +134,16 @@ class TestContent:
         """PAPER-3: nothing is invented for what was not computed."""
         bare = replace(
             example_result.expected,
-            **dict.fromkeys(("asimov", "toys", "pyhf", "pyhf_total", "asimov_postfit", "pyhf_toys")),
-            **dict.fromkeys(("p0", "expected_midp", "expected_p0", "expected_p0_postfit")),
+            asimov=None,
+            toys=None,
+            pyhf=None,
+            pyhf_total=None,
+            asimov_postfit=None,
+            pyhf_toys=None,
+            p0=None,
+            expected_midp=None,
+            expected_p0=None,
+            expected_p0_postfit=None,
         )
         rows = table(source(replace(example_result, expected=bare), tmp_path), "tab:expected")
         assert [name for name in rows if "multicolumn" not in name] == ["mid-p", "tail", "asymptotic"]
