@@ -293,7 +293,7 @@ class Background:
         target = np.log(p)
         sign, centre = np.ones(1), float(self.held.centre()[0])
         high = float(self.held.mean_beside(sign, self.held.reach(1.0, np.full(1, 2.0)))[0])  # two sigma up
-        guess = centre + np.hypot(high - centre, 2.2 * np.sqrt(centre)) + 3
+        guess = centre + np.hypot(high - centre, 2.0 * np.sqrt(centre)) + 2
         if not guess < MOST_TERMS:
             return quantiles_of(_repeated(self.held, p.size), p, np.zeros(p.shape))
         top = max(int(guess), self.table.size - 1)
@@ -373,41 +373,38 @@ class Sums:
         value, slope = np.empty(log_s.shape), np.empty(log_s.shape)
         sharp = np.flatnonzero(self.width == 0)
         value[sharp], slope[sharp] = self._sharp(self.terms[sharp], self.alone[sharp], log_s[sharp])
-        for row in np.flatnonzero(self.width > 0).tolist():
-            value[row], slope[row] = self._averaged(row, float(log_s[row]))
+        uncertain = np.flatnonzero(self.width > 0)
+        step = _step(float(self.width.max()), float(self.k[-1]))
+        shifts = np.arange(LOWEST_SHIFT, HIGHEST_SHIFT, step)
+        at_once = max(1, MOST_CELLS // (self.k.size * shifts.size))
+        for first in range(0, uncertain.size, at_once):
+            i = uncertain[first : first + at_once]
+            value[i], slope[i] = self._averaged(i, log_s[i], shifts)
         return value, slope
 
     def _sharp(
         self, terms: FloatArray, alone: FloatArray, log_s: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        height = self.k * log_s[:, None]
+        height = self.k * log_s[..., None]
         height += terms
-        top = height.max(axis=1)
-        height -= top[:, None]
+        top = height.max(axis=-1)
+        height -= top[..., None]
         np.exp(height, out=height)
-        total = height.sum(axis=1)
-        mean = (height @ self.k) / total
+        total, moment = height.sum(axis=-1), height @ self.k
         with np.errstate(over="ignore"):
             s = np.exp(log_s)
-        return top + np.log(total) - s - alone, mean - s
+        return top + np.log(total) - s - alone, moment / total - s
 
-    def _averaged(self, row: int, log_s: float) -> tuple[float, float]:
+    def _averaged(self, i: Index, log_s: FloatArray, shifts: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The trapezoidal rule in the signal's nuisance: of a smooth function on the whole line it converges exponentially."""
-        width = float(self.width[row])
-        shifts = np.arange(LOWEST_SHIFT, HIGHEST_SHIFT, _step(width, float(self.k[-1])))
+        here = log_s[:, None] + self.width[i, None] * shifts
+        value, slope = self._sharp(self.terms[i, None, :], self.alone[i, None], here)
         weight = -0.5 * shifts * shifts
-        weight -= special.logsumexp(weight)
-        value, slope = np.empty(shifts.shape), np.empty(shifts.shape)
-        size = max(1, MOST_CELLS // self.k.size)
-        for first in range(0, shifts.size, size):
-            part = slice(first, first + size)
-            here = log_s + width * shifts[part]
-            value[part], slope[part] = self._sharp(self.terms[row], self.alone[row], here)
-        value += weight
-        top = value.max()
-        share = np.exp(value - top)
-        total = share.sum()
-        return float(top + np.log(total)), float(share @ slope / total)
+        value += weight - special.logsumexp(weight)
+        top = value.max(axis=1)
+        share = np.exp(value - top[:, None])
+        total = share.sum(axis=1)
+        return top + np.log(total), (share * slope).sum(axis=1) / total
 
 
 def _step(width: float, n: float) -> float:

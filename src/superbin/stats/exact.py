@@ -25,6 +25,9 @@ __all__ = ["Branches", "log_p_values", "on_off_tails", "poisson_tails", "smeared
 CHUNK = 256
 """Rows at a time: the nodes of one chunk stay in the cache."""
 
+SMALL_BATCH = 128
+"""Arms that are integrated in one call."""
+
 NEGLIGIBLE = 34.0
 """What is smaller by this in the logarithm does not change the sixteenth digit."""
 
@@ -121,6 +124,13 @@ def _arms(
     Of the two log-normal arms of a row, one holds the maximum of its integrand and the other falls from the reference;
     the latter is at most half the Poisson term of its side, and left out where that does not matter.
     """
+    slopes = np.concatenate([branch.log_above, branch.log_below])
+    if slopes.size <= SMALL_BATCH and (slopes > SMALLEST_SLOPE).all():
+        # of few rows both arms at once: it is the number of calls that costs
+        n, log_r, half = (np.concatenate([a, a]) for a in (rows.n, rows.log_r, rows.half))
+        sign = np.repeat([1.0, -1.0], rows.n.size)
+        upper, lower = np.split(integral(Rows(n, log_r, half), LogArm(sign, slopes)), 2)
+        return upper, lower
     excess = rows.log_r < 0
     sign = np.where(excess, 1.0, -1.0)
     peak, edge = np.full(rows.n.shape, -np.inf), np.full(rows.n.shape, -np.inf)

@@ -142,17 +142,15 @@ def compare_limits(
     {'cls': 29.54, 'asymptotic': 29.06}
     """
     problem = _one_bin(n, b, up, down, level, signal_uncertainty, model)
-    # One table for the bands and the data; the Bayesian limits are the exact ones times a factor.
-    alone = Background(problem.held)
-    six = problem.at(np.append(alone.quantile(np.array(BANDS)), problem.n))
-    exact = limits_of_one(alone, six)
-    bayes = exact * bayes_factor(six)
-    limits = {}
-    missing = {}
-    if "cls" in methods:
-        limits["cls"] = Limit(float(exact[-1]), _bands(exact[:-1]))
-    if "bayes" in methods:
-        limits["bayes"] = Limit(float(bayes[-1]), _bands(bayes[:-1]))
+    limits, missing = {}, {}
+    if {"cls", "bayes"} & set(methods):
+        # One table for the bands and the data; the Bayesian limits are the exact ones times a factor.
+        alone = Background(problem.held)
+        six = problem.at(np.append(alone.quantile(np.array(BANDS)), problem.n))
+        exact = limits_of_one(alone, six)
+        for name, factor in (("cls", 1.0), ("bayes", float(bayes_factor(problem)[0]))):
+            if name in methods:
+                limits[name] = Limit(factor * float(exact[-1]), _bands(factor * exact[:-1]))
     if "lhc" in methods:
         try:
             limits["lhc"] = _lhc(problem, n, b, up, down, level, model)

@@ -1,6 +1,6 @@
 """Models whose mean is a function of a standard normal nuisance ``z``: what they share."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -71,7 +71,8 @@ class Smeared:
 
     def take(self, index: Any) -> Self:
         """Select rows, or add axes, by indexing."""
-        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+        parts = (self.b, self.log_above, self.log_below, self.width_above, self.width_below)
+        return type(self)(*(part[index] for part in parts))
 
     # --- the prior ---------------------------------------------------------------------------------------------
 
@@ -83,8 +84,7 @@ class Smeared:
     @property
     def sharp(self) -> npt.NDArray[np.bool_]:
         """Rows whose mean does not vary."""
-        widths = (self.log_above, self.log_below, self.width_above, self.width_below)
-        return np.asarray(sum(widths) == 0)
+        return np.asarray(self.log_above + self.log_below + self.width_above + self.width_below == 0)
 
     @property
     def reference(self) -> FloatArray:
@@ -106,7 +106,9 @@ class Smeared:
     @property
     def vanishing(self) -> FloatArray:
         """Probability of a mean that is exactly zero."""
-        return np.zeros(self.b.shape) if self.truncated else np.asarray(special.ndtr(self.floor))
+        if self.truncated or not self.width_below.any():
+            return np.zeros(self.b.shape)
+        return np.asarray(special.ndtr(self.floor))
 
     @property
     def log_kept(self) -> FloatArray:
