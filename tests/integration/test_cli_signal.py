@@ -136,7 +136,9 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert document["source"].startswith(
         "interpolated between 16 generated points, with no error in a bin that stands out from statistics; "
     )
-    assert "; made with analytic 1; accuracy of the simulation: T1bbbb with 7 or more jets" in document["source"]
+    assert (
+        "; made with analytic 1; accuracy of the simulation: T1bbbb with 7 or more jets" in document["source"]
+    )
     assert (
         run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--bins", 0) == 0
     )
