@@ -7,7 +7,6 @@
 import argparse
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -58,18 +57,19 @@ def constrained(rng: np.random.Generator, problem: Problem) -> Constraints:
         return Constraints()
     n = problem.n_bins
     order = (rng.permutation(n) + 1).tolist()
-    some: dict[str, Any] = {
-        "at_most": int(rng.integers(1, n)) if rng.random() < 0.4 else None,
-        "required": tuple(order[: rng.integers(0, 3)]),
-        "forbidden": tuple(order[3 : 3 + rng.integers(0, 3)]),
-        "min_background": float(rng.uniform(0, 0.4) * problem.background.sum())
-        if rng.random() < 0.3
-        else 0.0,
-        "min_signal": float(rng.uniform(0, 0.4) * problem.signal.sum()) if rng.random() < 0.3 else 0.0,
-    }
-    if rng.random() < 0.3:
-        some |= {"exactly": int(rng.integers(2, n)), "at_most": None}
-    return Constraints(**some)
+    exactly = int(rng.integers(2, n)) if rng.random() < 0.3 else None
+    least_background, least_signal = (
+        float(rng.uniform(0, 0.4) * total) if rng.random() < 0.3 else 0.0
+        for total in (problem.background.sum(), problem.signal.sum())
+    )
+    return Constraints(
+        at_most=int(rng.integers(1, n)) if exactly is None and rng.random() < 0.4 else None,
+        exactly=exactly,
+        required=tuple(order[: rng.integers(0, 3)]),
+        forbidden=tuple(order[3 : 3 + rng.integers(0, 3)]),
+        min_background=least_background,
+        min_signal=least_signal,
+    )
 
 
 def best_of_all(problem: Problem, checked: Rules, figure: str) -> float:
@@ -122,10 +122,10 @@ def brute(first: int, count: int, figure: str, largest: int) -> int:
         "| problems | number | proved to 1e-3 | bound over best, least | median | most |\n|---|---|---|---|---|---|"
     )
     for kind, found in rows.items():
-        excesses = np.array([row[0] for row in found])
+        over = np.array([row[0] for row in found])
         done = sum(row[1] for row in found)
         print(
-            f"| {kind} | {len(found)} | {done} | {excesses.min():.1e} | {np.median(excesses):.1e} | {excesses.max():.1e} |"
+            f"| {kind} | {len(found)} | {done} | {over.min():.1e} | {np.median(over):.1e} | {over.max():.1e} |"
         )
     print(
         f"\n{wrong} of {sum(map(len, rows.values()))} bounds below the best of all sets; seeds {first} to {seed - 1}."

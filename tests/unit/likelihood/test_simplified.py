@@ -38,7 +38,7 @@ def lognormal(kappa: float) -> Likelihood:
 
 
 def test_moments_of_a_log_normal() -> None:
-    """LIK-54: mean, variance and third moment of b kappa^z, bins fully correlated."""
+    """LIK-59: mean, variance and third moment of b kappa^z, bins fully correlated."""
     kappa = 1.25
     found = simplify(lognormal(kappa), draws=20000, seed=1)
     s = math.log(kappa) ** 2
@@ -53,7 +53,7 @@ def test_moments_of_a_log_normal() -> None:
 
 
 def test_limits_come_near_those_of_the_full_likelihood(two_bins: PublishedLikelihood) -> None:
-    """LIK-54: a log-normal background, and the two bins with their control region."""
+    """LIK-59: a log-normal background, and the two bins with their control region."""
     engine = lognormal(1.2)
     observed, expected = simplify(engine, seed=1).limit(np.array([3.0, 3.0]))
     full = engine.limit()
@@ -66,7 +66,7 @@ def test_limits_come_near_those_of_the_full_likelihood(two_bins: PublishedLikeli
 
 
 def test_normal_background_by_brute_force() -> None:
-    """LIK-54: one bin with a normal background, q profiled by a scalar minimiser."""
+    """LIK-59: one bin with a normal background, q profiled by a scalar minimiser."""
     one = Simplified(
         ("a",), np.array([12.0]), np.array([10.0]), np.array([[4.0]]), np.array([0.0]), "control", 0, 0
     )
@@ -90,7 +90,7 @@ def test_normal_background_by_brute_force() -> None:
 
 
 def test_what_cannot_be_simplified() -> None:
-    """LIK-54."""
+    """LIK-59."""
     with pytest.raises(InputError, match="the signal needs 2 values"):
         simplify(lognormal(1.2), draws=100).limit(np.array([1.0]))
     with pytest.raises(InputError, match="choose control or background"):
@@ -98,7 +98,7 @@ def test_what_cannot_be_simplified() -> None:
 
 
 def test_command_simplifies(tmp_path: Path) -> None:
-    """LIK-54, LIK-27: the numbers as JSON, with limits beside those of the full likelihood."""
+    """LIK-59, LIK-27: the numbers as JSON, with limits beside those of the full likelihood."""
     card = tmp_path / "card.txt"
     card.write_text("bin a\nobservation 6\nbin a a\nprocess s b\nprocess 0 1\nrate 2 5.5\nk lnN - 1.2\n")
     result = CliRunner().invoke(command, ["simplify", str(card), "--draws", "2000", "--json"])
