@@ -419,12 +419,14 @@ def asymptotic_limit(
     return _asked(document, count, limits)
 
 
-def toy_q0(document: Mapping[str, Any], *, toys: int = 1000, seed: int = 0) -> PyhfToys:
+def toy_q0(
+    document: Mapping[str, Any], *, count: float | None = None, toys: int = 1000, seed: int = 0
+) -> PyhfToys:
     """Discovery p-value by pyhf's ``ToyCalculator``; some 10 ms a toy, and it throws both hypotheses.
 
     Parameters
     ----------
-    document
+    document, count
         As in `asymptotic_q0`.
     toys : int
         Per hypothesis, at least 1.
@@ -445,7 +447,7 @@ def toy_q0(document: Mapping[str, Any], *, toys: int = 1000, seed: int = 0) -> P
         p = float(under_background.pvalue(observed))
         return PyhfToys(p, binomial_error(p * toys, toys), observed, toys, seed)
 
-    return _asked(document, None, thrown, optimizers=("scipy", "minuit"))
+    return _asked(document, count, thrown, optimizers=("scipy", "minuit"))
 
 
 def toy_cls(document: Mapping[str, Any], mu: float, *, toys: int = 1000, seed: int = 0) -> PyhfCls:

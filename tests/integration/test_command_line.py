@@ -258,10 +258,10 @@ def test_missing_latex_says_how_to_get_it(
 
 def test_pvalue_table(capsys: pytest.CaptureFixture[str]) -> None:
     """CLI-2, STAT-25: the reference numbers of an independent prototype, in a table with times."""
-    assert run("pvalue", "40", "25", "5", "5", "--toys", "100000") == 0
+    assert run("pvalue", "40", "25", "5", "5", "--toys", "100000", "--pyhf") == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = {line.split()[0]: line.split() for line in lines[3:11]}
-    assert set(rows) == {"midp", "tail", "toys", "weighted", "q0_toys", "asymptotic", "asimov", "pyhf"}
+    rows = {line.split()[0]: line.split() for line in lines[3:12]}
+    assert set(rows) == {"midp", "tail", "p0", "toys", "weighted", "q0_toys", "asymptotic", "asimov", "pyhf"}
     assert float(rows["midp"][1]) == pytest.approx(0.027115, abs=1e-6)
     assert rows["midp"][2] == "1.925"
     assert rows["tail"][2] == "1.872"
@@ -299,15 +299,16 @@ def test_pvalue_by_pyhf_toys(capsys: pytest.CaptureFixture[str]) -> None:
 def test_pvalue_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """CLI-2."""
     target = tmp_path / "w.json"
-    assert run("pvalue", "12", "4", "2", "1", "--observed", "--json", "--workspace", str(target)) == 0
+    arguments = ("pvalue", "12", "4", "2", "1", "--observed", "--json", "--toys", "1000", "--pyhf")
+    assert run(*arguments, "--workspace", str(target)) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["observed"] is True
     assert document["background"] == {"nominal": 4.0, "up": 2.0, "down": 1.0}
     assert 0 < document["midp"]["p"] < document["tail"]["p"] < 1
     assert document["asimov"] is None
-    assert document["toys"]["n"] == 1_000_000
+    assert document["toys"]["n"] == 1000
     assert document["seconds"].keys() == {
-        "midp", "tail", "asymptotic", "toys", "weighted", "q0_toys", "pyhf",
+        "midp", "tail", "p0", "asymptotic", "toys", "weighted", "q0_toys", "pyhf",
     }  # fmt: skip
     assert json.loads(target.read_text())["observations"][0]["data"] == [12.0]
 

@@ -16,15 +16,15 @@ def run(*arguments: str) -> int:
 
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     """STAT-17, STAT-24: the textbook limit of an empty bin; observed, median and bands of every method."""
-    assert run("limit", "0", "3", "1", "1") == 0
+    assert run("limit", "0", "3", "1", "1", "--pyhf") == 0
     out = capsys.readouterr().out
-    rows = {line.split()[0]: line.split() for line in out.splitlines()[3:6]}
-    assert set(rows) == {"cls", "bayes", "asymptotic"}
-    assert rows["cls"][1] == rows["bayes"][1] == "2.9957"
+    rows = {line.split()[0]: line.split() for line in out.splitlines()[3:7]}
+    assert set(rows) == {"cls", "bayes", "lhc", "asymptotic"}
+    assert rows["cls"][1] == rows["bayes"][1] == rows["lhc"][1] == "2.9957"
     bands = [float(value) for value in rows["cls"][2:7]]
     assert bands == sorted(bands)
-    assert out.splitlines()[6].split()[0] == "pyhf"
-    assert float(out.splitlines()[6].split()[1]) == pytest.approx(float(rows["asymptotic"][1]), rel=0.01)
+    assert out.splitlines()[7].split()[0] == "pyhf"
+    assert float(out.splitlines()[7].split()[1]) == pytest.approx(float(rows["asymptotic"][1]), rel=0.01)
     models = [line.split()[0] for line in out.splitlines() if len(line.split()) == 5]
     assert models == ["uncertainty", "lognormal", "gaussian", "gamma", "none"]
     assert "changes the observed exact limit by" in out
@@ -36,7 +36,8 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_document(capsys: pytest.CaptureFixture[str]) -> None:
     """STAT-24: everything for machines; a Bayesian limit above CLs by exp(ln(1.2)^2) with 20 % on the signal."""
-    assert run("limit", "8", "6", "1", "1", "--signal-uncertainty", "0.2", "--level", "0.9", "--json") == 0
+    arguments = ("limit", "8", "6", "1", "1", "--signal-uncertainty", "0.2", "--level", "0.9", "--pyhf")
+    assert run(*arguments, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["observed"] == 8
     assert document["level"] == 0.9
@@ -53,12 +54,15 @@ def test_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["pyhf_toys"] is None
     assert document["spread"] >= 0
     assert "expected medians differ by" in document["verdict"]
-    assert document["missing"] == {}
+    assert list(document["missing"]) == ["lhc"]
 
 
 def test_without_background(capsys: pytest.CaptureFixture[str]) -> None:
     """STAT-24: pyhf and the relative models do not apply, which is said; the rest is printed."""
-    assert run("limit", "2", "0", "0.5", "0", "--uncertainty", "gamma", "--uncertainty", "gaussian") == 0
+    assert (
+        run("limit", "2", "0", "0.5", "0", "--pyhf", "--uncertainty", "gamma", "--uncertainty", "gaussian")
+        == 0
+    )
     out = capsys.readouterr().out
     assert "pyhf: " in out
     assert next(line for line in out.splitlines() if line.startswith("gamma")).split()[1:] == ["-"] * 4
@@ -97,7 +101,7 @@ def test_verdict_of_p_values(capsys: pytest.CaptureFixture[str]) -> None:
     """CLI-2, STAT-23: in words and in the document."""
     assert run("pvalue", "40", "25", "5", "5", "--toys", "0") == 0
     assert "verdict: the methods agree within 0.05 in Z" in capsys.readouterr().out
-    assert run("pvalue", "4", "0.6", "0.5", "0.3", "--toys", "0", "--json") == 0
+    assert run("pvalue", "4", "0.6", "0.5", "0.3", "--pyhf", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     z = [document[name]["z"] for name in ("midp", "tail", "asymptotic", "pyhf")]
     assert document["spread"] == pytest.approx(max(z) - min(z))

@@ -64,7 +64,7 @@ def test_p_values(
     assert out, error
     document = json.loads(out)
     assert all(map(math.isfinite, numbers(document)))
-    for name in ("midp", "tail", "asymptotic", "weighted", "q0_toys", "toys", "pyhf"):
+    for name in ("midp", "tail", "p0", "asymptotic", "weighted", "q0_toys", "toys", "pyhf"):
         assert document[name] is None or 0 <= document[name]["p"] <= 1
     if document["pyhf"] is None:
         assert document["missing"]["pyhf"]
@@ -102,7 +102,8 @@ def test_limits(
         assert one["observed"] > 0 or b > 1e10  # no finer than the spacing of float64 at b
         bands = [one["expected"][band] for band in ("low2", "low1", "median", "high1", "high2")]
         assert bands == sorted(bands)
-    assert document["limits"]["pyhf"] is not None or document["missing"]["pyhf"]
+    for name in ("lhc", "pyhf"):
+        assert document["limits"][name] is not None or document["missing"][name]
     for name, one in document["models"].items():
         assert one is not None or document["missing"][name]
     if x == 0:

@@ -14,6 +14,7 @@ from superbin.results import (
     BinRow,
     Convention,
     CountDistribution,
+    ExpectedZ,
     GreedyBaseline,
     MergeResult,
     Projection,
@@ -222,6 +223,11 @@ def make_result(**changes: Any) -> AnalysisResult:
             pyhf=PValue(p=0.0171, z=2.117),
             pyhf_total=PValue(p=0.0168, z=2.124),
             asimov_postfit=Asimov(z=1.87, fit="postfit"),
+            p0=PValue(p=0.0158, z=2.15),
+            expected_midp=ExpectedZ(0.31, 1.22, 2.09, 2.91, 3.68, "prefit"),
+            expected_p0=ExpectedZ(None, 1.15, 2.12, 3.11, 4.05, "prefit"),
+            expected_p0_postfit=ExpectedZ(None, 0.93, 1.88, 2.85, 3.79, "postfit"),
+            pyhf_toys=ToyPValue(p=0.015, z=2.17, p_err=0.0038, n=1000, seed=0),
         ),
         observed=Significance(
             count=14,
@@ -233,6 +239,8 @@ def make_result(**changes: Any) -> AnalysisResult:
             toys=ToyPValue(p=0.3761, z=0.316, p_err=0.0005, n=1_000_000, seed=0),
             pyhf=PValue(p=0.371, z=0.33),
             pyhf_total=PValue(p=0.372, z=0.327),
+            p0=PValue(p=0.359, z=0.36),
+            pyhf_toys=ToyPValue(p=0.362, z=0.353, p_err=0.0152, n=1000, seed=0),
         ),
         conventions=(
             Convention("none", Background(12.28, 4.38, 3.07), PValue(0.0166, 2.13), PValue(0.376, 0.32)),

@@ -32,6 +32,8 @@ from scipy import special
 
 from superbin import stats
 from superbin.stats.arguments import FloatArray
+from superbin.stats.limits.asymptotic import q_tilde
+from superbin.stats.models import uncertainty
 
 HERE = Path(__file__).parent
 
@@ -55,7 +57,7 @@ WIDTHS = {
 """Relative uncertainties upward and downward, by their kind; "log-normal" is symmetric in the logarithm, "down to zero" the linear branch."""
 
 TRUTHS = grid(4, 0.5)
-METHODS = ("tail", "midp", "q0 asymptotic", "q0 exact")
+METHODS = ("tail", "midp", "q0 asymptotic", "p0")
 Q0_EXACT_UP_TO = 30.0
 """Background up to which q0 is calibrated exactly."""
 
@@ -69,7 +71,9 @@ COARSE = grid(25, 0.2)
 LEVEL = 0.95
 LIMIT_BACKGROUNDS = (1.0, 5.0, 25.0, 100.0)
 SIGNALS = (3.0, 10.0, 30.0, 100.0)
-LIMIT_METHODS = ("cls", "asymptotic")
+LIMIT_METHODS = ("cls", "asymptotic", "lhc")
+LHC_UP_TO = 30.0
+"""Signal and background up to which the LHC's CLs is calibrated for every outcome."""
 COLUMNS = ("ensemble", "method", "kind", "b", "up", "down")
 
 LIMIT_TRUTHS = grid(2, 1.0)
@@ -149,14 +153,21 @@ def auxiliary_p(one: Bin) -> dict[str, FloatArray]:
     z = np.asarray(stats.asymptotic_z(n[None, :], *one.own, auxiliary=AUXILIARIES[:, None]))
     found["q0 asymptotic"] = special.ndtr(-z)
     if one.b <= Q0_EXACT_UP_TO:
-        found["q0 exact"] = calibrated(one, n, np.where(z > 0, z, 0.0))
+        every = AUXILIARIES[::5]
+        coarse = np.asarray(stats.fit_nuisance(n[None, :], 0.0, *one.own, auxiliary=every[:, None]))
+        found["p0"] = calibrated(one, n, np.where(z > 0, z, 0.0), coarse)
     return found
 
 
-def calibrated(one: Bin, n: FloatArray, root: FloatArray) -> FloatArray:
-    """P(q0 at least as large) where count and auxiliary come from the background-only fit, as in `superbin.stats.throw_q0`."""
+def calibrated(
+    one: Bin, n: FloatArray, root: FloatArray, coarse: FloatArray, signal: float = 0.0
+) -> FloatArray:
+    """P(statistic at least as large) of every outcome, around its own fit: what `superbin.stats.p0` and `lhc_cls` sum outcome by outcome.
+
+    `root` is the root of the statistic, of shape (auxiliaries, counts); `coarse` the fitted nuisance at every fifth auxiliary measurement. The count is
+    drawn with the signal of the tested hypothesis.
+    """
     every = AUXILIARIES[::5]
-    coarse = np.asarray(stats.fit_nuisance(n[None, :], 0.0, *one.own, auxiliary=every[:, None]))
     fitted = np.stack([np.interp(AUXILIARIES, every, column) for column in coarse.T], axis=1).ravel()
     order = np.argsort(-root, axis=None, kind="stable")
     sorted_root = root.ravel()[order]
@@ -171,7 +182,7 @@ def calibrated(one: Bin, n: FloatArray, root: FloatArray) -> FloatArray:
         used = np.flatnonzero((left == k) | (left + 1 == k))
         if used.size == 0:
             continue
-        mean = float(one.mean(np.array([z]))[0])
+        mean = signal + float(one.mean(np.array([z]))[0])
         chance = np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1))
         normal = np.exp(-0.5 * (AUXILIARIES - z) ** 2) * step / np.sqrt(2 * np.pi)
         sums = np.cumsum((normal[:, None] * chance[None, :]).ravel()[order])
@@ -222,6 +233,9 @@ def predictive(one: Bin, method: str) -> list[Rate]:
     low, high = np.full(ALPHAS.size, -1.0), np.full(ALPHAS.size, one.b + 5.0)
 
     def reached(n: FloatArray) -> FloatArray:
+        if method == "p0":
+            log_p = [float(stats.p0(count, *one.own).log_p) for count in n]
+            return np.asarray(np.exp(log_p) <= ALPHAS)
         if method == "q0 asymptotic":
             return np.asarray(special.ndtr(-np.asarray(stats.asymptotic_z(n, *one.own))) <= ALPHAS)
         return np.asarray((stats.tail if method == "tail" else stats.midp)(n, *one.own) <= ALPHAS)
@@ -253,7 +267,7 @@ def all_rates() -> Rates:
     """Rates of every method in every ensemble."""
     found: Rates = {}
     for kind, one in bins(BACKGROUNDS):
-        for method in METHODS[:3]:
+        for method in METHODS:
             found["predictive", method, kind, one] = predictive(one, method)
         for method, p in auxiliary_p(one).items():
             found["auxiliary", method, kind, one] = with_truth(one, p)
@@ -299,6 +313,26 @@ def asymptotic_cls(one: Bin, s: float, n: FloatArray, a: FloatArray) -> FloatArr
     return np.asarray(np.exp(special.log_ndtr(-(distance + root)) - special.log_ndtr(-distance)))
 
 
+def lhc_cls(one: Bin, s: float, n: FloatArray) -> FloatArray:
+    """The LHC's CLs of s for every outcome, of shape (auxiliaries, counts): two calibrations of q~, around the fits with and without s."""
+    held = uncertainty("split-lognormal", *(np.array([x]) for x in one.own))
+    count, a = (x.ravel() for x in np.broadcast_arrays(n[None, :], AUXILIARIES[:, None]))
+    q = q_tilde(np.full(count.size, s), count, held, a).reshape(AUXILIARIES.size, n.size)
+    root = np.sqrt(q)
+    every = AUXILIARIES[::5]
+    both, alone = (
+        calibrated(
+            one,
+            n,
+            root,
+            np.asarray(stats.fit_nuisance(n[None, :], strength, *one.own, auxiliary=every[:, None])),
+            strength,
+        )
+        for strength in (s, 0.0)
+    )
+    return np.where(root > 0, both / np.where(alone > 0, alone, 1.0), 1.0)
+
+
 def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], Rate]:
     """How often the upper limit lies below the true signal s, which is where CLs of s is below 1 - level."""
     means = s + one.mean(LIMIT_TRUTHS)
@@ -311,11 +345,14 @@ def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], Rate]:
     }
     for method, cls in auxiliary_cls(one, s, n).items():
         value["auxiliary", method] = cls
+    if max(one.b, s) <= LHC_UP_TO:
+        every = np.arange(n[-1] + 1)  # the ensemble without a signal has low counts
+        value["auxiliary", "lhc"] = lhc_cls(one, s, every)[:, int(n[0]) :]
     rates = {key: np.empty(LIMIT_TRUTHS.size) for key in value}
     for i, z in enumerate(LIMIT_TRUTHS):
         chance = np.exp(special.xlogy(n, means[i]) - means[i] - special.gammaln(n + 1))
-        weight = normal_weight(COARSE, float(z))
         for key, cls in value.items():
+            weight = normal_weight(COARSE if len(cls) == COARSE.size else AUXILIARIES, float(z))
             rates[key][i] = weight @ ((cls < 1 - LEVEL) @ chance)
     found = {key: summary(rate, LIMIT_TRUTHS) for key, rate in rates.items()}
     # predictive: counts from s + mu(z) with z unit normal, nothing else fluctuates
@@ -324,6 +361,10 @@ def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], Rate]:
     for method, function in (("cls", stats.limits.cls), ("asymptotic", stats.limits.asymptotic_cls)):
         rate = float((np.asarray(function(s, n, *one.own)) < 1 - LEVEL) @ chance)
         found["predictive", method] = Rate(rate, rate, 0.0)
+    if max(one.b, s) <= LHC_UP_TO:
+        row = lhc_cls(one, s, n)[AUXILIARIES.size // 2]  # nothing was measured but a = 0
+        rate = float((row < 1 - LEVEL) @ chance)
+        found["predictive", "lhc"] = Rate(rate, rate, 0.0)
     return found
 
 
@@ -426,7 +467,7 @@ def report(rates: Rates, limits: LimitRates) -> str:
         definitions,
         "",
         (
-            f"Backgrounds: {', '.join(f'{b:g}' for b in BACKGROUNDS)} events. Relative uncertainties: {widths}. q0 exact: the count and the "
+            f"Backgrounds: {', '.join(f'{b:g}' for b in BACKGROUNDS)} events. Relative uncertainties: {widths}. p0: the count and the "
             f'auxiliary measurement drawn from the background-only fit, up to {Q0_EXACT_UP_TO:g} events. "worst" and "typical" are taken '
             f"over z0 = {', '.join(f'{z:g}' for z in TRUTHS)}; for limits, over every second of these."
         ),
@@ -499,11 +540,11 @@ def limit_lines(limits: LimitRates) -> list[str]:
         (
             f"Limits at {LEVEL:.0%}, signals of {', '.join(f'{s:g}' for s in SIGNALS)} events on backgrounds of "
             f"{', '.join(f'{b:g}' for b in LIMIT_BACKGROUNDS)}. Numbers are rates, the smallest and the largest: up to "
-            f"{1 - LEVEL:.2f} covers. The Bayesian limit of a flat prior is the exact CLs limit, and has its rates."
+            f"{1 - LEVEL:.2f} covers. The Bayesian limit of a flat prior is the exact CLs limit, and has its rates. lhc: for signals and backgrounds up to {LHC_UP_TO:g} events."
         ),
         "",
         f"| ensemble | uncertainties | {' | '.join(LIMIT_METHODS)} | largest of cls at |",
-        "|---|---|---|---|---|",
+        "|---|---|---|---|---|---|",
     ]
     for ensemble, which, title in SECTIONS:
         for kind in WIDTHS:
@@ -514,7 +555,7 @@ def limit_lines(limits: LimitRates) -> list[str]:
                     for (e, m, k, one, s), rate in limits.items()
                     if (e, m, k) == (ensemble, method, kind)
                 }
-                cells.append(f"{min(some.values()):.3f} to {max(some.values()):.3f}")
+                cells.append(f"{min(some.values()):.3f} to {max(some.values()):.3f}" if some else "")
                 if method == "cls":
                     one, s = max(some, key=lambda key: some[key])
                     place = f"{one.b:g} +{100 * one.u:.3g} -{100 * one.d:.3g} %, s = {s:g}"
@@ -524,11 +565,11 @@ def limit_lines(limits: LimitRates) -> list[str]:
         "",
         f"One bin, {one.b:g} +{100 * one.u:g} -{100 * one.d:g} % with s = {s:g}:",
         "",
-        f"| ensemble | {' | '.join(LIMIT_METHODS)} |",
+        f"| ensemble | {' | '.join(LIMIT_METHODS[:2])} |",
         "|---|---|---|",
     ]
     for ensemble, which, title in SECTIONS:
-        found = [getattr(limits[ensemble, method, "example", one, s], which) for method in LIMIT_METHODS]
+        found = [getattr(limits[ensemble, method, "example", one, s], which) for method in LIMIT_METHODS[:2]]
         lines.append(f"| {title} | {' | '.join(f'{rate:.3f}' for rate in found)} |")
     return lines
 
@@ -578,21 +619,21 @@ def draw_limits(limits: LimitRates) -> None:
 
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.2), sharey=True, layout="constrained")
     for axes, ensemble in zip(panels, ENSEMBLES, strict=True):
-        for method, colour in zip(LIMIT_METHODS, ("C0", "C2"), strict=True):
+        for method, colour in zip(LIMIT_METHODS, ("C0", "C2", "C3"), strict=True):
             for kind, style in zip(
                 WIDTHS, ("-", "--", "-.", ":", (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1))), strict=True
             ):
-                worst = [
-                    max(
+                worst = {
+                    s: [
                         rate.worst
                         for (e, m, k, _, signal), rate in limits.items()
                         if (e, m, k, signal) == (ensemble, method, kind, s)
-                    )
+                    ]
                     for s in SIGNALS
-                ]
-                axes.plot(
-                    SIGNALS, worst, linestyle=style, color=colour, marker=".", label=f"{method}, {kind}"
-                )
+                }
+                shown = {s: max(found) for s, found in worst.items() if found}
+                label = f"{method}, {kind}"
+                axes.plot([*shown], [*shown.values()], linestyle=style, color=colour, marker=".", label=label)
         axes.axhline(1 - LEVEL, color="black", linewidth=0.8)
         axes.set(xscale="log", title=ensemble, xlabel="true signal s")
     panels[0].set_ylabel("largest rate of limits below s")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from superbin._support.files import write_text
-from superbin.catalog import find_signal, open_catalog
+from superbin.catalog import open_catalog
 from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.simplified import simplify
 
@@ -28,8 +28,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with open_catalog("sqlite://") as catalog:
         search = catalog.search("cms-pas-sus-16-014")
-        signals = [find_signal(catalog, search, "T1bbbb", masses) for masses in POINTS[::step]]
-        published = catalog.likelihood(search)
+        signals = [catalog.signal(search, "T1bbbb", masses) for masses in POINTS[::step]]
+        published = catalog.published_likelihood(search)
     # The background does not depend on the signal: a flat one names all bins.
     reference = CountingLikelihood(published.model(np.ones(published.n_bins), systematics="none"))
     found = {scope: simplify(reference, scope=scope, draws=4000) for scope in ("control", "background")}

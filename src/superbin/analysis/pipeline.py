@@ -33,6 +33,7 @@ from superbin.results import (
     BinRow,
     Convention,
     CountDistribution,
+    ExpectedZ,
     PValue,
     SearchSummary,
     SignalSummary,
@@ -40,7 +41,8 @@ from superbin.results import (
     StrengthLimit,
     ToyPValue,
 )
-from superbin.stats import asymptotic, counts, pvalue
+from superbin.stats import asymptotic, counts, discovery, pvalue
+from superbin.stats.expectation import expected
 from superbin.stats.limits import cls_limit
 from superbin.stats.toys import throw
 
@@ -84,6 +86,7 @@ def analyze(
     simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
+    pyhf_toys: int = 0,
     seconds: float = 0.0,
 ) -> AnalysisResult:
     """Design and evaluate the most sensitive one-bin analysis of a signal.
@@ -106,6 +109,8 @@ def analyze(
         Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
     seed : int
         Seed of the pseudo-experiments, >= 0.
+    pyhf_toys : int
+        Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 throws none.
     seconds : float
         Time for a proof of how good the merge is, >= 0; 0 proves nothing of an exact figure of merit.
 
@@ -144,6 +149,7 @@ def analyze(
             toys=toys,
             seed=seed,
             document=document,
+            pyhf_toys=pyhf_toys,
         ).significance
 
     return AnalysisResult(
@@ -184,6 +190,7 @@ def evaluate(
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     document: Mapping[str, object] | None = None,
+    pyhf_toys: int = 0,
 ) -> Timed:
     """Compute every named p-value of a count.
 
@@ -206,6 +213,8 @@ def evaluate(
         Their seed, >= 0.
     document : mapping, optional
         The exported workspace of the aggregate bin; by default one of the total background uncertainty alone.
+    pyhf_toys : int
+        Toys of that workspace by pyhf; 0 throws none.
 
     Returns
     -------
@@ -238,6 +247,14 @@ def evaluate(
             missing[name] = str(error)
             return None
 
+    def where_summed(name: str, method: Callable[[], T]) -> T | None:
+        """An answer, or the reason why there is none: too many events."""
+        try:
+            return timed(name, method)
+        except InputError as error:
+            missing[name] = str(error)
+            return None
+
     strength = None if observed else signal if signal is not None else max(n - b, 0.0)
     pull = float(asymptotic.pull(n, b, up, down))  # the first to check the numbers
     if b == 0:
@@ -246,12 +263,8 @@ def evaluate(
         count=n,
         q=2 * (math.sqrt(n) - math.sqrt(b)),
         pull=pull if math.isfinite(pull) else None,
-        midp=timed(
-            "midp", lambda: PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
-        ),
-        tail=timed(
-            "tail", lambda: PValue.of(pvalue.tail(n, b, up, down), pvalue.tail_significance(n, b, up, down))
-        ),
+        midp=timed("midp", lambda: _pvalue(pvalue.tail_and_midp(n, b, up, down)[1])),
+        tail=timed("tail", lambda: _pvalue(pvalue.tail_and_midp(n, b, up, down)[0])),
         asymptotic=timed("asymptotic", lambda: _asymptotic(n, b, up, down)),
         asimov=None if strength is None else timed("asimov", lambda: _asimov(strength, None, b, up, down)),
         toys=timed("toys", lambda: _toys(n, background, toys, seed)) if toys else None,
@@ -260,8 +273,51 @@ def evaluate(
         asimov_postfit=None
         if strength is None or fitted_to is None
         else timed("asimov_postfit", lambda: _asimov(strength, fitted_to, b, up, down)),
+        p0=where_summed("p0", lambda: _pvalue(discovery.p0(n, b, up, down))),
+        pyhf_toys=timed("pyhf_toys", lambda: _pyhf_toys(n, background, document, pyhf_toys, seed))
+        if pyhf_toys and b > 0
+        else None,
+        **({} if not strength else _expected(strength, background, fitted_to, where_summed)),
     )
     return Timed(panel, seconds, missing)
+
+
+def _expected(
+    signal: float,
+    background: Background,
+    fitted_to: float | None,
+    where_summed: Callable[[str, Callable[[], ExpectedZ]], ExpectedZ | None],
+) -> dict[str, ExpectedZ | None]:
+    """Median and bands of the expected significances, by field."""
+    yields = background.nominal, background.up, background.down
+
+    def by_midp() -> ExpectedZ:
+        return ExpectedZ.of((one.z for one in expected(signal, *yields).at_quantiles), "prefit")
+
+    def by_p0(data: float | None) -> ExpectedZ:
+        found = discovery.expected_p0(signal, *yields, fitted_to=data)
+        return ExpectedZ.of((float(one.z) for one in found.at_quantiles), found.fit)
+
+    return {
+        "expected_midp": where_summed("expected_midp", by_midp),
+        "expected_p0": where_summed("expected_p0", lambda: by_p0(None)),
+        "expected_p0_postfit": None
+        if fitted_to is None
+        else where_summed("expected_p0_postfit", lambda: by_p0(fitted_to)),
+    }
+
+
+def _pvalue(found: pvalue.Probability) -> PValue:
+    return PValue.of(float(found.p), float(found.z))
+
+
+def _pyhf_toys(
+    n: float, background: Background, document: Mapping[str, object] | None, toys: int, seed: int
+) -> ToyPValue:
+    chosen = dict(document) if document else workspace.background_only(n, background)
+    thrown = workspace.toy_q0(chosen, count=n, toys=toys, seed=seed)
+    z = float(pvalue.significance(thrown.p))
+    return ToyPValue(thrown.p, z if math.isfinite(z) else None, thrown.p_err, thrown.n, seed)
 
 
 def count_distribution(background: Background, signal: float, *, columns: int = 400) -> CountDistribution:
@@ -340,11 +396,10 @@ def _limit(aggregate: AggregateBin) -> StrengthLimit:
 
 def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:
     b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
-    expected, observed = (
-        PValue.of(pvalue.midp(n, b, up, down), pvalue.midp_significance(n, b, up, down))
-        for n in (aggregate.signal + b, aggregate.observed)
+    both = (
+        _pvalue(pvalue.tail_and_midp(n, b, up, down)[1]) for n in (aggregate.signal + b, aggregate.observed)
     )
-    return Convention(convention(covariance), aggregate.background, expected, observed)
+    return Convention(convention(covariance), aggregate.background, *both)
 
 
 def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:

@@ -6,8 +6,8 @@ import click
 
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
-    UNCERTAINTIES,
     as_json,
+    pyhf_option,
     pyhf_toys_option,
     seed_option,
     uncertainty_option,
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from superbin.workspace import PyhfCls, PyhfLimit
 
 METHODS = {
-    "cls": "exact CLs",
+    "cls": "exact CLs, background averaged over its prior",
     "bayes": "Bayesian, flat prior in s",
+    "lhc": "the LHC's CLs, exact: profile likelihood q~",
     "asymptotic": "asymptotic CLs, q~",
 }
 """What each named method is, in the order of the table."""
@@ -43,6 +44,7 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 )
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level.")
 @uncertainty_option
+@pyhf_option
 @pyhf_toys_option
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
@@ -54,6 +56,7 @@ def limit(
     signal_uncertainty: float,
     level: float,
     models: tuple[str, ...],
+    ask_pyhf: bool,
     pyhf_toys: int,
     seed: int,
     json_: bool,
@@ -61,15 +64,16 @@ def limit(
     """Print upper limits on the signal events, given N observed events over BACKGROUND +UP -DOWN.
 
     Expected limits hold for background alone as predicted, before any fit to data: their median, with the bands that hold
-    68 % and 95 % of the outcomes; pyhf's hold for the background fitted to the data. Other uncertainty models stand below, for
-    comparison.
+    68 % and 95 % of the outcomes; those of pyhf, which --pyhf adds, hold for the background fitted to the data. Other uncertainty
+    models stand below, for comparison.
 
     \b
     superbin limit 40 25 5 5
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
+    from superbin.cli.panel import limits_by_model, limits_verdict
     from superbin.stats import as_count
-    from superbin.stats.limits import limits_by_model, limits_verdict
+    from superbin.stats.models import MODELS
 
     # What is no number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
@@ -81,10 +85,14 @@ def limit(
         down,
         level=level,
         signal_uncertainty=signal_uncertainty,
-        models=models or UNCERTAINTIES,
+        models=models or tuple(MODELS),
     )
     result = found.default
-    check, notes, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
+    check, toys, notes = None, None, dict(result.missing)
+    asked = ask_pyhf or pyhf_toys > 0
+    if asked:
+        check, reasons, toys = _pyhf(result, (count, background, up, down), options, pyhf_toys, seed)
+        notes |= reasons
     verdict = limits_verdict(
         result.limits, count, background, observed={} if check is None else {"pyhf": check.observed}
     )
@@ -95,19 +103,20 @@ def limit(
             "signal_uncertainty": signal_uncertainty,
             "level": level,
             "limits": _limits(result)
+            | dict.fromkeys(result.missing)
             | {"pyhf": check and {"observed": check.observed, "expected": _post_fit(check)}},
             "pyhf_toys": toys and {"cls": toys.cls, "cls_err": toys.cls_err, "n": toys.n},
             "spread": verdict.spread,
             "verdict": verdict.text,
             "models": {name: one and _limits(one) for name, one in found.others.items()},
-            "missing": {**found.missing, **notes},
+            "missing": {**found.missing, **notes, **({} if asked else {"pyhf": "not asked; add --pyhf"})},
             "models_verdict": found.change.text,
         }
         click.echo(as_json(document))
         return
     click.echo(f"{level:.6g} upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
-    click.echo("\n".join(_table(result, check)))
+    click.echo("\n".join(_table(result, check, asked=asked)))
     for name, why in notes.items():
         click.echo(f"{name}: {why}")
     click.echo(f"verdict: {verdict.text}")
@@ -166,16 +175,17 @@ def _post_fit(check: "PyhfLimit") -> dict[str, Any]:
     return dict(zip(BANDS, check.expected, strict=True)) | {"fit": "postfit"}
 
 
-def _table(result: "Comparison", check: "PyhfLimit | None") -> list[str]:
+def _table(result: "Comparison", check: "PyhfLimit | None", *, asked: bool) -> list[str]:
     columns = ("observed", "-2 sigma", "-1 sigma", "expected", "+1 sigma", "+2 sigma")
     lines = [f"{'method':<12}" + "".join(f"{name:>11}" for name in columns)]
     for name, one in result.limits.items():
         lines.append(
             _line(name, one.observed, [getattr(one.expected, band) for band in BANDS], METHODS[name])
         )
-    if check is None:
+    lines += [f"{name:<12}" + f"{'-':>11}" * 6 + f"  {METHODS[name]}" for name in result.missing]
+    if check is None and asked:
         lines.append(f"{'pyhf':<12}" + f"{'-':>11}" * 6)
-    else:
+    elif check is not None:
         lines.append(
             _line("pyhf", check.observed, list(check.expected), "pyhf's asymptotic CLs, bands post-fit")
         )

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from superbin.domain.aggregate import AggregateBin
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
-    from superbin.merge import TradeOff
+    from superbin.merge import Stability, TradeOff
+    from superbin.results import ExpectedZ
 
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
 DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
@@ -81,6 +82,14 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     default=0,
     help="With --output: also the N best distinct sets of bins that the free search met.",
 )
+@click.option(
+    "--stability",
+    "draws",
+    metavar="N",
+    type=click.IntRange(min=0, max=100_000),
+    default=0,
+    help="Search the best merge N times on backgrounds and simulated signals that fluctuate: how often each bin is chosen.",
+)
 @toys_option
 @pyhf_toys_option
 @seed_option
@@ -103,6 +112,7 @@ def optimize(
     output: Path | None,
     force: bool,
     candidates: int,
+    draws: int,
     toys: int,
     pyhf_toys: int,
     seed: int,
@@ -111,15 +121,15 @@ def optimize(
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
-    Only expectations enter. exp. Z is the exact expected significance at n = s + b and limit the exact expected 95 % CLs
-    upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
+    Only expectations enter. exp. Z is the exact expected significance at n = s + b, median and 68 % are those of the outcomes
+    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
     best. The loss is against the best of the list, in the limit if that is to be lowest, else in the figure of merit midp.
 
     \b
     superbin optimize T1bbbb 1750 1
     superbin optimize T1bbbb 1750 1 --figure-of-merit profile_asimov --shape free --json
     superbin optimize T1bbbb 1750 1 --figure-of-merit limit
-    superbin optimize T1bbbb 1750 1 -o merges --candidates 10
+    superbin optimize T1bbbb 1750 1 -o merges --candidates 10 --stability 200
     """
     from superbin import merge
     from superbin._support.files import staged_directory
@@ -148,7 +158,7 @@ def optimize(
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
         )
-        document = {
+        document: dict[str, Any] = {
             "search": search.name,
             "signal": signal.label,
             "source": signal.source,
@@ -156,6 +166,20 @@ def optimize(
             "merges": [_row(offer) for offer in offers],
         }
         lines = [_table(signal.label, search.name, figure_of_merit, offers)]
+        if draws:
+            stable = merge.stability(
+                search,
+                signal,
+                offers[0].merge.bins,
+                figure_of_merit=figure_of_merit,
+                covariance=covariance,
+                draws=draws,
+                seed=seed,
+            )
+            document["stability"] = _stability_row(stable, offers[0])
+            lines += _stability_lines(document["stability"])
+            if folder is not None:
+                _write_stability(folder, document["stability"], f"{signal.label} in {search.name}")
         if folder is not None:
             found = merge.candidates(
                 search, signal, figure_of_merit=figure_of_merit, top=max(candidates, 1), covariance=covariance
@@ -231,11 +255,69 @@ def _side_by_side(rows: "Sequence[SignificanceRow]") -> list[str]:
     return lines
 
 
+def _stability_row(stable: "Stability", offer: "TradeOff") -> dict[str, Any]:
+    import numpy as np
+
+    spread = {
+        name: [float(x) for x in np.quantile(getattr(stable, name), (0.16, 0.5, 0.84))]
+        for name in ("claimed", "kept", "reference_claimed")
+    }
+    return {
+        "merge": offer.name,
+        "bins": list(offer.merge.bins),
+        "draws": len(stable.claimed),
+        "same": stable.same,
+        "reference": stable.reference,
+        **spread,
+        "frequency": {str(i + 1): float(x) for i, x in enumerate(stable.frequency) if x > 0},
+    }
+
+
+def _stability_lines(row: dict[str, Any]) -> list[str]:
+    def spread(name: str) -> str:
+        low, middle, high = row[name]
+        return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+    often = sorted(row["frequency"].items(), key=lambda item: (-item[1], int(item[0])))[:20]
+    return [
+        f"{row['draws']} draws of backgrounds and simulation, merit as median (16 % to 84 %); {row['reference']:.3f} for the {row['merge']} merge as published",
+        f"  chosen in each draw, with its numbers    {spread('claimed')}",
+        f"  the same with the published numbers      {spread('kept')}",
+        f"  {row['merge']} merge with the drawn numbers".ljust(43) + spread("reference_claimed"),
+        "  bins by how often they are chosen: "
+        + ", ".join(
+            f"{number} {share:.0%}{'*' if int(number) in row['bins'] else ''}" for number, share in often
+        ),
+        f"  (* in the {row['merge']} merge; exactly this one in {row['same']:.0%})",
+    ]
+
+
+def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
+    from superbin._support.files import write_text
+    from superbin.plot import save, stability_bars
+
+    frequency = {int(number): share for number, share in row["frequency"].items()}
+    table = ["bin,frequency,in_merge"]
+    table += [f"{n},{share:.6g},{int(n in row['bins'])}" for n, share in sorted(frequency.items())]
+    write_text(folder / "stability.csv", "\n".join(table) + "\n")
+    save(stability_bars(frequency, row["bins"], title=title).figure, folder / "stability")
+
+
 def _possible(search: "Search", shapes: tuple[str, ...]) -> list[str]:
     """The shapes as the library names them; by default only those that a search without ranges can have."""
     if shapes == DEFAULT_SHAPES and not search.observables:
         return ["free"]
     return [shape.replace("-", " ") for shape in shapes]
+
+
+def _bands(offer: "TradeOff") -> "ExpectedZ":
+    """Median and bands of the mid-p significance over the outcomes with the signal."""
+    from superbin.results import ExpectedZ
+    from superbin.stats import expected
+
+    b = offer.aggregate.background
+    found = expected(offer.aggregate.signal, b.nominal, b.up, b.down)
+    return ExpectedZ.of((one.z for one in found.at_quantiles), found.fit)
 
 
 def _row(offer: "TradeOff") -> dict[str, Any]:
@@ -244,6 +326,7 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
         "shape": offer.name,
         "bins": list(merged.bins),
         "z": offer.z,
+        "expected_midp": asdict(_bands(offer)),
         "limit": offer.limit,
         "figure_of_merit": merged.figure_of_merit,
         "value": merged.value,
@@ -275,7 +358,7 @@ def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: 
         marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
         save(merge_front(sizes, marked, title=title).figure, stage / "front")
         if shapes:
-            ranges = {number: bin_ranges(search, number) for number in search.numbers}
+            ranges = {i: bin_ranges(search, i) for i in search.numbers}
             merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
             save(bin_map(ranges, merges, title=title).figure, stage / "map")
 
@@ -291,13 +374,15 @@ def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOf
     head = merit.symbol if merit.limit else "merit"
     lines = [
         f"{label} in {search}, {merit.goal} ({figure_of_merit})",
-        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
+        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'median':>8}{'68 %':>14}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
     ]
     for offer in offers:
         merged = offer.merge
+        bands = _bands(offer)
+        span = f"{number(bands.low1, 2)} to {number(bands.high1, 2)}"
         gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
         lines.append(
-            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
+            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
             f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
         lines.extend(selection_lines(merged, indent="    "))

@@ -197,18 +197,24 @@ def seed_option(command: F) -> F:
     )(command)
 
 
-UNCERTAINTIES = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
-"""The names of `superbin.stats.models`, here so that help needs no NumPy; a test holds the two together."""
-
-
 def uncertainty_option(command: F) -> F:
     """Add ``--uncertainty``."""
     return click.option(
         "--uncertainty",
         "models",
-        type=click.Choice(UNCERTAINTIES),
+        metavar="MODEL",
         multiple=True,
-        help="Uncertainty models to compare with; may be given several times. By default all.",
+        help="Uncertainty model to compare with, such as gaussian or gamma; may be given several times. By default all.",
+    )(command)
+
+
+def pyhf_option(command: F) -> F:
+    """Add ``--pyhf``."""
+    return click.option(
+        "--pyhf",
+        "ask_pyhf",
+        is_flag=True,
+        help="Ask pyhf as well, with asymptotic formulas; it takes seconds.",
     )(command)
 
 
@@ -218,7 +224,7 @@ def pyhf_toys_option(command: F) -> F:
         "--pyhf-toys",
         type=click.IntRange(min=0, max=1_000_000),
         default=0,
-        help="Toys by pyhf, too; it takes some 10 ms for each.",
+        help="Toys of the exported workspace by pyhf, too; it takes some 10 ms for each.",
     )(command)
 
 

@@ -12,6 +12,7 @@ from superbin.cli.options import (
     database_option,
     figure_of_merit_option,
     number,
+    pyhf_toys_option,
     search_option,
     seconds_option,
     seed_option,
@@ -27,7 +28,7 @@ from superbin.errors import SuperbinError
 if TYPE_CHECKING:
     from superbin.domain.signal import SignalModel
     from superbin.likelihood import PublishedLikelihood
-    from superbin.results import AnalysisResult
+    from superbin.results import AnalysisResult, Significance
 
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @seconds_option
 @simplify_option
 @toys_option
+@pyhf_toys_option
 @seed_option
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
@@ -72,6 +74,7 @@ def run(
     seconds: float,
     simplify: float,
     toys: int,
+    pyhf_toys: int,
     seed: int,
     database: str | None,
     force: bool,
@@ -108,6 +111,7 @@ def run(
             simplify=simplify,
             toys=toys,
             seed=seed,
+            pyhf_toys=pyhf_toys,
             seconds=seconds,
         )
         _write_documents(result, signal, likelihood, stage)
@@ -175,6 +179,25 @@ def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: 
         _progress(f"the paper is left as source: {error}")
 
 
+def _expected(panel: "Significance") -> list[str]:
+    """Median and bands of the expected significance, a line for each definition that has them."""
+    lines = []
+    for name, bands in (
+        ("mid-p", panel.expected_midp),
+        ("p0", panel.expected_p0),
+        ("p0", panel.expected_p0_postfit),
+    ):
+        if bands is not None:
+            low2, low1, median, high1, high2 = (
+                number(z) for z in (bands.low2, bands.low1, bands.median, bands.high1, bands.high2)
+            )
+            fit = {"prefit": "pre-fit", "postfit": "post-fit"}[bands.fit]
+            lines.append(
+                f"expected Z of {name}, {fit}: median {median}, 68 % from {low1} to {high1}, 95 % from {low2} to {high2}"
+            )
+    return lines
+
+
 def _summary(result: "AnalysisResult", output: Path) -> str:
     merged, total = result.merge, result.yields
     merit = MERITS[merged.figure_of_merit]
@@ -194,11 +217,18 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
             f"signal {total.signal:.2f}  background {total.background.nominal:.2f} "
             f"+{total.background.up:.2f} -{total.background.down:.2f}  observed {total.observed}"
         ),
-        f"{'Z':<10}{'midp':>8}{'tail':>8}{'q0':>8}{'Asimov':>8}{'toys':>8}{'pyhf':>8}",
+        f"{'Z':<10}{'midp':>8}{'tail':>8}{'p0':>8}{'q0':>8}{'Asimov':>8}{'toys':>8}{'pyhf':>8}",
     ]
     for name, panel in (("expected", result.expected), ("observed", result.observed)):
-        values = (panel.midp, panel.tail, panel.asymptotic, panel.asimov, panel.toys, panel.pyhf)
+        values = (panel.midp, panel.tail, panel.p0, panel.asymptotic, panel.asimov, panel.toys, panel.pyhf)
         head.append(f"{name:<10}" + "".join(f"{number(v.z if v else None):>8}" for v in values))
+    head.extend(_expected(result.expected))
+    for name, panel in (("expected", result.expected), ("observed", result.observed)):
+        if panel.pyhf_toys is not None:
+            toys = panel.pyhf_toys
+            head.append(
+                f"{name} p0 by {toys.n} toys of pyhf: {toys.p:.3g} +- {toys.p_err:.2g}, Z {number(toys.z)}"
+            )
     if result.expected.asimov_postfit is not None:
         head.append(
             f"expected Asimov Z after the background-only fit to the data: {number(result.expected.asimov_postfit.z)}"

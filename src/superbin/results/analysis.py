@@ -1,6 +1,7 @@
 """What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "BinRow",
     "Convention",
     "CountDistribution",
+    "ExpectedZ",
     "GreedyBaseline",
     "MergeResult",
     "Optimum",
@@ -75,6 +77,33 @@ class Asimov:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedZ:
+    """Expected significance over the outcomes with the signal: its median, and the bands that hold 68 % and 95 % of them.
+
+    Attributes
+    ----------
+    low2, low1, median, high1, high2 : float or None
+        Significances at the quantiles that a normal variable has at -2, -1, 0, 1 and 2 standard deviations; None where the outcome is no
+        excess and has none.
+    fit : str
+        ``"prefit"``: background as predicted; ``"postfit"``: as the background-only fit to the data finds it.
+    """
+
+    low2: float | None
+    low1: float | None
+    median: float | None
+    high1: float | None
+    high2: float | None
+    fit: str
+
+    @classmethod
+    def of(cls, five: Iterable[float], fit: str) -> "ExpectedZ":
+        """From five significances, ascending; infinite ones are None."""
+        low2, low1, median, high1, high2 = (z if math.isfinite(z) else None for z in map(float, five))
+        return cls(low2, low1, median, high1, high2, fit)
+
+
+@dataclass(frozen=True, slots=True)
 class Significance:
     """Every named p-value of one count.
 
@@ -101,6 +130,12 @@ class Significance:
     pyhf_total : PValue or None
         The same with the total background uncertainty as the only modifier: the model of the other numbers.
         None where that is the exported workspace.
+    p0 : PValue or None
+        Profile likelihood in the LHC's ensemble, exact, for the same background model; None above 1e5 events and in older documents.
+    expected_midp, expected_p0, expected_p0_postfit : ExpectedZ or None
+        Median and bands of the significance of mid-p and of p0 over the outcomes with the signal. Never of an observed count.
+    pyhf_toys : ToyPValue or None
+        p0 by pyhf's toys of the exported workspace; None unless asked for.
     """
 
     count: float
@@ -114,6 +149,11 @@ class Significance:
     pyhf: PValue | None = None
     pyhf_total: PValue | None = None
     asimov_postfit: Asimov | None = None
+    p0: PValue | None = None
+    expected_midp: ExpectedZ | None = None
+    expected_p0: ExpectedZ | None = None
+    expected_p0_postfit: ExpectedZ | None = None
+    pyhf_toys: ToyPValue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Every p-value has a name, no result says just "p":
 * `tail`, `midp` (`superbin.stats.pvalue`): exact prior-predictive p-values by quadrature;
 * `throw` (`superbin.stats.toys`): the same two by pseudo-experiments, with errors;
 * `throw_weighted` (`superbin.stats.weighted`): the same by importance sampling, for beyond 4 sigma;
-* `throw_q0` (`superbin.stats.frequentist`): the profile likelihood's, count and auxiliary measurement thrown;
+* `p0`, `expected_p0` (`superbin.stats.discovery`): the profile likelihood's in the LHC's ensemble, exact;
+* `throw_q0` (`superbin.stats.frequentist`): p0 by toys, count and auxiliary measurement thrown;
 * `expected` (`superbin.stats.expectation`): p-values that a signal would give, pre-fit;
 * `counts` (`superbin.stats.counts`): the exact distribution of the count under signal plus background;
 * `limits` (`superbin.stats.limits`): upper limits on the signal, exact CLs, Bayesian and asymptotic;
@@ -15,9 +16,11 @@ Every p-value has a name, no result says just "p":
 from superbin.stats import counts, limits
 from superbin.stats.arguments import as_count
 from superbin.stats.asymptotic import asimov_z, asymptotic_z, fit_nuisance, pull, q0
+from superbin.stats.discovery import ExpectedP0, expected_p0, p0
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import Q0Toys, throw_q0
 from superbin.stats.pvalue import (
+    Probability,
     log_midp,
     log_tail,
     midp,
@@ -25,6 +28,7 @@ from superbin.stats.pvalue import (
     significance,
     significance_from_log,
     tail,
+    tail_and_midp,
     tail_significance,
 )
 from superbin.stats.toys import Toys, merge, throw, throw_chunk
@@ -32,6 +36,8 @@ from superbin.stats.weighted import WeightedToys, throw_weighted
 
 __all__ = [
     "Expected",
+    "ExpectedP0",
+    "Probability",
     "Q0Toys",
     "Toys",
     "WeightedToys",
@@ -40,6 +46,7 @@ __all__ = [
     "asymptotic_z",
     "counts",
     "expected",
+    "expected_p0",
     "fit_nuisance",
     "limits",
     "log_midp",
@@ -47,11 +54,13 @@ __all__ = [
     "merge",
     "midp",
     "midp_significance",
+    "p0",
     "pull",
     "q0",
     "significance",
     "significance_from_log",
     "tail",
+    "tail_and_midp",
     "tail_significance",
     "throw",
     "throw_chunk",

@@ -152,6 +152,11 @@ def as_count(n: object) -> int:
     ------
     InputError
         When `n` is no whole number in that range.
+
+    Examples
+    --------
+    >>> as_count(3.0)
+    3
     """
     if isinstance(n, bool) or not isinstance(n, int | float | np.integer | np.floating):
         raise InputError(f"n = {n!r:.60} is no observed count; give a whole number")

@@ -21,12 +21,10 @@ from superbin.stats.arguments import (
     checked_yields,
     plain,
 )
-from superbin.stats.profile import Constraint, constraint
+from superbin.stats.models import DEFAULT, UncertaintyModel, known, uncertainty
+from superbin.stats.profile import fit
 
 __all__ = ["asimov_z", "asymptotic_z", "fit_nuisance", "pull", "q0", "signed_q"]
-
-LARGEST_NORMAL = 40.0
-"""Farther out, the unit normal itself underflows."""
 
 
 def q0(
@@ -36,7 +34,7 @@ def q0(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Discovery test statistic ``q0 = -2 ln [max L(0) / max_{s >= 0} L(s)]``, Cowan et al. equation 12.
 
@@ -64,6 +62,11 @@ def q0(
         For values outside the domain or shapes that do not broadcast.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> round(q0(40, 25, 5, 5), 3)
+    3.679
     """
     return plain(np.maximum(signed_q(*_prepared(n, b, up, down, auxiliary, model)), 0.0))
 
@@ -75,12 +78,17 @@ def asymptotic_z(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Signed asymptotic significance, ``sqrt(q0)`` for an excess.
 
     For a deficit it is negative, from the same ratio without the bound ``s >= 0``, to be comparable with
     `superbin.stats.midp`; pyhf reports Z = 0, p = 0.5 for every deficit. Arguments and errors as in `q0`.
+
+    Examples
+    --------
+    >>> round(asymptotic_z(40, 25, 5, 5), 3)
+    1.918
     """
     return plain(_root(signed_q(*_prepared(n, b, up, down, auxiliary, model))))
 
@@ -92,12 +100,17 @@ def asimov_z(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Expected significance ``sqrt(q0)`` of the Asimov data set, signal plus the favoured background, Cowan et al. section 3.2.
 
     Pre-fit with the default `auxiliary`, hence ``n = s + b``; post-fit with that of `fit_nuisance`.
     `s` is the expected signal in events, >= 0; the rest is as in `q0`.
+
+    Examples
+    --------
+    >>> round(asimov_z(15, 25, 5, 5), 3)
+    1.918
     """
     signal, centre, held = _prepared(s, b, up, down, auxiliary, model, name="s")
     n = signal + held.mean(centre)
@@ -108,6 +121,11 @@ def pull(n: Numbers, b: Numbers, up: Numbers, down: Numbers) -> FloatOrArray:
     """Pull ``(n - b) / sqrt(b + sigma^2)``, with ``sigma = up`` for an excess and ``down`` for a deficit.
 
     Zero where ``n = b``; infinite where ``n > b = up = 0``.
+
+    Examples
+    --------
+    >>> round(pull(40, 25, 5, 5), 3)
+    2.121
     """
     count, background, upward, downward = checked_yields(n, b, up, down)
     sigma = np.where(count >= background, upward, downward)
@@ -125,7 +143,7 @@ def fit_nuisance(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Auxiliary measurement that the best fit of `n` at a fixed `signal` expects (zero: the background-only fit).
 
@@ -141,10 +159,15 @@ def fit_nuisance(
     float or ndarray
         The normal nuisance at the global maximum of the likelihood, to 1e-7, the auxiliary itself where the count says nothing
         about it; for ``gamma`` the expected off-source count.
+
+    Examples
+    --------
+    >>> round(fit_nuisance(40, 0, 25, 5, 5), 3)
+    1.405
     """
     count, centre, held = _prepared(n, b, up, down, auxiliary, model)
     strength = _prepared(signal, b, up, down, auxiliary, model, name="signal")[0]
-    return plain(held.fit(count, strength, centre)[0])
+    return plain(fit(held, count, strength, centre).nuisance)
 
 
 def _prepared(
@@ -156,23 +179,22 @@ def _prepared(
     model: str,
     *,
     name: str = "n",
-) -> tuple[FloatArray, FloatArray, Constraint]:
+) -> tuple[FloatArray, FloatArray, UncertaintyModel]:
     """Count, auxiliary measurement and constraint, checked and of one shape."""
     given = checked_yields(n, b, up, down, name=name)
     if auxiliary is None:
-        held = constraint(model, *given[1:])
+        held = uncertainty(model, *given[1:])
         return given[0], held.nominal(), held
-    lowest, largest = (0.0, 1e20) if model == "gamma" else (-LARGEST_NORMAL, LARGEST_NORMAL)
-    count, *yields, centre = checked_auxiliary(given, auxiliary, lowest, largest)
-    return count, centre, constraint(model, *yields)
+    count, *yields, centre = checked_auxiliary(given, auxiliary, *known(model).auxiliary_range)
+    return count, centre, uncertainty(model, *yields)
 
 
 def _root(signed: FloatArray) -> FloatArray:
     return np.asarray(np.copysign(np.sqrt(np.abs(signed)), signed))
 
 
-def signed_q(n: FloatArray, centre: FloatArray, held: Constraint) -> FloatArray:
+def signed_q(n: FloatArray, centre: FloatArray, held: UncertaintyModel) -> FloatArray:
     """``-2 ln lambda(0)``, with the sign of the excess over the favoured background."""
     excess = np.sign(n - held.mean(centre))
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(excess == 0, 0.0, excess * held.background_cost(n, centre)))
+        return np.asarray(np.where(excess == 0, 0.0, excess * held.background_only(n, centre)[1]))

@@ -1,16 +1,20 @@
 """Exact distribution of the count under signal plus an uncertain background.
 
-The count is ``N ~ Poisson(s + mu)`` with the background mean ``mu`` distributed as an uncertainty model says
-(`superbin.stats.models`): `pmf` P(N = n), `cdf` P(N <= n), `log_cdf` where that underflows, `quantile` the
-smallest count that ``N`` does not exceed with a given probability. Limits and expected results are made of these;
-for p-values of the background alone use `superbin.stats.pvalue`, which is faster.
+The count is ``N = N_s + N_b`` with ``N_s ~ Poisson(s)`` and ``N_b ~ Poisson(mu)``, the background mean ``mu`` distributed as an
+uncertainty model says (`superbin.stats.models`): `pmf` P(N = n), `cdf` P(N <= n), `log_cdf` where that underflows, `quantile` the
+smallest count that ``N`` does not exceed with a given probability. Limits and expected results are made of these.
 
-The average over the background is an integral over the standard normal ``z`` of the model, each side of ``z = 0``
-by itself, where the logarithm of the integrand of `cdf` is concave: its span is found on grids, and adaptive panels integrate it.
-For ``gamma`` the variable is the logarithm of the mean over its mode: the density is known there, the quantile function of a Gamma
-variate, which loses digits at large shapes, is not needed.
+Without signal ``P(N_b <= j)`` is one minus the p-value of j + 1 (`superbin.stats.exact`), for any j. With a signal it is a sum of positive
+terms over the signal's count,
+
+    P(N <= n) = sum_k P(N_s = k) P(N_b <= n - k),
+
+whose second factors do not depend on the signal: one table serves all signals (`Sums`), and an uncertain signal, whose
+``P(N_s = k)`` is an average. Above `MOST_TERMS` events, and for counts that are not whole, the sum is replaced by an integral over
+the background mean (`superbin.stats.integration`).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,7 +24,7 @@ import numpy.typing as npt
 from scipy import special
 
 from superbin.errors import InputError
-from superbin.stats import poisson
+from superbin.stats import exact, poisson
 from superbin.stats.arguments import (
     FloatArray,
     FloatOrArray,
@@ -31,10 +35,25 @@ from superbin.stats.arguments import (
     checked_yields,
     plain,
 )
-from superbin.stats.integration import log_integral, narrowed
-from superbin.stats.models import SMALLEST_SPREAD, check_model, lowest_z, mean_at, on_off
+from superbin.stats.integration import EVEN, log_integral, narrowed
+from superbin.stats.models import DEFAULT, UncertaintyModel, uncertainty
 
-__all__ = ["BANDS", "SIGMAS", "cdf", "log_cdf", "log_cdf_of", "pmf", "quantile"]
+__all__ = [
+    "BANDS",
+    "SIGMAS",
+    "Background",
+    "Sums",
+    "cdf",
+    "log_cdf",
+    "log_cdf_of",
+    "pieces",
+    "pmf",
+    "quantile",
+    "quantiles_of",
+    "summable",
+    "sums",
+    "uncertain_log_cdf_of",
+]
 
 SIGMAS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 """Where expected results are given: the median, and the edges of the bands of one and two standard deviations."""
@@ -42,7 +61,11 @@ SIGMAS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 BANDS = tuple(special.ndtr(SIGMAS).tolist())
 """The probabilities up to there: 0.023, 0.159, 0.5, 0.841 and 0.977."""
 
-FARTHEST = 1e8
+MOST_TERMS = 4096
+"""Counts up to which the sum over the signal's counts is taken; beyond, an integral takes fewer steps."""
+
+MOST_UNCERTAIN = 1e6
+"""Events up to which a signal may be uncertain."""
 
 LARGEST_QUANTILE = 1e100
 """Counts beyond are out of reach."""
@@ -60,6 +83,12 @@ CHUNK = 4096
 
 UNDERFLOW = 1e-280
 FRACTION_TERMS = 60
+LOWEST_SHIFT, HIGHEST_SHIFT = -13.0, 9.0
+"""Standard deviations of the signal uncertainty that are summed over; a probability of 1e-38 is left out."""
+
+MOST_CELLS = 2_000_000
+"""Terms in memory at a time."""
+
 _LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
 
 _Kernel: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
@@ -72,7 +101,7 @@ def cdf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Probability of at most `n` events, P(N <= n).
 
@@ -98,8 +127,13 @@ def cdf(
         For NaN, infinite, negative or too large values, ``down > b``, or shapes that do not broadcast.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> f"{cdf(30, 25, 5, 5):.4f} {cdf(30, 25, 5, 5, signal=15):.4f}"
+    '0.7857 0.1120'
     """
-    return plain(np.exp(_averaged(_log_at_most, n, b, up, down, signal, model)))
+    return plain(np.exp(_log_cdf(n, b, up, down, signal, model)))
 
 
 def log_cdf(
@@ -109,10 +143,16 @@ def log_cdf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
-    """Natural logarithm of `cdf`, also where that underflows."""
-    return plain(_averaged(_log_at_most, n, b, up, down, signal, model))
+    """Natural logarithm of `cdf`, also where that underflows.
+
+    Examples
+    --------
+    >>> f"{log_cdf(0, 3, 0, 0, signal=1000):.1f}"
+    '-1003.0'
+    """
+    return plain(_log_cdf(n, b, up, down, signal, model))
 
 
 def pmf(
@@ -122,13 +162,19 @@ def pmf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Probability of exactly `n` events, P(N = n); for real `n` with the Gamma function for the factorial.
 
     Arguments, result and errors as in `cdf`.
+
+    Examples
+    --------
+    >>> f"{pmf(0, 3, 0, 0):.4f}"  # exp(-3)
+    '0.0498'
     """
-    return plain(np.exp(_averaged(_log_equal, n, b, up, down, signal, model)))
+    shape, held, count, s = _prepared(n, b, up, down, signal, model)
+    return plain(np.exp(_log_average(log_equal, held, count, s)).reshape(shape))
 
 
 def quantile(
@@ -138,7 +184,7 @@ def quantile(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> FloatOrArray:
     """Smallest whole count `n` with ``cdf(n) >= probability``.
 
@@ -156,19 +202,28 @@ def quantile(
     ------
     InputError
         As `cdf`, and for a quantile above 1e100 events.
+
+    Examples
+    --------
+    >>> quantile([0.16, 0.5, 0.84], 25, 5, 5).tolist()
+    [18.0, 25.0, 32.0]
     """
     level = checked_probability("probability", probability)
-    level, background, upward, downward = checked_yields(level, b, up, down, name="probability")
+    level, *yields = checked_yields(level, b, up, down, name="probability")
     strength = checked_signal(signal, level.shape)
-    level, strength, *yields = np.broadcast_arrays(level, strength, background, upward, downward)
-    check_model(model, *yields)
-    p, s, *flat = (a.ravel() for a in (level, strength, *yields))
+    level, strength, *yields = np.broadcast_arrays(level, strength, *yields)
+    held = uncertainty(model, *(a.ravel() for a in yields))
+    return plain(quantiles_of(held, level.ravel(), strength.ravel()).reshape(level.shape))
+
+
+def quantiles_of(held: UncertaintyModel, p: FloatArray, s: FloatArray) -> FloatArray:
+    """`quantile` of checked 1-D arguments of one length."""
     target = np.log(p)
 
     def reached(i: Index, n: FloatArray) -> npt.NDArray[np.bool_]:
-        return np.asarray(log_cdf_of(model, n, s[i], *(a[i] for a in flat)) >= target[i])
+        return np.asarray(log_cdf_of(held.take(i), n, s[i]) >= target[i])
 
-    low, high = np.full(p.shape, -1.0), np.ceil(flat[0] + s + 1)
+    low, high = np.full(p.shape, -1.0), np.ceil(held.centre() + s + 1)
     i = np.flatnonzero(~reached(np.arange(p.size), high))
     for _ in range(MOST_STEPS):
         if not i.size:
@@ -186,27 +241,264 @@ def quantile(
         middle = np.floor(0.5 * (low[i] + high[i]))
         enough = reached(i, middle)
         high[i], low[i] = np.where(enough, middle, high[i]), np.where(enough, low[i], middle)
-    return plain(high.reshape(level.shape))
+    return high
 
 
-def _averaged(
-    kernel: _Kernel, n: Numbers, b: Numbers, up: Numbers, down: Numbers, signal: Numbers, model: str
-) -> FloatArray:
+def _prepared(
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, signal: Numbers, model: str
+) -> tuple[tuple[int, ...], UncertaintyModel, FloatArray, FloatArray]:
     yields = checked_yields(n, b, up, down)
-    arrays = np.broadcast_arrays(checked_signal(signal, yields[0].shape), *yields)
-    check_model(model, *arrays[2:])
-    s, *flat = (a.ravel() for a in arrays)
-    return _log_average(kernel, model, flat[0], s, *flat[1:]).reshape(arrays[0].shape)
+    s, *arrays = np.broadcast_arrays(checked_signal(signal, yields[0].shape), *yields)
+    count, *flat = (a.ravel() for a in arrays)
+    return s.shape, uncertainty(model, *flat), count, s.ravel()
 
 
-def log_cdf_of(
-    model: str, n: FloatArray, s: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray
-) -> FloatArray:
+def _log_cdf(n: Numbers, b: Numbers, up: Numbers, down: Numbers, signal: Numbers, model: str) -> FloatArray:
+    shape, held, count, s = _prepared(n, b, up, down, signal, model)
+    return log_cdf_of(held, count, s).reshape(shape)
+
+
+# --- the count of the background alone ---------------------------------------------------------------------------
+
+
+class Background:
+    """Tabulated distribution of the count of one background without signal.
+
+    Parameters
+    ----------
+    held : UncertaintyModel
+        One row.
+
+    Examples
+    --------
+    >>> alone = Background(uncertainty("none", *np.array([[3.0], [0.0], [0.0]])))
+    >>> alone.quantile(np.array([0.5, 0.9])).tolist()
+    [3.0, 5.0]
+    """
+
+    def __init__(self, held: UncertaintyModel) -> None:
+        self.held = held
+        self.table: FloatArray = np.zeros(0)
+
+    def log_at_most(self, top: int) -> FloatArray:
+        """``ln P(N_b <= j)`` for j from 0 to `top`."""
+        first = self.table.size
+        if top >= first:
+            j = np.arange(first, top + 1, dtype=np.float64)
+            self.table = np.append(self.table, background_log_cdf(_repeated(self.held, j.size), j))
+        return self.table[: top + 1]
+
+    def quantile(self, p: FloatArray) -> FloatArray:
+        """Smallest whole counts that are not exceeded with the probabilities `p`."""
+        target = np.log(p)
+        sign, centre = np.ones(1), float(self.held.centre()[0])
+        high = float(self.held.mean_beside(sign, self.held.reach(1.0, np.full(1, 2.0)))[0])  # two sigma up
+        guess = centre + np.hypot(high - centre, 2.0 * np.sqrt(centre)) + 2
+        if not guess < MOST_TERMS:
+            return quantiles_of(_repeated(self.held, p.size), p, np.zeros(p.shape))
+        top = max(int(guess), self.table.size - 1)
+        while (table := self.log_at_most(top))[-1] < target.max():
+            top = 2 * top + 1
+            if top > MOST_TERMS:
+                return quantiles_of(_repeated(self.held, p.size), p, np.zeros(p.shape))
+        return np.searchsorted(table, target).astype(np.float64)
+
+
+def _repeated(held: UncertaintyModel, rows: int) -> UncertaintyModel:
+    return held.take(np.zeros(rows, dtype=np.intp))
+
+
+def background_log_cdf(held: UncertaintyModel, n: FloatArray) -> FloatArray:
+    """``ln P(N_b <= n)``, n real, from minus one on: what one p-value leaves."""
+    return exact.log_p_values(held, n + 1, mid=False)[1]
+
+
+# --- with a signal: sums -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """``P(N <= n)`` of several counts as functions of the signal, for whole n up to `MOST_TERMS`.
+
+    Attributes
+    ----------
+    terms : FloatArray
+        ``ln [P(N_b <= n - k)/k!]``, shape (rows, largest n + 1).
+    k : FloatArray
+        0, 1, ..., largest n.
+    alone : FloatArray
+        ``ln P(N_b <= n)``.
+    width : FloatArray
+        Logarithmic width of the signal of each row, ``ln(1 + x)``.
+    """
+
+    terms: FloatArray
+    k: FloatArray
+    alone: FloatArray
+    width: FloatArray
+
+    @classmethod
+    def of(cls, n: FloatArray, tables: list[FloatArray], width: FloatArray) -> "Sums":
+        """Rows from their counts and the tables ``ln P(N_b <= j)``, one per row, at least to their n."""
+        top = int(n.max(initial=0))
+        k = np.arange(top + 1.0)
+        terms = np.full((n.size, top + 1), -np.inf)
+        for row, (count, table) in enumerate(zip(n.astype(int), tables, strict=True)):
+            terms[row, : count + 1] = (
+                table[count::-1] if count + 1 == table.size else table[: count + 1][::-1]
+            )
+        alone = terms[:, 0].copy()
+        terms -= special.gammaln(k + 1)
+        return cls(terms, k, alone, width)
+
+    def take(self, index: Index) -> "Sums":
+        """Select rows."""
+        return Sums(self.terms[index], self.k, self.alone[index], self.width[index])
+
+    def start(self, fall: FloatArray) -> FloatArray:
+        """Where ``ln CLs`` has fallen by `fall`, nearly, in ln s: from its slope and curvature at s = 0."""
+        n = np.count_nonzero(np.isfinite(self.terms), axis=1) - 1.0
+        lower = self.terms[:, 1:3] + special.gammaln(self.k[1:3] + 1) - self.alone[:, None]
+        ratios = np.zeros((n.size, 2))
+        ratios[:, : lower.shape[1]] = np.exp(lower)
+        slope = 1 - ratios[:, 0]
+        curvature = np.maximum(slope * slope - (ratios[:, 1] - 2 * ratios[:, 0] + 1), 0.0)
+        s = 2 * fall / (slope + np.sqrt(slope * slope + 2 * curvature * fall) + 1e-300)
+        return np.asarray(np.log(np.minimum(s, n + 2 * np.sqrt(n) + fall)))
+
+    def log_cls(self, log_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``ln [P(N <= n | s)/P(N <= n | 0)]`` at one ``ln s`` a row, and its derivative in ``ln s``."""
+        if not self.width.any():
+            return self._sharp(self.terms, self.alone, log_s)
+        value, slope = np.empty(log_s.shape), np.empty(log_s.shape)
+        sharp = np.flatnonzero(self.width == 0)
+        value[sharp], slope[sharp] = self._sharp(self.terms[sharp], self.alone[sharp], log_s[sharp])
+        uncertain = np.flatnonzero(self.width > 0)
+        step = _step(float(self.width.max()), float(self.k[-1]))
+        shifts = np.arange(LOWEST_SHIFT, HIGHEST_SHIFT, step)
+        at_once = max(1, MOST_CELLS // (self.k.size * shifts.size))
+        for first in range(0, uncertain.size, at_once):
+            i = uncertain[first : first + at_once]
+            value[i], slope[i] = self._averaged(i, log_s[i], shifts)
+        return value, slope
+
+    def _sharp(
+        self, terms: FloatArray, alone: FloatArray, log_s: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        height = self.k * log_s[..., None]
+        height += terms
+        top = height.max(axis=-1)
+        height -= top[..., None]
+        np.exp(height, out=height)
+        total, moment = height.sum(axis=-1), height @ self.k
+        with np.errstate(over="ignore"):
+            s = np.exp(log_s)
+        return top + np.log(total) - s - alone, moment / total - s
+
+    def _averaged(self, i: Index, log_s: FloatArray, shifts: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The trapezoidal rule in the signal's nuisance: of a smooth function on the whole line it converges exponentially."""
+        here = log_s[:, None] + self.width[i, None] * shifts
+        value, slope = self._sharp(self.terms[i, None, :], self.alone[i, None], here)
+        weight = -0.5 * shifts * shifts
+        value += weight - special.logsumexp(weight)
+        top = value.max(axis=1)
+        share = np.exp(value - top[:, None])
+        total = share.sum(axis=1)
+        return top + np.log(total), (share * slope).sum(axis=1) / total
+
+
+def _step(width: float, n: float) -> float:
+    """Step of the signal's nuisance at which the trapezoidal rule is good to 1e-12 (`docs/explanation/pvalues.md`)."""
+    return min(0.5, 0.3 / width, 0.75 / math.sqrt(1 + width * width * (n + 1)))
+
+
+def sums(held: UncertaintyModel, n: FloatArray, width: FloatArray) -> Sums:
+    """The sums of rows of whole n up to `MOST_TERMS`; each has its own background."""
+    size = n.astype(np.intp) + 1
+    row = np.repeat(np.arange(n.size), size)
+    j = np.arange(row.size) - np.repeat(np.cumsum(size) - size, size)
+    flat = background_log_cdf(held.take(row), j.astype(np.float64))
+    return Sums.of(n, np.split(flat, np.cumsum(size)[:-1]), width)
+
+
+def summable(n: FloatArray) -> npt.NDArray[np.bool_]:
+    """Counts whose distribution with a signal is a sum."""
+    return np.asarray((n <= MOST_TERMS) & (n == np.floor(n)))
+
+
+def log_cdf_of(held: UncertaintyModel, n: FloatArray, s: FloatArray) -> FloatArray:
     """`log_cdf` of checked 1-D arguments of one length."""
-    return _log_average(_log_at_most, model, n, s, b, up, down)
+    return uncertain_log_cdf_of(held, n, s, np.zeros(n.shape))
 
 
-def _log_at_most(n: FloatArray, mean: FloatArray) -> FloatArray:
+def uncertain_log_cdf_of(
+    held: UncertaintyModel, n: FloatArray, s: FloatArray, width: FloatArray
+) -> FloatArray:
+    """``ln P(N <= n)``, averaged over signals ``s e^(width y)`` with a standard normal y, too."""
+    result = np.empty(n.shape)
+    none = s == 0
+    few = summable(n) & ~none
+    i = np.flatnonzero(none)
+    if i.size:
+        result[i] = background_log_cdf(held.take(i), n[i])
+    for i in pieces(np.flatnonzero(few), n):
+        part = sums(held.take(i), n[i], width[i])
+        result[i] = part.log_cls(np.log(s[i]))[0] + part.alone
+    sharp = width == 0
+    i = np.flatnonzero(~none & ~few & sharp)
+    if i.size:
+        result[i] = _log_average(log_at_most, held.take(i), n[i], s[i])
+    i = np.flatnonzero(~none & ~few & ~sharp)
+    if i.size:
+        result[i] = _averaged_signal(held.take(i), n[i], s[i], width[i])
+    return result
+
+
+def pieces(index: Index, n: FloatArray) -> list[Index]:
+    """Rows in pieces whose terms fit into memory."""
+    pieces, first, cells = [], 0, 0.0
+    for last, i in enumerate(index):
+        cells += n[i] + 1
+        if cells > MOST_CELLS and last > first:
+            pieces.append(index[first:last])
+            first, cells = last, n[i] + 1
+    if first < index.size:
+        pieces.append(index[first:])
+    return pieces
+
+
+def _averaged_signal(held: UncertaintyModel, n: FloatArray, s: FloatArray, width: FloatArray) -> FloatArray:
+    """The same where the sum is too long: adaptive panels in the signal's nuisance.
+
+    Raises
+    ------
+    InputError
+        Above `MOST_UNCERTAIN` events, where panels become too many.
+    """
+    many = np.maximum(n, held.centre()) > MOST_UNCERTAIN
+    if many.any():
+        bad = int(np.argmax(many))
+        raise InputError(
+            f"n = {n[bad]:g}, background {held.centre()[bad]:g}: the average over an uncertain signal holds up to {MOST_UNCERTAIN:g} events; "
+            "give signal_uncertainty = 0"
+        )
+
+    def height(rows: Index, y: FloatArray) -> FloatArray:
+        shift = y + LOWEST_SHIFT
+        mean = np.minimum(s[rows, None] * np.exp(width[rows, None] * shift), 1e300)
+        flat = np.repeat(rows, y.shape[1])
+        inner = _log_average(log_at_most, held.take(flat), n[flat], mean.ravel()).reshape(y.shape)
+        return np.asarray(inner - 0.5 * shift * shift - _LOG_ROOT_2PI)
+
+    span = np.full(s.size, HIGHEST_SHIFT - LOWEST_SHIFT)
+    noise = 10 * _noise(n)
+    return log_integral(height, *narrowed(height, np.zeros(s.size), span), edges=EVEN, noise=noise)
+
+
+# --- with a signal: integrals over the background mean -----------------------------------------------------------
+
+
+def log_at_most(n: FloatArray, mean: FloatArray) -> FloatArray:
     """``ln P(N <= n)`` at a fixed mean."""
     many = (n >= poisson.UNIFORM_FROM) & (mean > 0) & (mean < 1e300)
     if not many.any():
@@ -234,10 +526,10 @@ def _deep_at_most(n: FloatArray, mean: FloatArray) -> FloatArray:
     for j in range(FRACTION_TERMS, 0, -1):
         fraction = j * (j - 1 - n) / (base + 2 * j - fraction)
     with np.errstate(divide="ignore"):
-        return np.asarray(_log_equal(n, mean) + np.log(mean) - np.log(base - fraction))
+        return np.asarray(log_equal(n, mean) + np.log(mean) - np.log(base - fraction))
 
 
-def _log_equal(n: FloatArray, mean: FloatArray) -> FloatArray:
+def log_equal(n: FloatArray, mean: FloatArray) -> FloatArray:
     """``ln P(N = n)`` at a fixed mean."""
     positive, some = np.where(n > 0, n, 1.0), np.where((mean > 0) & (mean < 1e300), mean, 1.0)
     shape = positive.shape
@@ -248,116 +540,47 @@ def _log_equal(n: FloatArray, mean: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """One side of ``z = 0`` per row; the integrand at a distance ``y`` from it."""
+    """One side of the prior's centre per row; the integrand at a distance from it."""
 
     kernel: _Kernel
-    model: str
+    held: UncertaintyModel
     sign: FloatArray
     n: FloatArray
     s: FloatArray
-    b: FloatArray
-    up: FloatArray
-    down: FloatArray
 
     def __call__(self, index: Index, y: FloatArray) -> FloatArray:
-        column = (a[index][:, None] for a in (self.sign, self.n, self.s, self.b, self.up, self.down))
-        sign, n, s, b, up, down = (np.broadcast_to(a, y.shape) for a in column)
-        mean = s + mean_at(self.model, sign * y, b, up, down)
-        return np.asarray(self.kernel(n, mean) - 0.5 * y * y - _LOG_ROOT_2PI)
+        held = self.held.take((index, None))
+        sign, n, s = (np.broadcast_to(a[index][:, None], y.shape) for a in (self.sign, self.n, self.s))
+        mean = s + held.mean_beside(sign, y)
+        return np.asarray(self.kernel(n, mean) + held.log_density(sign, y))
 
 
-@dataclass(frozen=True, slots=True)
-class _GammaSides:
-    """One side of the mode of a Gamma mean per row: ``mean = mode e^u``, ``y = |u|``, of density ``~ e^(shape (u - e^u))``."""
-
-    kernel: _Kernel
-    sign: FloatArray
-    n: FloatArray
-    s: FloatArray
-    mode: FloatArray
-    shape: FloatArray
-    log_density: FloatArray
-
-    def __call__(self, index: Index, y: FloatArray) -> FloatArray:
-        column = (a[index][:, None] for a in (self.sign, self.n, self.s, self.mode))
-        sign, n, s, mode = (np.broadcast_to(a, y.shape) for a in column)
-        with np.errstate(over="ignore"):
-            mean = s + mode * np.exp(sign * y)
-            weight = self.log_density[index][:, None] - self.shape[index][:, None] * poisson.beyond_linear(
-                sign * y
-            )
-        return np.asarray(self.kernel(n, mean) + weight)
-
-
-def _log_average(
-    kernel: _Kernel,
-    model: str,
-    n: FloatArray,
-    s: FloatArray,
-    b: FloatArray,
-    up: FloatArray,
-    down: FloatArray,
-) -> FloatArray:
+def _log_average(kernel: _Kernel, held: UncertaintyModel, n: FloatArray, s: FloatArray) -> FloatArray:
     """Logarithm of the average of ``exp(kernel(n, s + mu))`` over the background mean."""
     result = np.empty(n.shape)
-    sharp = ((up == 0) & (down == 0)) | (model == "none")
-    if model == "gamma":
-        sharp |= 0.5 * (up + down) <= SMALLEST_SPREAD * b
-    i = np.flatnonzero(sharp)
+    i = np.flatnonzero(held.sharp)
     if i.size:
-        result[i] = kernel(n[i], s[i] + b[i])
-    smeared = np.flatnonzero(~sharp)
+        result[i] = kernel(n[i], s[i] + held.take(i).centre())
+    smeared = np.flatnonzero(~held.sharp)
     for first in range(0, smeared.size, CHUNK):
         i = smeared[first : first + CHUNK]
-        result[i] = _log_smeared(kernel, model, n[i], s[i], b[i], up[i], down[i])
+        result[i] = _log_smeared(kernel, held.take(i), n[i], s[i])
     return result
 
 
-def _log_smeared(
-    kernel: _Kernel,
-    model: str,
-    n: FloatArray,
-    s: FloatArray,
-    b: FloatArray,
-    up: FloatArray,
-    down: FloatArray,
-) -> FloatArray:
-    if model == "gamma":
-        return _log_smeared_gamma(kernel, n, s, b, up, down)
-    floor, vanishing, log_kept = lowest_z(model, b, up, down)
-    with np.errstate(invalid="ignore"):
-        reach = np.sqrt(2 * (DEPTH - kernel(n, s + b)))
-    reach = np.minimum(reach, FARTHEST)
+def _log_smeared(kernel: _Kernel, held: UncertaintyModel, n: FloatArray, s: FloatArray) -> FloatArray:
+    fall = DEPTH - kernel(n, s + held.centre())
     sign = np.repeat([1.0, -1.0], n.size)
-    sides = _Sides(kernel, model, sign, *(np.tile(a, 2) for a in (n, s, b, up, down)))
-    right = np.where(sign > 0, np.tile(reach, 2), np.minimum(np.tile(-floor, 2), np.tile(reach, 2)))
-    logs = log_integral(sides, *narrowed(sides, np.zeros_like(right), right), noise=np.tile(_noise(n), 2))
-    above, below = np.split(logs, 2)
-    result = np.logaddexp(above, below) - log_kept
-    i = np.flatnonzero(vanishing > 0)
+    right = np.concatenate([held.reach(side, fall) for side in (1.0, -1.0)])
+    both = np.tile(np.arange(n.size), 2)
+    sides = _Sides(kernel, held.take(both), sign, n[both], s[both])
+    ends = narrowed(sides, np.zeros_like(right), right)
+    above, below = np.split(log_integral(sides, *ends, noise=np.tile(_noise(n), 2)), 2)
+    result = np.logaddexp(above, below) - held.log_kept
+    i = np.flatnonzero(held.vanishing > 0)
     if i.size:
-        result[i] = np.logaddexp(result[i], np.log(vanishing[i]) + kernel(n[i], s[i]))
+        result[i] = np.logaddexp(result[i], np.log(held.vanishing[i]) + kernel(n[i], s[i]))
     return np.asarray(result)
-
-
-def _log_smeared_gamma(
-    kernel: _Kernel, n: FloatArray, s: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray
-) -> FloatArray:
-    off, tau = on_off(b, up, down)
-    shape = off + 1
-    mode = shape / tau  # of the logarithm of the mean
-    # beyond here the density alone has fallen by more than the integrand's drop from its value at the mode
-    fall = (DEPTH - kernel(n, s + mode)) / shape
-    third = fall / 3
-    reach = np.concatenate([np.sqrt(2 * fall), third + np.sqrt(third * third + 2 * fall)])
-    sign = np.repeat([1.0, -1.0], n.size)
-    columns = (n, s, mode, shape, poisson.log_mode_density(shape))
-    sides = _GammaSides(kernel, sign, *(np.tile(a, 2) for a in columns))
-    reach = np.minimum(reach, FARTHEST)
-    logs = log_integral(
-        sides, *narrowed(sides, np.zeros_like(reach), reach), noise=np.tile(_noise(n + shape), 2)
-    )
-    return np.asarray(np.logaddexp(*np.split(logs, 2)))
 
 
 def _noise(n: FloatArray) -> FloatArray:

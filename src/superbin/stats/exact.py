@@ -10,18 +10,23 @@ half the first), and unlike ``g S`` itself, each integrand has one length scale.
 The complement ``1 - tail`` is the same sum with the other signs, so deficits keep their accuracy, too.
 """
 
+from typing import Any, Protocol, Self
+
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from superbin.stats import poisson
 from superbin.stats.arguments import FloatArray, Index
-from superbin.stats.models import SMALLEST_SPREAD, Branches, branches, on_off
 from superbin.stats.quadrature import EDGE, PEAK, BareArm, LinearArm, LogArm, Rows, Rule, integral
 
-__all__ = ["log_p_values"]
+__all__ = ["Branches", "log_p_values", "on_off_tails", "poisson_tails", "smeared_tails"]
 
 CHUNK = 256
 """Rows at a time: the nodes of one chunk stay in the cache."""
+
+SMALL_BATCH = 128
+"""Arms that are integrated in one call."""
 
 NEGLIGIBLE = 34.0
 """What is smaller by this in the logarithm does not change the sixteenth digit."""
@@ -39,21 +44,54 @@ SHORT_FROM = 8.0
 """From this count on the density of ln Gamma_n falls quickly enough downwards to be integrated."""
 
 
-def log_p_values(
-    model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, *, mid: bool
-) -> tuple[FloatArray, FloatArray]:
-    """``ln p`` and ``ln(1 - p)`` of an uncertainty model; 1-D arguments, checked and of one length.
+class Branches(Protocol):
+    """A distribution of the mean as the quadrature needs it: two branches around a reference mean.
+
+    Above the reference, P(mean >= m) is ``factor Phi(-z)``; below, P(mean < m) is
+    ``vanishing + factor [Phi(z) - Phi(z at m = 0)]``. For the attributes see `superbin.stats.models.smeared.Smeared`.
+    """
+
+    @property
+    def b(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def log_above(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def log_below(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def width_above(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def width_below(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def reference(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def factor(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def vanishing(self) -> FloatArray: ...  # noqa: D102
+
+
+class Tails(Protocol):
+    """What `log_p_values` needs of an uncertainty model."""
+
+    def take(self, index: Any) -> Self:
+        """Select rows."""
+
+    def log_tails(self, n: FloatArray, half: float) -> tuple[FloatArray, FloatArray]:
+        """``ln p`` and ``ln(1 - p)``."""
+
+
+def log_p_values(held: Tails, n: FloatArray, *, mid: bool) -> tuple[FloatArray, FloatArray]:
+    """``ln p`` and ``ln(1 - p)`` of the rows of an uncertainty model at a count each; 1-D.
 
     For `mid`, the mean of the tails at n and n + 1; below n = 1 from the two themselves.
     """
     log_p, log_q = np.zeros(n.shape), np.full(n.shape, -np.inf)
-    plain = (n >= 1) & (model != "gamma") if mid else n > 0
+    plain = n >= 1 if mid else n > 0
     for i in _chunks(np.flatnonzero(plain)):
-        log_p[i], log_q[i] = _chunk(model, n[i], b[i], up[i], down[i], 0.5 if mid else 0.0)
+        log_p[i], log_q[i] = held.take(i).log_tails(n[i], 0.5 if mid else 0.0)
     if mid and not plain.all():
         i = np.flatnonzero(~plain)
-        here = log_p_values(model, n[i], b[i], up[i], down[i], mid=False)
-        above = log_p_values(model, n[i] + 1, b[i], up[i], down[i], mid=False)
+        few = held.take(i)
+        here, above = (log_p_values(few, n[i] + step, mid=False) for step in (0, 1))
         log_p[i], log_q[i] = (np.logaddexp(x, y) - np.log(2) for x, y in zip(here, above, strict=True))
     return log_p, log_q
 
@@ -62,19 +100,20 @@ def _chunks(index: Index) -> list[Index]:
     return [index[start : start + CHUNK] for start in range(0, index.size, CHUNK)]
 
 
-def _chunk(
-    model: str, n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray, half: float
-) -> tuple[FloatArray, FloatArray]:
-    impossible = (b == 0) & ((up == 0) | (model == "none"))
-    if model == "gamma":
-        log_p, log_q = _on_off_tails(n, b, up, down)
-    else:
-        branch = branches(model, b, up, down)
-        rows = Rows(n, poisson.log_ratio(branch.reference, n), np.full(n.shape, half))
-        log_p, log_q = _sum(rows, branch)
+def smeared_tails(held: Branches, n: FloatArray, half: float) -> tuple[FloatArray, FloatArray]:
+    """``ln p`` and ``ln(1 - p)`` at n > 0 of a mean with two branches."""
+    rows = Rows(n, poisson.log_ratio(held.reference, n), np.full(n.shape, half))
+    log_p, log_q = _sum(rows, held)
+    impossible = (held.b == 0) & (held.width_above == 0)
     if not impossible.any():
         return log_p, log_q
     return np.where(impossible, -np.inf, log_p), np.where(impossible, 0.0, log_q)
+
+
+def poisson_tails(n: FloatArray, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """``ln P(Gamma_n <= mean)`` and ``ln P(Gamma_n > mean)`` for n, mean > 0."""
+    rows = Rows(n, poisson.log_ratio(mean, n), np.zeros(n.shape))
+    return _log_poisson(rows, mean, poisson.log_mode_density(n))
 
 
 def _arms(
@@ -85,6 +124,13 @@ def _arms(
     Of the two log-normal arms of a row, one holds the maximum of its integrand and the other falls from the reference;
     the latter is at most half the Poisson term of its side, and left out where that does not matter.
     """
+    slopes = np.concatenate([branch.log_above, branch.log_below])
+    if slopes.size <= SMALL_BATCH and (slopes > SMALLEST_SLOPE).all():
+        # of few rows both arms at once: it is the number of calls that costs
+        n, log_r, half = (np.concatenate([a, a]) for a in (rows.n, rows.log_r, rows.half))
+        sign = np.repeat([1.0, -1.0], rows.n.size)
+        upper, lower = np.split(integral(Rows(n, log_r, half), LogArm(sign, slopes)), 2)
+        return upper, lower
     excess = rows.log_r < 0
     sign = np.where(excess, 1.0, -1.0)
     peak, edge = np.full(rows.n.shape, -np.inf), np.full(rows.n.shape, -np.inf)
@@ -96,7 +142,7 @@ def _arms(
     for target, width, side in ((upper, branch.width_above, 1.0), (lower, branch.width_below, -1.0)):
         i = np.flatnonzero(width > SMALLEST_SLOPE * branch.reference)
         if i.size:
-            scale, offset = branch.reference[i] / width[i], branch.centre[i] / width[i]
+            scale, offset = branch.reference[i] / width[i], branch.b[i] / width[i]
             target[i] = integral(rows.take(i), LinearArm(np.full(i.size, side), scale, offset)) + np.log(
                 branch.factor[i]
             )
@@ -112,27 +158,26 @@ def _log_arm(target: FloatArray, rows: Rows, sign: FloatArray, k: FloatArray, ga
         target[i] = integral(rows.take(i), LogArm(sign[i], k[i]), gauss)
 
 
-def _on_off_tails(
-    n: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray
+def on_off_tails(
+    n: FloatArray, b: FloatArray, off: FloatArray, tau: FloatArray, sharp: npt.NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray]:
-    """Tail of the Gamma model: the regularised incomplete beta function I(1/(1 + tau); n, b tau + 1)."""
-    log_p, log_q = np.empty(n.shape), np.empty(n.shape)
-    sharp = 0.5 * (up + down) <= SMALLEST_SPREAD * b
-    i = np.flatnonzero(sharp)
+    """Tail of the Gamma model: the regularised incomplete beta function I(1/(1 + tau); n, off + 1); Poisson where it is sharp."""
+    log_p, log_q = np.full(n.shape, -np.inf), np.zeros(n.shape)
+    i = np.flatnonzero(sharp & (b > 0))
     if i.size:
-        log_p[i], log_q[i] = _chunk("none", n[i], b[i], up[i], down[i], 0.0)
+        log_p[i], log_q[i] = poisson_tails(n[i], b[i])
     i = np.flatnonzero(~sharp)
-    off, tau = on_off(b[i], up[i], down[i])
+    n, off, tau = n[i], off[i], tau[i]
     x = 1 / (1 + tau)
-    below, above = special.betainc(n[i], off + 1, x), special.betaincc(n[i], off + 1, x)
+    below, above = special.betainc(n, off + 1, x), special.betaincc(n, off + 1, x)
     with np.errstate(divide="ignore"):
         log_p[i], log_q[i] = np.log(below), np.log(above)
     far = np.flatnonzero(below < UNDERFLOW)
     if far.size:
-        log_p[i[far]] = _far_beta(n[i[far]], off[far] + 1, tau[far])
+        log_p[i[far]] = _far_beta(n[far], off[far] + 1, tau[far])
     far = np.flatnonzero(above < UNDERFLOW)
     if far.size:
-        log_q[i[far]] = _far_beta(off[far] + 1, n[i[far]], 1 / tau[far])
+        log_q[i[far]] = _far_beta(off[far] + 1, n[far], 1 / tau[far])
     return log_p, log_q
 
 

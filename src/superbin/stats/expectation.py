@@ -16,6 +16,7 @@ from superbin.errors import InputError
 from superbin.stats.arguments import Numbers, checked_signal, checked_yields
 from superbin.stats.asymptotic import asimov_z
 from superbin.stats.counts import BANDS, quantile
+from superbin.stats.models import DEFAULT
 from superbin.stats.pvalue import midp, midp_significance
 
 __all__ = ["Expected", "Outcome", "expected"]
@@ -64,9 +65,7 @@ class Expected:
         return self.at_quantiles[2]
 
 
-def expected(
-    s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
-) -> Expected:
+def expected(s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> Expected:
     """Compute the expected significance of `s` signal events.
 
     Parameters
@@ -88,6 +87,11 @@ def expected(
         For values outside the domain, or arrays.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> [round(one.z, 2) for one in expected(15, 25, 5, 5).at_quantiles]
+    [0.05, 0.98, 1.92, 2.76, 3.6]
     """
     _, background, *_ = checked_yields(0.0, b, up, down)
     strength = checked_signal(s, background.shape)

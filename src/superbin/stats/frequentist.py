@@ -15,18 +15,8 @@ import numpy as np
 from superbin.errors import InputError
 from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import q0, signed_q
-from superbin.stats.profile import constraint
-from superbin.stats.toys import (
-    BLOCK,
-    LARGEST_CHUNK,
-    binomial_error,
-    gather,
-    numbers_of_toys,
-    run_chunks,
-    scalar,
-    stream,
-    whole,
-)
+from superbin.stats.models import DEFAULT, uncertainty
+from superbin.stats.toys import BLOCK, LARGEST_CHUNK, binomial_error, scalar, stream, thrown, whole
 
 __all__ = ["Q0Toys", "merge_q0", "throw_q0", "throw_q0_chunk"]
 
@@ -76,7 +66,7 @@ def throw_q0(
     seed: int = 0,
     chunk: int = 50_000,
     workers: int = 1,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Q0Toys:
     """Throw frequentist background-only toys against the count `n`.
 
@@ -96,14 +86,17 @@ def throw_q0(
         For values outside the domain.
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
+
+    Examples
+    --------
+    >>> round(throw_q0(40, 25, 5, 5).p, 3)
+    0.026
     """
-    total, size, threads = numbers_of_toys(toys, chunk, workers)
 
     def one(index: int, toys: int) -> Q0Toys:
         return throw_q0_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
 
-    thrown, interrupted = gather(run_chunks(one, total, size, threads), merge_q0)
-    return replace(thrown, interrupted=interrupted)
+    return thrown(one, merge_q0, toys=toys, chunk=chunk, workers=workers)
 
 
 def throw_q0_chunk(
@@ -115,14 +108,14 @@ def throw_q0_chunk(
     index: int,
     toys: int,
     seed: int = 0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Q0Toys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_q0`."""
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
     size = whole("toys", toys, 1, LARGEST_CHUNK)
-    held = constraint(model, *yields)
+    held = uncertainty(model, *yields)
     random = stream(seed, index)
-    expected = held.fit(count, np.zeros(1), held.nominal())[0]
+    expected = held.background_only(count, held.nominal())[0]
     mean = float(held.mean(expected)[0])
     observed = float(q0(count, *yields, model=model)[0])
     extreme = 0

@@ -1,257 +1,210 @@
-"""The profile likelihood of one count: what an auxiliary measurement says of the background, and the best fit to both.
+"""The profile likelihood of one count: the best fit of one or two nuisances to the count and the auxiliary measurements.
 
-The likelihood of a count ``n`` with signal ``s`` is ``Poisson(n | s + mu) p(a | mu)``: the background mean ``mu`` is held by
-an auxiliary measurement ``a``. Which one depends on the uncertainty model (`superbin.stats.models`):
+The likelihood of a count ``n`` with signal ``s`` is ``Poisson(n | s e^(k y) + mu) p(a | mu) Normal(a_y | y)``: the background mean
+``mu`` is held by an auxiliary measurement ``a`` of its uncertainty model (`superbin.stats.models.protocol`), a signal of relative
+uncertainty x, ``k = ln(1 + x)``, by a unit normal around ``a_y``, which is 0 before any fit.
 
-* `Smeared`: ``mu(z)`` of a nuisance z that a unit normal around ``a`` holds, ``a = 0`` before any fit: ``split-lognormal``,
-  ``lognormal``, ``gaussian`` (linear in z on both sides, zero where that is negative) and ``none``;
-* `OnOff`, the model ``gamma``: ``a`` is the count of an off-source region, Poisson around ``tau mu``, before any fit
-  the real number ``b tau`` [1]_.
-
-Both answer the same questions, so that test statistics, limits and toys need not know which they have.
-
-.. [1] R. Cousins, J. Linnemann, J. Tucker, Nucl. Instrum. Meth. A 595 (2008) 480, doi:10.1016/j.nima.2008.07.086:
-   equation 7 (the likelihood), equation 25 (its profile ratio, after Li and Ma).
+Let ``rho = 1 - n/M`` with M the mean of the count at the best fit. Both nuisances minimise ``cost + 2 rho mean`` on their own, in closed
+form, and M falls as rho grows. So for ``n`` below the expectation the fit is one equation in one unknown between 0 and 1, whatever the
+number of nuisances, with one solution on each smooth branch of the mean: a few Newton steps. Without signal it is
+closed. Only with a signal and a count above the expectation there can be several minima; there a grid finds the lowest (`fit`).
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
-from superbin.stats import smear
 from superbin.stats.arguments import FloatArray
-from superbin.stats.models import SMALLEST_SPREAD, check_model, on_off, relative_width
-from superbin.stats.poisson import deviance, log_ratio
+from superbin.stats.models import UncertaintyModel
+from superbin.stats.poisson import deviance
 
-__all__ = ["Constraint", "OnOff", "Smeared", "constraint"]
+__all__ = ["Fit", "fit"]
 
-ZOOM_POINTS = 33
-ZOOMS = 8
-
-
-class Constraint(Protocol):
-    """Auxiliary measurements of the background, one per row."""
-
-    def take(self, index: Any) -> "Constraint":
-        """Select rows, or add axes, by indexing."""
-
-    def nominal(self) -> FloatArray:
-        """Auxiliary measurement before any fit."""
-
-    def mean(self, auxiliary: FloatArray) -> FloatArray:
-        """Background mean that the auxiliary measurement alone favours."""
-
-    def background_cost(self, n: FloatArray, auxiliary: FloatArray) -> FloatArray:
-        """``-2 ln L`` of the best fit without signal, over the saturated likelihood."""
-
-    def fit(self, n: FloatArray, s: FloatArray, auxiliary: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Auxiliary measurement that the best fit at fixed signal expects, and ``-2 ln L`` of that fit."""
-
-    def throw(self, random: np.random.Generator, expected: FloatArray, size: int) -> FloatArray:
-        """Draw `size` auxiliary measurements around the expected one, shape (1,)."""
-
-
-def constraint(model: str, b: FloatArray, up: FloatArray, down: FloatArray) -> Constraint:
-    """Build the auxiliary measurements of an uncertainty model; checked arrays of one shape.
-
-    Raises
-    ------
-    InputError, UnknownNameError
-        As `superbin.stats.models.check_model`.
-    """
-    check_model(model, b, up, down)
-    if model == "gamma":
-        width = np.maximum(0.5 * (up + down), SMALLEST_SPREAD * b)
-        empty = b == 0
-        return OnOff(
-            *on_off(np.where(empty, 0.0, b), np.where(empty, 1.0, width), np.where(empty, 1.0, width))
-        )
-    zero = np.zeros(b.shape)
-    if model == "none":
-        return Smeared(b, zero, zero, zero, zero)
-    if model == "lognormal":
-        slope = np.log1p(relative_width(b, up, down))
-        return Smeared(b, slope, slope, zero, zero)
-    if model == "gaussian":
-        return Smeared(b, zero, zero, up, np.where(b > 0, down, up))
-    above, below = smear.log_slopes(b, up, down)
-    linear = smear.is_linear(b, down)
-    return Smeared(
-        b, above, below, np.where(b > 0, 0.0, up), np.where(b > 0, np.where(linear, down, 0.0), up)
-    )
+MOST_STEPS, MOST_NEWTON = 120, 8
+CLOSE = 1e-8
+ROUNDING = 2e-16
+GRID = 65
+GOLDEN_STEPS = 40
+LARGEST_MEAN = 1e300
 
 
 @dataclass(frozen=True, slots=True)
-class Smeared:
-    """A background mean that depends on a standard normal nuisance ``z``.
+class Fit:
+    """The best fit at a fixed signal, one per row.
 
     Attributes
     ----------
-    b : FloatArray
-        Mean at z = 0. Where it is zero, the mean is ``|z|`` times the width.
-    log_above, log_below : FloatArray
-        ``d ln mu/dz`` of log-normal branches; zero where the branch is linear or there is none.
-    width_above, width_below : FloatArray
-        ``d mu/dz`` of linear branches; zero where the branch is log-normal or there is none.
+    nuisance : FloatArray
+        Of the background, stated as the auxiliary measurement it makes expect.
+    shift : FloatArray
+        Of the signal, in standard deviations of its uncertainty.
+    cost : FloatArray
+        ``-2 ln L`` over the saturated likelihood.
     """
 
-    b: FloatArray
-    log_above: FloatArray
-    log_below: FloatArray
-    width_above: FloatArray
-    width_below: FloatArray
-
-    def take(self, index: Any) -> "Smeared":
-        """Select rows, or add axes, by indexing."""
-        return Smeared(*(getattr(self, field.name)[index] for field in fields(self)))
-
-    def nominal(self) -> FloatArray:
-        """Zero."""
-        return np.zeros(self.b.shape)
-
-    def mean(self, auxiliary: FloatArray) -> FloatArray:
-        """Background mean at ``z = auxiliary``."""
-        above = auxiliary >= 0
-        with np.errstate(over="ignore"):
-            mean = self.b * np.exp(np.where(above, self.log_above, self.log_below) * auxiliary)
-        if not (self.width_above.any() or self.width_below.any()):
-            return np.asarray(mean)
-        width = np.where(above, self.width_above, self.width_below)
-        linear = np.maximum(self.b + width * auxiliary, 0.0)
-        linear = np.where(self.b > 0, linear, width * np.abs(auxiliary))
-        return np.asarray(np.where(width > 0, linear, mean))
-
-    def background_cost(self, n: FloatArray, auxiliary: FloatArray) -> FloatArray:
-        """Closed form: the better of the best ``z >= 0`` and the best ``z <= 0``."""
-        above = np.maximum(self._root(n, auxiliary, self.log_above, self.width_above, 1.0), 0.0)
-        below = np.minimum(self._root(n, auxiliary, self.log_below, self.width_below, -1.0), 0.0)
-        costs = (deviance(n, self.mean(z)) + (z - auxiliary) ** 2 for z in (above, below))
-        return np.asarray(np.minimum(*costs))
-
-    def _root(
-        self, n: FloatArray, centre: FloatArray, slope: FloatArray, width: FloatArray, side: float
-    ) -> FloatArray:
-        """Best nuisance of one branch, disregarding where the branch ends."""
-        z = _lognormal_root(n, self.b, slope, centre)
-        if not width.any():
-            return z
-        linear = _linear_root(n, self.b, width, centre)
-        half = 0.5 * (centre - side * width)
-        folded = half + side * np.sqrt(half * half + n)
-        return np.asarray(np.where(width > 0, np.where(self.b > 0, linear, folded), z))
-
-    def fit(self, n: FloatArray, s: FloatArray, auxiliary: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Best nuisance at fixed signal and its ``-2 ln L``; arguments broadcast.
-
-        The minimiser lies between the centre and the ``z`` at which ``s + mu(z) = n``, and not farther out than the
-        square root of the value at the centre. With a signal there can be two local minima, so the interval is
-        searched by grids, each zooming into the cell around the best point.
-        """
-        n, s, centre = np.broadcast_arrays(n, s, auxiliary)
-        wide = self.take((..., None))
-
-        def objective(z: FloatArray) -> FloatArray:
-            cost = deviance(n[..., None], s[..., None] + wide.mean(z)) + (z - centre[..., None]) ** 2
-            return np.asarray(cost)
-
-        target = self._inverse(np.maximum(n - s, 0.0), negative=centre < 0)
-        reach = np.sqrt(np.minimum(objective(centre[..., None])[..., 0], 1e30))
-        target = np.clip(target, centre - reach, centre + reach)
-        low, high = np.minimum(centre, target), np.maximum(centre, target)
-        steps = np.linspace(0.0, 1.0, ZOOM_POINTS)
-        for _ in range(ZOOMS):
-            grid = low[..., None] + (high - low)[..., None] * steps
-            best = np.argmin(objective(grid), axis=-1)[..., None]
-            low = np.take_along_axis(grid, np.maximum(best - 1, 0), axis=-1)[..., 0]
-            high = np.take_along_axis(grid, np.minimum(best + 1, ZOOM_POINTS - 1), axis=-1)[..., 0]
-        z = np.take_along_axis(grid, best, axis=-1)
-        return z[..., 0], objective(z)[..., 0]
-
-    def _inverse(self, mu: FloatArray, *, negative: npt.NDArray[np.bool_]) -> FloatArray:
-        """Nuisance at which the mean is `mu`, infinite where there is none; of the two for ``b = 0`` the chosen."""
-        above = mu >= self.b
-        slope, width = (
-            np.where(above, self.log_above, self.log_below),
-            np.where(above, self.width_above, self.width_below),
-        )
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            logarithmic = log_ratio(mu, self.b) / slope
-            linear = (mu - self.b) / width
-        z = np.where(width > 0, linear, np.where(slope > 0, logarithmic, 0.0))
-        z = np.where((self.b == 0) & negative, -z, z)
-        return np.asarray(np.where(mu == self.b, 0.0, z))
-
-    def throw(self, random: np.random.Generator, expected: FloatArray, size: int) -> FloatArray:
-        """Unit normals around the expected one."""
-        return np.clip(expected + random.standard_normal(size), -40.0, 40.0)
+    nuisance: FloatArray
+    shift: FloatArray
+    cost: FloatArray
 
 
-def _lognormal_root(n: FloatArray, b: FloatArray, k: FloatArray, centre: FloatArray) -> FloatArray:
-    """Solution of ``k (b e^{k z} - n) + z - centre = 0`` by Wright's omega function."""
-    slope = np.where(k > 0, k, 1.0)
-    reach = centre + slope * n
-    with np.errstate(divide="ignore"):
-        root = reach - special.wrightomega(2 * np.log(slope) + np.log(b) + slope * reach) / slope
-    return np.asarray(np.where(k > 0, root, centre))
+def fit(
+    held: UncertaintyModel,
+    n: FloatArray,
+    s: FloatArray,
+    auxiliary: FloatArray,
+    *,
+    k: FloatArray | float = 0.0,
+    shift: FloatArray | float = 0.0,
+) -> Fit:
+    """Fit the background's nuisance, and the signal's where ``k > 0``, at a fixed signal.
 
-
-def _linear_root(n: FloatArray, b: FloatArray, width: FloatArray, centre: FloatArray) -> FloatArray:
-    """Solution of ``(z - centre + width) (b + z width) = n width``; where no count holds the mean up, at most zero mean."""
-    wide = np.where(width > 0, width, 1.0)
-    half = 0.5 * (b + centre * wide - wide * wide)
-    z = (half + np.sqrt(half * half + n * wide * wide) - b) / wide
-    return np.asarray(np.where((n == 0) & (z * wide <= -b), np.minimum(centre, -b / wide), z))
-
-
-@dataclass(frozen=True, slots=True)
-class OnOff:
-    """A background mean that an off-source region of ``tau`` times the exposure measures.
-
-    Attributes
+    Parameters
     ----------
-    off : FloatArray
-        Its count before any fit, real.
-    tau : FloatArray
-        Its exposure relative to the bin's.
+    held : UncertaintyModel
+        Background of each row.
+    n, s : FloatArray
+        Count, and signal in events; all arrays of one shape, or broadcasting with the rows of `held`.
+    auxiliary : FloatArray
+        Auxiliary measurement of the background.
+    k : FloatArray or float
+        Logarithmic width of the signal, ``ln(1 + x)``.
+    shift : FloatArray or float
+        Auxiliary measurement of the signal's nuisance.
+
+    Examples
+    --------
+    >>> from superbin.stats.models import uncertainty
+    >>> held = uncertainty("split-lognormal", *np.array([[25.0], [5.0], [5.0]]))
+    >>> found = fit(held, np.array([40.0]), np.zeros(1), np.zeros(1))
+    >>> held.mean(found.nuisance).round(3), np.sqrt(found.cost).round(3)
+    (array([32.296]), array([1.918]))
     """
+    n, s, auxiliary, width, shift = np.broadcast_arrays(n, s, auxiliary, k, shift)
+    nuisance, cost = held.background_only(n, auxiliary)
+    found = Fit(np.array(nuisance), np.array(shift, dtype=np.float64), np.array(cost))
+    if not (s > 0).any():
+        return found
+    expected = s * np.exp(width * shift) + held.mean(auxiliary)
+    for rows, method in (((s > 0) & (n <= expected), _pulled_down), ((s > 0) & (n > expected), _pulled_up)):
+        if not rows.any():
+            continue
+        part = _rows(held, rows)
+        one = method(part, *(a[rows] for a in (n, s, auxiliary, width, shift)))
+        for target, value in zip((found.nuisance, found.shift, found.cost), one, strict=True):
+            target[rows] = value
+    return found
 
-    off: FloatArray
-    tau: FloatArray
 
-    def take(self, index: Any) -> "OnOff":
-        """Select rows, or add axes, by indexing."""
-        return OnOff(self.off[index], self.tau[index])
+def _rows(held: UncertaintyModel, rows: np.ndarray) -> UncertaintyModel:
+    """The backgrounds of the chosen rows; one background may stand for all."""
+    shape = held.nominal().shape
+    if shape == rows.shape:
+        return held.take(rows)
+    index = np.broadcast_to(np.arange(int(np.prod(shape))).reshape(shape), rows.shape)[rows]
+    return held.take(np.unravel_index(index, shape))
 
-    def nominal(self) -> FloatArray:
-        """Off-source count ``b tau``."""
-        return self.off
 
-    def mean(self, auxiliary: FloatArray) -> FloatArray:
-        """Off-source count over ``tau``."""
-        some = self.tau > 0  # where there is no background at all the exposure means nothing
-        return np.asarray(np.where(some, auxiliary / np.where(some, self.tau, 1.0), 0.0))
+def _pulled_down(
+    held: UncertaintyModel,
+    n: FloatArray,
+    s: FloatArray,
+    auxiliary: FloatArray,
+    k: FloatArray,
+    shift: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Fit of counts at or below the expectation, 1-D: the better of the branches."""
+    best = (np.array(auxiliary), np.array(shift, dtype=np.float64), np.full(n.shape, np.inf))
+    for sign in held.branches:
+        i = np.flatnonzero(held.reaches(sign, auxiliary, best[0], np.isfinite(best[2])))
+        if not i.size:
+            continue
+        one = _branch(held.take(i), sign, *(part[i] for part in (n, s, auxiliary, k, shift)))
+        better = one[2] < best[2][i]
+        for target, value in zip(best, one, strict=True):
+            target[i[better]] = value[better]
+    return best
 
-    def background_cost(self, n: FloatArray, auxiliary: FloatArray) -> FloatArray:
-        """The total count shared in the ratio of the exposures (Li and Ma)."""
-        return self.fit(n, np.zeros_like(n), auxiliary)[1]
 
-    def fit(self, n: FloatArray, s: FloatArray, auxiliary: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Closed form: the positive root of a quadratic equation in the mean."""
-        exposure = 1 + self.tau
-        linear = n + auxiliary - exposure * s
-        constant = 4 * exposure * s * auxiliary
-        root = np.sqrt(linear * linear + constant)
-        # of the two forms of the root the one without cancellation
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.where(
-                linear >= 0, (linear + root) / (2 * exposure), constant / (2 * exposure * (root - linear))
-            )
-        expected = self.tau * mean
-        return np.asarray(expected), deviance(n, s + mean) + deviance(auxiliary, expected)
+def _branch(
+    held: UncertaintyModel,
+    sign: float,
+    n: FloatArray,
+    s: FloatArray,
+    auxiliary: FloatArray,
+    k: FloatArray,
+    shift: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Solve ``rho = 1 - n/M(rho)``, M falling as rho grows: a secant between the ends, then Newton's method between bounds."""
+    uncertain = bool((k > 0).any())
+    wide = np.where(k > 0, k, 1.0)
+    base = np.log(s) + 2 * np.log(wide) + k * shift if uncertain else np.zeros(0)
 
-    def throw(self, random: np.random.Generator, expected: FloatArray, size: int) -> FloatArray:
-        """Off-source counts."""
-        return random.poisson(float(expected[0]), size).astype(np.float64)
+    def at(rho: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Both nuisances, the mean of the count, what is missing to a solution, and its derivative."""
+        nuisance, mean, slope = held.pulled(auxiliary, rho, sign)
+        y, signal = shift, s
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            if uncertain:
+                y = np.where(k > 0, shift - special.wrightomega(np.log(rho) + base) / wide, shift)
+                signal = s * np.exp(k * y)
+                slope = slope - (k * signal) ** 2 / (1 + rho * k * k * signal)
+            total = np.minimum(signal + mean, LARGEST_MEAN)
+            ratio = n / total
+            return nuisance, y, total, 1 - ratio - rho, ratio / total * slope - 1
+
+    low, high = np.zeros(n.shape), np.ones(n.shape)
+    first, last = (at(end)[3] for end in (low, high))
+    # where M is too small already at rho = 0, the nuisance is at the end of its branch
+    open_ = first > 0
+    rho = np.where(open_, first / np.where(open_, first - last, 1.0), 0.0)
+    high = np.where(open_, high, 0.0)
+    for step in range(MOST_STEPS):
+        nuisance, y, total, value, slope = at(rho)
+        low, high = np.where(value >= 0, rho, low), np.where(value >= 0, high, rho)
+        trial = rho - value / slope
+        there = (np.abs(trial - rho) <= CLOSE * rho + ROUNDING) | (high == 0)
+        if there.all():
+            break
+        inside = (trial > low) & (trial < high)
+        if step >= MOST_NEWTON and step % 2:
+            inside[:] = False  # Newton's steps creep: halve the bounds in between
+        rho = np.where(there, rho, np.where(inside, trial, 0.5 * (low + high)))
+    cost = deviance(n, total) + held.cost(nuisance, auxiliary) + (y - shift) ** 2
+    return nuisance, np.asarray(y), np.asarray(cost)
+
+
+def _pulled_up(
+    held: UncertaintyModel,
+    n: FloatArray,
+    s: FloatArray,
+    auxiliary: FloatArray,
+    k: FloatArray,
+    shift: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Fit of counts above the expectation, 1-D, signal nuisance fixed: a grid finds the lowest valley, sections its bottom.
+
+    The minimum lies between the auxiliary measurement and the nuisance that makes up for the excess, and no farther out than the root
+    of the cost at the auxiliary measurement.
+    """
+    signal = s * np.exp(k * shift)
+    wide = held.take((slice(None), None))
+
+    def objective(x: FloatArray) -> FloatArray:
+        mean = signal[:, None] + wide.mean(x)
+        return np.asarray(deviance(n[:, None], mean) + wide.cost(x, auxiliary[:, None]))
+
+    target = held.inverse(np.maximum(n - signal, 0.0), auxiliary)
+    target = np.clip(target, *held.within(auxiliary, np.minimum(objective(auxiliary[:, None])[:, 0], 1e30)))
+    low, high = np.minimum(auxiliary, target), np.maximum(auxiliary, target)
+    x = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, GRID)
+    best = np.argmin(objective(x), axis=1)[:, None]
+    low = np.take_along_axis(x, np.maximum(best - 1, 0), axis=1)[:, 0]
+    high = np.take_along_axis(x, np.minimum(best + 1, GRID - 1), axis=1)[:, 0]
+    inner = np.array([(3 - np.sqrt(5)) / 2, (np.sqrt(5) - 1) / 2])
+    for _ in range(GOLDEN_STEPS):
+        x = low[:, None] + (high - low)[:, None] * inner
+        left, right = objective(x).T
+        low, high = np.where(left <= right, low, x[:, 0]), np.where(left <= right, x[:, 1], high)
+    middle = 0.5 * (low + high)
+    return middle, np.array(shift, dtype=np.float64), objective(middle[:, None])[:, 0]

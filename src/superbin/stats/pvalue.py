@@ -1,20 +1,23 @@
 """Exact one-bin p-values, by quadrature instead of toys.
 
 Which to use: `midp` is what the original tool quotes, `tail` the conservative P(N >= n); both are prior-predictive
-("hybrid"): the background mean is smeared as in `superbin.stats.smear`. `log_tail` and `log_midp` go on where
-float64 underflows. `tail_significance` and `midp_significance` give Z on both sides, also where p rounds to one.
-`significance` turns a p-value into Z, `significance_from_log` its natural logarithm.
-The mathematics is in `superbin.stats.quadrature`.
+("hybrid"): the background mean is smeared as its uncertainty model says. `log_tail` and `log_midp` go on where
+float64 underflows. `tail_significance` and `midp_significance` give Z on both sides, also where p rounds to one. `tail_and_midp`
+gives both with everything that is asked of them. `significance` turns a p-value into Z,
+`significance_from_log` its natural logarithm. The mathematics is in `superbin.stats.quadrature`.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from superbin.stats import exact, single
-from superbin.stats.arguments import FloatArray, FloatOrArray, Numbers, checked_yields, plain
-from superbin.stats.models import check_model
+from superbin.stats.arguments import FloatOrArray, Numbers, checked_yields, plain
+from superbin.stats.models import DEFAULT, uncertainty
 
 __all__ = [
+    "Probability",
     "log_midp",
     "log_tail",
     "midp",
@@ -22,27 +25,77 @@ __all__ = [
     "significance",
     "significance_from_log",
     "tail",
+    "tail_and_midp",
     "tail_significance",
 ]
 
 
-def _logs(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mid: bool
-) -> tuple[FloatArray, FloatArray]:
-    """``ln p`` and ``ln(1 - p)`` in the broadcast shape."""
+@dataclass(frozen=True, slots=True)
+class Probability:
+    """A p-value with its complement, both in logarithms, so that neither side loses digits.
+
+    Attributes
+    ----------
+    log_p, log_q : float or ndarray
+        Natural logarithms of p and of 1 - p.
+
+    Examples
+    --------
+    >>> half = Probability(np.log(0.5), np.log(0.5))
+    >>> float(half.p), float(half.z)
+    (0.5, 0.0)
+    """
+
+    log_p: FloatOrArray
+    log_q: FloatOrArray
+
+    @property
+    def p(self) -> FloatOrArray:
+        """The p-value."""
+        return plain(np.exp(np.asarray(self.log_p)))
+
+    @property
+    def z(self) -> FloatOrArray:
+        """Its significance, from the smaller of the two sides: negative for p above one half."""
+        log_p, log_q = np.asarray(self.log_p), np.asarray(self.log_q)
+        excess = log_p <= log_q
+        z = -special.ndtri_exp(np.where(excess, log_p, log_q))
+        return plain(np.asarray(np.where(excess, z, -z) + 0.0))
+
+
+def _exact(n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mid: bool) -> Probability:
+    """The p-value in the broadcast shape."""
     one = single.log_p_value(n, b, up, down, model, mid=mid)
     if one is not None:
-        return np.asarray(one[0]), np.asarray(one[1])
-    arrays = checked_yields(n, b, up, down)
-    check_model(model, *arrays[1:])
-    flat = [array.ravel() for array in arrays]
-    log_p, log_q = exact.log_p_values(model, *flat, mid=mid)
-    return log_p.reshape(arrays[0].shape), log_q.reshape(arrays[0].shape)
+        return Probability(*one)
+    count, *yields = checked_yields(n, b, up, down)
+    held = uncertainty(model, *(a.ravel() for a in yields))
+    log_p, log_q = exact.log_p_values(held, count.ravel(), mid=mid)
+    return Probability(plain(log_p.reshape(count.shape)), plain(log_q.reshape(count.shape)))
 
 
-def tail(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
-) -> FloatOrArray:
+def tail_and_midp(
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
+) -> tuple[Probability, Probability]:
+    """Both exact p-values with their significances.
+
+    Arguments and errors as in `tail`.
+
+    Returns
+    -------
+    tuple of two Probability
+        `tail` and `midp`.
+
+    Examples
+    --------
+    >>> tail, midp = tail_and_midp(40, 25, 5, 5)
+    >>> f"{tail.p:.4f} {tail.z:.3f}, {midp.p:.4f} {midp.z:.3f}"
+    '0.0306 1.872, 0.0271 1.925'
+    """
+    return _exact(n, b, up, down, model, mid=False), _exact(n, b, up, down, model, mid=True)
+
+
+def tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
     """Probability of at least `n` events from background alone, P(N >= n).
 
     Parameters
@@ -66,60 +119,93 @@ def tail(
         For NaN, infinite, negative or too large values, ``down > b``, or shapes that do not broadcast.
     UnknownNameError
         For an unknown model.
+
+    Examples
+    --------
+    >>> f"{tail(40, 25, 5, 5):.5f}"
+    '0.03057'
     """
-    return plain(np.exp(_logs(n, b, up, down, model, mid=False)[0]))
+    return _exact(n, b, up, down, model, mid=False).p
 
 
-def midp(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
-) -> FloatOrArray:
+def midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
     """Mid-p-value P(N > n) + P(N = n)/2, continued to real `n` as ``(tail(n) + tail(n + 1))/2``.
 
     Arguments, result and errors as in `tail`.
+
+    Examples
+    --------
+    >>> f"{midp(40, 25, 5, 5):.6f}"
+    '0.027115'
     """
-    return plain(np.exp(_logs(n, b, up, down, model, mid=True)[0]))
+    return _exact(n, b, up, down, model, mid=True).p
 
 
-def log_tail(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
-) -> FloatOrArray:
-    """Natural logarithm of `tail`, also where that underflows."""
-    return plain(_logs(n, b, up, down, model, mid=False)[0])
+def log_tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
+    """Natural logarithm of `tail`, also where that underflows.
+
+    Examples
+    --------
+    >>> f"{log_tail(5000, 25, 5, 5):.1f}"
+    '-424.0'
+    """
+    return _exact(n, b, up, down, model, mid=False).log_p
 
 
-def log_midp(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
-) -> FloatOrArray:
-    """Natural logarithm of `midp`, also where that underflows."""
-    return plain(_logs(n, b, up, down, model, mid=True)[0])
+def log_midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
+    """Natural logarithm of `midp`, also where that underflows.
+
+    Examples
+    --------
+    >>> f"{log_midp(5000, 25, 5, 5):.1f}"
+    '-424.0'
+    """
+    return _exact(n, b, up, down, model, mid=True).log_p
 
 
 def tail_significance(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
 ) -> FloatOrArray:
-    """Z of `tail`: positive for an excess, negative for a deficit, minus infinity at ``n = 0`` where p is one."""
-    return plain(_two_sided_z(*_logs(n, b, up, down, model, mid=False)))
+    """Z of `tail`: positive for an excess, negative for a deficit, minus infinity at ``n = 0`` where p is one.
+
+    Examples
+    --------
+    >>> f"{tail_significance(40, 25, 5, 5):.3f}"
+    '1.872'
+    """
+    return _exact(n, b, up, down, model, mid=False).z
 
 
 def midp_significance(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = "split-lognormal"
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
 ) -> FloatOrArray:
-    """Z of `midp`: positive for an excess, negative for a deficit."""
-    return plain(_two_sided_z(*_logs(n, b, up, down, model, mid=True)))
+    """Z of `midp`: positive for an excess, negative for a deficit.
 
-
-def _two_sided_z(log_p: FloatArray, log_q: FloatArray) -> FloatArray:
-    """Z from the smaller of the two tails."""
-    excess = log_p <= log_q
-    z = -special.ndtri_exp(np.where(excess, log_p, log_q))
-    return np.asarray(np.where(excess, z, -z))
+    Examples
+    --------
+    >>> f"{midp_significance(40, 25, 5, 5):.3f}"
+    '1.925'
+    """
+    return _exact(n, b, up, down, model, mid=True).z
 
 
 def significance(p: Numbers) -> FloatOrArray:
-    """Z of a p-value, one-sided: the upper quantile of the unit normal (never ``ppf(1 - p)``)."""
+    """Z of a p-value, one-sided: the upper quantile of the unit normal (never ``ppf(1 - p)``).
+
+    Examples
+    --------
+    >>> f"{significance(2.866516e-07):.3f}"
+    '5.000'
+    """
     return plain(np.asarray(-special.ndtri(np.asarray(p, dtype=np.float64))))
 
 
 def significance_from_log(log_p: Numbers) -> FloatOrArray:
-    """Z of a p-value given by its natural logarithm; no underflow however small p is."""
+    """Z of a p-value given by its natural logarithm; no underflow however small p is.
+
+    Examples
+    --------
+    >>> f"{significance_from_log(-1e4):.2f}"
+    '141.38'
+    """
     return plain(np.asarray(-special.ndtri_exp(np.asarray(log_p, dtype=np.float64))))

@@ -12,8 +12,8 @@ from scipy import special
 
 from superbin.stats import poisson
 from superbin.stats.arguments import FloatArray, Numbers
+from superbin.stats.models import known
 from superbin.stats.quadrature import DROP, OMEGA_LOSES, LogArm, Rows, reliable, rule
-from superbin.stats.smear import LINEAR_FROM
 
 __all__ = ["log_p_value"]
 
@@ -69,12 +69,12 @@ def _slopes(
         return None
     if not (1 <= n <= LARGEST_COUNT and SMALLEST < b < LARGEST and up < LARGEST):
         return None
-    if model == "lognormal" and 0 <= down <= b and up >= 0:
-        above = below = log1p(0.5 * (up + down) / b)
-    elif model == "split-lognormal" and 0 <= down < LINEAR_FROM * b and up >= 0:
-        above, below = log1p(up / b), -log1p(-down / b)
-    else:
+    if not (0 <= down <= b and up >= 0):
         return None
+    slopes = known(model).log_slopes(b, up, down)
+    if slopes is None:
+        return None
+    above, below = slopes
     if min(above, below) < SMALLEST or n * max(above, below) ** 2 > OMEGA_LOSES:
         return None
     return float(n), float(b), above, below

@@ -7,7 +7,7 @@ Split log-normal (`mean`), with expected background ``b`` and uncertainty ``+up 
 * ``mu(z) = |z| up`` for ``b = 0``.
 
 It is continuous in ``z``; it jumps in ``down`` at ``0.8 b`` and in ``b`` at zero, where the definition changes.
-The toys evaluate it here; the profile likelihood (`superbin.stats.profile`) and the quadrature know its branches.
+`superbin.stats.models.split_lognormal` makes an uncertainty model of it.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from superbin.stats.arguments import FloatArray
 
-__all__ = ["LINEAR_FROM", "draw", "is_linear", "log_slopes", "mean"]
+__all__ = ["LINEAR_FROM", "is_linear", "log_slopes", "mean"]
 
 LINEAR_FROM = 0.8
 """From ``down = 0.8 b`` on the downward branch is linear: a log-normal one would fall to nothing at one sigma."""
@@ -56,22 +56,3 @@ def mean(z: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray) -> Floa
     linear = np.maximum(0.0, b + z * down)
     mu = np.where((z < 0) & is_linear(b, down), linear, logarithmic)
     return np.where(b > 0, mu, np.abs(z) * up)
-
-
-def draw(
-    random: np.random.Generator, size: int, b: FloatArray, up: FloatArray, down: FloatArray
-) -> FloatArray:
-    """Draw `size` background means: `mean` at standard normals, for one background, shape (1,), in few passes."""
-    z = random.standard_normal(size)
-    if b[0] == 0 or is_linear(b, down)[0]:
-        return mean(z, b, up, down)
-    above, below = (float(slope[0]) for slope in log_slopes(b, up, down))
-    # The larger of the two slopes is convex in z, the smaller concave: no need to look at the sign.
-    steeper = np.maximum if above >= below else np.minimum
-    exponent = np.multiply(z, below)
-    z *= above
-    steeper(z, exponent, out=z)
-    with np.errstate(over="ignore"):
-        np.exp(z, out=z)
-    z *= b
-    return z

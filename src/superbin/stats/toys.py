@@ -16,14 +16,14 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from superbin.errors import InputError
 from superbin.results.values import binomial_error
 from superbin.stats.arguments import checked_yields
-from superbin.stats.models import check_model, draw_means
+from superbin.stats.models import DEFAULT, uncertainty
 
 __all__ = [
     "BLOCK",
@@ -38,6 +38,7 @@ __all__ = [
     "stream",
     "throw",
     "throw_chunk",
+    "thrown",
     "whole",
 ]
 
@@ -105,7 +106,7 @@ def throw(
     seed: int = 0,
     chunk: int = 100_000,
     workers: int = 1,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Toys:
     """Throw background-only pseudo-experiments against the count `n`.
 
@@ -137,14 +138,47 @@ def throw(
         For values outside the domain.
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
+
+    Examples
+    --------
+    >>> round(throw(40, 25, 5, 5, toys=100_000).midp, 3)
+    0.027
     """
-    total, size, threads = numbers_of_toys(toys, chunk, workers)
 
     def one(index: int, toys: int) -> Toys:
         return throw_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
 
-    thrown, interrupted = gather(run_chunks(one, total, size, threads), merge)
-    return replace(thrown, interrupted=interrupted)
+    return thrown(one, merge, toys=toys, chunk=chunk, workers=workers)
+
+
+class Part(Protocol):
+    """What a chunk of toys yields: a dataclass that says whether the throwing was stopped."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the throwing was stopped before the requested number was reached."""
+
+
+P = TypeVar("P", bound=Part)
+
+
+def thrown(
+    one: Callable[[int, int], P], merge: Callable[[Iterable[P]], P], *, toys: int, chunk: int, workers: int
+) -> P:
+    """Throw toys of any kind in chunks and merge them; after an interrupt what was complete, marked so.
+
+    Parameters
+    ----------
+    one : callable
+        ``one(index, toys)`` throws a chunk from stream `index`.
+    merge : callable
+        Adds chunks up.
+    toys, chunk, workers
+        As in `throw`.
+    """
+    total, size, threads = numbers_of_toys(toys, chunk, workers)
+    result, interrupted = gather(run_chunks(one, total, size, threads), merge)
+    return replace(result, interrupted=interrupted)  # type: ignore[type-var]  # a dataclass
 
 
 def gather(parts: Iterator[T], merge: Callable[[Iterable[T]], T]) -> tuple[T, bool]:
@@ -197,17 +231,23 @@ def throw_chunk(
     index: int,
     toys: int,
     seed: int = 0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Toys:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`."""
-    count, background, upward, downward = (scalar(a) for a in checked_yields(n, b, up, down))
-    check_model(model, background, upward, downward)
+    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`.
+
+    Examples
+    --------
+    >>> throw_chunk(40, 25, 5, 5, index=0, toys=100).toys
+    100
+    """
+    count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
+    held = uncertainty(model, *yields)
     size = whole("toys", toys, 1, LARGEST_CHUNK)
     random = stream(seed, index)
     reached = above = 0
     for start in range(0, size, BLOCK):
         block = min(BLOCK, size - start)
-        left = draw_means(model, random, block, background, upward, downward)
+        left = held.draw(random, block)
         if count[0] > 0:
             left -= random.standard_gamma(count[0], block)
         # Only the toys that reached n need to know when the next event comes.
@@ -224,6 +264,11 @@ def merge(parts: Iterable[Toys]) -> Toys:
     ------
     InputError
         When there is nothing to merge or the seeds differ.
+
+    Examples
+    --------
+    >>> merge(throw_chunk(40, 25, 5, 5, index=i, toys=100) for i in (1, 0)).toys
+    200
     """
     given = tuple(parts)
     if len({part.seed for part in given}) != 1:

@@ -23,16 +23,16 @@ to sample.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, checked_yields
-from superbin.stats.models import lowest_z
-from superbin.stats.profile import constraint
-from superbin.stats.toys import LARGEST_CHUNK, gather, numbers_of_toys, run_chunks, scalar, stream, whole
+from superbin.stats.models import DEFAULT, uncertainty
+from superbin.stats.models.smeared import Smeared
+from superbin.stats.toys import LARGEST_CHUNK, scalar, stream, thrown, whole
 
 __all__ = ["WeightedToys", "merge_weighted", "throw_weighted", "throw_weighted_chunk"]
 
@@ -154,7 +154,7 @@ def throw_weighted(
     seed: int = 0,
     chunk: int = 50_000,
     workers: int = 1,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> WeightedToys:
     """Throw importance-sampled background-only toys against the count `n`.
 
@@ -177,14 +177,17 @@ def throw_weighted(
         (``b = up = 0``).
     KeyboardInterrupt
         When interrupted before the first chunk was complete.
+
+    Examples
+    --------
+    >>> round(throw_weighted(60, 25, 5, 5).z, 2)
+    3.85
     """
-    total, size, threads = numbers_of_toys(toys, chunk, workers)
 
     def one(index: int, toys: int) -> WeightedToys:
         return throw_weighted_chunk(n, b, up, down, index=index, toys=toys, seed=seed, model=model)
 
-    thrown, interrupted = gather(run_chunks(one, total, size, threads), merge_weighted)
-    return replace(thrown, interrupted=interrupted)
+    return thrown(one, merge_weighted, toys=toys, chunk=chunk, workers=workers)
 
 
 def throw_weighted_chunk(
@@ -196,17 +199,17 @@ def throw_weighted_chunk(
     index: int,
     toys: int,
     seed: int = 0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> WeightedToys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_weighted`."""
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
-    if model == "gamma":
+    held = uncertainty(model, *yields)
+    if not isinstance(held, Smeared):
         raise InputError(
-            "the model 'gamma' has a closed-form tail and no importance-sampled toys; use tail or midp"
+            f"the model {model!r} has a closed-form tail and no importance-sampled toys; use tail or midp"
         )
-    held = constraint(model, *yields)
-    folded = bool(yields[0][0] == 0)
-    if count[0] > 0 and folded and (yields[1][0] == 0 or model == "none"):
+    folded = bool(held.folded[0])
+    if count[0] > 0 and folded and held.sharp[0]:
         raise InputError(
             f"n = {count[0]:g} is impossible with b = up = 0; its p-value is zero, drop the toys"
         )
@@ -214,10 +217,9 @@ def throw_weighted_chunk(
     random = stream(seed, index)
     n = float(count[0])
     deficit = n < float(held.mean(held.nominal())[0])
-    fit, cost = held.fit(count, np.zeros(1), np.zeros(1))
+    fit, cost = held.background_only(count, np.zeros(1))
     fit = np.abs(fit) if folded else fit
     z = fit + random.standard_normal(size)
-    floor, _, log_kept = lowest_z(model, *yields)
     mu = np.minimum(held.mean(z), LARGEST_MEAN)
     factor = np.ones(size)
     if deficit:
@@ -230,8 +232,8 @@ def throw_weighted_chunk(
     with np.errstate(divide="ignore", invalid="ignore"):
         log_factor = np.log(factor)
         base = np.where(factor == 1, 0.0, n * log_factor) + fit * (0.5 * fit - z) - log_scale
-        if model == "gaussian":
-            base = np.where(z >= floor, base - log_kept, -np.inf)
+        if held.truncated:
+            base = np.where(z >= held.floor, base - held.log_kept, -np.inf)
         if folded:  # both signs of z give the same mean: throw one, count it twice
             base = np.where(z >= 0, base + math.log(2), -np.inf)
         # The later arrival is scaled as well, and its exponential has one more factor c.

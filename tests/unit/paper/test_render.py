@@ -119,16 +119,31 @@ class TestContent:
         assert expected["asymptotic"][:2] == ["$0.0169$", "$2.12$"]
         assert expected["Asimov, pre-fit"] == ["", "$2.14$", "expected median"]
         assert expected["Asimov, post-fit"] == ["", "$1.87$", "expected median"]
+        assert expected["$p_0$"][:2] == ["$0.0158$", "$2.15$"]
+        assert expected["mid-p median, pre-fit"] == ["", "$2.09$", r"68\,\%: $1.22$ to $2.91$"]
+        assert expected["$p_0$ median, post-fit"][:2] == ["", "$1.88$"]
         assert expected["pyhf"][:2] == ["$0.0171$", "$2.12$"]
+        assert "$1\\,000$ toys" in expected["pyhf, toys"][2]
         assert expected["pyhf, total"][:2] == ["$0.0168$", "$2.12$"]
         assert observed["mid-p"][:2] == ["$0.376$", "$0.32$"]
-        assert [name for name in list(expected)[:-1] if "Asimov" not in name] == list(observed)[:-1]
+        shared = [name for name in list(expected)[:-1] if "Asimov" not in name and "median" not in name]
+        assert shared == list(observed)[:-1]
         assert "=2.19$, pull" in list(expected)[-1]
 
     def test_missing_methods_have_no_row(self, example_result: AnalysisResult, tmp_path: Path) -> None:
         """PAPER-3: nothing is invented for what was not computed."""
         bare = replace(
-            example_result.expected, asimov=None, toys=None, pyhf=None, pyhf_total=None, asimov_postfit=None
+            example_result.expected,
+            asimov=None,
+            toys=None,
+            pyhf=None,
+            pyhf_total=None,
+            asimov_postfit=None,
+            pyhf_toys=None,
+            p0=None,
+            expected_midp=None,
+            expected_p0=None,
+            expected_p0_postfit=None,
         )
         rows = table(source(replace(example_result, expected=bare), tmp_path), "tab:expected")
         assert [name for name in rows if "multicolumn" not in name] == ["mid-p", "tail", "asymptotic"]
@@ -318,7 +333,7 @@ class TestSafety:
 
 def test_example_is_complete(example_result: AnalysisResult) -> None:
     """PAPER-3: the result these tests use has every method, so that no row goes untested."""
-    expectations = {"asimov", "asimov_postfit"}
+    expectations = {"asimov", "asimov_postfit", "expected_midp", "expected_p0", "expected_p0_postfit"}
     for panel, absent in ((example_result.expected, set()), (example_result.observed, expectations)):
         missing = {name for name in Significance.__dataclass_fields__ if getattr(panel, name) is None}
         assert missing == absent

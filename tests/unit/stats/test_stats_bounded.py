@@ -8,6 +8,7 @@ from superbin.errors import InputError
 from superbin.stats import counts, limits
 from superbin.stats.arguments import FloatArray, Index
 from superbin.stats.limits import problem as problems
+from superbin.stats.models import UncertaintyModel
 
 FAR = [(0, 1e15), (3, 1e13), (10**6, 25.0), (10**9, 0.3), (10**15, 1e-17), (10**15, 1e15)]
 
@@ -19,14 +20,20 @@ def test_limits_ask_for_few_probabilities(
 ) -> None:
     """STAT-26: every limit and quantile of counts to 1e15 within 1500 rows of CLs and of the distribution."""
     rows = 0
-    plain = counts._log_average
+    integral, tail = counts._log_average, counts.background_log_cdf
 
-    def counted(kernel: object, model: str, n: FloatArray, *rest: FloatArray) -> FloatArray:
+    def counted(kernel: object, held: UncertaintyModel, n: FloatArray, s: FloatArray) -> FloatArray:
         nonlocal rows
         rows += n.size
-        return plain(kernel, model, n, *rest)  # type: ignore[arg-type]
+        return integral(kernel, held, n, s)  # type: ignore[arg-type]
+
+    def counted_tail(held: UncertaintyModel, n: FloatArray) -> FloatArray:
+        nonlocal rows
+        rows += n.size
+        return tail(held, n)
 
     monkeypatch.setattr(counts, "_log_average", counted)
+    monkeypatch.setattr(counts, "background_log_cdf", counted_tail)
     found = limits.compare_limits(n, b, 0.1 * b, 1e-3 * b, model=model)
     assert rows < 1500
     for one in found.limits.values():
@@ -35,7 +42,7 @@ def test_limits_ask_for_few_probabilities(
 
 def test_search_without_a_crossing_ends() -> None:
     """STAT-26: CLs that stays above, and CLs without a value, are errors that name the numbers."""
-    row, _, _ = problems.prepare(3, 1, 0.1, 0.1, signal_uncertainty=0.0)
+    row, _, _ = problems.prepare(3, 1, 0.1, 0.1, signal_uncertainty=0.0, model="none")
     calls = 0
 
     def above(_: Index, s: FloatArray) -> FloatArray:
@@ -46,7 +53,7 @@ def test_search_without_a_crossing_ends() -> None:
     with pytest.raises(InputError, match="CLs does not fall to 0.05"):
         problems.crossing(above, row)
     assert calls == problems.MOST_DOUBLINGS + 1
-    with pytest.raises(InputError, match="no limit for n = 3, b = 1"):
+    with pytest.raises(InputError, match="no limit for n = 3, background 1"):
         problems.crossing(lambda _, s: np.full_like(s, np.nan), row)
 
 

@@ -161,31 +161,6 @@ def test_limits_rise_where_the_mean_is_log_concave(model: str) -> None:
             assert (np.diff(found) > 0).all()
 
 
-def test_limits_by_model() -> None:
-    """STAT-24: each model's own numbers; the default once; a relative model at b = 0 has none."""
-    found = limits.limits_by_model(3, 1.2, 0.5, 0.4, level=0.9, models=("split-lognormal", "gaussian"))
-    assert found.default.limits["cls"].observed == pytest.approx(
-        limits.cls_limit(3, 1.2, 0.5, 0.4, level=0.9)
-    )
-    assert list(found.others) == ["gaussian"]
-    gaussian = found.others["gaussian"]
-    assert gaussian is not None
-    want = limits.cls_limit(3, 1.2, 0.5, 0.4, level=0.9, model="gaussian")
-    assert gaussian.limits["cls"].observed == pytest.approx(want)
-    ratios = []
-    for name in ("cls", "asymptotic"):
-        one, other = gaussian.limits[name], found.default.limits[name]
-        ratios += [one.observed / other.observed, one.expected.median / other.expected.median]
-    assert found.change.spread == pytest.approx(max(max(r, 1 / r) - 1 for r in ratios))
-    empty = limits.limits_by_model(2, 0, 0.5, 0, models=("gamma", "none"))
-    assert empty.others["gamma"] is None
-    assert empty.others["none"] is not None
-    with pytest.raises(InputError, match="must not be negative"):
-        limits.limits_by_model(-1, 0, 0, 0)
-    with pytest.raises(InputError, match="one bin at a time"):
-        limits.compare_limits([1, 2], 1, 0, 0)  # type: ignore[arg-type]
-
-
 def test_bad_input() -> None:
     """STAT-14: one line with value, rule and cure."""
     with pytest.raises(InputError, match="level = 95.0 is outside the domain of limits"):

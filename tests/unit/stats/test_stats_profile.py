@@ -9,8 +9,6 @@ from scipy import optimize, special, stats
 from superbin import stats as superstats
 from superbin.errors import InputError, UnknownNameError
 from superbin.stats import limits, poisson
-from superbin.stats.counts import log_cdf_of
-from superbin.stats.uncertain_signal import at_most
 
 
 def cost(model: str, z: float, n: float, s: float, b: float, up: float, down: float) -> float:
@@ -136,26 +134,6 @@ def test_uniform_expansion_against_mpmath() -> None:
     near = np.array([1e4 * (1 + x) for x in (-0.0201, -0.0199, 0.0199, 0.0201)])
     many = poisson.log_at_most_uniform(np.full(4, 1e4), near)
     np.testing.assert_allclose(many, np.log(special.gammaincc(1e4 + 1, near)), rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("model", ["split-lognormal", "gaussian", "gamma"])
-def test_interpolation_in_the_signal(model: str) -> None:
-    """STAT-17: the curve that averages over the signal is the probability itself, to 1e-10, everywhere it matters."""
-    n, b, up, down = (
-        np.array(x)
-        for x in (
-            [0.0, 3.0, 60.0, 900.0],
-            [3.0, 0.2, 25.0, 1000.0],
-            [1.0, 0.3, 9.0, 30.0],
-            [2.7, 0.1, 5.0, 50.0],
-        )
-    )
-    curves = at_most(model, n, b, up, down)
-    s = curves.top[:, None] * np.random.default_rng(1).random((4, 25)) ** 2
-    found = curves.log(np.arange(4), s)
-    rows = [np.repeat(a, 25) for a in (n, b, up, down)]
-    want = log_cdf_of(model, rows[0], s.ravel(), *rows[1:]).reshape(s.shape)
-    assert (np.abs(found - want) < 1e-10 + 1e-12 * np.abs(want)).all()
 
 
 def test_many_events_with_an_uncertain_signal() -> None:

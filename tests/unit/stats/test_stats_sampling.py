@@ -8,7 +8,7 @@ import pytest
 
 from superbin import stats as superstats
 from superbin.errors import InputError
-from superbin.stats import frequentist, weighted
+from superbin.stats import frequentist, toys, weighted
 
 CASES = [
     (15, 0.6, 0.5, 0.3),
@@ -85,12 +85,12 @@ def test_interrupts_keep_what_was_thrown(monkeypatch: pytest.MonkeyPatch) -> Non
 
         return run
 
-    for module, throw in ((weighted, superstats.throw_weighted), (frequentist, superstats.throw_q0)):
-        monkeypatch.setattr(module, "run_chunks", interrupted(2))
+    for throw in (superstats.throw_weighted, superstats.throw_q0):
+        monkeypatch.setattr(toys, "run_chunks", interrupted(2))
         result = throw(4, 0.6, 0.5, 0.3, toys=1000, chunk=100)
         assert result.interrupted
         assert result.toys == 200
-        monkeypatch.setattr(module, "run_chunks", interrupted(0))
+        monkeypatch.setattr(toys, "run_chunks", interrupted(0))
         with pytest.raises(KeyboardInterrupt):
             throw(4, 0.6, 0.5, 0.3, toys=1000, chunk=100)
 

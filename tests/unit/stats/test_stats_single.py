@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from superbin import stats
+from superbin.errors import UnknownNameError
 from superbin.stats.single import log_p_value
 
 
@@ -56,4 +57,5 @@ def test_leaves_the_rest_to_the_arrays(case: tuple[float, float, float, float]) 
     """STAT-14: what is not everyday, and every bad input, goes through the checked path."""
     assert log_p_value(*case, "split-lognormal", mid=True) is None
     assert log_p_value(3.0, 2.0, 1.0, 0.5, "gamma", mid=True) is None
-    assert log_p_value(3.0, 2.0, 1.0, 0.5, "no such model", mid=True) is None
+    with pytest.raises(UnknownNameError):
+        log_p_value(3.0, 2.0, 1.0, 0.5, "no such model", mid=True)

@@ -1,33 +1,30 @@
-"""Limits side by side: expected ones with their bands, every method of one bin, and every uncertainty model."""
+"""Limits side by side: expected ones with their bands, and every method of one bin."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from superbin.errors import InputError, SuperbinError, UnknownNameError
-from superbin.stats import verdict
+from superbin.errors import InputError, UnknownNameError
 from superbin.stats.arguments import FloatArray
-from superbin.stats.counts import BANDS, SIGMAS, quantile
+from superbin.stats.counts import BANDS, SIGMAS, Background
 from superbin.stats.limits.asymptotic import asimov_limit, observed_limit
-from superbin.stats.limits.exact import bayes_factor, exact_limit
+from superbin.stats.limits.exact import bayes_factor, limits_of_one
+from superbin.stats.limits.lhc import expected_lhc_limits, lhc_limit
 from superbin.stats.limits.problem import Problem, prepare
-from superbin.stats.models import DEFAULT, NAMES, check_model
-from superbin.stats.verdict import ModelChange, Verdict
+from superbin.stats.models import DEFAULT
 
 __all__ = [
     "METHODS",
     "Bands",
-    "ByModel",
     "Comparison",
     "Limit",
     "compare_limits",
     "expected_limits",
-    "limits_by_model",
-    "limits_verdict",
 ]
 
-METHODS = ("cls", "bayes", "asymptotic")
+METHODS = ("cls", "bayes", "lhc", "asymptotic")
+"""Every named limit: exact CLs and its Bayesian relative, the LHC's CLs, and the asymptotic one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +60,12 @@ class Comparison:
     ----------
     limits : mapping of str to Limit
         By the names of `METHODS`.
-    verdict : Verdict
-        On all of them, observed and expected: `limits_verdict`.
+    missing : mapping of str to str
+        Why a method has no answer.
     """
 
     limits: Mapping[str, Limit]
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class ByModel:
-    """Limits under several uncertainty models.
-
-    Attributes
-    ----------
-    default : Comparison
-        Under the default model.
-    others : mapping of str to Comparison or None
-        By name, without the default; None for a model that has no answer.
-    missing : mapping of str to str
-        Why, by name.
-    change : ModelChange
-        How much they change the exact and the asymptotic limits, observed and expected.
-    """
-
-    default: Comparison
-    others: Mapping[str, Comparison | None]
-    missing: Mapping[str, str]
-    change: ModelChange
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def expected_limits(
@@ -101,15 +76,16 @@ def expected_limits(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
 ) -> Bands:
     """Median limit and its -2 to +2 sigma bands under background alone, pre-fit.
 
     Parameters
     ----------
-    method : {"cls", "bayes", "asymptotic"}
-        The first two are the limits at the exact quantiles of the count (with systematics); the last is that of the Asimov data set
-        at the nominal background, with the bands of Cowan et al. (see `superbin.stats.limits.asymptotic`).
+    method : {"cls", "bayes", "lhc", "asymptotic"}
+        The first two are the limits at the exact quantiles of the count (with systematics); ``lhc`` is `superbin.stats.limits.expected_lhc_limits`;
+        the last is that of the Asimov data set at the nominal background, with the bands of Cowan et al. (see
+        `superbin.stats.limits.asymptotic`).
     b, up, down, level, signal_uncertainty, model
         Scalars; otherwise as in `cls_limit`.
 
@@ -122,14 +98,24 @@ def expected_limits(
     ------
     InputError, UnknownNameError
         As `cls_limit`; for an unknown method, and for arrays.
+
+    Examples
+    --------
+    >>> round(expected_limits("cls", 25, 5, 5).median, 2)
+    14.75
     """
     if method not in METHODS:
         raise UnknownNameError(f"no limit is named {method!r}; choose one of {', '.join(METHODS)}")
     problem = _one_bin(0.0, b, up, down, level, signal_uncertainty, model)
     if method == "asymptotic":
-        return _asymptotic_bands(model, problem)
-    five = problem.at(_quantiles(model, problem))
-    limit = exact_limit(model, five)
+        return _asymptotic_bands(problem)
+    if method == "lhc":
+        return _bands(
+            expected_lhc_limits(b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model)
+        )
+    alone = Background(problem.held)
+    five = problem.at(alone.quantile(np.array(BANDS)))
+    limit = limits_of_one(alone, five)
     return _bands(limit * bayes_factor(five) if method == "bayes" else limit)
 
 
@@ -141,98 +127,67 @@ def compare_limits(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = "split-lognormal",
+    model: str = DEFAULT,
+    methods: Sequence[str] = METHODS,
 ) -> Comparison:
-    """Compute every named limit; scalars, otherwise as in `superbin.stats.limits.cls_limit`."""
-    problem = _one_bin(n, b, up, down, level, signal_uncertainty, model)
-    # One batch for the bands and the data; the Bayesian limits are those times a factor.
-    six = problem.at(np.append(_quantiles(model, problem), problem.n))
-    exact = exact_limit(model, six)
-    bayes = exact * bayes_factor(six)
-    asymptotic = float(observed_limit(model, problem)[0])
-    limits = {
-        "cls": Limit(float(exact[-1]), _bands(exact[:-1])),
-        "bayes": Limit(float(bayes[-1]), _bands(bayes[:-1])),
-        "asymptotic": Limit(asymptotic, _asymptotic_bands(model, problem)),
-    }
-    return Comparison(limits, limits_verdict(limits, n, b))
+    """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
 
+    Limits of the LHC's CLs, whose bands take half a second, are left out, with the reason under ``missing``, where they are out of reach: for an
+    uncertain signal, and above 1e4 events.
 
-def limits_verdict(
-    limits: Mapping[str, Limit], n: float, b: float, *, observed: Mapping[str, float] | None = None
-) -> Verdict:
-    """Compare limits by method, `observed` ones of other programs included; see `superbin.stats.verdict.compare_limits`."""
-    expected = {name: astuple(one.expected) for name, one in limits.items()}
-    return verdict.compare_limits(
-        {name: one.observed for name, one in limits.items()} | dict(observed or {}), expected, n, b
-    )
-
-
-def limits_by_model(
-    n: float,
-    b: float,
-    up: float,
-    down: float,
-    *,
-    level: float = 0.95,
-    signal_uncertainty: float = 0.0,
-    models: Iterable[str] = NAMES,
-) -> ByModel:
-    """Compute every named limit under the default uncertainty model and under others.
-
-    Parameters
-    ----------
-    n, b, up, down, level, signal_uncertainty
-        Scalars; otherwise as in `superbin.stats.limits.cls_limit`.
-    models : iterable of str
-        Names of uncertainty models; the default is always there.
+    Examples
+    --------
+    >>> found = compare_limits(40, 25, 5, 5, methods=("cls", "asymptotic"))
+    >>> {name: round(one.observed, 2) for name, one in found.limits.items()}
+    {'cls': 29.54, 'asymptotic': 29.06}
     """
-
-    def under(model: str) -> Comparison:
-        return compare_limits(n, b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model)
-
-    def where_defined(model: str) -> Comparison | None:
+    problem = _one_bin(n, b, up, down, level, signal_uncertainty, model)
+    limits, missing = {}, {}
+    if {"cls", "bayes"} & set(methods):
+        # One table for the bands and the data; the Bayesian limits are the exact ones times a factor.
+        alone = Background(problem.held)
+        six = problem.at(np.append(alone.quantile(np.array(BANDS)), problem.n))
+        exact = limits_of_one(alone, six)
+        for name, factor in (("cls", 1.0), ("bayes", float(bayes_factor(problem)[0]))):
+            if name in methods:
+                limits[name] = Limit(factor * float(exact[-1]), _bands(factor * exact[:-1]))
+    if "lhc" in methods:
         try:
-            return under(model)
-        except UnknownNameError:
-            raise
-        except SuperbinError as error:
-            missing[model] = str(error)
-            return None
+            limits["lhc"] = _lhc(problem, n, b, up, down, level, model)
+        except InputError as error:
+            missing["lhc"] = str(error)
+    if "asymptotic" in methods:
+        limits["asymptotic"] = Limit(float(observed_limit(problem)[0]), _asymptotic_bands(problem))
+    return Comparison(limits, missing)
 
-    missing: dict[str, str] = {}
-    default = under(DEFAULT)
-    others = {model: where_defined(model) for model in models if model != DEFAULT}
-    known = {DEFAULT: default} | {name: one for name, one in others.items() if one is not None}
-    columns: dict[str, dict[str, float]] = {}
-    for method, name in (("cls", "exact limit"), ("asymptotic", "asymptotic limit")):
-        limits = {model: one.limits[method] for model, one in known.items()}
-        columns[f"observed {name}"] = {model: one.observed for model, one in limits.items()}
-        columns[f"expected {name}"] = {model: one.expected.median for model, one in limits.items()}
-    return ByModel(default, others, missing, verdict.limit_across_models(columns))
+
+def _lhc(problem: Problem, n: float, b: float, up: float, down: float, level: float, model: str) -> Limit:
+    if problem.width[0] > 0:
+        raise InputError(
+            "bands of the LHC's CLs with an uncertain signal take minutes; superbin.stats.limits.lhc_limit gives the observed limit"
+        )
+    return Limit(
+        lhc_limit(n, b, up, down, level=level, model=model),
+        _bands(expected_lhc_limits(b, up, down, level=level, model=model)),
+    )
 
 
 def _one_bin(
     n: float, b: float, up: float, down: float, level: float, signal_uncertainty: float, model: str
 ) -> Problem:
-    problem, _, shape = prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level)
+    problem, _, shape = prepare(
+        n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model
+    )
     if shape:
         raise InputError(
             f"limits are compared one bin at a time, but an argument has shape {shape}; give scalars"
         )
-    check_model(model, *problem.background)
     return problem
 
 
-def _quantiles(model: str, problem: Problem) -> FloatArray:
-    """Counts of background alone at `SIGMAS`, with systematics."""
-    b, up, down = (float(a[0]) for a in problem.background)
-    return np.asarray(quantile(BANDS, b, up, down, model=model))
-
-
-def _asymptotic_bands(model: str, problem: Problem) -> Bands:
+def _asymptotic_bands(problem: Problem) -> Bands:
     sigmas = np.array(SIGMAS)
-    return _bands(asimov_limit(model, sigmas, problem.at(np.zeros(sigmas.size))))
+    return _bands(asimov_limit(sigmas, problem.at(np.zeros(sigmas.size))))
 
 
 def _bands(five: FloatArray) -> Bands:

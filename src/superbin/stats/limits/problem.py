@@ -7,6 +7,7 @@ import numpy as np
 
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index, Numbers, checked, checked_yields
+from superbin.stats.models import UncertaintyModel, uncertainty
 
 __all__ = ["Problem", "checked_level", "crossing", "prepare"]
 
@@ -27,8 +28,8 @@ class Problem:
     ----------
     n : array
         Counts.
-    b, up, down : array
-        Background and its uncertainties, in events.
+    held : UncertaintyModel
+        Their backgrounds.
     width : array
         Logarithmic width of the signal, ``ln(1 + x)``.
     alpha : array
@@ -36,25 +37,17 @@ class Problem:
     """
 
     n: FloatArray
-    b: FloatArray
-    up: FloatArray
-    down: FloatArray
+    held: UncertaintyModel
     width: FloatArray
     alpha: FloatArray
 
-    @property
-    def background(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Expectation, upward and downward uncertainty."""
-        return self.b, self.up, self.down
+    def take(self, index: Index) -> "Problem":
+        """Select rows."""
+        return Problem(self.n[index], self.held.take(index), self.width[index], self.alpha[index])
 
     def at(self, counts: FloatArray) -> "Problem":
         """The only row, for each of several counts."""
-        rows = (np.repeat(a, counts.size) for a in (*self.background, self.width, self.alpha))
-        return Problem(counts, *rows)
-
-    def with_counts(self, n: FloatArray) -> "Problem":
-        """The same rows with other counts."""
-        return replace(self, n=n)
+        return replace(self.take(np.zeros(counts.size, dtype=np.intp)), n=counts)
 
 
 def prepare(
@@ -64,6 +57,7 @@ def prepare(
     down: Numbers,
     *,
     signal_uncertainty: Numbers,
+    model: str,
     level: Numbers = 0.95,
     s: Numbers = 0.0,
 ) -> tuple[Problem, FloatArray, tuple[int, ...]]:
@@ -78,6 +72,8 @@ def prepare(
     ------
     InputError
         For values outside their domain or shapes that do not broadcast.
+    UnknownNameError
+        For an unknown model.
     """
     yields = checked_yields(n, b, up, down)
     relative = checked("signal_uncertainty", signal_uncertainty)
@@ -93,8 +89,9 @@ def prepare(
     except ValueError as error:
         shapes = ", ".join(dict.fromkeys(str(a.shape) for a in given if a.ndim))
         raise InputError(f"the shapes do not broadcast: {shapes}; give equal shapes or scalars") from error
-    *rows, signal = (np.asarray(a, dtype=np.float64).ravel() for a in arrays)
-    return Problem(*rows), signal, arrays[0].shape
+    count, *background, width, level_left, signal = (np.asarray(a, dtype=np.float64).ravel() for a in arrays)
+    problem = Problem(count, uncertainty(model, *background), width, level_left)
+    return problem, signal, arrays[0].shape
 
 
 def checked_level(level: Numbers) -> FloatArray:
@@ -133,7 +130,7 @@ def crossing(log_cls: Callable[[Index, FloatArray], FloatArray], problem: Proble
         if np.isnan(below).any() or step == MOST_DOUBLINGS:
             bad = int(np.flatnonzero(~(below <= 0))[0])
             raise InputError(
-                f"no limit for n = {n[bad]:g}, b = {problem.b[bad]:g}: CLs does not fall to {problem.alpha[bad]:g} up to s = {high[bad]:g}; "
+                f"no limit for n = {n[bad]:g}, background {problem.held.centre()[bad]:g}: CLs does not fall to {problem.alpha[bad]:g} up to s = {high[bad]:g}; "
                 "give smaller numbers or another uncertainty model"
             )
         i = np.flatnonzero(below > 0)

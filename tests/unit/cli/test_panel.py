@@ -5,9 +5,9 @@ import math
 import pytest
 from scipy import stats
 
+from superbin.cli.panel import CLEAR, Estimate, limits_by_model, panel
 from superbin.errors import InputError
-from superbin.stats import midp_significance
-from superbin.stats.panel import CLEAR, Estimate, panel
+from superbin.stats import limits, midp_significance
 
 NUMBERS = (40.0, 25.0, 5.0, 5.0)
 KNOWN: dict[str, float | None] = {"midp": 1.925, "tail": 1.872, "asymptotic": 1.918}
@@ -33,11 +33,11 @@ def test_only_clear_toys_take_part_in_the_verdict() -> None:
     assert all((one.z_err or math.inf) > CLEAR for one in few.estimates.values())
     assert few.verdict.spread == pytest.approx(1.925 - 1.872)
     many = panel(KNOWN, *NUMBERS, observed=True, toys=50_000, seed=1)
-    assert set(many.estimates) == {"weighted", "q0_toys"}
+    assert set(many.estimates) == {"toys", "weighted", "q0_toys"}
     assert all((one.z_err or math.inf) < CLEAR for one in many.estimates.values())
     z = [value for value in KNOWN.values() if value is not None]
     z += [one.z for one in many.estimates.values() if one.z is not None]
-    assert len(z) == 5
+    assert len(z) == 6
     assert many.verdict.spread == pytest.approx(max(z) - min(z))
 
 
@@ -66,3 +66,28 @@ def test_expected_bands_are_of_an_excess_alone() -> None:
     found = panel(KNOWN, *NUMBERS, observed=False, toys=0, seed=0).expected
     assert found is not None
     assert found.at_mean.n == pytest.approx(40)
+
+
+def test_limits_by_model() -> None:
+    """STAT-24: each model's own numbers; the default once; a relative model at b = 0 has none."""
+    found = limits_by_model(3, 1.2, 0.5, 0.4, level=0.9, models=("split-lognormal", "gaussian"))
+    assert found.default.limits["cls"].observed == pytest.approx(
+        limits.cls_limit(3, 1.2, 0.5, 0.4, level=0.9)
+    )
+    assert list(found.others) == ["gaussian"]
+    gaussian = found.others["gaussian"]
+    assert gaussian is not None
+    want = limits.cls_limit(3, 1.2, 0.5, 0.4, level=0.9, model="gaussian")
+    assert gaussian.limits["cls"].observed == pytest.approx(want)
+    ratios = []
+    for name in ("cls", "asymptotic"):
+        one, other = gaussian.limits[name], found.default.limits[name]
+        ratios += [one.observed / other.observed, one.expected.median / other.expected.median]
+    assert found.change.spread == pytest.approx(max(max(r, 1 / r) - 1 for r in ratios))
+    empty = limits_by_model(2, 0, 0.5, 0, models=("gamma", "none"))
+    assert empty.others["gamma"] is None
+    assert empty.others["none"] is not None
+    with pytest.raises(InputError, match="must not be negative"):
+        limits_by_model(-1, 0, 0, 0)
+    with pytest.raises(InputError, match="one bin at a time"):
+        limits.compare_limits([1, 2], 1, 0, 0)  # type: ignore[arg-type]

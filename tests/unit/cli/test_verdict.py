@@ -2,7 +2,7 @@
 
 import pytest
 
-from superbin.stats.verdict import compare, compare_limits, limit_across_models, z_across_models
+from superbin.cli.verdict import compare, compare_limits, limit_across_models, z_across_models
 
 
 def test_agreement() -> None:

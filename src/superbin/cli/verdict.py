@@ -7,6 +7,8 @@ the uncertainty model changes a significance or an upper limit. ``none``, no unc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from superbin.stats.models import SHARP
+
 __all__ = [
     "FEW",
     "LIMITS_TOLERATED",
@@ -99,7 +101,7 @@ class ModelChange:
 
 def z_across_models(z: Mapping[str, float | None]) -> ModelChange:
     """Compare the significances of one count under different uncertainty models; None where one is infinite or not defined."""
-    known = {name: value for name, value in z.items() if value is not None and name != "none"}
+    known = {name: value for name, value in z.items() if value is not None and name != SHARP}
     low, high = _extremes(known)
     spread = known[high] - known[low] if known else 0.0
     if not known:
@@ -158,7 +160,7 @@ def limit_across_models(columns: Mapping[str, Mapping[str, float]]) -> ModelChan
         Its spread is that of the limit that changes most.
     """
     known = {
-        column: {name: value for name, value in values.items() if name != "none"}
+        column: {name: value for name, value in values.items() if name != SHARP}
         for column, values in columns.items()
     }
     if max(map(len, known.values()), default=0) < 2:

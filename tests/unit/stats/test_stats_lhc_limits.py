@@ -1,0 +1,118 @@
+"""CLs in the LHC's ensembles, exact: against toys, closed forms, pyhf's definition and asymptotics."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from superbin.errors import InputError
+from superbin.stats import limits
+from superbin.stats.limits.asymptotic import q_tilde
+from superbin.stats.models import MODELS, uncertainty
+from superbin.stats.profile import fit
+
+CASES = [(8.5, 4, 0.6, 0.5, 0.3), (20, 25, 25, 5, 5), (12, 30, 25, 12, 2), (4, 1, 4, 2, 3.5)]
+
+
+@pytest.mark.parametrize("x", [0.0, 0.3])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", CASES)
+def test_agrees_with_toys(case: tuple[float, ...], model: str, x: float) -> None:
+    """STAT-28: both ensembles thrown, 20 000 toys each, with every auxiliary measurement; CLs within 4 standard errors."""
+    s, n, *yields = case
+    held = uncertainty(model, *(np.array([float(y)]) for y in yields))
+    nominal, count, strength, k = held.nominal(), np.array([float(n)]), np.array([s]), math.log1p(x)
+    observed = q_tilde(strength, count, held, nominal, k=k)[0]
+    with_signal = fit(held, count, strength, nominal, k=k)
+    alone = held.background_only(count, nominal)[0]
+    random = np.random.default_rng(7)
+    p = []
+    for nuisance, shift, signal in ((with_signal.nuisance, with_signal.shift[0], s), (alone, 0.0, 0.0)):
+        mean = signal * math.exp(k * shift) + held.mean(nuisance)[0]
+        counts = random.poisson(mean, 20_000).astype(float)
+        a, y = held.throw(random, nuisance, 20_000), shift + random.standard_normal(20_000)
+        q = q_tilde(np.full(counts.size, s), counts, held, a, k=k, shift=y if x else 0.0)
+        p.append(float(np.mean(q >= observed * (1 - 1e-9))))
+    error = p[0] / p[1] * math.sqrt((1 / max(p[0], 1e-3) + 1 / p[1]) / 20_000)
+    assert abs(limits.lhc_cls(s, n, *yields, signal_uncertainty=x, model=model) - p[0] / p[1]) < 4 * error
+
+
+def test_reference() -> None:
+    """STAT-28: 7.99 for 4 events over 0.6 +0.5 -0.3; CLs is 0.0358 at the prior-predictive limit, which is another quantity."""
+    assert limits.lhc_limit(4, 0.6, 0.5, 0.3) == pytest.approx(7.99, abs=0.005)
+    other = limits.cls_limit(4, 0.6, 0.5, 0.3)
+    assert other == pytest.approx(8.51, abs=0.005)
+    assert limits.lhc_cls(other, 4, 0.6, 0.5, 0.3) == pytest.approx(0.0358, abs=5e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_empty_bin_and_no_signal(model: str) -> None:
+    """STAT-28: exp(-s) for n = 0, whatever the background; 1 at s = 0."""
+    for yields in ((3, 1, 1), (0.5, 0.3, 0.2)):
+        assert limits.lhc_cls(2.0, 0, *yields, model=model) == pytest.approx(math.exp(-2), rel=1e-7)
+        assert limits.lhc_limit(0, *yields, model=model) == pytest.approx(-math.log(0.05), rel=1e-6)
+        assert limits.lhc_cls(0.0, 3, *yields, model=model) == 1
+
+
+def test_without_uncertainty_it_is_the_exact_one() -> None:
+    """STAT-28: the count alone fluctuates."""
+    for n, b in ((4, 0.6), (30, 25)):
+        exact = limits.cls_limit(n, b, 0, 0)
+        assert limits.lhc_limit(n, b, 0, 0) == pytest.approx(exact, rel=1e-9)
+    bands = limits.expected_lhc_limits(6, 0, 0)
+    want = limits.expected_limits("cls", 6, 0, 0)
+    np.testing.assert_allclose(bands, [want.low2, want.low1, want.median, want.high1, want.high2], rtol=1e-9)
+
+
+def test_vanishing_uncertainty_halves_the_observed_count() -> None:
+    """STAT-28: the smallest fluctuation of the auxiliary measurement decides between equal counts."""
+
+    def middle(s: float) -> float:
+        return float(stats.poisson.cdf(3, s + 0.6) + 0.5 * stats.poisson.pmf(4, s + 0.6))
+
+    assert limits.lhc_cls(8, 4, 0.6, 6e-6, 6e-6) == pytest.approx(middle(8) / middle(0), rel=1e-3)
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "gaussian"])
+def test_tends_to_the_asymptotic_one(model: str) -> None:
+    """STAT-28, STAT-18: at a thousand events within a percent, observed and expected."""
+    yields = (1000.0, 40.0, 40.0)
+    exact = limits.lhc_limit(1030, *yields, model=model)
+    assert exact == pytest.approx(limits.asymptotic_limit(1030, *yields, model=model), rel=0.01)
+    bands = limits.expected_limits("asymptotic", *yields, model=model)
+    found = limits.expected_lhc_limits(*yields, model=model)
+    np.testing.assert_allclose(
+        found, [bands.low2, bands.low1, bands.median, bands.high1, bands.high2], rtol=0.03
+    )
+
+
+def test_expected_bands_by_toys() -> None:
+    """STAT-28: at a limit of the bands, CLs of the quantile of thrown q~ is 5 %, pre-fit and post-fit."""
+    yields = (4.0, 1.5, 1.0)
+    held = uncertainty("split-lognormal", *(np.array([y]) for y in yields))
+    random = np.random.default_rng(11)
+    for data in (None, 7.0):
+        count = np.array([yields[0] if data is None else data])
+        found = limits.expected_lhc_limits(*yields, fitted_to=data)
+        assert list(found) == sorted(found)
+        for s, beta in zip(found[[1, 2, 3]], (0.1587, 0.5, 0.8413), strict=True):
+            alone = held.background_only(count, held.nominal())[0]
+            with_signal = fit(held, count, np.array([s]), held.nominal()).nuisance
+            q = []
+            for nuisance, signal in ((alone, 0.0), (with_signal, s)):
+                n = random.poisson(signal + held.mean(nuisance)[0], 40_000).astype(float)
+                q.append(np.sort(q_tilde(np.full(n.size, s), n, held, held.throw(random, nuisance, n.size))))
+            share = []
+            for shift in (-0.01, 0.01):  # four standard errors of a quantile
+                root = q[0][int(np.clip((1 - beta + shift) * 40_000, 0, 39_999))]
+                share.append(np.mean(q[1] >= root) / np.mean(q[0] >= root))
+            assert share[1] - 0.006 < 0.05 < share[0] + 0.006
+
+
+def test_refusals() -> None:
+    """STAT-14, STAT-28: with the domain."""
+    with pytest.raises(InputError, match="exceeds 10000"):
+        limits.lhc_limit(10**5, 1e5, 10, 10)
+    with pytest.raises(InputError, match="outside the domain of limits"):
+        limits.lhc_limit(3, 1, 0.1, 0.1, level=95)
