@@ -33,7 +33,7 @@ from superbin.merge.constraints import Constraints, rules
 from superbin.merge.problem import Problem, problem_from
 
 sys.path.insert(0, str(Path(__file__).parent))
-from certificates import SEARCH, drawn
+from certificates import SEARCH, drawn  # type: ignore[import-not-found]
 
 SMALL = 5
 FEW = 5
@@ -60,7 +60,7 @@ def midp(n: float, b: float, up: float, down: float) -> mpmath.mpf:
         tails = [mp.gammainc(k, 0, mu, regularized=True) for k in (count, count + 1)]
         return mp.npdf(z) * (tails[0] + tails[1]) / 2
 
-    corners = [-10, -5, -2, 0, 1, 2, 3, 5, 7, 10]
+    corners: list[float] = [-10, -5, -2, 0, 1, 2, 3, 5, 7, 10]
     if down >= 0.8 * b > 0:
         corners = sorted({*corners, -b / down})
     return mp.quad(integrand, corners, maxdegree=5)
