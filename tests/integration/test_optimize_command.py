@@ -96,7 +96,7 @@ def test_workspaces_of_all_merges(
         answer = CliRunner().invoke(cli, [command, str(folder / "workspaces" / "free.json")])
         assert answer.exit_code == 0, answer.output
     assert 0 < json.loads(answer.output)["CLs_obs"] < 1
-    rows = list(csv.DictReader((folder / "significances.csv").open()))
+    rows = list(csv.DictReader((folder / "significances.csv").read_text().splitlines()))
     exact = {(row["merge"], row["count"]): row["z_superbin"] for row in rows if row["method"] == "exact"}
     bins = next(row["bins"] for row in rows if row["merge"] == "free")
     total = combine(cms_search, t1bbbb, map(int, bins.split()))

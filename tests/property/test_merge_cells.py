@@ -15,13 +15,13 @@ from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge import Constraints, Limits, optimize
 from superbin.merge.archive import Archive
-from superbin.merge.cells import Cells, cell_bound
+from superbin.merge.cells import Cells, cell_bound, midp_at_most
 from superbin.merge.constraints import rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.relax import own_variances
 from superbin.merge.solve import status
-from superbin.merge.tails import Ranges, midp_at_least
+from superbin.merge.tails import Ranges, log_midp_at_least, midp_at_least
 from superbin.stats import pvalue
 
 KINDS = ("plain", "empty", "correlated", "negative", "degenerate")
@@ -115,11 +115,24 @@ def test_least_p_value_of_a_range(seed: int) -> None:
         for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
             b = low + (high - low) * f
             assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
+        assert (
+            log_midp_at_least(count, Ranges(low, high, up, down)) <= pvalue.log_midp(count, low, up, down)
+        ).all()
     same, _ = midp_at_least(count, Ranges(low, low, up, down))
     exact = pvalue.midp(count, low, up, down)
     assert (same <= exact).all()
     seen = exact > 1e-250
     assert np.median(same[seen] / exact[seen]) > 1 - 1e-5
+
+
+def test_significances_beyond_underflow() -> None:
+    """MERGE-71: p-values far below the smallest number still bound the significance, within a hundredth."""
+    count, b = np.array([1500.0, 7000.0, 4e4]), np.array([100.0, 900.0, 8000.0])
+    exact = pvalue.midp_significance(count, b, b / 100, b / 100)
+    bound = midp_at_most(count - b, Ranges(b, b, b / 100, b / 100))
+    assert (exact > 37).all()
+    assert (bound >= exact).all()
+    assert bound == pytest.approx(exact, rel=0.01)
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 9))

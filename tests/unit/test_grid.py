@@ -443,28 +443,12 @@ def test_source_says_what_it_is(packaged_catalog: Catalog) -> None:
     statements = packaged_catalog.grid("cms-pas-sus-16-014", "T1bbbb").statements
     known = replace(grid, search="cms-pas-sus-16-014", settings=cards, statements=statements)
     assert describe(known, 1000, 700).endswith(
-        "20-50 % with 9 or more jets; full-likelihood limits: within 15 % of CMS's at four of five points"
+        "22 % low with 9 or more jets; full-likelihood limits: within 15 % of CMS's at four of five points"
     )
     assert describe(known, 800, 1).endswith(
         "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits"
     )
-    assert "compressed masses" in describe(known, 1000, 701)
-    cards["selection"] = {"jet_identification": 0.99}
-    now = replace(known, settings=cards)
-    assert "within 5 % of CMS's fast simulation" in describe(now, 1000, 700)
-    assert "10 % below CMS's fast simulation" in describe(now, 1000, 701)
-    assert "assumed from T1bbbb;" in describe(replace(now, model="T1qqqq"), 1000, 700)
-    tops = replace(known, model="T1tttt")
-    assert "10-15 % on the total" in describe(tops, 1000, 350)
-    assert "compressed masses" in describe(tops, 1000, 351)
-    assert "; assumed from T1bbbb(1750, 1), the one signal CMS published in these bins; " in describe(
-        tops, 1000, 351
-    )
-    assert describe(tops, 1000, 350).endswith(
-        "full-likelihood limits: within 15 % of CMS's at four of five points"
-    )
-    assert describe(tops, 1000, 351).endswith("within a factor 1.5 of CMS's at three of four points")
-    assert describe(replace(known, model="T1xxxx"), 1000, 1).endswith("no limit of this model was compared")
+    assert "compressed T1bbbb" in describe(known, 1000, 701)
 
 
 def test_variations_between_points() -> None:

@@ -1,6 +1,7 @@
 """The domain types refuse what cannot be: clauses SEARCH-1 to SEARCH-4."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from superbin.domain.search import Estimate, Observable, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
+from superbin.io.imports.ranges import parse_range
+from superbin.io.tables import read_search, write_search
+from superbin.merge import cuts
+from superbin.store import Store
 
 ONES = np.ones(2)
 
@@ -197,3 +202,45 @@ def test_overlap_may_be_declared() -> None:
             luminosity_fb=1,
             edges={Observable("nb", "nb", "", True): edges},
         )
+
+
+def test_negative_edges(tmp_path: Path) -> None:
+    """SEARCH-1, SEARCH-3, STORE-2: bins of a rapidity or a classifier's output; they are stored, written, merged and named."""
+    search = Search.from_arrays(
+        "bdt",
+        observed=[5, 3, 1],
+        background=[4.0, 3.0, 0.5],
+        error=[1.0, 0.5, 0.3],
+        luminosity_fb=10,
+        edges={"bdt": [-1.0, -0.5, 0.5, 1.0]},
+    )
+    assert [search.observables[0].text(*ends) for ends in ((-1.0, -0.5), (-0.5, 0.5), (0.5, 1.0))] == [
+        "-1 to -0.5",
+        "-0.5 to 0.5",
+        "0.5-1",
+    ]
+    assert cuts(search, [1, 2]) == ("bdt -1 to 0.5",)
+    write_search(search, tmp_path / "x")
+    assert read_search(tmp_path / "x").digest == search.digest
+    with Store("sqlite://") as store:
+        store.add_search(search)
+        assert store.search("bdt").digest == search.digest
+    with pytest.raises(InputError, match=r"low in bin 1 is -inf; it must be a finite number"):
+        Search.from_arrays(
+            "open", observed=[1], background=[1.0], luminosity_fb=1, edges={"bdt": ([-np.inf], [0.0])}
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("-2.5 to -1.5", (-2.5, -1.5)),
+        ("-0.5-0.5", (-0.5, 0.5)),
+        ("−1 – 0", (-1.0, 0.0)),
+        ("> -0.2", (-0.2, np.inf)),
+        ("3-4", (3.0, 4.0)),
+    ],
+)
+def test_negative_ranges_are_read(text: str, ends: tuple[float, float]) -> None:
+    """IMP-4: a sign belongs to its number."""
+    assert parse_range(text) == ends

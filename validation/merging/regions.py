@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin.catalog.packaged import cross_section_table
+from superbin.catalog import open_catalog
 from superbin.domain.correlations import covariances
 from superbin.domain.signal import SignalModel
 from superbin.io import imports
@@ -42,10 +42,10 @@ def main() -> None:
     for name, content in bundle.files.items():
         if name.startswith("grids/"):
             grid = parse_grid(gzip.decompress(content).decode(), Path(name))
-            found = (
-                target.signal
-                for target in grid_targets(grid, search, cross_sections=cross_section_table(grid.process))
-            )
+            # A limit on the strength in units of its bins' limit does not depend on the cross section.
+            with open_catalog(None) as catalog:
+                sections = catalog.cross_sections(grid.process)
+            found = (target.signal for target in grid_targets(grid, search, cross_sections=sections))
             signals += [signal for signal in found if signal is not None and signal.yields.any()]
     start = time.process_time()
     curve = design_regions(search, signals, arguments.regions, covariance=covariance)

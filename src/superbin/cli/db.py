@@ -248,8 +248,16 @@ def _show_signal(
     return {**_signal_head(stored), **content}, "\n".join(lines)
 
 
+def _existing(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Paths that are there, or that may lead into an archive."""
+    for path in paths:
+        if not (path.exists() or any(parent.is_file() for parent in path.parents)):
+            raise click.BadParameter(f"Path '{path}' does not exist.")
+    return paths
+
+
 @db.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), callback=_existing)
 @click.option("--as", "kind", metavar="KIND", help="The form of the search, where it is not recognised.")
 @click.option(
     "--mapping",

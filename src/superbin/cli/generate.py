@@ -113,10 +113,8 @@ def generate(
     standard plane of the model or that of --points. MODEL is one of T1bbbb, T1tttt, T1qqqq, T2bb, T2tt, T2qq, or any
     name with --slha or --from-events.
 
-    Accuracy: where the mass difference is above 300 GeV, 10-15 % on totals and projections, 15-20 % on a bin, 20-50 %
-    with nine jets or more; below, 20-50 % on the total, up to a factor two too low. Measured at T1bbbb(1750, 1), assumed
-    elsewhere; limits of T1bbbb, T1qqqq, T1tttt and T2bb were compared with CMS's. See "What simulated signals may claim"
-    in the documentation.
+    Accuracy, measured with T1bbbb and assumed elsewhere: totals 5 % where the mass difference is above 300 GeV, 10 % low below;
+    with nine jets or more 5 to 30 % low. See "What simulated signals may claim" in the documentation.
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from superbin.domain.aggregate import AggregateBin
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
-    from superbin.merge import TradeOff
+    from superbin.merge import Stability, TradeOff
     from superbin.results import ExpectedZ
 
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
@@ -82,6 +82,14 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     default=0,
     help="With --output: also the N best distinct sets of bins that the free search met.",
 )
+@click.option(
+    "--stability",
+    "draws",
+    metavar="N",
+    type=click.IntRange(min=0, max=100_000),
+    default=0,
+    help="Search the best merge N times on backgrounds and simulated signals that fluctuate: how often each bin is chosen.",
+)
 @toys_option
 @pyhf_toys_option
 @seed_option
@@ -104,6 +112,7 @@ def optimize(
     output: Path | None,
     force: bool,
     candidates: int,
+    draws: int,
     toys: int,
     pyhf_toys: int,
     seed: int,
@@ -120,7 +129,7 @@ def optimize(
     superbin optimize T1bbbb 1750 1
     superbin optimize T1bbbb 1750 1 --figure-of-merit profile_asimov --shape free --json
     superbin optimize T1bbbb 1750 1 --figure-of-merit limit
-    superbin optimize T1bbbb 1750 1 -o merges --candidates 10
+    superbin optimize T1bbbb 1750 1 -o merges --candidates 10 --stability 200
     """
     from superbin import merge
     from superbin._support.files import staged_directory
@@ -149,7 +158,7 @@ def optimize(
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
         )
-        document = {
+        document: dict[str, Any] = {
             "search": search.name,
             "signal": signal.label,
             "source": signal.source,
@@ -157,6 +166,20 @@ def optimize(
             "merges": [_row(offer) for offer in offers],
         }
         lines = [_table(signal.label, search.name, figure_of_merit, offers)]
+        if draws:
+            stable = merge.stability(
+                search,
+                signal,
+                offers[0].merge.bins,
+                figure_of_merit=figure_of_merit,
+                covariance=covariance,
+                draws=draws,
+                seed=seed,
+            )
+            document["stability"] = _stability_row(stable, offers[0])
+            lines += _stability_lines(document["stability"])
+            if folder is not None:
+                _write_stability(folder, document["stability"], f"{signal.label} in {search.name}")
         if folder is not None:
             found = merge.candidates(
                 search, signal, figure_of_merit=figure_of_merit, top=max(candidates, 1), covariance=covariance
@@ -230,6 +253,54 @@ def _side_by_side(rows: "Sequence[SignificanceRow]") -> list[str]:
             f"{name:<20}{count:<10}" + "".join(f"{number(c.superbin):>9} /{number(c.pyhf):>6}" for c in cells)
         )
     return lines
+
+
+def _stability_row(stable: "Stability", offer: "TradeOff") -> dict[str, Any]:
+    import numpy as np
+
+    spread = {
+        name: [float(x) for x in np.quantile(getattr(stable, name), (0.16, 0.5, 0.84))]
+        for name in ("claimed", "kept", "reference_claimed")
+    }
+    return {
+        "merge": offer.name,
+        "bins": list(offer.merge.bins),
+        "draws": len(stable.claimed),
+        "same": stable.same,
+        "reference": stable.reference,
+        **spread,
+        "frequency": {str(i + 1): float(x) for i, x in enumerate(stable.frequency) if x > 0},
+    }
+
+
+def _stability_lines(row: dict[str, Any]) -> list[str]:
+    def spread(name: str) -> str:
+        low, middle, high = row[name]
+        return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+    often = sorted(row["frequency"].items(), key=lambda item: (-item[1], int(item[0])))[:20]
+    return [
+        f"{row['draws']} draws of backgrounds and simulation, merit as median (16 % to 84 %); {row['reference']:.3f} for the {row['merge']} merge as published",
+        f"  chosen in each draw, with its numbers    {spread('claimed')}",
+        f"  the same with the published numbers      {spread('kept')}",
+        f"  {row['merge']} merge with the drawn numbers".ljust(43) + spread("reference_claimed"),
+        "  bins by how often they are chosen: "
+        + ", ".join(
+            f"{number} {share:.0%}{'*' if int(number) in row['bins'] else ''}" for number, share in often
+        ),
+        f"  (* in the {row['merge']} merge; exactly this one in {row['same']:.0%})",
+    ]
+
+
+def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
+    from superbin._support.files import write_text
+    from superbin.plot import save, stability_bars
+
+    frequency = {int(number): share for number, share in row["frequency"].items()}
+    table = ["bin,frequency,in_merge"]
+    table += [f"{n},{share:.6g},{int(n in row['bins'])}" for n, share in sorted(frequency.items())]
+    write_text(folder / "stability.csv", "\n".join(table) + "\n")
+    save(stability_bars(frequency, row["bins"], title=title).figure, folder / "stability")
 
 
 def _possible(search: "Search", shapes: tuple[str, ...]) -> list[str]:

@@ -46,10 +46,12 @@ class Observable:
     discrete: bool = False
 
     def text(self, low: float, high: float) -> str:
-        """Write a range as a person does, without the unit: ``3-4``, ``>= 9``, ``350-500``, ``> 1000``."""
+        """Write a range as a person does, without the unit: ``3-4``, ``>= 9``, ``350-500``, ``> 1000``, ``-0.5 to 0.5``."""
         if np.isinf(high):
             return f"{'>=' if self.discrete else '>'} {low:g}"
-        return f"{low:g}" if low == high else f"{low:g}-{high:g}"
+        if low == high:
+            return f"{low:g}"
+        return f"{low:g} to {high:g}" if low < 0 else f"{low:g}-{high:g}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,7 +296,8 @@ class Search(Shown):
         if len(set(names)) != len(names):
             raise InputError(f"search {self.name!r} has observables {names}; their names must differ")
         for name, finite in (("low", True), ("high", False)):
-            array = frozen_array(getattr(self, name), name=name, shape=shape, finite=finite)
+            # Edges may be negative, as of a rapidity or of the output of a classifier.
+            array = frozen_array(getattr(self, name), name=name, shape=shape, finite=finite, low=-np.inf)
             object.__setattr__(self, name, array)
         object.__setattr__(self, "observed", frozen_array(self.observed, name="observed", shape=shape[:1]))
         self._check_names()

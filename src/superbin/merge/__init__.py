@@ -16,6 +16,7 @@ from superbin.merge.fleet import Fleet, fleet
 from superbin.merge.greedy import greedy
 from superbin.merge.many import CommonMerge, GridMerges, common_merge, merges_for_grid
 from superbin.merge.solve import SHAPES, candidates, optimize
+from superbin.merge.stability import Stability, stability
 from superbin.merge.tradeoffs import TradeOff, trade_offs
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "GridMerges",
     "Limits",
     "RegionDesign",
+    "Stability",
     "TradeOff",
     "candidates",
     "common_merge",
@@ -38,5 +40,6 @@ __all__ = [
     "merged_bundle",
     "merges_for_grid",
     "optimize",
+    "stability",
     "trade_offs",
 ]

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin.errors import InputError
 from superbin.merge.archive import Archive
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual
@@ -62,6 +63,13 @@ class Limits:
     seconds: float = 60.0
     exact_gap: float = 1e-3
     exact_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("gap", "exact_gap", "nodes", "seconds", "exact_seconds"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise InputError(f"{name} of a proof is {value}; it must be a number >= 0")
 
 
 @dataclass(frozen=True, slots=True)

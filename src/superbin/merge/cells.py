@@ -31,7 +31,7 @@ from superbin.merge.constraints import Rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import own_variances
-from superbin.merge.tails import Ranges, midp_at_least
+from superbin.merge.tails import Ranges, log_midp_at_least, midp_at_least
 
 __all__ = ["Cells", "cell_bound", "midp_at_most"]
 
@@ -53,6 +53,7 @@ _PIECES = 3
 _FEW = 5
 """With so few free bins every set is tried."""
 
+_UNDERFLOW = 1e-280
 _VISIBLE = 1.0
 _DESCENT = 4
 _ROUNDS = 1
@@ -82,7 +83,11 @@ def midp_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
 
 def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
     p, _ = midp_at_least(signal + ranges.high, ranges)
-    return np.asarray(-special.ndtri(np.clip(p, 1e-300, 1.0)))
+    z = np.asarray(-special.ndtri(np.clip(p, _UNDERFLOW, 1.0)))
+    far = np.flatnonzero(p < 10 * _UNDERFLOW)
+    if far.size:
+        z[far] = -special.ndtri_exp(log_midp_at_least(signal[far] + ranges.high[far], ranges.take(far)))
+    return z
 
 
 def _visible_at_least(signal: FloatArray, ranges: Ranges) -> FloatArray:
@@ -522,7 +527,11 @@ class _Search:
         slack = cells.bound - self.target
         width = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 1.0
         less = np.minimum(1.5 * slack * width, 0.9 * cells.signal)
-        margin = np.where(self.in_pieces(cells, less) <= self.target, less * (1 + 1e-9), np.inf)
+        margin = np.where(
+            self.at_most(np.maximum(cells.signal - less, 1e-300), self.ranges(cells)) <= self.target,
+            less * (1 + 1e-9),
+            np.inf,
+        )
         free = cells.state == 0
         state = cells.state.copy()
         # Scores say what a change costs of the bound that these multipliers give.
@@ -561,6 +570,7 @@ class _Search:
         loss = np.zeros((len(cells), 4))
         loss[:, _B] = width[:, _B] * (1 + np.abs(t[:, _B]))
         loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
+        loss[:, :2] /= _PIECES
         loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
         loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0

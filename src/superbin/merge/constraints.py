@@ -144,7 +144,12 @@ def rules(problem: Problem, constraints: Constraints) -> Rules:
     if both.size:
         raise InputError(f"bin {both[0] + 1} is both required and forbidden; drop it from one of the two")
     possible = ~forbidden
+    if not possible.any():
+        raise InputError("every bin is forbidden; allow at least one of them")
     least, most = _counts(constraints, int(required.sum()), int(possible.sum()))
+    if least == int(possible.sum()):
+        # One set is left.
+        required = possible
     checked = Rules(required, possible, least, most, constraints.min_background, constraints.min_signal)
     for name, values in (("background", problem.background), ("signal", problem.signal)):
         _check_minimum(checked, name, values)
@@ -187,6 +192,8 @@ def _counts(constraints: Constraints, required: int, possible: int) -> tuple[int
 def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
     mask = np.zeros(n, dtype=bool)
     for number in numbers:
+        if not isinstance(number, int | np.integer):
+            raise InputError(f"{name} bin {number!r} is no whole number; the bins are 1 to {n}")
         if not 1 <= number <= n:
             raise InputError(f"{name} bin {number!r} does not exist; the bins are 1 to {n}")
         mask[number - 1] = True

@@ -207,7 +207,7 @@ def rectangles(search: Search) -> Rectangles:
     """
     if not search.observables:
         raise InputError(
-            f"the regions of search {search.name!r} have names and no ranges, so no cuts select sets of them; name sets of bins, or ask for merges of any set"
+            f"the regions of search {search.name!r} have names and no ranges, so no cuts select sets of them: take the shape 'free', or for a chance sets of bins (chance.of_sets) or a scan (--scan)"
         )
     edges = Edges.of(search)
     columns = range(len(search.observables))

@@ -20,7 +20,7 @@ from scipy import special
 from superbin._support.arrays import FloatArray
 from superbin.stats.smear import LINEAR_FROM
 
-__all__ = ["SLACK", "Ranges", "least_means", "midp_at_least"]
+__all__ = ["SLACK", "Ranges", "least_means", "log_midp_at_least", "midp_at_least"]
 
 SLACK = 1e-6
 """Relative allowance for quadrature and rounding in a mid-p-value, up to `LARGEST` events."""
@@ -33,6 +33,7 @@ _SLACK_BEYOND = 1e-3
 _SMOOTH = 3.0
 
 _ABOVE, _BELOW = (np.polynomial.legendre.leggauss(points) for points in (32, 20))
+_TRIED = np.concatenate([np.linspace(0, 40, 81), np.geomspace(40.5, 1000, 100)])
 _REACH = 8.0
 _BROAD = 0.45
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
@@ -92,7 +93,21 @@ def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatA
     # Where the background is nominally zero the integrand starts like the n-th power of z.
     rough = (n > LARGEST) | ((ranges.high == 0) & (n < _SMOOTH))
     slack = np.where(rough, _SLACK_BEYOND, SLACK)
-    return (above + below) * (1 - slack), below
+    least: FloatArray = (above + below) * (1 - slack)
+    return least, below
+
+
+def log_midp_at_least(count: FloatArray, ranges: Ranges) -> FloatArray:
+    """Natural logarithm of a bound as in `midp_at_least`, rougher, and where that underflows.
+
+    The mean rises with z, so that ``p >= P(z > z_k) P(N = n) / 2`` at the mean of any z_k, or at a smaller one.
+    """
+    n = np.maximum(count, 1e-12)[:, None]
+    mean = np.minimum(least_means(_TRIED[None, :], ranges), n)
+    with np.errstate(divide="ignore"):
+        equal = special.xlogy(n, mean) - mean - special.gammaln(n + 1)
+    best: FloatArray = (special.log_ndtr(-_TRIED) + equal).max(axis=1) - np.log(2) - 1e-9 * n[:, 0]
+    return best
 
 
 def _above(n: FloatArray, ranges: Ranges) -> FloatArray:
@@ -112,8 +127,8 @@ def _above(n: FloatArray, ranges: Ranges) -> FloatArray:
     z = first[:, None] + (last - first)[:, None] * (1 + x) / 2
     inside = _weighted(n, z, ranges, weights) * (last - first) / 2
     end = _tail(n, least_means(last[:, None], ranges))[:, 0]
-    above: FloatArray = inside + special.ndtr(-last) * end
-    return above
+    together: FloatArray = inside + special.ndtr(-last) * end
+    return together
 
 
 def _below(n: FloatArray, ranges: Ranges) -> FloatArray:

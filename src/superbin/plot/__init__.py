@@ -2,7 +2,8 @@
 
 * `projection`: an observable around the aggregate bin, with stacked backgrounds, signal, data and ratio.
 * `count_distribution`: probability of the count in the aggregate bin, a p-value shaded.
-* `merge_front`, `bin_map`, `loss_curve`: merges side by side, and what few merges lose for many signals.
+* `merge_front`, `bin_map`, `loss_curve`, `stability_bars`: merges side by side, what few merges lose for many signals, and how often
+  bins are chosen when the numbers fluctuate.
 * `scan_maps`, `scan_map`: significances and limits of a scan over the plane of its masses.
 * `exclusion_plot`, `brazil_plot`, `limits_compared`: what a scan excludes, over two masses or along one.
 * `significance_scatter`: observed against expected significance over a scan.
@@ -27,7 +28,16 @@ from superbin.plot.maps import (
     scan_maps,
 )
 from superbin.plot.maxima import MaximumArtists, largest_significance
-from superbin.plot.merges import BinMapArtists, FrontArtists, LossArtists, bin_map, loss_curve, merge_front
+from superbin.plot.merges import (
+    BinMapArtists,
+    FrontArtists,
+    LossArtists,
+    StabilityArtists,
+    bin_map,
+    loss_curve,
+    merge_front,
+    stability_bars,
+)
 from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.scatter import ScatterArtists, significance_scatter
 
@@ -46,6 +56,7 @@ __all__ = [
     "ProjectionArtists",
     "PublishedContour",
     "ScatterArtists",
+    "StabilityArtists",
     "bin_map",
     "brazil_plot",
     "count_distribution",
@@ -61,4 +72,5 @@ __all__ = [
     "scan_map",
     "scan_maps",
     "significance_scatter",
+    "stability_bars",
 ]

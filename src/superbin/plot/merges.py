@@ -18,7 +18,19 @@ from superbin.plot.text import label
 from superbin.results import MergeResult, Range
 from superbin.results.wording import readable
 
-__all__ = ["BinMapArtists", "FrontArtists", "LossArtists", "bin_map", "loss_curve", "merge_front"]
+__all__ = [
+    "BinMapArtists",
+    "FrontArtists",
+    "LossArtists",
+    "StabilityArtists",
+    "bin_map",
+    "loss_curve",
+    "merge_front",
+    "stability_bars",
+]
+
+_SHOWN = 40
+"""Bins of a stability figure at most."""
 
 Key = tuple[str, ...]
 
@@ -49,6 +61,51 @@ class LossArtists:
     figure: Figure
     ax: Axes
     lines: dict[str, Line2D]
+
+
+@dataclass(frozen=True, slots=True)
+class StabilityArtists:
+    """What `stability_bars` drew: the bar of every bin shown, by published number."""
+
+    figure: Figure
+    ax: Axes
+    bars: dict[int, Rectangle]
+
+
+def stability_bars(
+    frequency: Mapping[int, float], merge: Sequence[int], *, title: str = ""
+) -> StabilityArtists:
+    """Draw how often each bin is chosen when the numbers fluctuate, the most frequent first; those of the merge in colour.
+
+    Parameters
+    ----------
+    frequency : mapping of int to float
+        By published number, from 0 to 1; at most forty bins are shown, and none that is never chosen.
+    merge : sequence of int
+        Bins of the merge chosen from the published numbers.
+    title : str
+        What stands above the figure at the left.
+
+    Raises
+    ------
+    InputError
+        If no bin is ever chosen.
+    """
+    shown = sorted((n for n, share in frequency.items() if share > 0), key=lambda n: (-frequency[n], n))[
+        :_SHOWN
+    ]
+    if not shown:
+        raise InputError("no bin is ever chosen; there is nothing to draw")
+    with style():
+        ax = _axes((9.0, 5.0), (0.1, 0.16, 0.87, 0.72))
+        colours = [COLOURS[1] if n in merge else "#c8c8c8" for n in shown]
+        drawn = ax.bar(range(len(shown)), [frequency[n] for n in shown], color=colours)
+        ax.set_xticks(range(len(shown)), [str(n) for n in shown], rotation=90, fontsize=9)
+        ax.set_ylim(0, 1)
+        ax.set_xlabel("Bin")
+        ax.set_ylabel("Chosen in part of the draws")
+        ax.figure.text(0.1, 0.93, label(title), fontsize=12, style="italic")
+    return StabilityArtists(figure_of(ax), ax, dict(zip(shown, drawn.patches, strict=True)))
 
 
 def loss_curve(

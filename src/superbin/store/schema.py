@@ -53,7 +53,7 @@ __all__ = [
     "signals",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The newest revision in ``migrations/versions``, which brings every older version here."""
 
 # MariaDB wants lengths, and at most 3072 bytes in a key.
@@ -176,7 +176,7 @@ bin_ranges = _table(
     _key("search_id"),
     _key("bin"),
     _key("observable"),
-    Column("low", Double, CheckConstraint("low >= 0"), nullable=False),
+    Column("low", Double, nullable=False),
     Column("high", Double),
     # A discrete range may be one value, so equality is for `Search` to judge.
     CheckConstraint("high >= low"),

@@ -191,3 +191,38 @@ def test_a_covariance_of_another_search_is_refused(cms_search: Search, t1bbbb: S
     for _ in range(2):
         with pytest.raises(InputError, match="the covariance is of 3 bins; 160 are needed"):
             optimize(cms_search, t1bbbb, covariance=wrong)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        (Constraints(forbidden=tuple(range(1, 161))), "every bin is forbidden; allow at least one"),
+        (Constraints(exactly=161), "exactly 161 bins are asked for but only 160 are allowed"),
+        (Constraints(required=(2.5,)), "required bin 2.5 is no whole number; the bins are 1 to 160"),  # type: ignore[arg-type]
+        (Constraints(forbidden=("3",)), "forbidden bin '3' is no whole number"),  # type: ignore[arg-type]
+        (
+            Constraints(at_most=1, min_background=900, min_signal=2),
+            "no set of bins .* satisfies all constraints",
+        ),
+    ],
+)
+def test_constraints_that_exclude_everything(
+    constraints: Constraints, message: str, cms_search: Search, t1bbbb: SignalModel
+) -> None:
+    """MERGE-30: what is asked for, and that it cannot be had."""
+    with pytest.raises(InputError, match=message):
+        optimize(cms_search, t1bbbb, constraints=constraints, limits=Limits(exact_seconds=0.1))
+
+
+@pytest.mark.parametrize("name", ["gap", "seconds", "exact_seconds", "nodes"])
+@pytest.mark.parametrize("value", [-1, np.nan])
+def test_limits_are_numbers(name: str, value: float) -> None:
+    """MERGE-30: of a proof, none below zero."""
+    with pytest.raises(InputError, match=f"{name} of a proof is"):
+        dataclasses.replace(Limits(), **{name: value})  # type: ignore[arg-type]
+
+
+def test_all_bins_are_one_set(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-17: as many bins as there are leave one set, which is certified for every figure of merit."""
+    found = optimize(cms_search, t1bbbb, constraints=Constraints(exactly=160))
+    assert (len(found.bins), found.status) == (160, "certified")

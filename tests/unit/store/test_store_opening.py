@@ -101,11 +101,11 @@ def test_newer_schema(tmp_path: Path) -> None:
     """STORE-11: a database of a newer superbin is not touched."""
     path = tmp_path / "s.sqlite"
     Store(path).close()
-    execute(path, "UPDATE superbin SET schema_version = 6")
+    execute(path, "UPDATE superbin SET schema_version = 7")
     content = path.read_bytes()
     with pytest.raises(
         DatabaseError,
-        match=r"^database .*s\.sqlite has schema version 6; superbin .* reads version 5: install",
+        match=r"^database .*s\.sqlite has schema version 7; superbin .* reads version 6: install",
     ):
         Store(path)
     assert path.read_bytes() == content

@@ -174,6 +174,7 @@ class Draft:
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
         _check_sums(self.processes, self.place)
+        _check_rows(self.names, self.observed, self.processes, self.place)
         if self.names:
             check_names(self.names, self.place)
         check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
@@ -351,6 +352,19 @@ def _check_sums(processes: Sequence[Process], place: str) -> None:
             raise DocumentError(
                 f"{place}: background {process.name!r} is the sum of the others and would be counted twice; say which columns are "
                 'backgrounds with a mapping, {"columns": {"background": ...}}'
+            )
+
+
+def _check_rows(names: Sequence[str], observed: FloatArray, processes: Sequence[Process], place: str) -> None:
+    """Refuse a row that is called a total and is the sum of all others."""
+    expected = np.sum([process.estimate.nominal for process in processes], axis=0)
+    for i, name in enumerate(names):
+        if len(names) < 3 or re.fullmatch(r"\W*(total|sum|all)\W*", name.lower()) is None:
+            continue
+        same = observed[i] == observed.sum() - observed[i]
+        if same and np.isclose(expected[i], expected.sum() - expected[i], rtol=1e-2):
+            raise DocumentError(
+                f"{place}: {name!r} is the sum of all other rows, which would count twice; leave it out"
             )
 
 

@@ -11,8 +11,8 @@ __all__ = ["infinite", "observable", "parse_range"]
 
 _UNIT = r"(?:\s*(?:GeV|TeV))?"
 _RANGE = re.compile(
-    rf"(?:(?P<low>[\d.]+){_UNIT}\s*(?:-|–|—|\bto\b|,|\.\.)\s*(?P<high>[\d.]+|inf(?:inity)?\.?|∞)"
-    rf"|(?:>=|≥|>)\s*(?P<from>[\d.]+)|(?P<above>[\d.]+)\s*\+|(?P<one>\d+)){_UNIT}",
+    rf"(?:(?P<low>[-−]?[\d.]+){_UNIT}\s*(?:-|–|—|\bto\b|,|\.\.)\s*(?P<high>[-−]?[\d.]+|inf(?:inity)?\.?|∞)"
+    rf"|(?:>=|≥|>)\s*(?P<from>[-−]?[\d.]+)|(?P<above>[\d.]+)\s*\+|(?P<one>\d+)){_UNIT}",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(r"n(umberof\w*|(b|bjet|btag|j|jet|lep|lepton|e|el|mu|tau|sv|w|top|photon|vtx)s?)")
@@ -51,8 +51,8 @@ def parse_range(text: str) -> tuple[float, float] | None:
     match = _RANGE.fullmatch(text.strip())
     if match is None:
         return None
-    start = match["low"] or match["from"] or match["above"] or match["one"]
-    stop = match["high"] or match["one"] or "inf"
+    start = (match["low"] or match["from"] or match["above"] or match["one"]).replace("−", "-")
+    stop = (match["high"] or match["one"] or "inf").replace("−", "-")
     try:
         return parse_number(start), math.inf if stop[0] in "iI∞" else parse_number(stop)
     except InputError:

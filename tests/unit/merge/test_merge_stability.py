@@ -1,0 +1,108 @@
+"""Merges on numbers that fluctuate: clauses MERGE-63 and CLI-43."""
+
+import json
+
+import numpy as np
+import pytest
+
+from superbin.cli import main
+from superbin.domain.aggregate import bin_sums
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.errors import InputError
+from superbin.merge import optimize, stability
+from superbin.merge.problem import problem_from
+from superbin.merge.stability import _drawn, _roots
+from superbin.plot import stability_bars
+
+
+def exact(bins: int = 6) -> tuple[Search, SignalModel]:
+    """A search whose numbers do not fluctuate."""
+    b = np.geomspace(100, 1, bins)
+    search = Search.from_arrays(
+        "s", observed=np.rint(b), background=b, luminosity_fb=1, names=[f"SR{i}" for i in range(bins)]
+    )
+    return search, SignalModel("m", {}, "s", np.linspace(1, 3, bins), np.zeros(bins))
+
+
+def test_without_uncertainties_nothing_moves() -> None:
+    """MERGE-63."""
+    search, signal = exact()
+    best = optimize(search, signal, figure_of_merit="profile_asimov")
+    found = stability(search, signal, best.bins, figure_of_merit="profile_asimov", draws=5)
+    assert found.same == 1
+    assert np.flatnonzero(found.frequency == 1).tolist() == [number - 1 for number in best.bins]
+    for values in (found.claimed, found.kept, found.reference_claimed):
+        np.testing.assert_allclose(values, found.reference)
+
+
+def test_draws_of_the_packaged_signal(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-63: what is claimed with the drawn numbers is more than what is kept, and no set beats the optimum."""
+    name = "profile_asimov"
+    best = optimize(cms_search, t1bbbb, figure_of_merit=name)
+    found = stability(cms_search, t1bbbb, best.bins, figure_of_merit=name, draws=40, seed=3)
+    assert found.reference == pytest.approx(best.value)
+    assert (found.kept <= best.value * (1 + 1e-9)).all()
+    # In each draw nothing is better than what is chosen in it.
+    assert (found.claimed >= found.reference_claimed * (1 - 1e-9)).all()
+    assert found.claimed.mean() > found.kept.mean()
+    assert ((found.frequency >= 0) & (found.frequency <= 1)).all()
+    again = stability(cms_search, t1bbbb, best.bins, figure_of_merit=name, draws=40, seed=3)
+    assert (again.claimed == found.claimed).all()
+
+
+def test_fluctuations_have_the_correlations(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-63: widths and correlations of the logarithms, of some bins with background."""
+    problem = problem_from(bin_sums(cms_search, t1bbbb), cms_search.covariance)
+    rng = np.random.default_rng(0)
+    roots = _roots(problem)
+    logs = np.array(
+        [np.log(_drawn(problem, roots, 0 * t1bbbb.errors, rng).background[:10]) for _ in range(4000)]
+    )
+    width = np.log1p(np.sqrt(problem.variance_up[:10]) / problem.background[:10])
+    np.testing.assert_allclose(logs.std(axis=0), width, rtol=0.06)
+    assert problem.covariance_up is not None
+    sigma = np.sqrt(problem.variance_up[:10])
+    right = problem.covariance_up[:10, :10] / np.outer(sigma, sigma)
+    np.testing.assert_allclose(np.corrcoef(logs.T), right, atol=0.06)
+
+
+def test_bad_input(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-63."""
+    with pytest.raises(InputError, match="0 draws"):
+        stability(cms_search, t1bbbb, [1], draws=0)
+    with pytest.raises(InputError, match="never|ever"):
+        stability_bars({1: 0.0}, [1])
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-43: medians and frequencies; the merge is the first of the table."""
+    options = (
+        "--shape",
+        "free",
+        "--bins",
+        "1",
+        "--figure-of-merit",
+        "profile_asimov",
+        "--stability",
+        "10",
+        "--json",
+    )
+    with pytest.raises(SystemExit) as stop:
+        main(["optimize", "T1bbbb", "1750", "1", *options])
+    assert stop.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    row = document["stability"]
+    assert row["draws"] == 10
+    assert row["bins"] == document["merges"][0]["bins"]
+    assert all(0 < share <= 1 for share in row["frequency"].values())
+    assert row["claimed"] == sorted(row["claimed"])
+
+
+def test_figure() -> None:
+    """FIG-40: the most frequent bin first, those of the merge in another colour."""
+    drawn = stability_bars({5: 0.2, 7: 0.9, 9: 0.0, 2: 0.4}, [7])
+    assert list(drawn.bars) == [7, 2, 5]
+    assert [bar.get_height() for bar in drawn.bars.values()] == [0.9, 0.4, 0.2]
+    colours = [bar.get_facecolor() for bar in drawn.bars.values()]
+    assert colours[0] != colours[1] == colours[2]
