@@ -86,6 +86,9 @@ FRACTION_TERMS = 60
 LOWEST_SHIFT, HIGHEST_SHIFT = -13.0, 9.0
 """Standard deviations of the signal uncertainty that are summed over; a probability of 1e-38 is left out."""
 
+MOST_DEPTH = 300.0
+"""Logarithm of a probability down to which the average over an uncertain signal keeps its digits."""
+
 MOST_CELLS = 2_000_000
 """Terms in memory at a time."""
 
@@ -366,15 +369,15 @@ class Sums:
         s = 2 * fall / (slope + np.sqrt(slope * slope + 2 * curvature * fall) + 1e-300)
         return np.asarray(np.log(np.minimum(s, n + 2 * np.sqrt(n) + fall)))
 
-    def log_cls(self, log_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``ln [P(N <= n | s)/P(N <= n | 0)]`` at one ``ln s`` a row, and its derivative in ``ln s``."""
+    def log_cls(self, log_s: FloatArray, depth: float = 3.0) -> tuple[FloatArray, FloatArray]:
+        """``ln [P(N <= n | s)/P(N <= n | 0)]`` at one ``ln s`` a row, and its derivative in ``ln s``; an average is good down to ``e^-depth``."""
         if not self.width.any():
             return self._sharp(self.terms, self.alone, log_s)
         value, slope = np.empty(log_s.shape), np.empty(log_s.shape)
         sharp = np.flatnonzero(self.width == 0)
         value[sharp], slope[sharp] = self._sharp(self.terms[sharp], self.alone[sharp], log_s[sharp])
         uncertain = np.flatnonzero(self.width > 0)
-        step = _step(float(self.width.max()), float(self.k[-1]))
+        step = _step(float(self.width.max()), float(self.k[-1]), depth)
         shifts = np.arange(LOWEST_SHIFT, HIGHEST_SHIFT, step)
         at_once = max(1, MOST_CELLS // (self.k.size * shifts.size))
         for first in range(0, uncertain.size, at_once):
@@ -407,9 +410,11 @@ class Sums:
         return top + np.log(total), (share * slope).sum(axis=1) / total
 
 
-def _step(width: float, n: float) -> float:
-    """Step of the signal's nuisance at which the trapezoidal rule is good to 1e-12 (`docs/explanation/pvalues.md`)."""
-    return min(0.5, 0.3 / width, 0.75 / math.sqrt(1 + width * width * (n + 1)))
+def _step(width: float, n: float, depth: float) -> float:
+    """Step of the signal's nuisance at which the trapezoidal rule errs by less than ``e^-(30 + depth)`` (`docs/explanation/pvalues.md`)."""
+    digits = 30 + depth
+    poisson_scale = 1 / math.sqrt(1 + width * width * (n + 1))
+    return min(0.5, math.pi**2 / (width * digits), 2 * math.pi * poisson_scale / math.sqrt(2 * digits))
 
 
 def sums(held: UncertaintyModel, n: FloatArray, width: FloatArray) -> Sums:
@@ -443,7 +448,11 @@ def uncertain_log_cdf_of(
         result[i] = background_log_cdf(held.take(i), n[i])
     for i in pieces(np.flatnonzero(few), n):
         part = sums(held.take(i), n[i], width[i])
-        result[i] = part.log_cls(np.log(s[i]))[0] + part.alone
+        log_cls = part.log_cls(np.log(s[i]))[0]
+        depth = float(-log_cls.min(initial=0.0))
+        if depth > 3 and part.width.any():
+            log_cls = part.log_cls(np.log(s[i]), min(depth, MOST_DEPTH))[0]
+        result[i] = log_cls + part.alone
     sharp = width == 0
     i = np.flatnonzero(~none & ~few & sharp)
     if i.size:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from superbin.stats import exact
 from superbin.stats.arguments import FloatArray, Index, Numbers, checked_signal
 from superbin.stats.asymptotic import signed_q
 from superbin.stats.counts import BANDS, SIGMAS
@@ -91,6 +92,9 @@ def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAU
     observed = float(signed_q(count, held.nominal(), held)[0])
     if not 0 < observed < np.inf:
         return Probability(0.0, -np.inf) if observed <= 0 else Probability(-np.inf, 0.0)
+    if held.sharp[0]:  # the count alone fluctuates
+        log_p, log_q = exact.log_p_values(held, np.ceil(count), mid=False)
+        return Probability(float(log_p[0]), float(log_q[0]))
     nuisance = held.background_only(count, held.nominal())[0]
     mean = held.mean(nuisance)
     counts = window(float(count[0]), float(mean[0]))

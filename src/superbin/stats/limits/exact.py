@@ -169,11 +169,11 @@ def limits_of_one(alone: Background, problem: Problem) -> FloatArray:
 def limit_of_sums(rows: Sums, alpha: FloatArray) -> FloatArray:
     """Newton's method in ``ln s``, between bounds: ``ln CLs`` falls, the faster the larger s."""
     target = np.log(alpha)
-    log_s = rows.start(-target)
+    log_s, depth = rows.start(-target), float(-target.min())
     low, high = np.full(alpha.shape, -np.inf), np.full(alpha.shape, np.inf)
     i = np.arange(alpha.size)
     for _ in range(MOST_STEPS):
-        value, slope = rows.log_cls(log_s[i])
+        value, slope = rows.log_cls(log_s[i], depth)
         excess = value - target[i]
         step = -excess / np.minimum(slope, -1e-300)
         there = np.abs(step) <= CLOSE

@@ -17,7 +17,7 @@ from scipy import special
 
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index, Numbers, checked_signal
-from superbin.stats.counts import BANDS, SIGMAS, Background
+from superbin.stats.counts import BANDS, SIGMAS, Background, log_cdf_of
 from superbin.stats.ensembles import (
     INNER,
     LEAST,
@@ -265,6 +265,12 @@ def lhc_cls(
     signal = one_number("s", checked_signal(s, ()), LARGEST_COUNT)
     if signal[0] == 0:
         return 1.0
+    if _without_nuisance(problem) and problem.n[0] == np.floor(problem.n[0]):
+        return float(
+            np.exp(
+                log_cdf_of(problem.held, problem.n, signal) - log_cdf_of(problem.held, problem.n, 0 * signal)
+            )[0]
+        )
     ensembles = _Exclusion(problem.held, problem.n, float(problem.width[0]), 1, float(signal[0]))
     with_signal, alone = ensembles.log_tails(np.zeros(1, dtype=np.intp), signal, ensembles.observed(signal))
     return float(np.exp(with_signal[0] - alone[0]))

@@ -283,6 +283,11 @@ def _lognormal_root(n: FloatArray, b: FloatArray, k: FloatArray, centre: FloatAr
 def _linear_root(n: FloatArray, b: FloatArray, width: FloatArray, centre: FloatArray) -> FloatArray:
     """Solution of ``(z - centre + width) (b + z width) = n width``; where no count holds the mean up, at most zero mean."""
     wide = np.where(width > 0, width, 1.0)
-    half = 0.5 * (b + centre * wide - wide * wide)
-    z = (half + np.sqrt(half * half + n * wide * wide) - b) / wide
+    mean = b + centre * wide  # the equation in u = z - centre: w u^2 + (mean + w^2) u = w (n - mean)
+    linear = mean + wide * wide
+    root = np.sqrt((mean - wide * wide) ** 2 + 4 * n * wide * wide)
+    # of the two forms of the root the one without cancellation
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = np.where(linear >= 0, 2 * wide * (n - mean) / (linear + root), (root - linear) / (2 * wide))
+    z = centre + np.where(np.isnan(u), 0.0, u)
     return np.asarray(np.where((n == 0) & (z * wide <= -b), np.minimum(centre, -b / wide), z))
