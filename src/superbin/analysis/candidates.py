@@ -6,7 +6,7 @@ observation and the bounds of its own in their place and adds its signal. `signi
 significance of each, and `largest_disagreement` says where they differ most.
 """
 
-import json
+import copy
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,7 +148,7 @@ def candidate_workspaces(
 
 def _background(document: workspace.Document) -> workspace.Document:
     """A workspace without its signal."""
-    alone: workspace.Document = json.loads(json.dumps(document))
+    alone: workspace.Document = copy.deepcopy(document)
     for channel in alone["channels"]:
         channel["samples"] = [sample for sample in channel["samples"] if sample["name"] != "signal"]
     return alone

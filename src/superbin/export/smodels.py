@@ -8,6 +8,7 @@ Results"; M. M. Altakach et al., SciPost Phys. Codebases 62 (2025).
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from superbin.errors import InputError
 from superbin.export.entry import Entry, Point, Region
@@ -94,11 +95,11 @@ def _global(entry: Entry, identity: str) -> str:
         f"lumi: {entry.luminosity_fb:g}/fb",
         f"prettyName: {_line(entry.title)}",
         f"publication: {_line(entry.reference)}",
-        "url: https://cds.cern.ch",
+        f"url: {_url(entry)}",
         f"implementedBy: superbin {entry.made_by}",
         f"comment: {_comment(entry)}",
         "private: False",
-        "lastUpdate: 2016/08/05",
+        f"lastUpdate: {datetime.now(UTC):%Y/%m/%d}",
     ]
     if entry.regions:
         names = [region.name for region in entry.regions]
@@ -108,6 +109,17 @@ def _global(entry: Entry, identity: str) -> str:
             "statModels: {'aggregates': [('sl', 'covariance.json')]}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _url(entry: Entry) -> str:
+    """The address that the reference of the search names."""
+    found = re.search(
+        r"(?:https?://)?(?:cds\.cern\.ch|arxiv\.org|(?:dx\.)?doi\.org)/[^\s,;]+",
+        f"{entry.reference} {entry.citation}",
+    )
+    if found is None:
+        return "not given"
+    return found[0] if found[0].startswith("http") else f"https://{found[0]}"
 
 
 def _comment(entry: Entry) -> str:

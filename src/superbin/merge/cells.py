@@ -527,11 +527,12 @@ class _Search:
         slack = cells.bound - self.target
         width = np.sqrt(cells.high[:, _B] + cells.high[:, _V]) + 1.0
         less = np.minimum(1.5 * slack * width, 0.9 * cells.signal)
-        margin = np.where(
-            self.at_most(np.maximum(cells.signal - less, 1e-300), self.ranges(cells)) <= self.target,
-            less * (1 + 1e-9),
-            np.inf,
-        )
+        if self.covariance is None:
+            left = self.in_pieces(cells, less)
+        else:
+            # With tangents, more cells are settled in the same time by one bound of the whole box.
+            left = self.at_most(np.maximum(cells.signal - less, 1e-300), self.ranges(cells))
+        margin = np.where(left <= self.target, less * (1 + 1e-9), np.inf)
         free = cells.state == 0
         state = cells.state.copy()
         # Scores say what a change costs of the bound that these multipliers give.
@@ -570,7 +571,8 @@ class _Search:
         loss = np.zeros((len(cells), 4))
         loss[:, _B] = width[:, _B] * (1 + np.abs(t[:, _B]))
         loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
-        loss[:, :2] /= _PIECES
+        if self.covariance is not None:
+            loss[:, :2] /= _PIECES
         loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
         loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0

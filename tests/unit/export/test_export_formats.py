@@ -112,6 +112,7 @@ def test_smodels_gives_the_efficiencies_back(
     }
     (folder,) = (tmp_path / "db").glob("13TeV/*/*")
     assert np.array(json.loads((folder / "covariance.json").read_text())) == pytest.approx(COVARIANCE)
+    assert "url: not given\n" in (folder / "globalInfo.txt").read_text()
     data = next(d for d in found.datasets if d.dataInfo.dataId == "mid_HT")
     (topology,) = data.txnameList
     got = np.sort(topology.txnameData.y_values)
