@@ -5,8 +5,9 @@ import io
 import os
 import shutil
 import tempfile
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,6 +89,19 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         raise OutputError(
             f"cannot write {path}: {_reason(error)}; choose a place you can write to"
         ) from error
+
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip file can hold."""
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive of some files, by relative path: the same bytes for the same files, whenever it is made."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 @contextmanager

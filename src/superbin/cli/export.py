@@ -1,8 +1,6 @@
 """``superbin export``: a result, a scan or a bundle as files that other tools load."""
 
-import io
 import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,15 +75,10 @@ def _single(files: Mapping[str, bytes], name: str) -> bytes:
 
 
 def _write(files: Mapping[str, bytes], output: Path, *, force: bool) -> None:
-    from superbin._support.files import staged_directory, write_bytes
+    from superbin._support.files import staged_directory, write_bytes, zipped
 
     if output.suffix == ".zip":
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                # A fixed date: the same export is the same file.
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-        write_bytes(output, stream.getvalue())
+        write_bytes(output, zipped(files))
         return
     if len(files) == 1 and output.suffix:
         write_bytes(output, next(iter(files.values())))

@@ -74,8 +74,9 @@ def _check(by_model: Mapping[str, list[Point]]) -> None:
             raise InputError(f"{model} has {len(points[0].parameters)} masses; maps of two are written")
         if len(points) < _FEWEST:
             count = "one point" if len(points) == 1 else f"{len(points)} points"
+            verb = "makes" if len(points) == 1 else "make"
             raise InputError(
-                f"{count} of {model} make no map, which SModelS interpolates; export a scan.json of {_FEWEST} points or more"
+                f"{count} of {model} {verb} no map, which SModelS interpolates; export a scan.json of {_FEWEST} points or more"
             )
 
 

@@ -4,13 +4,11 @@
 ``signals/``, other files under the names of `superbin.domain.bundle.FILES`.
 """
 
-import io
 import re
 import tempfile
-import zipfile
 from pathlib import Path
 
-from superbin._support.files import staged_directory, write_bytes
+from superbin._support.files import staged_directory, write_bytes, zipped
 from superbin.domain.bundle import Bundle
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, OutputError
@@ -20,8 +18,6 @@ from superbin.io.tables import write_search, write_signal
 __all__ = ["check_target", "read_bundle", "write_bundle"]
 
 _ARCHIVE = ".zip"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip file can hold: equal bundles give equal files."""
 
 
 def read_bundle(path: str | Path) -> Bundle:
@@ -90,12 +86,10 @@ def write_bundle(bundle: Bundle, path: str | Path, *, force: bool = False) -> No
     with tempfile.TemporaryDirectory(prefix="superbin-") as place:
         folder = Path(place)
         _fill(bundle, folder)
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-                name = f"{path.stem.strip('.') or 'bundle'}/{file.relative_to(folder).as_posix()}"
-                archive.writestr(zipfile.ZipInfo(name, _EPOCH), file.read_bytes(), zipfile.ZIP_DEFLATED)
-    write_bytes(path, packed.getvalue())
+        top = path.stem.strip(".") or "bundle"
+        found = sorted(p for p in folder.rglob("*") if p.is_file())
+        packed = zipped({f"{top}/{file.relative_to(folder).as_posix()}": file.read_bytes() for file in found})
+    write_bytes(path, packed)
 
 
 def _fill(bundle: Bundle, folder: Path) -> None:

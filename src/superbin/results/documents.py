@@ -100,16 +100,8 @@ class Form(Generic[T]):
         DocumentError
             If its content is no such document.
         """
-        path = Path(path)
-        try:
-            text = read_limited(path).decode("utf-8-sig")
-        except DocumentError:
-            raise
-        except (OSError, UnicodeDecodeError) as error:
-            name = f"{self.schema.split('/')[1]}.json"
-            raise OutputError(
-                f"cannot read {path}: {error}; give a {name} that '{self.verb}' wrote"
-            ) from error
+        name = f"{self.schema.split('/')[1]}.json"
+        text = document_text(Path(path), f"give a {name} that '{self.verb}' wrote")
         return self.from_json(text, place=str(path))
 
     def _check_parts(self, value: T, place: str) -> None:
@@ -127,6 +119,18 @@ class Form(Generic[T]):
         errors = sorted(_validator(self.schema).iter_errors(document), key=lambda e: e.json_path)
         if errors:
             raise DocumentError(f"{place} breaks {self.schema} at {errors[0].json_path}: {errors[0].message}")
+
+
+def document_text(path: Path, cure: str) -> str:
+    """The text of a document's file; what to do if it cannot be read ends the error."""
+    try:
+        return read_limited(path).decode("utf-8-sig")
+    except DocumentError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
+    except UnicodeDecodeError as error:
+        raise OutputError(f"cannot read {path}: {error}; {cure}") from error
 
 
 @functools.cache

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from superbin._support.files import read_limited
 from superbin._support.json import parse_json
-from superbin.errors import DocumentError, OutputError
+from superbin.errors import DocumentError
 from superbin.results.analysis import AnalysisResult, result_from_json
 from superbin.results.chance import ChanceResult, chance_from_json
+from superbin.results.documents import document_text
 from superbin.results.scan import ScanResult, scan_from_json
 
 __all__ = ["AnyResult", "load_any", "result_of"]
@@ -21,6 +21,9 @@ _READERS: Mapping[str, tuple[str, Callable[..., AnyResult]]] = {
     "chance": ("superbin chance", chance_from_json),
 }
 """By the kind in ``superbin/<kind>/<version>``: the command that writes such documents, and what reads them."""
+
+
+_WRITTEN = "a document of " + ", ".join(verb for verb, _ in _READERS.values())
 
 
 def load_any(path: str | Path) -> AnyResult:
@@ -50,21 +53,17 @@ def load_any(path: str | Path) -> AnyResult:
             found = "none" if not inside else "several"
             raise DocumentError(f"the folder {path} holds {found} of {names}; name the file")
         path = inside[0]
-    try:
-        text = read_limited(path).decode("utf-8-sig")
-    except DocumentError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(f"cannot read {path}: {error}; give a document that superbin wrote") from error
-    return result_of(text, place=str(path))
+    return result_of(document_text(path, f"give {_WRITTEN}"), place=str(path))
 
 
 def result_of(text: str, *, place: str = "the result") -> AnyResult:
     """Read a document, whichever command wrote it: as `load_any`, from its text."""
-    document = parse_json(text, place)
+    try:
+        document = parse_json(text, place)
+    except DocumentError as error:
+        raise DocumentError(f"{error}; give {_WRITTEN}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     parts = schema.split("/") if isinstance(schema, str) else []
     if len(parts) != 3 or parts[0] != "superbin" or parts[1] not in _READERS:
-        verbs = ", ".join(verb for verb, _ in _READERS.values())
-        raise DocumentError(f"{place} has schema {schema!r}; give a document of {verbs}")
+        raise DocumentError(f"{place} has schema {schema!r}; give {_WRITTEN}")
     return _READERS[parts[1]][1](text, place=place)

@@ -1,4 +1,4 @@
-"""The discovery p-value of the profile likelihood in the ensemble of the LHC experiments, summed instead of thrown.
+"""The discovery p-value of the profile likelihood in the ensemble of the LHC experiments, summed without toys.
 
 The count and the auxiliary measurement of the background fluctuate around the background-only fit to the data [1]_; p0 is the
 probability of a q0 at least as large as observed (`superbin.stats.ensembles` sums it). `superbin.stats.tail` is another quantity: there the

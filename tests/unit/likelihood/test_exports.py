@@ -169,6 +169,20 @@ def test_root_reads_the_same_likelihood(tmp_path: Path, two_bins: PublishedLikel
         )
 
 
+def test_hs3_refuses_a_smooth_step_of_another_width() -> None:
+    """LIK-51: HS3 has no region but 1; a Combine shape with a scale of its own would change its likelihood."""
+    wide = Morph("res", np.array([-0.3]), np.array([0.5]), "combine", 2.0)
+    samples = (Sample("s", np.array([1.0]), (Rate("mu"),)), Sample("b", np.array([5.0]), (wide,)))
+    channels = (Channel("SR", np.array([6.0]), samples),)
+    model = StatisticalModel(
+        channels, (Parameter("mu", 1.0, 0.0, 10.0), Parameter("res", 0.0, -5.0, 5.0)), ("mu",)
+    )
+    with pytest.raises(
+        InputError, match="morph of 'res' of sample 'b' is smooth up to 2 standard deviations"
+    ):
+        hs3_document(model)
+
+
 def test_hs3_is_complete_without_root(tmp_path: Path) -> None:
     """LIK-51: names are plain and lead back, what acts on nothing is left out, everything named exists; the command writes it."""
     document = hs3_document(everything())

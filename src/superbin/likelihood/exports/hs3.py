@@ -136,6 +136,11 @@ class _Writer:
                 case Formula():
                     factors.append(self.formula(effect))
                 case Morph():
+                    if effect.region != 1.0 and effect.code in {"code4p", "combine"}:
+                        raise InputError(
+                            f"the morph of {effect.parameter!r} of sample {sample.name!r} is smooth up to {effect.region:g} standard "
+                            "deviations; HS3 knows only 1: export to pyhf, or scale the histograms to one standard deviation"
+                        )
                     if effect.low[b] or effect.high[b]:
                         morphs.append(effect)
                 case _:

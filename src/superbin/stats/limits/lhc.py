@@ -1,4 +1,4 @@
-"""CLs and its limits in the ensembles of the LHC experiments, summed instead of thrown.
+"""CLs and its limits in the ensembles of the LHC experiments, summed without toys.
 
 ``CLs = P(q~ >= observed | s)/P(q~ >= observed | 0)``: the count and the auxiliary measurements of the background, and of an uncertain
 signal, fluctuate around the best fit to the data at the tested signal, and around the background-only one [1]_ (`superbin.stats.ensembles`). The exact CLs
