@@ -170,7 +170,18 @@ def test_bad_masses(
 
 def test_run_from_a_grid(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SIG-14, SIG-15: the whole analysis; the result says where its signal is from."""
-    arguments = ["--toys", 0, "--no-figures", "--no-pdf", "--grid", grid, "-o", tmp_path / "out"]
+    arguments = [
+        "--toys",
+        0,
+        "--no-figures",
+        "--no-pdf",
+        "--seconds",
+        0,
+        "--grid",
+        grid,
+        "-o",
+        tmp_path / "out",
+    ]
     assert run("run", "T1bbbb", 1500, 700, *arguments) == 0
     result = load_result(tmp_path / "out" / "result.json")
     assert result.signal.label == "T1bbbb(1500, 700)"

@@ -37,7 +37,22 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SUPERBIN_DATABASE", str(folder.with_name("db.sqlite")))
-        assert run("run", "T1bbbb", "1750", "1", "-o", str(folder), "--toys", "10000", "--no-pdf") == 0
+        assert (
+            run(
+                "run",
+                "T1bbbb",
+                "1750",
+                "1",
+                "-o",
+                str(folder),
+                "--toys",
+                "10000",
+                "--no-pdf",
+                "--seconds",
+                "0",
+            )
+            == 0
+        )
     return folder
 
 
@@ -130,6 +145,8 @@ def test_force_replaces(tmp_path: Path) -> None:
             "0",
             "--no-figures",
             "--no-pdf",
+            "--seconds",
+            "0",
             "--force",
         )
         == 0
@@ -238,7 +255,10 @@ def test_failing_latex_does_not_cost_the_analysis(
     monkeypatch.setattr(superbin.paper, "latex_available", lambda: True)
     monkeypatch.setattr(superbin.paper, "compile_pdf", broken)
     target = tmp_path / "out"
-    assert run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures") == 0
+    assert (
+        run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures", "--seconds", "0")
+        == 0
+    )
     assert "booktabs.sty" in capsys.readouterr().err
     assert sorted(p.name for p in (target / "paper").iterdir()) == ["paper.tex", "references.bib"]
 
@@ -251,7 +271,10 @@ def test_missing_latex_says_how_to_get_it(
 
     monkeypatch.setattr(superbin.paper, "latex_available", lambda: False)
     target = tmp_path / "out"
-    assert run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures") == 0
+    assert (
+        run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures", "--seconds", "0")
+        == 0
+    )
     assert "install pdflatex" in capsys.readouterr().err
     assert (target / "paper" / "paper.tex").exists()
 

@@ -89,7 +89,7 @@ def test_the_histogram_of_cms(cms_search: Search, t1bbbb: SignalModel) -> None:
 
 def test_run_at_any_masses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SIG-14: the original's example."""
-    options = ["--toys", 0, "--no-figures", "--no-pdf"]
+    options = ["--toys", 0, "--no-figures", "--no-pdf", "--seconds", 0]
     assert run("run", "T1qqqq", 1500, 700, "-o", tmp_path / "out", *options) == 0
     result = load_result(tmp_path / "out" / "result.json")
     assert result.signal.label == "T1qqqq(1500, 700)"

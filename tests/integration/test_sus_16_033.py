@@ -104,7 +104,7 @@ def test_commands(
     here = ("--search", NAME)
     point = ("made", 1900, 100, *here)
 
-    assert run("run", *point, "-o", "out", "--toys", 0, "--no-figures", "--no-pdf") == 0
+    assert run("run", *point, "-o", "out", "--toys", 0, "--no-figures", "--no-pdf", "--seconds", 0) == 0
     assert "licence: CC BY 4.0" in capsys.readouterr().out
     result = load_result(tmp_path / "out" / "result.json")
     assert [c.correlations for c in result.conventions] == ["covariance", "none"]

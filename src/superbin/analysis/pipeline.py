@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,6 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.likelihood import PublishedLikelihood
-from superbin.likelihood.export import full_workspace
 from superbin.results import (
     AnalysisResult,
     Asimov,
@@ -45,6 +43,9 @@ from superbin.stats import asymptotic, counts, discovery, pvalue
 from superbin.stats.expectation import expected
 from superbin.stats.limits import cls_limit
 from superbin.stats.toys import throw
+
+if TYPE_CHECKING:
+    from superbin.likelihood import PublishedLikelihood
 
 __all__ = [
     "DEFAULT_TOYS",
@@ -362,7 +363,7 @@ def _probabilities(edges: NDArray[np.int64], background: Background, signal: flo
 
 
 def likelihood_workspace(
-    likelihood: PublishedLikelihood, signal: SignalModel, bins: Iterable[int]
+    likelihood: "PublishedLikelihood", signal: SignalModel, bins: Iterable[int]
 ) -> workspace.Document:
     """An aggregate bin as a likelihood of its own, with its control regions, as a pyhf workspace.
 
@@ -383,6 +384,8 @@ def likelihood_workspace(
     InputError
         If the set is empty or holds no bin of the search.
     """
+    from superbin.likelihood.export import full_workspace
+
     model = likelihood.model(signal.yields, systematics="none")
     return full_workspace(model.merged(bins))
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 
 from superbin._support.files import unpacked
 from superbin._support.json import parse_json
@@ -24,10 +24,12 @@ from superbin.errors import DatabaseError, DocumentError, InputError, UnknownNam
 from superbin.io.accuracy import parse_statements
 from superbin.io.cross_sections import parse_cross_sections
 from superbin.io.grids import parse_grid, read_grid
-from superbin.likelihood import PublishedLikelihood, checked_likelihood, from_packed
-from superbin.likelihood.engine import Engine
 from superbin.store import Deleted, Replaced, Store, StoredScan, StoredSearch, StoredSignal
 from superbin.store.reading import nearest
+
+if TYPE_CHECKING:
+    from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.engine import Engine
 
 __all__ = ["SOURCES", "Catalog", "Source", "open_catalog"]
 
@@ -391,7 +393,7 @@ class Catalog:
 
     # --- what else belongs to a search ------------------------------------------------------------------------
 
-    def likelihood(self, search: str | Search) -> PublishedLikelihood | Engine:
+    def likelihood(self, search: str | Search) -> "PublishedLikelihood | Engine":
         """The likelihood of a search, whatever its form.
 
         Returns
@@ -421,7 +423,7 @@ class Catalog:
         """Whether a search has a likelihood, so that `likelihood` reads it."""
         return _LIKELIHOOD in self.store.files(_name(search))
 
-    def published_likelihood(self, search: str | Search) -> PublishedLikelihood:
+    def published_likelihood(self, search: str | Search) -> "PublishedLikelihood":
         """The likelihood that a search published with its signal left open.
 
         Raises
@@ -437,6 +439,9 @@ class Catalog:
             there = f"there is one for {', '.join(having)}" if having else "no search has one yet"
             raise UnknownNameError(f"search {name!r} has no likelihood; {there}")
         found = _parsed_likelihood(self.store.file(name, _LIKELIHOOD), f"{name}/{_LIKELIHOOD}")
+        # Most commands open a catalog, few need the likelihood and what it imports.
+        from superbin.likelihood import checked_likelihood
+
         return checked_likelihood(found, self._search(search))
 
     def limits(self, search: str | Search, model: str) -> PublishedResults | None:
@@ -586,7 +591,9 @@ def _parsed_grid(content: bytes, place: str, statements: tuple[AccuracyStatement
 
 
 @lru_cache(maxsize=2)
-def _parsed_likelihood(content: bytes, place: str) -> PublishedLikelihood:
+def _parsed_likelihood(content: bytes, place: str) -> "PublishedLikelihood":
+    from superbin.likelihood import from_packed
+
     return from_packed(content, place)
 
 

@@ -7,7 +7,7 @@ exactly what it counts, as in Combine and cabinetry.
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from superbin.likelihood.data import Data
 from superbin.likelihood.engine import Engine, EngineFit
@@ -53,7 +53,7 @@ def goodness(
         return Goodness(None, 0, None, None, f"best fit: {fit.status}")
     statistic = 2 * fit.height
     freedom = _freedom(engine, fit, held=mu is not None)
-    p = float(chi2.sf(statistic, freedom)) if freedom > 0 else None
+    p = float(chdtrc(freedom, statistic)) if freedom > 0 else None
     doubts = list(fit.doubts)
     few = int(np.count_nonzero((engine.expected(fit.x) < FEW) & engine.counted))
     if few:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import chi2
+from scipy.special import gammainccinv, gammaincinv, ndtr
 
 from superbin._support.arrays import FloatArray
 from superbin.io.datacards.model import AutoStatistics
@@ -118,7 +117,7 @@ def _own(
     events = np.floor(0.5 + content**2 / error**2)
     if content >= SLACK * error and content > 0 and events <= rule.threshold:
         tail = float(ndtr(-RANGE))
-        low, high = 0.5 * chi2.ppf(tail, 2 * events), 0.5 * chi2.isf(tail, 2 * events + 2)
+        low, high = gammaincinv(events, tail), gammainccinv(events + 1, tail)
         found.parameters.append(
             Parameter(
                 name, 1.0, float(low / events), float(high / events), Poisson(float(events), float(events))
