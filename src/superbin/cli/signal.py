@@ -30,7 +30,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
 def signal() -> None:
-    """Look into signal models and their grids, and make new ones.
+    """Show signal models and their grids, and make new ones.
 
     \b
     superbin signal list

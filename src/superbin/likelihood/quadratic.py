@@ -132,8 +132,9 @@ class Quadratic:
         """Minimise over z, and over mu >= 0 if it is None; return (mu, z, height)."""
         z = np.zeros(self.root.shape[1]) if start is None else start.copy()
         strength = 0.0 if mu is None else mu
-        if not self.positive:
-            return self._newton(counts, centre, mu, strength, z, 0.0)
+        free = self._newton(counts, centre, mu, strength, z, 0.0)
+        if not self.positive or self.background(free[1]).min() > NEAR_ZERO:
+            return free
         if self.background(z).min() < NEAR_ZERO:
             z = np.zeros_like(z)
         for barrier in BARRIERS:
