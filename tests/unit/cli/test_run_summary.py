@@ -17,12 +17,12 @@ def test_what_run_prints(example_result: AnalysisResult) -> None:
     assert quoted is not None
     assert quoted.cross_section_fb is not None
     assert lines[1].startswith("excluded at 95 % CL by one bin (LHC CLs")
-    assert f"mu < {quoted.mu.observed:.3g}" in lines[1]
-    assert f"cross section < {quoted.cross_section_fb.observed:.3g} fb" in lines[1]
+    assert f"mu < {quoted.mu.observed:#.3g}" in lines[1]
+    assert f"cross section < {quoted.cross_section_fb.observed:#.3g} fb" in lines[1]
     assert lines[2].startswith("excluded at 95 % CL by the full likelihood of 520 channels (asymptotic CLs")
     assert "theory cross section: 3.59 fb +- 27 % (NLO+NLL)" in text
     down = (quoted.mu.observed or 0) / (1 - 0.27)
-    assert f"down: mu < {down:.3g}, not excluded" in text
+    assert f"down: mu < {down:#.3g}, not excluded" in text
     for status in ("best found", "within 2.1 %"):
         assert status in text
     for name in (
