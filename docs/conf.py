@@ -5,7 +5,7 @@ import tempfile
 from importlib.metadata import version as _version
 
 # Notebooks fill a database of their own, and print to the width of the page.
-os.environ["SUPERBIN_DATABASE"] = os.path.join(tempfile.mkdtemp(), "superbin.sqlite")
+os.environ["SUPERBIN_DATABASE"] = f"{tempfile.mkdtemp()}/superbin.sqlite"
 os.environ["COLUMNS"] = "100"
 
 project = "superbin"

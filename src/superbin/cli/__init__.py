@@ -34,6 +34,10 @@ COMMANDS = {
         "superbin.cli.scan:scan",
         "Run the analysis over a plane of masses, on every core or a cluster.",
     ),
+    "validate": (
+        "superbin.cli.validate:validate",
+        "Compare this installation with published and independent numbers.",
+    ),
     "signal": ("superbin.cli.signal:signal", "Look into signal models and their grids, and make new ones."),
 }
 """Where each command lives, with the line that help shows without importing it."""
