@@ -51,7 +51,11 @@ _LARGEST_SPECTRUM = 50_000_000
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--slha", type=click.Path(path_type=Path), help="A spectrum of your own, with its decays; .slha or .slha.gz.")
+@click.option(
+    "--slha",
+    type=click.Path(path_type=Path),
+    help="A spectrum of your own, with its decays; .slha or .slha.gz.",
+)
 @click.option(
     "--mother",
     "mothers",
