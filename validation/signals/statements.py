@@ -182,6 +182,13 @@ def files() -> dict[str, str]:
                 *published_limits(MODELS),
             ]
         ),
+        "cms-sus-16-033": text(
+            [
+                *fast_simulation(["T1bbbb"]),
+                *aggregate_regions(["T1bbbb"]),
+                statement("limits: none compared for this search", ["T1bbbb"]),
+            ]
+        ),
     }
 
 
