@@ -93,6 +93,8 @@ class Draft:
         Pairs of regions without ranges that share events, where the source says which do.
     covariance : Covariance, optional
         In the order of the bins, where there is no matrix.
+    labels : sequence of str
+        What the source calls its rows where they have ranges and no names, such as ``"200 to 300"``.
     """
 
     place: str
@@ -112,6 +114,7 @@ class Draft:
     signals: Sequence[DraftSignal] = ()
     overlaps: NDArray[np.bool_] | None = None
     covariance: Covariance | None = None
+    labels: Sequence[str] = ()
 
     def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
         """Make the bundle of `search`'s search and the draft's signals."""
@@ -229,7 +232,9 @@ class Draft:
                 )
         if matrix is None:
             return self.covariance
-        values, order = matrix.ordered(self.names, len(self.observed))
+        known = bool(self.labels) and set(matrix.names) >= set(self.labels)
+        names = self.names or (self.labels if known else ())
+        values, order = matrix.ordered(names, len(self.observed))
         up, down = _totals(self.processes)
         if options.mapping.get("rescale") and not matrix.correlations:
             values = _correlations(values, matrix.place)

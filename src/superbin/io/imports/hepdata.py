@@ -158,6 +158,7 @@ class HEPDataImporter:
         draft.luminosity_fb = _luminosity(record, table, notes)
         draft.sqrt_s_tev = _energy(record, table)
         draft.matrix = _matrix(record, mapping, notes)
+        draft.labels = _row_labels(table)
         used = {name for given in mapping["tables"].values() for name in _each(given)}
         notes += [f"table {t.name!r}: not used" for t in record.tables if t.name not in used]
         return draft.imported(self.name, options, source, keys=_KEYS)
@@ -475,7 +476,7 @@ def _with_columns(
         if given is None:
             continue
         column = _column(table, given, name)
-        values = np.array([v.number for v in column.values])
+        values = column.numbers
         if name == "error_down":
             values = np.abs(values)  # it may carry its sign
         if not (np.isfinite(values) & (values >= 0)).all():
@@ -505,7 +506,7 @@ def _counts(table: DataTable, column: Column, names: Sequence[str] = ()) -> Floa
         raise DocumentError(
             f"{place}: observed is {', '.join(strange[:10])}; observed events are whole numbers, leave such rows out"
         )
-    return whole_counts([v.number for v in column.values], labels, place)
+    return whole_counts(column.numbers, labels, place)
 
 
 def _backgrounds(table: DataTable, given: Any) -> dict[str, list[Column]]:
@@ -681,7 +682,7 @@ def _lowest(value: Value, axis: Column, table: DataTable, mapping: Mapping[str, 
 
 
 def _from_centres(axis: Column, table: DataTable, notes: list[str]) -> tuple[list[float], list[float]]:
-    centres = np.array([v.number for v in axis.values])
+    centres = axis.numbers
     steps = np.diff(centres)
     if steps.size == 0 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-6):
         raise DocumentError(
@@ -726,7 +727,7 @@ def _nominal(
     columns: Sequence[Column], table: DataTable, mapping: Mapping[str, Any], notes: list[str]
 ) -> FloatArray:
     what = " + ".join(repr(c.name) for c in columns)
-    values = np.sum([[v.number for v in c.values] for c in columns], axis=0)
+    values = np.sum([c.numbers for c in columns], axis=0)
     if mapping.get("negative") not in (None, "zero"):
         raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
     below = values < 0
@@ -824,6 +825,12 @@ def _matrix(record: Submission, mapping: Mapping[str, Any], notes: list[str]) ->
                 table = replace(table, dependent=(_column(table, column, key),))
             return of_table(table, correlations=key == "correlations")
     return None
+
+
+def _row_labels(table: DataTable) -> Sequence[str]:
+    """What names the rows, where one axis tells them all apart."""
+    labels = table.independent[0].labels if len(table.independent) == 1 else ()
+    return labels if len(set(labels)) == len(labels) else ()
 
 
 def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float | None:
