@@ -27,7 +27,7 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.search import Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Imported, Options, Source, printable
+from superbin.io.imports.base import Faults, Imported, Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
 from superbin.io.signals import named_point
 
@@ -176,15 +176,23 @@ class Draft:
                 f"mapping: nothing reads the key {unknown[0]!r}; for {self.place} it may have "
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
-        _check_sums(self.processes, self.place)
-        _check_rows(self.names, self.observed, self.processes, self.place)
-        if self.names:
-            check_names(self.names, self.place)
-        check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
-        check_names([o.name for o in self.observables], f"{self.place}: observables")
         n_bins = len(self.observed)
         none = np.zeros((n_bins, 0))
-        covariance = self._covariance(options, source)
+        faults = Faults(Path(self.place))
+        with faults.gathering():
+            _check_sums(self.processes, self.place)
+        with faults.gathering():
+            _check_rows(self.names, self.observed, self.processes, self.place)
+        with faults.gathering():
+            check_names(self.names, self.place)
+        with faults.gathering():
+            check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
+        with faults.gathering():
+            check_names([o.name for o in self.observables], f"{self.place}: observables")
+        covariance = None
+        with faults.gathering():
+            covariance = self._covariance(options, source)
+        faults.check()
         combinable = self._combinable(mapping.get("combinable"), covariance is not None)
         luminosity = options.luminosity(self.place, _number(mapping, "luminosity_fb") or self.luminosity_fb)
         energy = options.energy(_number(mapping, "sqrt_s_tev") or self.sqrt_s_tev)

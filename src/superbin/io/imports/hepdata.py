@@ -417,8 +417,9 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
     every = [column for columns in backgrounds.values() for column in columns]
     if observed in every:
         raise InputError(f"mapping: column {observed.name!r} is both observed and background")
-    _check_prefit(table, every, mapping)
     faults = Faults(Path(table.place))
+    with faults.gathering():
+        _check_prefit(table, every, mapping)
     bins = _Bins()
     with faults.gathering():
         bins = _bins(table, mapping, notes)
