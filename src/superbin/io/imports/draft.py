@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin._support.files import lies_in
 from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Observable, Process, Search
@@ -392,7 +393,7 @@ def _number(mapping: Mapping[str, Any], key: str) -> float | None:
 
 def _beside(source: Source, name: object, key: str) -> Path:
     path = source.folder / str(name)
-    if not path.resolve().is_relative_to(source.folder.resolve()):
+    if not lies_in(path, source.folder):
         raise InputError(f"mapping: {key} is {name!r}; the file must lie in {source.folder}")
     return path
 

@@ -15,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.files import lies_in
 from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -236,7 +237,7 @@ def read_submission(source: Source) -> Submission:
             continue
         name, file = _text(head.get("name")), _text(head["data_file"])
         try:
-            if not (source.path / file).resolve().is_relative_to(source.path.resolve()):
+            if not lies_in(source.path / file, source.path):
                 raise DocumentError(
                     f"{path}: data_file {file!r} of table {name!r} lies outside the folder; it must be in it"
                 )

@@ -203,7 +203,8 @@ def _matrix(regions: list[_Region], faults: Faults) -> Any:
         for other, value in region.covariances.items():
             if other not in places:
                 faults.add(
-                    f"region {region.name!r} has a covariance with {other!r}, which is no such region", region.line
+                    f"region {region.name!r} has a covariance with {other!r}, which is no such region",
+                    region.line,
                 )
                 continue
             # A number that is none is a fault already.

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.files import lies_in
 from superbin.domain import cross_sections
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Estimate, Process, Search
@@ -291,7 +292,7 @@ def _stat_model(source: Source, head: _Tags) -> tuple[list[str], Any, str]:
 
 
 def _inside(source: Source, head: _Tags, file: str) -> str:
-    if (source.path / file).resolve().parent != source.path.resolve():
+    if "/" in file or not lies_in(source.path / file, source.path):
         raise DocumentError(
             f"{head.path}: statModels names {file!r}; the file must lie in the entry's folder"
         )

@@ -25,7 +25,13 @@ _KNOWN = {
     "third_moment", "names", "luminosity_fb", "sqrt_s_tev", "source", "title",
 }  # fmt: skip
 
-_PER_BIN = ("background_yields", "data", "covariance_matrix", "absolute_uncertainties", "absolute_uncertainty_envelops")
+_PER_BIN = (
+    "background_yields",
+    "data",
+    "covariance_matrix",
+    "absolute_uncertainties",
+    "absolute_uncertainty_envelops",
+)
 
 
 class SpeyImporter:
@@ -49,9 +55,7 @@ class SpeyImporter:
         with faults.gathering():
             background = _array(content, "background_yields", source, n_bins)
         with faults.gathering():
-            observed = whole_counts(
-                list(_array(content, "data", source, n_bins)), labels, str(source.path)
-            )
+            observed = whole_counts(list(_array(content, "data", source, n_bins)), labels, str(source.path))
         with faults.gathering():
             up, down, notes = _errors(content, source, n_bins)
         names = _names(content, source, n_bins, faults)
