@@ -53,7 +53,7 @@ class CheckMATEImporter:
             # The table on its own has pointed it out as not used.
             draft.notes = [note for note in draft.notes if not note.startswith(f"{path.name}: not used")]
             draft.matrix = matrix
-        return draft.imported(self.name, options, source, keys=("columns", "decimal"))
+        return draft.imported(self.name, options, source, keys=("columns", "decimal", "lowest"))
 
 
 IMPORTER = CheckMATEImporter()
