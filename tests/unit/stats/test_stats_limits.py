@@ -10,6 +10,7 @@ from superbin import stats as superstats
 from superbin.errors import InputError, UnknownNameError
 from superbin.stats import limits
 from superbin.stats.arguments import FloatArray
+from superbin.stats.models import ModelName
 
 BINS = [(4.0, 0.6, 0.5, 0.3), (10.0, 2.0, 1.0, 0.6), (40.0, 25.0, 5.0, 5.0), (1.0, 4.0, 2.0, 3.5)]
 
@@ -153,7 +154,7 @@ def test_limits_need_not_rise_with_the_count() -> None:
 
 
 @pytest.mark.parametrize("model", ["none", "gamma", "gaussian"])
-def test_limits_rise_where_the_mean_is_log_concave(model: str) -> None:
+def test_limits_rise_where_the_mean_is_log_concave(model: ModelName) -> None:
     """STAT-17: the proved case, at the counts of the counter-example and at few."""
     for b, n in ((20468.0, np.arange(19500.0, 21000, 50)), (6.0, np.arange(0.0, 30))):
         for share in (0.01, 0.06, 0.4):
