@@ -259,7 +259,7 @@ class Catalog:
         model: str,
         masses: Sequence[float],
         *,
-        source: str | None = None,
+        source: Source | None = None,
         grid: str | Path | None = None,
         cross_section: float | None = None,
     ) -> SignalModel:
@@ -288,10 +288,10 @@ class Catalog:
         Raises
         ------
         UnknownNameError
-            If the model or the point is not there; the text names the nearest.
+            If the model or the point is not there, where the text names the nearest, or `source` is another word.
         InputError
-            If the masses are impossible or outside the grid, the grid is of another model or search, the stored yields
-            have no cross section to be changed, or `source` is another word.
+            If the masses are impossible or outside the grid, the grid is of another model or search, or the stored
+            yields have no cross section to be changed.
         DocumentError
             If the grid file breaks its format.
         """
@@ -304,7 +304,7 @@ class Catalog:
                 )
             return _rescaled(self._stored(_name(search), model, masses), cross_section)
         if source != "grid":
-            raise InputError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
+            raise UnknownNameError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
         within = self._search(search)
         found = self.grid(within, model, grid)
         if cross_section is None:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from superbin._support.files import MAX_BYTES
 from superbin._support.shown import printable
@@ -45,7 +45,7 @@ class Options:
     luminosity_fb: float | None = None
     sqrt_s_tev: float | None = None
     mapping: Mapping[str, Any] = field(default_factory=dict)
-    covariance: str = "refuse"
+    covariance: Literal["refuse", "repair"] = "refuse"
 
     def luminosity(self, place: str, known: float | None = None) -> float:
         """The luminosity: the user's, or that of the source.

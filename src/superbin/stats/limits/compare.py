@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -23,7 +24,9 @@ __all__ = [
     "expected_limits",
 ]
 
-METHODS = ("cls", "bayes", "lhc", "asymptotic")
+Method: TypeAlias = Literal["cls", "bayes", "lhc", "asymptotic"]
+
+METHODS: tuple[Method, ...] = get_args(Method)
 """Every named limit: exact CLs and its Bayesian relative, the LHC's CLs, and the asymptotic one."""
 
 
@@ -69,7 +72,7 @@ class Comparison:
 
 
 def expected_limits(
-    method: str,
+    method: Method,
     b: float,
     up: float,
     down: float,
@@ -128,7 +131,7 @@ def compare_limits(
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
     model: ModelName = DEFAULT,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[Method] = METHODS,
 ) -> Comparison:
     """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
 
