@@ -556,6 +556,12 @@ def _changes(content: bytes, place: str) -> tuple[str, ...]:
     return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items() if key != "source")
 
 
+def _recipe(content: bytes, place: str) -> object:
+    from superbin.io.datacards.repair import parse_recipe
+
+    return parse_recipe(_text(content, place), place)
+
+
 def _name(search: str | Search) -> str:
     return search.name if isinstance(search, Search) else search
 
@@ -593,6 +599,7 @@ def _parsed_limits(limits: str, contours: str | None, place: str) -> Mapping[str
 _READERS: Mapping[str, Callable[[bytes, str], object]] = {
     _LIKELIHOOD: _parsed_likelihood,
     _ACCURACY: lambda content, place: parse_statements(_text(content, place), place),
+    "card-recipe.json": _recipe,
     _CARD: _changes,
 }
 """What reads the files that a bundle has once at most."""

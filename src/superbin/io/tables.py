@@ -69,6 +69,7 @@ def read_search(directory: Path) -> Search:
     names, low, high, observed = _read_bins(directory / "bins.csv", observables)
     n_bins = len(observed)
     processes = _read_backgrounds(directory / "backgrounds.csv", head.parts("processes"), n_bins)
+    texts: dict[str, Any] = {key: head.text(key) for key in _OPTIONAL if key in head.content}
     try:
         return Search(
             name=head.text("name"),
@@ -86,7 +87,7 @@ def read_search(directory: Path) -> Search:
             names=tuple(names),
             combinable=_combinable(head, n_bins),
             covariance=_read_covariance(directory, head, n_bins),
-            **{key: head.text(key) for key in _OPTIONAL if key in head.content},
+            **texts,
         )
     except DocumentError:
         raise
