@@ -11,6 +11,7 @@ written with as many digits as they need to read back the same, so reading and w
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
