@@ -34,7 +34,7 @@ COMMANDS = {
         "superbin.cli.scan:scan",
         "Run the analysis over a plane of masses, on every core or a cluster.",
     ),
-    "signal": ("superbin.cli.signal:signal", "Look into signal models and their grids, and make new ones."),
+    "signal": ("superbin.cli.signal:signal", "List and show signal models and their grids, and make new ones."),
 }
 """Where each command lives, with the line that help shows without importing it."""
 

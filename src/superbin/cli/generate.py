@@ -34,7 +34,7 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.Path(path_type=Path),
     default=Path("points"),
     show_default=True,
-    help="Folder for one file per point; points finished in it are kept, whatever interrupted the rest.",
+    help="Folder for one file per point; points that are finished are kept when the command is interrupted.",
 )
 @click.option(
     "--points",

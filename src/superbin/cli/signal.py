@@ -1,4 +1,4 @@
-"""``superbin signal``: look into signal models and their grids, and make new ones."""
+"""``superbin signal``: list and show signal models and their grids, and make new ones."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
 def signal() -> None:
-    """Look into signal models and their grids, and make new ones.
+    """List and show signal models and their grids, and make new ones.
 
     \b
     superbin signal list
