@@ -10,6 +10,7 @@ import click
 
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -25,7 +26,7 @@ _LARGEST_SPECTRUM = 50_000_000
 """Bytes; a hundred times the largest that calculators write."""
 
 
-@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.command(cls=RenamedOptions, renamed={"--workers": "--processes"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, type=float)
 @click.option(
@@ -34,7 +35,7 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.Path(path_type=Path),
     default=Path("points"),
     show_default=True,
-    help="Folder for one file per point; points that are finished are kept when the command is interrupted.",
+    help="Folder for one file per point; points that are finished in it are kept.",
 )
 @click.option(
     "--points",
@@ -63,7 +64,13 @@ _LARGEST_SPECTRUM = 50_000_000
     help="With --error: events per point at most.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of processes; the answer does not depend on it.",
+)
 @click.option(
     "--slha",
     type=click.Path(path_type=Path),
@@ -116,7 +123,7 @@ def generate(
     error: float | None,
     max_events: int,
     seed: int,
-    workers: int,
+    processes: int,
     slha: Path | None,
     mothers: tuple[int, ...],
     from_events: Path | None,
@@ -139,7 +146,7 @@ def generate(
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000
-    superbin signal generate T1tttt -o T1tttt --workers 2
+    superbin signal generate T1tttt -o T1tttt --processes 2
     superbin signal generate mine --slha spectrum.slha
     superbin signal generate mine 1500 200 --from-events events.hepmc.gz
     """
@@ -165,9 +172,9 @@ def generate(
         return
     job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
     points = _planned(model, parameters, table)[:max_points]
-    _run(job, points, output, workers)
+    _run(job, points, output, processes)
     if error is not None:
-        _improve(job, points, output, workers, error / 100, max_events)
+        _improve(job, points, output, processes, error / 100, max_events)
     if parameters:
         from superbin.io.grids import read_point
 
@@ -192,16 +199,16 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
     return [masses(model_named(model), parameters)] if parameters else standard_plane(model)
 
 
-def _run(job: "Job", points: list[tuple[float, float]], output: Path, workers: int) -> None:
+def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
     left = [point for point in points if not _finished(_path(output, job.model, point), job)]
     if len(left) < len(points):
         click.echo(f"{len(points) - len(left)} of {len(points)} points stand in {output} already", err=True)
     if left:
-        _make(job, left, [job.events] * len(left), output, workers)
+        _make(job, left, [job.events] * len(left), output, processes)
 
 
 def _improve(
-    job: "Job", points: list[tuple[float, float]], output: Path, workers: int, error: float, most: int
+    job: "Job", points: list[tuple[float, float]], output: Path, processes: int, error: float, most: int
 ) -> None:
     """Make the points again whose total is less certain than asked for."""
     from superbin.generate import events_for
@@ -221,11 +228,11 @@ def _improve(
         f"{sum(number for _, number in again)} events",
         err=True,
     )
-    _make(job, [point for point, _ in again], [number for _, number in again], output, workers)
+    _make(job, [point for point, _ in again], [number for _, number in again], output, processes)
 
 
 def _make(
-    job: "Job", points: list[tuple[float, float]], events: list[int], output: Path, workers: int
+    job: "Job", points: list[tuple[float, float]], events: list[int], output: Path, processes: int
 ) -> None:
     """Simulate points in parallel; each is a file when it is finished."""
     from superbin.errors import InputError
@@ -235,7 +242,7 @@ def _make(
         _save(output, point)
 
     with _Line() as line:
-        outcome = run_campaign(job, points, save=save, events=events, workers=workers, report=line.campaign)
+        outcome = run_campaign(job, points, save=save, events=events, workers=processes, report=line.campaign)
     for point, reason in outcome.failed:
         click.echo(f"failed: {job.model}{point}: {reason}", err=True)
     click.echo(f"{outcome.done} points written to {output}", err=True)
