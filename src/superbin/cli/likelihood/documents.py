@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superbin.cli.likelihood.subject import json_option, open_subject, subject_options
+from superbin.cli.likelihood.subject import (
+    card_options,
+    json_option,
+    keyword_values,
+    open_subject,
+    subject_options,
+)
 from superbin.cli.likelihood.text import strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json
 from superbin.errors import InputError
@@ -144,6 +150,15 @@ def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> Non
     click.echo(f"written to {output}")
 
 
+def _part(path: Path, mass: float | None, keywords: Mapping[str, str], outside: bool) -> "StatisticalModel":
+    """Read one of several sources; what belongs to cards is not for workspaces."""
+    from superbin.likelihood.opening import is_workspace, open_file
+
+    if path.is_file() and is_workspace(path):
+        return open_file(path).engine.description
+    return open_file(path, mass=mass, keywords=keywords, outside=outside).engine.description
+
+
 @click.command("combine")
 @click.argument("sources", metavar="LABEL=SOURCE...", nargs=-1, required=True)
 @click.option(
@@ -155,6 +170,8 @@ def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> Non
 )
 @click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
 @click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
+@card_options[1]
+@card_options[2]
 @click.option(
     "--to",
     "form",
@@ -173,6 +190,8 @@ def combine(
     shared: tuple[str, ...],
     separate: bool,
     mass: float | None,
+    keywords: tuple[str, ...],
+    outside: bool,
     form: str,
     output: Path | None,
     force: bool,
@@ -184,7 +203,6 @@ def combine(
     superbin likelihood combine a=card1.txt b=card2.txt --json
     superbin likelihood combine sr=search.json cr=control.txt --shared lumi=sr:lumi,cr:lumi_13TeV -o both.json
     """
-    from superbin.likelihood.opening import open_file
     from superbin.likelihood.reading import engine_of
     from superbin.likelihood.summary import limit_document
     from superbin.statistical_model.combination import combine as combined
@@ -198,7 +216,7 @@ def combine(
         label, equals, place = text.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z]\w*", label) or label in parts:
             raise InputError(f"{text!r}: write LABEL=SOURCE, each label once, such as a=card.txt")
-        parts[label] = open_file(Path(place), mass=mass).engine.description
+        parts[label] = _part(Path(place), mass, keyword_values(keywords), outside)
     made = combined(parts, shared=() if separate else (shared or None))
     engine = engine_of(made.model)
     limit, significance = engine.limit(), engine.significance()
