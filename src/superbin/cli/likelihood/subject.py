@@ -22,6 +22,7 @@ __all__ = [
     "is_search",
     "json_option",
     "keyword_values",
+    "open_search_signal",
     "open_subject",
     "optional_subject_options",
     "processes_option",
@@ -200,6 +201,22 @@ def _search(
     )
     bins = bin_numbers_of(chosen["bin_numbers"])
     return subject, CountingLikelihood(filled.merged(bins) if bins else filled, name=subject.title)
+
+
+def open_search_signal(text: str, database: str | None) -> "Engine":
+    """Return the likelihood that ``SEARCH:MODEL:m1:m2`` names, with the default conventions."""
+    name, model, *numbers = text.split(":")
+    chosen: dict[str, Any] = {
+        **dict.fromkeys(("patch", "patch_name", "measurement", "mass", "source", "grid", "cross_section")),
+        "keywords": (),
+        "outside": False,
+        "database": database,
+        "systematics": "published",
+        "zero_count": "profiled",
+        "interpolation": None,
+        "bin_numbers": None,
+    }
+    return _search(name.lower(), model, tuple(numbers), chosen)[1]
 
 
 def _numbers(model: str, numbers: tuple[str, ...]) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ names ``$PROCESS``, ``$CHANNEL``, ``$MASS`` and, for variations, ``$SYSTEMATIC``
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from superbin.errors import DocumentError
@@ -55,7 +56,8 @@ class Sources:
         self._outside = outside
         self._keywords = keywords
         self._lines: dict[tuple[str, str], Record] = {}
-        for record in records:
+        for written in records:
+            record = replace(written, tokens=tuple(self._filled(token) for token in written.tokens))
             if len(record.tokens) < 4 or (len(record.tokens) == 4 and record.tokens[3] != "FAKE"):
                 raise record.error(
                     "a shapes line is 'shapes process channel file histogram [histogram of variations]', or 'shapes process channel FAKE'"
@@ -85,7 +87,7 @@ class Sources:
             raise DocumentError(
                 f"{first.place}: no shapes line is for process {process!r} in channel {channel!r}; add one, or 'shapes {process} {channel} FAKE' in a counting experiment"
             )
-        _, _, _, file, *names = (self._filled(token) for token in record.tokens)
+        _, _, _, file, *names = record.tokens
         if file == "FAKE":
             return None
         file, name, *more = (
