@@ -44,7 +44,7 @@ def native() -> StatisticalModel:
     """Everything that HistFactory has a form for, under names of our own."""
     stat, free = BinRates(("g0", "g1")), BinRates(("f[0]", "f[1]"))
     signal = Sample(
-        "sig", [3.0, 1.0], (Rate("mu"), Rate("lumi"), LogNormal("eff", 0.93, 1.04, "code4"), stat)
+        "sig", np.array([3.0, 1.0]), (Rate("mu"), Rate("lumi"), LogNormal("eff", 0.93, 1.04, "code4"), stat)
     )
     top = Sample(
         "top",
@@ -52,7 +52,9 @@ def native() -> StatisticalModel:
         (Morph("jes", np.array([-1.0, 0.4]), np.array([1.5, -0.2])), Rate("lumi"), stat),
     )
     fake = Sample(
-        "fake", [6.0, 5.0], (BinRates(("tau[0]", None)), Formula(Binary("*", Constant(0.5), Variable("k"))))
+        "fake",
+        np.array([6.0, 5.0]),
+        (BinRates(("tau[0]", None)), Formula(Binary("*", Constant(0.5), Variable("k")))),
     )
     free_one = Sample("free", np.array([2.0, 3.0]), (free,))
     control = Sample(
@@ -175,7 +177,7 @@ def code4(low: float, high: float, x: float) -> float:
         ]
         values += [end - 1, slope, curvature]
     coefficients = np.linalg.solve(np.array(conditions), np.array(values))
-    return 1 + sum(c * x ** (k + 1) for k, c in enumerate(coefficients))
+    return float(1 + sum(c * x ** (k + 1) for k, c in enumerate(coefficients)))
 
 
 def combine_factor(low: float, high: float, x: float) -> float:

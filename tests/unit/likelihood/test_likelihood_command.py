@@ -211,7 +211,7 @@ def test_covariance_after_a_fit_of_everything(tmp_path: Path) -> None:
 
     def nll(theta: float) -> float:
         events = 5.5 * 1.2**theta
-        return events - 6 * math.log(events) + theta**2 / 2
+        return float(events - 6 * math.log(events) + theta**2 / 2)
 
     best = minimize_scalar(nll, bounds=(-3, 3), method="bounded", options={"xatol": 1e-10}).x
     step = 1e-3
