@@ -62,7 +62,8 @@ def random_points(engine: Engine, document: Row) -> tuple[list[dict[str, float]]
     low, high = engine.bounds
     widths = np.minimum(np.where(np.isfinite(engine.widths), engine.widths, 0.3), 1.0)
     idle = [engine.parameters.index(name) for name in known["without_effect"]]
-    points, values = [], []
+    points: list[dict[str, float]] = []
+    values: list[float] = []
     for size in (0.0, 0.1, 0.3, 0.6, 1.0):
         step = size * widths * rng.standard_normal(low.size)
         while True:

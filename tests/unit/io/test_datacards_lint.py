@@ -151,7 +151,7 @@ def test_codes_are_documented_and_reached() -> None:
     tested = {
         *ENTRIES, "varying-range", "leaked-placeholder", "floored-rate", "unbalanced-control-region",
         "empty-channel", "missing-systematic", "signal-placeholder", "same-channels-twice", "edit-nothing", "unused-parameter",
-        "statistics-mode",
+        "statistics-mode", "acts-twice",
     }  # fmt: skip
     assert set(CODES) == tested
 
