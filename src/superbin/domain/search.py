@@ -431,7 +431,7 @@ class Search(Shown):
         InputError
             If a number names no bin of this search, or none is given.
         """
-        given = list(numbers)
+        given: list[Any] = list(numbers)
         for number in given:
             if isinstance(number, bool) or not isinstance(number, Integral):
                 raise InputError(
