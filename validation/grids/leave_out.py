@@ -143,7 +143,8 @@ AIM, CEILING = 0.03, 200_000
 def total_errors(grid: SignalGrid) -> FloatArray:
     """The relative Monte Carlo error of the total of every point, as the points recorded it."""
     recorded = [entry["total_error"] for entry in grid.settings["by_point"]["statistics"]]
-    return np.asarray(np.array(recorded) / grid.efficiencies.sum(axis=1), dtype=np.float64)
+    errors: FloatArray = np.array(recorded) / grid.efficiencies.sum(axis=1)
+    return errors
 
 
 def errors_table(grids: list[SignalGrid]) -> str:

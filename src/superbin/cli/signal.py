@@ -18,6 +18,7 @@ from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
+    from superbin.catalog.catalog import Source
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
 
@@ -132,7 +133,7 @@ def show(
     model: str,
     parameters: tuple[float, ...],
     search_name: str,
-    source: str | None,
+    source: "Source | None",
     grid: Path | None,
     cross_section: float | None,
     n_shown: int,
