@@ -109,16 +109,17 @@ def test_least_p_value_of_a_range(seed: int) -> None:
     up = low * 10 ** rng.uniform(-2.5, 1, n)
     down = low * np.minimum(10 ** rng.uniform(-2, 0.2, n), 1)
     count = high + rng.uniform(0, 6, n) * np.sqrt(high + up**2) + rng.uniform(0, 3, n)
-    least, below = midp_at_least(count, Ranges(low, high, up, down))
+    ranges = Ranges(low, high, up, down, up, down)
+    least, below = midp_at_least(count, ranges)
     assert (below <= least * 1.001).all()
     for f in (0.0, 0.3, 1.0):
         for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
             b = low + (high - low) * f
             assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
         assert (
-            log_midp_at_least(count, Ranges(low, high, up, down)) <= pvalue.log_midp(count, low, up, down)
+            log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)
         ).all()
-    same, _ = midp_at_least(count, Ranges(low, low, up, down))
+    same, _ = midp_at_least(count, Ranges(low, low, up, down, up, down))
     exact = pvalue.midp(count, low, up, down)
     assert (same <= exact).all()
     seen = exact > 1e-250
@@ -129,7 +130,7 @@ def test_significances_beyond_underflow() -> None:
     """MERGE-71: p-values far below the smallest number still bound the significance, within a hundredth."""
     count, b = np.array([1500.0, 7000.0, 4e4]), np.array([100.0, 900.0, 8000.0])
     exact = pvalue.midp_significance(count, b, b / 100, b / 100)
-    bound = midp_at_most(count - b, Ranges(b, b, b / 100, b / 100))
+    bound = midp_at_most(count - b, Ranges(b, b, *[b / 100] * 4))
     assert (exact > 37).all()
     assert (bound >= exact).all()
     assert bound == pytest.approx(exact, rel=0.01)

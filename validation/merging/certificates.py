@@ -112,7 +112,8 @@ def compared(seed: int, figure: str, largest: int) -> Iterator[tuple[str, float,
     archive.evaluate(np.eye(n, dtype=bool))
     nodes = int(rng.choice([1, 30, 300, 3000, 10**6]))
     limits = Limits(gap=1e-3, nodes=nodes, seconds=1.0)
-    found = cell_bound(archive, MERITS[figure].largest, checked, limits)
+    merit = MERITS[figure]
+    found = cell_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
     value = archive.best[1] if archive.found else 0.0
     yield kind, best, found.bound / best - 1, found.complete, value / best - 1, found.nodes
 

@@ -149,7 +149,8 @@ def _bounded(task: Task, archive: Archive) -> Proof:
     limits = replace(
         task.limits, gap=task.limits.exact_gap, nodes=_UNLIMITED, seconds=task.limits.exact_seconds
     )
-    found = cell_bound(archive, task.merit.largest, task.rules, limits)
+    merit = task.merit
+    found = cell_bound(archive, merit.largest, task.rules, limits, least_down=merit.least_down)
     return Proof(found.bound, found.complete, found.nodes)
 
 
@@ -418,7 +419,7 @@ def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
         sets.append(task.baseline.chosen)
     archive.evaluate(np.array(sets, dtype=bool).reshape(len(sets), task.problem.n_bins))
     archive.evaluated = rough.evaluated
-    return archive, Proof()
+    return archive, _bounded(task, archive) if shape == "free" else Proof()
 
 
 SOLVERS: Mapping[str, Callable[[Task, int], tuple[Archive, Proof]]] = MappingProxyType(
