@@ -61,8 +61,11 @@ _ROUNDS = 1
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
+_JUMPS = 10.0
+"""Background below which jumps of the median count decide where a cell is split."""
+
 _QUANTILES = (0.02, 0.2, 0.5, 0.8, 0.98)
-_B, _V, _D, _K = range(4)
+_B, _V, _D, _K, _RV, _RD = range(6)
 
 
 # --- figures of merit -------------------------------------------------------------------------------------
@@ -131,8 +134,8 @@ class Cells:
         uncertainties, unless less of it makes the figure larger).
     state : ndarray of int8, shape (n_cells, n_bins)
         1 for bins that are chosen, -1 for bins that are not, 0 for free ones.
-    multipliers : ndarray, shape (n_cells, 4)
-        Of the three sums and of the number of bins.
+    multipliers : ndarray, shape (n_cells, 6)
+        Of the three sums and of the number of bins; and of the sums of the bins' uncertainties, whose squares are at least the variances.
     relaxed : ndarray, shape (n_cells, n_bins or 0)
         With a covariance, the fractions at which the tangent touches.
     bound : ndarray, shape (n_cells,)
@@ -198,6 +201,8 @@ class _Search:
                 self.x = own_variances(problem.covariance_down, weights)
                 self.rest_down = problem.covariance_down - np.diag(self.x)
                 self.steep_down = np.abs(self.rest_down).sum(axis=1)
+                # The root of a quadratic form is at most the sum of the roots of its bins.
+                self.roots_of = np.sqrt(np.stack([problem.variance_up, problem.variance_down]))
             self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
         self.lay_ratios()
         self.slow = isinstance(archive.figure, Merit) and archive.figure.stand_in is not None
@@ -350,7 +355,7 @@ class _Search:
             np.array(lows).reshape(m, 3),
             np.array(highs).reshape(m, 3),
             np.array(states, dtype=np.int8).reshape(m, n),
-            np.zeros((m, 4)),
+            np.zeros((m, 6)),
             np.full((m, width), 0.5),
             np.full(m, np.inf),
             np.full(m, np.inf),
@@ -491,8 +496,12 @@ class _Search:
         """Scores of the bins, and the cells with their multipliers, tangents and bounds on the signal."""
         cells = self.started(cells)
         free, chosen = cells.state == 0, cells.state > 0
-        low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
-        high = np.concatenate([cells.high, np.full((len(cells), 1), float(self.rules.most))], axis=1)
+        m = len(cells)
+        roots = np.sqrt(np.maximum(cells.low[:, [_V, _D]], 0.0)) * (1 - 1e-9)
+        low = np.concatenate([cells.low, np.full((m, 1), float(self.rules.least)), roots], axis=1)
+        high = np.concatenate(
+            [cells.high, np.full((m, 1), float(self.rules.most)), np.full((m, 2), np.inf)], axis=1
+        )
         t, relaxed = cells.multipliers.copy(), cells.relaxed
         base = high.copy()
         if self.covariance is not None:
@@ -503,6 +512,10 @@ class _Search:
                 # The sum of downward uncertainties is at least that of the set, so only the lower end is a condition.
                 high[:, _D] = np.inf
         rows = [np.broadcast_to(row, free.shape) for row in self.rows]
+        order = [_B, _V, _K, _D] if self.sized else [_B, _V, _D]
+        if self.curved_down:
+            rows += [np.broadcast_to(row, free.shape) for row in self.roots_of]
+            order += [_RV, _RD]
         for _ in range(1 if self.covariance is None else _ROUNDS):
             if self.covariance is not None:
                 relaxed = self.descend(cells, t, relaxed)
@@ -514,12 +527,12 @@ class _Search:
                     rows[_D] = self.x + 2 * push
                     high[:, _D] = base[:, _D] + np.einsum("ij,ij->i", relaxed, push)
             inside = [np.where(chosen, row, 0.0).sum(axis=1) for row in rows]
-            scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4) if j != _K or self.sized)
-            for j in (_B, _V, _K, _D) if self.sized else (_B, _V, _D):
+            scores = self.s - sum(t[:, j, None] * rows[j] for j in order)
+            for j in order:
                 scores = self.swept(
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
                 )
-            scores = self.traded(t, scores, rows, free, high - np.array(inside).T)
+            scores = self.traded(t, scores, rows, free, high[:, :3] - np.array(inside[:3]).T)
             for j in (_B, _V):
                 scores = self.swept(
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
@@ -577,6 +590,8 @@ class _Search:
             - t[:, _D, None] * self.x
             - (t[:, _K, None] if self.sized else 0.0)
         )
+        if self.curved_down:
+            linear = linear - t[:, [_RV, _RD]] @ self.roots_of
         curved = t[:, _V, None] > 0
         if self.curved_down:
             curved = curved | (t[:, _D, None] > 0)
@@ -661,11 +676,16 @@ class _Search:
         if self.covariance is not None:
             loss[:, :2] /= _PIECES
         loss[:, _D] = width[:, _D] * np.abs(t[:, _D])
-        loss[:, _D] += width[:, _D] / (2 * sigma) if self.least_down else self.below(cells, sigma)
+        if self.least_down:
+            loss[:, _D] += width[:, _D] / (2 * sigma)
+            few = np.flatnonzero(cells.low[:, _B] < _JUMPS)
+            loss[few, _D] += self.gained(cells.take(few))
+        else:
+            loss[:, _D] += self.below(cells, sigma)
         loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0
         if self.covariance is None:
-            scores = self.s - t @ np.concatenate(
+            scores = self.s - t[:, :4] @ np.concatenate(
                 [self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]]
             )
             near = np.where(free, self.s * (np.abs(scores) <= 1e-7 * (self.s + 1e-300) + 1e-12), 0.0)
@@ -692,6 +712,18 @@ class _Search:
         z = -special.ndtri(np.clip(p, 1e-300, 0.5))
         gain = np.log1p(np.maximum(more, 0.0) / np.maximum(p, 1e-300)) / np.maximum(z, 0.5)
         return np.asarray(gain * sigma)
+
+    def gained(self, cells: Cells) -> FloatArray:
+        """What knowing the downward uncertainty would gain of the bound, in signal: a median count may jump with it."""
+        found = []
+        for end, other in ((cells.low, "high"), (cells.high, "low")):
+            ends = getattr(cells, other).copy()
+            ends[:, _D] = end[:, _D]
+            found.append(self.ranges(replace(cells, **{other: ends})))
+        together = Ranges(*(np.concatenate([getattr(r, f.name) for r in found]) for f in fields(Ranges)))
+        signal = np.tile(np.maximum(cells.signal, 1e-300), 2)
+        bounds = self.at_most(signal, together, self.target).reshape(2, -1).mean(axis=0)
+        return np.asarray(cells.signal * (1 - bounds / cells.bound).clip(0.0))
 
     # --- incumbents -----------------------------------------------------------------------------------------
 
