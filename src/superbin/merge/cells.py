@@ -61,10 +61,13 @@ _ROUNDS = 1
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
+_SHARED = 1000
+"""Cells after which own variances are split off again, and after three times as many each time."""
+
 _JUMPS = 10.0
 """Background below which jumps of the median count decide where a cell is split."""
 
-_QUANTILES = (0.02, 0.2, 0.5, 0.8, 0.98)
+_QUANTILES = (0.02, 0.5, 0.98)
 _B, _V, _D, _K, _RV, _RD = range(6)
 
 
@@ -192,9 +195,7 @@ class _Search:
         else:
             q = self.s / np.sqrt(self.b + problem.variance_up + 1e-300)
             weights = self.s * (q / max(float(q.max()), 1e-300)) ** 2 * rules.possible
-            self.own = own_variances(self.covariance, weights)
-            self.rest = self.covariance - np.diag(self.own)
-            self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
+            self.share_out(weights)
             self.x = np.sqrt(problem.variance_down)
             if self.curved_down:
                 assert problem.covariance_down is not None
@@ -227,12 +228,16 @@ class _Search:
         deadline = time.perf_counter() + self.limits.seconds
         cells = self.begun(self.roots())
         size = 8 * (8 + self.problem.n_bins) + self.problem.n_bins
+        shared = _SHARED
         while len(cells) and time.perf_counter() < deadline and self.nodes < self.limits.nodes:
             if len(cells) * size > _MEMORY:
                 break
             cells = cells.take(cells.bound > self.target)
             if not len(cells):
                 break
+            if self.covariance is not None and self.nodes >= shared:
+                self.shared_again(cells)
+                shared *= 3
             batch = min(_BATCH, len(cells))
             first = np.argpartition(-cells.bound, batch - 1)
             some, cells = cells.take(first[:batch]), cells.take(first[batch:])
@@ -240,6 +245,22 @@ class _Search:
             cells = cells.join(self.bounded(self.split(some)))
         left = float(cells.bound.max(initial=0.0))
         return Certificate(max(left, self.target), left <= self.target, self.nodes)
+
+    def share_out(self, weights: FloatArray) -> None:
+        """Split the own variances of bins off the covariance, as large as can be where the weights are large."""
+        assert self.covariance is not None
+        self.own = own_variances(self.covariance, weights)
+        self.rest = self.covariance - np.diag(self.own)
+        self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
+
+    def shared_again(self, cells: Cells) -> None:
+        """The same where the tangents of open cells are loose: at bins that they take in part."""
+        assert self.covariance is not None
+        w, t = cells.relaxed, np.maximum(cells.multipliers[:, _V], 0.0)
+        partly = (np.where(cells.state == 0, w * (1 - w), 0.0) * t[:, None]).mean(axis=0)
+        if partly.any():
+            self.share_out(partly * np.diag(self.covariance))
+            self.lay_table()
 
     # --- the downward variance, given the upward one ------------------------------------------------------
 
