@@ -61,7 +61,7 @@ _ROUNDS = 1
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
-_SHARED = 1000
+_SHARED = 500
 """Cells after which own variances are split off again, and after three times as many each time."""
 
 _JUMPS = 10.0
@@ -196,6 +196,7 @@ class _Search:
             q = self.s / np.sqrt(self.b + problem.variance_up + 1e-300)
             weights = self.s * (q / max(float(q.max()), 1e-300)) ** 2 * rules.possible
             self.share_out(weights)
+            self.partly = np.zeros(n)
             self.x = np.sqrt(problem.variance_down)
             if self.curved_down:
                 assert problem.covariance_down is not None
@@ -235,11 +236,11 @@ class _Search:
             cells = cells.take(cells.bound > self.target)
             if not len(cells):
                 break
-            if self.covariance is not None and self.nodes >= shared:
-                self.shared_again(cells)
-                shared *= 3
             batch = min(_BATCH, len(cells))
             first = np.argpartition(-cells.bound, batch - 1)
+            if self.covariance is not None and self.nodes >= shared:
+                self.shared_again(cells.take(first[:batch]))
+                shared *= 2
             some, cells = cells.take(first[:batch]), cells.take(first[batch:])
             self.nodes += batch
             cells = cells.join(self.bounded(self.split(some)))
@@ -259,7 +260,9 @@ class _Search:
         w, t = cells.relaxed, np.maximum(cells.multipliers[:, _V], 0.0)
         partly = (np.where(cells.state == 0, w * (1 - w), 0.0) * t[:, None]).mean(axis=0)
         if partly.any():
-            self.share_out(partly * np.diag(self.covariance))
+            # Half of what was loose before, so that the shares do not go to and fro.
+            self.partly = self.partly / 2 + partly / partly.max()
+            self.share_out(self.partly * np.diag(self.covariance))
             self.lay_table()
 
     # --- the downward variance, given the upward one ------------------------------------------------------
