@@ -34,7 +34,7 @@ from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import own_variances
 from superbin.merge.tails import Ranges, log_midp_at_least, midp_at_least
 
-__all__ = ["Cells", "cell_bound", "midp_at_most"]
+__all__ = ["Cells", "cell_bound", "evaluate_open", "midp_at_most"]
 
 ROUNDING = 1e-12
 """Relative allowance for rounding in sums of scores, some thousand times what it can be."""
@@ -761,13 +761,11 @@ class _Search:
     def evaluate(self, sets: BoolArray) -> None:
         """Try sets; where that takes long, those that their bound leaves open."""
         if self.slow:
-            totals = self.problem.totals(sets)
-            open_ = (totals.signal > 0) & ((totals.background > 0) | (totals.up > 0))
-            rows = np.flatnonzero(open_ & self.rules.allowed(sets, totals))
-            some = totals.take(rows)
-            sets = sets[rows[self.at_most(some.signal, Ranges.points(some), self.value) > self.value * (1 + 1e-12)]]
-        values = self.archive.evaluate(sets)
-        self.value = max(self.value, float(values.max(initial=0.0)))
+            evaluate_open(self.archive, self.at_most, sets)
+            if self.archive.found:
+                self.value = max(self.value, self.archive.top)
+        else:
+            self.value = max(self.value, float(self.archive.evaluate(sets).max(initial=0.0)))
 
 
 def _best_multiplier(
@@ -789,6 +787,28 @@ def _best_multiplier(
         useful = np.isfinite(turn) & np.isfinite(end) & (sign * turn > 0)
         found = np.where(useful & (found == 0), turn, found)
     return found
+
+
+def evaluate_open(
+    archive: Archive, at_most: Callable[[FloatArray, Ranges, float], FloatArray], sets: BoolArray
+) -> None:
+    """Evaluate those of some sets that may be better than the best of an archive, by the bound of each set's own sums.
+
+    Parameters
+    ----------
+    archive : Archive
+    at_most : callable
+        As in `cell_bound`.
+    sets : ndarray of bool, shape (n_sets, n_bins)
+    """
+    for first in range(0, len(sets), _BATCH):
+        some = sets[first : first + _BATCH]
+        totals = archive.problem.totals(some)
+        rows = np.flatnonzero((totals.signal > 0) & ((totals.background > 0) | (totals.up > 0)))
+        totals = totals.take(rows)
+        best = archive.top if archive.found else 0.0
+        bound = at_most(totals.signal, Ranges.points(totals), best)
+        archive.evaluate(some[rows[bound > best * (1 + 1e-12)]])
 
 
 def cell_bound(
