@@ -26,6 +26,7 @@ from superbin.domain.merits import MERITS
 from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
+    from superbin.catalog.catalog import Source
     from superbin.domain.signal import SignalModel
     from superbin.likelihood import PublishedLikelihood
     from superbin.results import AnalysisResult, Significance
@@ -66,7 +67,7 @@ def run(
     parameters: tuple[float, ...],
     output: Path,
     search_name: str,
-    source: str | None,
+    source: "Source | None",
     grid: Path | None,
     cross_section: float | None,
     correlations: str | None,

@@ -17,6 +17,7 @@ from superbin.domain.merits import MERITS
 from superbin.errors import InputError
 from superbin.results import AnalysisResult
 from superbin.results.scan import DONE, ScanPoint, ScanResult
+from superbin.results.validation import ValidationReport
 from superbin.results.wording import MATH
 from superbin.results.wording import readable as ranges
 
@@ -56,7 +57,7 @@ def page(result: object, *, figures: Mapping[str, bytes] | None = None) -> str:
 
     Parameters
     ----------
-    result : AnalysisResult or ScanResult
+    result : AnalysisResult, ScanResult or ValidationReport
     figures : mapping of str to bytes, optional
         SVG or PNG files by name, to be embedded.
 
@@ -136,7 +137,7 @@ def _excluded(mu: float | None) -> str:
 
 @singledispatch
 def _content(result: object) -> tuple[str, dict[str, Any]]:
-    raise InputError(f"a page is of a result or a scan, and not of {type(result).__name__}")
+    raise InputError(f"a page is of a result, a scan or a validation, and not of {type(result).__name__}")
 
 
 @_content.register
@@ -160,6 +161,12 @@ def _(result: AnalysisResult) -> tuple[str, dict[str, Any]]:
     ]
     shown = [row for row in methods if row[1] is not None or row[2] is not None]
     return "result.html.j2", {"answer": answer, "chosen": chosen, "methods": shown}
+
+
+@_content.register
+def _(result: ValidationReport) -> tuple[str, dict[str, Any]]:
+    demanded = [c for c in result.comparisons if c.passed is not None]
+    return "validation.html.j2", {"demanded": len(demanded), "passed": len(demanded) - len(result.failed)}
 
 
 # --- a scan ---------------------------------------------------------------------------------------------------

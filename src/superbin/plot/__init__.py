@@ -8,6 +8,7 @@
 * `exclusion_plot`, `brazil_plot`, `limits_compared`: what a scan excludes, over two masses or along one.
 * `significance_scatter`: observed against expected significance over a scan.
 * `largest_significance`: how it is distributed under background alone, behind a global p-value.
+* `validation_figures`, `validation_pdf`: ratios to independent numbers, and the report of a validation.
 * `figures`, `scan_figures`: all figures of a result, by file name.
 * `save`: a figure as PDF and PNG, complete or not at all, the same bytes every time.
 
@@ -40,6 +41,7 @@ from superbin.plot.merges import (
 )
 from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.scatter import ScatterArtists, significance_scatter
+from superbin.plot.validation import validation_figures, validation_pdf
 
 __all__ = [
     "BinMapArtists",
@@ -73,4 +75,6 @@ __all__ = [
     "scan_maps",
     "significance_scatter",
     "stability_bars",
+    "validation_figures",
+    "validation_pdf",
 ]
