@@ -26,12 +26,12 @@ from superbin.domain.search import Search
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
-from superbin.merge.cells import cell_bound
+from superbin.merge.cells import cell_bound, evaluate_open
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual, best_order
 from superbin.merge.exclusion import THRESHOLD
-from superbin.merge.exhaustive import brute_force
+from superbin.merge.exhaustive import brute_force, every_set
 from superbin.merge.greedy import Baseline, greedy_set
 from superbin.merge.local import Moves, double_swaps, improve
 from superbin.merge.problem import BoolArray, IntArray, Problem
@@ -154,7 +154,8 @@ def _bounded(task: Task, archive: Archive) -> Proof:
     limits = replace(
         task.limits, gap=task.limits.exact_gap, nodes=_UNLIMITED, seconds=task.limits.exact_seconds
     )
-    found = cell_bound(archive, task.merit.largest, task.rules, limits)
+    merit = task.merit
+    found = cell_bound(archive, merit.largest, task.rules, limits, least_down=merit.least_down)
     return Proof(found.bound, found.complete, found.nodes)
 
 
@@ -352,7 +353,7 @@ def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
     best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
     proved = task.merit.provable and task.problem.conflicts is None
-    return archive, _exhausted(archive) if proved else Proof()
+    return archive, _exhausted(archive) if proved else _relaxed_proof(task, archive)
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
@@ -382,13 +383,14 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     """Bound a shape by the optimum without the shape, where that can be proved."""
-    if not task.merit.provable or not archive.found or task.problem.conflicts is not None:
+    exact = task.merit.at_most is not None and task.limits.exact_seconds > 0
+    if not (task.merit.provable or exact) or not archive.found or task.problem.conflicts is not None:
         return Proof()
-    free, proof = _free(task, 1)
-    del free
+    _, proof = _solve(task, "free", 1)
     if proof.bound is None:
         return Proof()
-    reached = proof.bound <= archive.best[1] * (1 + task.limits.gap + ROUNDING)
+    gap = task.limits.gap if task.merit.provable else task.limits.exact_gap
+    reached = proof.bound <= archive.best[1] * (1 + gap + ROUNDING)
     return Proof(proof.bound, reached, proof.nodes)
 
 
@@ -423,7 +425,21 @@ def _solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
         sets.append(task.baseline.chosen)
     archive.evaluate(np.array(sets, dtype=bool).reshape(len(sets), task.problem.n_bins))
     archive.evaluated = rough.evaluated
-    return archive, Proof()
+    return archive, _afterwards(task, shape, archive)
+
+
+def _afterwards(task: Task, shape: str, archive: Archive) -> Proof:
+    """What is proved of the best that a stand-in found: of few sets, by the bound of every one of them; else by cells."""
+    if task.merit.at_most is None or not archive.found or task.limits.exact_seconds <= 0:
+        return Proof()
+    if shape == "free" and int((task.rules.possible & ~task.rules.required).sum()) <= _FEW:
+        for sets in every_set(task.rules.required, task.rules.possible):
+            evaluate_open(archive, task.merit.largest, sets)
+        return _exhausted(archive)
+    if shape == "rectangle" and len(boxes := rectangles(task.ground)) <= _EVERY:
+        evaluate_open(archive, task.merit.largest, boxes.sets)
+        return _exhausted(archive)
+    return _bounded(task, archive) if shape == "free" else _relaxed_proof(task, archive)
 
 
 SOLVERS: Mapping[str, Callable[[Task, int], tuple[Archive, Proof]]] = MappingProxyType(
