@@ -7,14 +7,16 @@ looked for (`superbin.merge.boxes`), so that a text costs what its merge is wort
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from superbin.domain.search import Observable, Search
-from superbin.merge.boxes import Edges, largest_boxes
-from superbin.merge.problem import BoolArray, IntArray
+from superbin.merge.boxes import Edges, largest_boxes, maximal
+from superbin.merge.problem import BoolArray, IntArray, first_rows
+from superbin.merge.rectangles import few_rectangles
 
-__all__ = ["Selections", "cover", "cuts", "range_texts", "selections"]
+__all__ = ["Selections", "count_selections", "cover", "cuts", "range_texts", "selections"]
 
 _COUNTED = {
     "njet": "jets",
@@ -113,17 +115,48 @@ def cover(search: Search, chosen: BoolArray) -> BoolArray:
     Returns
     -------
     ndarray of bool, shape (n_rectangles, n_bins)
-        In the order of their lowest bins. Of covers of equal size the one with the shortest text is taken.
+        In the order of their lowest bins, read-only. Of covers of equal size the one with the shortest text is taken.
     """
-    members = np.flatnonzero(chosen)
-    boxes = largest_boxes(search, chosen)
-    if boxes is None:
-        boxes = _grown(search, chosen)
+    return _cover(search, chosen.tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _cover(search: Search, key: bytes) -> BoolArray:
+    chosen = np.frombuffer(key, dtype=bool)
+    members, boxes = np.flatnonzero(chosen), _boxes(search, key)
     picked = list(_fewest(boxes, lambda rows: np.array([_shortest(search, members[row])[0] for row in rows])))
     sets = np.zeros((len(picked), search.n_bins), dtype=bool)
     for row, box in enumerate(picked):
         sets[row, members[boxes[box]]] = True
-    return sets[sorted(range(len(sets)), key=lambda row: tuple(np.flatnonzero(sets[row]).tolist()))]
+    sets = sets[sorted(range(len(sets)), key=lambda row: tuple(np.flatnonzero(sets[row]).tolist()))]
+    sets.setflags(write=False)
+    return sets
+
+
+def count_selections(search: Search, chosen: BoolArray) -> int:
+    """The number of selections of a merge's text: a bin that no cuts tell from others, or without ranges, is one of its own."""
+    if not search.observables:
+        return int(chosen.sum())
+    return _count(search, chosen.tobytes())
+
+
+@lru_cache(maxsize=4096)
+def _count(search: Search, key: bytes) -> int:
+    boxes = _boxes(search, key)
+    alone = int(np.frombuffer(key, dtype=bool).sum()) - int(boxes.any(axis=0).sum())
+    return sum(1 for _ in _fewest(boxes, None)) + alone
+
+
+@lru_cache(maxsize=64)
+def _boxes(search: Search, key: bytes) -> BoolArray:
+    """The largest rectangles inside a set, over its bins in ascending order."""
+    chosen = np.frombuffer(key, dtype=bool)
+    every = few_rectangles(search)
+    if every is not None:
+        inside = every.inside(chosen)[:, chosen]
+        return inside[maximal(inside)]
+    boxes = largest_boxes(search, chosen)
+    return _grown(search, chosen) if boxes is None else boxes
 
 
 def _grown(search: Search, chosen: BoolArray) -> BoolArray:
@@ -167,8 +200,8 @@ def _closed(edges: Edges, chosen: BoolArray, some: BoolArray) -> BoolArray | Non
 # --- the fewest of them --------------------------------------------------------------------------------------
 
 
-def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray]) -> Iterator[int]:
-    """Rows whose union is that of all, as few as can be proved; those with the shortest texts."""
+def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray] | None) -> Iterator[int]:
+    """Rows whose union is that of all, as few as can be proved; those with the shortest texts, if their cost is given."""
     if not len(sets):
         return
     if len(sets) > _TOGETHER:
@@ -182,17 +215,42 @@ def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray]) -> Iterat
         piece = np.zeros(len(sets), dtype=np.int32)
     order = np.argsort(piece, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(piece[order])) + 1):
-        if rows.size == 1:
-            yield int(rows[0])
-            continue
-        some = sets[rows][:, sets[rows].any(axis=0)]
-        # What a bin has no other rectangle for is taken anyway.
-        alone = some[:, some.sum(axis=0) == 1].any(axis=1)
-        if some[alone].any(axis=0).all():
-            yield from (int(row) for row in rows[alone])
-            continue
-        chosen = _minimum_cover(some, cost_of(sets[rows])) if rows.size <= _SOLVED else _largest_first(some)
-        yield from (int(row) for row in rows[chosen])
+        yield from (int(rows[i]) for i in _fewest_together(sets[rows], cost_of))
+
+
+def _fewest_together(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray] | None) -> IntArray:
+    """As `_fewest`, of rectangles that are not sorted into pieces."""
+    # What a bin has no other rectangle for is taken anyway.
+    alone = sets[:, sets.sum(axis=0) == 1].any(axis=1)
+    left = sets[:, sets.any(axis=0) & ~sets[alone].any(axis=0)]
+    if not left.shape[1]:
+        return np.flatnonzero(alone)
+    left = left[:, _needed(left)]
+    rows = np.flatnonzero(left.any(axis=1)) if cost_of else _outermost(left)
+    cost = cost_of(sets[rows]) if cost_of else np.zeros(rows.size, dtype=np.intp)
+    left = left[rows]
+    if left.shape[1] == 1:
+        more = rows[[int(np.argmin(cost))]]
+    else:
+        more = rows[_minimum_cover(left, cost) if rows.size <= _SOLVED else _largest_first(left)]
+    return np.concatenate([np.flatnonzero(alone), more])
+
+
+def _needed(sets: BoolArray) -> IntArray:
+    """Bins without those that are covered whenever another one is."""
+    counts = sets.astype(np.float32)
+    own = counts.sum(axis=0)
+    # Bin j is covered with bin i if every set that holds i holds j; of equal ones the first stays.
+    implied = counts.T @ counts == own[:, None]
+    equal = implied & implied.T
+    implied &= ~(equal & (np.arange(own.size)[:, None] >= np.arange(own.size)[None, :]))
+    return np.flatnonzero(~implied.any(axis=0))
+
+
+def _outermost(sets: BoolArray) -> IntArray:
+    """Rows without those that another row contains; of equal ones the first stays."""
+    first = first_rows(sets)
+    return first[maximal(sets[first])]
 
 
 def _minimum_cover(sets: BoolArray, cost: IntArray) -> BoolArray:

@@ -5,14 +5,16 @@ of merit, so that no bin wins by the Z it has without signal. It ranks bins by `
 pseudo-experiments see the significance grow. Their noise made it stop early; here every step is exact.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import BinSums
 from superbin.domain.merits import Merit, merit
 from superbin.domain.sums import Totals
-from superbin.merge.archive import Archive, numbers
+from superbin.merge.archive import Archive, judgeable, numbers
 from superbin.merge.constraints import Rules
 from superbin.merge.problem import BoolArray, Problem, problem_from
 from superbin.results import GreedyBaseline
@@ -23,11 +25,15 @@ SKIP = 0.01
 STOP = 5.0
 DROP = 0.5
 
-_BATCH = 8
-_CHAIN = 6
+_BATCH = 12
+_CHAIN = 12
+"""Trials of one call: bins that may be skipped, and bins that may be taken one after the other."""
 
-_SINGLES = 32
-"""Bins, the best alone, that are offered as sets."""
+_SINGLES = 12
+_HOPELESS = 0.75
+_FAINT = 0.2
+"""Bins, the best alone by a quick figure of merit, that are offered as sets; none whose quick figure is below this share of what
+was found, less what quick figures below 1 do not tell apart."""
 
 
 def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
@@ -60,33 +66,56 @@ def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
-    """What the greedy search chose, its figure of merit, and the best it saw (judged by the stand-in, if there is one)."""
+    """What the greedy search chose, its figure of merit, and how many sets it evaluated."""
 
     chosen: BoolArray
     value: float
-    archive: Archive
+    evaluated: int
 
 
 def baseline(problem: Problem, figure: Merit) -> Baseline:
     """The greedy search of a problem, whatever the constraints; limits, which are in no units of sigma, have it try every bin."""
-    everything = Rules.none(problem)
-    archive = Archive(problem, figure.searched, everything)
+    archive = Archive(problem, figure.searched, Rules.none(problem), keep=1)
     no_end = np.inf if figure.limit else None
-    rule = archive if figure.grows is None else Archive(problem, figure.growth, everything)
-    chosen, value = greedy_set(archive, rule=rule, stop=no_end or STOP, drop=no_end or DROP)
+    growth = None if figure.grows is None else figure.growth
+    chosen, value = greedy_set(archive, growth=growth, stop=no_end or STOP, drop=no_end or DROP)
     if figure.stand_in is not None:
         value = float(figure(problem.totals(chosen[None, :]))[0])
-    return Baseline(chosen, value, archive)
+    return Baseline(chosen, value, archive.evaluated)
 
 
 def greedy_set(
-    archive: Archive, *, rule: Archive | None = None, stop: float = STOP, drop: float = DROP
+    archive: Archive,
+    *,
+    growth: Callable[[Totals], FloatArray] | None = None,
+    stop: float = STOP,
+    drop: float = DROP,
 ) -> tuple[BoolArray, float]:
     """The greedy search within an archive; see `greedy`. It ends at `stop`, or `drop` below the best.
 
-    `rule` says whether a bin helps, by default the archive's own figure of merit.
+    `growth` says whether a bin helps, by default the archive's own figure of merit.
     """
-    problem, rule = archive.problem, rule or archive
+    problem = archive.problem
+    chosen = _grown(archive, growth, stop, drop)
+    if growth is not None:
+        archive.evaluate(chosen[None, :])
+    # A bin alone is as good as its own numbers.
+    alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
+    quick = archive.figure.rank if isinstance(archive.figure, Merit) else archive.figure
+    values = np.where(alone.signal > 0, quick(alone), -np.inf)
+    own = float(quick(problem.upward().totals(chosen[None, :]))[0])
+    best = np.argsort(-values, kind="stable")[:_SINGLES]
+    best = best[values[best] >= _HOPELESS * own - _FAINT * min(own, 1.0)]
+    if best.size:
+        archive.evaluate(np.eye(problem.n_bins, dtype=bool)[best])
+    return archive.best if archive.found else (chosen, -np.inf)
+
+
+def _grown(
+    archive: Archive, growth: Callable[[Totals], FloatArray] | None, stop: float, drop: float
+) -> BoolArray:
+    """The bins that help, in the order of q."""
+    problem = archive.problem
     q = 2 * (np.sqrt(problem.signal + problem.background) - np.sqrt(problem.background))
     order = np.argsort(-q, kind="stable")
     chosen = np.zeros(problem.n_bins, dtype=bool)
@@ -101,7 +130,7 @@ def greedy_set(
         trials[np.arange(skipping), order[:skipping]] = True
         for more in range(len(trials) - skipping):
             trials[skipping + more, order[: more + 2]] = True
-        values = rule.evaluate(trials)
+        values = archive.evaluate(trials) if growth is None else _judged(archive, growth, trials)
         verdict = np.flatnonzero((values[:skipping] > value) | (values[:skipping] < value - drop))
         if not verdict.size:
             order, batch, chain = order[skipping:], 2 * batch, 0
@@ -116,18 +145,14 @@ def greedy_set(
                 if values[row] <= value or value >= stop:
                     break
                 chosen, value, order = trials[row], float(values[row]), order[1:]
-    if rule is not archive:
-        archive.take_over(rule)
-        value = float(archive.evaluate(chosen[None, :])[0])
-    # A bin alone is as good as its own numbers.
-    alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
-    fine = np.flatnonzero((alone.signal > 0) & ((alone.background > 0) | (alone.up > 0)))
-    some = alone.take(fine)
-    values = archive.judge(some, _SINGLES, archive.value(chosen))
-    best = fine[np.argsort(-values, kind="stable")[:_SINGLES]]
-    single = np.zeros((best.size, problem.n_bins), dtype=bool)
-    single[np.arange(best.size), best] = True
-    offered = archive.evaluate(single)
-    if best.size and offered.max() > value:
-        return single[int(np.argmax(offered))], float(offered.max())
-    return chosen, archive.value(chosen)
+    return chosen
+
+
+def _judged(archive: Archive, growth: Callable[[Totals], FloatArray], sets: BoolArray) -> FloatArray:
+    """What the search wants to grow, -inf for sets that no figure of merit judges."""
+    totals = archive.problem.totals(sets)
+    rows = np.flatnonzero(judgeable(totals))
+    values = np.full(len(sets), -np.inf)
+    values[rows] = growth(totals.take(rows))
+    archive.evaluated += rows.size
+    return values
