@@ -13,7 +13,7 @@ import numpy as np
 
 from superbin.domain.search import Observable, Search
 from superbin.merge.boxes import Edges, largest_boxes, maximal
-from superbin.merge.problem import BoolArray, IntArray, first_rows
+from superbin.merge.problem import BoolArray, IntArray
 from superbin.merge.rectangles import few_rectangles
 
 __all__ = ["Selections", "count_selections", "cover", "cuts", "range_texts", "selections"]
@@ -36,6 +36,10 @@ _TOGETHER = 64
 """Rectangles up to which they are not sorted into pieces first."""
 
 _SECONDS = 5.0
+
+_BY_HAND = 64
+_NODES = 3_000
+"""Rectangles, and steps of a search, up to which no solver is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,21 +223,30 @@ def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray] | None) ->
 
 
 def _fewest_together(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray] | None) -> IntArray:
-    """As `_fewest`, of rectangles that are not sorted into pieces."""
-    # What a bin has no other rectangle for is taken anyway.
-    alone = sets[:, sets.sum(axis=0) == 1].any(axis=1)
-    left = sets[:, sets.any(axis=0) & ~sets[alone].any(axis=0)]
-    if not left.shape[1]:
-        return np.flatnonzero(alone)
-    left = left[:, _needed(left)]
-    rows = np.flatnonzero(left.any(axis=1)) if cost_of else _outermost(left)
-    cost = cost_of(sets[rows]) if cost_of else np.zeros(rows.size, dtype=np.intp)
-    left = left[rows]
-    if left.shape[1] == 1:
-        more = rows[[int(np.argmin(cost))]]
-    else:
-        more = rows[_minimum_cover(left, cost) if rows.size <= _SOLVED else _largest_first(left)]
-    return np.concatenate([np.flatnonzero(alone), more])
+    """As `_fewest`, of rectangles that are not sorted into pieces: what is clear is taken, the rest is solved."""
+    rows, bins = np.arange(len(sets)), np.flatnonzero(sets.any(axis=0))
+    cost = np.zeros(len(sets), dtype=np.intp)
+    picked: list[IntArray] = []
+    priced = cost_of is None
+    while True:
+        # What a bin has no other rectangle for is taken anyway.
+        left = sets[np.ix_(rows, bins)]
+        alone = left[:, left.sum(axis=0) == 1].any(axis=1)
+        picked.append(rows[alone])
+        bins = bins[~left[alone].any(axis=0)]
+        if not bins.size:
+            break
+        bins = bins[_needed(sets[np.ix_(rows, bins)])]
+        rows = rows[sets[np.ix_(rows, bins)].any(axis=1)]
+        if not priced and cost_of is not None:
+            cost[rows], priced = cost_of(sets[rows]), True
+        outermost = _outermost(sets[np.ix_(rows, bins)], cost[rows])
+        if outermost.size == rows.size and not alone.any():
+            left = sets[np.ix_(rows, bins)]
+            picked.append(rows[_solved(left, cost[rows])])
+            break
+        rows = rows[outermost]
+    return np.concatenate(picked)
 
 
 def _needed(sets: BoolArray) -> IntArray:
@@ -243,14 +256,50 @@ def _needed(sets: BoolArray) -> IntArray:
     # Bin j is covered with bin i if every set that holds i holds j; of equal ones the first stays.
     implied = counts.T @ counts == own[:, None]
     equal = implied & implied.T
-    implied &= ~(equal & (np.arange(own.size)[:, None] >= np.arange(own.size)[None, :]))
+    first = np.arange(own.size)
+    implied &= ~(equal & (first[:, None] >= first))
     return np.flatnonzero(~implied.any(axis=0))
 
 
-def _outermost(sets: BoolArray) -> IntArray:
-    """Rows without those that another row contains; of equal ones the first stays."""
-    first = first_rows(sets)
-    return first[maximal(sets[first])]
+def _outermost(sets: BoolArray, cost: IntArray) -> IntArray:
+    """Rows without those that another row contains and costs no more than; of equal ones the first stays."""
+    counts = sets.astype(np.float32)
+    inside = (counts @ counts.T == counts.sum(axis=1)[:, None]) & (cost[None, :] <= cost[:, None])
+    first = np.arange(len(sets))
+    inside &= ~(inside & inside.T & (first[:, None] <= first))
+    return np.flatnonzero(~inside.any(axis=1))
+
+
+def _solved(sets: BoolArray, cost: IntArray) -> IntArray:
+    """Rows of a cover with the fewest sets, and of these the least cost."""
+    if len(sets) <= _BY_HAND:
+        found = _searched(sets, cost)
+        if found is not None:
+            return found
+    return np.flatnonzero(_minimum_cover(sets, cost) if len(sets) <= _SOLVED else _largest_first(sets))
+
+
+def _searched(sets: BoolArray, cost: IntArray) -> IntArray | None:
+    """The same by depth-first search, which for few sets is faster than to call a solver; None after too many steps."""
+    masks = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in sets]
+    holders = [[int(i) for i in np.flatnonzero(column)] for column in sets.T]
+    bits = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in np.eye(sets.shape[1], dtype=bool)]
+    order = sorted(range(len(bits)), key=lambda j: len(holders[j]))
+    most = max(mask.bit_count() for mask in masks)
+    best: tuple[int, int, list[int]] = (len(sets) + 1, 0, [])
+    stack: list[tuple[int, int, list[int]]] = [(sum(bits), 0, [])]
+    for _ in range(_NODES):
+        if not stack:
+            return np.array(best[2], dtype=np.intp)
+        left, spent, taken = stack.pop()
+        if not left:
+            best = min(best, (len(taken), spent, taken))
+        elif (len(taken) + -(-left.bit_count() // most), spent) < best[:2]:
+            # One of the sets that hold the scarcest bin is in every cover.
+            scarce = next(j for j in order if left & bits[j])
+            tried = sorted(holders[scarce], key=lambda i: (left & masks[i]).bit_count())
+            stack += [(left & ~masks[i], spent + int(cost[i]), [*taken, i]) for i in tried]
+    return None
 
 
 def _minimum_cover(sets: BoolArray, cost: IntArray) -> BoolArray:

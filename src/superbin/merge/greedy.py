@@ -5,8 +5,9 @@ of merit, so that no bin wins by the Z it has without signal. It ranks bins by `
 pseudo-experiments see the significance grow. Their noise made it stop early; here every step is exact.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from superbin.domain.merits import Merit, merit
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, judgeable, numbers
 from superbin.merge.constraints import Rules
-from superbin.merge.problem import BoolArray, Problem, problem_from
+from superbin.merge.figures import profile_lognormal
+from superbin.merge.problem import BoolArray, IntArray, Problem, problem_from
 from superbin.results import GreedyBaseline
 
 __all__ = ["Baseline", "baseline", "greedy", "greedy_set"]
@@ -28,6 +30,9 @@ DROP = 0.5
 _BATCH = 12
 _CHAIN = 12
 """Trials of one call: bins that may be skipped, and bins that may be taken one after the other."""
+
+_AHEAD = 56
+"""Trials that are predicted and judged in one call."""
 
 _SINGLES = 12
 _HOPELESS = 0.75
@@ -118,9 +123,44 @@ def _grown(
     problem = archive.problem
     q = 2 * (np.sqrt(problem.signal + problem.background) - np.sqrt(problem.background))
     order = np.argsort(-q, kind="stable")
-    chosen = np.zeros(problem.n_bins, dtype=bool)
-    value = -np.inf
     order = order[(q[order] >= SKIP) | (np.arange(order.size) == 0)]
+    chosen = np.zeros(problem.n_bins, dtype=bool)
+    if growth is None:
+        for trial, helps in _walk(archive.evaluate, order, chosen, -np.inf, stop, drop):
+            chosen = trial if helps else chosen
+        return chosen
+    # A quick figure predicts the way; one call judges all trials on it, and where it went wrong, it goes on from there.
+    value, upward = -np.inf, problem.upward()
+    while order.size and value < stop:
+        own = -np.inf if value == -np.inf else float(profile_lognormal(upward.totals(chosen[None, :]))[0])
+        way = list(
+            islice(
+                _walk(lambda sets: profile_lognormal(upward.totals(sets)), order, chosen, own, np.inf, drop),
+                _AHEAD,
+            )
+        )
+        values = _judged(archive, growth, np.array([trial for trial, _ in way]))
+        for (trial, predicted), found in zip(way, values, strict=True):
+            if found < value - drop or value >= stop:
+                return chosen
+            order = order[1:]
+            helps = found > value
+            if helps:
+                chosen, value = trial, float(found)
+            if helps != predicted:
+                break
+    return chosen
+
+
+def _walk(
+    judge: Callable[[BoolArray], FloatArray],
+    order: IntArray,
+    chosen: BoolArray,
+    value: float,
+    stop: float,
+    drop: float,
+) -> Iterator[tuple[BoolArray, bool]]:
+    """Every trial of the search, and whether it helps, until `stop` is reached or a trial falls by `drop`."""
     batch, chain = _BATCH, _CHAIN
     while order.size and value < stop:
         # One call for many trials: each bin up to the first that helps joins the same bins; and where one helps, the next
@@ -130,22 +170,25 @@ def _grown(
         trials[np.arange(skipping), order[:skipping]] = True
         for more in range(len(trials) - skipping):
             trials[skipping + more, order[: more + 2]] = True
-        values = archive.evaluate(trials) if growth is None else _judged(archive, growth, trials)
+        values = judge(trials)
         verdict = np.flatnonzero((values[:skipping] > value) | (values[:skipping] < value - drop))
-        if not verdict.size:
-            order, batch, chain = order[skipping:], 2 * batch, 0
+        first = int(verdict[0]) if verdict.size else skipping
+        yield from ((trials[row], False) for row in range(first))
+        order = order[first:]
+        if first == skipping:
+            batch, chain = 2 * batch, 0
             continue
-        first = int(verdict[0])
-        if values[first] < value:
-            break
-        chosen, value, order = trials[first], float(values[first]), order[first + 1 :]
+        yield trials[first], bool(values[first] > value)
+        if values[first] <= value:
+            return
+        chosen, value, order = trials[first], float(values[first]), order[1:]
         batch, chain = _BATCH, _CHAIN
         if first == 0:
             for row in range(skipping, len(trials)):
                 if values[row] <= value or value >= stop:
                     break
                 chosen, value, order = trials[row], float(values[row]), order[1:]
-    return chosen
+                yield chosen, True
 
 
 def _judged(archive: Archive, growth: Callable[[Totals], FloatArray], sets: BoolArray) -> FloatArray:

@@ -261,7 +261,8 @@ def cast_wide(task: Task, archive: Archive) -> None:
         archive.evaluate(task.baseline.chosen[None, :])
     if task.baseline is None or not rules.free:
         greedy_set(archive)
-    pool, variance = _pool(task)
+    start = archive.best[0] if archive.found else rules.possible
+    pool, variance = _pool(task, start)
     pool = np.concatenate([pool, all_thresholds(problem, variance, task.quick, rules, keep=_RERANKED)])
     if not rules.free:
         pool = np.concatenate([pool, _surrogate(task)])
@@ -281,16 +282,13 @@ def cast_wide(task: Task, archive: Archive) -> None:
         _double(task, archive, screen)
 
 
-def _pool(task: Task) -> tuple[BoolArray, FloatArray]:
-    """The best prefixes by the quick figure, and the marginal variances at the best of them."""
-    problem, variance, pool = task.problem, task.problem.variance_up, []
-    upward = problem.upward()
-    for _ in range(1 if problem.covariance_up is None else 2):
-        pool.append(seeds(problem, variance, task.quick, task.rules, keep=_RERANKED))
-        if problem.covariance_up is not None and len(pool[-1]):
-            best = pool[-1][int(np.argmax(task.quick(upward.totals(pool[-1]))))]
-            variance = problem.covariance_up @ best.astype(np.float64)
-    return np.concatenate(pool), variance
+def _pool(task: Task, start: BoolArray) -> tuple[BoolArray, FloatArray]:
+    """The best prefixes by the quick figure, and the bins' marginal variances at a good set: that of the start."""
+    problem = task.problem
+    variance = problem.variance_up
+    if problem.covariance_up is not None:
+        variance = problem.covariance_up @ start.astype(np.float64)
+    return seeds(problem, variance, task.quick, task.rules, keep=_RERANKED), variance
 
 
 def _different(sets: BoolArray, most: int) -> BoolArray:

@@ -105,6 +105,12 @@ class _Asked:
         """An empty archive; what is below what is asked for is of no use, so few are remembered."""
         return self.task.archive(keep=_TRIED)
 
+    def likely(self, sets: BoolArray) -> BoolArray:
+        """The few best of some sets by the quick figure, if it is high enough."""
+        quick = self.task.quick(self.task.problem.upward().totals(sets))
+        best = np.argsort(-quick, kind="stable")[:_TRIED]
+        return sets[best[quick[best] >= self.near]]
+
     def values(self, sets: BoolArray) -> FloatArray:
         """Figures of merit of sets, -inf for those that a quick one rules out; where it is slow, of the few with the fewest bins."""
         values = np.full(len(sets), -np.inf)
@@ -165,16 +171,17 @@ def _descend(asked: _Asked, search: Search, chosen: BoolArray, value: float) -> 
     key = (count_selections(search, chosen), int(chosen.sum()))
     for _ in range(_ROUNDS):
         for sets in (_rearranged(search, chosen), _flipped(asked.task, chosen)):
-            values = asked.values(sets)
-            enough = np.flatnonzero(values >= asked.least)
-            ranked = enough[np.argsort(-values[enough], kind="stable")[:_TRIED]]
+            some = asked.likely(sets)
+            shorter = [(count_selections(search, row), int(row.sum())) for row in some]
+            some = some[[shape < key for shape in shorter]]
+            values = asked.values(some)
             steps = [
-                (count_selections(search, sets[row]), int(sets[row].sum()), -values[row], row)
-                for row in ranked
+                (count_selections(search, some[row]), int(some[row].sum()), -values[row], row)
+                for row in np.flatnonzero(values >= asked.least)
             ]
-            if steps and min(steps)[:2] < key:
+            if steps:
                 parts, bins, _, row = min(steps)
-                chosen, value, key = sets[row], float(values[row]), (parts, bins)
+                chosen, value, key = some[row], float(values[row]), (parts, bins)
                 break
         else:
             break

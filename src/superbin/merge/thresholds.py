@@ -133,7 +133,7 @@ def seeds(
     orders = [
         np.concatenate([required, order[free[order]]])[: rules.most] for order in orderings(problem, variance)
     ]
-    table = np.unique(np.array(orders), axis=0)
+    table = np.unique(np.array(orders), axis=0).reshape(-1, orders[0].size)
     values = score(_prefix_totals(problem, table)).reshape(table.shape)
     size = np.arange(1, values.shape[1] + 1)
     values[:, (size < rules.least) | (size < required.size)] = -np.inf

@@ -122,6 +122,8 @@ def pairs_above(
         count += len(found[-1])
         if count > _MOST:
             break
+    if not found:
+        return
     unions = np.concatenate(found)
     unions = unions[first_rows(unions)]
     unions = unions[np.argsort(unions.sum(axis=1), kind="stable")]
