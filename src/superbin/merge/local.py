@@ -165,19 +165,24 @@ class Screen:
         order = fine[np.argsort(-values[fine], kind="stable")[:_NEIGHBOURS]]
         return moves.take(order), values[order] / max(own, 1e-300)
 
-    def climb(self, chosen: BoolArray) -> BoolArray:
-        """The end of a climb by the quick figure alone, by flips and exchanges."""
-        value = self.own(chosen)
-        while True:
-            for neighbours in (flips, swaps):
-                moves = neighbours(chosen)
-                values = self.values(moves)
-                row = int(np.argmax(values))
-                if values[row] > value * (1 + _STEP):
-                    chosen, value = moves.take(np.array([row])).sets()[0], float(values[row])
-                    break
-            else:
-                return chosen
+    def climbs(self, starts: BoolArray) -> BoolArray:
+        """Where climbs by the quick figure alone end, by flips and exchanges; once for those that meet."""
+        ends: list[BoolArray] = []
+        seen: set[bytes] = set()
+        for start in starts:
+            chosen, value = start, self.own(start)
+            while chosen.tobytes() not in seen:
+                seen.add(chosen.tobytes())
+                for neighbours in (flips, swaps):
+                    moves = neighbours(chosen)
+                    values = self.values(moves)
+                    row = int(np.argmax(values))
+                    if values[row] > value * (1 + _STEP):
+                        chosen, value = moves.take(np.array([row])).sets()[0], float(values[row])
+                        break
+                else:
+                    ends.append(chosen)
+        return np.array(ends, dtype=bool).reshape(len(ends), starts.shape[1])
 
 
 def improve(

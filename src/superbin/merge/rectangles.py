@@ -92,6 +92,7 @@ class Rectangles:
     _held: list[tuple[Problem, tuple[FloatArray, FloatArray, FloatArray]]] = field(
         default_factory=list, repr=False
     )
+    _last: list[tuple[Problem, Totals]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return len(self.first)
@@ -153,9 +154,11 @@ class Rectangles:
         InputError
             If the problem has a covariance, and there are too many rectangles to sum it over each.
         """
-        background, variance, _ = self._of_background(problem)
-        signal = self._sums(problem.signal[None, :])[0]
-        return Totals.of(signal, background, variance)
+        if not self._last or self._last[0][0] is not problem:
+            background, variance, _ = self._of_background(problem)
+            signal = self._sums(problem.signal[None, :])[0]
+            self._last[:] = [(problem, Totals.of(signal, background, variance))]
+        return self._last[0][1]
 
     def negative(self, problem: Problem) -> FloatArray:
         """What negative correlations with bins outside take at most from the variance of each rectangle in a larger set."""

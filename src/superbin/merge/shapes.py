@@ -49,6 +49,10 @@ _RERANKED = 150
 _CERTIFIED = 16
 """The same where the figure of merit is its own quick ranking and a proof follows."""
 
+_LONGER = 2
+_LONG = 32
+"""Prefixes of up to so many times the bins of a good set, and some more, are compared where variances are correlated."""
+
 _STARTS = 24
 _CLIMBS = 3
 _CLIMBS_HARD = 6
@@ -272,7 +276,7 @@ def cast_wide(task: Task, archive: Archive) -> None:
         pool = pool[np.argsort(-values, kind="stable")]
         near = pool[: max(_NEAR, 2 * archive.keep)]
         tops = _different(pool, _CLIMBS if rules.free else _CLIMBS_HARD)
-        archive.evaluate(np.concatenate([near, np.array([screen.climb(top) for top in tops]).reshape(-1, problem.n_bins)]))
+        archive.evaluate(np.concatenate([near, screen.climbs(tops)]))
         if archive.found:
             improve(archive, *archive.best, screen=screen)
     else:
@@ -284,11 +288,14 @@ def cast_wide(task: Task, archive: Archive) -> None:
 
 def _pool(task: Task, start: BoolArray) -> tuple[BoolArray, FloatArray]:
     """The best prefixes by the quick figure, and the bins' marginal variances at a good set: that of the start."""
-    problem = task.problem
-    variance = problem.variance_up
-    if problem.covariance_up is not None:
-        variance = problem.covariance_up @ start.astype(np.float64)
-    return seeds(problem, variance, task.quick, task.rules, keep=_RERANKED), variance
+    problem, rules = task.problem, task.rules
+    if problem.covariance_up is None:
+        return seeds(problem, problem.variance_up, task.quick, rules, keep=_RERANKED), problem.variance_up
+    variance = problem.covariance_up @ start.astype(np.float64)
+    if rules.free:
+        # Longer prefixes are far from any good set, and their variances take longest.
+        rules = replace(rules, most=min(rules.most, _LONGER * int(start.sum()) + _LONG))
+    return seeds(problem, variance, task.quick, rules, keep=_RERANKED), variance
 
 
 def _different(sets: BoolArray, most: int) -> BoolArray:

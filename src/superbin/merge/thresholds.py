@@ -24,7 +24,7 @@ _CURVE = 12
 _PREFIXES = 64
 _ROUNDING = 1e-9
 
-_LINES = 64
+_LINES = 40
 """Bins whose lines through the plane of multipliers are walked."""
 
 _CROSSINGS = 1 << 19
