@@ -49,10 +49,6 @@ _RERANKED = 150
 _CERTIFIED = 16
 """The same where the figure of merit is its own quick ranking and a proof follows."""
 
-_LONGER = 2
-_LONG = 32
-"""Prefixes of up to so many times the bins of a good set, and some more, are compared where variances are correlated."""
-
 _STARTS = 24
 _CLIMBS = 3
 _CLIMBS_HARD = 6
@@ -291,11 +287,11 @@ def _pool(task: Task, start: BoolArray) -> tuple[BoolArray, FloatArray]:
     problem, rules = task.problem, task.rules
     if problem.covariance_up is None:
         return seeds(problem, problem.variance_up, task.quick, rules, keep=_RERANKED), problem.variance_up
+    pool = seeds(problem, problem.variance_up, task.quick, rules, keep=_RERANKED)
+    if len(pool):
+        start = pool[int(np.argmax(task.quick(problem.upward().totals(pool))))]
     variance = problem.covariance_up @ start.astype(np.float64)
-    if rules.free:
-        # Longer prefixes are far from any good set, and their variances take longest.
-        rules = replace(rules, most=min(rules.most, _LONGER * int(start.sum()) + _LONG))
-    return seeds(problem, variance, task.quick, rules, keep=_RERANKED), variance
+    return np.concatenate([pool, seeds(problem, variance, task.quick, rules, keep=_RERANKED)]), variance
 
 
 def _different(sets: BoolArray, most: int) -> BoolArray:

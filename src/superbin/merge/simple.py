@@ -27,6 +27,9 @@ _CLOSE = 0.98
 _ROUGH = 0.97
 """Sets whose quick figure is below this share of what is asked for get no exact one, where the ratio says little."""
 
+_SURE = 2e-4
+"""How much more than what is asked for the quick figure has to promise, where it is believed at first."""
+
 _SLOW = 24
 _TRIED = 8
 _ROUNDS = 12
@@ -80,36 +83,48 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
             proved = complete and (parts == 2 or (parts == 3 and task.merit.provable and two is None))
     if search is None:
         return Simplest(best, value, False)
-    chosen, reached = _descend(asked, search, best, value)
-    return Simplest(chosen, reached, proved and count_selections(search, chosen) == parts)
+    chosen = _descend(asked, search, best)
+    return Simplest(chosen, asked.archive().value(chosen), proved and count_selections(search, chosen) == parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """What figure of merit is asked for, and the quick one below which no set reaches it."""
+    """What figure of merit is asked for, and how far a quick one tells whether it is reached.
+
+    Attributes
+    ----------
+    task : Task
+    least : float
+    near : float
+        Quick figure below which no set reaches it.
+    ratio : float or None
+        Of the exact to the quick figure at the best merge; None where that says nothing of others.
+    """
 
     task: Task
     least: float
     near: float
+    ratio: float | None
 
     @classmethod
     def of(cls, task: Task, best: BoolArray, value: float, least: float) -> "_Asked":
         if task.merit.provable:
-            return cls(task, least, least * (1 - 1e-9))
+            return cls(task, least, least * (1 - 1e-9), 1.0)
         if task.merit.jumps:
-            return cls(task, least, least * _ROUGH)
-        quick = float(task.quick(task.problem.upward().totals(best[None, :]))[0])
-        return cls(task, least, _CLOSE * least * quick / value)
+            return cls(task, least, least * _ROUGH, None)
+        ratio = value / float(task.quick(task.problem.upward().totals(best[None, :]))[0])
+        return cls(task, least, _CLOSE * least / ratio, ratio)
 
     def archive(self) -> Archive:
         """An empty archive; what is below what is asked for is of no use, so few are remembered."""
         return self.task.archive(keep=_TRIED)
 
-    def likely(self, sets: BoolArray) -> BoolArray:
-        """The few best of some sets by the quick figure, if it is high enough."""
+    def likely(self, sets: BoolArray) -> tuple[BoolArray, FloatArray]:
+        """The few best of some sets by the quick figure, if it is high enough, and what it says of the exact one."""
         quick = self.task.quick(self.task.problem.upward().totals(sets))
         best = np.argsort(-quick, kind="stable")[:_TRIED]
-        return sets[best[quick[best] >= self.near]]
+        best = best[quick[best] >= self.near]
+        return sets[best], quick[best] * (self.ratio or 0.0)
 
     def values(self, sets: BoolArray) -> FloatArray:
         """Figures of merit of sets, -inf for those that a quick one rules out; where it is slow, of the few with the fewest bins."""
@@ -166,26 +181,36 @@ def _two(asked: _Asked, boxes: Rectangles) -> tuple[BoolArray, float] | None:
     return best
 
 
-def _descend(asked: _Asked, search: Search, chosen: BoolArray, value: float) -> tuple[BoolArray, float]:
-    """Join parts, take parts away, and add or drop a bin, as long as the description gets shorter."""
+def _descend(asked: _Asked, search: Search, best: BoolArray) -> BoolArray:
+    """Join parts, take parts away, and add or drop a bin, as long as the description gets shorter.
+
+    The quick figure says how far that may go, and the exact one has the last word.
+    """
+    if asked.ratio is not None:
+        chosen = _descended(asked, search, best, exact=False)
+        if asked.archive().value(chosen) >= asked.least:
+            return chosen
+    return _descended(asked, search, best, exact=True)
+
+
+def _descended(asked: _Asked, search: Search, chosen: BoolArray, *, exact: bool) -> BoolArray:
     key = (count_selections(search, chosen), int(chosen.sum()))
     for _ in range(_ROUNDS):
         for sets in (_rearranged(search, chosen), _flipped(asked.task, chosen)):
-            some = asked.likely(sets)
-            shorter = [(count_selections(search, row), int(row.sum())) for row in some]
-            some = some[[shape < key for shape in shorter]]
-            values = asked.values(some)
-            steps = [
-                (count_selections(search, some[row]), int(some[row].sum()), -values[row], row)
-                for row in np.flatnonzero(values >= asked.least)
-            ]
-            if steps:
-                parts, bins, _, row = min(steps)
-                chosen, value, key = some[row], float(values[row]), (parts, bins)
+            some, values = asked.likely(sets)
+            shapes = [(count_selections(search, row), int(row.sum())) for row in some]
+            shorter = np.array([shape < key for shape in shapes], dtype=bool)
+            rows = shorter & (values >= asked.least * (1 + _SURE))
+            if exact or not rows.any():
+                values[shorter] = asked.values(some[shorter])
+                rows = shorter & (values >= asked.least)
+            if rows.any():
+                row = min(np.flatnonzero(rows), key=lambda row: (shapes[row], -values[row]))
+                chosen, key = some[row], shapes[row]
                 break
         else:
             break
-    return chosen, value
+    return chosen
 
 
 def _rearranged(search: Search, chosen: BoolArray) -> BoolArray:

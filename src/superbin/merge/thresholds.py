@@ -27,6 +27,10 @@ _ROUNDING = 1e-9
 _LINES = 40
 """Bins whose lines through the plane of multipliers are walked."""
 
+_LONGER = 2
+_LONG = 32
+"""Prefixes of up to so many times the bins of the best one without correlations, and some more, are compared with correlations."""
+
 _CROSSINGS = 1 << 19
 """Crossings of lines that are looked at together."""
 
@@ -134,6 +138,10 @@ def seeds(
         np.concatenate([required, order[free[order]]])[: rules.most] for order in orderings(problem, variance)
     ]
     table = np.unique(np.array(orders), axis=0).reshape(-1, orders[0].size)
+    if problem.covariance_up is not None and rules.free:
+        # Much longer prefixes are far from any good set, and their variances take longest.
+        useful = _best_prefix(problem, problem.variance_up, score, np.flatnonzero(free))[1]
+        table = table[:, : _LONGER * (useful + 1) + _LONG]
     values = score(_prefix_totals(problem, table)).reshape(table.shape)
     size = np.arange(1, values.shape[1] + 1)
     values[:, (size < rules.least) | (size < required.size)] = -np.inf
@@ -242,12 +250,19 @@ def _pivots(
     """Positions among the free bins whose lines are walked: of very many bins, those at the edge of the best prefix."""
     if free.size <= _LINES:
         return np.arange(free.size)
+    order, best = _best_prefix(problem, variance, score, free)
+    first = min(max(best - _LINES // 2, 0), free.size - _LINES)
+    return np.sort(order[first : first + _LINES])
+
+
+def _best_prefix(
+    problem: Problem, variance: FloatArray, score: Callable[[Totals], FloatArray], free: IntArray
+) -> tuple[IntArray, int]:
+    """The order of some bins by how useful they are, as positions among them, and the last of the best first ones."""
     s, b, v = (part[free] for part in (problem.signal, problem.background, np.maximum(variance, 0.0)))
     order = np.argsort(-SCORES[0].roots(s, b, v), kind="stable")
     sums = [np.cumsum(part[order]) for part in (s, b, v)]
-    best = int(np.argmax(score(Totals.of(*sums))))
-    first = min(max(best - _LINES // 2, 0), free.size - _LINES)
-    return np.sort(order[first : first + _LINES])
+    return order, int(np.argmax(score(Totals.of(*sums))))
 
 
 class _Walk:
