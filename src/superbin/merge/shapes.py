@@ -49,6 +49,10 @@ _RERANKED = 150
 _CERTIFIED = 16
 """The same where the figure of merit is its own quick ranking and a proof follows."""
 
+_RANKED = 150
+_TOPS = 6
+"""Sets, the best by a quick figure that is trusted, among which climbs by it start, and how many."""
+
 _STARTS = 24
 _CLIMBS = 3
 _CLIMBS_HARD = 6
@@ -261,9 +265,7 @@ def cast_wide(task: Task, archive: Archive) -> None:
         archive.evaluate(task.baseline.chosen[None, :])
     if task.baseline is None or not rules.free:
         greedy_set(archive)
-    start = archive.best[0] if archive.found else rules.possible
-    pool, variance = _pool(task, start)
-    pool = np.concatenate([pool, all_thresholds(problem, variance, task.quick, rules, keep=_RERANKED)])
+    pool = _pool(task, screen)
     if not rules.free:
         pool = np.concatenate([pool, _surrogate(task)])
     if screen.trusted:
@@ -271,7 +273,7 @@ def cast_wide(task: Task, archive: Archive) -> None:
         values = task.quick(screen.problem.totals(pool))
         pool = pool[np.argsort(-values, kind="stable")]
         near = pool[: max(_NEAR, 2 * archive.keep)]
-        tops = _different(pool, _CLIMBS if rules.free else _CLIMBS_HARD)
+        tops = _different(pool)
         archive.evaluate(np.concatenate([near, screen.climbs(tops)]))
         if archive.found:
             improve(archive, *archive.best, screen=screen)
@@ -282,23 +284,25 @@ def cast_wide(task: Task, archive: Archive) -> None:
         _double(task, archive, screen)
 
 
-def _pool(task: Task, start: BoolArray) -> tuple[BoolArray, FloatArray]:
-    """The best prefixes by the quick figure, and the bins' marginal variances at a good set: that of the start."""
+def _pool(task: Task, screen: Screen) -> BoolArray:
+    """The best prefixes and threshold sets by the quick figure; with a covariance, by marginal variances at a good set, too."""
     problem, rules = task.problem, task.rules
-    if problem.covariance_up is None:
-        return seeds(problem, problem.variance_up, task.quick, rules, keep=_RERANKED), problem.variance_up
-    pool = seeds(problem, problem.variance_up, task.quick, rules, keep=_RERANKED)
-    if len(pool):
-        start = pool[int(np.argmax(task.quick(problem.upward().totals(pool))))]
-    variance = problem.covariance_up @ start.astype(np.float64)
-    return np.concatenate([pool, seeds(problem, variance, task.quick, rules, keep=_RERANKED)]), variance
+    variance = problem.variance_up
+    pool = [seeds(problem, variance, task.quick, rules, keep=_RERANKED)]
+    if problem.covariance_up is not None and len(pool[0]):
+        best = pool[0][[int(np.argmax(task.quick(screen.problem.totals(pool[0]))))]]
+        pool.append(screen.climbs(best) if screen.trusted else best)
+        variance = problem.covariance_up @ pool[1][0].astype(np.float64)
+        pool.append(seeds(problem, variance, task.quick, rules, keep=_RERANKED))
+    pool.append(all_thresholds(problem, variance, task.quick, rules, keep=_RERANKED))
+    return np.concatenate(pool)
 
 
-def _different(sets: BoolArray, most: int) -> BoolArray:
+def _different(sets: BoolArray) -> BoolArray:
     """The first of some sets that are not alike."""
     tops: list[BoolArray] = []
-    for chosen in sets[:_STARTS]:
-        if len(tops) < most and all((chosen ^ top).sum() > _ALIKE for top in tops):
+    for chosen in sets[:_RANKED]:
+        if len(tops) < _TOPS and all((chosen ^ top).sum() > _ALIKE for top in tops):
             tops.append(chosen)
     return np.array(tops, dtype=bool).reshape(len(tops), sets.shape[1])
 
