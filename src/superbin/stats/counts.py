@@ -212,7 +212,12 @@ def quantile(
     [18.0, 25.0, 32.0]
     """
     level = checked_probability("probability", probability)
+    one_background = all(np.ndim(part) == 0 for part in (b, up, down)) and np.ndim(signal) == 0 and signal == 0
     level, *yields = checked_yields(level, b, up, down, name="probability")
+    if one_background and level.size > 1:
+        # One table of the count answers all.
+        alone = Background(uncertainty(model, *(a.ravel()[:1] for a in yields)))
+        return plain(alone.quantile(level.ravel()).reshape(level.shape))
     strength = checked_signal(signal, level.shape)
     level, strength, *yields = np.broadcast_arrays(level, strength, *yields)
     held = uncertainty(model, *(a.ravel() for a in yields))
