@@ -130,9 +130,7 @@ def test_least_p_value_of_a_range(seed: int) -> None:
         for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
             b = low + (high - low) * f
             assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
-        assert (
-            log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)
-        ).all()
+        assert (log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)).all()
     same, _ = midp_at_least(count, Ranges(low, low, up, down, up, down))
     exact = pvalue.midp(count, low, up, down)
     assert (same <= exact).all()

@@ -87,8 +87,6 @@ def tasks(path: Path) -> dict[str, Callable[[int], Any]]:
 
 def forget() -> None:
     """Empty what remembers the text of a merge: another signal has another one."""
-    import superbin.merge.cuts
-
     module = sys.modules["superbin.merge.cuts"]
     for name in ("_cover", "_count", "_boxes"):
         if hasattr(module, name):
@@ -165,7 +163,9 @@ def main() -> None:
         signals = Path(folder) / "signals.npy"
         dump(signals)
         sides = [Side(source, signals) for source in (options.other.resolve(), NOW)]
-        print("| task | other, ms | now, ms | ratio | lowest and highest of a signal |\n|---|---|---|---|---|")
+        print(
+            "| task | other, ms | now, ms | ratio | lowest and highest of a signal |\n|---|---|---|---|---|"
+        )
         for task in options.only or sides[1].tasks:
             costs = np.array(
                 [

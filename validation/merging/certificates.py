@@ -213,7 +213,9 @@ def summary() -> str:
         groups.setdefault((row["figure"], row["correlations"], float(row["value"]) >= 1), []).append(
             float(row["gap"])
         )
-    lines = ["| figure of merit | correlations | its value | points | certified | within 1 % | median gap | largest |"]
+    lines = [
+        "| figure of merit | correlations | its value | points | certified | within 1 % | median gap | largest |"
+    ]
     lines.append("|---|---|---|---|---|---|---|---|")
     for (figure, name, strong), some in sorted(groups.items(), reverse=True):
         gap = np.array(some)
@@ -221,7 +223,11 @@ def summary() -> str:
             f"| {figure} | {name} | {'>= 1' if strong else '< 1'} | {gap.size} | {(gap <= 1e-3 * 1.0001).sum()} "
             f"| {(gap <= 0.01).sum()} | {np.median(gap):.2%} | {gap.max():.1%} |"
         )
-    lines += ["", "| signal | figure of merit | correlations | value | proved | CPU s | nodes |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| signal | figure of merit | correlations | value | proved | CPU s | nodes |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in sorted(rows, key=lambda row: row["figure"], reverse=True):
         gap = float(row["gap"])
         said = merge.status(gap <= 1e-3 * 1.0001, gap)
@@ -285,7 +291,9 @@ def main() -> None:
     parser.add_argument("part", choices=["brute", "packaged", "summary", "restarts"])
     parser.add_argument("--figure", default="midp")
     parser.add_argument("--number", type=int, default=2000)
-    parser.add_argument("--visible", action="store_true", help="Only packaged points whose figure midp is at least 1.")
+    parser.add_argument(
+        "--visible", action="store_true", help="Only packaged points whose figure midp is at least 1."
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--largest", type=int, default=10)
     parser.add_argument(

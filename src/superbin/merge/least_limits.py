@@ -71,7 +71,9 @@ def limit_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> Fl
     # The ends of neighbouring pieces are the same numbers, so that nothing falls between them.
     last = part + 1 == count[rows]
     pieces = replace(
-        ranges.take(rows), low=low + part * step, high=np.where(last, ranges.high[rows], low + (part + 1) * step)
+        ranges.take(rows),
+        low=low + part * step,
+        high=np.where(last, ranges.high[rows], low + (part + 1) * step),
     )
     least = least_events(pieces, wanted[rows])
     bound: FloatArray = signal / np.minimum.reduceat(least, np.cumsum(count) - count) if rows.size else signal
@@ -143,11 +145,15 @@ class _Rule:
         """Both sides; means rise from the near end to the far one above, and fall below."""
         low = [part.near for part in above] + [-part.far for part in below]
         high = [part.far for part in above] + [-part.near for part in below]
-        return cls(np.concatenate(low), np.concatenate(high), np.concatenate([p.weight for p in above + below]))
+        return cls(
+            np.concatenate(low), np.concatenate(high), np.concatenate([p.weight for p in above + below])
+        )
 
 
 _RULES = {
-    (i, corner): _Rule.of(points, corner=corner) for i, points in enumerate((*_POINTS, 0)) for corner in (False, True)
+    (i, corner): _Rule.of(points, corner=corner)
+    for i, points in enumerate((*_POINTS, 0))
+    for corner in (False, True)
 }
 
 _COARSE = _Rule.all_strips(_FEW_STRIPS)
@@ -191,7 +197,9 @@ class _Points:
             # As far as a normal distribution goes; every other step halves what is left.
             trial = n[rows] + np.rint((0.5 - found) / scale[rows])
             if step % 2:
-                trial = np.where(np.isinf(high[rows]), n[rows] + 2.0**step, np.floor((low[rows] + high[rows]) / 2))
+                trial = np.where(
+                    np.isinf(high[rows]), n[rows] + 2.0**step, np.floor((low[rows] + high[rows]) / 2)
+                )
             n[rows] = np.clip(trial, low[rows] + 1, high[rows] - 1)
         # Every count up to the lower end is exceeded with a probability of one half.
         return low + 1
@@ -224,7 +232,9 @@ class _Points:
         # ln(CLs/alpha) falls from -ln(alpha) at s = 0, the faster the larger s.
         level, level_beyond = -np.log(_ALPHA) - known / np.sqrt(ranges.high + 9), np.full_like(known, np.nan)
         side = np.zeros_like(known)
-        s = np.maximum(asimov_events(ranges.high, np.minimum(ranges.up, ranges.least_down) ** 2), _LEAST * 1.01)
+        s = np.maximum(
+            asimov_events(ranges.high, np.minimum(ranges.up, ranges.least_down) ** 2), _LEAST * 1.01
+        )
         rows = np.flatnonzero(wanted > known)
         s[rows] = np.where(np.isfinite(wanted[rows]), wanted[rows], s[rows])
         for _ in range(_STEPS):
@@ -237,9 +247,14 @@ class _Points:
             side[rows] = np.where(fine, 1.0, -1.0)
             level_beyond[rows] = np.where(fine, level_beyond[rows] * np.where(again, 0.5, 1.0), log)
             level[rows] = np.where(fine, log, level[rows] * np.where(again, 0.5, 1.0))
-            known[rows], beyond[rows] = np.where(fine, s[rows], known[rows]), np.where(fine, beyond[rows], s[rows])
+            known[rows], beyond[rows] = (
+                np.where(fine, s[rows], known[rows]),
+                np.where(fine, beyond[rows], s[rows]),
+            )
             far = np.where(np.isfinite(wanted[rows]), 0.1 * (wanted[rows] / known[rows] - 1), 0.0)
-            rows = rows[(beyond[rows] > known[rows] * (1 + np.maximum(far, _CLOSE))) & (known[rows] < wanted[rows])]
+            rows = rows[
+                (beyond[rows] > known[rows] * (1 + np.maximum(far, _CLOSE))) & (known[rows] < wanted[rows])
+            ]
             a, b, fa, fb = known[rows], beyond[rows], level[rows], level_beyond[rows]
             with np.errstate(invalid="ignore"):
                 trial = np.where(np.isinf(b), a * 1.3, a + (b - a) * fa / (fa - fb))
