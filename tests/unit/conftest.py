@@ -76,7 +76,7 @@ def make_projection(
         observable=observable,
         label=label,
         unit=unit,
-        selection=f"bins whose ranges in all observables but {label} overlap a bin of the aggregate",
+        selection=f"bins that overlap the aggregate in all observables but {label}",
         note="",
         columns=tuple(
             ProjectionColumn(
