@@ -106,7 +106,7 @@ def _run(command: Sequence[str], place: Path, *, sources: Path) -> None:
     if done.returncode != 0:
         message = _first_error(done.stdout.decode("utf-8", "replace"))
         raise DocumentError(
-            f"{sources / 'paper.tex'}: {command[0]} failed: {message}; mend the source and compile it again"
+            f"{sources / 'paper.tex'}: {command[0]} failed: {message}; correct the source and compile it again"
         )
 
 

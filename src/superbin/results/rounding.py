@@ -96,4 +96,3 @@ def _decimals(error: float) -> int:
 def _fixed(value: float, decimals: int) -> str:
     text = f"{round(value, decimals):.{max(decimals, 0)}f}"
     return text.removeprefix("-") if float(text) == 0 else text
-
