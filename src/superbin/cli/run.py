@@ -8,6 +8,7 @@ import click
 
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    Share,
     correlations_option,
     database_option,
     figure_of_merit_option,
@@ -50,6 +51,20 @@ if TYPE_CHECKING:
 @toys_option
 @pyhf_toys_option
 @seed_option
+@click.option(
+    "--signal-uncertainty",
+    type=Share(),
+    metavar="SHARE",
+    default=0.0,
+    help="A relative systematic uncertainty of the signal, 10% or 0.1, in addition to those given with it.",
+)
+@click.option(
+    "--likelihood/--no-likelihood",
+    "ask_likelihood",
+    default=True,
+    show_default=True,
+    help="Limits of the published full likelihood, where the search has one; some seconds.",
+)
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
@@ -76,6 +91,8 @@ def run(
     toys: int,
     pyhf_toys: int,
     seed: int,
+    signal_uncertainty: float,
+    ask_likelihood: bool,
     database: str | None,
     force: bool,
     figures: bool,
@@ -102,6 +119,8 @@ def run(
                 search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
             likelihood = catalog.published_likelihood(search) if catalog.has_likelihood(search) else None
+            published = catalog.limits(search, model)
+            theory = catalog.cross_section_of(signal, search)
         _progress(f"designing the aggregate bin for {signal.label} in {search.n_bins} bins")
         result = analyze(
             search,
@@ -113,6 +132,12 @@ def run(
             seed=seed,
             pyhf_toys=pyhf_toys,
             seconds=seconds,
+            signal_uncertainty=signal_uncertainty,
+            cross_section_error=theory.relative_uncertainty,
+            cross_section_order=theory.order,
+            likelihood=likelihood if ask_likelihood else None,
+            published=published,
+            report=_part,
         )
         _write_documents(result, signal, likelihood, stage)
         drawn: dict[str, bytes] = {}
@@ -128,6 +153,10 @@ def run(
 
 def _progress(text: str) -> None:
     click.echo(f"superbin: {text}", err=True)
+
+
+def _part(name: str, seconds: float) -> None:
+    _progress(f"{name}: {seconds:.1f} s")
 
 
 def _write_documents(
@@ -238,10 +267,6 @@ def _summary(result: "AnalysisResult", output: Path) -> str:
         f"exact mid-p Z expected {number(c.expected.z)}, observed {number(c.observed.z)}"
         for c in result.conventions
     )
-    if result.limit is not None:
-        head.append(
-            f"95 % CLs limit on the signal strength: mu95 observed {result.limit.observed:.3f}, expected {result.limit.expected:.3f}"
-        )
     ours, original = (merit.shown(value) for value in (merged.value, merged.greedy.value))
     head.append(
         f"{merit.symbol}: {ours:.3f}; by the greedy search of the original {original:.3f} with {len(merged.greedy.bins)} bin{'' if len(merged.greedy.bins) == 1 else 's'}"

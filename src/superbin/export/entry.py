@@ -157,9 +157,7 @@ def entry_of(source: object) -> Entry:
 @entry_of.register
 def _(source: AnalysisResult) -> Entry:
     total = source.yields
-    limits: dict[str, float] = {}
-    if source.limit is not None:
-        limits = {"observed": source.limit.observed, "expected": source.limit.expected}
+    limits = _limits(source)
     region = Region("aggregate", source.merge.cuts, int(total.observed), total.background, total.processes)
     point = Point(
         source.signal.model,
@@ -185,6 +183,18 @@ def _(source: AnalysisResult) -> Entry:
         digest=s.digest,
         made_by=source.superbin,
     )
+
+
+def _limits(source: AnalysisResult) -> dict[str, float]:
+    """Limits on the signal strength by name; those of the aggregate bin by prior-predictive CLs, as a scan has them."""
+    one_bin = source.region.limit("cls")
+    full = None if source.likelihood is None else source.likelihood.quoted
+    named = (("observed", "expected", one_bin), ("likelihood_observed", "likelihood_expected", full))
+    found: dict[str, float | None] = {}
+    for observed, expected, limit in named:
+        if limit is not None:
+            found |= {observed: limit.mu.observed, expected: limit.mu.median}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @entry_of.register

@@ -144,8 +144,9 @@ def _(result: AnalysisResult) -> tuple[str, dict[str, Any]]:
     answer = [
         f"Expected significance Z = {_z(result.expected.midp.z)}, observed {_z(result.observed.midp.z)} (exact mid-p, local).",
     ]
-    if result.limit is not None:
-        observed, expected = result.limit.observed, result.limit.expected
+    quoted = None if result.quoted is None else result.quoted.mu
+    if quoted is not None and quoted.observed is not None and quoted.median is not None:
+        observed, expected = quoted.observed, quoted.median
         text = f"95 % CL upper limit on the signal strength: {observed:.3g} observed, {expected:.3g} expected"
         if result.signal.cross_section_pb:
             fb = 1000 * result.signal.cross_section_pb

@@ -13,7 +13,7 @@ import pytest
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.errors import InputError
 from superbin.page import page
-from superbin.results import AnalysisResult, PValue, SearchSummary, StrengthLimit
+from superbin.results import AnalysisResult, LimitBand, PValue, SearchSummary, UpperLimit
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 HOSTILE = '<script>alert("x")</script>&\u202e'
@@ -74,16 +74,15 @@ def in_browser(text: str, folder: Path, script: str = "") -> str:
 
 def test_the_answer_comes_first(example_result: AnalysisResult) -> None:
     """PAGE-2: significance, limit and exclusion stand before everything else."""
-    example_result = replace(example_result, limit=StrengthLimit(0.8, 0.5))
     text = page(example_result, figures={"counts": PNG})
     first = html.unescape(text.split('<div class="answer">')[1].split("</div>")[0])
     assert f"observed {example_result.observed.midp.z:.2f}" in first
-    assert example_result.limit is not None
-    assert (
-        f"{example_result.limit.observed:.3g} observed, {example_result.limit.expected:.3g} expected" in first
-    )
+    quoted = example_result.quoted
+    assert quoted is not None
+    assert f"{quoted.mu.observed:.3g} observed, {quoted.mu.median:.3g} expected" in first
     assert "the signal is excluded by this one bin" in first
-    assert "is not excluded" in page(replace(example_result, limit=StrengthLimit(1.2, 0.5)))
+    weak = UpperLimit.of("lhc", LimitBand(1.2, median=0.5), fit="prefit")
+    assert "is not excluded" in page(replace(example_result, limits=(weak,), other=None))
     assert "Search digest" in text
     for row in example_result.bins:
         assert f"<td>{row.number}</td>" in text
