@@ -19,6 +19,7 @@ from scipy.special import ndtr
 from superbin import merge, workspace
 from superbin._support.arrays import FloatArray
 from superbin.analysis.answer import likelihood_answer, published_answer, region_limits, uncertainty_of
+from superbin.analysis.details import package_versions, simpler_regions, uncertainty_sources
 from superbin.analysis.projection import bin_ranges, project
 from superbin.domain.aggregate import AggregateBin, Background, combine
 from superbin.domain.correlations import Correlations, convention, covariances
@@ -208,6 +209,8 @@ def analyze(
         limits=_limits(seconds),
     )
     clock.done(f"bins for the {merit(other.merge.figure_of_merit).goal}, with their limits")
+    simpler = simpler_regions(search, signal, figure_of_merit=merged.figure_of_merit, covariance=covariance)
+    clock.done("simpler regions")
     all_bins = None
     if likelihood is not None:
         all_bins = likelihood_answer(likelihood, signal)
@@ -240,6 +243,9 @@ def analyze(
         other=other,
         likelihood=all_bins,
         published=None if published is None else published_answer(published, signal),
+        alternatives=simpler,
+        sources=() if likelihood is None else uncertainty_sources(likelihood, merged.bins),
+        versions=package_versions(),
         projections=project(search, signal, merged.bins, covariance=covariance),
         superbin=version("superbin"),
     )

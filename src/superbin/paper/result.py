@@ -1,11 +1,14 @@
 """Values of the template ``result.tex.j2``: what a paper says of one signal."""
 
+import math
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from superbin.domain.aggregate import Background
 from superbin.domain.merits import MERITS, named
 from superbin.paper import tex, words
-from superbin.paper.shared import shared_values
+from superbin.paper.shared import command_options, shared_values
 from superbin.paper.tex import TeX
 from superbin.results import AggregateRegion, AnalysisResult, PublishedAnswer, UpperLimit
 from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems
@@ -70,11 +73,12 @@ def analysis_values(result: AnalysisResult, *, figures: bool) -> dict[str, Any]:
         "comparison": list(_comparison(result)),
         "fitted": _fitted(result),
         "published_how": _published_how(result.published),
-        "alternatives": [],
-        "systematics": [],
+        "alternatives": list(_alternatives(result)),
+        "systematics": list(_sources(result)),
+        "sources": len(result.sources),
         "cut_flow": [],
-        "versions": {},
-        "command": "",
+        "versions": result.versions,
+        "command": _command(result),
         "digests": {"search": result.search.digest, "signal": result.signal.digest},
         "correlations": {
             c.correlations: _CORRELATIONS.get(c.correlations) or tex.escape(c.correlations)
@@ -114,6 +118,75 @@ def _process_rows(result: AnalysisResult) -> Iterator[tuple[TeX, TeX, TeX, TeX]]
     for p in result.yields.processes:
         value, stat, syst = tex.parts(p.nominal, (p.stat_up, p.stat_down), (p.syst_up, p.syst_down))
         yield tex.mathtext(p.label), value, stat, syst
+
+
+def _alternatives(result: AnalysisResult) -> Iterator[dict[str, Any]]:
+    """The regions that were chosen, and simpler ones."""
+    for purpose, region in _regions(result):
+        quoted = region.limit("cls")
+        yield _alternative(
+            f"Chosen, {purpose}",
+            region.merge.bins,
+            len(region.merge.cuts),
+            (tex.three(region.yields.signal), region.yields.background),
+            (region.expected.z, None if quoted is None else quoted.mu.median),
+        )
+    for one in result.alternatives:
+        yield _alternative(
+            f"{one.name[:1].upper()}{one.name[1:]}",
+            one.bins,
+            one.selections,
+            (tex.three(one.signal), Background(one.background, one.up, one.down)),
+            (one.z, one.mu95),
+        )
+
+
+def _alternative(
+    name: str,
+    bins: tuple[int, ...],
+    selections: int,
+    events: tuple[TeX, Background],
+    sensitivity: tuple[float | None, float | None],
+) -> dict[str, Any]:
+    signal, background = events
+    z, mu = sensitivity
+    return {
+        "name": name,
+        "bins": len(bins),
+        "selections": selections,
+        "signal": signal,
+        "background": tex.measured(background.nominal, background.up, background.down),
+        "z": tex.z(z),
+        "mu": tex.three(mu),
+    }
+
+
+def _sources(result: AnalysisResult) -> Iterator[tuple[str | TeX, TeX, TeX]]:
+    """The largest sources of uncertainty, relative, and all others in quadrature."""
+    total = result.yields.background.nominal
+    if total <= 0:
+        return
+    for one in result.sources[:_MOST_SOURCES]:
+        yield one.name, _signed(one.up / total), _signed(one.down / total)
+    rest = result.sources[_MOST_SOURCES:]
+    if rest:
+        up, down = (
+            math.hypot(*(max(sign * one.up, sign * one.down, 0.0) for one in rest)) / total
+            for sign in (1, -1)
+        )
+        yield f"{len(rest)} others, in quadrature", _signed(up), _signed(-down)
+
+
+def _signed(fraction: float) -> TeX:
+    return TeX(f"${100 * fraction:+.1f}$")
+
+
+def _command(result: AnalysisResult) -> str:
+    """The command that makes such a result, options as the result has them."""
+    given = [result.signal.model, *(f"{value:g}" for value in result.signal.parameters.values())]
+    return shlex.join(
+        ["superbin", "run", *given, *command_options(result.search, result.options), "-o", "out"]
+    )
 
 
 # --- limits ---------------------------------------------------------------------------------------------------

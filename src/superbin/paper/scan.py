@@ -1,6 +1,7 @@
 """Values of the template ``scan.tex.j2``: what a paper says of a scan."""
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -10,14 +11,14 @@ from superbin.domain.merits import MERITS, named
 from superbin.domain.signal import point_label
 from superbin.domain.simplified import particle_words, process_text
 from superbin.paper import tex, words
-from superbin.paper.shared import shared_values
+from superbin.paper.shared import command_options, shared_values
 from superbin.paper.tex import TeX
 from superbin.results.scan import DONE, ScanPoint, ScanResult
 from superbin.results.wording import parameter_label, scan_stems
 
 __all__ = ["scan_values"]
 
-_STRONGEST = 10
+_NEAREST = 10
 _EXCESSES = 5
 _CORRELATIONS = {
     "none": "neglected",
@@ -53,17 +54,26 @@ def scan_values(result: ScanResult, *, figures: bool) -> dict[str, Any]:
         "heaviest": _heaviest(result, done),
         "largest": None if largest is None else _largest(result, largest),
         "regions": _regions(done, result.search.n_bins),
-        "strongest": [_row(result, p) for p in sorted(done, key=lambda p: -_z(p, "expected"))[:_STRONGEST]],
+        "nearest": [_row(result, p) for p in sorted(done, key=_from_boundary)[:_NEAREST]],
         "excesses": [_row(result, p) for p in seen[:_EXCESSES] if _z(p, "observed") > 0],
         "rows": [_row(result, p) for p in done],
         "failed": _failed(result),
         "cost": _cost(done),
         "correlations": _CORRELATIONS.get(correlations, correlations),
         "versions": {},
-        "command": "",
+        "command": _command(result),
         "digests": {"search": result.search.digest, "scan": result.digest},
         "figures": _figures(result) if figures else {},
     }
+
+
+def _command(result: ScanResult) -> str:
+    """The command that makes such a scan, options as the scan has them."""
+    known = ("correlations", "figure_of_merit", "simplify")
+    given = command_options(result.search, {k: v for k, v in result.options.items() if k in known})
+    if any(p.likelihood_limit is not None for p in result.points):
+        given.append("--likelihood-limit")
+    return shlex.join(["superbin", "scan", result.model, *given, "-o", "maps"])
 
 
 def _figures(result: ScanResult) -> Mapping[str, TeX]:
@@ -86,6 +96,12 @@ _CAPTIONS = {
 def _z(point: ScanPoint, side: str) -> float:
     found = point.expected if side == "expected" else point.observed
     return -math.inf if found is None or found.z is None else found.z
+
+
+def _from_boundary(point: ScanPoint) -> float:
+    """How far the observed limit on the signal strength is from 1, in its logarithm."""
+    observed = None if point.mu_limit is None else point.mu_limit.observed
+    return math.inf if not observed else abs(math.log(observed))
 
 
 def _name(result: ScanResult, point: ScanPoint) -> TeX:

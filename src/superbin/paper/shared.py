@@ -8,8 +8,9 @@ from superbin.domain.simplified import process_text
 from superbin.paper import words
 from superbin.paper.tex import TeX
 from superbin.results import SearchSummary
+from superbin.results.documents import Option
 
-__all__ = ["shared_values"]
+__all__ = ["command_options", "shared_values"]
 
 
 def shared_values(search: SearchSummary, model: str, sources: str) -> dict[str, Any]:
@@ -47,6 +48,13 @@ def _publication(reference: str) -> tuple[str, str]:
     return (found["who"], found["rest"]) if found else ("", reference)
 
 
-def digests(**named: str) -> Mapping[str, str]:
-    """Digests by what they are of; those that are empty are left out."""
-    return {name: digest for name, digest in named.items() if digest}
+def command_options(search: SearchSummary, options: Mapping[str, Option]) -> list[str]:
+    """Options of a command from those that a result records."""
+    given = ["--search", search.name]
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            given += [flag, f"{value}"]
+        elif value is True:
+            given.append(flag)
+    return given

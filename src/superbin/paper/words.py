@@ -91,7 +91,7 @@ def cut_text(cut: str, ranges: Sequence[Range]) -> TeX:
     for part in ranges:
         short = _OBSERVABLE_NAMES.get(part.observable)
         if short is not None and "$" not in cut:
-            cut = re.sub(rf"(?<!\w){short}(?!\w)", lambda _, name=part.observable: f"\0{name}\0", cut)
+            cut = re.sub(rf"(?<!\w){short}(?!\w)", f"\0{part.observable}\0", cut)
     labels = {part.observable: part.label for part in ranges}
     pieces = cut.split("\0")
     return TeX(
@@ -107,9 +107,9 @@ def option(value: object) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
-def sentence(items: Iterable[TeX]) -> TeX:
+def sentence(items: Iterable[str]) -> TeX:
     """Join with commas and an *and*."""
-    *head, last = (item if isinstance(item, TeX) else tex.escape(str(item)) for item in items)
+    *head, last = (item if isinstance(item, TeX) else tex.escape(item) for item in items)
     return TeX(f"{', '.join(head)} and {last}" if head else last)
 
 
