@@ -23,8 +23,8 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.cli.paper import paper_options, write_paper
 from superbin.domain.merits import MERITS
-from superbin.errors import SuperbinError
 
 if TYPE_CHECKING:
     from superbin.domain.signal import SignalModel
@@ -76,6 +76,7 @@ if TYPE_CHECKING:
 @click.option(
     "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
 )
+@paper_options
 def run(
     model: str,
     parameters: tuple[float, ...],
@@ -97,6 +98,9 @@ def run(
     force: bool,
     figures: bool,
     pdf: bool,
+    paper_class: str,
+    template: Path | None,
+    cut_flow: Path | None,
 ) -> None:
     """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
@@ -146,7 +150,16 @@ def run(
             drawn = _draw(result, stage / "figures")
         _write_page(result, stage, drawn)
         _progress("writing the paper")
-        _write_paper(result, stage / "paper", figures=figures, pdf=pdf)
+        (stage / "paper").mkdir()
+        write_paper(
+            result,
+            stage / "paper",
+            figures=figures,
+            pdf=pdf,
+            paper_class=paper_class,
+            template=template,
+            cut_flow=cut_flow,
+        )
     _progress(f"done in {time.perf_counter() - start:.1f} s")
     click.echo(_summary(result, output))
 
@@ -189,23 +202,6 @@ def _write_page(result: "AnalysisResult", folder: Path, figures: dict[str, bytes
     from superbin.page import page
 
     write_text(folder / "report.html", page(result, figures=figures))
-
-
-def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: bool) -> None:
-    from superbin import paper
-
-    folder.mkdir()
-    paper.render(result, folder, figures=figures)
-    if not pdf:
-        return
-    if not paper.latex_available():
-        _progress("no LaTeX found: the paper is left as source; " + paper.HOW_TO_GET_LATEX)
-        return
-    try:
-        paper.compile_pdf(folder)
-    except SuperbinError as error:
-        # An incomplete LaTeX must not cost the analysis; the source is there to be compiled elsewhere.
-        _progress(f"the paper is left as source: {error}")
 
 
 def _expected(panel: "Significance") -> list[str]:

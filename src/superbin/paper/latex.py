@@ -19,7 +19,7 @@ __all__ = ["HOW_TO_GET_LATEX", "compile_pdf", "latex_available"]
 
 HOW_TO_GET_LATEX = (
     "install pdflatex and bibtex: on Debian or Ubuntu "
-    "'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended', "
+    "'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-publishers' (the last for RevTeX), "
     "elsewhere TeX Live, MacTeX or MiKTeX"
 )
 

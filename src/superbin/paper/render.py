@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from superbin._support.files import write_text
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
 from superbin.paper import tex, words
-from superbin.paper.result import analysis_values
+from superbin.paper.result import analysis_values, cut_flow_rows
 from superbin.paper.scan import scan_values
 from superbin.paper.tex import TeX
 from superbin.results import AnalysisResult
@@ -45,6 +45,7 @@ def render(
     paper_class: str = "article",
     template: str | Path | None = None,
     figure_folder: str | None = None,
+    cut_flow: Mapping[str, float] | None = None,
 ) -> Path:
     r"""Write the LaTeX sources of a paper about a result.
 
@@ -64,6 +65,9 @@ def render(
     figure_folder : str, optional
         Where the figures are, relative to `directory`; by default ``../figures``, of a scan ``../maps``.
 
+    cut_flow : mapping of str to float, optional
+        Fraction of the generated signal events that is left after each cut, in order; of an `AnalysisResult`.
+
     Returns
     -------
     Path
@@ -82,6 +86,8 @@ def render(
         raise UnknownNameError(f"there is no paper class {paper_class!r}; choose one of {', '.join(CLASSES)}")
     name, values = _content(result, figures=figures)
     folder = figure_folder or values.pop("figure_folder")
+    if cut_flow and "cut_flow" in values:
+        values["cut_flow"] = cut_flow_rows(cut_flow)
     values |= {"layout": CLASSES[paper_class], "figure_folder": TeX(folder), "paper_class": paper_class}
     text = _printed_template(name, template, values)
     sources = {"references.bib": _references(text, values), "paper.tex": text}

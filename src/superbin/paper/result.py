@@ -1,8 +1,9 @@
 """Values of the template ``result.tex.j2``: what a paper says of one signal."""
 
 import math
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from superbin.domain.aggregate import Background
@@ -10,10 +11,10 @@ from superbin.domain.merits import MERITS, named
 from superbin.paper import tex, words
 from superbin.paper.shared import command_options, shared_values
 from superbin.paper.tex import TeX
-from superbin.results import AggregateRegion, AnalysisResult, PublishedAnswer, UpperLimit
+from superbin.results import AggregateRegion, AnalysisResult, PublishedAnswer, UncertaintySource, UpperLimit
 from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems
 
-__all__ = ["analysis_values"]
+__all__ = ["analysis_values", "cut_flow_rows"]
 
 _SHAPES = {
     "free": "",
@@ -35,6 +36,8 @@ _METHODS = {
 }
 _PURPOSES = {"discovery": "largest expected significance", "limit": "lowest expected limit"}
 _MOST_SOURCES = 12
+_INDEX = re.compile(r"(?:_?(?:N?Jets?|N?[Bb]Tags?|NB|MHT|HT|[Bb]in)?_?\d+)+$")
+"""What tells nuisance parameters of one kind apart: numbers of bins and ranges of observables at the end of their names."""
 
 
 def analysis_values(result: AnalysisResult, *, figures: bool) -> dict[str, Any]:
@@ -161,24 +164,45 @@ def _alternative(
     }
 
 
-def _sources(result: AnalysisResult) -> Iterator[tuple[str | TeX, TeX, TeX]]:
-    """The largest sources of uncertainty, relative, and all others in quadrature."""
+def _sources(result: AnalysisResult) -> Iterator[tuple[str, int, TeX, TeX]]:
+    """The largest sources of uncertainty, relative to the background; those that differ only in an index are one."""
     total = result.yields.background.nominal
     if total <= 0:
         return
-    for one in result.sources[:_MOST_SOURCES]:
-        yield one.name, _signed(one.up / total), _signed(one.down / total)
-    rest = result.sources[_MOST_SOURCES:]
+    families: dict[str, list[UncertaintySource]] = {}
+    for one in result.sources:
+        families.setdefault(_INDEX.sub("", one.name) or one.name, []).append(one)
+    rows = [(name if len(members) > 1 else members[0].name, members) for name, members in families.items()]
+    rows.sort(key=lambda row: -max(_sides(row[1])))
+    for name, members in rows[:_MOST_SOURCES]:
+        yield name, len(members), *_percents(members, total)
+    rest = [one for _, members in rows[_MOST_SOURCES:] for one in members]
     if rest:
-        up, down = (
-            math.hypot(*(max(sign * one.up, sign * one.down, 0.0) for one in rest)) / total
-            for sign in (1, -1)
-        )
-        yield f"{len(rest)} others, in quadrature", _signed(up), _signed(-down)
+        yield "All others", len(rest), *_percents(rest, total)
 
 
-def _signed(fraction: float) -> TeX:
-    return TeX(f"${100 * fraction:+.1f}$")
+def _sides(sources: Sequence[UncertaintySource]) -> tuple[float, float]:
+    """Upwards and downwards in quadrature, events: each source moves the background to either side by the larger of its shifts."""
+    up, down = (
+        math.hypot(*(max(sign * one.up, sign * one.down, 0.0) for one in sources)) for sign in (1, -1)
+    )
+    return up, down
+
+
+def _percents(sources: Sequence[UncertaintySource], total: float) -> tuple[TeX, TeX]:
+    up, down = (100 * side / total for side in _sides(sources))
+    return TeX(f"$+{up:.1f}$"), TeX(f"$-{down:.1f}$")
+
+
+def cut_flow_rows(steps: Mapping[str, float]) -> list[tuple[str, TeX, TeX]]:
+    """Cut, fraction left, and fraction of what the cut before left; both in percent."""
+    rows: list[tuple[str, TeX, TeX]] = []
+    before = 0.0
+    for name, left in steps.items():
+        relative = tex.percent_of(left / before) if before > 0 else TeX("--")
+        rows.append((name, tex.percent_of(left), relative))
+        before = left
+    return rows
 
 
 def _command(result: AnalysisResult) -> str:

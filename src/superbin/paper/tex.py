@@ -23,6 +23,7 @@ __all__ = [
     "measured",
     "parts",
     "percent",
+    "percent_of",
     "pvalue",
     "three",
     "whole",
@@ -271,6 +272,11 @@ def _with_errors(value: str, sides: str, exponent: int) -> TeX:
 def three(value: float | None) -> TeX:
     """Write a number to three digits; a dash where there is none."""
     return TeX("--" if value is None else f"${scientific(value)}$")
+
+
+def percent_of(fraction: float) -> TeX:
+    """Write a fraction in percent without the sign, to three digits."""
+    return TeX(f"${100 * fraction:.3g}$" if fraction < 0.9995 else "$100$")
 
 
 def percent(fraction: float) -> TeX:
