@@ -276,12 +276,14 @@ def three(value: float | None) -> TeX:
 
 def percent_of(fraction: float) -> TeX:
     """Write a fraction in percent without the sign, to three digits."""
-    return TeX(f"${100 * fraction:.3g}$" if fraction < 0.9995 else "$100$")
+    return TeX("$100$" if fraction >= 0.9995 else f"${scientific(100 * fraction)}$")
 
 
 def percent(fraction: float) -> TeX:
     """Write a fraction of one in percent, to two digits."""
-    return TeX(rf"{100 * fraction:#.2g}".rstrip(".") + r"\,\%")
+    value = 100 * fraction
+    text = f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"${scientific(value, 2)}$"
+    return TeX(text + r"\,\%")
 
 
 def pvalue(value: float) -> TeX:
