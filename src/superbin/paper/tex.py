@@ -282,7 +282,9 @@ def percent_of(fraction: float) -> TeX:
 def percent(fraction: float) -> TeX:
     """Write a fraction of one in percent, to two digits."""
     value = 100 * fraction
-    text = f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"${scientific(value, 2)}$"
+    text = (
+        f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"${scientific(value, 2)}$"
+    )
     return TeX(text + r"\,\%")
 
 
