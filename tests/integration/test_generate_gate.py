@@ -453,6 +453,27 @@ def test_cross_sections_of_a_spectrum(search: Search, run: Run) -> None:
     assert read_signal(Path("out/mine_900_100.csv")).cross_section_pb == 0.5
 
 
+def test_packed_spectra(run: Run) -> None:
+    """GEN-80, GEN-83, GEN-92: a gzipped spectrum is read as the plain one; cut, not packed and endless ones are refused in a line."""
+    write(SECTIONS + spectrum(width="x"), "plain.slha")
+    write(SECTIONS + spectrum(width="x"), "packed.slha.gz")
+    messages = [run("--slha", name)[2] for name in ("plain.slha", "packed.slha.gz")]
+    assert messages[0].replace("plain.slha", "packed.slha.gz") == messages[1]
+    Path("cut.slha.gz").write_bytes(gzip.compress(spectrum().encode())[:-40])
+    Path("plain.slha.gz").write_text(spectrum())
+    Path("long.slha.gz").write_bytes(gzip.compress(b" " * 50_000_001))
+    for name, words in {
+        "cut.slha.gz": "cannot be decompressed: Compressed file ended",
+        "plain.slha.gz": "cannot be decompressed: Not a gzipped file",
+        "long.slha.gz": "has more than 50000000 bytes",
+    }.items():
+        code, _, err = run("--slha", name)
+        assert code == 2
+        assert f"{name} {words}" in err
+        assert len(err.splitlines()) == 1
+    assert not Path("out").exists()
+
+
 def test_cross_section_of_events(run: Run) -> None:
     """GEN-90: of <init>; at another energy it is named and not used; other words are refused before the work."""
     write(events_text(), "events.lhe")

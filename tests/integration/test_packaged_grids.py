@@ -12,7 +12,9 @@ from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.results import load_result
 
-MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb")
+MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
+PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
+COMPRESSED = {"T1tttt": 375, "T2tt": 185}
 CMS = "cms-pas-sus-16-014"
 
 
@@ -34,16 +36,20 @@ def test_what_a_grid_covers(model: str, cms_search: Search, packaged_catalog: Ca
     """SIG-18: masses, statistics and the record of how it was made."""
     grid = packaged_catalog.grid(cms_search, model)
     gluinos = model.startswith("T1")
-    process = "gluino" if gluinos else "sbottom"
+    process = PROCESSES.get(model, "gluino")
     assert (grid.model, grid.search, grid.n_bins, grid.process) == (model, CMS, 160, process)
     assert grid.parameters == ("m_mother", "m_lsp")
-    assert grid.events.min() >= 5000
+    assert grid.events.min() >= 6000
     mothers, lightest = grid.points.T
     assert len(grid.points) >= (60 if gluinos else 55)
     assert (mothers.min(), mothers.max()) == ((600, 2200) if gluinos else (300, 1500))
     assert lightest.min() == 1
-    assert (mothers - lightest).min() <= (400 if model == "T1tttt" else 25)
+    assert (mothers - lightest).min() == COMPRESSED.get(model, 25)
     made = grid.settings
+    assert made["selection"]["overall_factor"] == 1.0
+    assert {"jet energy scale", "b tagging", "mistags", "lepton veto", "initial-state radiation"} == set(
+        grid.variations
+    )
     assert {"generator", "detector", "selection", "versions", "by_point"} <= set(made)
     assert made["generator"]["recoil_strategy"] == 1
     assert len(made["by_point"]["pythia"]) == len(grid.points)
@@ -111,6 +117,8 @@ def test_both_sources_are_listed(
         ("T1qqqq", "grid"),
         ("T1tttt", "grid"),
         ("T2bb", "grid"),
+        ("T2qq", "grid"),
+        ("T2tt", "grid"),
     ]
     for source, word in ((None, "CARP"), ("table", "CARP"), ("grid", "pythia8mc")):
         option = [] if source is None else ["--source", source]

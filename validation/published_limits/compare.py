@@ -37,6 +37,12 @@ REGIONS: dict[str, tuple[tuple[str, float, float], ...]] = {
 }
 """Mass differences, GeV. The tops of T1tttt take 345 GeV."""
 
+
+def regions(model: str) -> tuple[tuple[str, float, float], ...]:
+    """Ranges of the mass difference of a model, with their names."""
+    return REGIONS.get(model, REGIONS[""])
+
+
 HEAVY = 1000.0
 """GeV, of the produced particle: below, single bins hold hundreds of signal events."""
 
@@ -183,7 +189,7 @@ def by_region(rows: Sequence[Row], ours: str) -> list[str]:
         for words, part in (("", mine), (f"from {HEAVY:g}", heavy)):
             if words:
                 cuts[words] = part
-            for name, low, high in REGIONS.get(model, REGIONS[""]):
+            for name, low, high in regions(model):
                 named = ", ".join(filter(None, (words, f"difference {name}")))
                 cuts[named] = [row for row in part if low <= row.difference < high]
         for side in ("observed", "expected"):
@@ -199,7 +205,7 @@ def overall(rows: Sequence[Row], ours: str) -> list[str]:
     """Return the comparison over all models, by mass and wide or compressed spectra, as Markdown lines."""
 
     def wide(row: Row) -> bool:
-        return row.difference >= REGIONS.get(row.model, REGIONS[""])[0][1]
+        return row.difference >= regions(row.model)[0][1]
 
     parts = {
         f"from {HEAVY:g}, wide": [row for row in rows if row.m_mother >= HEAVY and wide(row)],

@@ -142,7 +142,7 @@ class Catalog:
         return self.store.searches()
 
     def search(self, name: str) -> Search:
-        """Read a search: bins, backgrounds, observed counts, covariance, licence and citation.
+        """Read a search: bins, backgrounds, observed counts, covariance, licence, citation and constants of the simulation.
 
         Raises
         ------
@@ -151,7 +151,10 @@ class Catalog:
         DatabaseError
             If its content is not what was imported.
         """
-        return self.store.search(name)
+        found = self.store.search(name)
+        if _CARD not in self.store.files(name):
+            return found
+        return replace(found, simulation=_changes(self.store.file(name, _CARD), f"{name}/{_CARD}"))
 
     def bundle(self, search: str | Search) -> Bundle:
         """A search with its stored signals and files, to be written with `superbin.io.bundles.write_bundle`.
@@ -522,21 +525,6 @@ class Catalog:
             return unknown
         return CalculatedCrossSection(found.relative_uncertainty, table.order)
 
-    def generator_card(self, search: str | Search) -> tuple[str, ...]:
-        """Constants of the simulation in which a search differs from the default, as `superbin.generate.Cards.changed` takes them.
-
-        Raises
-        ------
-        UnknownNameError
-            If no search has this name; the text names the nearest.
-        DocumentError
-            If the card is no JSON object.
-        """
-        name = _name(search)
-        if _CARD not in self.store.files(name):
-            return ()
-        return _changes(self.store.file(name, _CARD), f"{name}/{_CARD}")
-
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _search(self, search: str | Search) -> Search:
@@ -590,11 +578,11 @@ def _check_files(bundle: Bundle) -> None:
 
 
 def _changes(content: bytes, place: str) -> tuple[str, ...]:
-    """The changes of a generator card."""
+    """The changes of a generator card; its ``source`` says where the constants come from, and is none."""
     changes = parse_json(_text(content, place), place)
     if not isinstance(changes, dict):
         raise DocumentError(f'{place}: a card is a JSON object, such as {{"selection.overall_factor": 0.9}}')
-    return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items() if key != "source")
 
 
 def _name(search: str | Search) -> str:

@@ -1,6 +1,8 @@
 """``superbin signal generate``: simulate a signal, one point or a plane of them, into files that can be resumed."""
 
+import gzip
 import os
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +51,11 @@ _LARGEST_SPECTRUM = 50_000_000
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--slha", type=click.Path(path_type=Path), help="A spectrum of your own, with its decays.")
+@click.option(
+    "--slha",
+    type=click.Path(path_type=Path),
+    help="A spectrum of your own, with its decays; .slha or .slha.gz.",
+)
 @click.option(
     "--mother",
     "mothers",
@@ -130,8 +136,7 @@ def generate(
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
         sections = _table(catalog, search, model)
-        card = catalog.generator_card(search)
-    cards = Cards.of(search, card).changed(changes)
+    cards = Cards.of(search).changed(changes)
     if show_constants:
         click.echo(as_json(cards.record()))
         return
@@ -268,15 +273,20 @@ def _own_point(
 def _read_spectrum(path: Path) -> str:
     from superbin.errors import DocumentError, InputError
 
+    packed = path.suffix.lower() == ".gz"
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_SPECTRUM:
-            raise DocumentError(
-                f"{path} has {size} bytes; a spectrum has at most {_LARGEST_SPECTRUM}, give an SLHA file"
-            )
-        content = path.read_bytes()
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            content = stream.read(_LARGEST_SPECTRUM + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DocumentError(
+            f"{path} cannot be decompressed: {error}; copy it again, or give the SLHA file as plain text"
+        ) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; give an SLHA file") from error
+    if len(content) > _LARGEST_SPECTRUM:
+        raise DocumentError(
+            f"{path} has more than {_LARGEST_SPECTRUM} bytes; no spectrum is as long, give an SLHA file"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -139,6 +139,9 @@ class Search(Shown):
         The licence of the data, and how their authors want to be cited; empty where none is stated.
     accuracy : str
         What is known of how well the numbers agree with the experiment's own; empty where nothing is.
+    simulation : tuple of str
+        Constants of the simulation in which this search differs from the default, such as ``"selection.min_njet=2"``, as
+        `superbin.generate.Cards.changed` takes them. A catalog fills them in from the search's ``generator-card.json``.
 
     Raises
     ------
@@ -164,6 +167,7 @@ class Search(Shown):
     licence: str = ""
     citation: str = ""
     accuracy: str = ""
+    simulation: tuple[str, ...] = ()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         across = ", ".join(o.name for o in self.observables) or "named regions"

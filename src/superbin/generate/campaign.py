@@ -119,8 +119,8 @@ class Job:
         Events per point.
     seed : int
         The user's seed; that of each point follows from it.
-    cards : Cards
-        The constants.
+    cards : Cards, optional
+        The constants; by default ``Cards.of(search)``.
     allow : Allowances
         What the gate is to let through.
     """
@@ -129,8 +129,12 @@ class Job:
     search: Search
     events: int = 5000
     seed: int = 0
-    cards: Cards = field(default_factory=Cards)
+    cards: Cards = None  # type: ignore[assignment]
     allow: Allowances = field(default_factory=Allowances)
+
+    def __post_init__(self) -> None:
+        if self.cards is None:
+            object.__setattr__(self, "cards", Cards.of(self.search))
 
 
 @dataclass(frozen=True, slots=True)

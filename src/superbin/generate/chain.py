@@ -340,7 +340,7 @@ def generate_point(
     seed : int
         The user's seed; see `seeds`.
     cards : Cards, optional
-        The constants; by default ``Cards.of(search)``, the validated recipe.
+        The constants; by default ``Cards.of(search)``: the default ones with those of the search.
     allow : Allowances, optional
         What the gate is to let through; by default collisions at the search's energy and prompt decays.
     progress : callable, optional
