@@ -104,6 +104,11 @@ class _Signal:
         self.process, self.masses = signal.process, signal.masses
         total = result.yields
         self.events = tex.measured(total.signal, total.signal_error, total.signal_error)
+        self.row = self.events
+        if result.uncertainty is not None and result.uncertainty.systematic:
+            width = result.uncertainty.systematic * total.signal
+            value, mc, syst = tex.parts(total.signal, (total.signal_error,) * 2, (width,) * 2)
+            self.row = TeX(f"{value}{mc}\\,(MC)\\,{syst}\\,(syst.)")
         pb = summary.cross_section_pb
         self.cross_section = None if pb is None else _cross_section(pb, summary.cross_section_error)
         self.order = summary.cross_section_order
@@ -217,9 +222,14 @@ def _command(result: AnalysisResult) -> str:
 
 
 def _regions(result: AnalysisResult) -> Iterator[tuple[str, AggregateRegion]]:
-    yield _PURPOSES[result.region.purpose], result.region
-    if result.other is not None:
-        yield _PURPOSES[result.other.purpose], result.other
+    """The regions with what they are chosen for; one where both purposes have the same bins."""
+    first, other = result.region, result.other
+    if other is not None and other.merge.bins == first.merge.bins:
+        yield f"{_PURPOSES[first.purpose]} and {_PURPOSES[other.purpose]}", first
+        return
+    for region in (first, other):
+        if region is not None:
+            yield _PURPOSES[region.purpose], region
 
 
 def _limit_rows(result: AnalysisResult) -> Iterator[dict[str, Any]]:
@@ -265,6 +275,8 @@ def _theory_range(result: AnalysisResult) -> list[TeX]:
 
 
 def _comparison(result: AnalysisResult) -> Iterator[dict[str, Any]]:
+    if result.likelihood is None and result.published is None:
+        return
     for purpose, region in _regions(result):
         if region.quoted is not None:
             yield _row(f"Aggregate region, {purpose}", region.quoted)

@@ -77,8 +77,9 @@ def parameter_label(model: str, name: str, *, unit: bool = True) -> str:
         Whether the unit of a mass follows in brackets, as on an axis.
     """
     symbol = mass_text(model, name)
-    words = "Mass of the mother" if name == "m_mother" else name
-    text = words if symbol is None else f"${symbol}$"
+    text = name if symbol is None else f"${symbol}$"
+    if name == "m_mother" and symbol is None:
+        text = "Mass of the mother" if unit else r"$m_\mathrm{mother}$"
     return f"{text} [GeV]" if unit and name.startswith("m_") else text
 
 
