@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.simplified import process_text
@@ -89,7 +91,11 @@ def exclusion_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> MapArt
     ]
     value = limit_on_cross_section(result, "observed", "", limit)
     shown = MapValue(
-        value.value, value.name, value.scale, f"{_percent(result)}, {_order(result)}, {words}", _title(result)
+        value.value,
+        value.name,
+        value.scale,
+        f"{_percent(result)}, {_order(result)}, not smoothed\n{words.capitalize()}",
+        _title(result),
     )
     return scan_map(result, shown, contours=lines, published=theirs)
 
@@ -285,8 +291,6 @@ def brazil_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> BrazilArt
         else:
             ax.axhline(1.0, color=SIGNAL_COLOUR, label="Theory")
         ax.set_xlim(float(mass.min()), float(mass.max()))
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high * (high / low) ** 0.55)
         ax.set_xlabel(label(parameter_label(result.model, along)))
         ax.set_ylabel(
             f"{_percent(result)} limit on the " + ("cross section [fb]" if on_sigma else "signal strength")
@@ -300,7 +304,32 @@ def brazil_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> BrazilArt
         width = axes_size(ax)[0]
         texts = [label(_title(result)), label(", ".join(filter(None, (said, f"limits from the {words}"))))]
         size = fitting_size(texts, size=12.0, limit=0.94 * width)
-        ax.text(0.03, 0.965, texts[0], transform=ax.transAxes, va="top", fontsize=size)
-        ax.text(0.03, 0.905, texts[1], transform=ax.transAxes, va="top", fontsize=size)
-        ax.legend(loc="upper right", bbox_to_anchor=(0.99, 0.86), fontsize=11, ncols=2, borderaxespad=0.2)
+        lines = [
+            ax.text(0.03, y, text, transform=ax.transAxes, va="top", fontsize=size)
+            for y, text in zip((0.965, 0.895), texts, strict=True)
+        ]
+        legend = ax.legend(
+            loc="upper right", bbox_to_anchor=(0.99, 0.85), fontsize=11, ncols=2, borderaxespad=0.2
+        )
+        highest = np.fmax(part("high2"), np.fmax(part("observed"), unit))
+        _end_above(ax, (mass, highest), lines[-1], legend)
     return BrazilArtists(figure, ax, along)
+
+
+def _end_above(ax: Axes, curve: tuple[FloatArray, FloatArray], text: Text, legend: Legend) -> None:
+    """End a logarithmic axis just so far above a curve that the text and the legend at its top stand clear of it."""
+    x, y = curve
+    low, high = ax.get_ylim()
+    for factor in (0.1, 0.2, 0.3, 0.4, 0.55, 0.75):
+        ax.set_ylim(low, high * (high / low) ** factor)
+        clear = True
+        for thing in (text, legend):
+            box = thing.get_window_extent()
+            (left, bottom), (right, _) = ax.transData.inverted().transform(
+                [(box.x0, box.y0 - 6), (box.x1, box.y1)]
+            )
+            # The curve between its points, too.
+            there = np.linspace(max(left, float(x[0])), min(right, float(x[-1])), 50)
+            clear &= bool(np.nanmax(np.exp(np.interp(there, x, np.log(y)))) < bottom)
+        if clear:
+            return

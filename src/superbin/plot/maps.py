@@ -45,7 +45,7 @@ _PALE = 0.6
 _STUB = 5.0
 """Shorter pieces of a contour, in pixels, cannot be seen under the points."""
 
-_LARGEST_Z = 8.0
+LARGEST_Z = 8.0
 """End of the colour scale of expected significances."""
 
 _PUBLISHED = "#9400d3"
@@ -436,7 +436,7 @@ def _scale(values: FloatArray, scale: str) -> tuple[Normalize, Colormap]:
         reach = max(abs(low), abs(high), 1.0)
         return Normalize(-reach, reach), colormaps["RdBu_r"]
     # Beyond the last contour everything is equally certain.
-    return Normalize(min(low, 0.0), min(max(high, 1.0), _LARGEST_Z)), colormaps["viridis"]
+    return Normalize(min(low, 0.0), min(max(high, 1.0), LARGEST_Z)), colormaps["viridis"]
 
 
 def _pale(cmap: Colormap) -> Colormap:

@@ -46,6 +46,7 @@ __all__ = ["ProjectionArtists", "projection"]
 
 _TILT = math.radians(60)
 _PAD = 7.0
+_LINE = 1.35 * SMALLEST
 _SHADE: dict[str, Any] = {"facecolor": "#f4efd3", "edgecolor": "none", "linewidth": 0.6}
 _PLATE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 _RATIO_TOPS = (2.0, 3.0, 4.0)
@@ -211,7 +212,10 @@ def _ticks(projection: Projection, room: float) -> _Ticks:
 
 
 def _new_axes(projection: Projection) -> tuple[Axes, Axes]:
-    wide, high, left, right = HALF, 5.0, 0.15, 0.975
+    wide, left, right = HALF, 0.15, 0.975
+    # Long notes stand above the data, not in their place.
+    lines = _selection(projection, 72 * wide * (right - left)).count("\n") + 1
+    high = 5.0 + max(lines - 2, 0) * _LINE / 72
     figure = Figure(figsize=(wide, high))
     FigureCanvasAgg(figure)
     # Below the panels: the labels, and the observable under them.
@@ -373,8 +377,7 @@ def _annotate(
     room, height = axes_size(main)
     legend = fitting_legend(main, handles, loc="upper left")
     used = depth(main, legend)
-    text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
-    block = wrapped(label(readable(text)), SMALLEST, room - 2 * _PAD, lines=6)
+    block = _selection(projection, room)
     selection = main.text(
         _PAD / room,
         1 - used / height,
@@ -384,7 +387,7 @@ def _annotate(
         va="top",
         linespacing=1.15,
     )
-    used += 1.35 * SMALLEST * (block.count("\n") + 1) + _PAD
+    used += _LINE * (block.count("\n") + 1) + _PAD
     captions = _captions(main, ratio, projection, used)
     share = min((used + captions) / height, 0.85)
     log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), share)
@@ -393,6 +396,12 @@ def _annotate(
             main.axvspan(i - 0.5, i + 0.5, ymax=1 - share, zorder=0, **_SHADE)
             ratio.axvspan(i - 0.5, i + 0.5, zorder=0, **_SHADE)
     return legend, selection
+
+
+def _selection(projection: Projection, room: float) -> str:
+    """Selection and note, in lines that fit an axes so many points wide."""
+    text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
+    return wrapped(label(readable(text)), SMALLEST, room - 2 * _PAD, lines=6)
 
 
 def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> float:
