@@ -328,6 +328,8 @@ def _(result: ScanResult, point_folder: str | None) -> tuple[str, dict[str, Any]
         "map": plane,
         "marks": [] if plane is None else _marks(result, done, links),
         "process": process_text(result.model),
+        "colours": _COLOURS,
+        "scale": _scale(done),
     }
     return "scan.html.j2", values
 
@@ -398,8 +400,7 @@ def _svg_text(text: str) -> Markup:
 def _marks(result: ScanResult, done: Sequence[ScanPoint], links: Sequence[str]) -> list[_Mark]:
     frame = _Plane(("", ""), (), ())
     spans = [_span([p.parameters[name] for p in done]) for name in result.parameters]
-    known = [math.log(p.mu_limit.observed) for p in done if p.mu_limit and p.mu_limit.observed]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    low, high = map(math.log, _scale(done))
     marks = []
     for p, link in zip(done, links, strict=True):
         place = [
@@ -412,6 +413,12 @@ def _marks(result: ScanResult, done: Sequence[ScanPoint], links: Sequence[str]) 
         colour = "#ffffff" if not mu else _colour((math.log(mu) - low) / ((high - low) or 1.0))
         marks.append(_Mark(round(x, 1), round(y, 1), colour, _told(result, p), link))
     return marks
+
+
+def _scale(done: Sequence[ScanPoint]) -> tuple[float, float]:
+    """The smallest and the largest observed limit on the signal strength."""
+    known = [p.mu_limit.observed for p in done if p.mu_limit and p.mu_limit.observed]
+    return (min(known), max(known)) if known else (1.0, math.e)
 
 
 def _file_name(result: ScanResult, p: ScanPoint) -> str:

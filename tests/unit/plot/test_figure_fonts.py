@@ -28,9 +28,8 @@ def smallest(figure: Figure, printed: float) -> tuple[float, str]:
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
     scale = printed / figure.get_size_inches()[0]
-    texts = [
-        t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_visible() and t.get_text().strip()
-    ]
+    found: list[Any] = figure.findobj(Text)
+    texts = [t for t in found if t.get_visible() and t.get_text().strip()]
     assert texts
     return min((float(t.get_fontsize()) * scale, t.get_text()) for t in texts)
 
