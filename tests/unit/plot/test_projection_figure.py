@@ -88,7 +88,7 @@ class TestContent:
         drawn = draw(ht)
         np.testing.assert_allclose(steps(drawn.signal)[0], [c.yields.signal for c in ht.columns])
         assert not drawn.signal.get_fill()
-        assert "T1bbbb(1750, 1), not stacked" in [t.get_text() for t in drawn.legend.get_texts()]
+        assert "T1bbbb(1750, 1), not stacked" in [" ".join(t.get_text().split()) for t in drawn.legend.get_texts()]
 
     def test_data_with_intervals(self, ht: Projection) -> None:
         """FIG-4: observed events with central Poisson intervals; no data shows the upper limit 1.84."""
