@@ -1,6 +1,12 @@
 """Configuration of the documentation build."""
 
+import os
+import tempfile
 from importlib.metadata import version as _version
+
+# Notebooks fill a database of their own, and print to the width of the page.
+os.environ["SUPERBIN_DATABASE"] = f"{tempfile.mkdtemp()}/superbin.sqlite"
+os.environ["COLUMNS"] = "100"
 
 project = "superbin"
 author = "the superbin developers"
@@ -8,16 +14,24 @@ copyright = "2026, the superbin developers"
 version = release = _version("superbin")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
     "numpydoc",
 ]
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
 
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -26,3 +40,5 @@ numpydoc_xref_param_type = False
 
 html_theme = "furo"
 html_title = "superbin"
+html_extra_path = ["../src/superbin/schemas"]
+copybutton_prompt_text = "$ "

@@ -118,7 +118,7 @@ def test_show_the_histogram(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         "relative_uncertainty": 0.271502,
     }
     assert read_signal(tmp_path / "s.csv").yields.tolist() == document["yields"]
-    assert run("signal", "show", "T1bbbb", 1750, 1, "--bins", 1) == 0
+    assert run("signal", "show", "T1bbbb", 1750, 1, "--size", 1) == 0
     text = capsys.readouterr().out
     assert "expected events  27.84 +- 0.23" in text
     assert "0.00359842 pb +- 27.2%" in text
@@ -140,7 +140,7 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "; made with analytic 1; accuracy of the simulation: T1bbbb with 7 or more jets" in document["source"]
     )
     assert (
-        run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--bins", 0) == 0
+        run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--size", 0) == 0
     )
     text = capsys.readouterr().out
     assert f"expected events  {12.9 * sum(efficiencies(1600, 400)):.4g}" in text
@@ -195,7 +195,7 @@ def test_other_commands_take_the_same_options(grid: Path, capsys: pytest.Capture
     """SIG-14: optimize and the likelihood."""
     source = "interpolated between 16 generated points"
     assert (
-        run("optimize", "T1bbbb", 1500, 700, "--grid", grid, "--shape", "rectangle", "--bins", 1, "--json")
+        run("optimize", "T1bbbb", 1500, 700, "--grid", grid, "--shape", "rectangle", "--size", 1, "--json")
         == 0
     )
     document = json.loads(capsys.readouterr().out)

@@ -56,7 +56,7 @@ def test_plane_is_resumed(run: Run, tmp_path: Path) -> None:
     table, output = tmp_path / "plane.csv", tmp_path / "out"
     table.write_text("m_mother,m_lsp\n# a comment\n1200, 100\n1200,1100\n")
     arguments = ("T1bbbb", "--points", str(table), "-o", str(output), *FAST)
-    code, out, err = run(*arguments, "--workers", "2")
+    code, out, err = run(*arguments, "--processes", "2")
     assert (code, out) == (0, "")
     assert "2 points written" in err
     one, two = output / "T1bbbb_1200_100.json", output / "T1bbbb_1200_1100.json"

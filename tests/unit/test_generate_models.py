@@ -327,10 +327,10 @@ def test_constants_change_by_name() -> None:
     changes = ("detector.b_efficiency=0.7", "selection.isr_weights=[]", "generator.multiparton=false")
     changed = Cards().changed(changes)
     assert changed.detector.b_efficiency == 0.7
-    assert changed.selection == SelectionCard(isr_weights=())
-    assert not changed.generator.multiparton
+    assert changed.selection.isr_weights == ()
+    assert changed.generator.multiparton is False
     rates = Cards().changed(["detector.c_rate=[[30, 0.1], [100, 0.2]]"]).detector.c_rate
-    assert rates == ((30, 0.1), (100, 0.2))
+    assert np.array_equal(rates, [[30, 0.1], [100, 0.2]])
     assert json.loads(json.dumps(changed.record())) == changed.record()
 
 

@@ -18,11 +18,14 @@ __all__ = ["LazyGroup", "cli", "main"]
 
 COMMANDS = {
     "chance": ("superbin.cli.chance:chance", "Print the global p-value of the largest excess anywhere."),
-    "common": ("superbin.cli.common:common", "One merge for many signals, and a few for a grid of them."),
-    "db": ("superbin.cli.db:db", "Look into, fill and move the database of searches and signals."),
+    "common": (
+        "superbin.cli.common:common",
+        "Design one merge for many signals, or a few exclusive regions.",
+    ),
+    "db": ("superbin.cli.db:db", "Inspect, fill, import and export the database."),
     "likelihood": (
         "superbin.cli.likelihood:likelihood",
-        "Fit, limit and export the published full likelihood.",
+        "Fit published likelihoods: limits, significances, toys, export.",
     ),
     "export": ("superbin.cli.export:export", "Write a result, scan or bundle as files for other tools."),
     "limit": ("superbin.cli.limit:limit", "Print every named upper limit on the signal of one count."),
@@ -35,7 +38,11 @@ COMMANDS = {
         "superbin.cli.scan:scan",
         "Run the analysis over a plane of masses, on every core or a cluster.",
     ),
-    "signal": ("superbin.cli.signal:signal", "Look into signal models and their grids, and make new ones."),
+    "validate": (
+        "superbin.cli.validate:validate",
+        "Compare this installation with published and independent numbers.",
+    ),
+    "signal": ("superbin.cli.signal:signal", "List, show, simulate and pack signals."),
 }
 """Where each command lives, with the line that help shows without importing it."""
 

@@ -10,6 +10,7 @@ import click
 
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -25,7 +26,7 @@ _LARGEST_SPECTRUM = 50_000_000
 """Bytes; a hundred times the largest that calculators write."""
 
 
-@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.command(cls=RenamedOptions, renamed={"--workers": "--processes"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, type=float)
 @click.option(
@@ -34,7 +35,7 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.Path(path_type=Path),
     default=Path("points"),
     show_default=True,
-    help="Folder for one file per point; points finished in it are kept, whatever interrupted the rest.",
+    help="Folder for one file per point; points that are finished in it are kept.",
 )
 @click.option(
     "--points",
@@ -50,7 +51,13 @@ _LARGEST_SPECTRUM = 50_000_000
     "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of processes; the answer does not depend on it.",
+)
 @click.option(
     "--slha",
     type=click.Path(path_type=Path),
@@ -101,7 +108,7 @@ def generate(
     max_points: int | None,
     events: int | None,
     seed: int,
-    workers: int,
+    processes: int,
     slha: Path | None,
     mothers: tuple[int, ...],
     from_events: Path | None,
@@ -124,7 +131,7 @@ def generate(
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000
-    superbin signal generate T1tttt -o T1tttt --workers 2
+    superbin signal generate T1tttt -o T1tttt --processes 2
     superbin signal generate mine --slha spectrum.slha
     superbin signal generate mine 1500 200 --from-events events.hepmc.gz
     """
@@ -150,7 +157,7 @@ def generate(
         return
     job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
     points = _planned(model, parameters, table)[:max_points]
-    _run(job, points, output, workers)
+    _run(job, points, output, processes)
     if parameters:
         from superbin.io.grids import read_point
 
@@ -175,7 +182,7 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
     return [masses(model_named(model), parameters)] if parameters else standard_plane(model)
 
 
-def _run(job: "Job", points: list[tuple[float, float]], output: Path, workers: int) -> None:
+def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
     from superbin.errors import InputError
     from superbin.generate import run_campaign
 
@@ -189,7 +196,7 @@ def _run(job: "Job", points: list[tuple[float, float]], output: Path, workers: i
         _save(output, point)
 
     with _Line() as line:
-        outcome = run_campaign(job, left, save=save, workers=workers, report=line.campaign)
+        outcome = run_campaign(job, left, save=save, workers=processes, report=line.campaign)
     for point, reason in outcome.failed:
         click.echo(f"failed: {job.model}{point}: {reason}", err=True)
     click.echo(f"{outcome.done} points written to {output}", err=True)

@@ -47,7 +47,7 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @pyhf_option
 @pyhf_toys_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def limit(
     n: float,
     background: float,

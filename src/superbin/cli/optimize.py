@@ -24,6 +24,7 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.cli.renamed import RenamedOptions
 from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
 DEFAULT_SIZES = (1, 2, 3, 5)
 
 
-@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.command(
+    cls=RenamedOptions,
+    renamed={"--bins": "--size", "--figures": "--figure"},
+    context_settings=POSITIONAL_NUMBERS,
+)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
@@ -58,13 +63,14 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     help="Allowed form of the merge; repeat for several.",
 )
 @click.option(
-    "--bins",
+    "--size",
     "sizes",
+    metavar="K",
     type=click.IntRange(min=1),
     multiple=True,
     default=DEFAULT_SIZES,
     show_default=True,
-    help="Also the best merge of exactly this many bins; repeat for several.",
+    help="Also the best merge of exactly K bins; may be given more than once.",
 )
 @seconds_option
 @correlations_option
@@ -93,8 +99,10 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @toys_option
 @pyhf_toys_option
 @seed_option
-@click.option("--figures", type=click.Path(path_type=Path), help="Folder for figures; must not exist yet.")
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option(
+    "--figure", "figures", type=click.Path(path_type=Path), help="Folder for the figures; must not exist yet."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def optimize(
     model: str,
     parameters: tuple[float, ...],

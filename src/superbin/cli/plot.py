@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin.cli.renamed import RenamedOptions
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from superbin.results.load import Drawable
 
 
-@click.command()
+@click.command(cls=RenamedOptions, renamed={"--figure": "--only"})
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "-o",
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
-    "--figure",
+    "--only",
     "names",
     metavar="NAME",
     multiple=True,
@@ -49,7 +50,7 @@ def plot(
 
     \b
     superbin plot out/result.json
-    superbin plot maps/scan.json -o figures --figure exclusion --format pdf
+    superbin plot maps/scan.json -o figures --only exclusion --format pdf
     """
     from superbin._support.files import staged_directory
     from superbin.results.load import drawable_of, load_drawable

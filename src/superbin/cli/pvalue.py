@@ -61,7 +61,7 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @pyhf_toys_option
 @uncertainty_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option(
     "--workspace", "export", type=click.Path(path_type=Path), help="Write the pyhf workspace here (.json)."
 )

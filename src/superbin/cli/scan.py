@@ -125,7 +125,7 @@ _SIMPLIFY = 0.005
 @click.option(
     "--figures/--no-figures", default=True, show_default=True, help="Draw the maps into the folder."
 )
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def scan(
     model: str,

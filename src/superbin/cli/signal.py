@@ -14,6 +14,7 @@ from superbin.cli.options import (
     search_option,
     signal_options,
 )
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -30,7 +31,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
 def signal() -> None:
-    """Look into signal models and their grids, and make new ones.
+    """List, show, simulate and pack signals.
 
     \b
     superbin signal list
@@ -105,14 +106,15 @@ def _span(ends: Sequence[float] | None) -> str:
 # --- show -------------------------------------------------------------------------------------------------
 
 
-@signal.command("show", context_settings=POSITIONAL_NUMBERS)
+@signal.command("show", cls=RenamedOptions, renamed={"--bins": "--size"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
 @signal_options
 @click.option(
-    "--bins",
+    "--size",
     "n_shown",
+    metavar="K",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,

@@ -133,7 +133,8 @@ class Job:
     allow: Allowances = field(default_factory=Allowances)
 
     def __post_init__(self) -> None:
-        if self.cards is None:
+        given: object = self.cards
+        if given is None:
             object.__setattr__(self, "cards", Cards.of(self.search))
 
 

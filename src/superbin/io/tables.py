@@ -86,12 +86,19 @@ def read_search(directory: Path) -> Search:
             names=tuple(names),
             combinable=_combinable(head, n_bins),
             covariance=_read_covariance(directory, head, n_bins),
-            **{key: head.text(key) for key in _OPTIONAL if key in head.content},
+            licence=_optional(head, "licence"),
+            citation=_optional(head, "citation"),
+            accuracy=_optional(head, "accuracy"),
         )
     except DocumentError:
         raise
     except InputError as error:
         raise DocumentError(f"{directory}: {error}") from error
+
+
+def _optional(head: Head, key: str) -> str:
+    """A text that older folders do not have."""
+    return head.text(key) if key in head.content else ""
 
 
 def _combinable(head: Head, n_bins: int) -> NDArray[np.bool_] | None:

@@ -21,6 +21,7 @@ from superbin.errors import InputError
 from superbin.results import AnalysisResult, LimitBand, UpperLimit
 from superbin.results.rounding import measured
 from superbin.results.scan import DONE, ScanPoint, ScanResult
+from superbin.results.validation import ValidationReport
 from superbin.results.wording import MATH, parameter_label, parameter_value
 from superbin.results.wording import readable as ranges
 
@@ -62,7 +63,7 @@ def page(
 
     Parameters
     ----------
-    result : AnalysisResult or ScanResult
+    result : AnalysisResult, ScanResult or ValidationReport
     figures : mapping of str to bytes, optional
         SVG or PNG files by name, to be embedded.
     point_folder : str, optional
@@ -195,7 +196,7 @@ def _excluded(mu: float | None) -> str:
 @singledispatch
 def _content(result: object, point_folder: str | None) -> tuple[str, dict[str, Any]]:
     del point_folder
-    raise InputError(f"a page is of a result or a scan, and not of {type(result).__name__}")
+    raise InputError(f"a page is of a result, a scan or a validation, and not of {type(result).__name__}")
 
 
 @_content.register
@@ -272,6 +273,13 @@ def _four(limit: UpperLimit) -> list[float | None]:
         None if fb is None else fb.observed,
         None if fb is None else fb.median,
     ]
+
+
+@_content.register
+def _(result: ValidationReport, point_folder: str | None) -> tuple[str, dict[str, Any]]:
+    del point_folder
+    demanded = [c for c in result.comparisons if c.passed is not None]
+    return "validation.html.j2", {"demanded": len(demanded), "passed": len(demanded) - len(result.failed)}
 
 
 # --- a scan ---------------------------------------------------------------------------------------------------

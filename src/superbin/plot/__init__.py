@@ -9,6 +9,7 @@
 * `significance_scatter`: observed against expected significance over a scan.
 * `largest_significance`: how it is distributed under background alone, behind a global p-value.
 * `correlation_matrix`: of the bins' predictions, with named groups of bins.
+* `validation_figures`, `validation_pdf`: ratios to independent numbers, and the report of a validation.
 * `figures`, `scan_figures`: all figures of a result, by file name.
 * `save`: a figure as PDF and PNG, complete or not at all, the same bytes every time.
 
@@ -42,6 +43,7 @@ from superbin.plot.merges import (
 )
 from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.scatter import ScatterArtists, significance_scatter
+from superbin.plot.validation import validation_figures, validation_pdf
 
 __all__ = [
     "BinMapArtists",
@@ -77,4 +79,6 @@ __all__ = [
     "scan_maps",
     "significance_scatter",
     "stability_bars",
+    "validation_figures",
+    "validation_pdf",
 ]

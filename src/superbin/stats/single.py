@@ -59,7 +59,7 @@ _SIGNS: FloatArray = np.array([1.0, -1.0])
 
 
 def _slopes(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str
+    n: object, b: object, up: object, down: object, model: str
 ) -> tuple[float, float, float, float] | None:
     """Count, background and the slopes of both branches, or None outside the domain."""
     if not (

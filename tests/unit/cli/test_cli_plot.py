@@ -69,9 +69,7 @@ def test_names_then_files(document: Path, tmp_path: Path, capsys: pytest.Capture
     assert run("plot", str(document)) == 0
     assert {"limits", "significance-scatter"} <= set(capsys.readouterr().out.split())
     assert (
-        run(
-            "plot", str(document.parent), "-o", str(tmp_path / "out"), "--figure", "limits", "--format", "png"
-        )
+        run("plot", str(document.parent), "-o", str(tmp_path / "out"), "--only", "limits", "--format", "png")
         == 0
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["limits.png"]
@@ -83,7 +81,7 @@ def test_wrong_names_and_documents(
     document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """CLI-16: an error says which figures or documents there are."""
-    assert run("plot", str(document), "--figure", "nothing") == 2
+    assert run("plot", str(document), "--only", "nothing") == 2
     assert "it has limits, significance-scatter, significance-expected" in capsys.readouterr().err
     other = tmp_path / "other.json"
     other.write_text('{"schema": "superbin/pie/1"}')

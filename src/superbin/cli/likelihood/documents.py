@@ -58,7 +58,7 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
     type=click.Choice(["pyhf", "hs3", "card"]),
     default="pyhf",
     show_default=True,
-    help="pyhf: a folder with a background workspace, a patch set with the signal, both together and a report. hs3: one JSON file that "
+    help="Format; pyhf: a folder with a background workspace, a patch set with the signal, both together and a report. hs3: one JSON file that "
     "ROOT loads. card: a counting datacard of CMS Combine.",
 )
 @click.option(

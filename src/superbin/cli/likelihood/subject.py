@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from superbin.likelihood.engine import Engine
 
 __all__ = [
+    "PROCESSES",
     "Subject",
     "bin_numbers_of",
     "head",
@@ -31,14 +32,16 @@ STDIN = "-"
 
 json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
+PROCESSES = {"--workers": "--processes"}
+"""The former spelling of the option below."""
+
 processes_option: Callable[..., Any] = click.option(
     "--processes",
-    "--workers",
     "processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes for toys; the answer does not depend on it.",
+    help="Number of processes; the answer does not depend on it.",
 )
 
 
