@@ -47,6 +47,8 @@ __all__ = ["ProjectionArtists", "projection"]
 _TILT = math.radians(60)
 _PAD = 7.0
 _LINE = 1.35 * SMALLEST
+_MOST_TEXT = 0.62
+"""Largest share of the upper panel that text may take before the figure grows."""
 _SHADE: dict[str, Any] = {"facecolor": "#f4efd3", "edgecolor": "none", "linewidth": 0.6}
 _PLATE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 _RATIO_TOPS = (2.0, 3.0, 4.0)
@@ -147,13 +149,36 @@ def projection(
     columns = _columns(projection)
     with style():
         main, ratio = axes if axes is not None else _new_axes(projection)
-        header(main, label(attribution), rf"{luminosity_fb:g} fb$^{{-1}}$ ({sqrt_s_tev:g} TeV)")
-        backgrounds, uncertainty, signal, data = _draw_main(main, columns)
-        band, points, overflow = _draw_ratio(ratio, columns)
-        _label_axes(main, ratio, projection)
-        handles = _handles(projection, backgrounds, uncertainty, signal, data, label(signal_label))
-        legend, selection = _annotate(main, ratio, projection, columns, handles)
-    return ProjectionArtists(
+        drawn, share = _drawn(
+            main, ratio, projection, columns, (attribution, luminosity_fb, sqrt_s_tev), signal_label
+        )
+        if axes is None and share > _MOST_TEXT:
+            # Much text stands above the data, not in their place.
+            missing = axes_size(main)[1] * (share / _MOST_TEXT - 1)
+            main, ratio = _new_axes(projection, higher=missing / axes_size(main)[1])
+            drawn, _ = _drawn(
+                main, ratio, projection, columns, (attribution, luminosity_fb, sqrt_s_tev), signal_label
+            )
+    return drawn
+
+
+def _drawn(
+    main: Axes,
+    ratio: Axes,
+    projection: Projection,
+    columns: "_Columns",
+    head: tuple[str, float, float],
+    signal_label: str,
+) -> tuple[ProjectionArtists, float]:
+    """Draw on axes; also the share of the upper one that text takes."""
+    attribution, luminosity_fb, sqrt_s_tev = head
+    header(main, label(attribution), rf"{luminosity_fb:g} fb$^{{-1}}$ ({sqrt_s_tev:g} TeV)")
+    backgrounds, uncertainty, signal, data = _draw_main(main, columns)
+    band, points, overflow = _draw_ratio(ratio, columns)
+    _label_axes(main, ratio, projection)
+    handles = _handles(projection, backgrounds, uncertainty, signal, data, label(signal_label))
+    legend, selection, share = _annotate(main, ratio, projection, columns, handles)
+    artists = ProjectionArtists(
         figure=figure_of(main),
         main=main,
         ratio=ratio,
@@ -167,6 +192,7 @@ def projection(
         legend=legend,
         selection=selection,
     )
+    return artists, share
 
 
 def _columns(projection: Projection) -> _Columns:
@@ -211,11 +237,9 @@ def _ticks(projection: Projection, room: float) -> _Ticks:
     return _Ticks(tuple(wrapped(text, SMALLEST, 100.0, lines=1) for text in texts), SMALLEST, tilted=True)
 
 
-def _new_axes(projection: Projection) -> tuple[Axes, Axes]:
+def _new_axes(projection: Projection, *, higher: float = 0.0) -> tuple[Axes, Axes]:
     wide, left, right = HALF, 0.15, 0.975
-    # Long notes stand above the data, not in their place.
-    lines = _selection(projection, 72 * wide * (right - left)).count("\n") + 1
-    high = 5.0 + max(lines - 2, 0) * _LINE / 72
+    high = 5.0 * (1 + higher)
     figure = Figure(figsize=(wide, high))
     FigureCanvasAgg(figure)
     # Below the panels: the labels, and the observable under them.
@@ -372,7 +396,7 @@ def _annotate(
     projection: Projection,
     columns: _Columns,
     handles: list[tuple[Any, str]],
-) -> tuple[Legend, Text]:
+) -> tuple[Legend, Text, float]:
     """Stack legend, selection and captions below the top of the axes, and end the axis above the data."""
     room, height = axes_size(main)
     legend = fitting_legend(main, handles, loc="upper left")
@@ -389,13 +413,14 @@ def _annotate(
     )
     used += _LINE * (block.count("\n") + 1) + _PAD
     captions = _captions(main, ratio, projection, used)
-    share = min((used + captions) / height, 0.85)
-    log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), share)
+    share = (used + captions) / height
+    shown = min(share, 0.85)
+    log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), shown)
     for i, column in enumerate(projection.columns):
         if column.aggregate:
-            main.axvspan(i - 0.5, i + 0.5, ymax=1 - share, zorder=0, **_SHADE)
+            main.axvspan(i - 0.5, i + 0.5, ymax=1 - shown, zorder=0, **_SHADE)
             ratio.axvspan(i - 0.5, i + 0.5, zorder=0, **_SHADE)
-    return legend, selection
+    return legend, selection, share
 
 
 def _selection(projection: Projection, room: float) -> str:
