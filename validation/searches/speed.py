@@ -42,15 +42,17 @@ def write_covariance(folder: Path, n_bins: int) -> None:
 
 
 def write_record(folder: Path, n_bins: int) -> None:
-    """A HEPData submission with a full covariance, a line per entry."""
+    """A HEPData submission with a full covariance of numbers in double precision, a line per entry."""
     first, second = (k.tolist() for k in np.divmod(np.arange(n_bins * n_bins), n_bins))
+    factor = np.random.default_rng(3).normal(size=(n_bins, n_bins))
+    matrix = factor @ factor.T / n_bins + np.eye(n_bins)
 
     def column(name: str, values: Iterable[object]) -> str:
         return f"- header: {{name: {name}}}\n  values:\n" + "".join(f"  - value: {v}\n" for v in values)
 
     numbers = range(n_bins)
     yields = column("Data", [5] * n_bins) + column("Total background", [4.5] * n_bins)
-    entries = column("Covariance", [float(i == j) for i, j in zip(first, second, strict=True)])
+    entries = column("Covariance", matrix.ravel().tolist())
     texts = {
         "yields.yaml": f"dependent_variables:\n{yields}independent_variables:\n{column('Bin', numbers)}",
         "covariance.yaml": f"dependent_variables:\n{entries}independent_variables:\n{column('Bin', first)}{column('Bin', second)}",

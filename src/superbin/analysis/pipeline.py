@@ -24,7 +24,7 @@ from superbin.analysis.projection import bin_ranges, project
 from superbin.domain.aggregate import AggregateBin, Background, combine
 from superbin.domain.correlations import Correlations, convention, covariances
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import merit
+from superbin.domain.merits import FigureOfMerit, merit
 from superbin.domain.published import PublishedResults
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
@@ -93,7 +93,7 @@ def analyze(
     signal: SignalModel,
     *,
     correlations: Correlations = None,
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,

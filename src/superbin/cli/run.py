@@ -25,6 +25,7 @@ from superbin.cli.options import (
 from superbin.cli.paper import paper_options, write_paper
 
 if TYPE_CHECKING:
+    from superbin.catalog.catalog import Source
     from superbin.domain.signal import SignalModel
     from superbin.likelihood import PublishedLikelihood
     from superbin.results import AnalysisResult
@@ -80,7 +81,7 @@ def run(
     parameters: tuple[float, ...],
     output: Path,
     search_name: str,
-    source: str | None,
+    source: "Source | None",
     grid: Path | None,
     cross_section: float | None,
     correlations: str | None,

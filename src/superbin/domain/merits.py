@@ -13,14 +13,18 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from superbin.errors import InputError, UnknownNameError
 
-__all__ = ["MERITS", "Merit", "merit", "named", "register"]
+__all__ = ["MERITS", "FigureOfMerit", "Merit", "merit", "named", "register"]
 
 Reference: TypeAlias = str | Callable[..., Any]
 """A function or a class, or its name as ``module:function``."""
+
+
+FigureOfMerit: TypeAlias = Literal["midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit"] | str
+"""The figures of merit of superbin; a registered one is any other text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.files import MAX_BYTES
+from superbin._support.files import MAX_BYTES, check_regular
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
 __all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
@@ -211,6 +211,8 @@ def opened(path: str | Path) -> Iterator[RootFile]:
     import uproot
 
     path = Path(path)
+    with contextlib.suppress(OSError):
+        check_regular(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; name an existing ROOT file")
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin.domain.aggregate import BinSums
-from superbin.domain.merits import Merit, merit
+from superbin.domain.merits import FigureOfMerit, Merit, merit
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.constraints import Rules
@@ -30,7 +30,7 @@ _SINGLES = 32
 """Bins, the best alone, that are offered as sets."""
 
 
-def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
+def greedy(sums: BinSums, *, figure_of_merit: FigureOfMerit = "midp") -> GreedyBaseline:
     """Merge bins in the order of q while the figure of merit grows.
 
     A bin that does not make it grow is left out; for ``midp``, grow means the expected Z, as in the original. Bins with q below 0.01 are not tried; the

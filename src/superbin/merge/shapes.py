@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -81,6 +82,10 @@ _UNLIMITED = 10**9
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
+
+
+Shape: TypeAlias = Literal["free", "rectangle", "two rectangles", "three rectangles", "connected"]
+"""What sets of bins are allowed: the names of `SOLVERS`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -387,7 +392,7 @@ def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     return Proof(proof.bound, reached, proof.nodes)
 
 
-def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+def solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
     """Solve a task in a shape; with a stand-in, and its best judged exactly, where the figure of merit is slow.
 
     Parameters
@@ -408,7 +413,7 @@ def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     return _solve(task, shape, keep)
 
 
-def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+def _solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
     if task.merit.stand_in is None:
         return SOLVERS[shape](task, keep)
     rough, _ = SOLVERS[shape](replace(task, merit=task.merit.stand_in), max(keep, _LIMITED))

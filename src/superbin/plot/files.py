@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from matplotlib.figure import Figure
 
 from superbin._support.files import write_bytes
-from superbin.errors import InputError
+from superbin.errors import UnknownNameError
 from superbin.plot.counts import count_distribution
 from superbin.plot.drawn import Drawn
 from superbin.plot.exclusion import brazil_plot, exclusion_plot, limits_compared
@@ -127,7 +127,7 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf"
             break
     unknown = [name for name in formats if name not in _METADATA]
     if unknown:
-        raise InputError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")
+        raise UnknownNameError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")
     written = []
     for name in formats:
         stream = BytesIO()

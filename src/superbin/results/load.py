@@ -73,7 +73,7 @@ def load_any(path: str | Path) -> AnyResult:
 
     Raises
     ------
-    OutputError
+    InputError
         If it cannot be read.
     DocumentError
         If it is none of these documents, or breaks its schema.

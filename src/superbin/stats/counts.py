@@ -36,7 +36,7 @@ from superbin.stats.arguments import (
     plain,
 )
 from superbin.stats.integration import EVEN, log_integral, narrowed
-from superbin.stats.models import DEFAULT, UncertaintyModel, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel, uncertainty
 
 __all__ = [
     "BANDS",
@@ -104,7 +104,7 @@ def cdf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Probability of at most `n` events, P(N <= n).
 
@@ -146,7 +146,7 @@ def log_cdf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Natural logarithm of `cdf`, also where that underflows.
 
@@ -165,7 +165,7 @@ def pmf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Probability of exactly `n` events, P(N = n); for real `n` with the Gamma function for the factorial.
 
@@ -187,7 +187,7 @@ def quantile(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Smallest whole count `n` with ``cdf(n) >= probability``.
 

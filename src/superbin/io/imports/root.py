@@ -85,6 +85,9 @@ class RootImporter:
         observables, low, high, names = _bins(data, mapping, notes)
         observed = _counts(data, faults)
         processes = tuple(_process(name, roles, found, mapping, faults) for name in roles.backgrounds)
+        matrix = None
+        with faults.gathering():
+            matrix = _matrix(roles, found, notes, str(path))
         faults.check()
         outside = [name for name in (roles.observed, *roles.backgrounds) if found[name].outside > 0]
         if outside:
@@ -104,7 +107,7 @@ class RootImporter:
             observables=observables,
             low=low,
             high=high,
-            matrix=_matrix(roles, found, notes, str(path)),
+            matrix=matrix,
         )
         if draft.matrix is not None:
             # The mapping's name of it is that of a histogram, and not of a file beside.

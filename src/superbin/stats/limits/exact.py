@@ -20,7 +20,7 @@ import numpy as np
 from superbin.stats.arguments import FloatArray, FloatOrArray, Index, Numbers, plain
 from superbin.stats.counts import Background, Sums, pieces, summable, sums, uncertain_log_cdf_of
 from superbin.stats.limits.problem import Problem, crossing, prepare
-from superbin.stats.models import DEFAULT
+from superbin.stats.models import DEFAULT, ModelName
 
 __all__ = ["bayes_factor", "bayes_limit", "cls", "cls_limit", "exact_limit", "limits_of_one"]
 
@@ -37,7 +37,7 @@ def cls(
     down: Numbers,
     *,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Exact CLs of `s` signal events: P(N <= n | s + b) / P(N <= n | b).
 
@@ -87,7 +87,7 @@ def cls_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Exact CLs upper limit on the signal: the s at which `cls` is ``1 - level``.
 
@@ -127,7 +127,7 @@ def bayes_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Bayesian upper limit: a flat prior of ``s >= 0`` leaves the posterior probability ``1 - level`` above it.
 
