@@ -92,7 +92,8 @@ def _verdict(name: str, limit: UpperLimit) -> str:
     says = "excluded" if limit.excluded else "not excluded"
     median = limit.mu.median
     hoped = "" if median is None else f", expected {short(median)}"
-    text = f"{says} at 95 % CL by {name} ({METHODS[limit.method]}): mu < {short(limit.mu.observed)}{hoped}"
+    method = f"{METHODS[limit.method]}, {'uncertain' if limit.uncertain else 'exact'} signal"
+    text = f"{says} at 95 % CL by {name} ({method}): mu < {short(limit.mu.observed)}{hoped}"
     if limit.cross_section_fb is not None:
         fb = limit.cross_section_fb
         hoped = "" if median is None else f", expected {short(fb.median)} fb"
