@@ -4,17 +4,13 @@ They are of the packaged search and the packaged T1bbbb signals, with the defaul
 the gluino by one aggregate bin for every point of the grid, and missing transverse momentum around the aggregate bin of T1bbbb(1750, 1).
 """
 
-from io import BytesIO
 from pathlib import Path
-
-from PIL import Image
 
 from superbin import analyze, open_catalog
 from superbin.plot import exclusion_plot, figures, save
 from superbin.scan import grid_targets, run_scan
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
-COLOURS = 128
 
 
 def main() -> None:
@@ -27,16 +23,9 @@ def main() -> None:
         sections = catalog.cross_sections(grid.process, search)
         published = catalog.limits(search, "T1bbbb")
     result = analyze(search, signal, toys=0)
-    small(figures(result)["projection-mht"], FOLDER / "projection.png")
+    save(figures(result)["projection-mht"], FOLDER / "projection.png")
     scan = run_scan(search, grid_targets(grid, search, cross_sections=sections), published=published)
-    small(exclusion_plot(scan).figure, FOLDER / "exclusion.png")
-
-
-def small(figure: object, path: Path) -> None:
-    """Save a figure as a PNG of few colours."""
-    save(figure, path)  # type: ignore[arg-type]
-    with Image.open(BytesIO(path.read_bytes())) as image:
-        image.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    save(exclusion_plot(scan).figure, FOLDER / "exclusion.png")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def point(result: AnalysisResult, **changes: object) -> SignalPoint:
 
 
 def test_of_a_result(result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-45: sources and figures in one folder that needs nothing else; an existing folder is not replaced unasked."""
+    """CLI-70: sources and figures in one folder that needs nothing else; an existing folder is not replaced unasked."""
     out = tmp_path / "draft"
     assert run("paper", result_file, "-o", out, "--no-pdf", "--paper-class", "revtex") == 0
     assert sorted(p.name for p in out.iterdir()) == ["figures", "paper.tex", "references.bib"]
@@ -61,7 +61,7 @@ def test_of_a_result(result_file: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_of_a_scan(example_result: AnalysisResult, tmp_path: Path) -> None:
-    """CLI-45: a folder with a scan.json is enough."""
+    """CLI-70: a folder with a scan.json is enough."""
     failed = ScanPoint({"m": 1.0}, "failed", "made up")
     scan = ScanResult(example_result.search, "T1bbbb", ("m",), {"level": 0.95}, (failed,), "0.1.0")
     (tmp_path / "maps").mkdir()
@@ -71,7 +71,7 @@ def test_of_a_scan(example_result: AnalysisResult, tmp_path: Path) -> None:
 
 
 def test_template_and_cut_flow(result_file: Path, example_result: AnalysisResult, tmp_path: Path) -> None:
-    """CLI-45, PAPER-12: a template of one's own, and what each cut of a generated point leaves, down to the region."""
+    """CLI-70, PAPER-12: a template of one's own, and what each cut of a generated point leaves, down to the region."""
     document = json.loads(result_file.read_text())
     document["signal"]["parameters"] = {"m_mother": 1750.0, "m_lsp": 1.0}
     result_file.write_text(json.dumps(document))
@@ -102,7 +102,7 @@ def test_wrong_cut_flow(
     changes: dict[str, object],
     complaint: str,
 ) -> None:
-    """CLI-45, CLI-3: a cut flow of something else is refused in one line, and nothing is written."""
+    """CLI-70, CLI-3: a cut flow of something else is refused in one line, and nothing is written."""
     document = json.loads(result_file.read_text())
     document["signal"]["parameters"] = {"m_mother": 1750.0, "m_lsp": 1.0}
     result_file.write_text(json.dumps(document))
@@ -116,7 +116,7 @@ def test_wrong_cut_flow(
 
 
 def test_wrong_template(result_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-45, PAPER-12: what is wrong with a template is one line with its place."""
+    """CLI-70, PAPER-12: what is wrong with a template is one line with its place."""
     (tmp_path / "own.j2").write_text("<% if %>")
     assert (
         run("paper", result_file, "-o", tmp_path / "draft", "--no-figures", "--template", tmp_path / "own.j2")
