@@ -101,13 +101,13 @@ def test_settled_cells_hold_every_set(seed: int) -> None:
     points = np.stack([totals.background, totals.up**2, down], axis=1)
     values = MERITS["midp"](totals)
     covered = np.zeros(len(sets), dtype=bool)
-    for cells in record:
-        for i in range(len(cells)):
-            fits = ((cells.state[i] == 0) | (sets == (cells.state[i] > 0))).all(axis=1)
-            fits &= (points >= cells.low[i] * (1 - 1e-9)).all(axis=1) & (
-                points <= cells.high[i] * (1 + 1e-9)
+    for boxes in record:
+        for i in range(len(boxes)):
+            fits = ((boxes.state[i] == 0) | (sets == (boxes.state[i] > 0))).all(axis=1)
+            fits &= (points >= boxes.low[i] * (1 - 1e-9)).all(axis=1) & (
+                points <= boxes.high[i] * (1 + 1e-9)
             ).all(axis=1)
-            assert (values[fits] <= max(cells.bound[i], found.bound) * (1 + 1e-12)).all()
+            assert (values[fits] <= max(boxes.bound[i], found.bound) * (1 + 1e-12)).all()
             covered |= fits
     assert covered.all()
 
