@@ -64,8 +64,11 @@ NODES = grid(1400, 0.01)
 AUXILIARIES = grid(360, 0.02)
 FITTED = grid(80, 0.1)
 COARSE = grid(72, 0.1)
-SPARSE = grid(36, 0.2)
+SPARSE = grid(18, 0.4)
 """Auxiliary measurements at which p0 and the LHC's CLs of reported numbers are computed one by one."""
+
+LHC_UP_TO = 1e4
+"""Events above which the asymptotic formulas stand for the LHC's CLs of reported numbers: an auxiliary measurement 6 sigma out makes so many."""
 
 LEVEL = 0.95
 LIMIT_ALPHAS = np.append(1 - LEVEL, ALPHAS)
@@ -200,10 +203,15 @@ def reported_p(one: Bin) -> dict[str, FloatArray]:
     found = {"tail": tail[:, :-1], "midp": midway(tail), "q0 asymptotic": asymptotic}
     every = asymptotic[:: (len(asymptotic) - 1) // (SPARSE.size - 1)]
     p0 = [
-        where_it_matters(lambda i, numbers=numbers: float(stats.p0(float(i), *numbers).p), row, ALPHAS)
+        where_it_matters(p0_of(numbers), row, ALPHAS)
         for row, numbers in zip(every, reported_rows(one), strict=True)
     ]
     return {**found, "p0": np.array(p0)}
+
+
+def p0_of(numbers: tuple[float, float, float]) -> Callable[[int], float]:
+    """p0 of a count, given background, up and down."""
+    return lambda n: float(stats.p0(float(n), *numbers).p)
 
 
 def reported_rows(one: Bin) -> list[tuple[float, float, float]]:
@@ -384,12 +392,19 @@ def reported_cls(one: Bin, s: float, n: FloatArray) -> dict[str, FloatArray]:
     asymptotic = np.asarray(stats.limits.asymptotic_cls(s, n[None, :], b, up, down))
     every = asymptotic[:: (COARSE.size - 1) // (SPARSE.size - 1), ::-1]
     lhc = [
-        where_it_matters(
-            lambda i, numbers=numbers: stats.limits.lhc_cls(s, float(n[-1 - i]), *numbers), row, LIMIT_ALPHAS
-        )[::-1]
+        where_it_matters(lhc_of(s, n[::-1], row, numbers), row, LIMIT_ALPHAS)[::-1]
         for row, numbers in zip(every, reported_rows(one), strict=True)
     ]
     return {"cls": exact, "asymptotic": asymptotic, "lhc": np.array(lhc)}
+
+
+def lhc_of(
+    s: float, n: FloatArray, asymptotic: FloatArray, numbers: tuple[float, float, float]
+) -> Callable[[int], float]:
+    """The LHC's CLs at one of several counts, given background, up and down; asymptotic where it is out of reach."""
+    if max(numbers[0], n.max()) > LHC_UP_TO:
+        return lambda i: float(asymptotic[i])
+    return lambda i: stats.limits.lhc_cls(s, float(n[i]), *numbers)
 
 
 def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], list[Rate]]:
@@ -637,8 +652,10 @@ def limit_lines(limits: LimitRates) -> list[str]:
         "",
         "## At the confidence levels of 1 to 5 sigma",
         "",
-        "Limits at the level 1 - alpha: rate / alpha, the smallest and the largest over all signals, backgrounds and uncertainties of a kind; "
-        "up to 1 covers. CLs is conservative by construction for signals that are small beside the fluctuations of the background.",
+        (
+            "Limits at the level 1 - alpha: rate / alpha, the smallest and the largest over all signals, backgrounds and uncertainties of a kind; "
+            "up to 1 covers. CLs is conservative by construction for signals that are small beside the fluctuations of the background."
+        ),
         "",
         f"| ensemble | method | uncertainties | {HEAD} |",
         f"|---|---|---|{'---|' * SIGMAS.size}",
