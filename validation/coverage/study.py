@@ -435,7 +435,8 @@ def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], list[Rate]]:
         ("reported", method): cls for method, cls in reported_cls(one, s, n).items()
     }
     value |= {("auxiliary", method): cls for method, cls in auxiliary_cls(one, s, n).items()}
-    value["auxiliary", "lhc"] = lhc_cls(one, s, every)[:, low:]
+    lhc = lhc_cls(one, s, every)
+    value["auxiliary", "lhc"] = lhc[:, low:]
     rates = {key: np.empty((LIMIT_ALPHAS.size, LIMIT_TRUTHS.size)) for key in value}
     for i, z in enumerate(LIMIT_TRUTHS):
         chance = np.exp(special.xlogy(n, means[i]) - means[i] - special.gammaln(n + 1))
@@ -446,12 +447,12 @@ def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], list[Rate]]:
     found = {key: [summary(row, LIMIT_TRUTHS) for row in rate] for key, rate in rates.items()}
     found["reported", "lhc"] = found["reported", "lhc"][:1]  # at the other levels it was not computed
     # predictive: counts from s + mu(z) with z unit normal, nothing else fluctuates
-    n = np.arange(int(s + one.b + 7 * np.sqrt(s + one.b) + 10), dtype=np.float64)
+    n = every
     chance = np.asarray(stats.counts.pmf(n, *one.own, signal=s))
     fixed = {
         "cls": np.asarray(stats.limits.cls(s, n, *one.own)),
         "asymptotic": np.asarray(stats.limits.asymptotic_cls(s, n, *one.own)),
-        "lhc": lhc_cls(one, s, n)[AUXILIARIES.size // 4],  # the only measurement is a = 0
+        "lhc": lhc[len(lhc) // 2],  # the only measurement is a = 0
     }
     for method, cls in fixed.items():
         below = [float((cls < alpha) @ chance) for alpha in LIMIT_ALPHAS]
