@@ -215,8 +215,8 @@ def quantile(
     [18.0, 25.0, 32.0]
     """
     level = checked_probability("probability", probability)
-    level, *yields = checked_yields(level, b, up, down, name="probability")
-    strength = checked_signal(signal, level.shape)
+    zero, *yields = checked_yields(np.zeros(level.shape), b, up, down, name="probability")
+    strength = checked_signal(signal, zero.shape)
     level, strength, *yields = np.broadcast_arrays(level, strength, *yields)
     held = uncertainty(model, *(a.ravel() for a in yields))
     return plain(quantiles_of(held, level.ravel(), strength.ravel()).reshape(level.shape))
