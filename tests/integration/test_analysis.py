@@ -16,7 +16,7 @@ from superbin.domain.aggregate import Background, combine
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
+from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.likelihood import PublishedLikelihood, checked_likelihood, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
 
@@ -208,7 +208,7 @@ def test_no_json_is_refused(tmp_path: object) -> None:
     """RES-2."""
     with pytest.raises(DocumentError, match="not JSON"):
         result_from_json("{")
-    with pytest.raises(OutputError, match=r"cannot read .*missing\.json"):
+    with pytest.raises(InputError, match=r"cannot read .*missing\.json"):
         load_result(f"{tmp_path}/missing.json")
 
 

@@ -10,6 +10,7 @@ import pytest
 from superbin.domain.aggregate import AggregateBin, Background, ProcessYield
 from superbin.results import (
     AggregateRegion,
+    Alternative,
     AnalysisResult,
     Asimov,
     BinRow,
@@ -30,6 +31,7 @@ from superbin.results import (
     SignalUncertainty,
     Significance,
     ToyPValue,
+    UncertaintySource,
     UpperLimit,
 )
 
@@ -82,7 +84,7 @@ def make_projection(
         observable=observable,
         label=label,
         unit=unit,
-        selection=f"bins whose ranges in all observables but {label} overlap a bin of the aggregate",
+        selection=f"bins that overlap the aggregate in all observables but {label}",
         note="",
         columns=tuple(
             ProjectionColumn(
@@ -322,6 +324,16 @@ def make_result(**changes: Any) -> AnalysisResult:
                 for factor, width in ((1.0, 0.0), (1.06, None))
             ),
         ),
+        alternatives=(
+            Alternative("rectangle", (68, 78), 1, 6.1, 8.2, 3.1, 2.2, 1.86, 0.97),
+            Alternative("1 bin", (68,), 1, 2.2, 3.1, 1.2, 0.8, 1.02, 1.9),
+        ),
+        sources=(
+            UncertaintySource("LLSCSRNJets2_BTags3_MHT3_HT9", 2.1, 0.0),
+            UncertaintySource("LLSCSRNJets0_BTags2_MHT3_HT9", 1.8, 0.0),
+            UncertaintySource("DYsysKin", -0.9, 1.1),
+        ),
+        versions={"superbin": "0.1.0", "numpy": "2.0.0"},
         published=PublishedAnswer(
             "interpolated", {"m_gluino": 1750.0, "m_lsp": 1.0}, 2.41, 1.72, 2.41 / 3.59, 1.72 / 3.59
         ),

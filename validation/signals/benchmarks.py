@@ -6,13 +6,15 @@ radiation), for the same without the weights, as the tables do not say whether t
 whose mean it has, and with the
 default b tagging, which is that of CMS-PAS-SUS-16-014. Writes benchmarks.json, from which statements.py takes what it says of packaged signals.
 
-python -m validation.signals.benchmarks [--events 3000]
+python -m validation.signals.benchmarks [--events 2500]
+python -m validation.signals.benchmarks --table   # prints what REPORT.md shows of benchmarks.json, and makes no events
 """
 
 import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from validation.signals.fastsim import make_search
@@ -25,6 +27,7 @@ from superbin.generate.chain import analyse
 from superbin.generate.pythia import generate_events, process_lines, settings_lines
 from superbin.generate.roulette import Roulette
 
+RESULTS = Path(__file__).parent / "benchmarks.json"
 LUMINOSITY = 35.9
 REGIONS = (
     ("0 b, 2 j, 500, 500", 0, 2, 500, 500), ("0 b, 3 j, 1500, 750", 0, 3, 1500, 750),
@@ -81,12 +84,40 @@ def search() -> Search:
     return make_search(low, high, combinable=np.zeros((len(low), len(low)), dtype=bool))
 
 
+SHOWN = (0, 2, 5, 6, 7, 10)
+"""Regions of REPORT.md."""
+
+
+def table(entries: list[dict[str, Any]]) -> str:
+    """The ratios of some regions as a Markdown table."""
+    lines = ["| | " + " | ".join(REGIONS[i][0] for i in SHOWN) + " |", "|---" * (len(SHOWN) + 1) + "|"]
+    for entry in entries:
+        for label in (
+            "ratios",
+            "default b tagging",
+            "no weights",
+            "b jets as in multijets",
+            "b jets as in top pairs",
+        ):
+            if label.startswith("b jets") and entry["masses"] != [1500, 100]:
+                continue
+            name = f"{entry['model']}({entry['masses'][0]}, {entry['masses'][1]}) {'**as packaged**' if label == 'ratios' else label}"
+            cells = (f"{entry[label][i][0]:.2f} +- {entry[label][i][1]:.2f}" for i in SHOWN)
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=int, default=3000)
-    events = parser.parse_args().events
+    parser.add_argument("--events", type=int, default=2500)
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.table:
+        print(table(json.loads(RESULTS.read_text(encoding="utf-8"))))
+        return
+    events = arguments.events
     with open_catalog("sqlite://") as catalog:
         later = catalog.search("cms-sus-16-033")
         cards = Cards.of(later)
@@ -138,7 +169,7 @@ def main() -> None:
         }
         entries.append(entry | {label: found[label] for label in choices if label != "as packaged"})
     text = ",\n".join(" " + json.dumps(entry) for entry in entries)
-    (Path(__file__).parent / "benchmarks.json").write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    RESULTS.write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ from scipy.special import ndtr
 from superbin import merge, workspace
 from superbin._support.arrays import FloatArray
 from superbin.analysis.answer import likelihood_answer, published_answer, region_limits, uncertainty_of
+from superbin.analysis.details import package_versions, simpler_regions, uncertainty_sources
 from superbin.analysis.projection import bin_ranges, project
 from superbin.domain.aggregate import AggregateBin, Background, combine
 from superbin.domain.correlations import Correlations, convention, covariances
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import merit
+from superbin.domain.merits import FigureOfMerit, merit
 from superbin.domain.published import PublishedResults
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
@@ -92,7 +93,7 @@ def analyze(
     signal: SignalModel,
     *,
     correlations: Correlations = None,
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
@@ -210,6 +211,8 @@ def analyze(
         limits=_limits(seconds),
     )
     clock.done(f"bins for the {merit(other.merge.figure_of_merit).goal}, with their limits")
+    simpler = simpler_regions(search, signal, figure_of_merit=merged.figure_of_merit, covariance=covariance)
+    clock.done("simpler regions")
     all_bins = None
     if likelihood is not None:
         all_bins = likelihood_answer(likelihood, signal)
@@ -242,6 +245,9 @@ def analyze(
         other=other,
         likelihood=all_bins,
         published=None if published is None else published_answer(published, signal),
+        alternatives=simpler,
+        sources=() if likelihood is None else uncertainty_sources(likelihood, merged.bins),
+        versions=package_versions(),
         projections=project(search, signal, merged.bins, covariance=covariance),
         superbin=version("superbin"),
     )

@@ -265,7 +265,7 @@ class Catalog:
         model: str,
         masses: Sequence[float],
         *,
-        source: str | None = None,
+        source: Source | None = None,
         grid: str | Path | None = None,
         cross_section: float | None = None,
     ) -> SignalModel:
@@ -294,10 +294,10 @@ class Catalog:
         Raises
         ------
         UnknownNameError
-            If the model or the point is not there; the text names the nearest.
+            If the model or the point is not there, where the text names the nearest, or `source` is another word.
         InputError
-            If the masses are impossible or outside the grid, the grid is of another model or search, the stored yields
-            have no cross section to be changed, or `source` is another word.
+            If the masses are impossible or outside the grid, the grid is of another model or search, or the stored
+            yields have no cross section to be changed.
         DocumentError
             If the grid file breaks its format.
         """
@@ -310,7 +310,7 @@ class Catalog:
                 )
             return _rescaled(self._stored(_name(search), model, masses), cross_section)
         if source != "grid":
-            raise InputError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
+            raise UnknownNameError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
         within = self._search(search)
         found = self.grid(within, model, grid)
         if cross_section is None:
@@ -585,6 +585,12 @@ def _changes(content: bytes, place: str) -> tuple[str, ...]:
     return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items() if key != "source")
 
 
+def _recipe(content: bytes, place: str) -> object:
+    from superbin.io.datacards.repair import parse_recipe
+
+    return parse_recipe(_text(content, place), place)
+
+
 def _name(search: str | Search) -> str:
     return search.name if isinstance(search, Search) else search
 
@@ -622,6 +628,7 @@ def _parsed_limits(limits: str, contours: str | None, place: str) -> Mapping[str
 _READERS: Mapping[str, Callable[[bytes, str], object]] = {
     _LIKELIHOOD: _parsed_likelihood,
     _ACCURACY: lambda content, place: parse_statements(_text(content, place), place),
+    "card-recipe.json": _recipe,
     _CARD: _changes,
 }
 """What reads the files that a bundle has once at most."""

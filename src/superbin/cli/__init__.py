@@ -37,6 +37,7 @@ COMMANDS = {
     "export": ("superbin.cli.export:export", "Write a result, scan or bundle as files for other tools."),
     "limit": ("superbin.cli.limit:limit", "Print every named upper limit on the signal of one count."),
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
+    "paper": ("superbin.cli.paper:paper", "Write the paper of a result or a scan, from its JSON."),
     "plot": ("superbin.cli.plot:plot", "Draw the figures of a result again, from its JSON."),
     "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
     "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),

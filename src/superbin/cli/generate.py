@@ -50,6 +50,19 @@ _LARGEST_SPECTRUM = 50_000_000
 @click.option(
     "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
 )
+@click.option(
+    "--error",
+    metavar="PERCENT",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Then make points again whose total has a larger Monte Carlo error, with the events that bring it there.",
+)
+@click.option(
+    "--max-events",
+    type=click.IntRange(min=1),
+    default=200_000,
+    show_default=True,
+    help="With --error: events per point at most.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @click.option(
     "--processes",
@@ -107,6 +120,8 @@ def generate(
     table: Path | None,
     max_points: int | None,
     events: int | None,
+    error: float | None,
+    max_events: int,
     seed: int,
     processes: int,
     slha: Path | None,
@@ -158,6 +173,8 @@ def generate(
     job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
     points = _planned(model, parameters, table)[:max_points]
     _run(job, points, output, processes)
+    if error is not None:
+        _improve(job, points, output, processes, error / 100, max_events)
     if parameters:
         from superbin.io.grids import read_point
 
@@ -183,26 +200,55 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
 
 
 def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
-    from superbin.errors import InputError
-    from superbin.generate import run_campaign
-
     left = [point for point in points if not _finished(_path(output, job.model, point), job)]
     if len(left) < len(points):
         click.echo(f"{len(points) - len(left)} of {len(points)} points stand in {output} already", err=True)
-    if not left:
+    if left:
+        _make(job, left, [job.events] * len(left), output, processes)
+
+
+def _improve(
+    job: "Job", points: list[tuple[float, float]], output: Path, processes: int, error: float, most: int
+) -> None:
+    """Make the points again whose total is less certain than asked for."""
+    from superbin.generate import events_for
+    from superbin.io.grids import read_point
+
+    made = [read_point(_path(output, job.model, point)) for point in points]
+    numbers = [events_for(point, error, most) for point in made]
+    again = [
+        (point, number)
+        for point, old, number in zip(points, made, numbers, strict=True)
+        if number > old.events
+    ]
+    if not again:
         return
+    click.echo(
+        f"{len(again)} of {len(points)} points have an error above {100 * error:g} %: made again with "
+        f"{sum(number for _, number in again)} events",
+        err=True,
+    )
+    _make(job, [point for point, _ in again], [number for _, number in again], output, processes)
+
+
+def _make(
+    job: "Job", points: list[tuple[float, float]], events: list[int], output: Path, processes: int
+) -> None:
+    """Simulate points in parallel; each is a file when it is finished."""
+    from superbin.errors import InputError
+    from superbin.generate import run_campaign
 
     def save(point: "SignalPoint") -> None:
         _save(output, point)
 
     with _Line() as line:
-        outcome = run_campaign(job, left, save=save, workers=processes, report=line.campaign)
+        outcome = run_campaign(job, points, save=save, events=events, workers=processes, report=line.campaign)
     for point, reason in outcome.failed:
         click.echo(f"failed: {job.model}{point}: {reason}", err=True)
     click.echo(f"{outcome.done} points written to {output}", err=True)
     if outcome.failed:
         raise InputError(
-            f"{len(outcome.failed)} of {len(left)} points failed, as listed; the others are kept"
+            f"{len(outcome.failed)} of {len(points)} points failed, as listed; the others are kept"
         )
 
 
@@ -214,8 +260,13 @@ def _finished(path: Path, job: "Job") -> bool:
     if not path.exists():
         return False
     point = read_point(path)
-    mine = {"search": job.search.name, "seed": job.seed, "events": job.events, **job.cards.record()}
-    theirs = {"search": point.search, "seed": point.seed, "events": point.events, **point.settings}
+    if point.events < job.events:
+        raise OutputError(
+            f"{path} was made with {point.events} events and {job.events} are asked for; choose another folder with -o, or remove "
+            "the file to make it again"
+        )
+    mine = {"search": job.search.name, "seed": job.seed, **job.cards.record()}
+    theirs = {"search": point.search, "seed": point.seed, **point.settings}
     for name, value in mine.items():
         if theirs.get(name) != value:
             raise OutputError(

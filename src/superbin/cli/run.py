@@ -22,9 +22,10 @@ from superbin.cli.options import (
     simplify_option,
     toys_option,
 )
-from superbin.errors import SuperbinError
+from superbin.cli.paper import paper_options, write_paper
 
 if TYPE_CHECKING:
+    from superbin.catalog.catalog import Source
     from superbin.domain.signal import SignalModel
     from superbin.likelihood import PublishedLikelihood
     from superbin.results import AnalysisResult
@@ -74,12 +75,13 @@ if TYPE_CHECKING:
 @click.option(
     "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
 )
+@paper_options
 def run(
     model: str,
     parameters: tuple[float, ...],
     output: Path,
     search_name: str,
-    source: str | None,
+    source: "Source | None",
     grid: Path | None,
     cross_section: float | None,
     correlations: str | None,
@@ -95,6 +97,9 @@ def run(
     force: bool,
     figures: bool,
     pdf: bool,
+    paper_class: str,
+    template: Path | None,
+    cut_flow: Path | None,
 ) -> None:
     """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
@@ -148,7 +153,16 @@ def run(
         with _timed("page"):
             _write_page(result, stage, drawn)
         with _timed("paper"):
-            _write_paper(result, stage / "paper", figures=figures, pdf=pdf)
+            (stage / "paper").mkdir()
+            write_paper(
+                result,
+                stage / "paper",
+                figures=figures,
+                pdf=pdf,
+                paper_class=paper_class,
+                template=template,
+                cut_flow=cut_flow,
+            )
     _progress(f"done in {time.perf_counter() - start:.1f} s")
     click.echo(summary(result, output))
 
@@ -198,20 +212,3 @@ def _write_page(result: "AnalysisResult", folder: Path, figures: dict[str, bytes
     from superbin.page import page
 
     write_text(folder / "report.html", page(result, figures=figures))
-
-
-def _write_paper(result: "AnalysisResult", folder: Path, *, figures: bool, pdf: bool) -> None:
-    from superbin import paper
-
-    folder.mkdir()
-    paper.render(result, folder, figures=figures)
-    if not pdf:
-        return
-    if not paper.latex_available():
-        _progress("no LaTeX found: the paper is left as source; " + paper.HOW_TO_GET_LATEX)
-        return
-    try:
-        paper.compile_pdf(folder)
-    except SuperbinError as error:
-        # An incomplete LaTeX must not cost the analysis; the source is there to be compiled elsewhere.
-        _progress(f"the paper is left as source: {error}")

@@ -13,6 +13,7 @@ from superbin.results import (
     Significance,
     UpperLimit,
 )
+from superbin.results.rounding import plain
 
 __all__ = ["summary"]
 
@@ -128,8 +129,8 @@ def _regions(result: AnalysisResult) -> list[str]:
             (
                 _WORDS[region.purpose],
                 str(len(region.merge.bins)),
-                f"{total.signal:.2f}",
-                f"{b.nominal:.2f} +{b.up:.2f} -{b.down:.2f}",
+                plain(total.signal, total.signal_error, total.signal_error),
+                plain(b.nominal, b.up, b.down),
                 f"{total.observed:g}",
                 number(region.expected.z, 2),
                 number(region.observed.z, 2),
@@ -152,7 +153,7 @@ def _regions(result: AnalysisResult) -> list[str]:
         f"{count} {'bin' if count == 1 else 'bins'}"
     )
     lines += [
-        f"correlations {c.correlations}: background +{c.background.up:.2f} -{c.background.down:.2f}, "
+        f"correlations {c.correlations}: background {plain(c.background.nominal, c.background.up, c.background.down)}, "
         f"exact mid-p Z expected {number(c.expected.z)}, observed {number(c.observed.z)}"
         for c in result.conventions
     ]

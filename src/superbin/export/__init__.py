@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from superbin.errors import InputError
+from superbin.errors import UnknownNameError
 from superbin.export.entry import Entry, Point, Region, entry_of, with_likelihood_limits
 
 __all__ = ["FORMATS", "Entry", "Format", "Point", "Region", "entry_of", "files_of", "with_likelihood_limits"]
@@ -79,9 +79,11 @@ def files_of(source: object, name: str) -> Files:
 
     Raises
     ------
+    UnknownNameError
+        If there is no such format.
     InputError
-        If there is no such format, or the source lacks what it needs.
+        If the source lacks what it needs.
     """
     if name not in FORMATS:
-        raise InputError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
+        raise UnknownNameError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
     return FORMATS[name].files(entry_of(source))

@@ -30,6 +30,7 @@ from superbin.results.analysis import (
     result_from_json,
     result_to_json,
 )
+from superbin.results.details import Alternative, UncertaintySource
 from superbin.results.limits import (
     LEVEL,
     LikelihoodAnswer,
@@ -44,6 +45,7 @@ __all__ = [
     "LEVEL",
     "SCHEMA",
     "AggregateRegion",
+    "Alternative",
     "AnalysisResult",
     "Asimov",
     "BinRow",
@@ -65,6 +67,7 @@ __all__ = [
     "SignalUncertainty",
     "Significance",
     "ToyPValue",
+    "UncertaintySource",
     "UpperLimit",
     "load_result",
     "result_from_json",

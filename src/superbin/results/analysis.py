@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from superbin._support.shown import Shown
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.domain.merits import named
+from superbin.results.details import Alternative, UncertaintySource
 from superbin.results.documents import Form, Option, converter
 from superbin.results.limits import (
     LikelihoodAnswer,
@@ -466,6 +467,12 @@ class AnalysisResult(Shown):
         What all bins together say; None where that was not asked for or is not at hand.
     published : PublishedAnswer or None
         The limit that the search published; None where it published none of this model.
+    alternatives : tuple of Alternative
+        Simpler regions for the same signal; empty in documents of version 1.
+    sources : tuple of UncertaintySource
+        What the background is uncertain from, by source, the largest first; empty where no likelihood was at hand.
+    versions : mapping of str to str
+        Versions of the packages that computed it; empty in documents of version 1.
     superbin : str
         Version that made it.
     schema : str
@@ -489,6 +496,9 @@ class AnalysisResult(Shown):
     other: AggregateRegion | None = None
     likelihood: LikelihoodAnswer | None = None
     published: PublishedAnswer | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    sources: tuple[UncertaintySource, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
     schema: str = SCHEMA
 
     @property

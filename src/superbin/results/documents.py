@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from superbin._support.files import read_limited
 from superbin._support.json import json_text, parse_json
-from superbin.errors import DocumentError, OutputError
+from superbin.errors import DocumentError, InputError
 
 if TYPE_CHECKING:
     import cattrs
@@ -99,7 +99,7 @@ class Form(Generic[T]):
 
         Raises
         ------
-        OutputError
+        InputError
             If it cannot be read.
         DocumentError
             If its content is no such document.
@@ -142,9 +142,9 @@ def document_text(path: Path, cure: str) -> str:
     except DocumentError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
+        raise InputError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
     except UnicodeDecodeError as error:
-        raise OutputError(f"cannot read {path}: {error}; {cure}") from error
+        raise DocumentError(f"cannot read {path}: {error}; {cure}") from error
 
 
 @functools.cache

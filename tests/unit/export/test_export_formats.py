@@ -19,7 +19,7 @@ from superbin.cli import main
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import InputError
+from superbin.errors import InputError, UnknownNameError
 from superbin.export import FORMATS, Entry, Point, entry_of, files_of, with_likelihood_limits
 from superbin.io import imports
 from superbin.results import AnalysisResult, SearchSummary
@@ -353,7 +353,7 @@ def test_formats_have_their_module() -> None:
 
     assert tuple(sorted(FORMATS)) == NAMES
     assert all(format_.name == name and format_.title for name, format_ in FORMATS.items())
-    with pytest.raises(InputError, match="format 'pie' is unknown; use one of combine, csv"):
+    with pytest.raises(UnknownNameError, match="format 'pie' is unknown; use one of combine, csv"):
         files_of(Bundle(Search.from_arrays("x", observed=[1], background=[1.0], luminosity_fb=1.0)), "pie")
 
 

@@ -37,7 +37,7 @@ from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
 from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
-from superbin.io.imports.ranges import infinite, observable, parse_range
+from superbin.io.imports.ranges import infinite, lowest, observable, parse_range
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 
@@ -98,7 +98,7 @@ class TableImporter:
             raise DocumentError(
                 f"{error}; this is hepdata.net's CSV, import the YAML or JSON of the table, which say more"
             ) from error
-        return draft.imported(self.name, options, source, keys=("columns", "decimal"))
+        return draft.imported(self.name, options, source, keys=("columns", "decimal", "lowest"))
 
 
 IMPORTER = TableImporter()
@@ -127,6 +127,7 @@ def table_draft(source: Source, options: Options) -> Draft:
     observed = _counts(table, roles.observed, faults)
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
+    low = _begun(observables, low, options.mapping.get("lowest"), faults, notes)
     names = _names(table, roles, faults)
     signals = [_signal(table, name, parts, faults) for name, parts in roles.signals.items()]
     faults.check()
@@ -873,7 +874,7 @@ def _ranges(
         )
     for name, column in roles.cells.items():
         observables.append(observable(name))
-        edges.append(_parsed(table, column))
+        edges.append(_parsed(table, column, counts=observables[-1].discrete))
     shape = (n_bins, len(edges))
     lows = np.array([e[0] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
     highs = np.array([e[1] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
@@ -881,11 +882,35 @@ def _ranges(
 
 
 def _edge(table: _Table, row: int, column: int, faults: Faults) -> float:
-    return math.inf if infinite(table.rows[row][column]) else table.number(row, column, faults)
+    text = table.rows[row][column].strip()
+    if text[:1] in ("-", "−") and infinite(text[1:]):
+        return -math.inf
+    return math.inf if infinite(text) else table.number(row, column, faults)
 
 
-def _parsed(table: _Table, column: int) -> tuple[list[float], list[float]]:
-    pairs = [pair for row in table.rows if (pair := parse_range(row[column])) is not None]
+def _begun(
+    observables: Sequence[Observable], low: FloatArray, given: object, faults: Faults, notes: list[str]
+) -> FloatArray:
+    """Lower edges, those at minus infinity put where the observable begins."""
+    low = low.copy()
+    for j, o in enumerate(observables):
+        without = np.isneginf(low[:, j])
+        if not without.any():
+            continue
+        start = lowest(o, given)
+        if start is None:
+            faults.add(
+                f"a bin begins at {o.name} of minus infinity; say where the observable begins with a mapping, "
+                '{"lowest": -1}, or leave the bin out'
+            )
+        else:
+            low[without, j] = start
+            notes.append(f"{o.name}: what has no lower end begins at {start:g}")
+    return low
+
+
+def _parsed(table: _Table, column: int, *, counts: bool) -> tuple[list[float], list[float]]:
+    pairs = [pair for row in table.rows if (pair := parse_range(row[column], counts=counts)) is not None]
     return [low for low, _ in pairs], [high for _, high in pairs]
 
 

@@ -486,3 +486,17 @@ def test_an_entry_twice(tmp_path: Path) -> None:
     (tmp_path / "cov.csv").write_text("1,1,4\n1,2,1\n1,2,9\n2,2,5\n")
     with pytest.raises(DocumentError, match="cov.csv:3: the entry of 1 and 2 comes twice"):
         read_matrix(tmp_path / "cov.csv")
+
+
+def test_open_lower_ends(tmp_path: Path) -> None:
+    """IMP-4: ``< 200`` of a momentum and ``< 3`` of a count begin at 0, of anything else where the mapping says."""
+    path = tmp_path / "t.csv"
+    path.write_text("met;njet;observed;background\n<200;<3;12;10\n>200;>3;3;4\n")
+    search = read(path, options=Options(luminosity_fb=1.0)).bundle.search
+    assert search.low.tolist() == [[0, 0], [200, 4]]
+    assert search.high.tolist() == [[200, 2], [float("inf"), float("inf")]]
+    path.write_text("bdt low,bdt high,observed,background\n-inf,0.5,12,10\n0.5,inf,3,4\n")
+    with pytest.raises(DocumentError, match='begins at bdt of minus infinity; .*"lowest"'):
+        read(path, options=Options(luminosity_fb=1.0))
+    search = read(path, options=Options(luminosity_fb=1.0, mapping={"lowest": -1})).bundle.search
+    assert search.low.tolist() == [[-1], [0.5]]
