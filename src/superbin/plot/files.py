@@ -1,6 +1,7 @@
 """Figures as files: every figure of a result, and saving so that the same figure gives the same bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -95,6 +96,19 @@ def scan_figures(result: ScanResult) -> Mapping[str, Figure]:
     return Drawn({stem: draw.get(stem) or partial(maps.__getitem__, stem) for stem in scan_stems(result)})
 
 
+@contextmanager
+def _glyphs_alone() -> Iterator[None]:
+    """Embed no tables for laying out text: Matplotlib has done that, and cutting them down takes most of the time of a PDF."""
+    from fontTools.subset import Options
+
+    before = Options._drop_tables_default
+    Options._drop_tables_default = [*before, "GDEF", "GPOS", "GSUB", "kern"]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = before
+
+
 def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf", "png")) -> tuple[Path, ...]:
     """Write a figure; each file appears complete or not at all.
 
@@ -131,7 +145,7 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf"
     written = []
     for name in formats:
         stream = BytesIO()
-        with style():
+        with style(), _glyphs_alone():
             figure.savefig(stream, format=name, metadata=_METADATA[name])
         # Not with_suffix: a dot in the stem would be taken for one.
         target = path.with_name(f"{path.name}.{name}")
