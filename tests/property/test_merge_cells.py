@@ -101,13 +101,13 @@ def test_settled_cells_hold_every_set(seed: int) -> None:
     points = np.stack([totals.background, totals.up**2, down], axis=1)
     values = MERITS["midp"](totals)
     covered = np.zeros(len(sets), dtype=bool)
-    for cells in record:
-        for i in range(len(cells)):
-            fits = ((cells.state[i] == 0) | (sets == (cells.state[i] > 0))).all(axis=1)
-            fits &= (points >= cells.low[i] * (1 - 1e-9)).all(axis=1) & (
-                points <= cells.high[i] * (1 + 1e-9)
+    for settled in record:
+        for i in range(len(settled)):
+            fits = ((settled.state[i] == 0) | (sets == (settled.state[i] > 0))).all(axis=1)
+            fits &= (points >= settled.low[i] * (1 - 1e-9)).all(axis=1) & (
+                points <= settled.high[i] * (1 + 1e-9)
             ).all(axis=1)
-            assert (values[fits] <= max(cells.bound[i], found.bound) * (1 + 1e-12)).all()
+            assert (values[fits] <= max(settled.bound[i], found.bound) * (1 + 1e-12)).all()
             covered |= fits
     assert covered.all()
 
@@ -130,9 +130,7 @@ def test_least_p_value_of_a_range(seed: int) -> None:
         for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
             b = low + (high - low) * f
             assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
-        assert (
-            log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)
-        ).all()
+        assert (log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)).all()
     same, _ = midp_at_least(count, Ranges(low, low, up, down, up, down))
     exact = pvalue.midp(count, low, up, down)
     assert (same <= exact).all()

@@ -285,7 +285,9 @@ class _Search:
                     kept = np.maximum(sign * values, 0.0)
                     parts.append(np.maximum((vectors * kept) @ vectors.T, 0.0))
 
-    def down_from_up(self, low: FloatArray, high: FloatArray, possible: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def down_from_up(
+        self, low: FloatArray, high: FloatArray, possible: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         """Least and largest downward variance of sets whose upward one lies between two ends."""
 
         def most(part: FloatArray) -> FloatArray:
