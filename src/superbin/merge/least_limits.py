@@ -53,7 +53,7 @@ _BLOCK, _BLOCKS = 0.3, 6
 _INTERVALS = 3
 """Intervals of median counts that are looked at one by one."""
 
-_STEPS, _MEDIAN_STEPS = 14, 60
+_STEPS, _MEDIAN_STEPS, _NORMAL_STEPS = 14, 60, 5
 _DEEP = 4.0
 _CLOSE = 2e-4
 _CHUNK = 512
@@ -202,9 +202,9 @@ class _Points:
             rows, found = (part[high[rows] - low[rows] > 1] for part in (rows, found))
             if not rows.size:
                 break
-            # As far as a normal distribution goes; every other step halves what is left.
+            # As far as a normal distribution goes; later every other step halves what is left.
             trial = n[rows] + np.rint((0.5 - found) / scale[rows])
-            if step % 2:
+            if step > _NORMAL_STEPS and step % 2:
                 trial = np.where(
                     np.isinf(high[rows]), n[rows] + 2.0**step, np.floor((low[rows] + high[rows]) / 2)
                 )
