@@ -15,7 +15,7 @@ from superbin._support.files import unpacked
 from superbin._support.json import parse_json
 from superbin.catalog import packaged
 from superbin.domain.bundle import Bundle, meaning
-from superbin.domain.cross_sections import CrossSectionTable
+from superbin.domain.cross_sections import CalculatedCrossSection, CrossSectionTable, process_of
 from superbin.domain.grid import AccuracyStatement, SignalGrid
 from superbin.domain.published import CONTOUR_LINES, LIMITS, PublishedResults, parse_published
 from superbin.domain.search import Search
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "Catalog", "Source", "open_catalog"]
 
 Source: TypeAlias = Literal["table", "grid"]
+
+SAME_CROSS_SECTION = 0.02
+"""Relative difference up to which a signal is normalised to the value of a table: tables differ by rounding and interpolation."""
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 """Where a signal may come from: yields stored in the database as they were given, or a grid of a model."""
@@ -495,6 +498,32 @@ class Catalog:
             place = f"{name}/{file}"
             return parse_cross_sections(_text(self.store.file(name, file), place), process, place=place)
         return packaged.cross_section_table(process, sqrt_s_tev=self._search(search).sqrt_s_tev)
+
+    def cross_section_of(
+        self, signal: SignalModel, search: str | Search | None = None
+    ) -> CalculatedCrossSection:
+        """Look up how well the cross section of a signal is known, and to which order.
+
+        Both are those of `cross_sections` at the mass of the produced particle, the first one, if the signal is normalised to the
+        table's value there within 2 %. Of another value nothing is known.
+
+        Parameters
+        ----------
+        signal : SignalModel
+        search : str or Search, optional
+            As in `cross_sections`.
+        """
+        unknown = CalculatedCrossSection(None, "")
+        if signal.cross_section_pb is None or not signal.parameters:
+            return unknown
+        try:
+            table = self.cross_sections(process_of(signal.model), search)
+            found = table.at(next(iter(signal.parameters.values())))
+        except (InputError, UnknownNameError):
+            return unknown
+        if abs(signal.cross_section_pb / found.pb - 1) > SAME_CROSS_SECTION:
+            return unknown
+        return CalculatedCrossSection(found.relative_uncertainty, table.order)
 
     # --- inside -----------------------------------------------------------------------------------------------
 

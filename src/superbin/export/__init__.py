@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from superbin.errors import UnknownNameError
-from superbin.export.entry import Entry, Point, Region, entry_of
+from superbin.export.entry import Entry, Point, Region, entry_of, with_likelihood_limits
 
-__all__ = ["FORMATS", "Entry", "Format", "Point", "Region", "entry_of", "files_of"]
+__all__ = ["FORMATS", "Entry", "Format", "Point", "Region", "entry_of", "files_of", "with_likelihood_limits"]
 
 Files = Mapping[str, bytes]
 """Contents by relative path."""
@@ -52,6 +52,7 @@ FORMATS: Mapping[str, Format] = {
         Format("combine", "counting datacard of CMS Combine", "combine"),
         Format("csv", "tables of regions and signals", "tables"),
         Format("hepdata", "submission for HEPData", "hepdata"),
+        Format("hs3", "HS3 JSON, for RooFit", "hs3"),
         Format("madanalysis", "region file of MadAnalysis 5", "madanalysis"),
         Format("parquet", "table of signals for data frames", "parquet"),
         Format("pyhf", "HistFactory JSON workspace", "pyhf"),

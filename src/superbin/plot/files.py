@@ -12,21 +12,14 @@ from superbin._support.files import write_bytes
 from superbin.errors import UnknownNameError
 from superbin.plot.counts import count_distribution
 from superbin.plot.drawn import Drawn
-from superbin.plot.exclusion import (
-    LimitKind,
-    brazil_plot,
-    exclusion_plot,
-    has_limits,
-    limits_compared,
-    on_a_line,
-)
+from superbin.plot.exclusion import brazil_plot, exclusion_plot, limits_compared
 from superbin.plot.maps import scan_maps
 from superbin.plot.projections import projection
 from superbin.plot.scatter import significance_scatter
 from superbin.plot.style import style
 from superbin.results import AnalysisResult
-from superbin.results.scan import DONE, ScanResult
-from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
+from superbin.results.scan import ScanResult
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems, scan_stems
 
 __all__ = ["Format", "figures", "save", "scan_figures"]
 
@@ -90,24 +83,16 @@ def scan_figures(result: ScanResult) -> Mapping[str, Figure]:
         likelihood ``exclusion-likelihood`` and ``exclusion-compared``. Along a line of masses: ``limits`` and
         ``limits-likelihood``. Always ``significance-scatter``. Empty where no point is finished.
     """
-    if all(point.status != DONE for point in result.points):
-        return {}
-    draw: dict[str, Callable[[], Figure]] = {}
-    all_kinds: tuple[tuple[LimitKind, str], ...] = (("one-bin", ""), ("likelihood", "-likelihood"))
-    kinds = [(kind, suffix) for kind, suffix in all_kinds if has_limits(result, kind)]
-    if on_a_line(result) is not None:
-        draw |= {
-            f"limits{suffix}": partial(_figure, brazil_plot, result, kind=kind) for kind, suffix in kinds
-        }
-    elif len(result.parameters) == 2:
-        draw |= {
-            f"exclusion{suffix}": partial(_figure, exclusion_plot, result, kind=kind)
-            for kind, suffix in kinds
-        }
-        if len(kinds) == len(all_kinds):
-            draw["exclusion-compared"] = partial(_figure, limits_compared, result)
-    draw["significance-scatter"] = partial(_figure, significance_scatter, result)
-    return scan_maps(result) | Drawn(draw)
+    draw: dict[str, Callable[[], Figure]] = {
+        "exclusion": partial(_figure, exclusion_plot, result),
+        "exclusion-likelihood": partial(_figure, exclusion_plot, result, kind="likelihood"),
+        "exclusion-compared": partial(_figure, limits_compared, result),
+        "limits": partial(_figure, brazil_plot, result),
+        "limits-likelihood": partial(_figure, brazil_plot, result, kind="likelihood"),
+        "significance-scatter": partial(_figure, significance_scatter, result),
+    }
+    maps = scan_maps(result)
+    return Drawn({stem: draw.get(stem) or partial(maps.__getitem__, stem) for stem in scan_stems(result)})
 
 
 def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf", "png")) -> tuple[Path, ...]:
