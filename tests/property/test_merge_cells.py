@@ -187,7 +187,7 @@ def test_limit_of_few_bins_is_certified() -> None:
 @pytest.mark.parametrize("figure", ["midp", "limit"])
 def test_bounds_of_shapes(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
     """MERGE-19: a rectangle is certified; other shapes are bounded by the free optimum, which is no worse."""
-    limits = Limits(exact_seconds=0.3)
+    limits = Limits(exact_seconds=0.5)
     one, two, free = (
         optimize(cms_search, t1bbbb, figure_of_merit=figure, shape=shape, limits=limits)
         for shape in ("rectangle", "two rectangles", "free")
