@@ -7,7 +7,7 @@ defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminat
 
 import importlib
 import os
-import signal
+import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -134,19 +134,19 @@ class _Signals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                number = getattr(system_signals, name, None)  # Windows has no SIGHUP
                 # One that is ignored, as under nohup, stays so.
-                if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-                    self._before[number] = signal.signal(number, self._stop)
+                if number is not None and system_signals.getsignal(number) is system_signals.SIG_DFL:
+                    self._before[number] = system_signals.signal(number, self._stop)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            system_signals.signal(number, handler)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._process:  # a forked worker ends as it always did
-            signal.signal(number, signal.SIG_DFL)
+            system_signals.signal(number, system_signals.SIG_DFL)
             os.kill(os.getpid(), number)
         self.received = number
         raise KeyboardInterrupt

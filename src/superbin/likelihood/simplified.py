@@ -8,21 +8,18 @@ the full model at each draw.
 covariance has used these data already: with it a limit counts them twice, and is meant for tools that expect it.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
-from superbin.likelihood.dense import Likelihood
-from superbin.likelihood.engine import Engine, EngineFit, strength_of
+from superbin.likelihood.background import FittedBackground, Scope, fitted_background
+from superbin.likelihood.engine import Engine, strength_of
 from superbin.likelihood.quadratic import Quadratic, quadratic_limits
-from superbin.likelihood.reading import engine_of
 
 __all__ = ["Scope", "Simplified", "simplify"]
-
-Scope: TypeAlias = Literal["control", "background"]
 
 DRAWS = 20_000
 
@@ -117,24 +114,11 @@ def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, se
     Raises
     ------
     InputError
-        If a channel has bins with signal and bins without and the scope is ``control``, the fit fails, or nothing but bins with signal determines a
-        parameter that has no constraint.
+        As of `superbin.likelihood.background.fitted_background`.
     """
-    poi = engine.parameters.index(strength_of(engine))
-    if scope not in {"control", "background"}:
-        raise InputError(f"the scope is {scope!r}; choose control or background")
-    x = engine.initial
-    x[poi] = 0.0
-    without = engine.expected(x)
-    x[poi] = 1.0
-    places = np.flatnonzero((engine.expected(x) > without) & engine.counted)
-    if not places.size:
-        raise InputError("no bin has signal, so there is nothing to simplify")
-    fitted = engine if scope == "background" else _rest(engine, places)
-    fit = fitted.fit(mu=0.0)
-    if not fit.ok:
-        raise InputError(f"the fit of scope {scope!r} failed: {fit.status}")
-    mean, covariance, third = _moments(engine, fitted, fit, places, draws, seed)
+    fitted = fitted_background(engine, scope)
+    places = fitted.places
+    mean, covariance, third = _moments(engine, fitted, draws, seed)
     notes = []
     largest = 2**1.5 * 0.98 * np.diag(covariance) ** 1.5
     if (np.abs(third) > largest).any():
@@ -143,9 +127,8 @@ def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, se
             f"the third moment of {n} bins is larger than a quadratic form can have, and was reduced"
         )
         third = np.clip(third, -largest, largest)
-    names = [name if n == 1 else f"{name}[{b}]" for name, n in engine.bins for b in range(n)]
     return Simplified(
-        tuple(names[i] for i in places),
+        fitted.names,
         engine.observed.counts[places],
         mean,
         covariance,
@@ -157,38 +140,19 @@ def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, se
     )
 
 
-def _rest(engine: Engine, places: np.ndarray) -> Engine:
-    """Return everything but the channels with signal."""
-    inside = set(places.tolist())
-    first, channels = 0, []
-    for channel in engine.description.channels:
-        own = set(range(first, first + channel.observed.size))
-        first += channel.observed.size
-        channels.append(replace(channel, masked=channel.masked or bool(own & inside)))
-    if all(channel.masked for channel in channels):
-        # Nothing is left to fit: the constraints alone.
-        return Likelihood(replace(engine.description, channels=tuple(channels)))
-    return engine_of(replace(engine.description, channels=tuple(channels)))
-
-
 def _moments(
-    engine: Engine, fitted: Engine, fit: EngineFit, places: np.ndarray, draws: int, seed: int
+    engine: Engine, fitted: FittedBackground, draws: int, seed: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, covariance and third central moments of the background in some bins."""
-    covariance = fitted.covariance(fit)
-    values = dict(zip(fitted.parameters, fit.x.tolist(), strict=True))
-    place = [fitted.parameters.index(name) for name in engine.parameters]
-    values[strength_of(engine)] = 0.0
-    centre = np.array([values[name] for name in engine.parameters])
-    spread = covariance[np.ix_(place, place)]
+    """Mean, covariance and third central moments of the background in the bins with signal."""
+    spread, places = fitted.spread, fitted.places
     poi = engine.parameters.index(strength_of(engine))
-    moving = np.flatnonzero((np.diag(spread) > 0) & (np.arange(centre.size) != poi))
+    moving = np.flatnonzero((np.diag(spread) > 0) & (np.arange(fitted.centre.size) != poi))
     low, high = engine.bounds
     root = np.linalg.cholesky(spread[np.ix_(moving, moving)] + 1e-14 * np.diag(np.diag(spread)[moving]))
     rng = np.random.default_rng(seed)
     found = np.empty((draws, places.size))
     for i in range(draws):
-        x = centre.copy()
+        x = fitted.centre.copy()
         x[moving] += root @ rng.standard_normal(moving.size)
         found[i] = engine.expected(np.clip(x, low, high))[places]
     mean = found.mean(axis=0)

@@ -20,7 +20,7 @@ from superbin.errors import InputError, UnknownNameError
 from superbin.merge.archive import Archive, Candidate, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
-from superbin.merge.cuts import cuts, selections
+from superbin.merge.cuts import count_selections, selections
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Shape, Task, solve
@@ -168,7 +168,7 @@ def _result(
         optimum = Optimum(
             bins=numbers(chosen),
             value=value,
-            selections=len(cuts(task.ground, numbers(chosen))),
+            selections=count_selections(task.ground, chosen),
             tolerance=tolerance,
             loss=max(1 - simple.value / value, 0.0),
             fewest=simple.proved,

@@ -94,6 +94,9 @@ MOST_CELLS = 2_000_000
 
 _LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
 
+Derivatives: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+"""A function, its slope and its curvature."""
+
 _Kernel: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 
@@ -212,8 +215,15 @@ def quantile(
     [18.0, 25.0, 32.0]
     """
     level = checked_probability("probability", probability)
-    level, *yields = checked_yields(level, b, up, down, name="probability")
-    strength = checked_signal(signal, level.shape)
+    one_background = (
+        all(np.ndim(part) == 0 for part in (b, up, down)) and np.ndim(signal) == 0 and signal == 0
+    )
+    zero, *yields = checked_yields(np.zeros(level.shape), b, up, down, name="probability")
+    if one_background and level.size > 1:
+        # One table of the count answers all.
+        alone = Background(uncertainty(model, *(a.ravel()[:1] for a in yields)))
+        return plain(alone.quantile(level.ravel()).reshape(level.shape))
+    strength = checked_signal(signal, zero.shape)
     level, strength, *yields = np.broadcast_arrays(level, strength, *yields)
     held = uncertainty(model, *(a.ravel() for a in yields))
     return plain(quantiles_of(held, level.ravel(), strength.ravel()).reshape(level.shape))
@@ -327,8 +337,8 @@ class Sums:
     ----------
     terms : FloatArray
         ``ln [P(N_b <= n - k)/k!]``, shape (rows, largest n + 1).
-    k : FloatArray
-        0, 1, ..., largest n.
+    powers : FloatArray
+        1, k and k^2 for k from 0 to the largest n, shape (largest n + 1, 3).
     alone : FloatArray
         ``ln P(N_b <= n)``.
     width : FloatArray
@@ -336,7 +346,7 @@ class Sums:
     """
 
     terms: FloatArray
-    k: FloatArray
+    powers: FloatArray
     alone: FloatArray
     width: FloatArray
 
@@ -352,11 +362,16 @@ class Sums:
             )
         alone = terms[:, 0].copy()
         terms -= special.gammaln(k + 1)
-        return cls(terms, k, alone, width)
+        return cls(terms, np.stack([np.ones_like(k), k, k * k], axis=1), alone, width)
+
+    @property
+    def k(self) -> FloatArray:
+        """Counts of the signal: 0, 1, ..., largest n."""
+        return self.powers[:, 1]
 
     def take(self, index: Index) -> "Sums":
         """Select rows."""
-        return Sums(self.terms[index], self.k, self.alone[index], self.width[index])
+        return Sums(self.terms[index], self.powers, self.alone[index], self.width[index])
 
     def start(self, fall: FloatArray) -> FloatArray:
         """Where ``ln CLs`` has fallen by `fall`, nearly, in ln s: from its slope and curvature at s = 0."""
@@ -369,45 +384,47 @@ class Sums:
         s = 2 * fall / (slope + np.sqrt(slope * slope + 2 * curvature * fall) + 1e-300)
         return np.asarray(np.log(np.minimum(s, n + 2 * np.sqrt(n) + fall)))
 
-    def log_cls(self, log_s: FloatArray, depth: float = 3.0) -> tuple[FloatArray, FloatArray]:
-        """``ln [P(N <= n | s)/P(N <= n | 0)]`` at one ``ln s`` a row, and its derivative in ``ln s``; an average is good down to ``e^-depth``."""
+    def log_cls(self, log_s: FloatArray, depth: float = 3.0) -> Derivatives:
+        """``ln [P(N <= n | s)/P(N <= n | 0)]`` at one ``ln s`` a row, and two derivatives in ``ln s``; an average is good down to ``e^-depth``."""
         if not self.width.any():
             return self._sharp(self.terms, self.alone, log_s)
-        value, slope = np.empty(log_s.shape), np.empty(log_s.shape)
+        found = np.empty((3, log_s.size))
         sharp = np.flatnonzero(self.width == 0)
-        value[sharp], slope[sharp] = self._sharp(self.terms[sharp], self.alone[sharp], log_s[sharp])
+        found[:, sharp] = self._sharp(self.terms[sharp], self.alone[sharp], log_s[sharp])
         uncertain = np.flatnonzero(self.width > 0)
         step = _step(float(self.width.max()), float(self.k[-1]), depth)
         shifts = np.arange(LOWEST_SHIFT, HIGHEST_SHIFT, step)
         at_once = max(1, MOST_CELLS // (self.k.size * shifts.size))
         for first in range(0, uncertain.size, at_once):
             i = uncertain[first : first + at_once]
-            value[i], slope[i] = self._averaged(i, log_s[i], shifts)
-        return value, slope
+            found[:, i] = self._averaged(i, log_s[i], shifts)
+        return found[0], found[1], found[2]
 
-    def _sharp(
-        self, terms: FloatArray, alone: FloatArray, log_s: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def _sharp(self, terms: FloatArray, alone: FloatArray, log_s: FloatArray) -> Derivatives:
+        """Of a known signal: its count has, given ``N <= n``, the mean and the variance that make the derivatives."""
         height = self.k * log_s[..., None]
         height += terms
         top = height.max(axis=-1)
         height -= top[..., None]
         np.exp(height, out=height)
-        total, moment = height.sum(axis=-1), height @ self.k
+        sums = height @ self.powers
+        total, first, second = sums[..., 0], sums[..., 1] / sums[..., 0], sums[..., 2]
         with np.errstate(over="ignore"):
             s = np.exp(log_s)
-        return top + np.log(total) - s - alone, moment / total - s
+        return top + np.log(total) - s - alone, first - s, second / total - first * first - s
 
-    def _averaged(self, i: Index, log_s: FloatArray, shifts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _averaged(self, i: Index, log_s: FloatArray, shifts: FloatArray) -> Derivatives:
         """The trapezoidal rule in the signal's nuisance: of a smooth function on the whole line it converges exponentially."""
         here = log_s[:, None] + self.width[i, None] * shifts
-        value, slope = self._sharp(self.terms[i, None, :], self.alone[i, None], here)
+        value, slope, bend = self._sharp(self.terms[i, None, :], self.alone[i, None], here)
         weight = -0.5 * shifts * shifts
         value += weight - special.logsumexp(weight)
         top = value.max(axis=1)
         share = np.exp(value - top[:, None])
         total = share.sum(axis=1)
-        return top + np.log(total), (share * slope).sum(axis=1) / total
+        share /= total[:, None]
+        first = (share * slope).sum(axis=1)
+        return top + np.log(total), first, (share * (slope * slope + bend)).sum(axis=1) - first * first
 
 
 def _step(width: float, n: float, depth: float) -> float:

@@ -192,7 +192,8 @@ def expected_p0(
     def excess(i: Index, root: FloatArray) -> FloatArray:
         return np.asarray(special.ndtri_exp(tails(root, mean + signal)[0]) - special.ndtri(beta[i]))
 
-    guess = np.maximum(asimov_root(held, signal, nuisance) + np.array(SIGMAS), 0.05)
+    asimov = min(asimov_root(held, signal, nuisance), SPAN)  # infinite where the mean is zero
+    guess = np.maximum(asimov + np.array(SIGMAS), 0.05)
     root = falls_to_zero(
         excess, guess, 1.02 * guess, np.full(beta.size, LEAST), np.full(beta.size, np.inf), INNER
     )

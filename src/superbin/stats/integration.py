@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.polynomial import legendre
 
-from superbin.errors import SuperbinError
+from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index
 
 __all__ = ["EDGES", "EVEN", "Integrand", "log_integral", "narrowed"]
@@ -84,8 +84,8 @@ def log_integral(
 
     Raises
     ------
-    SuperbinError
-        When a panel does not converge; a defect, as no input is known to do so.
+    InputError
+        When a panel does not converge, because what matters is narrower than the spacing of float64.
     """
     rows = left.size
     row = np.repeat(np.arange(rows), edges.size - 1)
@@ -116,4 +116,7 @@ def log_integral(
         row, width = np.repeat(row[doubtful], 2), np.repeat(0.5 * width[doubtful], 2)
         start = np.repeat(start[doubtful], 2)
         start[1::2] += width[1::2]
-    raise SuperbinError(f"no quadrature converges near {start[0]:g}; please report the arguments")
+    raise InputError(
+        f"an integral over the background converges nowhere near {start[0]:g}, where float64 does not resolve it; "
+        "give a whole count or another uncertainty model"
+    )

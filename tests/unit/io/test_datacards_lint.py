@@ -144,6 +144,8 @@ def test_mode_of_statistics(tmp_path: Path) -> None:
         "a autoMCStats 0 0 0\n"
     )
     assert ("card0.txt", 7, "statistics-mode") in found(cards(tmp_path, text))
+    twice = "bin a\nobservation 1\nbin a a\nprocess s b\nprocess 0 1\nrate 1 2\nk lnN - 1.1\nk lnN - 1.2\n"
+    assert ("card0.txt", 8, "acts-twice") in found(cards(tmp_path, twice))
 
 
 def test_codes_are_documented_and_reached() -> None:
@@ -151,7 +153,7 @@ def test_codes_are_documented_and_reached() -> None:
     tested = {
         *ENTRIES, "varying-range", "leaked-placeholder", "floored-rate", "unbalanced-control-region",
         "empty-channel", "missing-systematic", "signal-placeholder", "same-channels-twice", "edit-nothing", "unused-parameter",
-        "statistics-mode",
+        "statistics-mode", "acts-twice",
     }  # fmt: skip
     assert set(CODES) == tested
 

@@ -85,13 +85,13 @@ def observed_limit(problem: Problem) -> FloatArray:
     return crossing(lambda i, s: _log_cls(s, n[i], width[i], held.take(i)), problem)
 
 
-def asimov_limit(sigmas: FloatArray, problem: Problem) -> FloatArray:
-    """Limits of the nominal background, at a number of standard deviations each.
+def asimov_limit(sigmas: FloatArray, problem: Problem, auxiliary: FloatArray | None = None) -> FloatArray:
+    """Limits of the background that the auxiliary measurement favours, by default the nominal one, at a number of standard deviations each.
 
     There sqrt(q) is ``sigma - Phi^-1((1 - level) Phi(sigma))`` (Cowan et al., section 4.3); the counts of the rows do not enter.
     """
     width, held = problem.width, problem.held
-    auxiliary = held.nominal()
+    auxiliary = held.nominal() if auxiliary is None else auxiliary
     n = held.mean(auxiliary)
 
     def log_cls(i: Index, s: FloatArray) -> FloatArray:
