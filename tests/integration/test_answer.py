@@ -133,7 +133,7 @@ def test_an_uncertainty_that_changes_all_bins_together() -> None:
     signal = a_signal(
         variations={"jes": (np.array([1.2, 4.4, 2.0]), np.array([0.8, 3.6, 2.0]))}, relative_error=0.1
     )
-    found = uncertainty_of(signal, [1, 2], extra=0.05, theory=0.3)
+    found = uncertainty_of(a_search(), signal, [1, 2], extra=0.05, theory=0.3)
     assert found.systematic == pytest.approx(math.sqrt(0.12**2 + 0.1**2 + 0.05**2))
     assert found.mc == pytest.approx(math.hypot(0.1, 0.2) / 5)
     assert found.theory == 0.3

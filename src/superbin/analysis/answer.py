@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superbin.domain.aggregate import AggregateBin
+from superbin.domain.aggregate import AggregateBin, sum_error
 from superbin.domain.published import PublishedResults
+from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.results import (
@@ -34,14 +35,20 @@ _LIMITS = tuple(name for name in ("lhc", "cls", "asymptotic") if name in METHODS
 
 
 def uncertainty_of(
-    signal: SignalModel, bins: Iterable[int], *, extra: float = 0.0, theory: float | None = None
+    search: Search,
+    signal: SignalModel,
+    bins: Iterable[int],
+    *,
+    extra: float = 0.0,
+    theory: float | None = None,
 ) -> SignalUncertainty:
     """Relative uncertainties of a signal in an aggregate bin.
 
     Parameters
     ----------
+    search : Search
     signal : SignalModel
-        Its variations change all bins together: what counts is what they change of the sum.
+        In the bins of `search`. Its variations change all bins together: what counts is what they change of the sum.
     bins : iterable of int
         Published 1-based numbers.
     extra : float
@@ -53,7 +60,7 @@ def uncertainty_of(
     total = float(signal.yields[chosen].sum())
     if total == 0:
         return SignalUncertainty(0.0, 0.0, theory)
-    mc = math.sqrt(float((signal.errors[chosen] ** 2).sum())) / total
+    mc = sum_error(search, signal, chosen) / total
     parts = [signal.relative_error, extra]
     for up, down in signal.variations.values():
         sides = (abs(float(side[chosen].sum()) / total - 1) for side in (up, down))

@@ -195,7 +195,7 @@ def analyze(
     clock.done("p-values")
 
     def uncertainty(bins: Iterable[int]) -> SignalUncertainty:
-        return uncertainty_of(signal, bins, extra=signal_uncertainty, theory=cross_section_error)
+        return uncertainty_of(search, signal, bins, extra=signal_uncertainty, theory=cross_section_error)
 
     limits = region_limits(aggregate, uncertainty(merged.bins), signal.cross_section_pb)
     clock.done("limits of the aggregate bin")
