@@ -1,6 +1,7 @@
 """Figures as files: every figure of a result, and saving so that the same figure gives the same bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -131,10 +132,27 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf"
     written = []
     for name in formats:
         stream = BytesIO()
-        with style():
+        with style(), _glyphs_alone():
             figure.savefig(stream, format=name, metadata=_METADATA[name])
         # Not with_suffix: a dot in the stem would be taken for one.
         target = path.with_name(f"{path.name}.{name}")
         write_bytes(target, stream.getvalue())
         written.append(target)
     return tuple(written)
+
+
+@contextmanager
+def _glyphs_alone() -> Iterator[None]:
+    """Embed fonts without their tables for the layout of text, which no PDF needs, and whose reduction takes most of the time of saving."""
+    from fontTools.subset import Options
+
+    tables = getattr(Options, "_drop_tables_default", None)
+    if not isinstance(tables, list):  # another fontTools: slower, and as good
+        yield
+        return
+    kept = list(tables)
+    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB") if name not in kept)]
+    try:
+        yield
+    finally:
+        tables[:] = kept
