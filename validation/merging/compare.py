@@ -215,7 +215,7 @@ def misses(real: Problem) -> str:
             f"{losses.max():.1%} | {bad.mean() if bad.size else 0:.1%} |"
         )
     intro = (
-        "`midp`, which has no proof: best found against brute force on sub-problems of 12 bins. Provable figures "
+        "`midp` without a proof: best found against brute force on sub-problems of 12 bins. Provable figures "
         "of merit have no mismatch in the property tests. Random problems include bins of zero background, "
         "where the model of the uncertainty itself jumps. Constrained: at most 5 bins, at least a fifth of the "
         "background."
