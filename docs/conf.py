@@ -6,7 +6,8 @@ from importlib.metadata import version as _version
 from pathlib import Path
 
 # Notebooks fill a database of their own, and print to the width of the page.
-os.environ["SUPERBIN_DATABASE"] = f"{tempfile.mkdtemp()}/superbin.sqlite"
+os.environ.pop("SUPERBIN_DATABASE", None)
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()
 os.environ["COLUMNS"] = "100"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (str(Path(__file__).parent / "_kernel"), os.environ.get("PYTHONPATH")))

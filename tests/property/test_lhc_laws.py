@@ -60,12 +60,13 @@ def test_lhc_limit_is_where_cls_is(model: ModelName, n: int, b: float, up: float
 def test_sum_over_the_signal_agrees_with_the_integral(
     model: ModelName, n: int, b: float, up: float, down: float, x: float, s: float
 ) -> None:
-    """STAT-16, STAT-17: the sum of signal counts and its trapezoidal average, against integrals over both nuisances."""
+    """STAT-16, STAT-17: the sum of signal counts and its trapezoidal average, against integrals and the table for many events."""
     held = uncertainty(model, *(np.array([y]) for y in (b, up * b, down * b)))
     one, strength, width = np.array([float(n)]), np.array([s]), np.array([math.log1p(x)])
     integral = counts._log_average(counts.log_at_most, held, one, strength)
     assert counts.log_cdf_of(held, one, strength) == pytest.approx(integral, abs=1e-9)
-    averaged = counts._averaged_signal(held, one, strength, width)
+    table = counts.Thresholds.of(held, one, width)
+    averaged = table.log_cls(np.log(strength))[0] + table.alone
     assert counts.uncertain_log_cdf_of(held, one, strength, width) == pytest.approx(averaged, abs=1e-9)
 
 

@@ -101,13 +101,13 @@ def test_settled_cells_hold_every_set(seed: int) -> None:
     points = np.stack([totals.background, totals.up**2, down], axis=1)
     values = MERITS["midp"](totals)
     covered = np.zeros(len(sets), dtype=bool)
-    for boxes in record:
-        for i in range(len(boxes)):
-            fits = ((boxes.state[i] == 0) | (sets == (boxes.state[i] > 0))).all(axis=1)
-            fits &= (points >= boxes.low[i] * (1 - 1e-9)).all(axis=1) & (
-                points <= boxes.high[i] * (1 + 1e-9)
+    for settled in record:
+        for i in range(len(settled)):
+            fits = ((settled.state[i] == 0) | (sets == (settled.state[i] > 0))).all(axis=1)
+            fits &= (points >= settled.low[i] * (1 - 1e-9)).all(axis=1) & (
+                points <= settled.high[i] * (1 + 1e-9)
             ).all(axis=1)
-            assert (values[fits] <= max(boxes.bound[i], found.bound) * (1 + 1e-12)).all()
+            assert (values[fits] <= max(settled.bound[i], found.bound) * (1 + 1e-12)).all()
             covered |= fits
     assert covered.all()
 
@@ -187,7 +187,7 @@ def test_limit_of_few_bins_is_certified() -> None:
 @pytest.mark.parametrize("figure", ["midp", "limit"])
 def test_bounds_of_shapes(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
     """MERGE-19: a rectangle is certified; other shapes are bounded by the free optimum, which is no worse."""
-    limits = Limits(exact_seconds=0.3)
+    limits = Limits(exact_seconds=0.5)
     one, two, free = (
         optimize(cms_search, t1bbbb, figure_of_merit=figure, shape=shape, limits=limits)
         for shape in ("rectangle", "two rectangles", "free")

@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from superbin._support.files import write_text
+from superbin.catalog import open_catalog
 from superbin.errors import SuperbinError
+from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.engine import Engine
 from superbin.likelihood.exports.hs3 import hs3_document
 from superbin.likelihood.opening import open_file
@@ -29,7 +31,9 @@ Row = dict[str, Any]
 
 HERE = Path(__file__).parent
 
-PATIENCE = 300
+PACKAGED = "cms-pas-sus-16-014 (packaged), T1bbbb(1750, 1)"
+
+PATIENCE = 600
 """Seconds that ROOT may take for one likelihood."""
 
 FAR = 100.0
@@ -160,6 +164,14 @@ def table(rows: dict[str, Row]) -> str:
     return "\n".join([*lines, "", "Not compared:", "", *(refused or ["- nothing"])]) + "\n"
 
 
+def packaged() -> Engine:
+    """The packaged likelihood with its signal T1bbbb(1750, 1)."""
+    with open_catalog("sqlite://") as catalog:
+        search = catalog.search("cms-pas-sus-16-014")
+        signal = catalog.signal(search, "T1bbbb", (1750, 1))
+        return CountingLikelihood(catalog.published_likelihood(search).model(signal.yields))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -183,6 +195,9 @@ def main() -> None:
         else:
             rows[name] = compared(engine)
         print(name, json.dumps(rows[name]), flush=True)
+    if rows and not options.only:
+        rows[PACKAGED] = compared(packaged())
+        print(PACKAGED, json.dumps(rows[PACKAGED]), flush=True)
     if not rows:
         print("skipped: neither folder has a reference.json; give the folders with the public files")
         return

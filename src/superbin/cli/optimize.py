@@ -132,7 +132,7 @@ def optimize(
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
     Only expectations enter. exp. Z is the exact expected significance at n = s + b, median and 68 % are those of the outcomes
-    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
+    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge; merit, or mu95, is what was made
     best. The loss is against the best of the list, in the limit if that is to be lowest, else in the figure of merit midp.
 
     \b

@@ -155,7 +155,7 @@ def scan(
     """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
 
     Every point is stored in the database as soon as it is finished. Interrupt the scan and run the same
-    command again, and it continues; run it once more, and it only prints. Limits stand beside those that the search
+    command again, and it continues; run it once more, and it only prints. Limits are shown beside those that the search
     published. The signal has no systematic uncertainty in one bin.
 
     \b

@@ -238,7 +238,8 @@ class _Search:
                 break
             batch = min(_BATCH, len(cells))
             first = np.argpartition(-cells.bound, batch - 1)
-            if self.covariance is not None and self.nodes >= shared:
+            # Cells that are handed over keep the shares they were bounded with.
+            if self.covariance is not None and self.record is None and self.nodes >= shared:
                 self.shared_again(cells.take(first[:batch]))
                 shared *= 2
             some, cells = cells.take(first[:batch]), cells.take(first[batch:])
@@ -435,9 +436,21 @@ class _Search:
             else:
                 most = possible @ self.x
             high[:, _D] = np.minimum(high[:, _D], most * (1 + wide))
-            # What is left without the own variances of the bins is a covariance, too; and a set is not empty.
-            single = np.where(state >= 0, self.own, np.inf).min(axis=1)
-            low[:, _V] = np.maximum(low[:, _V], np.maximum(chosen @ self.own, single) * (1 - wide))
+            # What is left without the own variances of the bins is a covariance, too.
+            low[:, _V] = np.maximum(low[:, _V], chosen @ self.own * (1 - wide))
+        # A set has a bin with signal.
+        useful = (state >= 0) & (self.s > 0)
+        single = np.where(useful, self.rows[_V] if self.covariance is None else self.own, np.inf).min(axis=1)
+        low[:, _V] = np.maximum(low[:, _V], single * (1 - wide))
+        if self.covariance is not None:
+            rows = np.flatnonzero(low[:, _V] == 0)
+            if rows.size:
+                # Every bin adds its variance less what negative covariances with possible bins take away.
+                negative = np.maximum(-self.covariance, 0.0)
+                added = np.diag(self.covariance) - possible[rows] @ negative
+                least = np.where(useful[rows], added, np.inf).min(axis=1)
+                safe = ((added >= 0) | (state[rows] < 0)).all(axis=1)
+                low[rows, _V] = np.where(safe, least * (1 - wide), 0.0)
         least, largest = self.down_from_up(low[:, _V], high[:, _V], possible)
         if self.covariance is not None and not self.curved_down:
             # The sum of the downward uncertainties is at least that of the set.

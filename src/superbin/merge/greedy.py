@@ -108,9 +108,10 @@ def greedy_set(
     alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
     quick = archive.figure.rank if isinstance(archive.figure, Merit) else archive.figure
     values = np.where(alone.signal > 0, quick(alone), -np.inf)
-    own = float(quick(problem.upward().totals(chosen[None, :]))[0])
     best = np.argsort(-values, kind="stable")[:_SINGLES]
-    best = best[values[best] >= _HOPELESS * own - _FAINT * min(own, 1.0)]
+    if archive.rules.free:
+        own = float(quick(problem.upward().totals(chosen[None, :]))[0])
+        best = best[values[best] >= _HOPELESS * own - _FAINT * min(own, 1.0)]
     if best.size:
         archive.evaluate(np.eye(problem.n_bins, dtype=bool)[best])
     return archive.best if archive.found else (chosen, -np.inf)

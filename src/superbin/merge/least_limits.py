@@ -7,8 +7,9 @@ most n events, z a standard normal, and mu the background (`superbin.stats.smear
 
 which falls in mu up to ``mu* = s / (e^((s + ln alpha) / n) - 1)`` and rises beyond. Over a range of backgrounds, mu(z) has a least and a
 largest value in closed form (`superbin.merge.tails`), and f its least value at mu* or at the nearer end. If the expectation of that is not
-negative, no background of the range excludes s at the count n. The limit rises with the count (the posterior of a flat prior in s
-has a likelihood ratio that rises in s), so that the least median count of the range is enough. No limit is below ``-ln alpha``.
+negative, no background of the range excludes s at the count n. So it is at the next count if that is no less than alpha times as probable with s
+as without. This is asked for the median counts that backgrounds of the range have beyond the least. Where it is not known to be so, the test is made
+for a few intervals of counts at once, with ``F(n_first, s + mu) - alpha F(n_last, mu)``. No limit is below ``-ln alpha``.
 
 Expectations are sums over fixed points with positive weights: an inequality at every point is one of the sums. `SLACK` allows for what a sum differs
 from its integral. Where the background varies by more than `_WIDEST` times the width of the count, the normal is cut into strips with the least f of each.
@@ -21,6 +22,7 @@ from scipy import special
 
 from superbin._support.arrays import FloatArray
 from superbin.merge.exclusion import LEVEL, asimov_events
+from superbin.merge.problem import BoolArray
 from superbin.merge.tails import Ranges, least_means, most_means
 from superbin.stats.smear import LINEAR_FROM
 
@@ -46,7 +48,13 @@ _CORNER, _CORNER_STRIPS = (1.0, 1.25), 24
 _PIECE, _PIECES = 0.5, 8
 """Background is looked at in pieces of this part of the width of the count, so many at most."""
 
-_STEPS, _MEDIAN_STEPS = 14, 60
+_BLOCK, _BLOCKS = 0.3, 6
+"""Counts whose probabilities are compared together, in units of the root of the count, and how often at most."""
+
+_INTERVALS = 3
+"""Intervals of median counts that are looked at one by one."""
+
+_STEPS, _MEDIAN_STEPS, _NORMAL_STEPS = 14, 60, 5
 _DEEP = 4.0
 _CLOSE = 2e-4
 _CHUNK = 512
@@ -173,7 +181,8 @@ class _Points:
         self.high = most_means(np.where(swap, -near, far), ranges)
         self.low = np.minimum(self.low, self.high)
         self.n = self.least_median()
-        self.slack = np.where(self.n > LARGEST, _SLACK_BEYOND, SLACK)
+        self.last = self.largest_median()
+        self.slack = self.allowance(self.last)
 
     def at_most(self, n: FloatArray, rows: np.ndarray) -> FloatArray:
         """The largest ``P(N <= n)`` of backgrounds of each range."""
@@ -194,9 +203,9 @@ class _Points:
             rows, found = (part[high[rows] - low[rows] > 1] for part in (rows, found))
             if not rows.size:
                 break
-            # As far as a normal distribution goes; every other step halves what is left.
+            # As far as a normal distribution goes; later every other step halves what is left.
             trial = n[rows] + np.rint((0.5 - found) / scale[rows])
-            if step % 2:
+            if step > _NORMAL_STEPS and step % 2:
                 trial = np.where(
                     np.isinf(high[rows]), n[rows] + 2.0**step, np.floor((low[rows] + high[rows]) / 2)
                 )
@@ -204,23 +213,85 @@ class _Points:
         # Every count up to the lower end is exceeded with a probability of one half.
         return low + 1
 
+    def largest_median(self) -> FloatArray:
+        """No background of a range has a larger median count."""
+        n, step = self.n.copy(), np.ones_like(self.n)
+        rows = np.arange(n.size)
+        while rows.size:
+            least = special.gammaincc(n[rows, None] + 1, self.high[rows]) @ self.weight
+            short = 0.5 + self.allowance(n[rows]) - least
+            rows, short = rows[short > 0], short[short > 0]
+            width = np.sqrt(
+                self.ranges.high[rows] + 0.3 + (self.ranges.most_up + self.ranges.least_down)[rows] ** 2 / 4
+            )
+            n[rows] += np.maximum(step[rows], np.ceil(2 * short * width))
+            step[rows] *= 2
+        return n
+
     def allowance(self, n: FloatArray) -> FloatArray:
         """Of a probability of counts n."""
         return np.where(n > LARGEST, _SLACK_BEYOND, SLACK)
 
     def share(self, s: FloatArray, rows: np.ndarray) -> tuple[FloatArray, FloatArray]:
-        """The least of E[f], and ln(CLs/alpha) at the means it is taken at."""
-        n = self.n[rows, None]
-        column = s[:, None]
+        """The least of E[f] over all counts, and ln(CLs/alpha) at the means it is taken at; some negative one if it is negative."""
+        count = np.minimum(self.last[rows] - self.n[rows] + 1, _INTERVALS)
+        several = np.flatnonzero(count > 1)
+        steady = several[self.rises(s[several], rows[several])]
+        count[steady] = 1
+        least, log = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
+        for k in range(_INTERVALS):
+            some = np.flatnonzero((k < count) & (least >= 0))
+            if not some.size:
+                break
+            i, parts = rows[some], count[some]
+            size = np.where(parts == 1, 1.0, (self.last[i] - self.n[i] + 1) / parts)
+            first, after = (self.n[i] + np.floor(at * size + 1e-9) for at in (k, k + 1))
+            here = self.interval(s[some], i, first, after - 1)
+            lower = here[0] < least[some]
+            least[some], log[some] = (
+                np.where(lower, new, old[some]) for new, old in zip(here, (least, log), strict=True)
+            )
+        return least, log
+
+    def rises(self, s: FloatArray, rows: np.ndarray) -> BoolArray:
+        """Whether every count beyond the least median, up to the largest, is known to be at least alpha times as probable with s as without."""
+        n, column, low, high = self.n[rows], s[:, None], self.low[rows], self.high[rows]
+        blocks = np.ceil((self.last[rows] - n) / (1 + _BLOCK * np.sqrt(n)))
+        fine: BoolArray = blocks <= _BLOCKS
+        size = (self.last[rows] - n) / blocks
+        for k in range(_BLOCKS):
+            i = np.flatnonzero(fine & (k < blocks))
+            if not i.size:
+                break
+            first, last = (n[i] + np.floor(at * size[i] + 1e-9) for at in (k, k + 1))
+            first, last = first[:, None] + 1, last[:, None]
+            # A probability has its least value at ends of both, its largest where mean and count are equal or come closest.
+            with_s = np.minimum.reduce(
+                [_log_equal(count, column[i] + mean[i]) for count in (first, last) for mean in (low, high)]
+            )
+            meet = np.maximum(first, low[i])
+            count = np.where(high[i] < first, first, np.where(low[i] > last, last, meet))
+            mean = np.where(high[i] < first, high[i], np.where(low[i] > last, low[i], meet))
+            alone = np.exp(_log_equal(count, mean)) @ self.weight
+            fine[i] = np.exp(with_s) @ self.weight - _ALPHA * alone >= 2 * self.slack[rows[i]]
+        return fine
+
+    def interval(
+        self, s: FloatArray, rows: np.ndarray, first: FloatArray, last: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """The same for the counts from a first to a last one."""
+        n, column = first[:, None], s[:, None]
         rate = (column + np.log(_ALPHA)) / np.maximum(n, 1e-300)
         with np.errstate(over="ignore"):
             turn = np.where(rate > 0, column / np.expm1(np.clip(rate, 1e-300, 700.0)), np.inf)
-        mean = np.clip(turn, self.low[rows], self.high[rows])
-        both = special.gammaincc(n + 1, column + mean) @ self.weight
-        alone = special.gammaincc(n + 1, mean) @ self.weight
-        least = both - _ALPHA * alone - self.slack[rows]
+        low, high = self.low[rows], self.high[rows]
+        one = (first == last)[:, None]
+        mean = np.clip(turn, low, high)
+        both = special.gammaincc(n + 1, column + np.where(one, mean, high)) @ self.weight
+        alone = special.gammaincc(last[:, None] + 1, np.where(one, mean, low)) @ self.weight
+        both = both - self.slack[rows]
         with np.errstate(divide="ignore"):
-            return least, np.log(np.maximum(both - self.slack[rows], 1e-300) / (_ALPHA * alone))
+            return both - _ALPHA * alone, np.log(np.maximum(both, 1e-300) / (_ALPHA * alone))
 
     def least_events(self, wanted: FloatArray) -> FloatArray:
         """The largest s known to be allowed by every background of a range: the Illinois method, from the side of what is known.
@@ -262,3 +333,9 @@ class _Points:
                 trial = np.clip(trial - 0.4 * _CLOSE * a, a + 0.05 * (b - a), b - 0.05 * (b - a))
             s[rows] = np.where(np.isinf(b), a * 1.3, trial)
         return known
+
+
+def _log_equal(count: FloatArray, mean: FloatArray) -> FloatArray:
+    """``ln P(N = count)`` of Poisson means; continued to real counts."""
+    value: FloatArray = special.xlogy(count, mean) - mean - special.gammaln(count + 1)
+    return value

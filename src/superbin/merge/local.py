@@ -176,8 +176,8 @@ class Screen:
                 for neighbours in (flips, swaps):
                     moves = neighbours(chosen)
                     values = self.values(moves)
-                    row = int(np.argmax(values))
-                    if values[row] > value * (1 + _STEP):
+                    row = int(np.argmax(values)) if values.size else -1
+                    if row >= 0 and values[row] > value * (1 + _STEP):
                         chosen, value = moves.take(np.array([row])).sets()[0], float(values[row])
                         break
                 else:

@@ -234,6 +234,7 @@ def all_thresholds(
         fine &= (totals.background >= rules.min_background) & (totals.signal >= rules.min_signal)
         some = np.where(fine, score(totals), -np.inf)
         rows = np.sort(np.argpartition(-some, min(keep, some.size) - 1)[:keep])
+        rows = rows[some[rows] > -np.inf]
         sets = np.zeros((rows.size, problem.n_bins), dtype=bool)
         sets[:, free] = walk.sets(rows)
         found.append(sets | rules.required)

@@ -173,7 +173,7 @@ def _annotate(
     signal_label: str,
 ) -> tuple[Legend, Text]:
     steps, outline, tail, line = drawn
-    room, height = axes_size(ax)
+    space, height = axes_size(ax)
     what = "Observed n" if observed else "Expected n = s + b"
     handles: list[tuple[Any, str]] = [
         (line, f"{what} = {significance.count:.4g}"),
@@ -193,7 +193,7 @@ def _annotate(
         ]
     )
     values = ax.text(
-        1 - _PAD / room,
+        1 - _PAD / space,
         1 - used / height,
         block,
         transform=ax.transAxes,

@@ -152,3 +152,20 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf"
         write_bytes(target, stream.getvalue())
         written.append(target)
     return tuple(written)
+
+
+@contextmanager
+def _glyphs_alone() -> Iterator[None]:
+    """Embed fonts without their tables for the layout of text, which no PDF needs, and whose reduction takes most of the time of saving."""
+    from fontTools.subset import Options
+
+    tables = getattr(Options, "_drop_tables_default", None)
+    if not isinstance(tables, list):  # another fontTools: slower, and as good
+        yield
+        return
+    kept = list(tables)
+    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB") if name not in kept)]
+    try:
+        yield
+    finally:
+        tables[:] = kept

@@ -29,11 +29,11 @@ def fitting_legend(
     loc : {"upper left", "upper right"}
         At the left in up to three columns, at the right in one.
     """
-    room, height = axes_size(ax)
+    available, height = axes_size(ax)
     labels = [text for _, text in handles]
     counts = (3, 2, 1) if loc == "upper left" else (1,)
-    arrangements = [_arrangement(labels, size, count, room) for size in _SIZES for count in counts]
-    fitting = [a for a in arrangements if a.width <= room - _PAD]
+    arrangements = [_arrangement(labels, size, count, available) for size in _SIZES for count in counts]
+    fitting = [a for a in arrangements if a.width <= available - _PAD]
     best = next(
         (a for a in fitting if a.whole and a.height <= height / 3),
         min(fitting, key=lambda a: (not a.whole, a.height)),
@@ -66,10 +66,10 @@ class _Arrangement:
     height: float
 
 
-def _arrangement(labels: Sequence[str], size: float, count: int, room: float) -> _Arrangement:
+def _arrangement(labels: Sequence[str], size: float, count: int, available: float) -> _Arrangement:
     # A handle with its gaps takes some 2.8 times the font size, a line 1.5 times, measured with the settings above.
     fixed = 2.8 * size
-    limit = (room - _PAD) / count - fixed
+    limit = (available - _PAD) / count - fixed
     texts = tuple(wrapped(text, size, limit, lines=2) for text in labels)
     rows = -(-len(texts) // count)
     columns = [texts[i : i + rows] for i in range(0, len(texts), rows)]

@@ -228,12 +228,12 @@ class _Ticks:
         return math.sin(_TILT) * longest + math.cos(_TILT) * self.size
 
 
-def _ticks(projection: Projection, room: float) -> _Ticks:
+def _ticks(projection: Projection, space: float) -> _Ticks:
     texts = tuple(label(readable(column.text)) for column in projection.columns)
-    size = fitting_size(texts, size=10.0, limit=0.92 * room / len(texts))
+    size = fitting_size(texts, size=10.0, limit=0.92 * space / len(texts))
     if size >= SMALLEST:
         return _Ticks(texts, size, tilted=False)
-    # Half of a tilted label lies left of its column; there is that much room left of the first one.
+    # Half of a tilted label lies left of its column; there is that much space left of the first one.
     return _Ticks(tuple(wrapped(text, SMALLEST, 100.0, lines=1) for text in texts), SMALLEST, tilted=True)
 
 
@@ -398,12 +398,12 @@ def _annotate(
     handles: list[tuple[Any, str]],
 ) -> tuple[Legend, Text, float]:
     """Stack legend, selection and captions below the top of the axes, and end the axis above the data."""
-    room, height = axes_size(main)
+    space, height = axes_size(main)
     legend = fitting_legend(main, handles, loc="upper left")
     used = depth(main, legend)
-    block = _selection(projection, room)
+    block = _selection(projection, space)
     selection = main.text(
-        _PAD / room,
+        _PAD / space,
         1 - used / height,
         block,
         transform=main.transAxes,
@@ -423,10 +423,10 @@ def _annotate(
     return legend, selection, share
 
 
-def _selection(projection: Projection, room: float) -> str:
+def _selection(projection: Projection, space: float) -> str:
     """Selection and note, in lines that fit an axes so many points wide."""
     text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
-    return wrapped(label(readable(text)), SMALLEST, room - 2 * _PAD, lines=6)
+    return wrapped(label(readable(text)), SMALLEST, space - 2 * _PAD, lines=6)
 
 
 def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> float:
@@ -437,8 +437,8 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
     ]
     if len(groups) < 2:
         return 0.0
-    room, height = axes_size(main)
-    step = room / len(projection.columns)
+    space, height = axes_size(main)
+    step = space / len(projection.columns)
     texts = [wrapped(label(readable(name)), SMALLEST, 0.94 * step * n, lines=3) for name, n in groups]
     start = 0
     for text, (_, n) in zip(texts, groups, strict=True):

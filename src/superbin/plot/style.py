@@ -1,7 +1,7 @@
 """Style of every figure: the CMS look of mplhep inside a context, and what surrounds the drawing.
 
 * `style`: the context in which figures are drawn *and* saved; Matplotlib's settings are as before afterwards.
-* `log_axis`: a logarithmic axis that leaves room for text above the data.
+* `log_axis`: a logarithmic axis that leaves space for text above the data.
 * `header`: whose data, luminosity and energy above an axes.
 """
 
@@ -93,7 +93,7 @@ _SETTINGS = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the project's style, whatever the user's is; every setting is restored at the end."""
+    """Draw in the project's style, also where the user has another; every setting is restored at the end."""
     import mplhep
 
     # The names are plain strings to mplhep, literals to Matplotlib's annotations since 3.11.

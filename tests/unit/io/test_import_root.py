@@ -284,3 +284,10 @@ def test_many_axes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("superbin.io.root._MOST_CELLS", 79)
     with pytest.raises(DocumentError, match="has 80 cells in 3 dimensions; at most 79 are read, project it"):
         imported(MANY_AXES)
+
+
+def test_unreadable_backgrounds_are_named(tmp_path: Path) -> None:
+    """RIMP-13: where every background is broken the refusal says which and how."""
+    path = write(tmp_path / "t.root", data=shape([12, 3, 1]), top=shape([1, np.nan, 1], [1, 1, 1]))
+    with pytest.raises(DocumentError, match=r"can be read; histogram 'top' in bin 2 is nan"):
+        imported(path)

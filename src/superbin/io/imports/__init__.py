@@ -241,4 +241,17 @@ def _importer(source: Source, kind: Form | None, path: Path) -> Importer:
     importer = _recognised(source)
     if importer is None:
         raise InputError(f"{path}: {_advice(source)}")
+    if importer is hepdata.IMPORTER and source.is_folder and not source.has("submission.yaml"):
+        _check_loose(source, path)
     return importer
+
+
+def _check_loose(source: Source, path: Path) -> None:
+    """Refuse a folder of HEPData tables that holds other searches too: which one is meant is not said."""
+    others = [
+        p
+        for p in source.path.iterdir()
+        if Source(p).suffix not in (".yaml", ".yml", ".json") and p.name[:1] != "."
+    ]
+    if any((p.is_file() or p.is_dir()) and _recognised(Source(p)) is not None for p in others[:200]):
+        raise InputError(f"{path}: {_folder_advice(source)}")

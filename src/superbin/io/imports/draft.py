@@ -197,6 +197,12 @@ class Draft:
         combinable = self._combinable(mapping.get("combinable"), covariance is not None)
         luminosity = options.luminosity(self.place, _number(mapping, "luminosity_fb") or self.luminosity_fb)
         energy = options.energy(_number(mapping, "sqrt_s_tev") or self.sqrt_s_tev)
+        for what, taken, said, unit in (
+            ("luminosity", luminosity, self.luminosity_fb, "fb^-1"),
+            ("centre-of-mass energy", energy, self.sqrt_s_tev, "TeV"),
+        ):
+            if said is not None and taken != said:
+                self.notes.append(f"{what}: {taken:g} {unit} as you say; the source says {said:g}")
         if options.sqrt_s_tev is None and "sqrt_s_tev" not in mapping and self.sqrt_s_tev is None:
             self.notes.append(
                 "centre-of-mass energy: not stated, 13 TeV assumed; say another with the mapping's sqrt_s_tev"

@@ -73,7 +73,10 @@ def parse_range(text: str, *, counts: bool = False) -> tuple[float, float] | Non
 
     ``< 4`` begins at minus infinity. With `counts`, of something that is counted, ``< 4`` ends at 3 and ``> 4`` begins at 5.
     """
-    match = _RANGE.fullmatch(text.strip())
+    plain = text.strip()
+    if plain[:1] in ("[", "(") and plain[-1:] in ("]", ")"):
+        plain = plain[1:-1].strip()
+    match = _RANGE.fullmatch(plain)
     if match is None:
         return None
     start = (match["low"] or match["from"] or match["above"] or match["one"] or "-inf").replace("−", "-")

@@ -79,7 +79,7 @@ class RootImporter:
             every = _read_all(root, mapping, broken)
             observed_name = _observed(root, every, mapping)
             found, observed_name, notes = _of_channel(every, observed_name)
-            roles = _roles(root, found, observed_name, mapping, notes)
+            roles = _roles(root, found, observed_name, mapping, notes, broken)
         data = found[roles.observed]
         faults = Faults(path)
         observables, low, high, names = _bins(data, mapping, notes)
@@ -175,6 +175,7 @@ def _roles(
     observed: str,
     mapping: Mapping[str, object],
     notes: list[str],
+    broken: Mapping[str, str],
 ) -> _Roles:
     notes.append(f"{observed}: observed events")
     shape = found[observed].values.shape
@@ -196,6 +197,11 @@ def _roles(
                 f"{root.path}: {wrong[0]} has {found[wrong[0]].values.shape} bins and {observed} has {shape}"
             )
         _, variations = _varied([*rest, *(b for b in backgrounds if b not in rest)])
+    if not backgrounds and broken:
+        raise DocumentError(
+            f"{root.path}: no background with the {shape} bins of {observed} can be read; "
+            + "; ".join(why.removeprefix(f"{root.path}: ") for why in list(broken.values())[:10])
+        )
     if not backgrounds:
         raise InputError(
             f"{root.path}: no background with the {shape} bins of {observed}; name them with a mapping "

@@ -54,7 +54,7 @@ _OBSERVED = {
 }
 _TOTAL = {
     "background", "bkg", "b", "expected", "total background", "total bkg", "n b", "nb exp", "sm", "bg", "total", "total sm",
-    "expected background", "sm expectation", "nbkg", "n bkg", "expectedbg",
+    "expected background", "sm expectation", "exp", "expectation", "prediction", "predicted", "nbkg", "n bkg", "expectedbg",
 }  # fmt: skip
 _ERROR = {"error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d"}
 _SIDES = {
@@ -391,7 +391,7 @@ class _Table:
         return value
 
 
-_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*")
+_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*|(?=.*--)[|+:=\s-]*[|+][|+:=\s-]*")
 """Lines without cells: what spreadsheets write first, and the rulers of tables drawn with bars."""
 _CELL = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
 _SYMMETRIC = re.compile(rf"({_CELL})\s*(?:±|\+-|\+/-|\\pm)\s*({_CELL})")
@@ -437,10 +437,14 @@ def _is_data(text: str) -> bool:
     return len(cells) > 1 and all(re.fullmatch(r"[-+.\deE]+", cell) for cell in cells[1:])
 
 
+_BARE_QUANTITY = re.compile(r"(lumi\w*)\s+(\d[\d.]*\s*/?\s*(?:fb|pb)\S*)", re.IGNORECASE)
+"""``lumi 137/fb``, without a colon."""
+
+
 def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]:
     said: dict[str, str] = {}
     for line, text in comments:
-        match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text)
+        match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text) or _BARE_QUANTITY.fullmatch(text)
         if match is None:
             continue
         key, value = match.group(1).lower(), match.group(2).strip()
@@ -472,10 +476,11 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
         cells = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
         body = [part for cell in cells for part in _value_with_errors(cell) or (cell,)]
         commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
-        points = any(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c) for c in body)
+        points = [c for c in body if re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c)]
         if commas and points and given is None:
             raise DocumentError(
-                f"{path}: holds numbers with a decimal comma and with a decimal point; use one of the two throughout"
+                f"{path}: holds numbers with a decimal comma ({commas[0]}) and with a decimal point ({points[0]}); use one of the two "
+                "throughout"
             )
         if commas and given is None and all(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", c) for c in commas):
             raise DocumentError(
@@ -483,7 +488,8 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
                 'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
             )
         return separator, bool(commas) if given is None else given == ","
-    if lines[0].strip().startswith("|"):
+    bars = {line.strip().strip("|").count("|") for line in lines}
+    if lines[0].strip().startswith("|") or (len(bars) == 1 and bars != {0} and "," not in lines[0]):
         return "|", False
     return ("," if "," in lines[0] else " "), False
 

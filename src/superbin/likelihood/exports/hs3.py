@@ -1,7 +1,7 @@
 """HS3, the HEP Statistics Serialization Standard (version 0.2), as ROOT's RooFit reads it.
 
-Every bin is a ``poisson_dist`` of a variable of its own, its expectation a ``sum`` of ``product`` functions; a product of these and of the constraints is
-the model, and one unbinned entry the data. So every description has an exact form, not only HistFactory's:
+Every bin is a ``poisson_dist`` of a variable of its own, its expectation a ``sum`` of ``product`` functions. Up to ten bins of a channel make a distribution with one
+unbinned entry as its data; the likelihood is the product of these, one of which has the constraints. So every description has an exact form, not only HistFactory's:
 
 - log-normal factors are ``interpolation0d`` and morphs ``interpolation`` where RooFit has their convention, a smooth step up to another size than one being that
   of the scaled parameter;
@@ -66,6 +66,13 @@ _WIDE = 1e5
 """Stands for an infinite bound, which JSON has not."""
 
 
+MODEL, DATA, ANALYSIS, CATEGORY = "model", "observed", "analysis", "part"
+LIKELIHOOD = f"{MODEL}_{DATA}"
+"""Names in ROOT of the whole, and of the likelihood."""
+
+TOGETHER = 10
+"""Bins of a channel in one distribution. RooFit multiplies their probabilities, which must not fall below 1e-308, and adds logarithms of distributions."""
+
 _MOST = 1e9
 """Upper end of counts: RooFit normalises a Poisson distribution within its range, so that must leave nothing out."""
 
@@ -77,7 +84,7 @@ class _Writer:
     functions: list[Document] = field(default_factory=list)
     distributions: list[Document] = field(default_factory=list)
     known: dict[tuple[object, ...], str] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
+    taken: set[str] = field(default_factory=lambda: {MODEL, DATA, ANALYSIS, CATEGORY, LIKELIHOOD})
     constants: dict[float, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
@@ -289,6 +296,16 @@ class _Writer:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some bins with their own distribution and data, and constraints that are counted with them."""
+
+    name: str
+    factors: list[str]
+    observables: list[Document]
+    entry: list[float]
+
+
 def hs3_document(model: StatisticalModel) -> Document:
     """Return a model with its data as HS3.
 
@@ -305,23 +322,10 @@ def hs3_document(model: StatisticalModel) -> Document:
     writer = _Writer(model)
     for parameter in model.parameters:
         writer.names[parameter.name] = writer.name(parameter.name)
-    factors: list[str] = []
-    observables: list[Document] = []
-    entry: list[float] = []
+    parts: list[_Part] = []
     for channel in model.channels:
-        if channel.masked:
-            continue
-        for b, (count, total) in enumerate(
-            zip(channel.observed.tolist(), writer.channel(channel), strict=True)
-        ):
-            counted = writer.name(f"n_{channel.name}_{b}")
-            pdf = writer.name(f"count_{channel.name}_{b}")
-            writer.distributions.append(
-                {"name": pdf, "type": "poisson_dist", "x": counted, "mean": total, "integer": False}
-            )
-            factors.append(pdf)
-            observables.append({"name": counted, "min": 0.0, "max": max(_MOST, 10 * count), "value": count})
-            entry.append(count)
+        if not channel.masked:
+            parts += _parts(writer, channel)
     acting = {name for name in writer.names if writer.names[name] in writer.used}
     measured = [
         constraint
@@ -329,10 +333,32 @@ def hs3_document(model: StatisticalModel) -> Document:
         if parameter.name in acting
         if (constraint := _constraint(writer, parameter.name, parameter.constraint))
     ]
-    factors += [name for name, _ in measured]
-    top = writer.name("model")
-    writer.distributions.append({"name": top, "type": "product_dist", "factors": factors})
-    return _document(writer, top, observables, entry, [auxiliary for _, auxiliary in measured], acting)
+    if not parts:
+        parts.append(_Part(writer.name("part_0"), [], [], []))
+    parts[0].factors.extend(name for name, _ in measured)
+    for part in parts:
+        writer.distributions.append({"name": part.name, "type": "product_dist", "factors": part.factors})
+    return _document(writer, parts, [auxiliary for _, auxiliary in measured], acting)
+
+
+def _parts(writer: _Writer, channel: Channel) -> list[_Part]:
+    """Write a channel, `TOGETHER` bins to a distribution."""
+    means, counts = writer.channel(channel), channel.observed.tolist()
+    found = []
+    for first in range(0, len(counts), TOGETHER):
+        part = _Part(writer.name(f"part_{channel.name}_{first}"), [], [], [])
+        for b in range(first, min(first + TOGETHER, len(counts))):
+            counted = writer.name(f"n_{channel.name}_{b}")
+            pdf = writer.name(f"count_{channel.name}_{b}")
+            writer.distributions.append(
+                {"name": pdf, "type": "poisson_dist", "x": counted, "mean": means[b], "integer": False}
+            )
+            part.factors.append(pdf)
+            most = max(_MOST, 10 * counts[b])
+            part.observables.append({"name": counted, "min": 0.0, "max": most, "value": counts[b]})
+            part.entry.append(counts[b])
+        found.append(part)
+    return found
 
 
 def _constraint(
@@ -369,12 +395,13 @@ def _constraint(
 
 def _document(
     writer: _Writer,
-    top: str,
-    observables: list[Document],
-    entry: list[float],
+    parts: list[_Part],
     auxiliary: list[Document],
     acting: set[str],
 ) -> Document:
+    observables = [one for part in parts for one in part.observables]
+    labels = [part.name for part in parts]
+    combined = {"index_cat": CATEGORY, "indices": list(range(len(labels))), "labels": labels}
     parameters = [
         {
             "name": writer.names[p.name],
@@ -395,7 +422,15 @@ def _document(
         "metadata": {"hs3_version": VERSION, "packages": [{"name": "superbin"}]},
         "distributions": writer.distributions,
         "functions": writer.functions,
-        "data": [{"name": "observed", "type": "unbinned", "axes": observables, "entries": [entry]}],
+        "data": [
+            {
+                "name": f"{DATA}_{part.name}",
+                "type": "unbinned",
+                "axes": part.observables,
+                "entries": [part.entry],
+            }
+            for part in parts
+        ],
         "domains": [
             {
                 "name": "default_domain",
@@ -415,23 +450,30 @@ def _document(
                 ],
             }
         ],
-        "likelihoods": [{"name": "likelihood", "distributions": [top], "data": ["observed"]}],
+        "likelihoods": [
+            {"name": LIKELIHOOD, "distributions": labels, "data": [f"{DATA}_{label}" for label in labels]}
+        ],
         "analyses": [
             {
-                "name": "analysis",
-                "likelihood": "likelihood",
+                "name": LIKELIHOOD,
+                "likelihood": LIKELIHOOD,
                 "parameters_of_interest": pois,
                 "domains": ["default_domain"],
                 "init": "default_values",
             }
         ],
         "misc": {
+            "ROOT_internal": {
+                "ModelConfigs": {LIKELIHOOD: {"mcName": ANALYSIS, "pdfName": MODEL}},
+                "combined_datasets": {DATA: combined},
+                "combined_distributions": {MODEL: {"distributions": labels, **combined}},
+            },
             "superbin": {
                 "names": {new: old for old, new in writer.names.items() if new != old and old in acting},
                 "without_effect": sorted(set(writer.names) - acting),
                 "nuisance_parameters": [p["name"] for p in free if p["name"] not in pois],
                 "global_observables": [a["name"] for a in auxiliary],
-            }
+            },
         },
     }
 

@@ -17,8 +17,17 @@ some four of Halley's steps in ln s.
 
 import numpy as np
 
-from superbin.stats.arguments import FloatArray, FloatOrArray, Index, Numbers, plain
-from superbin.stats.counts import Background, Sums, pieces, summable, sums, uncertain_log_cdf_of
+from superbin.stats.arguments import FloatArray, FloatOrArray, Numbers, plain
+from superbin.stats.counts import (
+    Background,
+    Sums,
+    Thresholds,
+    log_cdf_of,
+    pieces,
+    summable,
+    sums,
+    uncertain_log_cdf_of,
+)
 from superbin.stats.limits.problem import Problem, crossing, prepare
 from superbin.stats.models import DEFAULT, ModelName
 
@@ -166,7 +175,7 @@ def limits_of_one(alone: Background, problem: Problem) -> FloatArray:
     return limit_of_sums(Sums.of(problem.n, tables, problem.width), problem.alpha)
 
 
-def limit_of_sums(rows: Sums, alpha: FloatArray) -> FloatArray:
+def limit_of_sums(rows: Sums | Thresholds, alpha: FloatArray) -> FloatArray:
     """Halley's method in ``ln s``, between bounds: ``ln CLs`` falls, the faster the larger s."""
     target = np.log(alpha)
     log_s, depth = rows.start(-target), float(-target.min())
@@ -194,14 +203,19 @@ def limit_of_sums(rows: Sums, alpha: FloatArray) -> FloatArray:
 
 
 def _limit_of_many(problem: Problem) -> FloatArray:
-    """The same by integrals."""
-    held, n, width = problem.held, problem.n, problem.width
-    alone = uncertain_log_cdf_of(held, n, np.zeros_like(n), width)
-
-    def log_cls(i: Index, s: FloatArray) -> FloatArray:
-        return uncertain_log_cdf_of(held.take(i), n[i], s, width[i]) - alone[i]
-
-    return crossing(log_cls, problem)
+    """The same for more events: of an uncertain signal by one table of each row, of a known one by integrals."""
+    result = np.empty(problem.n.shape)
+    i = np.flatnonzero(problem.width > 0)
+    if i.size:
+        part = problem.take(i)
+        result[i] = limit_of_sums(Thresholds.of(part.held, part.n, part.width), part.alpha)
+    i = np.flatnonzero(problem.width == 0)
+    if i.size:
+        part = problem.take(i)
+        held, n = part.held, part.n
+        alone = log_cdf_of(held, n, np.zeros_like(n))
+        result[i] = crossing(lambda j, s: log_cdf_of(held.take(j), n[j], s) - alone[j], part)
+    return result
 
 
 def bayes_factor(problem: Problem) -> FloatArray:

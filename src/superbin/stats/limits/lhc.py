@@ -45,6 +45,9 @@ SPAN = 14.0
 LARGEST_COUNT = 1e4
 """Events up to which counts are summed: bands take a minute there."""
 
+CALL, MOST_WORK = 100, 500_000
+"""Outcomes that take as long as the call itself, and outcomes that are looked at before the search is given up: two or three seconds."""
+
 MOST_BROYDEN, CLOSE = 16, 1e-8
 """Steps of Broyden's method, and the error in standard deviations at which it ends."""
 
@@ -105,6 +108,7 @@ class _Exclusion:
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
         self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
         self.shifts = np.arange(-SIGNAL_SPAN, SIGNAL_SPAN + 0.5 * STEP, STEP) if k > 0 else np.zeros(1)
+        self.work = 0
         self.last = np.full((rows, self.shifts.size, self.counts.size), np.nan)
 
     def observed(self, s: FloatArray) -> FloatArray:
@@ -130,8 +134,19 @@ class _Exclusion:
             start = np.where(cold, np.where(mean > 0, guess, np.repeat(theta, n.size // rows)), start)
         around = np.append(theta, self.alone)
         low, high = held.span(around, SPAN)
+        statistic = _exclusion(held, n, signal, self.k, shift)
+
+        def counted(points: Index, a: FloatArray) -> tuple[FloatArray, FloatArray]:
+            self.work += CALL + points.size
+            if self.work > MOST_WORK:
+                raise InputError(
+                    f"the LHC's CLs for n = {self.data[0]:g} and background {float(held.centre()[0]):g} takes more than a few seconds; "
+                    "use the exact CLs limit or the asymptotic one (cls_limit, asymptotic_limit)"
+                )
+            return statistic(points, a)
+
         edge = edges(
-            _exclusion(held, n, signal, self.k, shift),
+            counted,
             target,
             (float(low.min()), float(high.max())),
             start,
@@ -139,9 +154,7 @@ class _Exclusion:
         ).reshape(shape)
         empty = np.flatnonzero(n == 0)
         if empty.size:  # there the statistic does not depend on the auxiliary measurement
-            value = _exclusion(held, n, signal, self.k, shift)(
-                empty, np.repeat(theta, n.size // rows)[empty]
-            )[0]
+            value = statistic(empty, np.repeat(theta, n.size // rows)[empty])[0]
             edge.ravel()[empty] = np.where(value >= target[empty], -np.inf, np.inf)
         if not (
             root >= np.sqrt(2 * s)
