@@ -34,7 +34,7 @@ class Bands:
     Attributes
     ----------
     low2, low1, median, high1, high2 : float
-        In ascending order.
+        In ascending order, unless limits do not rise with the count: where the downward uncertainty is many times the upward one.
     """
 
     low2: float
