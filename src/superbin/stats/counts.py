@@ -36,7 +36,7 @@ from superbin.stats.arguments import (
     plain,
 )
 from superbin.stats.integration import log_integral, narrowed
-from superbin.stats.models import DEFAULT, UncertaintyModel, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel, uncertainty
 
 __all__ = [
     "BANDS",
@@ -120,7 +120,7 @@ def cdf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Probability of at most `n` events, P(N <= n).
 
@@ -162,7 +162,7 @@ def log_cdf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Natural logarithm of `cdf`, also where that underflows.
 
@@ -181,7 +181,7 @@ def pmf(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Probability of exactly `n` events, P(N = n); for real `n` with the Gamma function for the factorial.
 
@@ -203,7 +203,7 @@ def quantile(
     down: Numbers,
     *,
     signal: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Smallest whole count `n` with ``cdf(n) >= probability``.
 
@@ -228,7 +228,14 @@ def quantile(
     [18.0, 25.0, 32.0]
     """
     level = checked_probability("probability", probability)
+    one_background = (
+        all(np.ndim(part) == 0 for part in (b, up, down)) and np.ndim(signal) == 0 and signal == 0
+    )
     zero, *yields = checked_yields(np.zeros(level.shape), b, up, down, name="probability")
+    if one_background and level.size > 1:
+        # One table of the count answers all.
+        alone = Background(uncertainty(model, *(a.ravel()[:1] for a in yields)))
+        return plain(alone.quantile(level.ravel()).reshape(level.shape))
     strength = checked_signal(signal, zero.shape)
     level, strength, *yields = np.broadcast_arrays(level, strength, *yields)
     held = uncertainty(model, *(a.ravel() for a in yields))

@@ -31,7 +31,7 @@ from superbin.stats.ensembles import (
     one_number,
     window,
 )
-from superbin.stats.models import DEFAULT, UncertaintyModel
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.pvalue import Probability
 
 __all__ = ["ExpectedP0", "expected_p0", "p0"]
@@ -57,7 +57,7 @@ def _discovery(held: UncertaintyModel, n: FloatArray) -> Statistic:
     return statistic
 
 
-def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> Probability:
+def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT) -> Probability:
     """Discovery p-value of the profile likelihood in the LHC's ensemble, exact: what toys of `superbin.stats.throw_q0` estimate.
 
     Parameters
@@ -149,7 +149,7 @@ def expected_p0(
     down: Numbers,
     *,
     fitted_to: Numbers | None = None,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> ExpectedP0:
     """Median and bands of `p0` under a signal.
 

@@ -228,6 +228,7 @@ class Objective:
         self._morph_places = _Places.make(rows.morphs.row, rows.morphs.parameter, n)
         self._log_places = _Places.make(rows.log_morphs.row, rows.log_morphs.parameter, n)
         self._bin_floor = np.concatenate([np.full(c.observed.size, c.floor) for c in model.channels])
+        self._has_bin_floor = bool(np.isfinite(self._bin_floor).any())
         self._has_floor = bool(np.isfinite(rows.floor).any())
         self._morphed = np.zeros(rows.nominal.size, dtype=bool)
         self._morphed[rows.morphs.row] = True
@@ -236,7 +237,7 @@ class Objective:
             rows.nominal - _least(rows.morphs.row, rows.morphs.odd, rows.morphs.even, rows.nominal.size)
             < rows.floor
         )
-        self.bends = bool(may_hit.any() or (rows.shifted.size and np.isfinite(self._bin_floor).any()))
+        self.bends = bool(may_hit.any() or self._has_bin_floor)
         self._shifted_rows = np.flatnonzero(np.isin(rows.bin, rows.shifted))
         self._number = np.full(self.n_bins, -1, dtype=np.intp)
         self._number[rows.shifted] = np.arange(rows.shifted.size)
@@ -392,6 +393,7 @@ class Objective:
         expected = _add_up(rows.bin, nu, self.n_bins)
         if rows.shifted.size:
             expected[rows.shifted] += parts.shifts * parts.errors
+        if self._has_bin_floor:
             smoothing = np.full(self.n_bins, self.smoothing)
             expected, parts.moves[:], parts.bends[:] = _floor(expected, self._bin_floor, smoothing)
         return nu, expected

@@ -14,7 +14,7 @@ from scipy import special
 
 from superbin.stats.arguments import FloatArray, FloatOrArray, Index, Numbers, plain
 from superbin.stats.limits.problem import Problem, crossing, prepare
-from superbin.stats.models import DEFAULT, UncertaintyModel
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
 
 __all__ = [
@@ -38,7 +38,7 @@ def asymptotic_cls(
     down: Numbers,
     *,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Asymptotic CLs of the test statistic with tilde; otherwise as `superbin.stats.limits.cls`.
 
@@ -59,7 +59,7 @@ def asymptotic_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Asymptotic CLs upper limit; arguments, result and errors as in `superbin.stats.limits.cls_limit`.
 

@@ -29,7 +29,7 @@ from superbin.stats.counts import (
     uncertain_log_cdf_of,
 )
 from superbin.stats.limits.problem import Problem, crossing, prepare
-from superbin.stats.models import DEFAULT
+from superbin.stats.models import DEFAULT, ModelName
 
 __all__ = ["bayes_factor", "bayes_limit", "cls", "cls_limit", "exact_limit", "limits_of_one"]
 
@@ -46,7 +46,7 @@ def cls(
     down: Numbers,
     *,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Exact CLs of `s` signal events: P(N <= n | s + b) / P(N <= n | b).
 
@@ -96,7 +96,7 @@ def cls_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Exact CLs upper limit on the signal: the s at which `cls` is ``1 - level``.
 
@@ -136,7 +136,7 @@ def bayes_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Bayesian upper limit: a flat prior of ``s >= 0`` leaves the posterior probability ``1 - level`` above it.
 

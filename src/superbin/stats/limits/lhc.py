@@ -34,7 +34,7 @@ from superbin.stats.ensembles import (
 from superbin.stats.limits.asymptotic import asimov_limit
 from superbin.stats.limits.exact import exact_limit, limits_of_one
 from superbin.stats.limits.problem import Problem, prepare
-from superbin.stats.models import DEFAULT, UncertaintyModel
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
 
 __all__ = ["expected_lhc_limits", "lhc_cls", "lhc_limit"]
@@ -288,7 +288,7 @@ def _problem(
     down: Numbers,
     signal_uncertainty: Numbers,
     level: Numbers,
-    model: str,
+    model: ModelName,
 ) -> Problem:
     one_bin(n, b, up, down, model, LARGEST_COUNT)
     return prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model)[0]
@@ -302,7 +302,7 @@ def lhc_cls(
     down: Numbers,
     *,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> float:
     """CLs of `s` signal events in the LHC's ensembles: ``P(q~ >= observed | s)/P(q~ >= observed | 0)``, each around its own fit.
 
@@ -358,7 +358,7 @@ def lhc_limit(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> float:
     """Upper limit on the signal at which `lhc_cls` is ``1 - level``.
 
@@ -388,7 +388,7 @@ def expected_lhc_limits(
     fitted_to: Numbers | None = None,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatArray:
     """Limits at -2 to +2 standard deviations of q~ under background alone; pre-fit, or post-fit with `fitted_to` data.
 
