@@ -131,7 +131,9 @@ def _visible_events(totals: Totals) -> FloatArray:
         close = (np.abs(excess) <= _ROOT) & (step > 0)
         # Of a secant between two close counts the slope is rounding.
         fine = inside | (close & (np.abs(trial - count[rows]) <= 1e-6 * count[rows]))
-        count[rows] = np.where(fine, np.minimum(trial, 4 * count[rows] + 4), np.where(close, count[rows], far))
+        count[rows] = np.where(
+            fine, np.minimum(trial, 4 * count[rows] + 4), np.where(close, count[rows], far)
+        )
         rows = rows[~close & (high[rows] > low[rows] * (1 + 1e-15))]
         if not rows.size:
             break

@@ -84,7 +84,9 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
     if search is None:
         return Simplest(best, value, False)
     chosen = _descend(asked, search, best)
-    return Simplest(chosen, asked.archive().value(chosen), proved and count_selections(search, chosen) == parts)
+    return Simplest(
+        chosen, asked.archive().value(chosen), proved and count_selections(search, chosen) == parts
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,9 +153,7 @@ class _Asked:
         return sets[best], self.archive().value(sets[best])
 
 
-def _one(
-    asked: _Asked, boxes: Rectangles, *, prove: bool
-) -> tuple[tuple[BoolArray, float] | None, bool]:
+def _one(asked: _Asked, boxes: Rectangles, *, prove: bool) -> tuple[tuple[BoolArray, float] | None, bool]:
     """The shortest rectangle, and whether all were looked at."""
     task = asked.task
     near = task.quick(boxes.totals(task.problem)) >= asked.near
@@ -174,9 +174,7 @@ def _two(asked: _Asked, boxes: Rectangles) -> tuple[BoolArray, float] | None:
         if best is not None and int(sets.sum(axis=1).min()) > int(best[0].sum()):
             break
         found = asked.shortest(sets)
-        if found is not None and (
-            best is None or (found[0].sum(), -found[1]) < (best[0].sum(), -best[1])
-        ):
+        if found is not None and (best is None or (found[0].sum(), -found[1]) < (best[0].sum(), -best[1])):
             best = found
     return best
 

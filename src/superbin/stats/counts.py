@@ -212,7 +212,9 @@ def quantile(
     [18.0, 25.0, 32.0]
     """
     level = checked_probability("probability", probability)
-    one_background = all(np.ndim(part) == 0 for part in (b, up, down)) and np.ndim(signal) == 0 and signal == 0
+    one_background = (
+        all(np.ndim(part) == 0 for part in (b, up, down)) and np.ndim(signal) == 0 and signal == 0
+    )
     level, *yields = checked_yields(level, b, up, down, name="probability")
     if one_background and level.size > 1:
         # One table of the count answers all.
