@@ -96,19 +96,6 @@ def scan_figures(result: ScanResult) -> Mapping[str, Figure]:
     return Drawn({stem: draw.get(stem) or partial(maps.__getitem__, stem) for stem in scan_stems(result)})
 
 
-@contextmanager
-def _glyphs_alone() -> Iterator[None]:
-    """Embed no tables for laying out text: Matplotlib has done that, and cutting them down takes most of the time of a PDF."""
-    from fontTools.subset import Options
-
-    before = Options._drop_tables_default
-    Options._drop_tables_default = [*before, "GDEF", "GPOS", "GSUB", "kern"]
-    try:
-        yield
-    finally:
-        Options._drop_tables_default = before
-
-
 def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf", "png")) -> tuple[Path, ...]:
     """Write a figure; each file appears complete or not at all.
 
@@ -164,7 +151,7 @@ def _glyphs_alone() -> Iterator[None]:
         yield
         return
     kept = list(tables)
-    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB") if name not in kept)]
+    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB", "kern") if name not in kept)]
     try:
         yield
     finally:
