@@ -5,14 +5,12 @@ of all bins together, `published_answer` looks the published one up. Specified i
 """
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superbin.domain.aggregate import AggregateBin, sum_error
+from superbin.domain.aggregate import AggregateBin
 from superbin.domain.published import PublishedResults
-from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.results import (
@@ -34,42 +32,43 @@ __all__ = ["likelihood_answer", "published_answer", "region_limits", "uncertaint
 _LIMITS = tuple(name for name in ("lhc", "cls", "asymptotic") if name in METHODS)
 
 
+UNCERTAIN_SIGNAL = "no expected limit: its bands with an uncertain signal take minutes"
+OTHER_REGION = "no expected limit: its bands are computed for the region for the limit alone"
+
+
 def uncertainty_of(
-    search: Search,
-    signal: SignalModel,
-    bins: Iterable[int],
-    *,
-    extra: float = 0.0,
-    theory: float | None = None,
+    signal: SignalModel, aggregate: AggregateBin, *, extra: float = 0.0, theory: float | None = None
 ) -> SignalUncertainty:
     """Relative uncertainties of a signal in an aggregate bin.
 
     Parameters
     ----------
-    search : Search
     signal : SignalModel
-        In the bins of `search`. Its variations change all bins together: what counts is what they change of the sum.
-    bins : iterable of int
-        Published 1-based numbers.
+        Its variations change all bins together: what counts is what they change of the sum.
+    aggregate : AggregateBin
+        With this signal.
     extra : float
         A relative systematic uncertainty in addition to the signal's own, >= 0.
     theory : float, optional
         Of the cross section.
     """
-    chosen = np.array(sorted(bins)) - 1
-    total = float(signal.yields[chosen].sum())
+    total = aggregate.signal
     if total == 0:
         return SignalUncertainty(0.0, 0.0, theory)
-    mc = sum_error(search, signal, chosen) / total
+    chosen = np.array(aggregate.bins) - 1
     parts = [signal.relative_error, extra]
     for up, down in signal.variations.values():
         sides = (abs(float(side[chosen].sum()) / total - 1) for side in (up, down))
         parts.append(sum(sides) / 2)
-    return SignalUncertainty(mc, math.hypot(*parts), theory)
+    return SignalUncertainty(aggregate.signal_error / total, math.hypot(*parts), theory)
 
 
 def region_limits(
-    aggregate: AggregateBin, uncertainty: SignalUncertainty, cross_section_pb: float | None
+    aggregate: AggregateBin,
+    uncertainty: SignalUncertainty,
+    cross_section_pb: float | None,
+    *,
+    lhc_bands: bool = True,
 ) -> tuple[UpperLimit, ...]:
     """Limits of an aggregate bin by the LHC's CLs, by prior-predictive CLs and by asymptotic formulas.
 
@@ -81,6 +80,8 @@ def region_limits(
         Of the signal.
     cross_section_pb : float or None
         That of the signal.
+    lhc_bands : bool
+        Whether to compute expected limits by the LHC's CLs, half a second.
 
     Returns
     -------
@@ -88,38 +89,37 @@ def region_limits(
         Without the uncertainty of the signal, then with it, where there is one. The LHC's CLs with it has no expected limit, which
         would take minutes; a method that has no answer is left out.
     """
-    b, n = aggregate.background, aggregate.observed
-    made: list[UpperLimit] = []
-    for width in (0.0, uncertainty.experimental):
-        if width == 0.0 and made:
-            break
-        found = compare_limits(
-            n, b.nominal, b.up, b.down, level=LEVEL, signal_uncertainty=width, methods=_LIMITS
-        )
-        limits: dict[str, tuple[LimitBand, str]] = {
-            name: (_band(one), "exact") for name, one in found.limits.items()
-        }
-        if width > 0 and "lhc" not in limits:
-            try:
-                observed = lhc_limit(n, b.nominal, b.up, b.down, level=LEVEL, signal_uncertainty=width)
-                reason = "no expected limit: its bands with an uncertain signal take minutes"
-                limits["lhc"] = LimitBand(observed), reason
-            except InputError:  # too many events, as without the uncertainty
-                pass
-        for name in _LIMITS:
-            if name in limits:
-                band, status = limits[name]
-                made.append(
-                    UpperLimit.of(
-                        name,
-                        band.times(1 / aggregate.signal),
-                        fit="prefit",
-                        signal_uncertainty=width,
-                        cross_section_pb=cross_section_pb,
-                        status=status,
-                    )
+    made = []
+    for width in dict.fromkeys((0.0, uncertainty.experimental)):
+        for method, (band, status) in _by_method(aggregate, width, lhc_bands=lhc_bands).items():
+            made.append(
+                UpperLimit.of(
+                    method,
+                    band.times(1 / aggregate.signal),
+                    fit="prefit",
+                    signal_uncertainty=width,
+                    cross_section_pb=cross_section_pb,
+                    status=status,
                 )
+            )
     return tuple(made)
+
+
+def _by_method(aggregate: AggregateBin, width: float, *, lhc_bands: bool) -> dict[str, tuple[LimitBand, str]]:
+    """Limits in events and their status, by method."""
+    b, n = aggregate.background, aggregate.observed
+    one_bin = n, b.nominal, b.up, b.down
+    complete = lhc_bands and width == 0
+    methods = _LIMITS if complete else tuple(name for name in _LIMITS if name != "lhc")
+    found = compare_limits(*one_bin, level=LEVEL, signal_uncertainty=width, methods=methods)
+    limits = {name: (_band(one), "exact") for name, one in found.limits.items()}
+    if not complete:
+        try:
+            observed = lhc_limit(*one_bin, level=LEVEL, signal_uncertainty=width)
+        except InputError:  # too many events
+            return limits
+        limits["lhc"] = LimitBand(observed), UNCERTAIN_SIGNAL if width else OTHER_REGION
+    return {name: limits[name] for name in _LIMITS if name in limits}
 
 
 def _band(limit: Limit) -> LimitBand:

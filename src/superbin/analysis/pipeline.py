@@ -194,17 +194,19 @@ def analyze(
     seen = panel(aggregate.observed, observed=True)
     clock.done("p-values")
 
-    def uncertainty(bins: Iterable[int]) -> SignalUncertainty:
-        return uncertainty_of(search, signal, bins, extra=signal_uncertainty, theory=cross_section_error)
+    def uncertainty(total: AggregateBin) -> SignalUncertainty:
+        return uncertainty_of(signal, total, extra=signal_uncertainty, theory=cross_section_error)
 
-    limits = region_limits(aggregate, uncertainty(merged.bins), signal.cross_section_pb)
+    for_limit = merit(merged.figure_of_merit).limit
+    width = uncertainty(aggregate)
+    limits = region_limits(aggregate, width, signal.cross_section_pb, lhc_bands=for_limit)
     clock.done("limits of the aggregate bin")
     other = _other(
         search,
         signal,
         covariance,
         uncertainty,
-        figure_of_merit=_OTHER[merit(merged.figure_of_merit).limit],
+        figure_of_merit=_OTHER[for_limit],
         simplify=simplify,
         limits=_limits(seconds),
     )
@@ -238,7 +240,7 @@ def analyze(
             _convention(combine(search, signal, merged.bins, covariance=c), c) for c in conventions
         ),
         distribution=count_distribution(aggregate.background, aggregate.signal),
-        uncertainty=uncertainty(merged.bins),
+        uncertainty=width,
         limits=limits,
         other=other,
         likelihood=all_bins,
@@ -468,7 +470,7 @@ def _other(
     search: Search,
     signal: SignalModel,
     covariance: Covariance | None,
-    uncertainty: Callable[[Iterable[int]], SignalUncertainty],
+    uncertainty: Callable[[AggregateBin], SignalUncertainty],
     *,
     figure_of_merit: str,
     simplify: float,
@@ -484,7 +486,7 @@ def _other(
         limits=limits,
     )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
-    width = uncertainty(merged.bins)
+    width = uncertainty(aggregate)
     expected, observed = _midp(aggregate)
     return AggregateRegion(
         purpose="limit" if merit(figure_of_merit).limit else "discovery",
@@ -493,7 +495,9 @@ def _other(
         uncertainty=width,
         expected=expected,
         observed=observed,
-        limits=region_limits(aggregate, width, signal.cross_section_pb),
+        limits=region_limits(
+            aggregate, width, signal.cross_section_pb, lhc_bands=merit(figure_of_merit).limit
+        ),
     )
 
 

@@ -244,6 +244,8 @@ def _footnotes(result: AnalysisResult, regions: Sequence[AggregateRegion]) -> li
         )
     if any(limit.method == "lhc" and limit.uncertain for region in regions for limit in region.limits):
         lines.append("LHC CLs with an uncertain signal: the observed limit alone, its bands take minutes")
+    if any(limit.status.startswith("no expected limit: its bands are computed") for limit in result.limits):
+        lines.append("LHC CLs in the region for discovery: the observed limit alone")
     lines += _costs(result)
     if result.published is None:
         lines.append("published limit: the search published none of this model that superbin knows")
