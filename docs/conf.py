@@ -3,10 +3,15 @@
 import os
 import tempfile
 from importlib.metadata import version as _version
+from pathlib import Path
 
 # Notebooks fill a database of their own, and print to the width of the page.
-os.environ["SUPERBIN_DATABASE"] = f"{tempfile.mkdtemp()}/superbin.sqlite"
+os.environ.pop("SUPERBIN_DATABASE", None)
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()
 os.environ["COLUMNS"] = "100"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (str(Path(__file__).parent / "_kernel"), os.environ.get("PYTHONPATH")))
+)
 
 project = "superbin"
 author = "the superbin developers"
@@ -25,7 +30,7 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_kernel"]
 
 nb_execution_mode = "force"
 nb_execution_in_temp = True

@@ -130,14 +130,15 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert run("signal", "show", "T1bbbb", 1725, 300, "--grid", grid, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["from"] == "grid"
-    assert document["accuracy"].startswith("T1bbbb with 7 or more jets")
+    assert document["accuracy"].startswith("jets: T1bbbb has, with 7 or more jets")
     produced = document["cross_section"]["pb"] * 12900
     assert document["total"] == pytest.approx(produced * sum(efficiencies(1725, 300)), rel=0.02)
     assert document["source"].startswith(
         "interpolated between 16 generated points, with no error in a bin that stands out from statistics; "
     )
     assert (
-        "; made with analytic 1; accuracy of the simulation: T1bbbb with 7 or more jets" in document["source"]
+        "; made with analytic 1; accuracy of the simulation: jets: T1bbbb has, with 7 or more jets"
+        in document["source"]
     )
     assert (
         run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--size", 0) == 0
@@ -186,7 +187,7 @@ def test_run_from_a_grid(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     result = load_result(tmp_path / "out" / "result.json")
     assert result.signal.label == "T1bbbb(1500, 700)"
     assert "interpolated between 16 generated points" in result.signal.source
-    assert "accuracy of the simulation: T1bbbb with 7 or more jets" in result.signal.source
+    assert "accuracy of the simulation: jets: T1bbbb has, with 7 or more jets" in result.signal.source
     assert result.signal.total == pytest.approx(0.0141903 * 12900 * sum(efficiencies(1500, 700)), rel=0.02)
     assert "signal: interpolated between 16 generated points" in capsys.readouterr().out
 

@@ -9,8 +9,10 @@ import pytest
 
 from superbin.catalog import Catalog, open_catalog
 from superbin.cli import main
+from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
+from superbin.generate import Cards
 from superbin.results import load_result
 
 MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
@@ -18,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
 COMPRESSED = {"T1tttt": 375, "T2tt": 185}
 CMS = "cms-pas-sus-16-014"
+LATER = "cms-sus-16-033"
+POINTS_LATER = 55
 
 
 def run(*arguments: object) -> int:
@@ -56,6 +60,26 @@ def test_what_a_grid_covers(model: str, cms_search: Search, packaged_catalog: Ca
     assert made["generator"]["recoil_strategy"] == 1
     assert len(made["by_point"]["pythia"]) == len(grid.points)
     assert "pythia8mc" in grid.source
+
+
+def test_a_grid_in_the_bins_of_2017(packaged_catalog: Catalog) -> None:
+    """SIG-18: T1bbbb in CMS-SUS-16-033, made with the constants of that search."""
+    search = packaged_catalog.search(LATER)
+    assert packaged_catalog.models(LATER) == {"T1bbbb": ("grid",)}
+    grid = packaged_catalog.grid(search, "T1bbbb")
+    assert (grid.search, grid.n_bins) == (LATER, search.n_bins) == (LATER, 174)
+    assert grid.events.min() >= 6000
+    assert len(grid.points) >= POINTS_LATER
+    made = {name: grid.settings[name] for name in ("generator", "detector", "selection")}
+    assert made == {name: Cards.of(search).record()[name] for name in made}
+    assert made["detector"]["b_efficiency"] == 0.719
+    wide, compressed = (grid.efficiencies[i].sum() for i in _positions(grid, (2200, 1), (2200, 2175)))
+    assert 0.5 < wide < 0.8
+    assert 0 < compressed < 0.1
+
+
+def _positions(grid: SignalGrid, *masses: tuple[float, float]) -> list[int]:
+    return [grid.points.tolist().index(list(map(float, point))) for point in masses]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -3,7 +3,7 @@
     python validation/grids/leave_out.py [GRID.csv.gz ...]
 
 By default for the grids in the package. Every inner point is left out in turn and predicted by the others; totals and bins
-above 2 % of the total are compared with the point's own Monte Carlo. The splines other than the library's are built anew
+above 2 % of the total are compared with the point's own Monte Carlo. The splines other than the library's are built again
 from the remaining points with scipy, so they also check the shortcut that the library takes.
 """
 
@@ -143,7 +143,8 @@ AIM, CEILING = 0.03, 200_000
 def total_errors(grid: SignalGrid) -> FloatArray:
     """The relative Monte Carlo error of the total of every point, as the points recorded it."""
     recorded = [entry["total_error"] for entry in grid.settings["by_point"]["statistics"]]
-    return np.array(recorded) / grid.efficiencies.sum(axis=1)
+    errors: FloatArray = np.array(recorded) / grid.efficiencies.sum(axis=1)
+    return errors
 
 
 def errors_table(grids: list[SignalGrid]) -> str:
@@ -264,7 +265,7 @@ alone" is what the latter would give if the interpolation were perfect. In use a
 are there, so these numbers are for a grid that is locally twice as coarse as the one that ships.
 
 "superbin" is what the package does: a thin-plate spline of roots in 3 ln m and 4 ln dm with smoothing 0.1, squared, with the variance added
-that squares of noisy roots lack. "squares only" is the same without the addition, built anew for each point, at several
+that squares of noisy roots lack. "squares only" is the same without the addition, built for each point, at several
 smoothings and with m/200 GeV in place of 3 ln m. "linear" interpolates efficiencies over Delaunay triangles of the masses. Bins are those above 2 % of a
 point's total. Mean is signed: prediction less simulation. dm is the mass difference in GeV.
 

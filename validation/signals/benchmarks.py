@@ -8,6 +8,7 @@ default b tagging, which is that of CMS-PAS-SUS-16-014. Writes benchmarks.json, 
 
 python -m validation.signals.benchmarks [--events 2500]
 python -m validation.signals.benchmarks --table   # prints what REPORT.md shows of benchmarks.json, and makes no events
+python -m validation.signals.benchmarks --grid    # sums the bins of the packaged grid, and makes no events
 """
 
 import argparse
@@ -20,6 +21,7 @@ import numpy as np
 from validation.signals.fastsim import make_search
 
 from superbin.catalog import open_catalog
+from superbin.domain.aggregate import sum_error
 from superbin.domain.cross_sections import process_of
 from superbin.domain.search import Search
 from superbin.generate import Cards, DetectorCard, model_named, slha_text
@@ -107,13 +109,43 @@ def table(entries: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def packaged() -> str:
+    """The packaged grid of T1bbbb, its bins summed to the aggregate regions, over CMS's yields, as a Markdown table."""
+    with open_catalog("sqlite://") as catalog:
+        later = catalog.search("cms-sus-16-033")
+        signals = {masses: catalog.signal(later, "T1bbbb", masses) for masses in ((1500, 100), (1000, 900))}
+    njet, nb, ht, mht = (
+        [o.name for o in later.observables].index(name) for name in ("njet", "nb", "ht", "mht")
+    )
+    lines = [
+        "| least Nb, Njet, HT, MHT | " + " | ".join(s.label for s in signals.values()) + " |",
+        "|---|---|---|",
+    ]
+    for i, (name, tags, jets, least_ht, least_mht) in enumerate(REGIONS):
+        inside = later.low[:, njet] >= jets
+        inside &= later.high[:, nb] == 0 if tags == 0 else later.low[:, nb] >= tags
+        inside &= (later.low[:, ht] >= least_ht) & (later.low[:, mht] >= least_mht)
+        chosen = np.flatnonzero(inside)
+        cells = []
+        for masses, signal in signals.items():
+            cms = YIELDS["T1bbbb", *masses][i]
+            total, error = float(signal.yields[chosen].sum()), sum_error(later, signal, chosen)
+            cells.append(f"{total / cms:.2f} +- {error / cms:.2f}" if total > 0 else f"no event, CMS {cms:g}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=int, default=2500)
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--grid", action="store_true")
     arguments = parser.parse_args()
+    if arguments.grid:
+        print(packaged())
+        return
     if arguments.table:
         print(table(json.loads(RESULTS.read_text(encoding="utf-8"))))
         return

@@ -270,7 +270,7 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
     curve = document["curve"]
     losses = {
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in curve],
-        "Signal served worst": [(step["k"], step["worst_loss"]) for step in curve],
+        "Worst signal": [(step["k"], step["worst_loss"]) for step in curve],
     }
     title = f"{len(document['signals'])} signals in {document['search']}, regions together"
     save(loss_curve(losses, title=title).figure, folder / "loss")
@@ -354,7 +354,7 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
     steps = document["curve"]
     losses = {
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in steps],
-        "Signal served worst": [(step["k"], step["worst_loss"]) for step in steps],
+        "Worst signal": [(step["k"], step["worst_loss"]) for step in steps],
     }
     with staged_directory(folder) as stage:
         save(loss_curve(losses, title=title).figure, stage / "loss")

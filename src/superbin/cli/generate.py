@@ -202,7 +202,7 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
 def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
     left = [point for point in points if not _finished(_path(output, job.model, point), job)]
     if len(left) < len(points):
-        click.echo(f"{len(points) - len(left)} of {len(points)} points stand in {output} already", err=True)
+        click.echo(f"{len(points) - len(left)} of {len(points)} points are in {output} already", err=True)
     if left:
         _make(job, left, [job.events] * len(left), output, processes)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from superbin.stats.limits import Bands, Comparison
+    from superbin.stats.models import ModelName
     from superbin.workspace import PyhfCls, PyhfLimit
 
 METHODS = {
@@ -55,7 +56,7 @@ def limit(
     down: float,
     signal_uncertainty: float,
     level: float,
-    models: tuple[str, ...],
+    models: "tuple[ModelName, ...]",
     ask_pyhf: bool,
     pyhf_toys: int,
     seed: int,

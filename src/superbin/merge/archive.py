@@ -19,7 +19,7 @@ from superbin.domain.sums import Totals
 from superbin.merge.constraints import Rules
 from superbin.merge.problem import BoolArray, Problem
 
-__all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "numbers"]
+__all__ = ["TIE", "Archive", "Candidate", "as_set", "is_tie", "judgeable", "numbers"]
 
 TIE = 1e-12
 """Figures of merit closer than this, relative to the larger, count as equal: weak signals are told apart as strong ones are."""
@@ -51,6 +51,12 @@ def as_set(bins: Iterable[int], n_bins: int) -> BoolArray:
     chosen = np.zeros(n_bins, dtype=bool)
     chosen[[number - 1 for number in bins]] = True
     return chosen
+
+
+def judgeable(totals: Totals) -> BoolArray:
+    """Which sets a figure of merit can judge: with signal, and with background or an uncertainty of it."""
+    fine: BoolArray = (totals.signal > 0) & ((totals.background > 0) | (totals.up > 0))
+    return fine
 
 
 class Archive:
@@ -86,6 +92,7 @@ class Archive:
         self.evaluated = 0
         # By the bytes of what is *not* in the set: of equally many bins, the lower numbers then sort first.
         self._best: dict[bytes, tuple[float, BoolArray]] = {}
+        self._alone: dict[bytes, float] = {}
 
     def evaluate(self, sets: BoolArray) -> FloatArray:
         """Figure of merit of every row, -inf where the set is refused: without signal, not allowed, or background without doubt zero.
@@ -97,7 +104,7 @@ class Archive:
         sets : ndarray of bool, shape (n_sets, n_bins)
         """
         totals = self.problem.totals(sets)
-        fine = (totals.signal > 0) & ((totals.background > 0) | (totals.up > 0))
+        fine = judgeable(totals)
         fine &= self.problem.exclusive(sets) & self.rules.allowed(sets, totals)
         if self.shape is not None:
             fine &= self.shape(sets)
@@ -115,13 +122,6 @@ class Archive:
         if isinstance(self.figure, Merit):
             return np.asarray(self.figure.among_best(totals, keep, floor))
         return self.figure(totals)
-
-    def take_over(self, other: "Archive") -> None:
-        """Evaluate the best sets that another archive of the same bins has seen, under this one's figure and constraints."""
-        if other.found:
-            self.evaluate(np.array([chosen for _, chosen in other._best.values()]))
-            self.evaluated -= len(other._best)
-        self.evaluated += other.evaluated
 
     def _remember(self, sets: BoolArray, values: FloatArray) -> None:
         # A little more than `keep`, because the tie rule may reorder what lies at the edge.
@@ -152,13 +152,21 @@ class Archive:
 
     def value(self, chosen: BoolArray) -> float:
         """Figure of merit of one set, alone: the same to the last bit whatever was evaluated with it before."""
-        return float(self.figure(self.problem.totals(chosen[None, :]))[0])
+        key = chosen.tobytes()
+        if key not in self._alone:
+            self._alone[key] = float(self.figure(self.problem.totals(chosen[None, :]))[0])
+        return self._alone[key]
 
     @property
     def best(self) -> tuple[BoolArray, float]:
         """The best set and its figure of merit."""
         chosen = self._best[self._ranked()[0]][1]
         return chosen, self.value(chosen)
+
+    @property
+    def top(self) -> float:
+        """The largest figure of merit that was remembered."""
+        return max(value for value, _ in self._best.values())
 
     def candidates(self, top: int) -> tuple[Candidate, ...]:
         """The best distinct sets, best first."""

@@ -13,7 +13,7 @@ import numpy as np
 from superbin._support.arrays import FloatArray
 from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge.problem import BoolArray, Problem
+from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import Rows
 
 __all__ = ["Constraints", "Rules", "rules"]
@@ -106,6 +106,16 @@ class Rules:
         count = sets.sum(axis=1)
         fine = (count >= max(self.least, 1)) & (count <= self.most)
         fine &= sets[:, self.required].all(axis=1) & ~sets[:, ~self.possible].any(axis=1)
+        fine &= totals.background >= self.min_background * (1 - _SLACK)
+        result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
+        return result
+
+    def allowed_changes(self, chosen: BoolArray, out: IntArray, into: IntArray, totals: Totals) -> BoolArray:
+        """As `allowed`, for changes of an allowed set: `out` leaves it and `into` joins it, -1 where no bin does."""
+        count = int(chosen.sum()) + (into >= 0).astype(np.intp) - (out >= 0)
+        fine = (count >= max(self.least, 1)) & (count <= self.most)
+        # The last entry is that of no bin.
+        fine &= ~np.append(self.required, False)[out] & np.append(self.possible, True)[into]
         fine &= totals.background >= self.min_background * (1 - _SLACK)
         result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
         return result

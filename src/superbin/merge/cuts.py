@@ -7,14 +7,16 @@ looked for (`superbin.merge.boxes`), so that a text costs what its merge is wort
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from superbin.domain.search import Observable, Search
-from superbin.merge.boxes import Edges, largest_boxes
+from superbin.merge.boxes import Edges, largest_boxes, maximal
 from superbin.merge.problem import BoolArray, IntArray
+from superbin.merge.rectangles import few_rectangles
 
-__all__ = ["Selections", "cover", "cuts", "range_texts", "selections"]
+__all__ = ["Selections", "count_selections", "cover", "cuts", "range_texts", "selections"]
 
 _COUNTED = {
     "njet": "jets",
@@ -34,6 +36,10 @@ _TOGETHER = 64
 """Rectangles up to which they are not sorted into pieces first."""
 
 _SECONDS = 5.0
+
+_BY_HAND = 64
+_NODES = 3_000
+"""Rectangles, and steps of a search, up to which no solver is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +119,48 @@ def cover(search: Search, chosen: BoolArray) -> BoolArray:
     Returns
     -------
     ndarray of bool, shape (n_rectangles, n_bins)
-        In the order of their lowest bins. Of covers of equal size the one with the shortest text is taken.
+        In the order of their lowest bins, read-only. Of covers of equal size the one with the shortest text is taken.
     """
-    members = np.flatnonzero(chosen)
-    boxes = largest_boxes(search, chosen)
-    if boxes is None:
-        boxes = _grown(search, chosen)
+    return _cover(search, chosen.tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _cover(search: Search, key: bytes) -> BoolArray:
+    chosen = np.frombuffer(key, dtype=bool)
+    members, boxes = np.flatnonzero(chosen), _boxes(search, key)
     picked = list(_fewest(boxes, lambda rows: np.array([_shortest(search, members[row])[0] for row in rows])))
     sets = np.zeros((len(picked), search.n_bins), dtype=bool)
     for row, box in enumerate(picked):
         sets[row, members[boxes[box]]] = True
-    return sets[sorted(range(len(sets)), key=lambda row: tuple(np.flatnonzero(sets[row]).tolist()))]
+    sets = sets[sorted(range(len(sets)), key=lambda row: tuple(np.flatnonzero(sets[row]).tolist()))]
+    sets.setflags(write=False)
+    return sets
+
+
+def count_selections(search: Search, chosen: BoolArray) -> int:
+    """The number of selections of a merge's text: a bin that no cuts tell from others, or without ranges, is one of its own."""
+    if not search.observables:
+        return int(chosen.sum())
+    return _count(search, chosen.tobytes())
+
+
+@lru_cache(maxsize=4096)
+def _count(search: Search, key: bytes) -> int:
+    boxes = _boxes(search, key)
+    alone = int(np.frombuffer(key, dtype=bool).sum()) - int(boxes.any(axis=0).sum())
+    return sum(1 for _ in _fewest(boxes, None)) + alone
+
+
+@lru_cache(maxsize=64)
+def _boxes(search: Search, key: bytes) -> BoolArray:
+    """The largest rectangles inside a set, over its bins in ascending order."""
+    chosen = np.frombuffer(key, dtype=bool)
+    every = few_rectangles(search)
+    if every is not None:
+        inside = every.inside(chosen)[:, chosen]
+        return inside[maximal(inside)]
+    boxes = largest_boxes(search, chosen)
+    return _grown(search, chosen) if boxes is None else boxes
 
 
 def _grown(search: Search, chosen: BoolArray) -> BoolArray:
@@ -167,8 +204,8 @@ def _closed(edges: Edges, chosen: BoolArray, some: BoolArray) -> BoolArray | Non
 # --- the fewest of them --------------------------------------------------------------------------------------
 
 
-def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray]) -> Iterator[int]:
-    """Rows whose union is that of all, as few as can be proved; those with the shortest texts."""
+def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray] | None) -> Iterator[int]:
+    """Rows whose union is that of all, as few as can be proved; those with the shortest texts, if their cost is given."""
     if not len(sets):
         return
     if len(sets) > _TOGETHER:
@@ -182,17 +219,87 @@ def _fewest(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray]) -> Iterat
         piece = np.zeros(len(sets), dtype=np.int32)
     order = np.argsort(piece, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(piece[order])) + 1):
-        if rows.size == 1:
-            yield int(rows[0])
-            continue
-        some = sets[rows][:, sets[rows].any(axis=0)]
+        yield from (int(rows[i]) for i in _fewest_together(sets[rows], cost_of))
+
+
+def _fewest_together(sets: BoolArray, cost_of: Callable[[BoolArray], IntArray] | None) -> IntArray:
+    """As `_fewest`, of rectangles that are not sorted into pieces: what is clear is taken, the rest is solved."""
+    rows, bins = np.arange(len(sets)), np.flatnonzero(sets.any(axis=0))
+    cost = np.zeros(len(sets), dtype=np.intp)
+    picked: list[IntArray] = []
+    priced = cost_of is None
+    while True:
         # What a bin has no other rectangle for is taken anyway.
-        alone = some[:, some.sum(axis=0) == 1].any(axis=1)
-        if some[alone].any(axis=0).all():
-            yield from (int(row) for row in rows[alone])
-            continue
-        chosen = _minimum_cover(some, cost_of(sets[rows])) if rows.size <= _SOLVED else _largest_first(some)
-        yield from (int(row) for row in rows[chosen])
+        left = sets[np.ix_(rows, bins)]
+        alone = left[:, left.sum(axis=0) == 1].any(axis=1)
+        picked.append(rows[alone])
+        bins = bins[~left[alone].any(axis=0)]
+        if not bins.size:
+            break
+        bins = bins[_needed(sets[np.ix_(rows, bins)])]
+        rows = rows[sets[np.ix_(rows, bins)].any(axis=1)]
+        if not priced and cost_of is not None:
+            cost[rows], priced = cost_of(sets[rows]), True
+        outermost = _outermost(sets[np.ix_(rows, bins)], cost[rows])
+        if outermost.size == rows.size and not alone.any():
+            left = sets[np.ix_(rows, bins)]
+            picked.append(rows[_solved(left, cost[rows])])
+            break
+        rows = rows[outermost]
+    return np.concatenate(picked)
+
+
+def _needed(sets: BoolArray) -> IntArray:
+    """Bins without those that are covered whenever another one is."""
+    counts = sets.astype(np.float32)
+    own = counts.sum(axis=0)
+    # Bin j is covered with bin i if every set that holds i holds j; of equal ones the first stays.
+    implied = counts.T @ counts == own[:, None]
+    equal = implied & implied.T
+    first = np.arange(own.size)
+    implied &= ~(equal & (first[:, None] >= first))
+    return np.flatnonzero(~implied.any(axis=0))
+
+
+def _outermost(sets: BoolArray, cost: IntArray) -> IntArray:
+    """Rows without those that another row contains and costs no more than; of equal ones the first stays."""
+    counts = sets.astype(np.float32)
+    inside = (counts @ counts.T == counts.sum(axis=1)[:, None]) & (cost[None, :] <= cost[:, None])
+    first = np.arange(len(sets))
+    inside &= ~(inside & inside.T & (first[:, None] <= first))
+    return np.flatnonzero(~inside.any(axis=1))
+
+
+def _solved(sets: BoolArray, cost: IntArray) -> IntArray:
+    """Rows of a cover with the fewest sets, and of these the least cost."""
+    if len(sets) <= _BY_HAND:
+        found = _searched(sets, cost)
+        if found is not None:
+            return found
+    return np.flatnonzero(_minimum_cover(sets, cost) if len(sets) <= _SOLVED else _largest_first(sets))
+
+
+def _searched(sets: BoolArray, cost: IntArray) -> IntArray | None:
+    """The same by depth-first search, which for few sets is faster than to call a solver; None after too many steps."""
+    masks = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in sets]
+    holders = [[int(i) for i in np.flatnonzero(column)] for column in sets.T]
+    bits = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in np.eye(sets.shape[1], dtype=bool)]
+    order = sorted(range(len(bits)), key=lambda j: len(holders[j]))
+    most = max(mask.bit_count() for mask in masks)
+    best: tuple[int, int, list[int]] = (len(sets) + 1, 0, [])
+    stack: list[tuple[int, int, list[int]]] = [(sum(bits), 0, [])]
+    for _ in range(_NODES):
+        if not stack:
+            return np.array(best[2], dtype=np.intp)
+        left, spent, taken = stack.pop()
+        if not left:
+            best = min(best, (len(taken), spent, taken))
+        elif (len(taken) + -(-left.bit_count() // most), spent) < best[:2]:
+            # One of the sets that hold the scarcest bin is in every cover.
+            scarce = next(j for j in order if left & bits[j])
+            tried = sorted(holders[scarce], key=lambda i: (left & masks[i]).bit_count())
+            stack += [(left & ~masks[i], spent + int(cost[i]), [*taken, i]) for i in tried]
+    return None
 
 
 def _minimum_cover(sets: BoolArray, cost: IntArray) -> BoolArray:

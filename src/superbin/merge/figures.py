@@ -4,13 +4,13 @@ All are expected, for signal s on background b with uncertainty ``+up -down``. A
 signal, continuous in it, and proportional to it where it is weak. To discover the signal, in standard deviations:
 
 * ``midp``: the expected Z, that is the exact mid-p significance at n = s + b, where it reaches one standard deviation. A
-  weaker signal has the value ``1 / mu``, where mu is the factor on the signal at which the expected Z is 1. No proof of optimality exists for it. The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
+  weaker signal has the value ``1 / mu``, where mu is the factor on the signal at which the expected Z is 1. Bounded by cells (`superbin.merge.cells`). The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
 * ``profile_asimov``: Z_G, the Asimov significance of a Gaussian-constrained background. Provable.
 * ``s_over_sqrt_bv``: s / sqrt(b + up^2). Provable, fastest, and the crudest: it overrates small counts.
 
 To exclude it, the inverse of the expected 95 % CLs upper limit on its strength (`superbin.merge.exclusion`):
 
-* ``limit``: exact, at the median count of background alone. No proof of optimality exists for it.
+* ``limit``: exact, at the median count of background alone. Bounded by cells.
 * ``asimov_limit``: asymptotic, with a Gaussian-constrained background. Provable.
 """
 
@@ -39,8 +39,11 @@ More than the Z of n = b, which stays below 0.68 whatever the background, so tha
 so that as little as possible is not the expected Z itself.
 """
 
-_ROOT = 1e-11
-"""How close to `VISIBLE` the exact Z of the scaled signal is brought."""
+_ROOT = 1e-7
+"""How close to `VISIBLE` the exact Z of the scaled signal is brought; what is left after one more secant step is below 1e-11."""
+
+_FAINT = 0.9
+"""Quick figures below this are, nearly always, of an expected Z below `VISIBLE`."""
 
 _MOST_STEPS = 80
 
@@ -80,12 +83,19 @@ def best_midp(totals: Totals, keep: int, floor: float) -> FloatArray:
     """
     values = np.full(totals.signal.shape, -np.inf)
     some = np.flatnonzero(totals.signal > 0)
-    values[some] = expected_z(totals.take(some))
-    weak = some[values[some] < VISIBLE]
-    if floor < VISIBLE and some.size - weak.size < keep:
-        values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(totals.take(weak)))
-    else:
-        values[weak] = -np.inf
+    # What is far below needs no Z of its own.
+    faint = quick_midp(totals.take(some)) < _FAINT if floor < VISIBLE else np.zeros(some.size, dtype=bool)
+    near = some[~faint]
+    values[near] = expected_z(totals.take(near))
+    reached = values[near] >= VISIBLE
+    values[near[~reached]] = -np.inf
+    if floor >= VISIBLE or int(reached.sum()) >= keep:
+        return values
+    weak = np.concatenate([near[~reached], some[faint]])
+    values[weak] = VISIBLE * (totals.signal[weak] / _visible_events(totals.take(weak)))
+    # The quick figure may be wrong.
+    strong = weak[values[weak] >= VISIBLE]
+    values[strong] = expected_z(totals.take(strong))
     return values
 
 
@@ -107,9 +117,6 @@ def _visible_events(totals: Totals) -> FloatArray:
         above = value[rows] >= VISIBLE
         high[rows] = np.where(above, count[rows], high[rows])
         low[rows] = np.where(above, low[rows], count[rows])
-        rows = rows[(np.abs(value[rows] - VISIBLE) > _ROOT) & (high[rows] > low[rows] * (1 + 1e-15))]
-        if not rows.size:
-            break
         root, excess = np.sqrt(count[rows]), VISIBLE - value[rows]
         with np.errstate(divide="ignore", invalid="ignore"):
             if step:
@@ -121,7 +128,15 @@ def _visible_events(totals: Totals) -> FloatArray:
         # Beyond all counts tried so far, or between the two that enclose the answer.
         far = np.where(np.isinf(high[rows]), 2 * count[rows] + up[rows], (low[rows] + high[rows]) / 2)
         before[rows], value_before[rows] = count[rows], value[rows]
-        count[rows] = np.where(inside, np.minimum(trial, 4 * count[rows] + 4), far)
+        close = (np.abs(excess) <= _ROOT) & (step > 0)
+        # Of a secant between two close counts the slope is rounding.
+        fine = inside | (close & (np.abs(trial - count[rows]) <= 1e-6 * count[rows]))
+        count[rows] = np.where(
+            fine, np.minimum(trial, 4 * count[rows] + 4), np.where(close, count[rows], far)
+        )
+        rows = rows[~close & (high[rows] > low[rows] * (1 + 1e-15))]
+        if not rows.size:
+            break
     return count - b
 
 

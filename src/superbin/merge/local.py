@@ -14,12 +14,30 @@ import numpy as np
 from superbin._support.arrays import FloatArray
 from superbin.domain.sums import Totals
 from superbin.merge.archive import TIE
+from superbin.merge.constraints import Rules
 from superbin.merge.problem import BoolArray, IntArray, Problem
 
-__all__ = ["Evaluator", "Moves", "double_swaps", "flips", "improve", "swaps"]
+__all__ = ["Evaluator", "Moves", "Screen", "double_swaps", "flips", "improve", "swaps"]
 
 _AT_ONCE = 4096
 """Sets that are made at a time."""
+
+_FEW_AT_ONCE = 48
+"""The same where they are ranked, and the rest may not be worth it."""
+
+_MARGIN = 1e-3
+_SPREADS = 1.0
+"""How much further off the quick figure of merit may be for neighbours that were not evaluated than for those that were: this, and
+so many times the spread among those."""
+
+_STEP = 1e-9
+"""Relative gain of a quick figure of merit that is no rounding."""
+
+_NEIGHBOURS = 2048
+"""Neighbours of a set, the best by a quick figure, that get the exact one."""
+
+_FAINT = 0.2
+"""Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
 
 
 class Evaluator(Protocol):
@@ -106,6 +124,67 @@ def double_swaps(chosen: BoolArray, outside: IntArray) -> BoolArray:
     return sets
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Screen:
+    """Ranks the neighbours of a set by a quick figure of merit, so that few get the exact one.
+
+    Attributes
+    ----------
+    problem : Problem
+    quick : callable
+        Figure of merit of the upward uncertainties alone.
+    rules : Rules
+        Neighbours that they refuse are left out.
+    share : float
+        Neighbours whose quick figure is below this share of the set's own are left out.
+    trusted : bool
+        Whether the ratio of the exact to the quick figure changes little between neighbours.
+    """
+
+    problem: Problem
+    quick: Callable[[Totals], FloatArray]
+    rules: Rules
+    share: float
+    trusted: bool = True
+
+    def own(self, chosen: BoolArray) -> float:
+        """The quick figure of a set."""
+        stay = np.array([-1])
+        return float(self.quick(Moves(chosen, stay, stay).totals(self.problem))[0])
+
+    def values(self, moves: Moves) -> FloatArray:
+        """Quick figures of merit, -inf for what the rules refuse."""
+        totals = moves.totals(self.problem)
+        fine = self.rules.allowed_changes(moves.chosen, moves.out, moves.into, totals) & (totals.signal > 0)
+        return np.where(fine, self.quick(totals), -np.inf)
+
+    def ranked(self, moves: Moves) -> tuple[Moves, FloatArray]:
+        """The promising moves, best first, and their quick figures over that of the set they start at."""
+        own, values = self.own(moves.chosen), self.values(moves)
+        fine = np.flatnonzero(values >= self.share * own - _FAINT * min(own, 1.0))
+        order = fine[np.argsort(-values[fine], kind="stable")[:_NEIGHBOURS]]
+        return moves.take(order), values[order] / max(own, 1e-300)
+
+    def climbs(self, starts: BoolArray) -> BoolArray:
+        """Where climbs by the quick figure alone end, by flips and exchanges; once for those that meet."""
+        ends: list[BoolArray] = []
+        seen: set[bytes] = set()
+        for start in starts:
+            chosen, value = start, self.own(start)
+            while chosen.tobytes() not in seen:
+                seen.add(chosen.tobytes())
+                for neighbours in (flips, swaps):
+                    moves = neighbours(chosen)
+                    values = self.values(moves)
+                    row = int(np.argmax(values)) if values.size else -1
+                    if row >= 0 and values[row] > value * (1 + _STEP):
+                        chosen, value = moves.take(np.array([row])).sets()[0], float(values[row])
+                        break
+                else:
+                    ends.append(chosen)
+        return np.array(ends, dtype=bool).reshape(len(ends), starts.shape[1])
+
+
 def improve(
     archive: Evaluator,
     chosen: BoolArray,
@@ -113,7 +192,7 @@ def improve(
     *,
     swap: bool = True,
     flipped: bool = False,
-    screen: Callable[[Moves], IntArray] | None = None,
+    screen: Screen | None = None,
 ) -> tuple[BoolArray, float]:
     """Climb from a set until no neighbour is better.
 
@@ -128,8 +207,8 @@ def improve(
         Whether exchanges are tried when no flip helps.
     flipped : bool
         Whether it is known already that no flip of the start helps.
-    screen : callable, optional
-        Which moves are worth evaluating; by default all.
+    screen : Screen, optional
+        Which moves are worth evaluating, and in which order; by default all.
 
     Returns
     -------
@@ -140,18 +219,39 @@ def improve(
     begin = 1 if flipped else 0
     while True:
         for neighbours in neighbourhoods[begin:]:
-            moves = neighbours(chosen)
-            if screen is not None:
-                moves = moves.take(screen(moves))
-            best, better = None, value + TIE * abs(value)
-            for first in range(0, len(moves), _AT_ONCE):
-                sets = moves.take(np.arange(first, min(first + _AT_ONCE, len(moves)))).sets()
-                values = archive.evaluate(sets)
-                row = int(np.argmax(values))
-                if values[row] > better:
-                    best, better = sets[row], float(values[row])
+            best, reached = _best_move(archive, neighbours(chosen), value, screen)
             if best is not None:
-                chosen, value, begin = best, better, 0
+                chosen, value, begin = best, reached, 0
                 break
         else:
             return chosen, value
+
+
+def _best_move(
+    archive: Evaluator, moves: Moves, value: float, screen: Screen | None
+) -> tuple[BoolArray | None, float]:
+    """The best neighbour that is better than the start, if there is one."""
+    best, better = None, value + TIE * abs(value)
+    promise, step = np.full(len(moves), np.inf), _AT_ONCE
+    if screen is not None:
+        moves, promise = screen.ranked(moves)
+        if screen.trusted:
+            step = _FEW_AT_ONCE
+    lowest = highest = 1.0
+    for first in range(0, len(moves), step):
+        # The rest is ranked lower, and is better only if the quick figure is further off there than it was so far.
+        if step < _AT_ONCE and first:
+            margin = _MARGIN + _SPREADS * (highest - lowest)
+            if promise[first] * (highest + margin) * value <= better:
+                break
+        rows = np.arange(first, min(first + step, len(moves)))
+        sets = moves.take(rows).sets()
+        values = archive.evaluate(sets)
+        row = int(np.argmax(values))
+        if values[row] > better:
+            best, better = sets[row], float(values[row])
+        if step < _AT_ONCE:
+            judged = values > -np.inf
+            ratio = values[judged] / (promise[rows][judged] * value)
+            lowest, highest = float(ratio.min(initial=lowest)), float(ratio.max(initial=highest))
+    return best, better

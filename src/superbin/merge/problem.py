@@ -72,6 +72,20 @@ class Problem:
         _check_certain_zeros(signal, self.background, self.variance_up)
         return replace(self, signal=signal)
 
+    def same_background(self, other: "Problem") -> bool:
+        """Whether another problem has the same background and upward uncertainties."""
+        if (self.covariance_up is None) != (other.covariance_up is None):
+            return False
+        mine, theirs = (
+            (p.background, p.variance_up) if p.covariance_up is None else (p.background, p.covariance_up)
+            for p in (self, other)
+        )
+        return all(a is b or np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+    def upward(self) -> "Problem":
+        """The same without downward uncertainties, which quick and provable figures of merit do not look at."""
+        return replace(self, variance_down=np.zeros(self.n_bins), covariance_down=None)
+
     def totals(self, sets: BoolArray) -> Totals:
         """Sums over every row of `sets`, from scratch.
 
@@ -83,13 +97,26 @@ class Problem:
         return Totals.of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def _totals(self, sets: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        w = sets.astype(np.float64)
-        return (
-            w @ self.signal,
-            w @ self.background,
-            variance_of_sets(w, self.variance_up, self.covariance_up),
-            variance_of_sets(w, self.variance_down, self.covariance_down),
+        used = np.flatnonzero(sets.any(axis=0))
+        if 2 * used.size > self.n_bins:
+            used = np.arange(self.n_bins)
+        w = sets[:, used].astype(np.float64)
+        signal, background, up, down = (
+            part[used] for part in (self.signal, self.background, self.variance_up, self.variance_down)
         )
+        return (
+            w @ signal,
+            w @ background,
+            variance_of_sets(w, up, _block(self.covariance_up, used)),
+            variance_of_sets(w, down, _block(self.covariance_down, used)),
+        )
+
+
+def _block(covariance: FloatArray | None, bins: IntArray) -> FloatArray | None:
+    """The covariance of some of the bins."""
+    if covariance is None or bins.size == len(covariance):
+        return covariance
+    return covariance[np.ix_(bins, bins)]
 
 
 def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None) -> Problem:

@@ -10,7 +10,7 @@ from bit sets, one per edge; sums over the bins of all rectangles come from a su
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
-from superbin.domain.sums import Totals
+from superbin.domain.sums import Totals, variance_of_sets
 from superbin.errors import InputError
 from superbin.merge.boxes import Edges
 from superbin.merge.problem import BoolArray, IntArray, Problem
 
-__all__ = ["Rectangles", "rectangles"]
+__all__ = ["Rectangles", "few_rectangles", "rectangles"]
 
 _LARGEST = 500_000_000
 """Products of ranges, times 64-bit words of a bit set of bins, up to which rectangles are enumerated: some seconds."""
@@ -38,6 +38,10 @@ _OPERATIONS = 2e12
 """Operations that variances from a covariance may take: a minute or two."""
 
 _WORDS = 1 << 20
+
+_HANDY = 5e7
+_FEW = 20_000
+"""Products of ranges, times bins, and rectangles, up to which all of a search are kept at hand."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +89,10 @@ class Rectangles:
     search: Search
     first: IntArray
     last: IntArray
+    _held: list[tuple[Problem, tuple[FloatArray, FloatArray, FloatArray]]] = field(
+        default_factory=list, repr=False
+    )
+    _last: list[tuple[Problem, Totals]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return len(self.first)
@@ -115,6 +123,15 @@ class Rectangles:
             )
         return self.take(np.arange(len(self)))
 
+    @cached_property
+    def _words(self) -> NDArray[np.uint64]:
+        """The sets as bit sets."""
+        return _bits(self.sets)
+
+    def inside(self, chosen: BoolArray) -> BoolArray:
+        """The rectangles inside a set, as sets of bins, shape (n_inside, n_bins)."""
+        return self.sets[~(self._words & _bits(~chosen[None, :])).any(axis=1)]
+
     def take(self, rows: IntArray) -> BoolArray:
         """The bins inside some of the rectangles, shape (n_rows, n_bins)."""
         edges, starts, stops = self._edges
@@ -130,45 +147,60 @@ class Rectangles:
     def totals(self, problem: Problem) -> Totals:
         """Sums over the bins of all rectangles, upward side alone, good to some parts in 1e10.
 
+        What does not depend on the signal is kept for the next problem with the same background.
+
         Raises
         ------
         InputError
             If the problem has a covariance, and there are too many rectangles to sum it over each.
         """
-        operations = float(len(self)) * problem.n_bins**2
-        if problem.covariance_up is not None and operations > _OPERATIONS:
-            raise InputError(
-                f"search {self.search.name!r} has {len(self):,} rectangles of {problem.n_bins} bins with a covariance: "
-                f"{operations:.1e} operations, and {_OPERATIONS:.0e} is the most; leave the correlations out, or do not ask for "
-                "rectangles"
-            )
-        _, starts, _ = self._edges
-        if problem.covariance_up is not None or np.prod([len(a) + 1.0 for a in starts]) > _POINTS:
-            upward = Problem(
-                problem.signal,
-                problem.background,
-                problem.variance_up,
-                problem.variance_up,
-                problem.covariance_up,
-            )
-            parts = [
-                upward.totals(self.take(np.arange(i, min(i + 1024, len(self)))))
-                for i in range(0, len(self), 1024)
-            ]
-            signal, background, up = (
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("signal", "background", "up")
-            )
-            return Totals(signal, background, up, np.zeros_like(up))
-        signal, background, variance = self._sums(
-            np.stack([problem.signal, problem.background, problem.variance_up])
-        )
-        return Totals.of(signal, background, variance)
+        if not self._last or self._last[0][0] is not problem:
+            background, variance, _ = self._of_background(problem)
+            signal = self._sums(problem.signal[None, :])[0]
+            self._last[:] = [(problem, Totals.of(signal, background, variance))]
+        return self._last[0][1]
+
+    def negative(self, problem: Problem) -> FloatArray:
+        """What negative correlations with bins outside take at most from the variance of each rectangle in a larger set."""
+        return self._of_background(problem)[2]
+
+    def _of_background(self, problem: Problem) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Background, variance, and what negative correlations with other bins may add to it."""
+        for held, sums in self._held:
+            if held.same_background(problem):
+                return sums
+        covariance = problem.covariance_up
+        if covariance is None:
+            background, variance = self._sums(np.stack([problem.background, problem.variance_up]))
+            sums = background, variance, np.zeros(len(self))
+        else:
+            operations = float(len(self)) * problem.n_bins**2
+            if operations > _OPERATIONS:
+                raise InputError(
+                    f"search {self.search.name!r} has {len(self):,} rectangles of {problem.n_bins} bins with a covariance: "
+                    f"{operations:.1e} operations, and {_OPERATIONS:.0e} is the most; leave the correlations out, or do not ask for "
+                    "rectangles"
+                )
+            below = np.minimum(covariance, 0.0)
+            table = np.zeros((3, len(self)))
+            for i in range(0, len(self), 1024):
+                w = self.take(np.arange(i, min(i + 1024, len(self)))).astype(np.float64)
+                some = slice(i, i + len(w))
+                table[0, some] = w @ problem.background
+                table[1, some] = variance_of_sets(w, problem.variance_up, covariance)
+                if below.any():
+                    table[2, some] = 2 * np.einsum("ij,ij->i", w @ below, 1 - w)
+            sums = table[0], table[1], table[2]
+        self._held[:] = [(problem, sums), *self._held[:1]]
+        return sums
 
     def _sums(self, values: FloatArray) -> FloatArray:
         """Sums of some quantities over the bins of every rectangle, from summed-area tables of the bins' lower corners."""
         edges, starts, stops = self._edges
         shape = tuple(len(a) + 1 for a in starts)
+        if np.prod([float(side) for side in shape]) > _POINTS:
+            pieces = [np.arange(i, min(i + 1024, len(self))) for i in range(0, len(self), 1024)]
+            return np.concatenate([self.take(rows).astype(np.float64) @ values.T for rows in pieces]).T
         corner = [np.searchsorted(a, edges.start[:, j]) for j, a in enumerate(starts)]
         # No bin is cut, so a bin is inside if its lower corner is.
         low = self.first
@@ -230,6 +262,19 @@ def rectangles(search: Search) -> Rectangles:
         np.stack([axis.first[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
         np.stack([axis.last[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
     )
+
+
+@lru_cache(maxsize=8)
+def few_rectangles(search: Search) -> Rectangles | None:
+    """The rectangles of a search, if they are few enough to be looked through again and again; else None."""
+    if not search.observables:
+        return None
+    edges = Edges.of(search)
+    counts = [_ranges(edges.start[:, j], edges.stop[:, j]) for j in range(len(search.observables))]
+    if float(np.prod(counts)) * search.n_bins > _HANDY:
+        return None
+    found = rectangles(search)
+    return found if len(found) <= _FEW else None
 
 
 def _products(

@@ -3,11 +3,13 @@
 * ``free``: any set of bins with signal. For a provable figure of merit a prefix, or branch and bound where constraints or a
   covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
   multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
-  no flip or exchange of bins improves the result: best found.
+  no flip or exchange of bins improves the result: best found, and bounded by cells where time is given for that.
 * ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit; for a
   figure that is not cheap only if there are not too many rectangles.
 * ``two rectangles``: all pairs, certified for a provable figure of merit.
-* ``three rectangles``, ``connected``: best found; a provable figure of merit bounds them by the free optimum.
+* ``two rectangles`` for other figures, ``three rectangles``, ``connected``: best found; bounded by the free optimum where that is.
+
+The exact limit is searched by its stand-in; with time for a proof, every rectangle and every one of few sets is then bounded by itself.
 
 Every solver takes a `Task` and how many sets to keep, and returns the `Archive` that holds them with a `Proof`.
 """
@@ -16,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -25,15 +28,15 @@ from superbin.domain.search import Search
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
-from superbin.merge.cells import cell_bound
+from superbin.merge.cells import cell_bound, evaluate_open
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual, best_order
 from superbin.merge.exclusion import THRESHOLD
-from superbin.merge.exhaustive import brute_force
+from superbin.merge.exhaustive import brute_force, every_set
 from superbin.merge.greedy import Baseline, greedy_set
-from superbin.merge.local import Moves, double_swaps, improve
-from superbin.merge.problem import BoolArray, IntArray, Problem
+from superbin.merge.local import Screen, double_swaps, improve
+from superbin.merge.problem import BoolArray, Problem
 from superbin.merge.rectangles import rectangles
 from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
@@ -49,6 +52,10 @@ _RERANKED = 150
 _CERTIFIED = 16
 """The same where the figure of merit is its own quick ranking and a proof follows."""
 
+_RANKED = 150
+_TOPS = 6
+"""Sets, the best by a quick figure that is trusted, among which climbs by it start, and how many."""
+
 _STARTS = 24
 _CLIMBS = 3
 _CLIMBS_HARD = 6
@@ -63,11 +70,8 @@ _HOPELESS = 0.75
 _HOPELESS_LIMIT = 0.5
 """A neighbour whose quick figure is below this share of the set's own gets no exact one; limits jump with the count."""
 
-_NEIGHBOURS = 2048
-"""Neighbours of a set, the best by a quick figure, that get the exact one."""
-
-_FAINT = 0.2
-"""Quick figures closer than this do not tell exact ones apart; below 1, so much of the set's own."""
+_NEAR = 48
+"""Sets, the best by a quick figure that is trusted, that get the exact one."""
 
 _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
@@ -81,6 +85,10 @@ _UNLIMITED = 10**9
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
+
+
+Shape: TypeAlias = Literal["free", "rectangle", "two rectangles", "three rectangles", "connected"]
+"""What sets of bins are allowed: the names of `SOLVERS`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +157,8 @@ def _bounded(task: Task, archive: Archive) -> Proof:
     limits = replace(
         task.limits, gap=task.limits.exact_gap, nodes=_UNLIMITED, seconds=task.limits.exact_seconds
     )
-    found = cell_bound(archive, task.merit.largest, task.rules, limits)
+    merit = task.merit
+    found = cell_bound(archive, merit.largest, task.rules, limits, least_down=merit.least_down)
     return Proof(found.bound, found.complete, found.nodes)
 
 
@@ -202,7 +211,7 @@ def _prove(task: Task, archive: Archive, dual: Dual) -> Proof:
         archive.evaluate(best_prefixes(task.problem, order[possible[order]], archive.figure))
         return _exhausted(archive)
     # The downward side does not enter a provable figure; leaving it out saves half the work.
-    archive.problem = replace(task.problem, covariance_down=None)
+    archive.problem = task.problem.upward()
     if not archive.found:
         _start(task, archive, keep=_CERTIFIED)
     if archive.found:
@@ -251,24 +260,62 @@ def _start(task: Task, archive: Archive, *, keep: int = _RERANKED) -> FloatArray
 
 def cast_wide(task: Task, archive: Archive) -> None:
     """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
-    problem = task.problem
+    problem, rules = task.problem, task.rules
+    screen = Screen(
+        problem.upward(),
+        task.quick,
+        rules,
+        share=_HOPELESS_LIMIT if task.merit.jumps else _HOPELESS,
+        trusted=not task.merit.jumps,
+    )
     if task.baseline is not None:
-        archive.take_over(task.baseline.archive)
-    if task.baseline is None or not task.rules.free:
+        archive.evaluated += task.baseline.evaluated
+        archive.evaluate(task.baseline.chosen[None, :])
+    if task.baseline is None or not rules.free:
         greedy_set(archive)
-    variance = _start(task, archive)
-    archive.evaluate(all_thresholds(problem, variance, task.quick, task.rules, keep=_RERANKED))
-    if not task.rules.free:
-        archive.evaluate(_surrogate(task))
-    share = _HOPELESS_LIMIT if task.merit.jumps else _HOPELESS
-    screen = partial(_promising, replace(problem, covariance_down=None), task.quick, share)
-    many = not task.rules.free or task.merit.jumps
-    _climb(archive, screen, swap=not task.rules.free, climbs=_CLIMBS_HARD if many else _CLIMBS)
-    if archive.found and not task.rules.free:
+    pool = _pool(task, screen)
+    if not rules.free:
+        pool = np.concatenate([pool, _surrogate(task)])
+    if screen.trusted:
+        # The quick figure finds the tops; the exact one decides among what is near them.
+        values = task.quick(screen.problem.totals(pool))
+        pool = pool[np.argsort(-values, kind="stable")]
+        near = pool[: max(_NEAR, 2 * archive.keep)]
+        tops = _different(pool)
+        archive.evaluate(np.concatenate([near, screen.climbs(tops)]))
+        if archive.found:
+            improve(archive, *archive.best, screen=screen)
+    else:
+        archive.evaluate(pool)
+        _climb(archive, screen, swap=not rules.free, climbs=_CLIMBS_HARD)
+    if archive.found and not rules.free:
         _double(task, archive, screen)
 
 
-def _climb(archive: Archive, screen: Callable[[Moves], IntArray], *, swap: bool, climbs: int) -> None:
+def _pool(task: Task, screen: Screen) -> BoolArray:
+    """The best prefixes and threshold sets by the quick figure; with a covariance, by marginal variances at a good set, too."""
+    problem, rules = task.problem, task.rules
+    variance = problem.variance_up
+    pool = [seeds(problem, variance, task.quick, rules, keep=_RERANKED)]
+    if problem.covariance_up is not None and len(pool[0]):
+        best = pool[0][[int(np.argmax(task.quick(screen.problem.totals(pool[0]))))]]
+        pool.append(screen.climbs(best) if screen.trusted else best)
+        variance = problem.covariance_up @ pool[1][0].astype(np.float64)
+        pool.append(seeds(problem, variance, task.quick, rules, keep=_RERANKED))
+    pool.append(all_thresholds(problem, variance, task.quick, rules, keep=_RERANKED))
+    return np.concatenate(pool)
+
+
+def _different(sets: BoolArray) -> BoolArray:
+    """The first of some sets that are not alike."""
+    tops: list[BoolArray] = []
+    for chosen in sets[:_RANKED]:
+        if len(tops) < _TOPS and all((chosen ^ top).sum() > _ALIKE for top in tops):
+            tops.append(chosen)
+    return np.array(tops, dtype=bool).reshape(len(tops), sets.shape[1])
+
+
+def _climb(archive: Archive, screen: Screen, *, swap: bool, climbs: int) -> None:
     """Improve a few sets that are not alike by flips, or by exchanges, too; at last the best of all by both.
 
     Where constraints bind, no flip alone may be allowed, and there are more tops to climb; so there are for limits, which jump.
@@ -283,10 +330,10 @@ def _climb(archive: Archive, screen: Callable[[Moves], IntArray], *, swap: bool,
         improve(archive, best, value, flipped=any((best == top).all() for top in tops), screen=screen)
 
 
-def _double(task: Task, archive: Archive, screen: Callable[[Moves], IntArray]) -> None:
+def _double(task: Task, archive: Archive, screen: Screen) -> None:
     """Exchange two bins at once while that helps: a minimum may be held by one bin that no other replaces alone."""
     problem, value = task.problem, -np.inf
-    upward = replace(problem, covariance_down=None)
+    upward = problem.upward()
     while archive.best[1] > value and archive.best[0].sum() <= _FEW:
         chosen, value = archive.best
         left = np.flatnonzero(task.rules.possible & ~chosen)
@@ -300,19 +347,6 @@ def _double(task: Task, archive: Archive, screen: Callable[[Moves], IntArray]) -
         archive.evaluate(sets[np.argsort(-ranked, kind="stable")[:_RERANKED]])
         if archive.best[1] > value:
             improve(archive, *archive.best, screen=screen)
-
-
-def _promising(
-    problem: Problem, quick: Callable[[Totals], FloatArray], share: float, moves: Moves
-) -> IntArray:
-    """Which moves a quick figure of merit does not put far below the set they start at; of very many, the best."""
-    stay = np.array([-1])
-    own = float(quick(Moves(moves.chosen, stay, stay).totals(problem))[0])
-    values = quick(moves.totals(problem))
-    fine = np.flatnonzero(values >= share * own - _FAINT * min(own, 1.0))
-    if fine.size > _NEIGHBOURS:
-        fine = np.sort(fine[np.argsort(-values[fine], kind="stable")[:_NEIGHBOURS]])
-    return fine
 
 
 def _surrogate(task: Task) -> BoolArray:
@@ -347,7 +381,7 @@ def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
     best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
     proved = task.merit.provable and task.problem.conflicts is None
-    return archive, _exhausted(archive) if proved else Proof()
+    return archive, _exhausted(archive) if proved else _relaxed_proof(task, archive)
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
@@ -377,17 +411,18 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     """Bound a shape by the optimum without the shape, where that can be proved."""
-    if not task.merit.provable or not archive.found or task.problem.conflicts is not None:
+    exact = task.merit.at_most is not None and task.limits.exact_seconds > 0
+    if not (task.merit.provable or exact) or not archive.found or task.problem.conflicts is not None:
         return Proof()
-    free, proof = _free(task, 1)
-    del free
+    _, proof = _solve(task, "free", 1)
     if proof.bound is None:
         return Proof()
-    reached = proof.bound <= archive.best[1] * (1 + task.limits.gap + ROUNDING)
+    gap = task.limits.gap if task.merit.provable else task.limits.exact_gap
+    reached = proof.bound <= archive.best[1] * (1 + gap + ROUNDING)
     return Proof(proof.bound, reached, proof.nodes)
 
 
-def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+def solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
     """Solve a task in a shape; with a stand-in, and its best judged exactly, where the figure of merit is slow.
 
     Parameters
@@ -408,7 +443,7 @@ def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     return _solve(task, shape, keep)
 
 
-def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+def _solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
     if task.merit.stand_in is None:
         return SOLVERS[shape](task, keep)
     rough, _ = SOLVERS[shape](replace(task, merit=task.merit.stand_in), max(keep, _LIMITED))
@@ -418,7 +453,21 @@ def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
         sets.append(task.baseline.chosen)
     archive.evaluate(np.array(sets, dtype=bool).reshape(len(sets), task.problem.n_bins))
     archive.evaluated = rough.evaluated
-    return archive, Proof()
+    return archive, _afterwards(task, shape, archive)
+
+
+def _afterwards(task: Task, shape: str, archive: Archive) -> Proof:
+    """What is proved of the best that a stand-in found: of few sets, by the bound of every one of them; else by cells."""
+    if task.merit.at_most is None or not archive.found or task.limits.exact_seconds <= 0:
+        return Proof()
+    if shape == "free" and int((task.rules.possible & ~task.rules.required).sum()) <= _FEW:
+        for sets in every_set(task.rules.required, task.rules.possible):
+            evaluate_open(archive, task.merit.largest, sets)
+        return _exhausted(archive)
+    if shape == "rectangle" and len(boxes := rectangles(task.ground)) <= _EVERY:
+        evaluate_open(archive, task.merit.largest, boxes.sets)
+        return _exhausted(archive)
+    return _bounded(task, archive) if shape == "free" else _relaxed_proof(task, archive)
 
 
 SOLVERS: Mapping[str, Callable[[Task, int], tuple[Archive, Proof]]] = MappingProxyType(

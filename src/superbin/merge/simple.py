@@ -12,29 +12,27 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Search
-from superbin.errors import InputError
 from superbin.merge.archive import Archive
-from superbin.merge.cuts import cover
+from superbin.merge.cuts import count_selections, cover
 from superbin.merge.problem import BoolArray, first_rows
-from superbin.merge.rectangles import Rectangles, rectangles
+from superbin.merge.rectangles import Rectangles, few_rectangles
 from superbin.merge.shapes import Task
-from superbin.merge.unions import best_pairs
+from superbin.merge.unions import pairs_above
 
 __all__ = ["Simplest", "simplest"]
 
-_FAR = 0.5
-"""Rectangles whose quick figure is below this share of what is asked for get no exact one, unless a proof is."""
+_CLOSE = 0.98
+"""How much the ratio of the exact to the quick figure may differ from that of the best merge."""
 
-_NEAR = 0.97
-"""The same for pairs of rectangles."""
+_ROUGH = 0.97
+"""Sets whose quick figure is below this share of what is asked for get no exact one, where the ratio says little."""
 
-_PAIRS = 400
+_SURE = 2e-4
+"""How much more than what is asked for the quick figure has to promise, where it is believed at first."""
+
 _SLOW = 24
 _TRIED = 8
 _ROUNDS = 12
-
-_MANY = 20_000
-"""Rectangles up to which all are looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,137 +65,155 @@ def simplest(task: Task, best: BoolArray, value: float, tolerance: float, *, pro
     Simplest
         The best merge itself if nothing shorter was found.
     """
-    least = (1 - tolerance) * value
+    asked = _Asked.of(task, best, value, (1 - tolerance) * value)
     search = task.search
-    parts = _parts(search, best)
+    parts = 1 if search is None else count_selections(search, best)
     proved = parts == 1
-    found = Simplest(best, value, proved)
-    if search is not None and search.observables:
-        boxes = _rectangles(search)
-        if boxes is not None:
-            one, complete = _one(task, boxes, least, prove=prove)
-            if one is not None:
-                return Simplest(*one, True)
-            # No rectangle will do, so two selections are the fewest if two there are.
-            proved = complete and parts == 2
-            found = Simplest(best, value, proved)
-            if parts > 1:
-                two = _two(task, boxes, least)
-                if two is not None and (2, int(two[0].sum())) < (parts, int(best.sum())):
-                    return Simplest(*two, complete)
-                proved = complete and (parts == 2 or (parts == 3 and task.merit.provable and two is None))
-                found = Simplest(best, value, proved)
-    chosen, reached = _descend(task, best, value, least)
-    return Simplest(chosen, reached, found.proved and _parts(search, chosen) == parts)
+    boxes = None if search is None else few_rectangles(search)
+    if boxes is not None:
+        one, complete = _one(asked, boxes, prove=prove)
+        if one is not None:
+            return Simplest(*one, True)
+        # No rectangle will do, so two selections are the fewest if two there are.
+        proved = complete and parts == 2
+        if parts > 1:
+            two = _two(asked, boxes)
+            if two is not None and (2, int(two[0].sum())) < (parts, int(best.sum())):
+                return Simplest(*two, complete)
+            proved = complete and (parts == 2 or (parts == 3 and task.merit.provable and two is None))
+    if search is None:
+        return Simplest(best, value, False)
+    chosen = _descend(asked, search, best)
+    return Simplest(
+        chosen, asked.archive().value(chosen), proved and count_selections(search, chosen) == parts
+    )
 
 
-def _parts(search: Search | None, chosen: BoolArray) -> int:
-    """Number of selections of a merge; a bin that no selection holds is one of its own."""
-    if search is None or not search.observables:
-        return int(chosen.sum())
-    sets = cover(search, chosen)
-    return len(sets) + int((chosen & ~sets.any(axis=0)).sum())
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What figure of merit is asked for, and how far a quick one tells whether it is reached.
+
+    Attributes
+    ----------
+    task : Task
+    least : float
+    near : float
+        Quick figure below which no set reaches it.
+    ratio : float or None
+        Of the exact to the quick figure at the best merge; None where that says nothing of others.
+    """
+
+    task: Task
+    least: float
+    near: float
+    ratio: float | None
+
+    @classmethod
+    def of(cls, task: Task, best: BoolArray, value: float, least: float) -> "_Asked":
+        if task.merit.provable:
+            return cls(task, least, least * (1 - 1e-9), 1.0)
+        if task.merit.jumps:
+            return cls(task, least, least * _ROUGH, None)
+        ratio = value / float(task.quick(task.problem.upward().totals(best[None, :]))[0])
+        return cls(task, least, _CLOSE * least / ratio, ratio)
+
+    def archive(self) -> Archive:
+        """An empty archive; what is below what is asked for is of no use, so few are remembered."""
+        return self.task.archive(keep=_TRIED)
+
+    def likely(self, sets: BoolArray) -> tuple[BoolArray, FloatArray]:
+        """The few best of some sets by the quick figure, if it is high enough, and what it says of the exact one."""
+        quick = self.task.quick(self.task.problem.upward().totals(sets))
+        best = np.argsort(-quick, kind="stable")[:_TRIED]
+        best = best[quick[best] >= self.near]
+        return sets[best], quick[best] * (self.ratio or 0.0)
+
+    def values(self, sets: BoolArray) -> FloatArray:
+        """Figures of merit of sets, -inf for those that a quick one rules out; where it is slow, of the few with the fewest bins."""
+        values = np.full(len(sets), -np.inf)
+        if not len(sets):
+            return values
+        task = self.task
+        near = np.flatnonzero(task.quick(task.problem.upward().totals(sets)) >= self.near)
+        if task.merit.stand_in is not None:
+            rough = replace(task, merit=task.merit.stand_in).archive(keep=1).evaluate(sets[near])
+            near, rough = near[rough >= self.near], rough[rough >= self.near]
+            near = near[np.lexsort((-rough, sets[near].sum(axis=1)))[:_SLOW]]
+        if near.size:
+            values[near] = self.archive().evaluate(sets[near])
+        return values
+
+    def shortest(self, sets: BoolArray) -> tuple[BoolArray, float] | None:
+        """The set with the fewest bins among those that reach what is asked for, then the best."""
+        values = self.values(sets)
+        enough = np.flatnonzero(values >= self.least)
+        if not enough.size:
+            return None
+        best = enough[np.lexsort((-values[enough], sets[enough].sum(axis=1)))[0]]
+        return sets[best], self.archive().value(sets[best])
 
 
-def _rectangles(search: Search) -> Rectangles | None:
-    try:
-        boxes = rectangles(search)
-    except InputError:
-        return None
-    return boxes if len(boxes) <= _MANY else None
-
-
-def _archive(task: Task) -> Archive:
-    # What is below the tolerance is of no use, so no more is remembered than is looked at.
-    return task.archive(keep=_PAIRS)
-
-
-def _shortest(task: Task, sets: BoolArray, least: float) -> tuple[BoolArray, float] | None:
-    """The set with the fewest bins among those that reach a figure of merit, then the best."""
-    if not len(sets):
-        return None
-    archive = _archive(task)
-    values = _values(task, archive, sets, least)
-    enough = np.flatnonzero(values >= least)
-    if not enough.size:
-        return None
-    size = sets[enough].sum(axis=1)
-    best = enough[np.lexsort((-values[enough], size))[0]]
-    return sets[best], archive.value(sets[best])
-
-
-def _values(task: Task, archive: Archive, sets: BoolArray, least: float) -> FloatArray:
-    """Figures of merit of sets; where that is slow, of a few that a stand-in finds good enough, the fewest bins first."""
-    if task.merit.stand_in is None:
-        return archive.evaluate(sets)
-    values = np.full(len(sets), -np.inf)
-    near = np.flatnonzero(task.quick(task.problem.totals(sets)) >= _FAR * least)
-    stand_in = replace(task, merit=task.merit.searched).archive(keep=1)
-    rough = stand_in.evaluate(sets[near])
-    near, rough = near[rough >= _NEAR * least], rough[rough >= _NEAR * least]
-    rows = near[np.lexsort((-rough, sets[near].sum(axis=1)))[:_SLOW]]
-    values[rows] = archive.evaluate(sets[rows])
-    return values
-
-
-def _one(
-    task: Task, boxes: Rectangles, least: float, *, prove: bool
-) -> tuple[tuple[BoolArray, float] | None, bool]:
+def _one(asked: _Asked, boxes: Rectangles, *, prove: bool) -> tuple[tuple[BoolArray, float] | None, bool]:
     """The shortest rectangle, and whether all were looked at."""
-    provable = task.merit.provable
-    values = task.quick(boxes.totals(task.problem))
-    # What is chosen must not depend on whether a proof is asked for.
-    near = values >= least * (1 - 1e-9 if provable else _FAR)
-    found = _shortest(task, boxes.sets[near], least)
-    if found is not None or provable:
+    task = asked.task
+    near = task.quick(boxes.totals(task.problem)) >= asked.near
+    found = asked.shortest(boxes.sets[near])
+    if found is not None or task.merit.provable:
         return found, True
     if not prove or task.merit.stand_in is not None:
         return None, False
-    others = _archive(task).evaluate(boxes.sets[~near])
-    return None, bool((others < least).all())
+    others = asked.archive().evaluate(boxes.sets[~near])
+    return None, bool((others < asked.least).all())
 
 
-def _two(task: Task, boxes: Rectangles, least: float) -> tuple[BoolArray, float] | None:
-    """The shortest of the best pairs of rectangles."""
-    share = 1 - 1e-9 if task.merit.provable else _NEAR
-    archive = _archive(task)
-    try:
-        best_pairs(archive, boxes, task.quick, task.rules, least=least * share, keep=_PAIRS)
-    except InputError:
-        return None
-    listed = [candidate for candidate in archive.candidates(_PAIRS) if candidate.value >= least]
-    if not listed:
-        return None
-    best = min(listed, key=lambda candidate: (len(candidate.bins), -candidate.value))
-    chosen = np.zeros(task.problem.n_bins, dtype=bool)
-    chosen[np.array(best.bins) - 1] = True
-    return chosen, archive.value(chosen)
+def _two(asked: _Asked, boxes: Rectangles) -> tuple[BoolArray, float] | None:
+    """The union of two rectangles with the fewest bins."""
+    task, best = asked.task, None
+    for sets in pairs_above(task.problem, boxes, task.quick, task.rules, asked.near):
+        # Later sets have as many bins or more.
+        if best is not None and int(sets.sum(axis=1).min()) > int(best[0].sum()):
+            break
+        found = asked.shortest(sets)
+        if found is not None and (best is None or (found[0].sum(), -found[1]) < (best[0].sum(), -best[1])):
+            best = found
+    return best
 
 
-def _descend(task: Task, chosen: BoolArray, value: float, least: float) -> tuple[BoolArray, float]:
-    """Join parts, take parts away, and add or drop a bin, as long as the description gets shorter."""
-    key = (_parts(task.search, chosen), int(chosen.sum()))
+def _descend(asked: _Asked, search: Search, best: BoolArray) -> BoolArray:
+    """Join parts, take parts away, and add or drop a bin, as long as the description gets shorter.
+
+    The quick figure says how far that may go, and the exact one has the last word.
+    """
+    if asked.ratio is not None:
+        chosen = _descended(asked, search, best, exact=False)
+        if asked.archive().value(chosen) >= asked.least:
+            return chosen
+    return _descended(asked, search, best, exact=True)
+
+
+def _descended(asked: _Asked, search: Search, chosen: BoolArray, *, exact: bool) -> BoolArray:
+    key = (count_selections(search, chosen), int(chosen.sum()))
     for _ in range(_ROUNDS):
-        for sets in (_rearranged(task, chosen), _flipped(task, chosen)):
-            values = _values(task, _archive(task), sets, least)
-            enough = np.flatnonzero(values >= least)
-            ranked = enough[np.argsort(-values[enough], kind="stable")[:_TRIED]]
-            steps = [
-                (_parts(task.search, sets[row]), int(sets[row].sum()), -values[row], row) for row in ranked
-            ]
-            if steps and min(steps)[:2] < key:
-                parts, bins, _, row = min(steps)
-                chosen, value, key = sets[row], float(values[row]), (parts, bins)
+        for sets in (_rearranged(search, chosen), _flipped(asked.task, chosen)):
+            some, values = asked.likely(sets)
+            shapes = [(count_selections(search, row), int(row.sum())) for row in some]
+            shorter = np.array([shape < key for shape in shapes], dtype=bool)
+            rows = shorter & (values >= asked.least * (1 + _SURE))
+            if exact or not rows.any():
+                values[shorter] = asked.values(some[shorter])
+                rows = shorter & (values >= asked.least)
+            if rows.any():
+                row = min(np.flatnonzero(rows), key=lambda row: (shapes[row], -values[row]))
+                chosen, key = some[row], shapes[row]
                 break
         else:
             break
-    return chosen, value
+    return chosen
 
 
-def _rearranged(task: Task, chosen: BoolArray) -> BoolArray:
+def _rearranged(search: Search, chosen: BoolArray) -> BoolArray:
     """Sets without one of the selections, or with two of them joined by what lies between."""
-    search = task.search
-    if search is None or not search.observables:
+    if not search.observables:
         return np.zeros((0, chosen.size), dtype=bool)
     parts = cover(search, chosen)
     sets = [np.delete(parts, i, axis=0).any(axis=0) for i in range(len(parts))]

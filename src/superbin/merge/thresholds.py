@@ -18,14 +18,18 @@ from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 
 __all__ = ["all_thresholds", "best_prefixes", "orderings", "prefixes", "seeds"]
 
-_CURVE = 24
+_CURVE = 12
 """Values of the multiplier u whose scores order the bins."""
 
 _PREFIXES = 64
 _ROUNDING = 1e-9
 
-_LINES = 400
+_LINES = 40
 """Bins whose lines through the plane of multipliers are walked."""
+
+_LONGER = 2
+_LONG = 32
+"""Prefixes of up to so many times the bins of the best one without correlations, and some more, are compared with correlations."""
 
 _CROSSINGS = 1 << 19
 """Crossings of lines that are looked at together."""
@@ -86,7 +90,7 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
     """
     s, b = problem.signal, problem.background
     v = np.maximum(variance, 0.0)
-    points = _CURVE if problem.covariance_up is None else _CURVE // 3
+    points = _CURVE if problem.covariance_up is None else _CURVE // 2
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = [
             s / (b + np.sqrt(v)),
@@ -100,7 +104,7 @@ def orderings(problem: Problem, variance: FloatArray) -> list[IntArray]:
         reached = dual.attained(s, b, np.maximum(v, 1e-12 * float(v.max(initial=0.0))))[s > 0]
         highest = 2 * float(reached.max(initial=0.5, where=np.isfinite(reached)))
         ratios += [dual.score(float(u), s, b, v) for u in np.geomspace(1e-3 * highest, highest, points)]
-    return [np.argsort(-np.nan_to_num(ratio), kind="stable") for ratio in ratios]
+    return list(np.argsort(-np.nan_to_num(np.array(ratios)), axis=1, kind="stable"))
 
 
 def seeds(
@@ -133,13 +137,20 @@ def seeds(
     orders = [
         np.concatenate([required, order[free[order]]])[: rules.most] for order in orderings(problem, variance)
     ]
-    values = score(_prefix_totals(problem, np.array(orders))).reshape(len(orders), -1)
+    table = np.unique(np.array(orders), axis=0).reshape(-1, orders[0].size)
+    if problem.covariance_up is not None and rules.free:
+        # Much longer prefixes are far from any good set, and their variances take longest.
+        useful = _best_prefix(problem, problem.variance_up, score, np.flatnonzero(free))[1]
+        table = table[:, : _LONGER * (useful + 1) + _LONG]
+    values = score(_prefix_totals(problem, table)).reshape(table.shape)
     size = np.arange(1, values.shape[1] + 1)
     values[:, (size < rules.least) | (size < required.size)] = -np.inf
     best = np.argsort(-values.ravel(), kind="stable")[: 4 * keep]
-    sets = np.zeros((best.size, problem.n_bins), dtype=bool)
-    for row, (which, length) in enumerate(zip(*np.divmod(best, values.shape[1]), strict=True)):
-        sets[row, orders[which][: length + 1]] = True
+    which, length = np.divmod(best, values.shape[1])
+    # A bin is in a prefix if its place in the ordering is before the end.
+    place = np.full((len(table), problem.n_bins), problem.n_bins)
+    np.put_along_axis(place, table, np.arange(values.shape[1]), axis=1)
+    sets = place[which] <= length[:, None]
     for minimum, limit in ((problem.background, rules.min_background), (problem.signal, rules.min_signal)):
         if limit > 0:
             sets = np.concatenate([sets, _filled(sets, minimum, limit, rules)])
@@ -223,6 +234,7 @@ def all_thresholds(
         fine &= (totals.background >= rules.min_background) & (totals.signal >= rules.min_signal)
         some = np.where(fine, score(totals), -np.inf)
         rows = np.sort(np.argpartition(-some, min(keep, some.size) - 1)[:keep])
+        rows = rows[some[rows] > -np.inf]
         sets = np.zeros((rows.size, problem.n_bins), dtype=bool)
         sets[:, free] = walk.sets(rows)
         found.append(sets | rules.required)
@@ -239,12 +251,19 @@ def _pivots(
     """Positions among the free bins whose lines are walked: of very many bins, those at the edge of the best prefix."""
     if free.size <= _LINES:
         return np.arange(free.size)
+    order, best = _best_prefix(problem, variance, score, free)
+    first = min(max(best - _LINES // 2, 0), free.size - _LINES)
+    return np.sort(order[first : first + _LINES])
+
+
+def _best_prefix(
+    problem: Problem, variance: FloatArray, score: Callable[[Totals], FloatArray], free: IntArray
+) -> tuple[IntArray, int]:
+    """The order of some bins by how useful they are, as positions among them, and the last of the best first ones."""
     s, b, v = (part[free] for part in (problem.signal, problem.background, np.maximum(variance, 0.0)))
     order = np.argsort(-SCORES[0].roots(s, b, v), kind="stable")
     sums = [np.cumsum(part[order]) for part in (s, b, v)]
-    best = int(np.argmax(score(Totals.of(*sums))))
-    first = min(max(best - _LINES // 2, 0), free.size - _LINES)
-    return np.sort(order[first : first + _LINES])
+    return order, int(np.argmax(score(Totals.of(*sums))))
 
 
 class _Walk:

@@ -7,7 +7,8 @@ to be as good as the pairs already known. The others get their sums, a quick fig
 Three rectangles are grown from the best pairs and improved one rectangle at a time; that is no proof.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from superbin.merge.cuts import cover
 from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
 from superbin.merge.rectangles import Rectangles
 
-__all__ = ["best_pairs", "best_triples"]
+__all__ = ["best_pairs", "best_triples", "pairs_above"]
 
 _KEPT = 1500
 _GROWN = 48
@@ -36,8 +37,16 @@ _PAIRS = 1e9
 _BLOCK = 1 << 21
 _UNIONS = 4096
 
-_STEPS = 30
+_STEPS = 16
 """Bisections for the signal that a rectangle needs."""
+
+_MOST = 200_000
+"""Unions after which no more are looked for, where all above a value are."""
+
+_SOME = 256
+"""Unions that are judged together, where those with few bins come first."""
+
+_ROUNDING = 1e-9
 
 
 def best_pairs(
@@ -45,9 +54,6 @@ def best_pairs(
     boxes: Rectangles,
     quick: Callable[[Totals], FloatArray],
     rules: Rules,
-    *,
-    least: float = -np.inf,
-    keep: int = _KEPT,
 ) -> None:
     """Evaluate the best unions of two rectangles.
 
@@ -62,41 +68,185 @@ def best_pairs(
         archive's own, the best pair is found for certain.
     rules : Rules
         Constraints; pairs that break them are not ranked.
-    least : float
-        Pairs whose quick figure does not exceed it are not looked at.
-    keep : int
-        How many of the best by the quick figure are evaluated, at most 1500.
 
     Raises
     ------
     InputError
         If there are too many pairs to compare.
     """
-    if len(boxes) ** 2 / 2 > _PAIRS:
-        raise InputError(
-            f"search {boxes.search.name!r} has {len(boxes):,} rectangles, {len(boxes) ** 2 / 2:.1e} pairs of them; "
-            f"{_PAIRS:.0e} is the most that is compared: ask for one rectangle, or merge its finest observable first"
-        )
-    sets = boxes.sets[~(boxes.sets & ~rules.possible).any(axis=1)]
-    if not len(sets):
+    parts = _Parts.of(archive.problem, boxes, quick, rules)
+    if not len(parts.sets):
         return
-    ranking = _Ranking(archive.problem, sets, quick, rules, least)
-    if np.isinf(least):
-        first, second = np.triu_indices(min(_SAMPLE, len(sets)))
-        alone = np.argsort(-quick(ranking.single), kind="stable")
-        ranking.rank(alone[first], alone[second])
-    needed = ranking.needed()
-    # Of a pair, the part that needs more decides: it is compared with all that need less.
-    order = np.argsort(needed, kind="stable")
-    signal, needed = ranking.single.signal[order], needed[order]
-    step = max(1, _BLOCK // len(sets))
-    for i in range(0, len(sets), step):
-        rows = slice(i, min(i + step, len(sets)))
-        enough = signal[None, : rows.stop] >= (needed - signal)[rows, None]
-        more, less = np.nonzero(enough & (np.arange(rows.stop) <= np.arange(i, rows.stop)[:, None]))
-        ranking.rank(order[more + i], order[less], bounded=True)
-    pairs = ranking.pairs[:keep]
-    archive.evaluate(sets[pairs[:, 0]] | sets[pairs[:, 1]])
+    ranking = _Ranking(parts, rules)
+    first, second = np.triu_indices(min(_SAMPLE, len(parts.sets)))
+    alone = np.argsort(-quick(parts.single), kind="stable")
+    ranking.rank(alone[first], alone[second])
+    for some in parts.pairs(ranking.floor):
+        ranking.rank(*some, bounded=True)
+    pairs = ranking.pairs
+    archive.evaluate(parts.sets[pairs[:, 0]] | parts.sets[pairs[:, 1]])
+
+
+def pairs_above(
+    problem: Problem,
+    boxes: Rectangles,
+    quick: Callable[[Totals], FloatArray],
+    rules: Rules,
+    least: float,
+) -> Iterator[BoolArray]:
+    """All unions of two rectangles whose quick figure of merit exceeds a value, those with the fewest bins first.
+
+    Parameters
+    ----------
+    problem : Problem
+    boxes, quick, rules
+        As in `best_pairs`.
+    least : float
+
+    Yields
+    ------
+    ndarray of bool, shape (n_unions, n_bins)
+        Of a few hundred pairs at a time, the best first.
+
+    Raises
+    ------
+    InputError
+        If there are too many pairs to compare.
+    """
+    parts = _Parts.of(problem, boxes, quick, rules)
+    if not len(parts.sets):
+        return
+    found, count = [], 0
+    for pairs in parts.pairs(least):
+        found.append(parts.unions(*pairs, least))
+        count += len(found[-1])
+        if count > _MOST:
+            break
+    if not found:
+        return
+    unions = np.concatenate(found)
+    unions = unions[first_rows(unions)]
+    unions = unions[np.argsort(unions.sum(axis=1), kind="stable")]
+    for i in range(0, len(unions), _SOME):
+        some = unions[i : i + _SOME]
+        totals = parts.problem.totals(some)
+        fine = rules.allowed(some, totals) & problem.exclusive(some) & (totals.signal > 0)
+        rows = np.flatnonzero(fine)
+        values = quick(totals.take(rows))
+        order = np.argsort(-values, kind="stable")
+        some = some[rows[order[values[order] > least]]]
+        if len(some):
+            yield some
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """The rectangles that may be half of a union, and what bounds the unions.
+
+    Attributes
+    ----------
+    problem : Problem
+        Upward uncertainties alone: quick figures look at no others.
+    sets : ndarray of bool, shape (n_parts, n_bins)
+    single : Totals
+        Of the rectangles alone, with the least uncertainty that a set with all of their bins can have.
+    least : ndarray, shape (n_bins,)
+        What a bin adds to the variance of a set at least: negative correlations lower it.
+    """
+
+    problem: Problem
+    sets: BoolArray
+    single: Totals
+    least: FloatArray
+    quick: Callable[[Totals], FloatArray]
+
+    @classmethod
+    def of(
+        cls, problem: Problem, boxes: Rectangles, quick: Callable[[Totals], FloatArray], rules: Rules
+    ) -> "_Parts":
+        if len(boxes) ** 2 / 2 > _PAIRS:
+            raise InputError(
+                f"search {boxes.search.name!r} has {len(boxes):,} rectangles, {len(boxes) ** 2 / 2:.1e} pairs of them; "
+                f"{_PAIRS:.0e} is the most that is compared: ask for one rectangle, or merge its finest observable first"
+            )
+        covariance = problem.covariance_up
+        negative = np.zeros(problem.n_bins)
+        if covariance is not None:
+            negative = np.minimum(covariance, 0.0).sum(axis=1)
+        totals = boxes.totals(problem)
+        up = np.sqrt(np.maximum(totals.up**2 + boxes.negative(problem), 0.0))
+        rows = np.flatnonzero(~(boxes.sets & ~rules.possible).any(axis=1))
+        single = Totals(totals.signal, totals.background, up, totals.down).take(rows)
+        return cls(problem.upward(), boxes.sets[rows], single, problem.variance_up + negative, quick)
+
+    def pairs(self, floor: float) -> Iterator[tuple[IntArray, IntArray]]:
+        """Pairs whose union may be above a value of the quick figure, some at a time."""
+        one, most = self.single, float(self.problem.signal.sum())
+        rows = np.arange(len(self.sets))
+        if np.isfinite(floor):
+            # With the signal of the best partner there is.
+            while rows.size:
+                signal = np.minimum(one.signal[rows] + one.signal[rows].max(), most)
+                enough = self._bound(signal, rows, rows) > floor
+                if enough.all():
+                    break
+                rows = rows[enough]
+        needed = self._needed(rows, floor)
+        # Of a pair, the part that needs more decides: it is compared with all that need less.
+        order = np.argsort(needed, kind="stable")
+        rows, needed = rows[order], needed[order]
+        signal = one.signal[rows]
+        step = max(1, _BLOCK // max(rows.size, 1))
+        for i in range(0, rows.size, step):
+            some = slice(i, min(i + step, rows.size))
+            enough = signal[None, : some.stop] >= (needed - signal)[some, None]
+            more, less = np.nonzero(enough & (np.arange(some.stop) <= np.arange(i, some.stop)[:, None]))
+            first, second = rows[more + i], rows[less]
+            likely = self.bound(first, second) > floor
+            yield first[likely], second[likely]
+
+    def bound(self, first: IntArray, second: IntArray) -> FloatArray:
+        """No union has more, by what its parts are alone."""
+        return self._bound(self.single.signal[first] + self.single.signal[second], first, second)
+
+    def _bound(self, signal: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+        one = self.single
+        values = self.quick(
+            Totals(
+                signal,
+                np.maximum(one.background[first], one.background[second]),
+                np.maximum(one.up[first], one.up[second]),
+                np.zeros(first.size),
+            )
+        )
+        return values * (1 + _ROUNDING)
+
+    def _needed(self, rows: IntArray, floor: float) -> FloatArray:
+        """The signal with which rectangles would reach a value of the quick figure, or less."""
+        low, high = np.zeros(rows.size), np.full(rows.size, self.problem.signal.sum())
+        if np.isinf(floor):
+            return low
+        one = self.single.take(rows)
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            short = self.quick(Totals(middle, one.background, one.up, one.down)) < floor
+            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        return low * (1 - _ROUNDING)
+
+    def unions(self, first: IntArray, second: IntArray, floor: float) -> BoolArray:
+        """The unions of pairs, without those that their signal, background and least variance rule out."""
+        found = []
+        alone = self.single.up**2 - self.sets.astype(np.float64) @ self.least
+        for i in range(0, first.size, _UNIONS):
+            a, b = first[i : i + _UNIONS], second[i : i + _UNIONS]
+            sets = self.sets[a] | self.sets[b]
+            w = sets.astype(np.float64)
+            added = w @ self.least
+            # The variance of one part, and what the bins of the other add.
+            variance = added + np.maximum(alone[a], alone[b])
+            bound = self.quick(Totals.of(w @ self.problem.signal, w @ self.problem.background, variance))
+            found.append(sets[bound * (1 + _ROUNDING) > floor])
+        return np.concatenate(found) if found else np.zeros((0, self.problem.n_bins), dtype=bool)
 
 
 class _Ranking:
@@ -104,96 +254,47 @@ class _Ranking:
 
     Attributes
     ----------
-    single : Totals
-        Of the rectangles alone, with the least uncertainty that a set with all of their bins can have.
     pairs : ndarray of int, shape (<= `_KEPT`, 2)
         Rows of the list, best first.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        sets: BoolArray,
-        quick: Callable[[Totals], FloatArray],
-        rules: Rules,
-        least: float,
-    ) -> None:
-        # The quick figures look at the upward side only.
-        self.problem = Problem(
-            problem.signal,
-            problem.background,
-            problem.variance_up,
-            np.zeros(problem.n_bins),
-            problem.covariance_up,
-            conflicts=problem.conflicts,
-        )
-        self.sets, self.quick, self.rules, self.least = sets, quick, rules, least
-        self.single = self._least(self.problem.totals(sets))
+    def __init__(self, parts: _Parts, rules: Rules) -> None:
+        self.parts, self.rules = parts, rules
         self.values = np.zeros(0)
         self.pairs = np.zeros((0, 2), dtype=np.intp)
-
-    def _least(self, totals: Totals) -> Totals:
-        """With a covariance, what a rectangle's variance is at least in a larger set: negative correlations lower it."""
-        covariance = self.problem.covariance_up
-        if covariance is None or not (covariance < 0).any():
-            return totals
-        w = self.sets.astype(np.float64)
-        lowered = 2 * np.einsum("ij,ij->i", w @ np.minimum(covariance, 0.0), 1 - w)
-        return Totals.of(totals.signal, totals.background, totals.up**2 + lowered)
 
     @property
     def floor(self) -> float:
         """What a pair has to exceed to be kept."""
-        return max(float(self.values[-1]), self.least) if len(self.values) == _KEPT else self.least
-
-    def needed(self) -> FloatArray:
-        """The signal with which each rectangle would be as good as the worst pair that is kept, or less."""
-        low, high = np.zeros(len(self.sets)), np.full(len(self.sets), self.problem.signal.sum())
-        if np.isinf(self.floor):
-            return low
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            short = self.quick(Totals(middle, self.single.background, self.single.up, self.single.down))
-            low, high = (
-                np.where(short < self.floor, middle, low),
-                np.where(short < self.floor, high, middle),
-            )
-        return low * (1 - 1e-9)
+        return float(self.values[-1]) if len(self.values) == _KEPT else -np.inf
 
     def rank(self, first: IntArray, second: IntArray, *, bounded: bool = False) -> None:
         """Rank the unions of some pairs, unless what their parts are alone rules them out."""
-        if bounded and first.size:
-            one = self.single
-            best = self.quick(
-                Totals(
-                    one.signal[first] + one.signal[second],
-                    np.maximum(one.background[first], one.background[second]),
-                    np.maximum(one.up[first], one.up[second]),
-                    np.zeros(first.size),
-                )
-            )
+        best = np.full(first.size, np.inf)
+        if bounded:
+            best = self.parts.bound(first, second)
             order = np.argsort(-best, kind="stable")
-            order = order[best[order] * (1 + 1e-9) > self.floor]
             first, second, best = first[order], second[order], best[order]
         for i in range(0, first.size, _UNIONS):
-            if bounded and best[i] * (1 + 1e-9) <= self.floor:
+            if best[i] <= self.floor:
                 return
             self._keep(first[i : i + _UNIONS], second[i : i + _UNIONS])
 
     def _keep(self, first: IntArray, second: IntArray) -> None:
-        unions = self.sets[first] | self.sets[second]
-        totals = self.problem.totals(unions)
-        fine = self.rules.allowed(unions, totals) & self.problem.exclusive(unions) & (totals.signal > 0)
+        sets, problem = self.parts.sets, self.parts.problem
+        unions = sets[first] | sets[second]
+        totals = problem.totals(unions)
+        fine = self.rules.allowed(unions, totals) & problem.exclusive(unions) & (totals.signal > 0)
         rows = np.flatnonzero(fine)
-        ranked = self.quick(totals.take(rows))
-        rows, ranked = rows[ranked > self.least], ranked[ranked > self.least]
+        ranked = self.parts.quick(totals.take(rows))
+        rows, ranked = rows[ranked > -np.inf], ranked[ranked > -np.inf]
         if not rows.size:
             return
         values = np.concatenate([self.values, ranked])
         pairs = np.concatenate([self.pairs, np.stack([first[rows], second[rows]], axis=1)])
         best = np.argsort(-values, kind="stable")
         # A pair of the sample is met again; equal unions of other pairs count as one.
-        distinct = first_rows(self.sets[pairs[best, 0]] | self.sets[pairs[best, 1]])[:_KEPT]
+        distinct = first_rows(sets[pairs[best, 0]] | sets[pairs[best, 1]])[:_KEPT]
         self.values, self.pairs = values[best[distinct]], pairs[best[distinct]]
 
 

@@ -1,11 +1,15 @@
 """The p-values of one bin against sums at 40 digits, toys and the asymptotic formula."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 from superbin import stats
 from superbin.catalog import Catalog
 from superbin.results.validation import Comparison
 from superbin.validation.check import Check, ratio_comparison, reference_rows
+
+if TYPE_CHECKING:
+    from superbin.stats.models import ModelName
 
 __all__ = ["CHECK"]
 
@@ -29,7 +33,7 @@ def _run(catalog: Catalog, quick: bool) -> Iterator[Comparison]:
     worst = 0.0
     for row in rows:
         values = (float(row[name]) for name in ("n", "b", "up", "down"))
-        found = stats.tail_and_midp(*values, model=row["model"])
+        found = stats.tail_and_midp(*values, model=cast("ModelName", row["model"]))
         for ours, name in zip(found, ("tail", "midp"), strict=True):
             theirs = float(row[name])
             if theirs > 0:

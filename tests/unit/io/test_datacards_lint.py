@@ -1,18 +1,20 @@
 """What the lint report finds and what repair changes: clauses CARD-16 and CARD-17."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from superbin.errors import InputError
+import superbin
+from superbin.errors import DocumentError, InputError
 from superbin.io.datacards import (
     CODES,
-    RECIPES,
     Datacards,
     Placeholder,
     Recipe,
     lint,
+    parse_recipe,
     read_datacards,
     repair,
     repeated,
@@ -254,9 +256,29 @@ def test_recipes_refuse_what_is_no_expression_or_floor() -> None:
 
 def test_the_packaged_archive_has_its_recipe() -> None:
     """CARD-17: its control regions are not bins."""
-    recipe = RECIPES["cms-pas-sus-16-014"]
+    place = Path(superbin.__file__).parent / "data" / "cms-pas-sus-16-014" / "card-recipe.json"
+    recipe = parse_recipe(place.read_text(encoding="utf-8"), place)
+    assert (recipe.signal_placeholder, recipe.background_word, recipe.background_floor) == (1e-4, 1e-4, 1e-4)
+    assert recipe.drop_inert
     assert recipe.is_signal_region("Binsignal159")
     assert not recipe.is_signal_region("BinSLControl159")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "a recipe is a JSON object with signal_regions"),
+        ('{"signal_region": "x"}', "nothing reads 'signal_region'"),
+        ('{"background_word": "x"}', "background_word is 'x'"),
+        ('{"background_word": true}', "background_word is True"),
+        ('{"signal_regions": "("}', "must be a regular expression"),
+        ('{"background_floor": -1}', "background_floor is -1"),
+    ],
+)
+def test_a_recipe_that_is_none(text: str, message: str) -> None:
+    """CARD-17: recipes come with a bundle, and a wrong one is refused when it is stored."""
+    with pytest.raises(DocumentError, match=re.escape(message)):
+        parse_recipe(text, "card-recipe.json")
 
 
 PART = """\

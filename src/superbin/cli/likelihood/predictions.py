@@ -177,7 +177,7 @@ def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) 
 def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bool, **chosen: Any) -> None:
     """Print the simplified likelihood of SOURCE: background, covariance and third moments of its bins with signal.
 
-    Its asymptotic limits stand beside those of the full likelihood.
+    Its asymptotic limits are printed beside those of the full likelihood.
     """
     import numpy as np
 

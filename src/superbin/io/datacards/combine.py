@@ -3,6 +3,7 @@
 `read_datacards` is the door; `combine` joins cards that are already read.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -126,9 +127,9 @@ def _expand(paths: Sequence[str | Path], *, folders: bool = True) -> list[Path]:
             files.append(path)
     if not files:
         raise InputError("no datacard is named; give at least one file or folder")
-    resolved: dict[Path, Path] = {}
+    resolved: dict[str, Path] = {}
     for file in files:
-        if resolved.setdefault(file.resolve(), file) is not file:
+        if resolved.setdefault(os.path.realpath(file), file) is not file:
             raise InputError(f"{file}: the card is named twice; name every card once")
     return files
 
