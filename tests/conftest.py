@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import ArrayLike
 
 from superbin._support.arrays import FloatArray
@@ -12,6 +13,10 @@ from superbin.catalog import Catalog, open_catalog
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.io.tables import read_search, read_signal
+
+# No example is timed: a busy machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def array(values: ArrayLike) -> FloatArray:

@@ -20,7 +20,7 @@ from superbin.merge.fleet import own_best
 from superbin.merge.greedy import greedy
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.rectangles import rectangles
-from superbin.merge.shapes import SOLVERS, Task
+from superbin.merge.shapes import SOLVERS, Shape, Task
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_shapes(
     benchmark: BenchmarkFixture,
     cms_search: Search,
     t1bbbb: SignalModel,
-    shape: str,
+    shape: Shape,
     figure: str,
     size: int | None,
 ) -> None:

@@ -16,7 +16,7 @@ from superbin.domain.aggregate import Background, combine
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
+from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.likelihood import PublishedLikelihood, checked_likelihood, variations
 from superbin.results import AnalysisResult, load_result, result_from_json, result_to_json
 
@@ -35,7 +35,7 @@ def result(cms_search: Search, t1bbbb: SignalModel) -> AnalysisResult:
 def test_document_has_what_is_promised(result: AnalysisResult) -> None:
     """RES-1."""
     document = json.loads(result_to_json(result))
-    assert document["schema"] == "superbin/result/1"
+    assert document["schema"] == "superbin/result/2"
     assert document["superbin"]
     assert {"name", "luminosity_fb", "digest"} <= document["search"].keys()
     assert document["signal"]["model"] == "T1bbbb"
@@ -188,7 +188,7 @@ def test_same_seed_same_document(cms_search: Search, t1bbbb: SignalModel, result
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda d: d.update(schema="superbin/result/2"), "schema 'superbin/result/2'"),
+        (lambda d: d.update(schema="superbin/result/3"), "schema 'superbin/result/3'.*upgrade superbin"),
         (lambda d: d["merge"].update(bins=[]), r"\$\.merge\.bins"),
         (lambda d: d["yields"].update(observed=-1), r"\$\.yields\.observed"),
         (lambda d: d["expected"]["midp"].update(p=1.5), r"\$\.expected\.midp\.p"),
@@ -208,7 +208,7 @@ def test_no_json_is_refused(tmp_path: object) -> None:
     """RES-2."""
     with pytest.raises(DocumentError, match="not JSON"):
         result_from_json("{")
-    with pytest.raises(OutputError, match=r"cannot read .*missing\.json"):
+    with pytest.raises(InputError, match=r"cannot read .*missing\.json"):
         load_result(f"{tmp_path}/missing.json")
 
 

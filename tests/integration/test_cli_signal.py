@@ -118,7 +118,7 @@ def test_show_the_histogram(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         "relative_uncertainty": 0.271502,
     }
     assert read_signal(tmp_path / "s.csv").yields.tolist() == document["yields"]
-    assert run("signal", "show", "T1bbbb", 1750, 1, "--bins", 1) == 0
+    assert run("signal", "show", "T1bbbb", 1750, 1, "--size", 1) == 0
     text = capsys.readouterr().out
     assert "expected events  27.84 +- 0.23" in text
     assert "0.00359842 pb +- 27.2%" in text
@@ -130,17 +130,18 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert run("signal", "show", "T1bbbb", 1725, 300, "--grid", grid, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["from"] == "grid"
-    assert document["accuracy"].startswith("T1bbbb with 7 or more jets")
+    assert document["accuracy"].startswith("jets: T1bbbb has, with 7 or more jets")
     produced = document["cross_section"]["pb"] * 12900
     assert document["total"] == pytest.approx(produced * sum(efficiencies(1725, 300)), rel=0.02)
     assert document["source"].startswith(
         "interpolated between 16 generated points, with no error in a bin that stands out from statistics; "
     )
     assert (
-        "; made with analytic 1; accuracy of the simulation: T1bbbb with 7 or more jets" in document["source"]
+        "; made with analytic 1; accuracy of the simulation: jets: T1bbbb has, with 7 or more jets"
+        in document["source"]
     )
     assert (
-        run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--bins", 0) == 0
+        run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--size", 0) == 0
     )
     text = capsys.readouterr().out
     assert f"expected events  {12.9 * sum(efficiencies(1600, 400)):.4g}" in text
@@ -186,7 +187,7 @@ def test_run_from_a_grid(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     result = load_result(tmp_path / "out" / "result.json")
     assert result.signal.label == "T1bbbb(1500, 700)"
     assert "interpolated between 16 generated points" in result.signal.source
-    assert "accuracy of the simulation: T1bbbb with 7 or more jets" in result.signal.source
+    assert "accuracy of the simulation: jets: T1bbbb has, with 7 or more jets" in result.signal.source
     assert result.signal.total == pytest.approx(0.0141903 * 12900 * sum(efficiencies(1500, 700)), rel=0.02)
     assert "signal: interpolated between 16 generated points" in capsys.readouterr().out
 
@@ -195,7 +196,7 @@ def test_other_commands_take_the_same_options(grid: Path, capsys: pytest.Capture
     """SIG-14: optimize and the likelihood."""
     source = "interpolated between 16 generated points"
     assert (
-        run("optimize", "T1bbbb", 1500, 700, "--grid", grid, "--shape", "rectangle", "--bins", 1, "--json")
+        run("optimize", "T1bbbb", 1500, 700, "--grid", grid, "--shape", "rectangle", "--size", 1, "--json")
         == 0
     )
     document = json.loads(capsys.readouterr().out)

@@ -48,7 +48,7 @@ def test_document(
     """What it prints is what the library gives, and losses are those of the merges it lists."""
     options = ("--figure-of-merit", "s_over_sqrt_bv", "--correlations", "none", "--least", "0.5")
     figures = tmp_path / "figures"
-    assert run(*files, *options, "--aggregates", "2", "--figures", str(figures), "--json") == 0
+    assert run(*files, *options, "--aggregates", "2", "--figure", str(figures), "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["signals"] == ["packaged(1)", "moved(1)"]
     assert document["left_out"] == ["faint(1)"]

@@ -48,12 +48,6 @@ def search() -> Search:
         return catalog.search("cms-pas-sus-16-014")
 
 
-@pytest.fixture(scope="module")
-def card() -> tuple[str, ...]:
-    with open_catalog("sqlite://") as catalog:
-        return catalog.generator_card("cms-pas-sus-16-014")
-
-
 def simulated(model: str, masses: tuple[float, float], events: int, settings: GeneratorSettings) -> Particles:
     chosen = model_named(model)
     lines = settings_lines(settings, process_lines(chosen.mothers), 4242)
@@ -225,9 +219,9 @@ def test_chain_against_slow_calculation(batch: Particles, search: Search) -> Non
     assert flow["in a bin"] == pytest.approx(result.values.sum())
 
 
-def test_variations_are_other_detectors(batch: Particles, search: Search, card: tuple[str, ...]) -> None:
+def test_variations_are_other_detectors(batch: Particles, search: Search) -> None:
     """GEN-56: a variation is what the varied cards give on the same events with the same random numbers."""
-    cards = Cards.of(search, card)
+    cards = Cards.of(search)
     result = analyse([batch], search, cards=cards, random=np.random.default_rng(5))
     assert list(result.variations) == [
         "jet energy scale", "b tagging", "mistags", "lepton veto", "initial-state radiation",
@@ -320,6 +314,13 @@ def test_same_seed_same_point(search: Search) -> None:
     assert one.events == 60
 
 
+def test_constants_of_the_search(search: Search) -> None:
+    """GEN-70: without cards a point has the constants of the search's bundle, as the command's has."""
+    made = generate_point("T1bbbb", (1500, 100), search, events=2)
+    assert made.settings["selection"]["isr_weights"][:2] == [1.0, 0.882]
+    assert made.settings["selection"] == Cards.of(search).record()["selection"]
+
+
 def test_bad_numbers(search: Search) -> None:
     """GEN-2: before Pythia starts."""
     with pytest.raises(InputError, match="events is 0"):
@@ -389,9 +390,9 @@ def test_chance_to_go_on(missing: float, chance: float) -> None:
     assert chance_to_go_on(missing, 300.0, GeneratorSettings().roulette) == chance
 
 
-def test_total_error_with_the_roulette(search: Search, card: tuple[str, ...]) -> None:
+def test_total_error_with_the_roulette(search: Search) -> None:
     """GEN-54: the error that is stated is the spread of points made again."""
-    cards = Cards.of(search, card).changed(["generator.multiparton=false"])
+    cards = Cards.of(search).changed(["generator.multiparton=false"])
     points = [
         generate_point("T1bbbb", (1000, 900), search, events=120, seed=s, cards=cards) for s in range(14)
     ]

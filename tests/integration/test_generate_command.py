@@ -56,7 +56,7 @@ def test_plane_is_resumed(run: Run, tmp_path: Path) -> None:
     table, output = tmp_path / "plane.csv", tmp_path / "out"
     table.write_text("m_mother,m_lsp\n# a comment\n1200, 100\n1200,1100\n")
     arguments = ("T1bbbb", "--points", str(table), "-o", str(output), *FAST)
-    code, out, err = run(*arguments, "--workers", "2")
+    code, out, err = run(*arguments, "--processes", "2")
     assert (code, out) == (0, "")
     assert "2 points written" in err
     one, two = output / "T1bbbb_1200_100.json", output / "T1bbbb_1200_1100.json"
@@ -73,7 +73,27 @@ def test_plane_is_resumed(run: Run, tmp_path: Path) -> None:
     code, _, err = run(*arguments, "--set", "detector.c_factor=0.5")
     assert code == 2
     assert "was made with another detector" in err
+    code, _, err = run(*arguments, "--events", "40")
+    assert code == 2
+    assert "was made with 20 events and 40 are asked for" in err
     assert {p.name for p in output.iterdir()} == {one.name, two.name}
+
+
+def test_points_are_improved(run: Run, tmp_path: Path) -> None:
+    """GEN-69: more events where the total is uncertain, up to the ceiling; the rest is kept, and done again it changes nothing."""
+    table, output = tmp_path / "plane.csv", tmp_path / "out"
+    table.write_text("1200, 100\n1200,1100\n")
+    arguments = ("T1bbbb", "--points", str(table), "-o", str(output), *FAST)
+    one, two = output / "T1bbbb_1200_100.json", output / "T1bbbb_1200_1100.json"
+    code, _, err = run(*arguments, "--error", "60", "--max-events", "60")
+    assert code == 0, err
+    assert "1 of 2 points have an error above 60 %: made again with 60 events" in err
+    assert [read_point(path).events for path in (one, two)] == [20, 60]
+    kept = [path.read_bytes() for path in (one, two)]
+    code, _, err = run(*arguments, "--error", "60", "--max-events", "60")
+    assert code == 0
+    assert "made again" not in err
+    assert [path.read_bytes() for path in (one, two)] == kept
 
 
 def test_one_point(run: Run, tmp_path: Path) -> None:
@@ -201,11 +221,7 @@ def test_constants(run: Run, search: Search) -> None:
     code, out, _ = run("T1bbbb", "--show-constants", "--set", "selection.overall_factor=0.9")
     assert code == 0
     shown = json.loads(out)
-    from superbin.catalog import open_catalog
-
-    with open_catalog("sqlite://") as catalog:
-        card = catalog.generator_card(search)
-    assert shown == Cards.of(search, card).changed(["selection.overall_factor=0.9"]).record()
+    assert shown == Cards.of(search).changed(["selection.overall_factor=0.9"]).record()
     assert shown["selection"]["overall_factor"] == 0.9
 
 

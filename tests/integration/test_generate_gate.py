@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from superbin.catalog import open_catalog
 from superbin.cli import main
+from superbin.domain.aggregate import sum_error
 from superbin.domain.grid import SignalPoint
 from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
 from superbin.generate import (
     Allowances,
@@ -453,6 +455,27 @@ def test_cross_sections_of_a_spectrum(search: Search, run: Run) -> None:
     assert read_signal(Path("out/mine_900_100.csv")).cross_section_pb == 0.5
 
 
+def test_packed_spectra(run: Run) -> None:
+    """GEN-80, GEN-83, GEN-92: a gzipped spectrum is read as the plain one; cut, not packed and endless ones are refused in a line."""
+    write(SECTIONS + spectrum(width="x"), "plain.slha")
+    write(SECTIONS + spectrum(width="x"), "packed.slha.gz")
+    messages = [run("--slha", name)[2] for name in ("plain.slha", "packed.slha.gz")]
+    assert messages[0].replace("plain.slha", "packed.slha.gz") == messages[1]
+    Path("cut.slha.gz").write_bytes(gzip.compress(spectrum().encode())[:-40])
+    Path("plain.slha.gz").write_text(spectrum())
+    Path("long.slha.gz").write_bytes(gzip.compress(b" " * 50_000_001))
+    for name, words in {
+        "cut.slha.gz": "cannot be decompressed: Compressed file ended",
+        "plain.slha.gz": "cannot be decompressed: Not a gzipped file",
+        "long.slha.gz": "has more than 50000000 bytes",
+    }.items():
+        code, _, err = run("--slha", name)
+        assert code == 2
+        assert f"{name} {words}" in err
+        assert len(err.splitlines()) == 1
+    assert not Path("out").exists()
+
+
 def test_cross_section_of_events(run: Run) -> None:
     """GEN-90: of <init>; at another energy it is named and not used; other words are refused before the work."""
     write(events_text(), "events.lhe")
@@ -685,6 +708,27 @@ def test_errors_of_weights(batch: Particles, chances: Any, search: Search, seed:
     assert found.total_error == pytest.approx(total, rel=1e-6)
     assert found.effective == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), rel=1e-9)
     assert found.negative == (weight < 0).sum()
+
+
+def test_errors_of_sums(chances: Any, search: Search) -> None:
+    """SIG-20: of sums of bins, by hand from the squared chances of every event to be in any of them."""
+    n = len(chances)
+    errors = np.sqrt((chances**2).sum(axis=0)) / n
+
+    def truth(bins: Any) -> float:
+        return float(np.sqrt((chances[:, bins].sum(axis=1) ** 2).sum())) / n
+
+    everything = np.arange(search.n_bins)
+    signal = SignalModel("T", {}, search.name, chances.sum(axis=0) / n, errors, total_error=truth(everything))
+    column = [o.name for o in search.observables].index("nb")
+    assert sum_error(search, signal, everything) == pytest.approx(truth(everything), rel=1e-9)
+    for least in (1, 2, 3):
+        tagged = np.flatnonzero(search.low[:, column] >= least)
+        found = sum_error(search, signal, tagged)
+        assert found == pytest.approx(truth(tagged), rel=0.15)
+        assert found >= np.sqrt((errors[tagged] ** 2).sum()) * (1 - 1e-9)
+    for i in everything[errors > 0][:5]:
+        assert sum_error(search, signal, [i]) == pytest.approx(errors[i], rel=1e-9)
 
 
 def test_empty_batches(batch: Particles, search: Search) -> None:

@@ -28,8 +28,8 @@ def test_document(
     tmp_path: Path, cms_search: Search, t1bbbb: SignalModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every entry has the promised keys, and its Z is that of its bins."""
-    chosen = ("--shape", "free", "--shape", "rectangle", "--bins", "3", "--correlations", "none")
-    assert run(*chosen, "--json", "--figures", str(tmp_path / "figures")) == 0
+    chosen = ("--shape", "free", "--shape", "rectangle", "--size", "3", "--correlations", "none")
+    assert run(*chosen, "--json", "--figure", str(tmp_path / "figures")) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["correlations"] == "none"
     assert [row["shape"] for row in document["merges"]] == ["free", "rectangle", "3 bins"]
@@ -65,7 +65,7 @@ def test_workspaces_of_all_merges(
     chosen = (
         "--shape",
         "free",
-        "--bins",
+        "--size",
         "2",
         "--correlations",
         "none",
@@ -116,7 +116,7 @@ def test_workspaces_of_all_merges(
 def test_provable_figure_of_merit(capsys: pytest.CaptureFixture[str]) -> None:
     """Z_G of the free merge is certified, with and without correlations."""
     for correlations in ("none", "likelihood"):
-        options = ("--figure-of-merit", "profile_asimov", "--shape", "free", "--bins", "2")
+        options = ("--figure-of-merit", "profile_asimov", "--shape", "free", "--size", "2")
         assert run(*options, "--correlations", correlations, "--json") == 0
         free = json.loads(capsys.readouterr().out)["merges"][0]
         assert free["status"] == "certified"
@@ -141,7 +141,7 @@ def test_unknown_correlations_are_refused(capsys: pytest.CaptureFixture[str]) ->
 
 def test_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     """CLI-3."""
-    assert run("--bins", "0") == 2
-    assert run("--bins", "161", "--shape", "free") == 2
+    assert run("--size", "0") == 2
+    assert run("--size", "161", "--shape", "free") == 2
     assert run("--shape", "circle") == 2
     assert all(line.startswith("superbin: error: ") for line in capsys.readouterr().err.splitlines())

@@ -1,5 +1,6 @@
 """The grids that ship: what they cover, how they were made, how near they come to CMS. Clauses SIG-14, SIG-15, SIG-18."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -8,12 +9,19 @@ import pytest
 
 from superbin.catalog import Catalog, open_catalog
 from superbin.cli import main
+from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
+from superbin.generate import Cards
 from superbin.results import load_result
 
-MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb")
+MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
+ROOT = Path(__file__).parents[2]
+PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
+COMPRESSED = {"T1tttt": 375, "T2tt": 185}
 CMS = "cms-pas-sus-16-014"
+LATER = "cms-sus-16-033"
+POINTS_LATER = 55
 
 
 def run(*arguments: object) -> int:
@@ -34,20 +42,44 @@ def test_what_a_grid_covers(model: str, cms_search: Search, packaged_catalog: Ca
     """SIG-18: masses, statistics and the record of how it was made."""
     grid = packaged_catalog.grid(cms_search, model)
     gluinos = model.startswith("T1")
-    process = "gluino" if gluinos else "sbottom"
+    process = PROCESSES.get(model, "gluino")
     assert (grid.model, grid.search, grid.n_bins, grid.process) == (model, CMS, 160, process)
     assert grid.parameters == ("m_mother", "m_lsp")
-    assert grid.events.min() >= 5000
+    assert grid.events.min() >= 6000
     mothers, lightest = grid.points.T
-    assert len(grid.points) >= (60 if gluinos else 55)
+    assert len(grid.points) >= (60 if gluinos else 59)
     assert (mothers.min(), mothers.max()) == ((600, 2200) if gluinos else (300, 1500))
     assert lightest.min() == 1
-    assert (mothers - lightest).min() <= (400 if model == "T1tttt" else 25)
+    assert (mothers - lightest).min() == COMPRESSED.get(model, 25)
     made = grid.settings
+    assert made["selection"]["overall_factor"] == 1.0
+    assert {"jet energy scale", "b tagging", "mistags", "lepton veto", "initial-state radiation"} == set(
+        grid.variations
+    )
     assert {"generator", "detector", "selection", "versions", "by_point"} <= set(made)
     assert made["generator"]["recoil_strategy"] == 1
     assert len(made["by_point"]["pythia"]) == len(grid.points)
     assert "pythia8mc" in grid.source
+
+
+def test_a_grid_in_the_bins_of_2017(packaged_catalog: Catalog) -> None:
+    """SIG-18: T1bbbb in CMS-SUS-16-033, made with the constants of that search."""
+    search = packaged_catalog.search(LATER)
+    assert packaged_catalog.models(LATER) == {"T1bbbb": ("grid",)}
+    grid = packaged_catalog.grid(search, "T1bbbb")
+    assert (grid.search, grid.n_bins) == (LATER, search.n_bins) == (LATER, 174)
+    assert grid.events.min() >= 6000
+    assert len(grid.points) >= POINTS_LATER
+    made = {name: grid.settings[name] for name in ("generator", "detector", "selection")}
+    assert made == {name: Cards.of(search).record()[name] for name in made}
+    assert made["detector"]["b_efficiency"] == 0.719
+    wide, compressed = (grid.efficiencies[i].sum() for i in _positions(grid, (2200, 1), (2200, 2175)))
+    assert 0.5 < wide < 0.8
+    assert 0 < compressed < 0.1
+
+
+def _positions(grid: SignalGrid, *masses: tuple[float, float]) -> list[int]:
+    return [grid.points.tolist().index(list(map(float, point))) for point in masses]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -74,6 +106,26 @@ def test_leaving_points_out(model: str, cms_search: Search, packaged_catalog: Ca
     assert np.quantile(deviations[left_out.inside & wide], 0.9) < 0.10
 
 
+def test_statements_follow_from_the_measured_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIG-15: the packaged sentences are what the script writes."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    statements = importlib.import_module("validation.signals.statements")
+    for bundle, content in statements.files().items():
+        path = ROOT / "src" / "superbin" / "data" / bundle / "signal-accuracy.json"
+        assert path.read_text(encoding="utf-8") == content
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_point_says_what_is_known(model: str, cms_search: Search, packaged_catalog: Catalog) -> None:
+    """SIG-15: nine jets or more, the one histogram, and limits or that none were compared, everywhere in the plane."""
+    grid = packaged_catalog.grid(cms_search, model)
+    for masses in grid.points.tolist():
+        text = grid.accuracy(masses)
+        assert text.count("with 9 or more jets") == 2
+        assert ("limits: none compared" in text) == (model in ("T2qq", "T2tt"))
+        assert ("full-likelihood" in text) == (model not in ("T2qq", "T2tt"))
+
+
 def test_the_histogram_of_cms(cms_search: Search, t1bbbb: SignalModel) -> None:
     """SIG-15: the claim, against the one public signal: 15 % on the total and on projections, 50 % with 9 or more jets."""
     with open_catalog("sqlite://") as catalog:
@@ -93,7 +145,7 @@ def test_run_at_any_masses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run("run", "T1qqqq", 1500, 700, "-o", tmp_path / "out", *options) == 0
     result = load_result(tmp_path / "out" / "result.json")
     assert result.signal.label == "T1qqqq(1500, 700)"
-    assert "10-15 % on the total" in result.signal.source
+    assert "1.01 +- 0.03 of the events of CMS's fast simulation" in result.signal.source
     assert "pythia8mc" in capsys.readouterr().out
     assert result.yields.signal > 0
 
@@ -111,6 +163,8 @@ def test_both_sources_are_listed(
         ("T1qqqq", "grid"),
         ("T1tttt", "grid"),
         ("T2bb", "grid"),
+        ("T2qq", "grid"),
+        ("T2tt", "grid"),
     ]
     for source, word in ((None, "CARP"), ("table", "CARP"), ("grid", "pythia8mc")):
         option = [] if source is None else ["--source", source]

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ from typing import Any
 import pytest
 
 from superbin import analyze
+from superbin.analysis.details import uncertainty_sources
+from superbin.catalog import Catalog
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, MissingDependencyError, OutputError
-from superbin.paper import HOW_TO_GET_LATEX, compile_pdf, latex, latex_available, render
+from superbin.paper import CLASSES, HOW_TO_GET_LATEX, compile_pdf, latex, latex_available, render
 from superbin.plot import figures, save
-from superbin.results import AnalysisResult, result_from_json, result_to_json
+from superbin.results import AnalysisResult, UncertaintySource, result_from_json, result_to_json
+from superbin.results.scan import ScanResult, scan_from_json, scan_to_json
+from superbin.scan import grid_targets, run_scan, spread
 
 
 @pytest.fixture
@@ -33,9 +38,48 @@ def need_latex() -> None:
 
 
 @pytest.fixture(scope="module")
-def result(cms_search: Search, t1bbbb: SignalModel) -> AnalysisResult:
-    """A real result; few toys, since the paper only prints them."""
-    return analyze(cms_search, t1bbbb, toys=1000)
+def result(cms_search: Search, t1bbbb: SignalModel, packaged_catalog: Catalog) -> AnalysisResult:
+    """A real result, with the published limit and the sources of its uncertainty; few toys, since the paper only prints them."""
+    found = analyze(
+        cms_search,
+        t1bbbb,
+        toys=1000,
+        cross_section_error=0.27,
+        published=packaged_catalog.limits(cms_search, "T1bbbb"),
+    )
+    likelihood = packaged_catalog.published_likelihood(cms_search)
+    return replace(found, sources=uncertainty_sources(likelihood, found.merge.bins))
+
+
+COMPLAINTS = ("undefined", "Rerun to get", "Overfull", "multiply defined", "Missing character")
+
+
+@pytest.fixture(scope="module")
+def scan(cms_search: Search, packaged_catalog: Catalog) -> ScanResult:
+    """Seven points of a real scan."""
+    grid = packaged_catalog.grid(cms_search, "T1bbbb")
+    sections = packaged_catalog.cross_sections(grid.process, cms_search)
+    few = [grid.points[i] for i in spread(grid.points, 7)]
+    published = packaged_catalog.limits(cms_search, "T1bbbb")
+    return run_scan(
+        cms_search, grid_targets(grid, cms_search, cross_sections=sections, points=few), published=published
+    )
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The log of every pass of LaTeX."""
+    found: list[str] = []
+    original = latex._run
+
+    def run(command: Any, place: Path, *, sources: Path) -> None:
+        original(command, place, sources=sources)
+        if command[0] == "pdflatex":
+            folder = next(part for part in command if part.startswith("-output-directory=")).split("=")[1]
+            found.append((Path(folder) / "paper.log").read_text(encoding="latin-1"))
+
+    monkeypatch.setattr(latex, "_run", run)
+    return found
 
 
 @pytest.mark.usefixtures("need_latex")
@@ -54,24 +98,57 @@ class TestCompile:
         assert sorted(p.name for p in pdf.parent.iterdir()) == ["paper.pdf", "paper.tex", "references.bib"]
         assert compile_pdf(tmp_path / "paper").read_bytes() == first
 
-    def test_nothing_is_undefined_or_overfull(
-        self, result: AnalysisResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("paper_class", list(CLASSES))
+    @pytest.mark.parametrize("kind", ["result", "scan"])
+    def test_log(
+        self,
+        result: AnalysisResult,
+        scan: ScanResult,
+        tmp_path: Path,
+        logs: list[str],
+        kind: str,
+        paper_class: str,
     ) -> None:
-        """PAPER-2, PAPER-6: the last pass finds every reference and citation, and no line leaves the margin."""
-        logs: list[str] = []
-        original = latex._run
-
-        def run(command: Any, place: Path, *, sources: Path) -> None:
-            original(command, place, sources=sources)
-            if command[0] == "pdflatex":
-                folder = next(part for part in command if part.startswith("-output-directory=")).split("=")[1]
-                logs.append((Path(folder) / "paper.log").read_text(encoding="latin-1"))
-
-        monkeypatch.setattr(latex, "_run", run)
-        compile_pdf(render(result, tmp_path, figures=False).parent)
+        """PAPER-2, PAPER-6, PAPER-11, PAPER-13: LaTeX's log has no overfull box, and every reference and citation is found."""
+        of = result if kind == "result" else scan
+        compile_pdf(render(of, tmp_path, figures=False, paper_class=paper_class).parent)
         assert len(logs) == 3
-        for complaint in ("undefined", "Rerun to get", "Overfull", "multiply defined"):
+        for complaint in COMPLAINTS:
             assert complaint not in logs[-1]
+
+    def test_log_with_everything(self, result: AnalysisResult, tmp_path: Path, logs: list[str]) -> None:
+        """PAPER-2: long tables, long names, a cut flow and every optional part leave the log clean."""
+        steps = {"generated": 1.0, "jets": 0.8, "in the aggregate region": 1e-5}
+        source = UncertaintySource(
+            "a_very_long_name_of_a_nuisance_parameter_that_somebody_wrote_down_CMS_2016", 1.0, -1.0
+        )
+        long = replace(
+            result,
+            bins=result.bins * 8,
+            sources=(*result.sources, source),
+            merge=replace(result.merge, cuts=result.merge.cuts * 12),
+        )
+        render(long, tmp_path, figures=False, cut_flow=steps)
+        compile_pdf(tmp_path)
+        for complaint in COMPLAINTS:
+            assert complaint not in logs[-1]
+
+    def test_fonts_of_figures(self, result: AnalysisResult, tmp_path: Path) -> None:
+        """FIG-41: figures in the paper have fonts that are embedded as TrueType, which is Type 42."""
+        for name in ("projection-ht", "count-expected"):
+            save(figures(result)[name], tmp_path / name, formats=("pdf",))
+        program = shutil.which("pdffonts")
+        if program is None:
+            pytest.skip("no pdffonts here; apt-get install poppler-utils")
+        fonts = [
+            line.split()
+            for path in sorted(tmp_path.glob("*.pdf"))
+            for line in subprocess.run(
+                [program, path], capture_output=True, text=True, check=True
+            ).stdout.splitlines()[2:]
+        ]
+        assert fonts
+        assert all(row[1:3] == ["CID", "TrueType"] and row[4] == "yes" for row in fonts)
 
     @pytest.mark.parametrize(
         "text",
@@ -87,7 +164,23 @@ class TestCompile:
     def test_nasty_names(self, result: AnalysisResult, tmp_path: Path, text: str) -> None:
         """PAPER-4: no text that a user or a document can bring breaks the compilation."""
         spoilt = result_from_json(json.dumps(spoil(json.loads(result_to_json(result)), text)))
-        assert compile_pdf(render(spoilt, tmp_path, figures=False).parent).exists()
+        steps = {text: 1.0, f"{text} and more": 0.1}
+        assert compile_pdf(render(spoilt, tmp_path, figures=False, cut_flow=steps).parent).exists()
+
+    @pytest.mark.parametrize("paper_class", ["revtex", "jhep"])
+    def test_nasty_names_in_every_class(
+        self, result: AnalysisResult, scan: ScanResult, tmp_path: Path, paper_class: str
+    ) -> None:
+        """PAPER-4, PAPER-11, PAPER-13: nor of the other classes, nor of a scan."""
+        text = "a&b%c_d#e$f{g}h~i^j\\k <>|\"`'[*] é中\n\\input{x} %"
+        spoilt = result_from_json(json.dumps(spoil(json.loads(result_to_json(result)), text)))
+        assert compile_pdf(
+            render(spoilt, tmp_path / "a", figures=False, paper_class=paper_class).parent
+        ).exists()
+        strange = scan_from_json(json.dumps(spoil(json.loads(scan_to_json(scan)), text)))
+        assert compile_pdf(
+            render(strange, tmp_path / "b", figures=False, paper_class=paper_class).parent
+        ).exists()
 
     def test_many_bins(self, result: AnalysisResult, tmp_path: Path) -> None:
         """PAPER-2: a table of bins that is longer than a page runs on to the next."""

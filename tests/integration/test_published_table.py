@@ -13,7 +13,7 @@ from superbin.domain.correlations import covariances
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 
-VALIDATION = Path(__file__).parents[2] / "validation" / "published_table"
+VALIDATION = Path(__file__).parents[2] / "src" / "superbin" / "data" / "validation"
 TABLE = Path(__file__).parents[1] / "data" / "published_table_bins_1_10.csv"
 PARTS = {
     "nominal": "value",

@@ -81,18 +81,18 @@ def test_document(run: Run) -> None:
 
 
 @pytest.fixture
-def squarks(grid: Path, tmp_path: Path) -> Path:
+def sleptons(grid: Path, tmp_path: Path) -> Path:
     """The same grid, of a model for which the package has no cross sections."""
-    path = tmp_path / "squarks.csv"
-    write_grid(dataclasses.replace(read_grid(grid), process="squark"), path)
+    path = tmp_path / "sleptons.csv"
+    write_grid(dataclasses.replace(read_grid(grid), process="slepton"), path)
     return path
 
 
-def test_without_cross_sections(run: Run, squarks: Path, tmp_path: Path) -> None:
+def test_without_cross_sections(run: Run, sleptons: Path, tmp_path: Path) -> None:
     """SCAN-21: a model without a table is refused before anything is computed or stored, and the text says the cure."""
-    code, out, err = run("--grid", str(squarks), "-o", str(tmp_path / "out"))
+    code, out, err = run("--grid", str(sleptons), "-o", str(tmp_path / "out"))
     assert (code, out) == (2, "")
-    assert "no table of cross sections for 'squark' pairs" in err
+    assert "no table of cross sections for 'slepton' pairs" in err
     assert "--cross-sections" in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
@@ -101,7 +101,7 @@ def test_without_cross_sections(run: Run, squarks: Path, tmp_path: Path) -> None
 
 
 def test_cross_sections_of_ones_own(
-    run: Run, squarks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, sleptons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """SCAN-8, SCAN-21: limits on the cross section do not depend on the one assumed, nothing stored for another table is
     taken, and the printed command gives the same analysis.
@@ -113,7 +113,7 @@ def test_cross_sections_of_ones_own(
             f"mass_GeV,cross_section_pb,uncertainty_pb\n1000,{0.04 * scale},0.004\n1400,{0.01 * scale},0.002\n"
         )
         code, out, err = run(
-            "--grid", str(squarks), "--cross-sections", str(table), "--json", "--correlations", "none"
+            "--grid", str(sleptons), "--cross-sections", str(table), "--json", "--correlations", "none"
         )
         assert code == 0, err
         assert "from before" not in err
@@ -125,7 +125,7 @@ def test_cross_sections_of_ones_own(
     at_1200 = [p.cross_section_pb for p in results[0].points if p.parameters["m_mother"] == 1200]
     assert at_1200 == pytest.approx([0.02] * 3, rel=1e-12)
     code, out, err = run(
-        "--grid", str(squarks), "--cross-sections", str(tmp_path / "one.csv"), "--correlations", "none"
+        "--grid", str(sleptons), "--cross-sections", str(tmp_path / "one.csv"), "--correlations", "none"
     )
     assert code == 0
     assert "9 from before" in err
@@ -350,7 +350,7 @@ def test_folder(run: Run, tmp_path: Path) -> None:
     assert "exists and is not empty" in err
     assert "points" not in err
     assert run("-o", str(out), "--force", "--no-figures")[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scan.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["points", "report.html", "scan.json"]
 
 
 def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:

@@ -114,7 +114,7 @@ def test_commands(
     assert "Licence of the data: CC BY 4.0" in paper
     assert not (tmp_path / "out" / "workspace-likelihood.json").exists()
 
-    assert run("optimize", *point, "--shape", "free", "--bins", 2, "--json") == 0
+    assert run("optimize", *point, "--shape", "free", "--size", 2, "--json") == 0
     offers = json.loads(capsys.readouterr().out)
     assert offers["correlations"] == "covariance"
     assert offers["merges"][0]["bins"] == list(result.merge.bins)

@@ -8,6 +8,7 @@ from scipy import special
 
 from superbin import stats
 from superbin.stats import limits
+from superbin.stats.models import ModelName
 
 ROUNDING = 1 + 1e-8
 background = st.floats(0.05, 40)
@@ -17,7 +18,9 @@ some = settings(max_examples=25, deadline=None)
 
 @given(st.sampled_from(("split-lognormal", "gaussian")), background, share, share, st.floats(0.0, 5.0))
 @some
-def test_p_values_of_the_predictive_ensemble(model: str, b: float, up: float, down: float, z: float) -> None:
+def test_p_values_of_the_predictive_ensemble(
+    model: ModelName, b: float, up: float, down: float, z: float
+) -> None:
     """STAT-30: the count distributed as predicted; P(tail <= alpha) <= alpha and P(midp <= alpha) <= 2 alpha."""
     alpha = special.ndtr(-z)
     yields = b, up * b, down * b

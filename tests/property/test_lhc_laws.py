@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from superbin import stats
 from superbin.stats import counts, limits
-from superbin.stats.models import MODELS, uncertainty
+from superbin.stats.models import MODELS, ModelName, uncertainty
 
 model = st.sampled_from(list(MODELS))
 count = st.integers(0, 60)
@@ -21,7 +21,7 @@ few = settings(max_examples=6, deadline=None)
 
 @given(model, count, background, st.floats(0.0, 10.0), st.floats(0.0, 1.0))
 @some
-def test_p0_is_a_probability(model: str, n: int, b: float, up: float, down: float) -> None:
+def test_p0_is_a_probability(model: ModelName, n: int, b: float, up: float, down: float) -> None:
     """STAT-27: any uncertainty to ten times b and 1:100: both sides add up to one; a deficit has p = 1."""
     found = stats.p0(n, b, up * b, down * b, model=model)
     assert found.log_p <= 0
@@ -32,7 +32,7 @@ def test_p0_is_a_probability(model: str, n: int, b: float, up: float, down: floa
 
 @given(model, st.integers(1, 60), background, share, share)
 @some
-def test_p0_lies_near_the_others(model: str, n: int, b: float, up: float, down: float) -> None:
+def test_p0_lies_near_the_others(model: ModelName, n: int, b: float, up: float, down: float) -> None:
     """STAT-27: between half the smaller and twice the larger of tail and the asymptotic p, for an excess of up to five sigma."""
     z = stats.asymptotic_z(n, b, up * b, down * b, model=model)
     if not 0.3 < z < 5 or b < 1:
@@ -43,7 +43,7 @@ def test_p0_lies_near_the_others(model: str, n: int, b: float, up: float, down: 
 
 @given(model, count, background, share, share)
 @few
-def test_lhc_limit_is_where_cls_is(model: str, n: int, b: float, up: float, down: float) -> None:
+def test_lhc_limit_is_where_cls_is(model: ModelName, n: int, b: float, up: float, down: float) -> None:
     """STAT-28: CLs at the limit is one minus the level; below it at larger signals where the mean cannot vanish."""
     yields = (b, up * b, down * b)
     limit = limits.lhc_limit(n, *yields, model=model)
@@ -58,14 +58,15 @@ def test_lhc_limit_is_where_cls_is(model: str, n: int, b: float, up: float, down
 @given(model, count, background, share, share, st.floats(0.02, 1.5), st.floats(0.5, 40))
 @few
 def test_sum_over_the_signal_agrees_with_the_integral(
-    model: str, n: int, b: float, up: float, down: float, x: float, s: float
+    model: ModelName, n: int, b: float, up: float, down: float, x: float, s: float
 ) -> None:
-    """STAT-16, STAT-17: the sum of signal counts and its trapezoidal average, against integrals over both nuisances."""
+    """STAT-16, STAT-17: the sum of signal counts and its trapezoidal average, against integrals and the table for many events."""
     held = uncertainty(model, *(np.array([y]) for y in (b, up * b, down * b)))
     one, strength, width = np.array([float(n)]), np.array([s]), np.array([math.log1p(x)])
     integral = counts._log_average(counts.log_at_most, held, one, strength)
     assert counts.log_cdf_of(held, one, strength) == pytest.approx(integral, abs=1e-9)
-    averaged = counts._averaged_signal(held, one, strength, width)
+    table = counts.Thresholds.of(held, one, width)
+    averaged = table.log_cls(np.log(strength))[0] + table.alone
     assert counts.uncertain_log_cdf_of(held, one, strength, width) == pytest.approx(averaged, abs=1e-9)
 
 

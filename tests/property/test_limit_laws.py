@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from superbin.stats import limits
+from superbin.stats.models import ModelName
 
 MODELS = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
 model = st.sampled_from(MODELS)
@@ -22,7 +23,7 @@ fewer = settings(max_examples=4, deadline=None)
 
 @given(model, count, background, share, share)
 @few
-def test_rises_with_the_count(model: str, n: int, b: float, up: float, down: float) -> None:
+def test_rises_with_the_count(model: ModelName, n: int, b: float, up: float, down: float) -> None:
     """STAT-17: exact and asymptotic."""
     for function in (limits.cls_limit, limits.asymptotic_limit):
         values = function([n, n + 1, n + 5], b, up * b, down * b, model=model)
@@ -40,7 +41,7 @@ def test_cls_falls_with_the_background(n: int, b: float, factor: float, up: floa
 
 @given(model, count, background)
 @few
-def test_vanishing_uncertainty_is_poisson(model: str, n: int, b: float) -> None:
+def test_vanishing_uncertainty_is_poisson(model: ModelName, n: int, b: float) -> None:
     """STAT-17: the closed form, P(N <= n | s + b) = 0.05 P(N <= n | b)."""
     s = limits.cls_limit(n, b, 0, 0, model=model)
     assert special.gammaincc(n + 1, s + b) == pytest.approx(0.05 * special.gammaincc(n + 1, b), rel=1e-8)
@@ -50,7 +51,7 @@ def test_vanishing_uncertainty_is_poisson(model: str, n: int, b: float) -> None:
 
 @given(model, count, background, share, share, st.floats(0.001, 0.6))
 @fewer
-def test_bayes_is_cls_shifted(model: str, n: int, b: float, up: float, down: float, x: float) -> None:
+def test_bayes_is_cls_shifted(model: ModelName, n: int, b: float, up: float, down: float, x: float) -> None:
     """STAT-17: identical without an uncertainty of the signal, else exp(ln(1 + x)^2) apart."""
     sharp = [f(n, b, up * b, down * b, model=model) for f in (limits.cls_limit, limits.bayes_limit)]
     assert sharp[0] == sharp[1]
@@ -64,7 +65,7 @@ def test_bayes_is_cls_shifted(model: str, n: int, b: float, up: float, down: flo
 
 @given(model, background, share, share, st.floats(0.0, 0.5))
 @fewer
-def test_bands_are_ordered(model: str, b: float, up: float, down: float, x: float) -> None:
+def test_bands_are_ordered(model: ModelName, b: float, up: float, down: float, x: float) -> None:
     """STAT-19: every method."""
     for method in limits.METHODS:
         bands = limits.expected_limits(method, b, up * b, down * b, model=model, signal_uncertainty=x)
@@ -88,7 +89,7 @@ def test_scale(z: float, width: float) -> None:
 @given(model, count, background, share, share, st.floats(-6, 3))
 @few
 def test_limit_on_the_strength_scales_with_the_signal(
-    model: str, n: int, b: float, up: float, down: float, exponent: float
+    model: ModelName, n: int, b: float, up: float, down: float, exponent: float
 ) -> None:
     """STAT-17, STAT-18: mu95 * k is constant: CLs at the strength mu95 of a signal of k events is 1 - level, exact and asymptotic."""
     k = 10.0**exponent

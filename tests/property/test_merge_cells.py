@@ -1,6 +1,7 @@
 """Bounds on the exact figure of merit by cells: never below what any set reaches, and what they say."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ from superbin.domain.aggregate import BinSums
 from superbin.domain.merits import MERITS
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
+from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge import Constraints, Limits, optimize
+from superbin.merge import Constraints, Limits, cells, optimize
 from superbin.merge.archive import Archive
 from superbin.merge.cells import Cells, cell_bound, midp_at_most
 from superbin.merge.constraints import rules
 from superbin.merge.exhaustive import every_set
+from superbin.merge.least_limits import least_events
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.relax import own_variances
+from superbin.merge.shapes import Task, solve
 from superbin.merge.solve import status
 from superbin.merge.tails import Ranges, log_midp_at_least, midp_at_least
 from superbin.stats import pvalue
@@ -48,21 +52,31 @@ def drawn(seed: int) -> Problem:
     return problem_from(BinSums(s, b, up**2, down**2), covariance)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def shared_soon() -> Iterator[None]:
+    """Own variances are split off again in these small problems, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "_SHARED", 10)
+        yield
+
+
+@pytest.mark.parametrize("figure", ["midp", "limit"])
 @given(
     seed=st.integers(0, 2**32 - 1), nodes=st.sampled_from([1, 40, 400]), size=st.sampled_from([None, 2, 4])
 )
-@settings(max_examples=25, deadline=None)
-def test_never_below_any_set(seed: int, nodes: int, size: int | None) -> None:
+@settings(max_examples=15, deadline=None)
+def test_never_below_any_set(figure: str, seed: int, nodes: int, size: int | None) -> None:
     """MERGE-71: whenever the proof stops, no allowed set exceeds its bound; complete, the best found is within a thousandth."""
-    problem = drawn(seed)
+    problem, merit = drawn(seed), MERITS[figure]
     checked = rules(problem, Constraints(exactly=size))
-    archive = Archive(problem, MERITS["midp"], checked)
-    every = Archive(problem, MERITS["midp"], checked, keep=1)
+    archive = Archive(problem, merit, checked)
+    every = Archive(problem, merit, checked, keep=1)
     for sets in every_set(checked.required, checked.possible):
         every.evaluate(sets)
     best = every.best[1]
     archive.evaluate(np.eye(problem.n_bins, dtype=bool))
-    found = cell_bound(archive, MERITS["midp"].largest, checked, Limits(gap=1e-3, nodes=nodes, seconds=30))
+    limits = Limits(gap=1e-3, nodes=nodes, seconds=30)
+    found = cell_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
     assert found.bound >= best
     if found.complete:
         assert archive.best[1] >= best / 1.001
@@ -87,13 +101,13 @@ def test_settled_cells_hold_every_set(seed: int) -> None:
     points = np.stack([totals.background, totals.up**2, down], axis=1)
     values = MERITS["midp"](totals)
     covered = np.zeros(len(sets), dtype=bool)
-    for cells in record:
-        for i in range(len(cells)):
-            fits = ((cells.state[i] == 0) | (sets == (cells.state[i] > 0))).all(axis=1)
-            fits &= (points >= cells.low[i] * (1 - 1e-9)).all(axis=1) & (
-                points <= cells.high[i] * (1 + 1e-9)
+    for settled in record:
+        for i in range(len(settled)):
+            fits = ((settled.state[i] == 0) | (sets == (settled.state[i] > 0))).all(axis=1)
+            fits &= (points >= settled.low[i] * (1 - 1e-9)).all(axis=1) & (
+                points <= settled.high[i] * (1 + 1e-9)
             ).all(axis=1)
-            assert (values[fits] <= max(cells.bound[i], found.bound) * (1 + 1e-12)).all()
+            assert (values[fits] <= max(settled.bound[i], found.bound) * (1 + 1e-12)).all()
             covered |= fits
     assert covered.all()
 
@@ -109,27 +123,86 @@ def test_least_p_value_of_a_range(seed: int) -> None:
     up = low * 10 ** rng.uniform(-2.5, 1, n)
     down = low * np.minimum(10 ** rng.uniform(-2, 0.2, n), 1)
     count = high + rng.uniform(0, 6, n) * np.sqrt(high + up**2) + rng.uniform(0, 3, n)
-    least, below = midp_at_least(count, Ranges(low, high, up, down))
+    ranges = Ranges(low, high, up, down, up, down)
+    least, below = midp_at_least(count, ranges)
     assert (below <= least * 1.001).all()
     for f in (0.0, 0.3, 1.0):
         for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
             b = low + (high - low) * f
             assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
-        assert (
-            log_midp_at_least(count, Ranges(low, high, up, down)) <= pvalue.log_midp(count, low, up, down)
-        ).all()
-    same, _ = midp_at_least(count, Ranges(low, low, up, down))
+        assert (log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)).all()
+    same, _ = midp_at_least(count, Ranges(low, low, up, down, up, down))
     exact = pvalue.midp(count, low, up, down)
     assert (same <= exact).all()
     seen = exact > 1e-250
     assert np.median(same[seen] / exact[seen]) > 1 - 1e-5
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=12, deadline=None)
+def test_least_limit_of_a_range(seed: int) -> None:
+    """MERGE-71: no background of a range has a lower median limit; one background has its own, nearly, where it is smooth."""
+    rng = np.random.default_rng(seed)
+    n = 12
+    low = 10 ** rng.uniform(-2, 4, n)
+    low[:2] = 0.0
+    high = low * (1 + 10 ** rng.uniform(-3, 0.3, n))
+    up = np.maximum(low, 0.3) * 10 ** rng.uniform(-2.5, 0.8, n)
+    most_up = up * (1 + rng.uniform(0, 1, n))
+    down = high * np.minimum(10 ** rng.uniform(-2, 0.2, n), 1)
+    least_down = np.minimum(down * rng.uniform(0, 1, n), low)
+    ranges = Ranges(low, high, up, down, most_up, least_down)
+    least = least_events(ranges)
+    for f, g, h in rng.uniform(size=(4, 3)).round():
+        b = low + (high - low) * f
+        here = np.minimum(least_down + (down - least_down) * h, b)
+        totals = Totals(np.ones(n), b, up + (most_up - up) * g, here)
+        limits = 1 / MERITS["limit"](totals)
+        assert (least <= limits * (1 + 1e-9)).all()
+        alone = least_events(Ranges.points(totals))
+        assert (alone <= limits * (1 + 1e-9)).all()
+        width = np.maximum(totals.up, here) / np.sqrt(b + 1)
+        smooth = (width < 12) & (here < 0.8 * b)
+        assert alone[smooth] == pytest.approx(limits[smooth], rel=2e-3)
+    wanted = least * 0.7
+    assert (least_events(ranges, wanted) >= wanted * (1 - 1e-12)).all()
+
+
+def test_limit_of_few_bins_is_certified() -> None:
+    """MERGE-33: where every set is bounded by itself, the lowest limit is proved; without time, nothing is."""
+    for seed in range(5):
+        problem = drawn(seed)
+        merit, checked = MERITS["limit"], rules(problem, Constraints())
+        every = Archive(problem, merit, checked, keep=1)
+        for sets in every_set(checked.required, checked.possible):
+            every.evaluate(sets)
+        quick, none = solve(Task(None, problem, merit, checked, Limits()), "free", 1)
+        archive, proof = solve(Task(None, problem, merit, checked, Limits(exact_seconds=1)), "free", 1)
+        assert none.bound is None
+        assert proof.complete
+        assert archive.best[1] == pytest.approx(every.best[1], rel=1e-9)
+        assert archive.best[1] >= quick.best[1]
+
+
+@pytest.mark.parametrize("figure", ["midp", "limit"])
+def test_bounds_of_shapes(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
+    """MERGE-19: a rectangle is certified; other shapes are bounded by the free optimum, which is no worse."""
+    limits = Limits(exact_seconds=0.5)
+    one, two, free = (
+        optimize(cms_search, t1bbbb, figure_of_merit=figure, shape=shape, limits=limits)
+        for shape in ("rectangle", "two rectangles", "free")
+    )
+    assert one.status == "certified"
+    assert one.value <= two.value * (1 + 1e-12) <= free.value * (1 + 2e-12)
+    assert two.bound is not None
+    assert two.bound >= free.value
+
+
 def test_significances_beyond_underflow() -> None:
     """MERGE-71: p-values far below the smallest number still bound the significance, within a hundredth."""
     count, b = np.array([1500.0, 7000.0, 4e4]), np.array([100.0, 900.0, 8000.0])
     exact = pvalue.midp_significance(count, b, b / 100, b / 100)
-    bound = midp_at_most(count - b, Ranges(b, b, b / 100, b / 100))
+    bound = midp_at_most(count - b, Ranges(b, b, *[b / 100] * 4))
     assert (exact > 37).all()
     assert (bound >= exact).all()
     assert bound == pytest.approx(exact, rel=0.01)

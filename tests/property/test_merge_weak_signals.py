@@ -18,6 +18,7 @@ from superbin.merge.constraints import Rules, rules
 from superbin.merge.figures import VISIBLE, expected_z, quick_midp
 from superbin.merge.fleet import own_best
 from superbin.merge.problem import problem_from
+from superbin.merge.shapes import Shape
 from superbin.stats import midp_significance
 
 SETTINGS = settings(
@@ -115,7 +116,7 @@ def drawn(rng: np.random.Generator, n: int = 13) -> tuple[Search, SignalModel]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("figure", sorted(MERITS))
-def test_no_constraint_is_bypassed(figure: str, shape: str) -> None:
+def test_no_constraint_is_bypassed(figure: str, shape: Shape) -> None:
     """MERGE-17, MERGE-34: random constraints through the public path; bins without signal are named, and none is free."""
     rng = np.random.default_rng(3)
     done = 0

@@ -8,6 +8,7 @@ from scipy import special
 
 from superbin import stats as superstats
 from superbin.stats.arguments import FloatArray
+from superbin.stats.models import ModelName
 
 MODELS = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
 ROWS = 1500
@@ -31,7 +32,7 @@ def slack(log_p: FloatArray) -> FloatArray:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_falls_with_the_count(model: str) -> None:
+def test_falls_with_the_count(model: ModelName) -> None:
     """STAT-5, STAT-7: more counts are never more likely; midp lies between the tails it averages."""
     n, b, up, down = arguments(1)
     for step in (1e-3, 0.3, 1.0, 20.0):
@@ -58,7 +59,7 @@ def test_grows_with_the_background_and_its_upward_uncertainty(factor: float) -> 
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_never_nan(model: str) -> None:
+def test_never_nan(model: ModelName) -> None:
     """STAT-7, STAT-8: a probability and a Z everywhere, Z and p telling the same."""
     n, b, up, down = arguments(3)
     n[:100], up[100:200], down[100:150], b[200:300] = 0.0, 0.0, 0.0, 1e-5
@@ -103,7 +104,7 @@ def test_jumps_where_the_definition_does() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_vanishing_uncertainty_is_poisson(model: str) -> None:
+def test_vanishing_uncertainty_is_poisson(model: ModelName) -> None:
     """STAT-7: every model, against scipy's incomplete gamma function."""
     random = np.random.default_rng(6)
     n, b = 10 ** random.uniform(-2, 3, ROWS), 10 ** random.uniform(-2, 3, ROWS)
@@ -116,7 +117,7 @@ def test_vanishing_uncertainty_is_poisson(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_vanishing_count_is_certain(model: str) -> None:
+def test_vanishing_count_is_certain(model: ModelName) -> None:
     """STAT-4, STAT-7: tail(0) is one, and tail tends to the probability of a positive mean."""
     _, b, up, down = arguments(7)
     assert (superstats.tail(0, b, up, down, model=model) == 1).all()
@@ -135,7 +136,7 @@ def test_many_counts_measure_the_uncertainty_alone() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("relative", [1e-300, 1e-38, 1e-30, 1e-21, 1e-19, 1e-12])
-def test_next_to_no_uncertainty_is_none(model: str, relative: float) -> None:
+def test_next_to_no_uncertainty_is_none(model: ModelName, relative: float) -> None:
     """STAT-7: no width, however small, is too small for the quadrature."""
     n, b = np.array([0.0, 0.3, 1.0, 4.0, 30.0]), np.array([1.0, 2.0, 0.1, 3.0, 25.0])
     sharp = superstats.midp(n, b, 0, 0)
@@ -152,7 +153,7 @@ def test_next_to_no_uncertainty_is_none(model: str, relative: float) -> None:
 )
 @example("split-lognormal", 1.401298464324817e-45, 0.0, 1e-100, 0.0)
 @settings(max_examples=60, deadline=None)
-def test_any_numbers_in_the_domain(model: str, n: float, b: float, up: float, down: float) -> None:
+def test_any_numbers_in_the_domain(model: ModelName, n: float, b: float, up: float, down: float) -> None:
     """STAT-7: hypothesis looks for the numbers nobody thought of."""
     upward = up * b if b > 0 else (up if model in {"split-lognormal", "gaussian", "none"} else 0.0)
     p, z = (

@@ -9,6 +9,8 @@ import pytest
 
 from superbin.domain.aggregate import AggregateBin, Background, ProcessYield
 from superbin.results import (
+    AggregateRegion,
+    Alternative,
     AnalysisResult,
     Asimov,
     BinRow,
@@ -16,15 +18,21 @@ from superbin.results import (
     CountDistribution,
     ExpectedZ,
     GreedyBaseline,
+    LikelihoodAnswer,
+    LimitBand,
     MergeResult,
     Projection,
     ProjectionColumn,
+    PublishedAnswer,
     PValue,
     Range,
     SearchSummary,
     SignalSummary,
+    SignalUncertainty,
     Significance,
     ToyPValue,
+    UncertaintySource,
+    UpperLimit,
 )
 
 PROCESSES = {
@@ -76,7 +84,7 @@ def make_projection(
         observable=observable,
         label=label,
         unit=unit,
-        selection=f"bins whose ranges in all observables but {label} overlap a bin of the aggregate",
+        selection=f"bins that overlap the aggregate in all observables but {label}",
         note="",
         columns=tuple(
             ProjectionColumn(
@@ -176,6 +184,32 @@ def make_rows() -> tuple[BinRow, ...]:
     )
 
 
+def make_limits(factor: float) -> tuple[UpperLimit, ...]:
+    """Limits by every method without and with an uncertain signal: plausible, not computed."""
+    bands = {
+        "lhc": LimitBand(0.91, 0.43, 0.57, 0.79, 1.12, 1.55),
+        "cls": LimitBand(0.94, 0.41, 0.56, 0.82, 1.25, 1.93),
+        "asymptotic": LimitBand(0.9, 0.4, 0.55, 0.78, 1.13, 1.61),
+    }
+    made = []
+    for width in (0.0, 0.0943):
+        for method, band in bands.items():
+            alone = width > 0 and method == "lhc"
+            chosen = LimitBand(band.observed) if alone else band
+            limit = UpperLimit.of(
+                method,
+                chosen.times(factor * (1 + width / 5)),
+                fit="prefit",
+                signal_uncertainty=width,
+                cross_section_pb=0.00359,
+                status="no expected limit: its bands with an uncertain signal take minutes"
+                if alone
+                else "exact",
+            )
+            made.append(limit)
+    return tuple(made)
+
+
 def make_result(**changes: Any) -> AnalysisResult:
     """A complete result; its p-values are plausible, not computed."""
     result = AnalysisResult(
@@ -198,6 +232,8 @@ def make_result(**changes: Any) -> AnalysisResult:
             cross_section_pb=0.00359,
             total=27.84,
             digest="1" * 64,
+            cross_section_error=0.27,
+            cross_section_order="NLO+NLL",
         ),
         options={"correlations": "none", "figure_of_merit": "midp", "toys": 1_000_000, "seed": 0},
         merge=MergeResult(
@@ -249,6 +285,58 @@ def make_result(**changes: Any) -> AnalysisResult:
         distribution=make_distribution(),
         projections=make_projections(),
         superbin="0.1.0",
+        limits=make_limits(1.0),
+        uncertainty=SignalUncertainty(mc=0.05, systematic=0.08, theory=0.27),
+        other=AggregateRegion(
+            purpose="limit",
+            merge=MergeResult(
+                bins=(68, 78, 108, 118, 120),
+                figure_of_merit="limit",
+                value=1 / 0.77,
+                status="within 2.1 %",
+                cuts=("7-8 jets, >= 1 b jet, HT > 1000 GeV, MHT > 500 GeV",),
+                evaluated=1234,
+                greedy=GreedyBaseline(bins=(68, 78, 108), value=1.2),
+                bound=1.32,
+                gap=0.0164,
+                mu95=0.77,
+            ),
+            yields=make_yields(13.1, 9.6, 15, [68, 78, 108, 118, 120]),
+            uncertainty=SignalUncertainty(mc=0.05, systematic=0.08, theory=0.27),
+            expected=PValue(p=0.0174, z=2.11),
+            observed=PValue(p=0.351, z=0.38),
+            limits=make_limits(0.96),
+        ),
+        likelihood=LikelihoodAnswer(
+            kind="full",
+            channels=520,
+            mu=0.19,
+            z=0.61,
+            limits=tuple(
+                UpperLimit.of(
+                    "asymptotic",
+                    LimitBand(0.66, 0.22, 0.31, 0.46, 0.69, 1.01).times(factor),
+                    fit="postfit",
+                    signal_uncertainty=width,
+                    cross_section_pb=0.00359,
+                    status="converged",
+                )
+                for factor, width in ((1.0, 0.0), (1.06, None))
+            ),
+        ),
+        alternatives=(
+            Alternative("rectangle", (68, 78), 1, 6.1, 8.2, 3.1, 2.2, 1.86, 0.97),
+            Alternative("1 bin", (68,), 1, 2.2, 3.1, 1.2, 0.8, 1.02, 1.9),
+        ),
+        sources=(
+            UncertaintySource("LLSCSRNJets2_BTags3_MHT3_HT9", 2.1, 0.0),
+            UncertaintySource("LLSCSRNJets0_BTags2_MHT3_HT9", 1.8, 0.0),
+            UncertaintySource("DYsysKin", -0.9, 1.1),
+        ),
+        versions={"superbin": "0.1.0", "numpy": "2.0.0"},
+        published=PublishedAnswer(
+            "interpolated", {"m_gluino": 1750.0, "m_lsp": 1.0}, 2.41, 1.72, 2.41 / 3.59, 1.72 / 3.59
+        ),
     )
     return replace(result, **changes)
 

@@ -87,14 +87,47 @@ def test_a_thinned_table_is_close(mass: int, pb: float) -> None:
     assert cross_section("stop", mass).pb == pytest.approx(pb, rel=4e-3)
 
 
+@pytest.mark.parametrize(
+    ("mass", "ten_fold"),
+    [
+        (200, 647.123),
+        (600, 1.76645),
+        (950, 0.0898112),
+        (1000, 0.0624391),
+        (1500, 0.00261222),
+        (2000, 0.000171615),
+    ],
+)
+def test_eight_squarks(mass: int, ten_fold: float) -> None:
+    """SIG-9: 0.8 of the working group's cross section of ten degenerate squarks, without an uncertainty."""
+    found = cross_section("squark", mass)
+    assert found.pb == pytest.approx(0.8 * ten_fold, rel=5e-6)
+    assert found.relative_uncertainty is None
+
+
+@pytest.mark.parametrize(
+    ("mass", "ten_fold"),
+    [(310, 72.17), (605, 1.67649), (1010, 0.0582097), (1455, 0.0033998), (1685, 0.000920175)],
+)
+def test_the_thinned_squarks_are_close(mass: int, ten_fold: float) -> None:
+    """SIG-9."""
+    assert cross_section("squark", mass).pb == pytest.approx(0.8 * ten_fold, rel=4e-3)
+
+
+@pytest.mark.parametrize("mass", [300, 600, 1000, 1500])
+def test_flavour_hardly_matters(mass: int) -> None:
+    """SIG-9: with a decoupled gluino QCD makes pairs of any squark alike: eight are eight stops within 2 %."""
+    assert cross_section("squark", mass).pb == pytest.approx(8 * cross_section("stop", mass).pb, rel=0.02)
+
+
 def test_unknown_process() -> None:
     """SIG-10: the cure is in the text."""
     with pytest.raises(
         UnknownNameError,
-        match="'squark' pairs, only for gluino, sbottom, stop; .*cross_section=.*--cross-section",
+        match="'slepton' pairs, only for gluino, sbottom, squark, stop; .*cross_section=.*--cross-section",
     ):
-        cross_section("squark", 1000)
-    assert packaged.processes() == ("gluino", "sbottom", "stop")
+        cross_section("slepton", 300)
+    assert packaged.processes() == ("gluino", "sbottom", "squark", "stop")
 
 
 def test_another_energy(packaged_catalog: Catalog, small_search: Search) -> None:

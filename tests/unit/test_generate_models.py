@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from superbin.domain.grid import SignalPoint
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
 from superbin.generate import (
     MODELS,
@@ -20,6 +21,7 @@ from superbin.generate import (
     GeneratorSettings,
     SelectionCard,
     coarse_to_fine,
+    events_for,
     masses,
     model_named,
     slha_text,
@@ -327,10 +329,10 @@ def test_constants_change_by_name() -> None:
     changes = ("detector.b_efficiency=0.7", "selection.isr_weights=[]", "generator.multiparton=false")
     changed = Cards().changed(changes)
     assert changed.detector.b_efficiency == 0.7
-    assert changed.selection == SelectionCard(isr_weights=())
-    assert not changed.generator.multiparton
+    assert changed.selection.isr_weights == ()
+    assert changed.generator.multiparton is False
     rates = Cards().changed(["detector.c_rate=[[30, 0.1], [100, 0.2]]"]).detector.c_rate
-    assert rates == ((30, 0.1), (100, 0.2))
+    assert np.array_equal(rates, [[30, 0.1], [100, 0.2]])
     assert json.loads(json.dumps(changed.record())) == changed.record()
 
 
@@ -408,3 +410,30 @@ def test_constants_of_a_rule_change_together() -> None:
     changes = ["detector.c_factor=8", "detector.c_rate=[[30, 0.1]]"]
     for order in (changes, changes[::-1]):
         assert Cards().changed(order).detector.c_factor == 8
+
+
+@pytest.mark.parametrize(
+    ("total", "error", "events", "wanted"),
+    [
+        (0.5, 0.015, 6000, 6000),  # 3 % as it is
+        (0.5, 0.030, 6000, 26_000),  # 6 %: 4 times the events, and 5 % to spare: 25200
+        (0.01, 0.01, 6000, 200_000),  # 100 %: the ceiling
+        (0.0, 0.0, 6000, 200_000),  # no event in any bin
+        (0.5, 0.04243, 6000, 51_000),  # rounded up to thousands
+        (0.01, 0.01, 300_000, 300_000),  # more than the ceiling already
+    ],
+)
+def test_events_for_an_error(total: float, error: float, events: int, wanted: int) -> None:
+    """GEN-69: errors fall with the root of the events."""
+    settings = {"statistics": {"total_error": error}}
+    point = SignalPoint(
+        "T1bbbb",
+        {"m_mother": 1000, "m_lsp": 900},
+        "small",
+        events,
+        0,
+        np.array([total]),
+        np.array([error]),
+        settings,
+    )
+    assert events_for(point, 0.03, 200_000) == wanted

@@ -9,7 +9,7 @@ import pytest
 from superbin.catalog import Catalog
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.errors import InputError
-from superbin.generate import Cards, DetectorCard, SelectionCard
+from superbin.generate import Cards, DetectorCard, Job, SelectionCard
 from superbin.generate.detector import Jets, flavours, smear, tag_probability, visible
 from superbin.generate.events import Particles, delta_phi, pairs
 from superbin.generate.isr import isr_weights, radiated
@@ -357,11 +357,12 @@ def test_what_is_known_of_a_search(packaged_catalog: Catalog) -> None:
     assert Cards.of(other).selection == SelectionCard()
     assert "initial-state radiation" not in Cards.of(other).variations()
     later = packaged_catalog.search("cms-sus-16-033")
-    card = Cards.of(later, packaged_catalog.generator_card(later)).selection
+    card = Cards.of(later).selection
     assert card.isr_weights == (1.0, 0.920, 0.821, 0.715, 0.662, 0.561, 0.511)
     assert card.min_njet == 2
+    assert Job("T1bbbb", later).cards == Cards.of(later)
     known = packaged_catalog.search("cms-pas-sus-16-014")
-    card = Cards.of(known, packaged_catalog.generator_card(known)).selection
+    card = Cards.of(known).selection
     assert card.isr_weights == (1.0, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
     assert (card.overall_factor, card.min_njet) == (1, 3)
     mht = np.array([250.0, 251.0, 300.0, 301.0, 350.0, 499.0, 501.0, 2000.0])

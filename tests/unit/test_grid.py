@@ -442,13 +442,13 @@ def test_source_says_what_it_is(packaged_catalog: Catalog) -> None:
     assert describe(replace(grid, settings=cards), 1000, 1).endswith("accuracy of the simulation: not known")
     statements = packaged_catalog.grid("cms-pas-sus-16-014", "T1bbbb").statements
     known = replace(grid, search="cms-pas-sus-16-014", settings=cards, statements=statements)
-    assert describe(known, 1000, 700).endswith(
-        "22 % low with 9 or more jets; full-likelihood limits: within 15 % of CMS's at four of five points"
+    assert "jets: T1bbbb has, with 7 or more jets and MHT > 500 GeV, 0.96 +- 0.04 of the events" in describe(
+        known, 1000, 700
     )
-    assert describe(known, 800, 1).endswith(
-        "from 6 times stronger to 1.7 times weaker than CMS's, see validation/published_limits"
-    )
-    assert "compressed T1bbbb" in describe(known, 1000, 701)
+    assert "0.90 +- 0.04 of the events" in describe(known, 1000, 701)
+    assert "0.71 +- 0.07 with 9 or more jets" in describe(known, 1000, 701)
+    assert "worst 0.18 at (600, 200)" in describe(known, 800, 1)
+    assert "worst 0.18" not in describe(known, 1000, 1)
 
 
 def test_variations_between_points() -> None:

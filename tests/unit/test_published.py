@@ -234,9 +234,10 @@ SIDES += [("T2bb", "observed"), ("T2bb", "expected")]
 
 
 @pytest.mark.parametrize(
-    ("part", "factor", "share"), [(heavy_and_wide, 1.15, 0.8), (heavy_and_compressed, 1.5, 0.75)]
+    ("part", "factor", "share", "near"),
+    [(heavy_and_wide, 1.15, 0.8, 0.02), (heavy_and_compressed, 1.5, 5 / 6, 0.06)],
 )
-def test_agreement_from_a_tev(part: Callable[..., bool], factor: float, share: float) -> None:
+def test_agreement_from_a_tev(part: Callable[..., bool], factor: float, share: float, near: float) -> None:
     """PUB-5: what signals say of limits is true of every model and side."""
     everything = []
     for model, side in SIDES:
@@ -244,10 +245,10 @@ def test_agreement_from_a_tev(part: Callable[..., bool], factor: float, share: f
         assert found.size >= 4
         assert float(np.mean((found >= 1 / factor) & (found <= factor))) >= share, (model, side)
         everything += found.tolist()
-    assert float(np.median(everything)) == pytest.approx(1, abs=0.05)
+    assert float(np.median(everything)) == pytest.approx(1, abs=near)
 
 
 def test_no_agreement_of_light_particles() -> None:
     """PUB-5: below 1 TeV nothing more is claimed than how far off limits are."""
     found = [ratio for model, side in SIDES for ratio in ratios(light, model, side)]
-    assert 1 / 6 < min(found) < max(found) < 1.7
+    assert 1 / 6 < min(found) < max(found) < 1.4

@@ -2,8 +2,8 @@
 
     python validation/coverage/study.py [--report]
 
-Writes REPORT.md, rates.csv, limits.csv, coverage.png and limits.png; some ten minutes on one core. Nothing is thrown: every rate is
-a sum over counts and, where a measurement of the background fluctuates, over that measurement.
+Writes REPORT.md, rates.csv, limits.csv, coverage.png and limits.png; some ten minutes on one core. No toys: every rate is a sum
+over counts and, where a measurement of the background fluctuates, over that measurement.
 
 One bin has the mean mu(z) of the split log-normal with relative uncertainties u upward and d downward: mu(z) = b (1 + u)^z for
 z >= 0; b (1 - d)^(-z) for z < 0, or max(0, b (1 + d z)) from d = 0.8 on. An auxiliary measurement a, normal around z with
@@ -22,8 +22,9 @@ normal.
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -43,7 +44,7 @@ def grid(last: int, step: float) -> FloatArray:
     return np.asarray(np.arange(-last, last + 1) * step, dtype=np.float64)
 
 
-SIGMAS = np.array([1.0, 2.0, 3.0, 5.0])
+SIGMAS = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 ALPHAS = special.ndtr(-SIGMAS)
 BACKGROUNDS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 WIDTHS = {
@@ -58,22 +59,25 @@ WIDTHS = {
 
 TRUTHS = grid(4, 0.5)
 METHODS = ("tail", "midp", "q0 asymptotic", "p0")
-Q0_EXACT_UP_TO = 30.0
-"""Background up to which q0 is calibrated exactly."""
-
 NODES = grid(1400, 0.01)
 """Nuisances to average over; zero, where mu bends, is one of them."""
 
 AUXILIARIES = grid(360, 0.02)
 FITTED = grid(80, 0.1)
-COARSE = grid(25, 0.2)
+COARSE = grid(72, 0.1)
+SPARSE = grid(18, 0.4)
+"""Auxiliary measurements at which p0 and the LHC's CLs of reported numbers are computed one by one."""
+
+LHC_UP_TO = 1e4
+"""Events above which the asymptotic formulas stand for the LHC's CLs of reported numbers: an auxiliary measurement 6 sigma out makes so many."""
 
 LEVEL = 0.95
+LIMIT_ALPHAS = np.append(1 - LEVEL, ALPHAS)
+"""1 - confidence level of the limits."""
+
 LIMIT_BACKGROUNDS = (1.0, 5.0, 25.0, 100.0)
 SIGNALS = (3.0, 10.0, 30.0, 100.0)
 LIMIT_METHODS = ("cls", "asymptotic", "lhc")
-LHC_UP_TO = 30.0
-"""Signal and background up to which the LHC's CLs is calibrated for every outcome."""
 COLUMNS = ("ensemble", "method", "kind", "b", "up", "down")
 
 LIMIT_TRUTHS = grid(2, 1.0)
@@ -152,23 +156,27 @@ def auxiliary_p(one: Bin) -> dict[str, FloatArray]:
     found = {"tail": tail[:, :-1], "midp": midway(tail)}
     z = np.asarray(stats.asymptotic_z(n[None, :], *one.own, auxiliary=AUXILIARIES[:, None]))
     found["q0 asymptotic"] = special.ndtr(-z)
-    if one.b <= Q0_EXACT_UP_TO:
-        every = AUXILIARIES[::5]
-        coarse = np.asarray(stats.fit_nuisance(n[None, :], 0.0, *one.own, auxiliary=every[:, None]))
-        found["p0"] = calibrated(one, n, np.where(z > 0, z, 0.0), coarse)
+    every = AUXILIARIES[::5]
+    coarse = np.asarray(stats.fit_nuisance(n[None, :], 0.0, *one.own, auxiliary=every[:, None]))
+    found["p0"] = calibrated(one, n, np.where(z > 0, z, 0.0), coarse)
     return found
 
 
 def calibrated(
-    one: Bin, n: FloatArray, root: FloatArray, coarse: FloatArray, signal: float = 0.0
+    one: Bin,
+    n: FloatArray,
+    root: FloatArray,
+    coarse: FloatArray,
+    signal: float = 0.0,
+    auxiliaries: FloatArray = AUXILIARIES,
 ) -> FloatArray:
     """P(statistic at least as large) of every outcome, around its own fit: what `superbin.stats.p0` and `lhc_cls` sum outcome by outcome.
 
     `root` is the root of the statistic, of shape (auxiliaries, counts); `coarse` the fitted nuisance at every fifth auxiliary measurement. The count is
     drawn with the signal of the tested hypothesis.
     """
-    every = AUXILIARIES[::5]
-    fitted = np.stack([np.interp(AUXILIARIES, every, column) for column in coarse.T], axis=1).ravel()
+    every = auxiliaries[::5]
+    fitted = np.stack([np.interp(auxiliaries, every, column) for column in coarse.T], axis=1).ravel()
     order = np.argsort(-root, axis=None, kind="stable")
     sorted_root = root.ravel()[order]
     # the last of those with an equal statistic: they all count
@@ -177,14 +185,14 @@ def calibrated(
     left = position.astype(int)
     share = position - left
     p = np.zeros(order.size)
-    step = AUXILIARIES[1] - AUXILIARIES[0]
+    step = auxiliaries[1] - auxiliaries[0]
     for k, z in enumerate(FITTED):
         used = np.flatnonzero((left == k) | (left + 1 == k))
         if used.size == 0:
             continue
         mean = signal + float(one.mean(np.array([z]))[0])
         chance = np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1))
-        normal = np.exp(-0.5 * (AUXILIARIES - z) ** 2) * step / np.sqrt(2 * np.pi)
+        normal = np.exp(-0.5 * (auxiliaries - z) ** 2) * step / np.sqrt(2 * np.pi)
         sums = np.cumsum((normal[:, None] * chance[None, :]).ravel()[order])
         p[used] += np.where(left[used] == k, 1 - share[used], share[used]) * sums[last[used]]
     result = np.empty(order.size)
@@ -197,14 +205,60 @@ def reported_p(one: Bin) -> dict[str, FloatArray]:
     n = one.counts
     b, up, down = (x[:, None] for x in one.reported(AUXILIARIES[::2]))
     tail = np.asarray(stats.tail(np.append(n, n[-1] + 1)[None, :], b, up, down))
-    z = np.asarray(stats.asymptotic_z(n[None, :], b, up, down))
-    return {"tail": tail[:, :-1], "midp": midway(tail), "q0 asymptotic": special.ndtr(-z)}
+    asymptotic = special.ndtr(-np.asarray(stats.asymptotic_z(n[None, :], b, up, down)))
+    found = {"tail": tail[:, :-1], "midp": midway(tail), "q0 asymptotic": asymptotic}
+    every = asymptotic[:: (len(asymptotic) - 1) // (SPARSE.size - 1)]
+    p0 = [
+        where_it_matters(p0_of(numbers), row, ALPHAS)
+        for row, numbers in zip(every, reported_rows(one), strict=True)
+    ]
+    return {**found, "p0": np.array(p0)}
+
+
+def p0_of(numbers: tuple[float, float, float]) -> Callable[[int], float]:
+    """p0 of a count, given background, up and down."""
+    return lambda n: float(stats.p0(float(n), *numbers).p)
+
+
+def reported_rows(one: Bin) -> list[tuple[float, float, float]]:
+    """What a table says at every `SPARSE` measurement."""
+    return [(float(b), float(up), float(down)) for b, up, down in zip(*one.reported(SPARSE), strict=True)]
+
+
+def where_it_matters(exact: Callable[[int], float], guess: FloatArray, alphas: FloatArray) -> FloatArray:
+    """Values that fall with their index, exact on both sides of where they cross every alpha, and constant from one of those to the next.
+
+    `guess` is an approximation of all of them, from which the search begins.
+    """
+    known: dict[int, float] = {}
+
+    def below(i: int, alpha: float) -> bool:
+        if i not in known:
+            known[i] = exact(i)
+        return known[i] <= alpha
+
+    for alpha in alphas:
+        i = int(np.count_nonzero(guess > alpha))
+        while i > 0 and below(i - 1, alpha):
+            i -= 1
+        while i < guess.size and not below(i, alpha):
+            i += 1
+    result, last = np.empty(guess.size), np.inf
+    for i in range(guess.size):
+        last = known.get(i, last)
+        result[i] = last
+    return result
+
+
+def auxiliaries_of(values: FloatArray) -> FloatArray:
+    """The grid of auxiliary measurements on which values of shape (auxiliaries, counts) stand."""
+    return next(g for g in (AUXILIARIES, AUXILIARIES[::2], COARSE, SPARSE) if g.size == len(values))
 
 
 def with_truth(one: Bin, p: FloatArray) -> list[Rate]:
     """Rates of p at most alpha when the auxiliary fluctuates around a truth, p of shape (auxiliaries, counts)."""
     n = one.counts
-    auxiliaries = AUXILIARIES if len(p) == AUXILIARIES.size else AUXILIARIES[::2]
+    auxiliaries = auxiliaries_of(p)
     found = np.empty((TRUTHS.size, ALPHAS.size))
     for i, z in enumerate(TRUTHS):
         mean = float(one.mean(np.array([z]))[0])
@@ -281,9 +335,10 @@ def all_rates() -> Rates:
 
 def auxiliary_cls(one: Bin, s: float, n: FloatArray) -> dict[str, FloatArray]:
     """CLs of s by method, of shape (auxiliaries, counts), of an analyst who knows mu and a."""
-    weight = np.exp(-0.5 * (NODES - COARSE[:, None]) ** 2)
+    nodes = NODES[::4]
+    weight = np.exp(-0.5 * (nodes - COARSE[:, None]) ** 2)
     both, alone = (
-        weight @ special.gammaincc(n[:, None] + 1, strength + one.mean(NODES)[None, :]).T
+        weight @ special.gammaincc(n[:, None] + 1, strength + one.mean(nodes)[None, :]).T
         for strength in (s, 0.0)
     )
     with np.errstate(invalid="ignore"):
@@ -316,10 +371,11 @@ def asymptotic_cls(one: Bin, s: float, n: FloatArray, a: FloatArray) -> FloatArr
 def lhc_cls(one: Bin, s: float, n: FloatArray) -> FloatArray:
     """The LHC's CLs of s for every outcome, of shape (auxiliaries, counts): two calibrations of q~, around the fits with and without s."""
     held = uncertainty("split-lognormal", *(np.array([x]) for x in one.own))
-    count, a = (x.ravel() for x in np.broadcast_arrays(n[None, :], AUXILIARIES[:, None]))
-    q = q_tilde(np.full(count.size, s), count, held, a).reshape(AUXILIARIES.size, n.size)
+    auxiliaries = AUXILIARIES[::2]
+    count, a = (x.ravel() for x in np.broadcast_arrays(n[None, :], auxiliaries[:, None]))
+    q = q_tilde(np.full(count.size, s), count, held, a).reshape(auxiliaries.size, n.size)
     root = np.sqrt(q)
-    every = AUXILIARIES[::5]
+    every = auxiliaries[::5]
     both, alone = (
         calibrated(
             one,
@@ -327,50 +383,86 @@ def lhc_cls(one: Bin, s: float, n: FloatArray) -> FloatArray:
             root,
             np.asarray(stats.fit_nuisance(n[None, :], strength, *one.own, auxiliary=every[:, None])),
             strength,
+            auxiliaries,
         )
         for strength in (s, 0.0)
     )
     return np.where(root > 0, both / np.where(alone > 0, alone, 1.0), 1.0)
 
 
-def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], Rate]:
-    """How often the upper limit lies below the true signal s, which is where CLs of s is below 1 - level."""
-    means = s + one.mean(LIMIT_TRUTHS)
-    low = max(0, int(means.min() - 6 * np.sqrt(means.min()) - 2))
-    n = np.arange(low, int(means.max() + 6 * np.sqrt(means.max()) + 6), dtype=np.float64)
+@cache
+def reported_cdf(one: Bin) -> FloatArray:
+    """P(at most n background events) of an analyst who knows what a table reports, shape (auxiliaries, counts)."""
+    top = max(SIGNALS) + float(one.mean(LIMIT_TRUTHS).max())
+    n = np.arange(int(top + 6 * np.sqrt(top) + 6))
+    return np.asarray(stats.counts.cdf(n, *(x[:, None] for x in one.reported(COARSE))))
+
+
+def reported_cls(one: Bin, s: float, n: FloatArray) -> dict[str, FloatArray]:
+    """CLs of s by method, of shape (auxiliaries, counts), of an analyst who knows what a table reports."""
     b, up, down = (x[:, None] for x in one.reported(COARSE))
+    every = np.arange(n[-1] + 1)
+    alone = reported_cdf(one)[:, : every.size]
+    signal = np.exp(special.xlogy(every, s) - s - special.gammaln(every + 1))
+    both = np.array([np.convolve(signal, row)[: row.size] for row in alone])
+    with np.errstate(invalid="ignore"):
+        exact = np.where(alone > 0, both / alone, 0.0)[:, int(n[0]) :]
+    asymptotic = np.asarray(stats.limits.asymptotic_cls(s, n[None, :], b, up, down))
+    some = asymptotic[:: (COARSE.size - 1) // (SPARSE.size - 1), ::-1]
+    lhc = [
+        where_it_matters(lhc_of(s, n[::-1], row, numbers), row, LIMIT_ALPHAS[:1])[::-1]
+        for row, numbers in zip(some, reported_rows(one), strict=True)
+    ]
+    return {"cls": exact, "asymptotic": asymptotic, "lhc": np.array(lhc)}
+
+
+def lhc_of(
+    s: float, n: FloatArray, asymptotic: FloatArray, numbers: tuple[float, float, float]
+) -> Callable[[int], float]:
+    """The LHC's CLs at one of several counts, given background, up and down; asymptotic where it is out of reach."""
+    if max(numbers[0], n.max()) > LHC_UP_TO:
+        return lambda i: float(asymptotic[i])
+    return lambda i: stats.limits.lhc_cls(s, float(n[i]), *numbers)
+
+
+def limit_rates(one: Bin, s: float) -> dict[tuple[Ensemble, str], list[Rate]]:
+    """How often the upper limit lies below the true signal s, which is where CLs of s is below 1 - level; by level."""
+    means = s + one.mean(LIMIT_TRUTHS)
+    low = max(0, int(means.min() - 7 * np.sqrt(means.min()) - 2))
+    n = np.arange(low, int(means.max() + 6 * np.sqrt(means.max()) + 6), dtype=np.float64)
+    every = np.arange(n[-1] + 1)  # the ensemble without a signal has low counts
     value: dict[tuple[Ensemble, str], FloatArray] = {
-        ("reported", "cls"): np.asarray(stats.limits.cls(s, n[None, :], b, up, down)),
-        ("reported", "asymptotic"): np.asarray(stats.limits.asymptotic_cls(s, n[None, :], b, up, down)),
+        ("reported", method): cls for method, cls in reported_cls(one, s, n).items()
     }
-    for method, cls in auxiliary_cls(one, s, n).items():
-        value["auxiliary", method] = cls
-    if max(one.b, s) <= LHC_UP_TO:
-        every = np.arange(n[-1] + 1)  # the ensemble without a signal has low counts
-        value["auxiliary", "lhc"] = lhc_cls(one, s, every)[:, int(n[0]) :]
-    rates = {key: np.empty(LIMIT_TRUTHS.size) for key in value}
+    value |= {("auxiliary", method): cls for method, cls in auxiliary_cls(one, s, n).items()}
+    lhc = lhc_cls(one, s, every)
+    value["auxiliary", "lhc"] = lhc[:, low:]
+    rates = {key: np.empty((LIMIT_ALPHAS.size, LIMIT_TRUTHS.size)) for key in value}
     for i, z in enumerate(LIMIT_TRUTHS):
         chance = np.exp(special.xlogy(n, means[i]) - means[i] - special.gammaln(n + 1))
         for key, cls in value.items():
-            weight = normal_weight(COARSE if len(cls) == COARSE.size else AUXILIARIES, float(z))
-            rates[key][i] = weight @ ((cls < 1 - LEVEL) @ chance)
-    found = {key: summary(rate, LIMIT_TRUTHS) for key, rate in rates.items()}
+            weight = normal_weight(auxiliaries_of(cls), float(z))
+            for k, alpha in enumerate(LIMIT_ALPHAS):
+                rates[key][k, i] = weight @ ((cls < alpha) @ chance)
+    found = {key: [summary(row, LIMIT_TRUTHS) for row in rate] for key, rate in rates.items()}
+    found["reported", "lhc"] = found["reported", "lhc"][:1]  # at the other levels it was not computed
     # predictive: counts from s + mu(z) with z unit normal, nothing else fluctuates
-    n = np.arange(int(s + one.b + 6 * np.sqrt(s + one.b) + 10), dtype=np.float64)
+    n = every
     chance = np.asarray(stats.counts.pmf(n, *one.own, signal=s))
-    for method, function in (("cls", stats.limits.cls), ("asymptotic", stats.limits.asymptotic_cls)):
-        rate = float((np.asarray(function(s, n, *one.own)) < 1 - LEVEL) @ chance)
-        found["predictive", method] = Rate(rate, rate, 0.0)
-    if max(one.b, s) <= LHC_UP_TO:
-        row = lhc_cls(one, s, n)[AUXILIARIES.size // 2]  # nothing was measured but a = 0
-        rate = float((row < 1 - LEVEL) @ chance)
-        found["predictive", "lhc"] = Rate(rate, rate, 0.0)
+    fixed = {
+        "cls": np.asarray(stats.limits.cls(s, n, *one.own)),
+        "asymptotic": np.asarray(stats.limits.asymptotic_cls(s, n, *one.own)),
+        "lhc": lhc[len(lhc) // 2],  # the only measurement is a = 0
+    }
+    for method, cls in fixed.items():
+        below = [float((cls < alpha) @ chance) for alpha in LIMIT_ALPHAS]
+        found["predictive", method] = [Rate(rate, rate, 0.0) for rate in below]
     return found
 
 
 LIMIT_EXAMPLE = (Bin(25.0, 0.5, 0.05), 100.0)
 
-LimitRates: TypeAlias = dict[tuple[Ensemble, str, str, Bin, float], Rate]
+LimitRates: TypeAlias = dict[tuple[Ensemble, str, str, Bin, float], list[Rate]]
 
 
 def all_limit_rates() -> LimitRates:
@@ -411,12 +503,10 @@ def read_csv() -> tuple[Rates, LimitRates]:
             float(row["worst_z0"]),
         )
         rates.setdefault(_key(row), []).append(rate)
-    limits: LimitRates = {
-        (*_key(row), float(row["s"])): Rate(
-            float(row["typical"]), float(row["worst"]), float(row["worst_z0"])
-        )
-        for row in _rows("limits.csv")
-    }
+    limits: LimitRates = {}
+    for row in _rows("limits.csv"):
+        rate = Rate(float(row["typical"]), float(row["worst"]), float(row["worst_z0"]))
+        limits.setdefault((*_key(row), float(row["s"])), []).append(rate)
     return rates, limits
 
 
@@ -441,10 +531,11 @@ def write_csv(rates: Rates, limits: LimitRates) -> None:
                 rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
     with (HERE / "limits.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*COLUMNS, "s", "typical", "worst", "worst_z0"])
-        for (ensemble, method, kind, one, s), rate in limits.items():
-            numbers = [f"{x:.4g}" for x in (*own(one), s, rate.typical, rate.worst)]
-            rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
+        rows.writerow([*COLUMNS, "s", "alpha", "typical", "worst", "worst_z0"])
+        for (ensemble, method, kind, one, s), found_at in limits.items():
+            for alpha, rate in zip(LIMIT_ALPHAS, found_at, strict=False):
+                numbers = [f"{x:.4g}" for x in (*own(one), s, alpha, rate.typical, rate.worst)]
+                rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
 
 
 def own(one: Bin) -> tuple[float, float, float]:
@@ -468,17 +559,23 @@ def report(rates: Rates, limits: LimitRates) -> str:
         "",
         (
             f"Backgrounds: {', '.join(f'{b:g}' for b in BACKGROUNDS)} events. Relative uncertainties: {widths}. p0: the count and the "
-            f'auxiliary measurement drawn from the background-only fit, up to {Q0_EXACT_UP_TO:g} events. "worst" and "typical" are taken '
+            'auxiliary measurement drawn from the background-only fit. "worst" and "typical" are taken '
             f"over z0 = {', '.join(f'{z:g}' for z in TRUTHS)}; for limits, over every second of these."
         ),
         "",
         (
             "Numbers are rate / alpha, the smallest and the largest over backgrounds and uncertainties of a kind, alpha being the "
-            "p-value of 1, 2, 3 and 5 sigma: 1 is exact, less is conservative, more claims too much."
+            "p-value of 1, 2, 3, 4 and 5 sigma: 1 is exact, less is conservative, more claims too much."
         ),
     ]
     for ensemble, which, title in SECTIONS:
-        lines += ["", f"## {title}", "", f"| method | uncertainties | {HEAD} |", "|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            f"| method | uncertainties | {HEAD} |",
+            f"|---|---|{'---|' * SIGMAS.size}",
+        ]
         for method in METHODS:
             for kind in WIDTHS:
                 some = [f for (e, m, k, _), f in rates.items() if (e, m, k) == (ensemble, method, kind)]
@@ -491,7 +588,7 @@ def report(rates: Rates, limits: LimitRates) -> str:
         'b = 10, 30 and 100, all kinds of uncertainties but "down to zero" together.',
         "",
         f"| ensemble | method | {HEAD} |",
-        "|---|---|---|---|---|---|",
+        f"|---|---|{'---|' * SIGMAS.size}",
     ]
     for ensemble, which, title in SECTIONS:
         for method in METHODS:
@@ -522,7 +619,7 @@ def example_lines(rates: Rates) -> list[str]:
         f"## One bin: b = {one.b:g} +{100 * one.u:g} -{100 * one.d:g} %",
         "",
         f"| ensemble | method | {HEAD} | z0 of the worst |",
-        "|---|---|---|---|---|---|---|",
+        f"|---|---|{'---|' * SIGMAS.size}---|",
     ]
     for (ensemble, method, _, other), found in rates.items():
         if other == one:
@@ -540,10 +637,10 @@ def limit_lines(limits: LimitRates) -> list[str]:
         (
             f"Limits at {LEVEL:.0%}, signals of {', '.join(f'{s:g}' for s in SIGNALS)} events on backgrounds of "
             f"{', '.join(f'{b:g}' for b in LIMIT_BACKGROUNDS)}. Numbers are rates, the smallest and the largest: up to "
-            f"{1 - LEVEL:.2f} covers. The Bayesian limit of a flat prior is the exact CLs limit, and has its rates. lhc: for signals and backgrounds up to {LHC_UP_TO:g} events."
+            f"{1 - LEVEL:.2f} covers. The Bayesian limit of a flat prior is the exact CLs limit, and has its rates."
         ),
         "",
-        f"| ensemble | uncertainties | {' | '.join(LIMIT_METHODS)} | largest of cls at |",
+        f"| ensemble | uncertainties | {' | '.join(LIMIT_METHODS)} | largest of cls for |",
         "|---|---|---|---|---|---|",
     ]
     for ensemble, which, title in SECTIONS:
@@ -551,7 +648,7 @@ def limit_lines(limits: LimitRates) -> list[str]:
             cells, place = [], ""
             for method in LIMIT_METHODS:
                 some = {
-                    (one, s): float(getattr(rate, which))
+                    (one, s): float(getattr(rate[0], which))
                     for (e, m, k, one, s), rate in limits.items()
                     if (e, m, k) == (ensemble, method, kind)
                 }
@@ -565,12 +662,34 @@ def limit_lines(limits: LimitRates) -> list[str]:
         "",
         f"One bin, {one.b:g} +{100 * one.u:g} -{100 * one.d:g} % with s = {s:g}:",
         "",
-        f"| ensemble | {' | '.join(LIMIT_METHODS[:2])} |",
-        "|---|---|---|",
+        f"| ensemble | {' | '.join(LIMIT_METHODS)} |",
+        "|---|---|---|---|",
     ]
     for ensemble, which, title in SECTIONS:
-        found = [getattr(limits[ensemble, method, "example", one, s], which) for method in LIMIT_METHODS[:2]]
+        found = [getattr(limits[ensemble, method, "example", one, s][0], which) for method in LIMIT_METHODS]
         lines.append(f"| {title} | {' | '.join(f'{rate:.3f}' for rate in found)} |")
+    lines += [
+        "",
+        "## At the confidence levels of 1 to 5 sigma",
+        "",
+        (
+            "Limits at the level 1 - alpha: rate / alpha, the smallest and the largest over all signals, backgrounds and uncertainties of a kind; "
+            f"up to 1 covers; lhc of reported numbers was computed at {LEVEL:.0%} only. CLs is conservative by construction for signals that are small beside the fluctuations of the background."
+        ),
+        "",
+        f"| ensemble | method | uncertainties | {HEAD} |",
+        f"|---|---|---|{'---|' * SIGMAS.size}",
+    ]
+    for ensemble, which, title in SECTIONS:
+        for method in LIMIT_METHODS:
+            for kind in WIDTHS:
+                some_kind = [
+                    rates[1:]
+                    for (e, m, k, _, _), rates in limits.items()
+                    if (e, m, k) == (ensemble, method, kind)
+                ]
+                if (ensemble, method) != ("reported", "lhc"):
+                    lines.append(f"| {title} | {method} | {kind} | {spans(some_kind, which)} |")
     return lines
 
 
@@ -586,7 +705,9 @@ def draw(rates: Rates) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(3, 4, figsize=(13, 9), sharex=True, sharey="col", layout="constrained")
+    figure, panels = plt.subplots(
+        3, SIGMAS.size, figsize=(16, 9), sharex=True, sharey="col", layout="constrained"
+    )
     for axes_of, ensemble in zip(panels, ENSEMBLES, strict=True):
         for k, (axes, sigma) in enumerate(zip(axes_of, SIGMAS, strict=True)):
             for method, colour in zip(METHODS, ("C0", "C1", "C2", "C3"), strict=True):
@@ -625,7 +746,7 @@ def draw_limits(limits: LimitRates) -> None:
             ):
                 worst = {
                     s: [
-                        rate.worst
+                        rate[0].worst
                         for (e, m, k, _, signal), rate in limits.items()
                         if (e, m, k, signal) == (ensemble, method, kind, s)
                     ]

@@ -1,9 +1,9 @@
-"""How well does a grid predict a point it does not know? Writes REPORT.md and leave_out.png.
+"""How well does a grid predict a point it does not know? Writes REPORT.md, leave_out.png, and errors.csv with the error of every point.
 
     python validation/grids/leave_out.py [GRID.csv.gz ...]
 
 By default for the grids in the package. Every inner point is left out in turn and predicted by the others; totals and bins
-above 2 % of the total are compared with the point's own Monte Carlo. The splines other than the library's are built anew
+above 2 % of the total are compared with the point's own Monte Carlo. The splines other than the library's are built again
 from the remaining points with scipy, so they also check the shortcut that the library takes.
 """
 
@@ -134,6 +134,65 @@ def study(grid: SignalGrid) -> Study:
     )
 
 
+# --- Monte Carlo errors ------------------------------------------------------------------------------------
+
+AIM, CEILING = 0.03, 200_000
+"""Relative Monte Carlo error of a point's total that is aimed at, and events that it may take."""
+
+
+def total_errors(grid: SignalGrid) -> FloatArray:
+    """The relative Monte Carlo error of the total of every point, as the points recorded it."""
+    recorded = [entry["total_error"] for entry in grid.settings["by_point"]["statistics"]]
+    errors: FloatArray = np.array(recorded) / grid.efficiencies.sum(axis=1)
+    return errors
+
+
+def errors_table(grids: list[SignalGrid]) -> str:
+    """errors.csv."""
+    lines = [
+        "# Monte Carlo statistics of every point of the packaged grids: events, efficiency summed over all bins, and its relative error.",
+        "# Made by validation/grids/leave_out.py.",
+        "search,model,m_mother,m_lsp,events,efficiency,relative_error_percent",
+    ]
+    for grid in grids:
+        rows = zip(
+            grid.points.tolist(), grid.events, grid.efficiencies.sum(axis=1), total_errors(grid), strict=True
+        )
+        lines += [
+            f"{grid.search},{grid.model},{m:g},{x:g},{events},{total:.4g},{100 * error:.2f}"
+            for (m, x), events, total, error in rows
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def errors_section(grids: list[SignalGrid]) -> str:
+    """How near the points come to the aim, by model."""
+    lines = [
+        "## Monte Carlo errors of the points",
+        "",
+        f"Relative error of a point's total, from the squared weights of its events; `errors.csv` has every point. The aim is {100 * AIM:g} % with",
+        f"{CEILING} events at most. The last column is what the points beyond it would take, and how many of them would not reach it.",
+        "",
+        "| search | model | events | median % | largest % | points within the aim | events to reach it elsewhere, points at the ceiling |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for grid in grids:
+        error = total_errors(grid)
+        far = error > AIM
+        wanted = np.minimum(grid.events * (error / AIM) ** 2, CEILING)[far]
+        worst = grid.points[int(np.argmax(error))]
+        lines.append(
+            f"| {grid.search} | {grid.model} | {_span(grid.events)} | {100 * np.median(error):.1f} | {100 * error.max():.1f} at "
+            f"({worst[0]:g}, {worst[1]:g}) | {int((~far).sum())} of {len(error)} | {wanted.sum() / 1e6:.2f} million, {int((wanted >= CEILING).sum())} |"
+        )
+    return "\n".join([*lines, "", ""])
+
+
+def _span(values: NDArray[np.int64]) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
 # --- report ------------------------------------------------------------------------------------------------
 
 
@@ -179,13 +238,13 @@ def section(studied: Study) -> str:
     squares = studied.predicted["squares only"].sum(axis=1)
     added = np.median(studied.predicted["superbin"].sum(axis=1) / squares - 1)
     head = (
-        f"{len(grid.points)} points of {grid.events.min()} to {grid.events.max()} events, {len(studied.gaps)} of "
+        f"{len(grid.points)} points of {_span(grid.events)} events, {len(studied.gaps)} of "
         f"them inside the hull of the others. Interpolation error that superbin uses per bin: "
         f"{grid.interpolation_error:.1%}. What squaring loses and superbin adds back: {added:+.2%} of the total (median)."
     )
     return "\n".join(
         [
-            f"## {grid.model}",
+            f"## {grid.model} in {grid.search}",
             "",
             head,
             "",
@@ -206,7 +265,7 @@ alone" is what the latter would give if the interpolation were perfect. In use a
 are there, so these numbers are for a grid that is locally twice as coarse as the one that ships.
 
 "superbin" is what the package does: a thin-plate spline of roots in 3 ln m and 4 ln dm with smoothing 0.1, squared, with the variance added
-that squares of noisy roots lack. "squares only" is the same without the addition, built anew for each point, at several
+that squares of noisy roots lack. "squares only" is the same without the addition, built for each point, at several
 smoothings and with m/200 GeV in place of 3 ln m. "linear" interpolates efficiencies over Delaunay triangles of the masses. Bins are those above 2 % of a
 point's total. Mean is signed: prediction less simulation. dm is the mass difference in GeV.
 
@@ -230,7 +289,11 @@ def draw(studies: list[Study]) -> None:
             *grid.points[inside].T, c=100 * totals, cmap="RdBu_r", vmin=-10, vmax=10, edgecolors="0.4"
         )
         top.plot(*grid.points[~inside].T, "x", color="0.4", label="corners, not predicted")
-        top.set(xlabel="m_mother [GeV]", ylabel="m_lsp [GeV]", title=f"{grid.model}: prediction of the total")
+        top.set(
+            xlabel="m_mother [GeV]",
+            ylabel="m_lsp [GeV]",
+            title=f"{grid.model}, {grid.search}: prediction of the total",
+        )
         top.legend(loc="upper left")
         figure.colorbar(dots, ax=top, label="prediction / simulation - 1 [%], colours end at 10")
         for name, style in (("superbin", "C0"), ("linear", "C1")):
@@ -259,8 +322,11 @@ def draw(studies: list[Study]) -> None:
 def main(paths: list[Path]) -> None:
     """Study the grids, write the report and draw."""
     chosen = paths or sorted(PACKAGED.glob("*/grids/*.csv.gz"))
-    studies = [study(read_grid(path)) for path in chosen]
-    (HERE / "REPORT.md").write_text(INTRO + "\n".join(map(section, studies)), encoding="utf-8")
+    grids = [read_grid(path) for path in chosen]
+    studies = [study(grid) for grid in grids]
+    text = INTRO + errors_section(grids) + "\n".join(map(section, studies))
+    (HERE / "REPORT.md").write_text(text, encoding="utf-8")
+    (HERE / "errors.csv").write_text(errors_table(grids), encoding="utf-8")
     draw(studies)
 
 

@@ -4,7 +4,7 @@
 
 DATACARDS_DIR holds the cards of the signal and control regions, at any depth, as the CMS analysis reinterpretation
 package (github.com/jbradmil/CARP, 2016) has them. Equal cards give equal bytes. What is changed on the way is what the
-recipe of this archive says (`superbin.io.datacards.RECIPES`); it is printed and stored in the document.
+recipe of this archive says (`card-recipe.json` of the packaged search); it is printed and stored in the document.
 """
 
 import argparse
@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 from superbin.errors import DocumentError, SuperbinError
-from superbin.io.datacards import RECIPES, Datacards, read_datacards
+from superbin.io.datacards import Datacards, parse_recipe, read_datacards
 from superbin.likelihood.cards import compile_cards
 from superbin.likelihood.packed import write
 
 NAME = "cms-pas-sus-16-014"
-DEFAULT_OUTPUT = Path(__file__).parents[2] / "src/superbin/data" / NAME / "likelihood.json.gz"
+BUNDLE = Path(__file__).parents[2] / "src/superbin/data" / NAME
+DEFAULT_OUTPUT = BUNDLE / "likelihood.json.gz"
 SOURCE = (
     "520 datacards of the CMS analysis reinterpretation package (github.com/jbradmil/CARP, 2016), 12.9 fb^-1, packed by "
     "validation/likelihood/pack.py; the signal systematics are those of the signal the cards were written for"
@@ -52,7 +53,7 @@ def main() -> int:
             cards,
             name=NAME,
             source=SOURCE,
-            recipe=RECIPES[NAME],
+            recipe=parse_recipe((BUNDLE / "card-recipe.json").read_text(), BUNDLE / "card-recipe.json"),
             zero_count=("WTopSLHighW", "WTopHadHighW"),
             global_systematics=("lumi", "JetIDUnc", "IsoTrackSigEff"),
             branches={"DYsysNj": (-0.85, 0.88)},

@@ -1,11 +1,10 @@
 """What the merges of superbin are worth: against SCIP, against every set, against greedy, and as bins multiply.
 
 Writes ``REPORT.md``, ``gains.csv`` and ``growth.png`` beside itself. ``--scip`` also solves four correlated
-problems with SCIP (``pip install pyscipopt``), some ten seconds each; ``--sus-16-033`` times the 174 bins of CMS-SUS-16-033, too, from
-the ``bins.dat`` and ``covariance.dat`` of github.com/ilmonteux/LHC_rectangular_aggregation (arXiv:1707.05783). Sections whose input is
-not given are left as they are. Times are CPU seconds of one core; run with ``OMP_NUM_THREADS=1``.
+problems with SCIP (``pip install superbin[validation]``), some ten seconds each; without it that section is left as it is. Times are CPU seconds of one
+core; run with ``OMP_NUM_THREADS=1``.
 
-    python validation/merging/compare.py [--scip] [--sus-16-033 FOLDER] [--only SECTION ...]
+    python validation/merging/compare.py [--scip] [--only SECTION ...]
 """
 
 import argparse
@@ -24,7 +23,7 @@ from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import BinSums, bin_sums
 from superbin.domain.covariance import Covariance
 from superbin.domain.merits import MERITS
-from superbin.domain.search import Estimate, Observable, Process, Search
+from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.tables import read_search, read_signal
@@ -38,34 +37,65 @@ from superbin.merge.rectangles import rectangles
 from superbin.merge.shapes import Task, cast_wide, certify, solve
 
 HERE = Path(__file__).parent
-TABLES = HERE.parents[1] / "src" / "superbin" / "data" / "cms-pas-sus-16-014"
+PACKAGED = HERE.parents[1] / "src" / "superbin" / "data"
+TABLES = PACKAGED / "cms-pas-sus-16-014"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scip", action="store_true", help="also solve with SCIP")
-    parser.add_argument("--sus-16-033", type=Path, metavar="FOLDER", help="also time the 174 bins")
-    parser.add_argument("--only", nargs="+", metavar="SECTION", help="titles of the sections to write anew")
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help="titles of the sections to write again")
     arguments = parser.parse_args()
     search = read_search(TABLES)
     signal = read_signal(TABLES / "signals" / "T1bbbb_1750_1.csv")
     models = list(synthetic(search, 220, seed=1))
     real = problem_from(bin_sums(search, signal))
-    folder = arguments.sus_16_033
     parts: dict[str, Callable[[], str] | None] = {
         "SCIP": (lambda: scip(search, [signal, *models[:3]])) if arguments.scip else None,
         "Against every set": lambda: misses(real),
         "The exact limit against every set": lambda: limit_misses(real),
         "Against greedy": lambda: gains(search, models),
         "Products that cut through bins": lambda: products(search, models[:60]),
-        "Speed": (lambda: speed(search, signal, folder)) if folder else None,
+        "Speed": lambda: speed(search, signal, read_search(PACKAGED / "cms-sus-16-033")),
         "Growth with the number of bins": growth,
+        "From 100 to 5000 bins": large,
+        "Certificates": lambda: section("CERTIFICATES.md", "Packaged points"),
+        "Certificates against every set": lambda: section("CERTIFICATES.md", "Against every set"),
+        "Certificates in other arithmetic": lambda: section("CERTIFICATES.md", "A second opinion"),
+        "Against random restarts": lambda: section("CERTIFICATES.md", "Random restarts"),
+        "Regions of CMS-SUS-19-006": regions,
     }
     wanted = arguments.only or list(parts)
     bodies = {title: work() if work and title in wanted else previous(title) for title, work in parts.items()}
     head = f"# Merges, validated\n\n{(__doc__ or '').splitlines()[0]}\nWritten by `compare.py`.\n"
     text = "".join(f"\n## {title}\n\n{body.strip()}\n" for title, body in bodies.items())
     (HERE / "REPORT.md").write_text(head + text, encoding="utf-8")
+
+
+def section(name: str, title: str) -> str:
+    """A section of a report beside this one."""
+    text = (HERE / name).read_text(encoding="utf-8")
+    return text.partition(f"## {title}\n")[2].partition("\n## ")[0].strip()
+
+
+def large() -> str:
+    """The figure of `growth.py`, and its ends."""
+    lines = [
+        line
+        for line in (HERE / "GROWTH.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| bins", "|---", "| 100 ", "| 160 ", "| 5000 "))
+    ]
+    return (
+        "Regular grids, a whole call of `optimize`; every size is in `GROWTH.md`, by `growth.py`.\n\n"
+        + "\n".join(lines)
+        + "\n\n![time and memory from 100 to 5000 bins](growth-sizes.png)"
+    )
+
+
+def regions() -> str:
+    """The report of `regions.py`, without its title."""
+    text = (HERE / "REGIONS.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].replace("\n## ", "\n### ").strip()
 
 
 def previous(title: str) -> str:
@@ -185,7 +215,7 @@ def misses(real: Problem) -> str:
             f"{losses.max():.1%} | {bad.mean() if bad.size else 0:.1%} |"
         )
     intro = (
-        "`midp`, which has no proof: best found against brute force on sub-problems of 12 bins. Provable figures "
+        "`midp` without a proof: best found against brute force on sub-problems of 12 bins. Provable figures "
         "of merit have no mismatch in the property tests. Random problems include bins of zero background, "
         "where the model of the uncertainty itself jumps. Constrained: at most 5 bins, at least a fifth of the "
         "background."
@@ -356,10 +386,10 @@ def _different(sets: BoolArray, more: BoolArray) -> BoolArray:
 # --- speed ------------------------------------------------------------------------------------------------
 
 
-def speed(search: Search, signal: SignalModel, folder: Path) -> str:
-    other, matrix = _sus_16_033(folder)
-    covariance = search.covariance
+def speed(search: Search, signal: SignalModel, other: Search) -> str:
+    covariance, matrix = search.covariance, other.covariance
     assert covariance is not None
+    assert matrix is not None
     lines = [
         "| | 160 bins, ms | of greedy | 174 bins, ms | of greedy |",
         "|---|---|---|---|---|",
@@ -383,7 +413,7 @@ def speed(search: Search, signal: SignalModel, folder: Path) -> str:
     return intro + "\n\n" + "\n".join(lines)
 
 
-def _times(search: Search, signal: SignalModel, matrix: Covariance | FloatArray) -> dict[str, float]:
+def _times(search: Search, signal: SignalModel, matrix: Covariance) -> dict[str, float]:
     def least(work: Callable[[], Any], runs: int = 7) -> float:
         work()
         return min(timed(work)[1] for _ in range(runs))
@@ -407,36 +437,6 @@ def _times(search: Search, signal: SignalModel, matrix: Covariance | FloatArray)
             figure_of_merit="asimov_limit", covariance=matrix
         ),
     }
-
-
-def _sus_16_033(folder: Path) -> tuple[Search, FloatArray]:
-    """The 174 bins as a search, and their covariance."""
-    rows = (folder / "bins.dat").read_text(encoding="utf-8").splitlines()[1:]
-    table = np.array(
-        [[float(x.strip().rstrip(".") or "nan") for x in row.split("\t")] for row in rows if row.strip()]
-    )
-    mht, ht, jets = table[:, 1:3], table[:, 3:5], table[:, 5:7]
-    low = np.stack([jets[:, 0], table[:, 7], ht[:, 0], mht[:, 0]], axis=1)
-    # The last class of b jets is open above: two of them with two jets, else three.
-    high = np.stack(
-        [jets[:, 1], np.where(table[:, 7] >= 3, np.inf, table[:, 7]), ht[:, 1], mht[:, 1]], axis=1
-    )
-    axes = (
-        Observable("njet", "jets", "", True),
-        Observable("nb", "b jets", "", True),
-        Observable("ht", "HT", "GeV"),
-        Observable("mht", "MHT", "GeV"),
-    )
-    background = Process(
-        "all", "All", Estimate(table[:, 8], table[:, 9], table[:, 11], table[:, 10], table[:, 12])
-    )
-    search = Search(
-        "cms-sus-16-033", "", "arXiv:1704.07781", 35.9, 13.0, axes, low, high, (background,), table[:, 13]
-    )
-    values = np.array(
-        (folder / "covariance.dat").read_text(encoding="utf-8").replace(",", " ").split(), dtype=np.float64
-    )
-    return search, values.reshape(len(table), len(table))
 
 
 # --- growth -----------------------------------------------------------------------------------------------

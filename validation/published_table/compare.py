@@ -28,8 +28,8 @@ from superbin.io.tables import read_search
 ROOT = Path(__file__).parents[2]
 PACKAGED = ROOT / "src/superbin/data/cms-pas-sus-16-014"
 PUBLISHED = ROOT / "tests/data/published_table_bins_1_10.csv"
-TABLE_160 = Path(__file__).with_name("table_160.csv")
-REGIONS = Path(__file__).with_name("aggregate_regions.csv")
+TABLE_160 = ROOT / "src/superbin/data/validation/table_160.csv"
+REGIONS = ROOT / "src/superbin/data/validation/aggregate_regions.csv"
 PARTS = {
     "nominal": "value",
     "stat_up": "stat_plus",

@@ -58,11 +58,10 @@ OBSERVABLES = (
     Observable("mht", "$H_\\mathrm{T}^\\mathrm{miss}$", "GeV"),
 )
 SOURCE = (
-    "Derived by validation/published_table/derive.py from the 520 datacards of the CMS analysis reinterpretation "
-    "package (github.com/jbradmil/CARP, 2016) by the recipe of specs/tables.md; pre-fit. A prediction the cards hold "
-    "as a floor (0.0001, a leaked SIGNAL, or a free rate whose control region counts nothing) is zero here, with "
-    "1.841 events of the control region as upward error. Downward errors stop at zero events: the statistical one "
-    "first, the systematic one at what is left."
+    "Pre-fit expectations derived from the 520 datacards of the CMS analysis reinterpretation package "
+    "(github.com/jbradmil/CARP, 2016). A prediction that the cards hold as a floor (0.0001, a placeholder of the signal, or a "
+    "free rate whose control region counts nothing) is zero here, with 1.841 events of the control region as upward error. "
+    "Downward errors stop at zero events: the statistical one first, the systematic one at what is left."
 )
 SIGNAL_SOURCE = (
     "RA2bin_T1bbbb_1750_1_fast.root of the CMS analysis reinterpretation package (github.com/jbradmil/CARP, 2016), "

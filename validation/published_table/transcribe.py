@@ -14,6 +14,8 @@ from pathlib import Path
 from superbin._support.files import write_text
 from superbin.errors import DocumentError, SuperbinError
 
+TABLE = Path(__file__).parents[2] / "src/superbin/data/validation/table_160.csv"
+
 PARTS = ("stat_up", "stat_down", "syst_up", "syst_down")
 COLUMNS = (
     "bin",
@@ -58,7 +60,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("table", type=Path)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("table_160.csv"))
+    parser.add_argument("--output", type=Path, default=TABLE)
     options = parser.parse_args()
     try:
         lines = [

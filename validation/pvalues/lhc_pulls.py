@@ -13,7 +13,7 @@ import numpy as np
 
 from superbin import stats, workspace
 from superbin.domain.aggregate import Background
-from superbin.stats.models import MODELS
+from superbin.stats.models import MODELS, ModelName
 
 CASES = (
     (40, 25, 5, 5),
@@ -28,7 +28,7 @@ CASES = (
 PYHF = ((4, 3, 0.6, 0.5), (8, 3, 1, 0.8), (35, 25, 5, 5))
 
 
-def pulls(case: tuple[float, ...], model: str, seeds: int, toys: int) -> np.ndarray:
+def pulls(case: tuple[float, ...], model: ModelName, seeds: int, toys: int) -> np.ndarray:
     """Pulls over the seeds."""
     p = float(stats.p0(*case, model=model).p)
     error = math.sqrt(p * (1 - p) / toys)

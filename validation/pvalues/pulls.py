@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from superbin.stats import counts, midp, throw_weighted
+from superbin.stats.models import ModelName
 
 CASES = (
     (0, 50, 20, 20),
@@ -46,10 +47,10 @@ CASES = (
 )
 """Count, background, upward and downward uncertainty: excesses and deficits from 0.1 to 25 sigma, shapes 1:100 to 100:1."""
 
-MODELS = ("split-lognormal", "lognormal", "gaussian", "none")
+MODELS: tuple[ModelName, ...] = ("split-lognormal", "lognormal", "gaussian", "none")
 
 
-def pulls(case: tuple[float, ...], model: str, seeds: int, toys: int) -> tuple[np.ndarray, float, int]:
+def pulls(case: tuple[float, ...], model: ModelName, seeds: int, toys: int) -> tuple[np.ndarray, float, int]:
     """Pulls over the seeds, the smallest effective number of toys, and how many estimates are not trusted."""
     n, b, up, down = case
     deficit = n < b
@@ -65,7 +66,7 @@ def pulls(case: tuple[float, ...], model: str, seeds: int, toys: int) -> tuple[n
     return np.array(found), effective, untrusted
 
 
-def complement(n: float, b: float, up: float, down: float, model: str) -> float:
+def complement(n: float, b: float, up: float, down: float, model: ModelName) -> float:
     """P(N < n) + P(N = n)/2 by the quadrature over z, which the p-values do not use; between 0 and 1 from the p-value."""
     if 0 < n < 1:
         return 1 - float(midp(n, b, up, down, model=model))

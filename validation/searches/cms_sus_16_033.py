@@ -75,8 +75,8 @@ def derive(folder: Path) -> Search:
         processes=(Process("background", "Background", Estimate(b, stat_up, stat_down, syst_up, syst_down)),),
         observed=observed,
         source="Tables and covariance matrix of the public results of CMS-SUS-16-033 (cms-results.web.cern.ch, HEPData ins1594909), as "
-        "kept in github.com/ilmonteux/LHC_rectangular_aggregation (arXiv:1707.05783); put into this form by "
-        "validation/searches/cms_sus_16_033.py. The total background is public with its errors, its processes are not part of that copy.",
+        "kept in github.com/ilmonteux/LHC_rectangular_aggregation (arXiv:1707.05783). "
+        "The total background is public with its errors, its processes are not part of that copy.",
         covariance=Covariance.of(matrix),
         licence="CC BY 4.0 (the publication)",
         citation="CMS Collaboration, Phys. Rev. D 96 (2017) 032003, doi:10.1103/PhysRevD.96.032003",
@@ -124,7 +124,7 @@ def accuracy(search: Search) -> str:
     return (
         "Compared with the 12 aggregate regions that CMS published, the public covariance gives sums of bins an uncertainty of "
         f"{clean[0]:.2f} to {clean[1]:.2f} times CMS's without b jets, and of {tagged[0]:.2f} to {tagged[1]:.2f} times CMS's with b jets, "
-        "where it is too wide (validation/searches/CMS-SUS-16-033.md)."
+        "where it is too wide."
     )
 
 

@@ -2,7 +2,8 @@
 
 Measurements in CPU time, each the median of (paired) repetitions:
 
-- a table of 1000 bins with its 1000 x 1000 covariance in CSV, read and stored; and 200 bins whose covariance is a HEPData table in YAML;
+- a table of 1000 bins with its 1000 x 1000 covariance, in CSV and as a HEPData submission in YAML, read and stored; 200 bins as
+  hepdata.net exports them in JSON; and the HEPData submission of 200 bins as a ratio to libyaml parsing its tables alone;
 - a file of 2,000 histograms named by mass point, into signals (`superbin.io.signals.signals_from_root`);
 - a TTree of events, counted in the bins of a search of 4 observables (`superbin.io.signals.signal_from_tree`), with the peak of
   the process's memory.
@@ -11,6 +12,7 @@ Run: ``python validation/searches/speed.py [--histograms 2000] [--events 1000000
 """
 
 import argparse
+import json
 import platform
 import resource
 import statistics
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import uproot
+import yaml
 
 import superbin
 from superbin.domain.search import Search
@@ -42,15 +45,17 @@ def write_covariance(folder: Path, n_bins: int) -> None:
 
 
 def write_record(folder: Path, n_bins: int) -> None:
-    """A HEPData submission with a full covariance, a line per entry."""
+    """A HEPData submission with a full covariance of numbers in double precision, a line per entry."""
     first, second = (k.tolist() for k in np.divmod(np.arange(n_bins * n_bins), n_bins))
+    factor = np.random.default_rng(3).normal(size=(n_bins, n_bins))
+    matrix = factor @ factor.T / n_bins + np.eye(n_bins)
 
     def column(name: str, values: Iterable[object]) -> str:
         return f"- header: {{name: {name}}}\n  values:\n" + "".join(f"  - value: {v}\n" for v in values)
 
     numbers = range(n_bins)
     yields = column("Data", [5] * n_bins) + column("Total background", [4.5] * n_bins)
-    entries = column("Covariance", [float(i == j) for i, j in zip(first, second, strict=True)])
+    entries = column("Covariance", matrix.ravel().tolist())
     texts = {
         "yields.yaml": f"dependent_variables:\n{yields}independent_variables:\n{column('Bin', numbers)}",
         "covariance.yaml": f"dependent_variables:\n{entries}independent_variables:\n{column('Bin', first)}{column('Bin', second)}",
@@ -62,10 +67,31 @@ def write_record(folder: Path, n_bins: int) -> None:
         (folder / name).write_text(text)
 
 
+def write_exported(folder: Path, n_bins: int) -> None:
+    """The same as hepdata.net exports it in JSON, a row of texts per entry."""
+    write_record(folder, n_bins)
+    for name in ("yields", "covariance"):
+        path = folder / f"{name}.yaml"
+        document = yaml.load(path.read_text(), Loader=yaml.CBaseLoader)
+        x, y = (document[key] for key in ("independent_variables", "dependent_variables"))
+        rows = [
+            {"x": [column["values"][i] for column in x], "y": [column["values"][i] for column in y]}
+            for i in range(len(x[0]["values"]))
+        ]
+        headers = [{"name": column["header"]["name"], "colspan": 1} for column in [*x, *y]]
+        (folder / f"{name}.json").write_text(json.dumps({"name": name, "headers": headers, "values": rows}))
+        path.unlink()
+    (folder / "submission.yaml").unlink()
+
+
 def searches(folder: Path, repeat: int) -> None:
     """Print the times of searches with a covariance."""
     options = Options(luminosity_fb=1.0)
-    for label, write, n_bins in (("CSV", write_covariance, 1000), ("HEPData YAML", write_record, 200)):
+    for label, write, n_bins in (
+        ("CSV", write_covariance, 1000),
+        ("HEPData YAML", write_record, 1000),
+        ("HEPData JSON", write_exported, 200),
+    ):
         place = folder / label
         place.mkdir()
         write(place, n_bins)
@@ -75,6 +101,16 @@ def searches(folder: Path, repeat: int) -> None:
         with Store(folder / f"{label}.sqlite") as store:
             storing = cpu(partial(store.add_search, search))
         print(f"{n_bins} bins with their covariance, {label}: {reading:.2f} s read, {storing:.2f} s stored")
+    place = folder / "pairs"
+    place.mkdir()
+    write_record(place, 200)
+    texts = [path.read_text() for path in place.glob("*.yaml")]
+    ours, theirs, ratio = paired(
+        repeat,
+        partial(read, place, options=options),
+        lambda: [list(yaml.load_all(text, Loader=yaml.CBaseLoader)) for text in texts],
+    )
+    print(f"200 bins, HEPData YAML: {ours:.2f} s, libyaml alone {theirs:.2f} s, ratio {ratio:.3f}")
 
 
 def packaged() -> Search:

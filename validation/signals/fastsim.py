@@ -9,7 +9,9 @@ Settings are chosen with the points in even rows of the table, counted from 0, a
 
 python validation/signals/fastsim.py make odd.json --rows odd --table T1bbbb.csv      # hours; goes on where it stopped
 python validation/signals/fastsim.py make even.json --rows even --table T1bbbb.csv
-python validation/signals/fastsim.py compare odd.json --table T1bbbb.csv
+python validation/signals/fastsim.py compare odd.json --table T1bbbb.csv -o fastsim.json
+
+The last command prints the ratios and writes them to fastsim.json, from which statements.py takes what it says of packaged signals.
 """
 
 import argparse
@@ -118,8 +120,9 @@ def make(path: Path, masses: Array, parity: int, changes: list[str]) -> None:
         print(mother, lsp, f"{point.efficiencies.sum():.5f}", flush=True)
 
 
-def compare(path: Path, masses: Array, events: Array, errors: Array) -> None:
+def compare(path: Path, masses: Array, events: Array, errors: Array) -> list[dict[str, object]]:
     """Mean ratios over the points of a region, each point with the same weight, with errors."""
+    found: list[dict[str, object]] = []
     done = json.loads(path.read_text())
     with open_catalog("sqlite://") as catalog:
         sections = catalog.cross_sections("gluino")
@@ -137,6 +140,7 @@ def compare(path: Path, masses: Array, events: Array, errors: Array) -> None:
         if not rows:
             continue
         print(f"{region}: {len(rows)} points")
+        means: dict[str, list[float]] = {}
         for name, part in parts:
             chosen = part.ravel()
             ratios, variances = [], []
@@ -153,10 +157,12 @@ def compare(path: Path, masses: Array, events: Array, errors: Array) -> None:
                 ratios.append(a / b)
                 variances.append((a / b) ** 2 * (error**2 + (errors[row][chosen] ** 2).sum() / b**2))
             spread = np.std(ratios, ddof=1) if len(ratios) > 1 else 0.0
-            print(
-                f"  {name:<22}{np.mean(ratios):>7.3f} +- {np.sqrt(np.sum(variances)) / len(ratios):.3f}   "
-                f"spread of points {spread:.2f}"
-            )
+            mean, error = float(np.mean(ratios)), float(np.sqrt(np.sum(variances))) / len(ratios)
+            print(f"  {name:<22}{mean:>7.3f} +- {error:.3f}   spread of points {spread:.2f}")
+            means[name] = [round(mean, 3), round(error, 3)]
+        ends = [low, high if np.isfinite(high) else None]
+        found.append({"difference": ends, "points": len(rows), "ratios": means})
+    return found
 
 
 def _only(axis: int, index: int) -> npt.NDArray[np.bool_]:
@@ -173,13 +179,16 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--rows", choices=("even", "odd"), default="odd")
+    parser.add_argument("-o", "--output", type=Path, help="where to write what compare finds, JSON")
     parser.add_argument("--set", action="append", default=[], dest="changes")
     arguments = parser.parse_args()
     masses, events, errors = table(arguments.table)
     if arguments.task == "make":
         make(arguments.results, masses, int(arguments.rows == "odd"), arguments.changes)
     else:
-        compare(arguments.results, masses, events, errors)
+        found = compare(arguments.results, masses, events, errors)
+        if arguments.output:
+            arguments.output.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -34,13 +34,12 @@ def main() -> None:
     arguments = parser.parse_args()
     with open_catalog("sqlite://") as catalog:
         search = catalog.search("cms-pas-sus-16-014")
-        card = catalog.generator_card(search)
     for model, *masses in POINTS:
         seconds = np.zeros((arguments.rounds, len(SETTINGS)))
         errors = np.zeros_like(seconds)
         for i in range(arguments.rounds):
             for j, (_, changes) in enumerate(SETTINGS):
-                cards = Cards.of(search, card).changed(changes)
+                cards = Cards.of(search).changed(changes)
                 start = time.process_time()
                 point = generate_point(model, masses, search, events=arguments.events, seed=i, cards=cards)
                 seconds[i, j] = time.process_time() - start

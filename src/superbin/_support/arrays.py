@@ -57,8 +57,11 @@ def frozen_array(
     if bad.any():
         place = tuple(int(i) for i in np.argwhere(bad)[0])
         where = ""
+        bound = "" if np.isneginf(low) else f" >= {low:g}"
         if place:
             where = f" in bin {labels[place[0]] if labels is not None else place[0] + 1}"
-        raise InputError(f"{name}{where} is {array[place]:g}; it must be a finite number >= {low:g}")
+        raise InputError(
+            f"{name}{where} is {array[place]:g}; it must be a {'finite ' if finite else ''}number{bound}"
+        )
     array.flags.writeable = False
     return array

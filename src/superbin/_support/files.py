@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -13,7 +14,16 @@ from pathlib import Path
 
 from superbin.errors import DocumentError, OutputError
 
-__all__ = ["MAX_BYTES", "read_limited", "staged_directory", "unpacked", "write_bytes", "write_text"]
+__all__ = [
+    "MAX_BYTES",
+    "check_regular",
+    "lies_in",
+    "read_limited",
+    "staged_directory",
+    "unpacked",
+    "write_bytes",
+    "write_text",
+]
 
 MAX_BYTES = 128 * 2**20
 """As much of a document as is read, after decompression: some hundred times the largest that superbin writes."""
@@ -27,14 +37,38 @@ def read_limited(path: str | Path) -> bytes:
     OSError
         If it cannot be read; the caller says what should stand there.
     DocumentError
-        If it is larger, or not a whole gzip file.
+        If it is larger, not a whole gzip file, or a device or a pipe, from which reading may never end.
     """
     path = Path(path)
+    check_regular(path)
     with path.open("rb") as stream:
         content = stream.read(MAX_BYTES + 1)
     if path.name.endswith(".gz") and len(content) <= MAX_BYTES:
         return unpacked(content, path)
     return _bounded(content, path)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse a device, a pipe or a socket.
+
+    Raises
+    ------
+    OSError
+        If there is nothing.
+    DocumentError
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DocumentError(f"{path} is a device, a pipe or a socket; name a file")
+
+
+def lies_in(path: str | Path, folder: str | Path) -> bool:
+    """Whether a path, all links followed, is a folder or in it; a path that cannot be one is not."""
+    try:
+        # Unlike Path.resolve, which raises RuntimeError for a link to itself on some versions of Python.
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except (OSError, ValueError):
+        return False
 
 
 def unpacked(content: bytes, place: str | Path) -> bytes:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,19 @@ from scipy.special import ndtr
 
 from superbin import merge, workspace
 from superbin._support.arrays import FloatArray
+from superbin.analysis.answer import likelihood_answer, published_answer, region_limits, uncertainty_of
+from superbin.analysis.details import package_versions, simpler_regions, uncertainty_sources
 from superbin.analysis.projection import bin_ranges, project
 from superbin.domain.aggregate import AggregateBin, Background, combine
 from superbin.domain.correlations import Correlations, convention, covariances
 from superbin.domain.covariance import Covariance
+from superbin.domain.merits import FigureOfMerit, merit
+from superbin.domain.published import PublishedResults
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.results import (
+    AggregateRegion,
     AnalysisResult,
     Asimov,
     BinRow,
@@ -35,13 +40,12 @@ from superbin.results import (
     PValue,
     SearchSummary,
     SignalSummary,
+    SignalUncertainty,
     Significance,
-    StrengthLimit,
     ToyPValue,
 )
 from superbin.stats import asymptotic, counts, discovery, pvalue
 from superbin.stats.expectation import expected
-from superbin.stats.limits import cls_limit
 from superbin.stats.toys import throw
 
 if TYPE_CHECKING:
@@ -57,6 +61,12 @@ __all__ = [
 ]
 
 DEFAULT_TOYS = 1_000_000
+
+MOST_UNCERTAIN = 10.0
+"""Largest relative uncertainty of a signal."""
+
+Report: TypeAlias = Callable[[str, float], None]
+"""Takes the name of a part that is done, and the seconds it took."""
 
 _log = logging.getLogger(__name__)
 
@@ -83,14 +93,20 @@ def analyze(
     signal: SignalModel,
     *,
     correlations: Correlations = None,
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     simplify: float = 0.005,
     toys: int = DEFAULT_TOYS,
     seed: int = 0,
     pyhf_toys: int = 0,
     seconds: float = 0.0,
+    signal_uncertainty: float = 0.0,
+    cross_section_error: float | None = None,
+    cross_section_order: str = "",
+    likelihood: "PublishedLikelihood | None" = None,
+    published: PublishedResults | None = None,
+    report: Report | None = None,
 ) -> AnalysisResult:
-    """Design and evaluate the most sensitive one-bin analysis of a signal.
+    """Design and evaluate the most sensitive one-bin analysis of a signal: for its discovery, and for a limit on it.
 
     Parameters
     ----------
@@ -113,18 +129,38 @@ def analyze(
     pyhf_toys : int
         Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 throws none.
     seconds : float
-        Time for a proof of how good the merge is, >= 0; 0 proves nothing of an exact figure of merit.
+        Time for a proof of how good each of both merges is, >= 0; 0 proves nothing of an exact figure of merit.
+    signal_uncertainty : float
+        A relative systematic uncertainty of the signal, in addition to those that it has itself, >= 0. Limits are given without and
+        with the uncertainty of the signal.
+    cross_section_error : float, optional
+        Relative uncertainty of the signal's cross section, >= 0: part of no limit, which is compared with the cross section at one standard
+        deviation above and below.
+    cross_section_order : str
+        To which order of perturbation theory the cross section is known, such as ``"NLO+NLL"``.
+    likelihood : PublishedLikelihood, optional
+        That of the search, for the limits of all bins together; some seconds.
+    published : PublishedResults, optional
+        Limits that the search published of the model, from `superbin.catalog.Catalog.limits`.
+    report : callable, optional
+        Called with the name of each part and the seconds it took, when it is done.
 
     Returns
     -------
     AnalysisResult
-        The bins are chosen from expectations alone; the observed counts enter afterwards.
+        The bins are chosen from expectations alone; the observed counts enter afterwards. Choosing by what was observed is not
+        offered: it would prefer bins that fluctuated upwards, or downwards for a limit, and no p-value and no limit would mean what
+        it says.
 
     Raises
     ------
     InputError
         If the signal does not fit the search, is zero everywhere, or an option is outside its domain.
     """
+    _check_relative("signal_uncertainty", signal_uncertainty)
+    if cross_section_error is not None:
+        _check_relative("cross_section_error", cross_section_error)
+    clock = _Clock(report)
     conventions = covariances(search, correlations)
     covariance = conventions[0]
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
@@ -137,6 +173,7 @@ def analyze(
         limits=_limits(seconds),
     )
     aggregate = combine(search, signal, merged.bins, covariance=covariance)
+    clock.done(f"bins for the {merit(merged.figure_of_merit).goal}")
     _log.info("aggregate bin of %d: evaluating p-values", len(merged.bins))
     document = workspace.build(aggregate) if aggregate.background.nominal > 0 else None
 
@@ -153,15 +190,43 @@ def analyze(
             pyhf_toys=pyhf_toys,
         ).significance
 
+    expected = panel(aggregate.signal + aggregate.background.nominal, observed=False)
+    seen = panel(aggregate.observed, observed=True)
+    clock.done("p-values")
+
+    def uncertainty(total: AggregateBin) -> SignalUncertainty:
+        return uncertainty_of(signal, total, extra=signal_uncertainty, theory=cross_section_error)
+
+    for_limit = merit(merged.figure_of_merit).limit
+    width = uncertainty(aggregate)
+    limits = region_limits(aggregate, width, signal.cross_section_pb, lhc_bands=for_limit)
+    clock.done("limits of the aggregate bin")
+    other = _other(
+        search,
+        signal,
+        covariance,
+        uncertainty,
+        figure_of_merit=_OTHER[for_limit],
+        simplify=simplify,
+        limits=_limits(seconds),
+    )
+    clock.done(f"bins for the {merit(other.merge.figure_of_merit).goal}, with their limits")
+    simpler = simpler_regions(search, signal, figure_of_merit=merged.figure_of_merit, covariance=covariance)
+    clock.done("simpler regions")
+    all_bins = None
+    if likelihood is not None:
+        all_bins = likelihood_answer(likelihood, signal)
+        clock.done("limits of the full likelihood")
     return AnalysisResult(
         search=SearchSummary.of(search),
-        signal=_signal_summary(signal),
+        signal=_signal_summary(signal, cross_section_error, cross_section_order),
         options={
             "correlations": convention(covariance),
             "figure_of_merit": merged.figure_of_merit,
             "simplify": simplify,
             "toys": toys,
             "seed": seed,
+            "signal_uncertainty": signal_uncertainty,
         },
         merge=merged,
         yields=aggregate,
@@ -169,13 +234,20 @@ def analyze(
             BinRow(number, bin_ranges(search, number), combine(search, signal, [number]))
             for number in merged.bins
         ),
-        expected=panel(aggregate.signal + aggregate.background.nominal, observed=False),
-        observed=panel(aggregate.observed, observed=True),
+        expected=expected,
+        observed=seen,
         conventions=tuple(
             _convention(combine(search, signal, merged.bins, covariance=c), c) for c in conventions
         ),
         distribution=count_distribution(aggregate.background, aggregate.signal),
-        limit=_limit(aggregate),
+        uncertainty=width,
+        limits=limits,
+        other=other,
+        likelihood=all_bins,
+        published=None if published is None else published_answer(published, signal),
+        alternatives=simpler,
+        sources=() if likelihood is None else uncertainty_sources(likelihood, merged.bins),
+        versions=package_versions(),
         projections=project(search, signal, merged.bins, covariance=covariance),
         superbin=version("superbin"),
     )
@@ -390,19 +462,76 @@ def likelihood_workspace(
     return full_workspace(model.merged(bins))
 
 
-def _limit(aggregate: AggregateBin) -> StrengthLimit:
+_OTHER = {False: "limit", True: "midp"}
+"""Figure of merit of the other region, by whether that of the first is a limit."""
+
+
+def _other(
+    search: Search,
+    signal: SignalModel,
+    covariance: Covariance | None,
+    uncertainty: Callable[[AggregateBin], SignalUncertainty],
+    *,
+    figure_of_merit: str,
+    simplify: float,
+    limits: merge.Limits,
+) -> AggregateRegion:
+    """The aggregate signal region for the other purpose."""
+    merged = merge.optimize(
+        search,
+        signal,
+        figure_of_merit=figure_of_merit,
+        covariance=covariance,
+        simplify=simplify,
+        limits=limits,
+    )
+    aggregate = combine(search, signal, merged.bins, covariance=covariance)
+    width = uncertainty(aggregate)
+    expected, observed = _midp(aggregate)
+    return AggregateRegion(
+        purpose="limit" if merit(figure_of_merit).limit else "discovery",
+        merge=merged,
+        yields=aggregate,
+        uncertainty=width,
+        expected=expected,
+        observed=observed,
+        limits=region_limits(
+            aggregate, width, signal.cross_section_pb, lhc_bands=merit(figure_of_merit).limit
+        ),
+    )
+
+
+def _midp(aggregate: AggregateBin) -> tuple[PValue, PValue]:
+    """Exact mid-p of the pre-fit expectation s + b, and of the data."""
     b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
-    n = np.array([aggregate.observed, float(counts.quantile(0.5, b, up, down))])
-    observed, expected = np.asarray(cls_limit(n, b, up, down)).tolist()
-    return StrengthLimit(observed / aggregate.signal, expected / aggregate.signal)
+    expected, observed = (
+        _pvalue(pvalue.tail_and_midp(n, b, up, down)[1]) for n in (aggregate.signal + b, aggregate.observed)
+    )
+    return expected, observed
+
+
+def _check_relative(name: str, value: float) -> None:
+    if not 0 <= value <= MOST_UNCERTAIN:
+        raise InputError(
+            f"{name} is {value}; a relative uncertainty is from 0 to {MOST_UNCERTAIN:g}, 0.2 for 20 %"
+        )
+
+
+class _Clock:
+    """Says how long each part took."""
+
+    def __init__(self, report: Report | None) -> None:
+        self._report, self._last = report, time.perf_counter()
+
+    def done(self, part: str) -> None:
+        now = time.perf_counter()
+        if self._report is not None:
+            self._report(part, now - self._last)
+        self._last = now
 
 
 def _convention(aggregate: AggregateBin, covariance: Covariance | None) -> Convention:
-    b, up, down = aggregate.background.nominal, aggregate.background.up, aggregate.background.down
-    both = (
-        _pvalue(pvalue.tail_and_midp(n, b, up, down)[1]) for n in (aggregate.signal + b, aggregate.observed)
-    )
-    return Convention(convention(covariance), aggregate.background, *both)
+    return Convention(convention(covariance), aggregate.background, *_midp(aggregate))
 
 
 def _asymptotic(n: float, b: float, up: float, down: float) -> PValue:
@@ -427,7 +556,7 @@ def _pyhf(n: float, background: Background, document: Mapping[str, object] | Non
     return workspace.asymptotic_q0(document or workspace.background_only(n, background), count=n)
 
 
-def _signal_summary(signal: SignalModel) -> SignalSummary:
+def _signal_summary(signal: SignalModel, error: float | None, order: str) -> SignalSummary:
     return SignalSummary(
         model=signal.model,
         parameters=dict(signal.parameters),
@@ -436,4 +565,6 @@ def _signal_summary(signal: SignalModel) -> SignalSummary:
         cross_section_pb=signal.cross_section_pb,
         total=float(signal.yields.sum()),
         digest=signal.digest,
+        cross_section_error=error,
+        cross_section_order=order,
     )

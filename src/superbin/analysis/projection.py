@@ -113,7 +113,7 @@ def _project(
         observable=observable.name,
         label=observable.label,
         unit=observable.unit,
-        selection=f"bins whose ranges in all observables but {observable.label} overlap a bin of the aggregate",
+        selection=f"bins that overlap the aggregate in all observables but {observable.label}",
         note=_note(search, axis, len(groups) > 1, uneven),
         columns=tuple(columns),
     )
@@ -123,7 +123,7 @@ def _note(search: Search, axis: int, split: bool, uneven: bool) -> str:
     label = search.observables[axis].label
     parts = []
     if split:
-        parts.append(f"The edges in {label} depend on the other observables, so the columns come in groups.")
+        parts.append(f"Edges in {label} depend on the other observables, so columns come in groups.")
     if uneven:
         parts.append(
             f"Where only an upper edge is given, the lower edge in {label} differs between the bins."

@@ -15,7 +15,7 @@ from superbin._support.files import unpacked
 from superbin._support.json import parse_json
 from superbin.catalog import packaged
 from superbin.domain.bundle import Bundle, meaning
-from superbin.domain.cross_sections import CrossSectionTable
+from superbin.domain.cross_sections import CalculatedCrossSection, CrossSectionTable, process_of
 from superbin.domain.grid import AccuracyStatement, SignalGrid
 from superbin.domain.published import CONTOUR_LINES, LIMITS, PublishedResults, parse_published
 from superbin.domain.search import Search
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "Catalog", "Source", "open_catalog"]
 
 Source: TypeAlias = Literal["table", "grid"]
+
+SAME_CROSS_SECTION = 0.02
+"""Relative difference up to which a signal is normalised to the value of a table: tables differ by rounding and interpolation."""
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 """Where a signal may come from: yields stored in the database as they were given, or a grid of a model."""
@@ -139,7 +142,7 @@ class Catalog:
         return self.store.searches()
 
     def search(self, name: str) -> Search:
-        """Read a search: bins, backgrounds, observed counts, covariance, licence and citation.
+        """Read a search: bins, backgrounds, observed counts, covariance, licence, citation and constants of the simulation.
 
         Raises
         ------
@@ -148,7 +151,10 @@ class Catalog:
         DatabaseError
             If its content is not what was imported.
         """
-        return self.store.search(name)
+        found = self.store.search(name)
+        if _CARD not in self.store.files(name):
+            return found
+        return replace(found, simulation=_changes(self.store.file(name, _CARD), f"{name}/{_CARD}"))
 
     def bundle(self, search: str | Search) -> Bundle:
         """A search with its stored signals and files, to be written with `superbin.io.bundles.write_bundle`.
@@ -259,7 +265,7 @@ class Catalog:
         model: str,
         masses: Sequence[float],
         *,
-        source: str | None = None,
+        source: Source | None = None,
         grid: str | Path | None = None,
         cross_section: float | None = None,
     ) -> SignalModel:
@@ -288,10 +294,10 @@ class Catalog:
         Raises
         ------
         UnknownNameError
-            If the model or the point is not there; the text names the nearest.
+            If the model or the point is not there, where the text names the nearest, or `source` is another word.
         InputError
-            If the masses are impossible or outside the grid, the grid is of another model or search, the stored yields
-            have no cross section to be changed, or `source` is another word.
+            If the masses are impossible or outside the grid, the grid is of another model or search, or the stored
+            yields have no cross section to be changed.
         DocumentError
             If the grid file breaks its format.
         """
@@ -304,7 +310,7 @@ class Catalog:
                 )
             return _rescaled(self._stored(_name(search), model, masses), cross_section)
         if source != "grid":
-            raise InputError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
+            raise UnknownNameError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}")
         within = self._search(search)
         found = self.grid(within, model, grid)
         if cross_section is None:
@@ -493,20 +499,31 @@ class Catalog:
             return parse_cross_sections(_text(self.store.file(name, file), place), process, place=place)
         return packaged.cross_section_table(process, sqrt_s_tev=self._search(search).sqrt_s_tev)
 
-    def generator_card(self, search: str | Search) -> tuple[str, ...]:
-        """Constants of the simulation in which a search differs from the default, as `superbin.generate.Cards.changed` takes them.
+    def cross_section_of(
+        self, signal: SignalModel, search: str | Search | None = None
+    ) -> CalculatedCrossSection:
+        """Look up how well the cross section of a signal is known, and to which order.
 
-        Raises
-        ------
-        UnknownNameError
-            If no search has this name; the text names the nearest.
-        DocumentError
-            If the card is no JSON object.
+        Both are those of `cross_sections` at the mass of the produced particle, the first one, if the signal is normalised to the
+        table's value there within 2 %. Of another value nothing is known.
+
+        Parameters
+        ----------
+        signal : SignalModel
+        search : str or Search, optional
+            As in `cross_sections`.
         """
-        name = _name(search)
-        if _CARD not in self.store.files(name):
-            return ()
-        return _changes(self.store.file(name, _CARD), f"{name}/{_CARD}")
+        unknown = CalculatedCrossSection(None, "")
+        if signal.cross_section_pb is None or not signal.parameters:
+            return unknown
+        try:
+            table = self.cross_sections(process_of(signal.model), search)
+            found = table.at(next(iter(signal.parameters.values())))
+        except (InputError, UnknownNameError):
+            return unknown
+        if abs(signal.cross_section_pb / found.pb - 1) > SAME_CROSS_SECTION:
+            return unknown
+        return CalculatedCrossSection(found.relative_uncertainty, table.order)
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -561,11 +578,17 @@ def _check_files(bundle: Bundle) -> None:
 
 
 def _changes(content: bytes, place: str) -> tuple[str, ...]:
-    """The changes of a generator card."""
+    """The changes of a generator card; its ``source`` says where the constants come from, and is none."""
     changes = parse_json(_text(content, place), place)
     if not isinstance(changes, dict):
         raise DocumentError(f'{place}: a card is a JSON object, such as {{"selection.overall_factor": 0.9}}')
-    return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    return tuple(f"{key}={json.dumps(value)}" for key, value in changes.items() if key != "source")
+
+
+def _recipe(content: bytes, place: str) -> object:
+    from superbin.io.datacards.repair import parse_recipe
+
+    return parse_recipe(_text(content, place), place)
 
 
 def _name(search: str | Search) -> str:
@@ -605,6 +628,7 @@ def _parsed_limits(limits: str, contours: str | None, place: str) -> Mapping[str
 _READERS: Mapping[str, Callable[[bytes, str], object]] = {
     _LIKELIHOOD: _parsed_likelihood,
     _ACCURACY: lambda content, place: parse_statements(_text(content, place), place),
+    "card-recipe.json": _recipe,
     _CARD: _changes,
 }
 """What reads the files that a bundle has once at most."""

@@ -2,31 +2,44 @@
 
 Each command is imported when it is called, so that help and completion answer at once. Results go to stdout,
 progress and errors to stderr. Exit codes: 0 done, 2 bad input (one line says what, where and the cure), 1 a
-defect of superbin itself, 130 interrupted.
+defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminated, 141 the reader of a pipe went away.
 """
 
 import importlib
+import os
+import re
+import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
+import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import click
 
+from superbin._support.shown import printable
 from superbin.errors import SuperbinError
 
 __all__ = ["LazyGroup", "cli", "main"]
 
+INTERRUPTED, CLOSED_PIPE = 130, 141
+"""Exit codes, as shells have them for signals."""
+
 COMMANDS = {
     "chance": ("superbin.cli.chance:chance", "Print the global p-value of the largest excess anywhere."),
-    "common": ("superbin.cli.common:common", "One merge for many signals, and a few for a grid of them."),
-    "db": ("superbin.cli.db:db", "Look into, fill and move the database of searches and signals."),
+    "common": (
+        "superbin.cli.common:common",
+        "Design one merge for many signals, or a few exclusive regions.",
+    ),
+    "db": ("superbin.cli.db:db", "Inspect, fill, import and export the database."),
     "likelihood": (
         "superbin.cli.likelihood:likelihood",
-        "Fit, limit and export the published full likelihood.",
+        "Fit published likelihoods: limits, significances, toys, export.",
     ),
     "export": ("superbin.cli.export:export", "Write a result, scan or bundle as files for other tools."),
     "limit": ("superbin.cli.limit:limit", "Print every named upper limit on the signal of one count."),
     "optimize": ("superbin.cli.optimize:optimize", "Compare the best merges: free, of k bins, rectangles."),
+    "paper": ("superbin.cli.paper:paper", "Write the paper of a result or a scan, from its JSON."),
     "plot": ("superbin.cli.plot:plot", "Draw the figures of a result again, from its JSON."),
     "pvalue": ("superbin.cli.pvalue:pvalue", "Print every named p-value of one count."),
     "run": ("superbin.cli.run:run", "Design, evaluate and write up a one-bin analysis of a signal."),
@@ -34,7 +47,11 @@ COMMANDS = {
         "superbin.cli.scan:scan",
         "Run the analysis over a plane of masses, on every core or a cluster.",
     ),
-    "signal": ("superbin.cli.signal:signal", "Look into signal models and their grids, and make new ones."),
+    "validate": (
+        "superbin.cli.validate:validate",
+        "Compare this installation with published and independent numbers.",
+    ),
+    "signal": ("superbin.cli.signal:signal", "List, show, simulate and pack signals."),
 }
 """Where each command lives, with the line that help shows without importing it."""
 
@@ -108,7 +125,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(given, debug=debug))
 
 
+class _Signals:
+    """Makes a hang-up and a termination clean up as an interrupt from the keyboard does; `received` says which came."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+        self._process = os.getpid()
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGTERM", "SIGHUP"):
+                number = getattr(system_signals, name, None)  # Windows has no SIGHUP
+                # One that is ignored, as under nohup, stays so.
+                if number is not None and system_signals.getsignal(number) is system_signals.SIG_DFL:
+                    self._before[number] = system_signals.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            system_signals.signal(number, handler)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a forked worker ends as it always did
+            system_signals.signal(number, system_signals.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.received = number
+        raise KeyboardInterrupt
+
+
 def _run(arguments: list[str], *, debug: bool) -> int:
+    with _Signals() as signals:
+        code = _guarded(arguments, debug=debug)
+    if code == INTERRUPTED and signals.received is not None:
+        return 128 + signals.received
+    return code
+
+
+def _guarded(arguments: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=arguments, prog_name="superbin", standalone_mode=False)
     except click.ClickException as error:
@@ -118,11 +172,14 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("superbin: interrupted; nothing was left half-written", err=True)
-        return 130
-    except SuperbinError as error:
+        return INTERRUPTED
+    except SystemExit:
+        # Click ends so, and in no other case, when whoever read the output is gone.
+        return CLOSED_PIPE
+    except (SuperbinError, UnicodeEncodeError, OSError) as error:
         if debug:
             raise
-        click.echo(f"superbin: error: {error}", err=True)
+        click.echo(f"superbin: error: {_said(error)}", err=True)
         return 2
     except Exception as error:
         if debug:
@@ -136,5 +193,25 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _said(error: SuperbinError | UnicodeEncodeError | OSError) -> str:
+    """One line of an error; those that are not superbin's own come from the system, mostly of a place that cannot be used."""
+    if isinstance(error, SuperbinError):
+        return _safe(str(error))
+    if isinstance(error, UnicodeEncodeError):
+        return f"'{_safe(error.object)}' is no text; write it in UTF-8"
+    name = "" if error.filename is None else f"{error.filename}: "
+    return f"{_one_line(f'{name}{error.strerror or error}')}; the file or folder cannot be used, name another one"
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")
+    return _safe(" ".join(text.split()).rstrip("."))
+
+
+_PASSWORD = re.compile(r"(:/{1,2}[^\s/:@'\"]*):[^\s@'\"]+@")
+_LONG = re.compile(r"\S{400,}")
+
+
+def _safe(text: str) -> str:
+    """What an error repeats of its input: no password of a URL, nothing that does not print, and words of at most 400 characters."""
+    text = _LONG.sub(lambda word: f"{word[0][:100]}...", _PASSWORD.sub(r"\1:***@", text))
+    return printable(text)

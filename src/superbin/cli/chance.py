@@ -8,12 +8,13 @@ import click
 
 from superbin.cli.options import correlations_option, database_option, number, search_option, seed_option
 from superbin.cli.progress import ProgressLine, duration
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.results.chance import ChanceResult
 
 
-@click.command()
+@click.command(cls=RenamedOptions, renamed={"--output-file": "--output"})
 @click.option(
     "--scan",
     "scan_file",
@@ -35,20 +36,18 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Throw on so many threads; the answer does not depend on it.",
+    help="Number of threads; the answer does not depend on it.",
 )
 @search_option
 @correlations_option
 @database_option
-@click.option(
-    "-o", "--output-file", type=click.Path(path_type=Path), help="Write the document for machines here."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File for the result as JSON.")
 @click.option(
     "--figure",
     type=click.Path(path_type=Path),
     help="Draw the distribution of the largest significance here (.pdf or .png).",
 )
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def chance(
@@ -60,7 +59,7 @@ def chance(
     search_name: str,
     correlations: str | None,
     database: str | None,
-    output_file: Path | None,
+    output: Path | None,
     figure: Path | None,
     json_: bool,
     quiet: bool,
@@ -69,7 +68,7 @@ def chance(
 
     A rectangle is a set of bins that one range per observable selects exactly. Pseudo-experiments draw the counts of all
     bins under background alone, as the control regions of the published likelihood determine it, and
-    count how often something stands out at least as much. Interrupted, it prints what was thrown so far.
+    count how often something stands out at least as much. Interrupted, it prints the result of the pseudo-experiments so far.
 
     \b
     superbin chance
@@ -106,8 +105,8 @@ def chance(
                 search, scan, likelihood=likelihood, toys=toys, seed=seed, workers=threads, on_progress=report
             )
     document = chance_to_json(result)
-    if output_file is not None:
-        write_text(output_file, document)
+    if output is not None:
+        write_text(output, document)
     if figure is not None:
         from superbin.plot import largest_significance, save
 

@@ -13,6 +13,7 @@ from superbin.cli.options import (
     figure_of_merit_option,
     search_option,
 )
+from superbin.cli.renamed import RenamedOptions
 from superbin.domain.merits import MERITS
 from superbin.errors import InputError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from superbin.merge.many import Objective
 
 
-@click.command()
+@click.command(cls=RenamedOptions, renamed={"--figures": "--figure"})
 @click.argument("model", required=False)
 @click.option(
     "--at",
@@ -99,8 +100,10 @@ if TYPE_CHECKING:
 )
 @correlations_option
 @database_option
-@click.option("--figures", type=click.Path(path_type=Path), help="Folder for the figure; must not exist yet.")
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option(
+    "--figure", "figures", type=click.Path(path_type=Path), help="Folder for the figure; must not exist yet."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def common(
     model: str | None,
     points: tuple[tuple[float, float], ...],
@@ -128,7 +131,7 @@ def common(
     what is missing to 1. Only expectations enter.
 
     \b
-    superbin common T1bbbb --aggregates 6 --figures curves
+    superbin common T1bbbb --aggregates 6 --figure curves
     superbin common T1bbbb --at 1750 1 --at 1500 800 --objective worst
     superbin common --signal mine.csv --signal yours.csv --figure-of-merit s_over_sqrt_bv
     superbin common T1bbbb --regions 10 -o regions
@@ -267,7 +270,7 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
     curve = document["curve"]
     losses = {
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in curve],
-        "Signal served worst": [(step["k"], step["worst_loss"]) for step in curve],
+        "Worst signal": [(step["k"], step["worst_loss"]) for step in curve],
     }
     title = f"{len(document['signals'])} signals in {document['search']}, regions together"
     save(loss_curve(losses, title=title).figure, folder / "loss")
@@ -351,7 +354,7 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
     steps = document["curve"]
     losses = {
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in steps],
-        "Signal served worst": [(step["k"], step["worst_loss"]) for step in steps],
+        "Worst signal": [(step["k"], step["worst_loss"]) for step in steps],
     }
     with staged_directory(folder) as stage:
         save(loss_curve(losses, title=title).figure, stage / "loss")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from superbin.domain.bundle import Bundle
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
+    from superbin.io.imports import Form
     from superbin.store import Replaced, StoredScan, StoredSearch, StoredSignal
 
 __all__ = ["db"]
@@ -278,7 +279,7 @@ def _existing(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) ->
 @database_option
 def import_(
     paths: tuple[Path, ...],
-    kind: str | None,
+    kind: "Form | None",
     mapping: Path | None,
     name: str | None,
     luminosity: float | None,
@@ -415,7 +416,7 @@ def export(search: str, path: Path | None, output: Path | None, force: bool, dat
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--as", "kind", metavar="KIND", help="The form, where it is not recognised.")
 @_json_option
-def inspect(path: Path, kind: str | None, machine: bool) -> None:
+def inspect(path: Path, kind: "Form | None", machine: bool) -> None:
     """List what is in a file, folder or archive, and propose a mapping for `superbin db import`; nothing is stored."""
     from superbin.io.imports.survey import survey
 

@@ -1,6 +1,8 @@
 """``superbin signal generate``: simulate a signal, one point or a plane of them, into files that can be resumed."""
 
+import gzip
 import os
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,7 @@ import click
 
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -23,7 +26,7 @@ _LARGEST_SPECTRUM = 50_000_000
 """Bytes; a hundred times the largest that calculators write."""
 
 
-@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.command(cls=RenamedOptions, renamed={"--workers": "--processes"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, type=float)
 @click.option(
@@ -32,7 +35,7 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.Path(path_type=Path),
     default=Path("points"),
     show_default=True,
-    help="Folder for one file per point; points finished in it are kept, whatever interrupted the rest.",
+    help="Folder for one file per point; points that are finished in it are kept.",
 )
 @click.option(
     "--points",
@@ -47,9 +50,32 @@ _LARGEST_SPECTRUM = 50_000_000
 @click.option(
     "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
 )
+@click.option(
+    "--error",
+    metavar="PERCENT",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Then make points again whose total has a larger Monte Carlo error, with the events that bring it there.",
+)
+@click.option(
+    "--max-events",
+    type=click.IntRange(min=1),
+    default=200_000,
+    show_default=True,
+    help="With --error: events per point at most.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--slha", type=click.Path(path_type=Path), help="A spectrum of your own, with its decays.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of processes; the answer does not depend on it.",
+)
+@click.option(
+    "--slha",
+    type=click.Path(path_type=Path),
+    help="A spectrum of your own, with its decays; .slha or .slha.gz.",
+)
 @click.option(
     "--mother",
     "mothers",
@@ -94,8 +120,10 @@ def generate(
     table: Path | None,
     max_points: int | None,
     events: int | None,
+    error: float | None,
+    max_events: int,
     seed: int,
-    workers: int,
+    processes: int,
     slha: Path | None,
     mothers: tuple[int, ...],
     from_events: Path | None,
@@ -118,7 +146,7 @@ def generate(
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000
-    superbin signal generate T1tttt -o T1tttt --workers 2
+    superbin signal generate T1tttt -o T1tttt --processes 2
     superbin signal generate mine --slha spectrum.slha
     superbin signal generate mine 1500 200 --from-events events.hepmc.gz
     """
@@ -130,8 +158,7 @@ def generate(
     with open_catalog(database) as catalog:
         search = catalog.search(search_name)
         sections = _table(catalog, search, model)
-        card = catalog.generator_card(search)
-    cards = Cards.of(search, card).changed(changes)
+    cards = Cards.of(search).changed(changes)
     if show_constants:
         click.echo(as_json(cards.record()))
         return
@@ -145,7 +172,9 @@ def generate(
         return
     job = Job(model, search, events=events or 5000, seed=seed, cards=cards, allow=allow)
     points = _planned(model, parameters, table)[:max_points]
-    _run(job, points, output, workers)
+    _run(job, points, output, processes)
+    if error is not None:
+        _improve(job, points, output, processes, error / 100, max_events)
     if parameters:
         from superbin.io.grids import read_point
 
@@ -170,27 +199,56 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
     return [masses(model_named(model), parameters)] if parameters else standard_plane(model)
 
 
-def _run(job: "Job", points: list[tuple[float, float]], output: Path, workers: int) -> None:
-    from superbin.errors import InputError
-    from superbin.generate import run_campaign
-
+def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
     left = [point for point in points if not _finished(_path(output, job.model, point), job)]
     if len(left) < len(points):
-        click.echo(f"{len(points) - len(left)} of {len(points)} points stand in {output} already", err=True)
-    if not left:
+        click.echo(f"{len(points) - len(left)} of {len(points)} points are in {output} already", err=True)
+    if left:
+        _make(job, left, [job.events] * len(left), output, processes)
+
+
+def _improve(
+    job: "Job", points: list[tuple[float, float]], output: Path, processes: int, error: float, most: int
+) -> None:
+    """Make the points again whose total is less certain than asked for."""
+    from superbin.generate import events_for
+    from superbin.io.grids import read_point
+
+    made = [read_point(_path(output, job.model, point)) for point in points]
+    numbers = [events_for(point, error, most) for point in made]
+    again = [
+        (point, number)
+        for point, old, number in zip(points, made, numbers, strict=True)
+        if number > old.events
+    ]
+    if not again:
         return
+    click.echo(
+        f"{len(again)} of {len(points)} points have an error above {100 * error:g} %: made again with "
+        f"{sum(number for _, number in again)} events",
+        err=True,
+    )
+    _make(job, [point for point, _ in again], [number for _, number in again], output, processes)
+
+
+def _make(
+    job: "Job", points: list[tuple[float, float]], events: list[int], output: Path, processes: int
+) -> None:
+    """Simulate points in parallel; each is a file when it is finished."""
+    from superbin.errors import InputError
+    from superbin.generate import run_campaign
 
     def save(point: "SignalPoint") -> None:
         _save(output, point)
 
     with _Line() as line:
-        outcome = run_campaign(job, left, save=save, workers=workers, report=line.campaign)
+        outcome = run_campaign(job, points, save=save, events=events, workers=processes, report=line.campaign)
     for point, reason in outcome.failed:
         click.echo(f"failed: {job.model}{point}: {reason}", err=True)
     click.echo(f"{outcome.done} points written to {output}", err=True)
     if outcome.failed:
         raise InputError(
-            f"{len(outcome.failed)} of {len(left)} points failed, as listed; the others are kept"
+            f"{len(outcome.failed)} of {len(points)} points failed, as listed; the others are kept"
         )
 
 
@@ -202,8 +260,13 @@ def _finished(path: Path, job: "Job") -> bool:
     if not path.exists():
         return False
     point = read_point(path)
-    mine = {"search": job.search.name, "seed": job.seed, "events": job.events, **job.cards.record()}
-    theirs = {"search": point.search, "seed": point.seed, "events": point.events, **point.settings}
+    if point.events < job.events:
+        raise OutputError(
+            f"{path} was made with {point.events} events and {job.events} are asked for; choose another folder with -o, or remove "
+            "the file to make it again"
+        )
+    mine = {"search": job.search.name, "seed": job.seed, **job.cards.record()}
+    theirs = {"search": point.search, "seed": point.seed, **point.settings}
     for name, value in mine.items():
         if theirs.get(name) != value:
             raise OutputError(
@@ -268,15 +331,20 @@ def _own_point(
 def _read_spectrum(path: Path) -> str:
     from superbin.errors import DocumentError, InputError
 
+    packed = path.suffix.lower() == ".gz"
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_SPECTRUM:
-            raise DocumentError(
-                f"{path} has {size} bytes; a spectrum has at most {_LARGEST_SPECTRUM}, give an SLHA file"
-            )
-        content = path.read_bytes()
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            content = stream.read(_LARGEST_SPECTRUM + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DocumentError(
+            f"{path} cannot be decompressed: {error}; copy it again, or give the SLHA file as plain text"
+        ) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; give an SLHA file") from error
+    if len(content) > _LARGEST_SPECTRUM:
+        raise DocumentError(
+            f"{path} has more than {_LARGEST_SPECTRUM} bytes; no spectrum is as long, give an SLHA file"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

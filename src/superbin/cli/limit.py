@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from superbin.stats.limits import Bands, Comparison
+    from superbin.stats.models import ModelName
     from superbin.workspace import PyhfCls, PyhfLimit
 
 METHODS = {
@@ -47,7 +48,7 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @pyhf_option
 @pyhf_toys_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def limit(
     n: float,
     background: float,
@@ -55,7 +56,7 @@ def limit(
     down: float,
     signal_uncertainty: float,
     level: float,
-    models: tuple[str, ...],
+    models: "tuple[ModelName, ...]",
     ask_pyhf: bool,
     pyhf_toys: int,
     seed: int,

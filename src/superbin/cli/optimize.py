@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -24,16 +24,19 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.cli.renamed import RenamedOptions
 from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from superbin.analysis import SignificanceRow
+    from superbin.catalog.catalog import Source
     from superbin.domain.aggregate import AggregateBin
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import Stability, TradeOff
+    from superbin.merge.shapes import Shape
     from superbin.results import ExpectedZ
 
 SHAPES = ("free", "rectangle", "two-rectangles", "three-rectangles", "connected")
@@ -41,7 +44,11 @@ DEFAULT_SHAPES = ("free", "rectangle", "two-rectangles")
 DEFAULT_SIZES = (1, 2, 3, 5)
 
 
-@click.command(context_settings=POSITIONAL_NUMBERS)
+@click.command(
+    cls=RenamedOptions,
+    renamed={"--bins": "--size", "--figures": "--figure"},
+    context_settings=POSITIONAL_NUMBERS,
+)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
@@ -58,13 +65,14 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     help="Allowed form of the merge; repeat for several.",
 )
 @click.option(
-    "--bins",
+    "--size",
     "sizes",
+    metavar="K",
     type=click.IntRange(min=1),
     multiple=True,
     default=DEFAULT_SIZES,
     show_default=True,
-    help="Also the best merge of exactly this many bins; repeat for several.",
+    help="Also the best merge of exactly K bins; may be given more than once.",
 )
 @seconds_option
 @correlations_option
@@ -93,13 +101,15 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @toys_option
 @pyhf_toys_option
 @seed_option
-@click.option("--figures", type=click.Path(path_type=Path), help="Folder for figures; must not exist yet.")
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option(
+    "--figure", "figures", type=click.Path(path_type=Path), help="Folder for the figures; must not exist yet."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def optimize(
     model: str,
     parameters: tuple[float, ...],
     search_name: str,
-    source: str | None,
+    source: "Source | None",
     grid: Path | None,
     cross_section: float | None,
     figure_of_merit: str,
@@ -122,7 +132,7 @@ def optimize(
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
     Only expectations enter. exp. Z is the exact expected significance at n = s + b, median and 68 % are those of the outcomes
-    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge, whatever the bins were chosen for; merit, or mu95, is what was made
+    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge; merit, or mu95, is what was made
     best. The loss is against the best of the list, in the limit if that is to be lowest, else in the figure of merit midp.
 
     \b
@@ -303,11 +313,11 @@ def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
     save(stability_bars(frequency, row["bins"], title=title).figure, folder / "stability")
 
 
-def _possible(search: "Search", shapes: tuple[str, ...]) -> list[str]:
+def _possible(search: "Search", shapes: tuple[str, ...]) -> "list[Shape]":
     """The shapes as the library names them; by default only those that a search without ranges can have."""
     if shapes == DEFAULT_SHAPES and not search.observables:
         return ["free"]
-    return [shape.replace("-", " ") for shape in shapes]
+    return [cast("Shape", shape.replace("-", " ")) for shape in shapes]
 
 
 def _bands(offer: "TradeOff") -> "ExpectedZ":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FIGURES_OF_MERIT",
     "POSITIONAL_NUMBERS",
+    "Share",
     "as_json",
     "database_option",
     "figure_of_merit_option",
@@ -90,12 +91,13 @@ def seconds_option(command: F) -> F:
     )(command)
 
 
-class _Share(click.ParamType):  # type: ignore[type-arg]
+class Share(click.ParamType):  # type: ignore[type-arg]
     """A part of a whole: ``2%`` or ``0.02``."""
 
     name = "share"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As a fraction."""
         text = str(value).strip()
         try:
             share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
@@ -110,7 +112,7 @@ def simplify_option(command: F) -> F:
     """Add ``--simplify``."""
     return click.option(
         "--simplify",
-        type=_Share(),
+        type=Share(),
         metavar="SHARE",
         default="0.5%",
         show_default=True,

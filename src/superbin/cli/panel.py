@@ -21,7 +21,7 @@ from superbin.stats.discovery import ExpectedP0, expected_p0, p0
 from superbin.stats.expectation import Expected, expected
 from superbin.stats.frequentist import throw_q0
 from superbin.stats.limits import METHODS, Comparison, Limit, compare_limits
-from superbin.stats.models import DEFAULT, MODELS
+from superbin.stats.models import DEFAULT, MODELS, ModelName
 from superbin.stats.pvalue import Probability, significance, tail_and_midp
 from superbin.stats.toys import throw
 from superbin.stats.weighted import throw_weighted
@@ -153,7 +153,7 @@ def panel(
     observed: bool,
     toys: int,
     seed: int,
-    models: Iterable[str] = MODELS,
+    models: Iterable[ModelName] = MODELS,
 ) -> Panel:
     """See one count from all sides.
 
@@ -194,7 +194,7 @@ def panel(
         verdict=compare({**known, **clear}, n, b),
         models=others,
         missing=why,
-        change=z_across_models({DEFAULT: known["midp"], **z}),
+        change=z_across_models({str(DEFAULT): known["midp"], **z}),
         expected=quantiles,
         expected_p0=by_p0,
     )
@@ -269,7 +269,7 @@ def sampled(n: float, b: float, up: float, down: float, *, toys: int, seed: int)
 
 
 def by_model(
-    n: float, b: float, up: float, down: float, models: Iterable[str] = MODELS
+    n: float, b: float, up: float, down: float, models: Iterable[ModelName] = MODELS
 ) -> tuple[Mapping[str, ModelValues | None], Mapping[str, str]]:
     """Mid-p, tail and asymptotic significance by model, None for a model that has no answer; and why it has none."""
     checked_yields(n, b, up, down)
@@ -285,7 +285,7 @@ def by_model(
     return found, missing
 
 
-def _values(n: float, b: float, up: float, down: float, model: str) -> ModelValues:
+def _values(n: float, b: float, up: float, down: float, model: ModelName) -> ModelValues:
     numbers = (n, b, up, down)
     tail, midp = (Value.of(one) for one in tail_and_midp(*numbers, model=model))
     assert tail.p is not None
@@ -339,7 +339,7 @@ def limits_by_model(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    models: Iterable[str] = MODELS,
+    models: Iterable[ModelName] = MODELS,
 ) -> ByModel:
     """Compute every named limit under the default uncertainty model and under others.
 
@@ -351,13 +351,13 @@ def limits_by_model(
         Names of uncertainty models; the default is always there.
     """
 
-    def under(model: str) -> Comparison:
+    def under(model: ModelName) -> Comparison:
         methods = METHODS if model == DEFAULT else ("cls", "asymptotic")
         return compare_limits(
             n, b, up, down, level=level, signal_uncertainty=signal_uncertainty, model=model, methods=methods
         )
 
-    def where_defined(model: str) -> Comparison | None:
+    def where_defined(model: ModelName) -> Comparison | None:
         try:
             return under(model)
         except UnknownNameError:
@@ -368,8 +368,12 @@ def limits_by_model(
 
     missing: dict[str, str] = {}
     default = under(DEFAULT)
-    others = {model: where_defined(model) for model in models if model != DEFAULT}
-    known = {DEFAULT: default} | {name: one for name, one in others.items() if one is not None}
+    others: dict[str, Comparison | None] = {
+        model: where_defined(model) for model in models if model != DEFAULT
+    }
+    known: dict[str, Comparison] = {DEFAULT: default} | {
+        name: one for name, one in others.items() if one is not None
+    }
     columns: dict[str, dict[str, float]] = {}
     for method, name in (("cls", "exact limit"), ("asymptotic", "asymptotic limit")):
         limits = {model: one.limits[method] for model, one in known.items()}

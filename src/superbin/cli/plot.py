@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin.cli.renamed import RenamedOptions
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from superbin.plot import Format
-    from superbin.results.load import AnyResult
+    from superbin.results.load import Drawable
 
 
-@click.command()
+@click.command(cls=RenamedOptions, renamed={"--figure": "--only"})
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "-o",
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
-    "--figure",
+    "--only",
     "names",
     metavar="NAME",
     multiple=True,
@@ -45,14 +46,18 @@ def plot(
 ) -> None:
     """Draw the figures of FILE: a result.json, scan.json or chance.json, a folder with one, or - for standard input.
 
+    FILE may also be what superbin likelihood scan, impacts or yields printed with --json.
+
     \b
     superbin plot out/result.json
-    superbin plot maps/scan.json -o figures --figure exclusion --format pdf
+    superbin plot maps/scan.json -o figures --only exclusion --format pdf
     """
     from superbin._support.files import staged_directory
-    from superbin.results.load import load_any, result_of
+    from superbin.results.load import drawable_of, load_drawable
 
-    result = result_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_any(file)
+    result = (
+        drawable_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_drawable(file)
+    )
     drawn = _figures(result)
     unknown = [name for name in names if name not in drawn]
     if unknown:
@@ -69,13 +74,23 @@ def plot(
     click.echo(f"{len(chosen)} {'figure' if len(chosen) == 1 else 'figures'} written to {output}")
 
 
-def _figures(result: "AnyResult") -> "Mapping[str, Any]":
+def _figures(result: "Drawable") -> "Mapping[str, Any]":
     from superbin import plot as drawing
+    from superbin.plot import likelihood
+    from superbin.plot.drawn import Drawn
     from superbin.results import AnalysisResult
+    from superbin.results.likelihood import Impacts, Scan, Surface, Yields
     from superbin.results.scan import ScanResult
 
     if isinstance(result, AnalysisResult):
         return drawing.figures(result)
     if isinstance(result, ScanResult):
         return drawing.scan_figures(result)
-    return {"largest-significance": drawing.largest_significance(result).figure}
+    single: dict[type, tuple[str, Callable[[Any], Any]]] = {
+        Scan: ("profile", likelihood.profile_scan),
+        Surface: ("profile", likelihood.profile_plane),
+        Impacts: ("impacts", likelihood.impact_ranking),
+        Yields: ("yields", likelihood.channel_yields),
+    }
+    name, draw = single.get(type(result), ("largest-significance", drawing.largest_significance))
+    return Drawn({name: lambda: draw(result).figure})

@@ -20,6 +20,7 @@ from superbin.cli.options import (
 
 if TYPE_CHECKING:
     from superbin.cli.panel import Estimate, Panel, Value
+    from superbin.stats.models import ModelName
     from superbin.workspace import Document
 
 METHODS = {
@@ -61,7 +62,7 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @pyhf_toys_option
 @uncertainty_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option(
     "--workspace", "export", type=click.Path(path_type=Path), help="Write the pyhf workspace here (.json)."
 )
@@ -77,7 +78,7 @@ def pvalue(
     toys: int,
     ask_pyhf: bool,
     pyhf_toys: int,
-    models: tuple[str, ...],
+    models: "tuple[ModelName, ...]",
     seed: int,
     json_: bool,
     export: Path | None,
@@ -375,11 +376,11 @@ def _methods(told: Told) -> list[str]:
 
 
 def _models(found: "Panel") -> list[str]:
-    from superbin.stats.models import MODELS
+    from superbin.stats.models import known
 
     lines = [f"{'uncertainty':<17}{'Z of midp':>11}{'tail':>9}{'asymptotic':>12}"]
     for name, one in found.models.items():
         z = ("-", "-", "-") if one is None else map(number, (one.midp_z, one.tail_z, one.asymptotic_z))
         first, second, third = z
-        lines.append(f"{name:<17}{first:>11}{second:>9}{third:>12}  {MODELS[name].text}")
+        lines.append(f"{name:<17}{first:>11}{second:>9}{third:>12}  {known(name).text}")
     return lines

@@ -125,7 +125,7 @@ _SIMPLIFY = 0.005
 @click.option(
     "--figures/--no-figures", default=True, show_default=True, help="Draw the maps into the folder."
 )
-@click.option("--json", "json_", is_flag=True, help="Print a document for machines.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def scan(
     model: str,
@@ -155,7 +155,7 @@ def scan(
     """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
 
     Every point is stored in the database as soon as it is finished. Interrupt the scan and run the same
-    command again, and it continues; run it once more, and it only prints. Limits stand beside those that the search
+    command again, and it continues; run it once more, and it only prints. Limits are shown beside those that the search
     published. The signal has no systematic uncertainty in one bin.
 
     \b
@@ -355,13 +355,18 @@ def _as_json(result: "ScanResult") -> str:
 
 def _write(result: "ScanResult", folder: Path, *, figures: bool) -> None:
     from superbin._support.files import write_text
-    from superbin.page import page
+    from superbin.page import page, point_pages
 
     write_text(folder / "scan.json", _as_json(result) + "\n")
     _draw(result, folder, figures=figures)
     shown = [folder / "maps" / f"{name}.png" for name in _ON_PAGE]
     drawn = {path.stem: path.read_bytes() for path in shown if path.is_file()}
-    write_text(folder / "report.html", page(result, figures=drawn))
+    pages = point_pages(result)
+    if pages:
+        (folder / "points").mkdir()
+    for name, text in pages.items():
+        write_text(folder / "points" / name, text)
+    write_text(folder / "report.html", page(result, figures=drawn, point_folder="points" if pages else None))
 
 
 _ON_PAGE = (

@@ -1,4 +1,4 @@
-"""``superbin signal``: look into signal models and their grids, and make new ones."""
+"""``superbin signal``: list and show signal models and their grids, and make new ones."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,9 +14,11 @@ from superbin.cli.options import (
     search_option,
     signal_options,
 )
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
+    from superbin.catalog.catalog import Source
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
 
@@ -30,7 +32,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
 def signal() -> None:
-    """Look into signal models and their grids, and make new ones.
+    """List, show, simulate and pack signals.
 
     \b
     superbin signal list
@@ -105,14 +107,15 @@ def _span(ends: Sequence[float] | None) -> str:
 # --- show -------------------------------------------------------------------------------------------------
 
 
-@signal.command("show", context_settings=POSITIONAL_NUMBERS)
+@signal.command("show", cls=RenamedOptions, renamed={"--bins": "--size"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
 @click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
 @signal_options
 @click.option(
-    "--bins",
+    "--size",
     "n_shown",
+    metavar="K",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
@@ -130,7 +133,7 @@ def show(
     model: str,
     parameters: tuple[float, ...],
     search_name: str,
-    source: str | None,
+    source: "Source | None",
     grid: Path | None,
     cross_section: float | None,
     n_shown: int,
@@ -162,6 +165,8 @@ def show(
 
 
 def _document(catalog: "Catalog", search: "Search", found: "SignalModel", source: str) -> dict[str, Any]:
+    from superbin.domain.aggregate import sum_error
+
     total = float(found.yields.sum())
     sigma = found.cross_section_pb
     return {
@@ -172,7 +177,7 @@ def _document(catalog: "Catalog", search: "Search", found: "SignalModel", source
         "from": source,
         "source": found.source,
         "total": total,
-        "total_error": float((found.errors**2).sum()) ** 0.5,
+        "total_error": sum_error(search, found, range(search.n_bins)),
         "cross_section": None if sigma is None else _cross_section(catalog, search, found, sigma),
         "efficiency": None if sigma is None else total / (sigma * 1000 * search.luminosity_fb),
         "yields": found.yields.tolist(),
@@ -207,7 +212,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
     label = point_label(document["model"], document["parameters"].values())
     lines = [
         f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
-        f"expected events  {document['total']:.4g} +- {document['total_error']:.2g} (bins in quadrature)",
+        f"expected events  {document['total']:.4g} +- {document['total_error']:.2g} (Monte Carlo)",
     ]
     sigma = document["cross_section"]
     if sigma is not None:

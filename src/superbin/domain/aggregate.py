@@ -7,11 +7,12 @@ sum is therefore the sum of per-bin variances. With a `Covariance`, the total un
 the root of the sum over its block instead, upward and downward separately. Specified in ``specs/merging.md``.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.covariance import Covariance
@@ -20,7 +21,7 @@ from superbin.domain.signal import SignalModel
 from superbin.domain.sums import Totals, variance_of_sets
 from superbin.errors import InputError
 
-__all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine"]
+__all__ = ["AggregateBin", "Background", "BinSums", "ProcessYield", "bin_sums", "combine", "sum_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +152,68 @@ def combine(
     return AggregateBin(
         bins=tuple(int(i) + 1 for i in chosen),
         signal=float(totals.signal[0]),
-        signal_error=float(np.sqrt((signal.errors[chosen] ** 2).sum())),
+        signal_error=sum_error(search, signal, chosen),
         background=Background(*(float(part[0]) for part in (totals.background, totals.up, totals.down))),
         processes=tuple(_process_yield(search, process, chosen) for process in search.processes),
         observed=int(search.observed[chosen].sum()),
     )
+
+
+_TAGS = "nb"
+"""The observable that simulated events have probabilities of, so that one event is in several bins."""
+
+
+def sum_error(search: Search, signal: SignalModel, chosen: ArrayLike) -> float:
+    """Monte Carlo error of the signal in a sum of bins.
+
+    A simulated event counts in every bin of its number of jets, HT and MHT with the probability of that number of b tags. Errors of
+    bins that differ in this number alone are therefore correlated. One correlation is taken for all of them: that which gives the
+    error of the sum over all bins, `SignalModel.total_error`. Without that number the bins add in quadrature.
+
+    Parameters
+    ----------
+    search : Search
+    signal : SignalModel
+        A signal in the bins of `search`.
+    chosen : array_like of int
+        Positions of the bins, from 0, each once.
+
+    Returns
+    -------
+    float
+        Events.
+
+    Examples
+    --------
+    Two bins that differ in the number of b tags, whose errors of 3 and 4 events give one of 6 for their sum, and a third bin:
+
+    >>> from superbin.domain.search import Observable, Search
+    >>> edges = {Observable("nb", "nb", discrete=True): ([0, 1, 0], [0, 1, 0]), "ht": ([300, 300, 500], [500, 500, 900])}
+    >>> search = Search.from_arrays("x", observed=[0, 0, 0], background=[1, 1, 1], luminosity_fb=1, edges=edges)
+    >>> signal = SignalModel("T", {}, "x", [20, 20, 20], [3, 4, 0], total_error=6)
+    >>> sum_error(search, signal, [0, 1])
+    6.0
+    """
+    errors, inside = signal.errors, np.zeros(search.n_bins, dtype=bool)
+    inside[np.asarray(chosen)] = True
+    square = float((errors[inside] ** 2).sum())
+    names = [o.name for o in search.observables]
+    if signal.total_error is None or _TAGS not in names:
+        return math.sqrt(square)
+    others = [i for i, name in enumerate(names) if name != _TAGS]
+    _, group = np.unique(
+        np.hstack((search.low[:, others], search.high[:, others])), axis=0, return_inverse=True
+    )
+
+    def together(values: FloatArray) -> float:
+        """What full correlation would add to the sum of squares."""
+        return float((np.bincount(group.ravel(), values) ** 2).sum() - (values**2).sum())
+
+    full = together(errors)
+    if full <= 0:
+        return math.sqrt(square)
+    share = min(max((signal.total_error**2 - float((errors**2).sum())) / full, 0.0), 1.0)
+    return math.sqrt(square + share * together(np.where(inside, errors, 0.0)))
 
 
 def _check_match(search: Search, signal: SignalModel) -> None:

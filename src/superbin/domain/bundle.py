@@ -25,6 +25,7 @@ FILES: Mapping[str, str] = MappingProxyType(
         r"likelihood\.json\.gz": "the likelihood in superbin's packed form",
         r"workspace\.json": "the likelihood as a pyhf workspace",
         r"cards/[\w.+/-]+": "a datacard of the likelihood, or a file that a card names",
+        r"card-recipe\.json": "what the datacards of this search need before they can be used",
         r"third-moments\.json": "third moments of the backgrounds by bin, events cubed",
         r"published-[\w.+-]+\.csv(\.gz)?": "published limits or contours",
         r"cross-sections/[\w.+-]+\.csv": "cross sections of what is produced, in place of superbin's own",

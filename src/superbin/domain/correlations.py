@@ -5,7 +5,7 @@ A search with a covariance uses it by default, under the name of its source, suc
 were made with.
 """
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
@@ -18,8 +18,8 @@ __all__ = ["NONE", "Correlations", "convention", "covariances"]
 NONE = "none"
 """Name of the convention in which bins are independent: uncertainties in quadrature."""
 
-Correlations: TypeAlias = str | Covariance | ArrayLike | None
-"""How bins are correlated: a convention's name, a covariance, a matrix for both sides, or None for the default."""
+Correlations: TypeAlias = Literal["none", "likelihood", "covariance"] | str | Covariance | ArrayLike | None
+"""How bins are correlated: a convention's name (none, or the source of the search's own covariance), a covariance, a matrix for both sides, or None for the default."""
 
 
 def convention(covariance: Covariance | None) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin.errors import InputError
 
-__all__ = ["CrossSection", "CrossSectionTable", "process_of"]
+__all__ = ["CalculatedCrossSection", "CrossSection", "CrossSectionTable", "process_of"]
 
 _MODELS = {
     r"T[15][a-z]\w*": "gluino",
@@ -48,6 +48,22 @@ class CrossSection:
     mass: float
     pb: float
     relative_uncertainty: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalculatedCrossSection:
+    """How well a cross section is known.
+
+    Attributes
+    ----------
+    relative_uncertainty : float or None
+        Of the calculation, symmetric; None where it is not known.
+    order : str
+        Of perturbation theory, such as ``"NLO+NLL"``; empty where it is not known.
+    """
+
+    relative_uncertainty: float | None
+    order: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.shown import Shown
 from superbin.domain import cross_sections
-from superbin.domain._spline import IntArray, Spline
+from superbin.domain._spline import IntArray, Spline, coordinates
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import InputError
 
@@ -436,11 +436,28 @@ class SignalGrid(Shown):
             errors=events * errors,
             source=self._describe(parameters),
             cross_section_pb=float(cross_section),
+            total_error=self._total_error(parameters, errors, events),
             variations={
                 name: (events * up, events * down)
                 for name, (up, down) in self.variations_at(*parameters).items()
             },
         )
+
+    def _total_error(self, masses: Sequence[float], errors: FloatArray, events: float) -> float | None:
+        """Monte Carlo error of the sum over all bins, where the points recorded theirs.
+
+        Between points that of the bins in quadrature, times the ratio of both at the nearest point.
+        """
+        recorded = self.settings.get("by_point", {}).get("statistics")
+        if not recorded:
+            return None
+        distance = np.hypot(*(coordinates(self.points) - coordinates(np.array([masses], dtype=np.float64))).T)
+        nearest = int(np.argmin(distance))
+        # Recorded is the error of a fraction of a fixed number of events; the bins have those of their contents.
+        fraction = float(self.efficiencies[nearest].sum())
+        square = float(recorded[nearest]["total_error"]) ** 2 + fraction**2 / int(self.events[nearest])
+        there = float((self.errors[nearest] ** 2).sum())
+        return None if there <= 0 else events * math.sqrt(square / there * float((errors**2).sum()))
 
     def _describe(self, masses: Sequence[float]) -> str:
         return f"{self._made(masses)}; {self.source}; accuracy of the simulation: {self.accuracy(masses)}"

@@ -13,14 +13,18 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from superbin.errors import InputError, UnknownNameError
 
-__all__ = ["MERITS", "Merit", "merit", "named", "register"]
+__all__ = ["MERITS", "FigureOfMerit", "Merit", "merit", "named", "register"]
 
 Reference: TypeAlias = str | Callable[..., Any]
 """A function or a class, or its name as ``module:function``."""
+
+
+FigureOfMerit: TypeAlias = Literal["midp", "profile_asimov", "s_over_sqrt_bv", "limit", "asimov_limit"] | str
+"""The figures of merit of superbin; a registered one is any other text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class Merit:
     test : Reference, optional
         The significance whose threshold is the limit, if the figure is the inverse of a limit and `dual` is of its test.
     at_most : Reference, optional
-        ``at_most(signal, ranges)`` in the manner of `superbin.merge.cells`: bounds a figure that is no maximum of linear functions.
+        ``at_most(signal, ranges, enough)`` in the manner of `superbin.merge.cells`: bounds a figure that is no maximum of linear functions.
+    least_down : bool
+        Whether less downward uncertainty makes it larger, as for limits; for what `at_most` bounds.
     limit : bool
         Whether it is the inverse of an upper limit on the signal strength: the limit is shown, and the lowest is best.
     proportional : bool
@@ -78,6 +84,7 @@ class Merit:
     dual: Reference | None = None
     test: Reference | None = None
     at_most: Reference | None = None
+    least_down: bool = False
     limit: bool = False
     proportional: bool = False
     jumps: bool = False
@@ -113,11 +120,11 @@ class Merit:
             raise TypeError(f"{self.name} has no dual")
         return _resolved(self.dual)()
 
-    def largest(self, signal: Any, ranges: Any) -> Any:
-        """No set with at most this signal and a background of the range has more."""
+    def largest(self, signal: Any, ranges: Any, enough: float = 0.0) -> Any:
+        """No set with at most this signal and a background of the range has more; it need not be below `enough`."""
         if self.at_most is None:
             raise TypeError(f"{self.name} has no bound over ranges")
-        return _resolved(self.at_most)(signal, ranges)
+        return _resolved(self.at_most)(signal, ranges, enough)
 
     @property
     def searched(self) -> "Merit":
@@ -188,6 +195,8 @@ _KNOWN = (
             proportional=True,
             jumps=True,
         ),
+        at_most="superbin.merge.least_limits:limit_at_most",
+        least_down=True,
         limit=True,
         proportional=True,
         jumps=True,

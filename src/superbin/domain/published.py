@@ -116,6 +116,19 @@ class PublishedResults:
         observed, expected = (self._at(table, place) for table in self._tables)
         return None if observed is expected is None else PublishedLimit(observed, expected)
 
+    def tabulated(self, masses: Mapping[str, float]) -> bool:
+        """Whether a point of the map is at exactly these masses."""
+        return set(masses) == set(self.parameters) and bool(
+            (self.points == [masses[name] for name in self.parameters]).all(axis=1).any()
+        )
+
+    def nearest(self, masses: Mapping[str, float]) -> Mapping[str, float] | None:
+        """Masses of the map's point that is nearest, by the distance in GeV; None for masses of other names."""
+        if set(masses) != set(self.parameters):
+            return None
+        away = np.hypot(*(self.points - [masses[name] for name in self.parameters]).T)
+        return dict(zip(self.parameters, map(float, self.points[int(np.argmin(away))]), strict=True))
+
     def _at(self, table: FloatArray, place: Sequence[float]) -> float | None:
         axes = [_weights(axis, value) for axis, value in zip(self._axes, place, strict=True)]
         corners = [(table[i, j], v * w) for (i, v), (j, w) in product(*axes)]

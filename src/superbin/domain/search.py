@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -139,6 +141,9 @@ class Search(Shown):
         The licence of the data, and how their authors want to be cited; empty where none is stated.
     accuracy : str
         What is known of how well the numbers agree with the experiment's own; empty where nothing is.
+    simulation : tuple of str
+        Constants of the simulation in which this search differs from the default, such as ``"selection.min_njet=2"``, as
+        `superbin.generate.Cards.changed` takes them. A catalog fills them in from the search's ``generator-card.json``.
 
     Raises
     ------
@@ -164,6 +169,7 @@ class Search(Shown):
     licence: str = ""
     citation: str = ""
     accuracy: str = ""
+    simulation: tuple[str, ...] = ()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         across = ", ".join(o.name for o in self.observables) or "named regions"
@@ -255,11 +261,7 @@ class Search(Shown):
             raise InputError(
                 f"error names process {unknown[0]!r}; background has {', '.join(map(repr, parts))}"
             )
-        if (
-            len(parts) > 1
-            and not isinstance(error, Mapping)
-            and np.any(np.asarray(error, dtype=np.float64) != 0)
-        ):
+        if len(parts) > 1 and not isinstance(error, Mapping) and np.any(_array(error, "error") != 0):
             raise InputError(
                 "error is one array for several processes; give a mapping with an entry for each process"
             )
@@ -385,8 +387,10 @@ class Search(Shown):
             )
         for name in ("luminosity_fb", "sqrt_s_tev"):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{name} of search {self.name!r} is {value}; it must be a finite number > 0")
+            if not (isinstance(value, Real) and np.isfinite(float(value)) and float(value) > 0):
+                raise InputError(
+                    f"{name} of search {self.name!r} is {value!r}; it must be a finite number > 0"
+                )
 
     def _check_processes(self) -> None:
         names = [p.name for p in self.processes]
@@ -427,7 +431,13 @@ class Search(Shown):
         InputError
             If a number names no bin of this search, or none is given.
         """
-        chosen = sorted(set(numbers))
+        given: list[Any] = list(numbers)
+        for number in given:
+            if isinstance(number, bool) or not isinstance(number, Integral):
+                raise InputError(
+                    f"{number!r} is no number of a bin; search {self.name!r} has bins 1 to {self.n_bins}"
+                )
+        chosen = sorted(set(given))
         if not chosen:
             raise InputError("the set of bins is empty; name at least one bin to merge")
         for number in chosen:
@@ -477,9 +487,9 @@ def _ranges(
         observable = key if isinstance(key, Observable) else Observable(key, key)
         pair = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[0]) == 1
         if pair:
-            low, high = (np.asarray(side, dtype=np.float64) for side in given)  # type: ignore[attr-defined]
+            low, high = (_array(side, f"edges of {observable.name!r}") for side in given)  # type: ignore[attr-defined]
         else:
-            steps = np.asarray(given, dtype=np.float64)
+            steps = _array(given, f"edges of {observable.name!r}")
             low, high = steps[:-1], steps[1:]
         if low.shape != (n_bins,) or high.shape != (n_bins,):
             raise InputError(
@@ -497,6 +507,13 @@ def _ranges(
     return tuple(observables), np.reshape(np.transpose(lows), shape), np.reshape(np.transpose(highs), shape)
 
 
+def _array(values: Any, name: str) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers: {error}") from error
+
+
 def _estimate(name: str, nominal: ArrayLike, error: object, n_bins: int) -> Estimate:
     """A prediction with one uncertainty, kept as the systematic one."""
     values = frozen_array(nominal, name=f"background of {name!r}", shape=(n_bins,))
@@ -505,7 +522,7 @@ def _estimate(name: str, nominal: ArrayLike, error: object, n_bins: int) -> Esti
         raise InputError(f"error of {name!r} has {len(sides)} parts; give one array, or a tuple (up, down)")
     up, down = (
         frozen_array(
-            np.broadcast_to(np.asarray(side, dtype=np.float64), (n_bins,)) if np.ndim(side) == 0 else side,
+            np.full(n_bins, _array(side, f"error of {name!r}")) if np.ndim(side) == 0 else side,
             name=f"error of {name!r}",
             shape=(n_bins,),
         )

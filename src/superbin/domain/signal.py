@@ -78,6 +78,9 @@ class SignalModel(Shown):
         down; events, >= 0, shape (n_bins,) each.
     relative_error : float
         A systematic uncertainty common to all bins, as a fraction of the yields, >= 0.
+    total_error : float, optional
+        Monte Carlo standard error of the sum over all bins, events, where the bins share events and their errors are
+        correlated; see `superbin.domain.aggregate.sum_error`. None where they are independent, or nothing is known.
 
     Raises
     ------
@@ -94,6 +97,7 @@ class SignalModel(Shown):
     cross_section_pb: float | None = None
     variations: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     relative_error: float = 0.0
+    total_error: float | None = None
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {"": f"{self.yields.sum():.4g} events", "in": f"{len(self.yields)} bins of {self.search}"}
@@ -115,6 +119,9 @@ class SignalModel(Shown):
         if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
             raise InputError(f"cross_section_pb of signal {self.label} is {sigma}; it must be finite and > 0")
         object.__setattr__(self, "variations", MappingProxyType(self._checked_variations()))
+        total = self.total_error
+        if total is not None and not (np.isfinite(total) and total >= 0):
+            raise InputError(f"total_error of signal {self.label} is {total}; it must be finite and >= 0")
         if not (np.isfinite(self.relative_error) and self.relative_error >= 0):
             raise InputError(
                 f"relative_error of signal {self.label} is {self.relative_error}; it must be finite and >= 0"
@@ -167,4 +174,6 @@ class SignalModel(Shown):
             }
         if self.relative_error:
             content["relative_error"] = float(self.relative_error)
+        if self.total_error is not None:
+            content["total_error"] = float(self.total_error)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

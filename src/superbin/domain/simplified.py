@@ -5,7 +5,7 @@ The names are those of the LHC collaborations (Alves et al., J. Phys. G 39 (2012
 
 from superbin.domain.cross_sections import process_of
 
-__all__ = ["PARTICLES", "process_text"]
+__all__ = ["PARTICLES", "mass_text", "particle_words", "process_text"]
 
 PARTICLES = {
     "gluino": r"\tilde{g}",
@@ -14,6 +14,13 @@ PARTICLES = {
     "squark": r"\tilde{q}",
 }
 """Produced particles, in mathtext that TeX reads as well."""
+
+_WORDS = {
+    "gluino": "gluinos",
+    "sbottom": "bottom squarks",
+    "stop": "top squarks",
+    "squark": "light-flavor squarks",
+}
 
 _ANTI = {r"\tilde{g}": r"\tilde{g}"}
 _LSP = r"\tilde{\chi}^0_1"
@@ -51,3 +58,40 @@ def process_text(model: str) -> str | None:
     particle = PARTICLES[process_of(model)]
     anti = _ANTI.get(particle, rf"\bar{{{particle}}}")
     return rf"pp \rightarrow {particle}{anti},\ {particle} \rightarrow {_DECAYS[model]}{_LSP}"
+
+
+def mass_text(model: str, parameter: str) -> str | None:
+    r"""Symbol of a mass of a simplified model, in mathematics without dollars.
+
+    Parameters
+    ----------
+    model : str
+        Such as ``"T1bbbb"``.
+    parameter : str
+        ``"m_mother"`` or ``"m_lsp"``.
+
+    Returns
+    -------
+    str or None
+        None for a parameter that is neither, or a model whose particles are not known here.
+
+    Examples
+    --------
+    >>> mass_text("T1bbbb", "m_mother")
+    'm_{\\tilde{g}}'
+    """
+    if parameter == "m_lsp":
+        return f"m_{{{_LSP}}}"
+    particle = PARTICLES.get(process_of(model))
+    return f"m_{{{particle}}}" if parameter == "m_mother" and particle else None
+
+
+def particle_words(model: str) -> str | None:
+    """What a simplified model produces in pairs, in words; None where the name does not tell.
+
+    Examples
+    --------
+    >>> particle_words("T2bb")
+    'bottom squarks'
+    """
+    return _WORDS.get(process_of(model))

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from superbin.errors import InputError
-from superbin.export.entry import Entry, Point, Region, entry_of
+from superbin.errors import UnknownNameError
+from superbin.export.entry import Entry, Point, Region, entry_of, with_likelihood_limits
 
-__all__ = ["FORMATS", "Entry", "Format", "Point", "Region", "entry_of", "files_of"]
+__all__ = ["FORMATS", "Entry", "Format", "Point", "Region", "entry_of", "files_of", "with_likelihood_limits"]
 
 Files = Mapping[str, bytes]
 """Contents by relative path."""
@@ -52,6 +52,7 @@ FORMATS: Mapping[str, Format] = {
         Format("combine", "counting datacard of CMS Combine", "combine"),
         Format("csv", "tables of regions and signals", "tables"),
         Format("hepdata", "submission for HEPData", "hepdata"),
+        Format("hs3", "HS3 JSON, for RooFit", "hs3"),
         Format("madanalysis", "region file of MadAnalysis 5", "madanalysis"),
         Format("parquet", "table of signals for data frames", "parquet"),
         Format("pyhf", "HistFactory JSON workspace", "pyhf"),
@@ -78,9 +79,11 @@ def files_of(source: object, name: str) -> Files:
 
     Raises
     ------
+    UnknownNameError
+        If there is no such format.
     InputError
-        If there is no such format, or the source lacks what it needs.
+        If the source lacks what it needs.
     """
     if name not in FORMATS:
-        raise InputError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
+        raise UnknownNameError(f"format {name!r} is unknown; use one of {', '.join(FORMATS)}")
     return FORMATS[name].files(entry_of(source))

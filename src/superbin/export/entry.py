@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from importlib.metadata import version
 
@@ -19,7 +19,7 @@ from superbin.errors import InputError
 from superbin.results import AnalysisResult
 from superbin.results.scan import DONE, ScanResult
 
-__all__ = ["Entry", "Point", "Region", "entry_of"]
+__all__ = ["Entry", "Point", "Region", "entry_of", "with_likelihood_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ class Entry:
         SHA-256 of the search.
     made_by : str
         Version of superbin.
+    bundle : Bundle or None
+        What it was made from, where that is a search.
     """
 
     search: str
@@ -121,6 +123,7 @@ class Entry:
     citation: str = ""
     digest: str = ""
     made_by: str = ""
+    bundle: Bundle | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -157,9 +160,7 @@ def entry_of(source: object) -> Entry:
 @entry_of.register
 def _(source: AnalysisResult) -> Entry:
     total = source.yields
-    limits: dict[str, float] = {}
-    if source.limit is not None:
-        limits = {"observed": source.limit.observed, "expected": source.limit.expected}
+    limits = _limits(source)
     region = Region("aggregate", source.merge.cuts, int(total.observed), total.background, total.processes)
     point = Point(
         source.signal.model,
@@ -185,6 +186,18 @@ def _(source: AnalysisResult) -> Entry:
         digest=s.digest,
         made_by=source.superbin,
     )
+
+
+def _limits(source: AnalysisResult) -> dict[str, float]:
+    """Limits on the signal strength by name; those of the aggregate bin by prior-predictive CLs, as a scan has them."""
+    one_bin = source.region.limit("cls")
+    full = None if source.likelihood is None else source.likelihood.quoted
+    named = (("observed", "expected", one_bin), ("likelihood_observed", "likelihood_expected", full))
+    found: dict[str, float | None] = {}
+    for observed, expected, limit in named:
+        if limit is not None:
+            found |= {observed: limit.mu.observed, expected: limit.mu.median}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @entry_of.register
@@ -268,7 +281,39 @@ def _(source: Bundle) -> Entry:
         citation=search.citation,
         digest=search.digest,
         made_by=version("superbin"),
+        bundle=source,
     )
+
+
+def with_likelihood_limits(entry: Entry, scan: ScanResult) -> Entry:
+    """An entry whose points have the limits of the full likelihood that a scan found at the same masses.
+
+    Raises
+    ------
+    InputError
+        If the scan has none at any of them.
+    """
+    known = {
+        (scan.model, tuple(p.parameters.values())): p.likelihood_limit
+        for p in scan.points
+        if p.likelihood_limit is not None
+    }
+    points, found = [], 0
+    for point in entry.points:
+        limit = known.get((point.model, tuple(point.parameters.values())))
+        if limit is None:
+            points.append(point)
+            continue
+        named = {"likelihood_observed": limit.observed, "likelihood_expected": limit.median}
+        limits = {name: value for name, value in named.items() if value is not None}
+        points.append(replace(point, limits=dict(point.limits or {}) | limits))
+        found += 1
+    if not found:
+        raise InputError(
+            f"the scan of {scan.model} has limits of the full likelihood at none of the {len(entry.points)} points; make them with: "
+            "superbin scan --likelihood-limit"
+        )
+    return replace(entry, points=tuple(points))
 
 
 def _symmetric(covariance: Covariance) -> FloatArray:

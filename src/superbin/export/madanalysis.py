@@ -10,6 +10,7 @@ import numpy as np
 
 from superbin.errors import InputError
 from superbin.export.entry import Entry
+from superbin.export.simplified import NO_REGION, compared, differences, own_limits
 
 __all__ = ["files"]
 
@@ -17,10 +18,7 @@ __all__ = ["files"]
 def files(entry: Entry) -> Mapping[str, bytes]:
     """``NAME.info``; the error of a region is the mean of both sides, or the root of its variance in the covariance."""
     if not entry.regions:
-        raise InputError(
-            "a scan has an aggregate bin of its own at every point and no common region, which the format needs; "
-            "export one result, or a bundle of k regions that superbin common designed"
-        )
+        raise InputError(NO_REGION)
     name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in entry.search)
     variances = entry.variances()
     root = ET.Element("analysis", {"id": name, "cov_subset": "aggregates"})
@@ -35,4 +33,17 @@ def files(entry: Entry) -> Mapping[str, bytes]:
         for j, other in enumerate(entry.regions):
             ET.SubElement(part, "covariance", {"region": other.name}).text = repr(float(variances[i, j]))
     ET.indent(root)
-    return {f"{name}.info": ET.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"}
+    text = _comment(entry) + ET.tostring(root, encoding="unicode") + "\n"
+    return {f"{name}.info": text.encode()}
+
+
+def _comment(entry: Entry) -> str:
+    """What the entry is, as a comment before the root: the parser of MadAnalysis takes every child of the root for a part of the model."""
+    lines = [
+        f"{entry.search}: {entry.reference}; superbin {entry.made_by}, search digest {entry.digest}",
+        "backgrounds are Gaussian here, their errors the mean of both sides or the roots of the covariance's diagonal",
+    ]
+    if chosen := compared(entry.points):
+        lines += differences(own_limits(entry, entry.points[i]) for i in chosen)
+    # "--" must not be in a comment of XML.
+    return "<!--\n" + "\n".join(" ".join(line.split()).replace("--", "- -") for line in lines) + "\n-->\n"

@@ -7,11 +7,20 @@ Results"; M. M. Altakach et al., SciPost Phys. Codebases 62 (2025).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from superbin.errors import InputError
 from superbin.export.entry import Entry, Point, Region
+from superbin.export.simplified import (
+    Limits,
+    columns,
+    compared,
+    differences,
+    own_limits,
+    spread,
+    with_inverse,
+)
 from superbin.stats.limits import cls_limit
 
 __all__ = ["files"]
@@ -39,9 +48,11 @@ def files(entry: Entry) -> Mapping[str, bytes]:
     identity = _identity(entry.search)
     folder = f"{round(entry.sqrt_s_tev)}TeV/{_collaboration(entry)}/{identity}"
     made = {"version": f"superbin-{entry.made_by}\n", "databaseParticles.py": _PARTICLES}
-    made[f"{folder}/globalInfo.txt"] = _global(entry, identity)
+    own = {i: own_limits(entry, entry.points[i]) for i in compared(entry.points)} if entry.regions else {}
+    made[f"{folder}/globalInfo.txt"] = _global(entry, identity, own)
     if entry.regions:
-        made[f"{folder}/covariance.json"] = repr(entry.variances().tolist()) + "\n"
+        made[f"{folder}/covariance.json"] = repr(with_inverse(entry).tolist()) + "\n"
+        made[f"{folder}/superbin-limits.csv"] = _own(entry, own)
         for i, region in enumerate(entry.regions):
             made[f"{folder}/{region.name}/dataInfo.txt"] = _region(entry, i, region)
             for model, points in by_model.items():
@@ -89,7 +100,7 @@ def _collaboration(entry: Entry) -> str:
     return "ATLAS" if "ATLAS" in text else "CMS"
 
 
-def _global(entry: Entry, identity: str) -> str:
+def _global(entry: Entry, identity: str, own: Mapping[int, Limits]) -> str:
     lines = [
         f"id: {identity}",
         f"sqrts: {entry.sqrt_s_tev:g}*TeV",
@@ -98,7 +109,7 @@ def _global(entry: Entry, identity: str) -> str:
         f"publication: {_line(entry.reference)}",
         f"url: {_url(entry)}",
         f"implementedBy: superbin {entry.made_by}",
-        f"comment: {_comment(entry)}",
+        f"comment: {_comment(entry, own)}",
         "private: False",
         f"lastUpdate: {datetime.now(UTC):%Y/%m/%d}",
     ]
@@ -123,13 +134,48 @@ def _url(entry: Entry) -> str:
     return found[0] if found[0].startswith("http") else f"https://{found[0]}"
 
 
-def _comment(entry: Entry) -> str:
-    what = (
-        "errors of backgrounds are symmetric here, the mean of both sides"
-        if entry.regions
-        else "limits of one aggregate bin, chosen for every point by its expected significance or limit"
-    )
-    return f"search digest {entry.digest}; {what}"
+def _comment(entry: Entry, own: Mapping[int, Limits]) -> str:
+    said = [f"search digest {entry.digest}"]
+    if entry.regions:
+        said.append("errors of backgrounds are symmetric here, the mean of both sides")
+        said.append(
+            f"superbin's own limits of this model at {len(own)} of {len(entry.points)} points are in superbin-limits.csv"
+        )
+        said += differences(own.values())
+    else:
+        said.append(
+            "limits of one aggregate bin, chosen for every point by its expected significance or limit"
+        )
+        said += _over_likelihood(entry.points)
+    return "; ".join(said)
+
+
+def _over_likelihood(points: Sequence[Point]) -> list[str]:
+    """How far the limits of a scan are from those of the full likelihood."""
+    said = []
+    for which in ("observed", "expected"):
+        pairs = (((p.limits or {}).get(which), (p.limits or {}).get(f"likelihood_{which}")) for p in points)
+        ratios = [ours / theirs - 1 for ours, theirs in pairs if ours and theirs]
+        if ratios:
+            said.append(f"{which} limits over those of the full likelihood: {spread(ratios)}")
+    return said or ["the full likelihood is not compared: the scan has no limits of it"]
+
+
+def _own(entry: Entry, own: Mapping[int, Limits]) -> str:
+    """Table of superbin's own limits of the same model, and of what they leave out."""
+    names = list(dict.fromkeys(name for p in entry.points for name in p.parameters))
+    lines = [
+        "# 95 % CLs limits on the signal strength, asymptotic, in SModelS's convention: Asimov auxiliary data fixed, expected a priori;",
+        "# smodels_observed: what SModelS gives where a region observes 0, whose background it holds; asymmetric: errors up and down",
+        ",".join(["model", *names, *columns()]),
+    ]
+    for i, limits in own.items():
+        point = entry.points[i]
+        values = [point.parameters.get(name) for name in names] + [
+            getattr(limits, name) for name in columns()
+        ]
+        lines.append(",".join([point.model, *("" if v is None else f"{v:.8g}" for v in values)]))
+    return "\n".join(lines) + "\n"
 
 
 def _region(entry: Entry, i: int, region: Region) -> str:

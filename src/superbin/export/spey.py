@@ -5,12 +5,14 @@ Phys. 16 (2024) 032, arXiv:2307.06996.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 
 from superbin._support.json import json_text
 from superbin.errors import InputError
 from superbin.export.entry import Entry, Point
+from superbin.export.simplified import NO_REGION, differences, own_limits, with_inverse
 
 __all__ = ["files"]
 
@@ -18,10 +20,7 @@ __all__ = ["files"]
 def files(entry: Entry) -> Mapping[str, bytes]:
     """``spey.json``, or ``MODEL_m1_m2.json`` for each of several signals."""
     if not entry.regions:
-        raise InputError(
-            "a scan has an aggregate bin of its own at every point and no common region, which the format needs; "
-            "export one result, or a bundle of k regions that superbin common designed"
-        )
+        raise InputError(NO_REGION)
     if not entry.points:
         raise InputError(f"{entry.search} has no signals; import some with: superbin db import FILE")
     if len(entry.points) == 1:
@@ -31,7 +30,8 @@ def files(entry: Entry) -> Mapping[str, bytes]:
 
 
 def _document(entry: Entry, point: Point) -> bytes:
-    variances = entry.variances()
+    variances = with_inverse(entry)
+    limits = own_limits(entry, point)
     model: dict[str, object] = {
         "signal_yields": list(point.yields),
         "background_yields": [r.background.nominal for r in entry.regions],
@@ -50,6 +50,9 @@ def _document(entry: Entry, point: Point) -> bytes:
         "names": [r.name for r in entry.regions],
         "luminosity_fb": entry.luminosity_fb,
         "sqrt_s_tev": entry.sqrt_s_tev,
+        "limits": asdict(limits),
+        "limits_convention": "95 % CLs on the signal strength, asymptotic, Asimov auxiliary data fixed, expected a priori",
+        "differences": differences([limits]),
         "source": f"{entry.reference}; superbin {entry.made_by}, search digest {entry.digest}",
     }
     return (json_text(model, "the export", indent=1) + "\n").encode()

@@ -16,7 +16,15 @@ Pythia nor FastJet; they come with the extra ``superbin[mc]`` when a point is ma
 ``docs/explanation/signals.md``.
 """
 
-from superbin.generate.campaign import Campaign, Job, Progress, coarse_to_fine, run_campaign, standard_plane
+from superbin.generate.campaign import (
+    Campaign,
+    Job,
+    Progress,
+    coarse_to_fine,
+    events_for,
+    run_campaign,
+    standard_plane,
+)
 from superbin.generate.cards import Cards
 from superbin.generate.chain import generate_from_events, generate_point, generate_spectrum
 from superbin.generate.detector import DetectorCard
@@ -37,6 +45,7 @@ __all__ = [
     "Progress",
     "SelectionCard",
     "coarse_to_fine",
+    "events_for",
     "generate_from_events",
     "generate_point",
     "generate_spectrum",

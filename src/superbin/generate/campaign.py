@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from superbin.generate.gate import Allowances
 from superbin.generate.slha import masses, model_named
 from superbin.generate.streams import STDERR
 
-__all__ = ["Campaign", "Job", "Progress", "coarse_to_fine", "run_campaign", "standard_plane"]
+__all__ = ["Campaign", "Job", "Progress", "coarse_to_fine", "events_for", "run_campaign", "standard_plane"]
 
 Masses = tuple[float, float]
 
@@ -105,6 +105,32 @@ def coarse_to_fine(points: Sequence[Masses]) -> list[Masses]:
     return [points[i] for i in chosen]
 
 
+def events_for(point: SignalPoint, error: float, most: int) -> int:
+    """How many events would bring the Monte Carlo error of a point's total down.
+
+    Parameters
+    ----------
+    point : SignalPoint
+        As it is, with its error under ``statistics``.
+    error : float
+        Relative error of the total that is wanted, > 0.
+    most : int
+        Events at most.
+
+    Returns
+    -------
+    int
+        Its own number where the error is small enough, else a multiple of 1000 with 5 % to spare, at most `most` but never less than
+        its own.
+    """
+    total = float(point.efficiencies.sum())
+    found = float(point.settings["statistics"]["total_error"]) / total if total > 0 else np.inf
+    if found <= error:
+        return point.events
+    wanted = 1.05 * point.events * (found / error) ** 2
+    return max(point.events, int(min(1000 * np.ceil(wanted / 1000), most)))
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is common to all points of a campaign.
@@ -119,8 +145,8 @@ class Job:
         Events per point.
     seed : int
         The user's seed; that of each point follows from it.
-    cards : Cards
-        The constants.
+    cards : Cards, optional
+        The constants; by default ``Cards.of(search)``.
     allow : Allowances
         What the gate is to let through.
     """
@@ -129,8 +155,13 @@ class Job:
     search: Search
     events: int = 5000
     seed: int = 0
-    cards: Cards = field(default_factory=Cards)
+    cards: Cards = None  # type: ignore[assignment]
     allow: Allowances = field(default_factory=Allowances)
+
+    def __post_init__(self) -> None:
+        given: object = self.cards
+        if given is None:
+            object.__setattr__(self, "cards", Cards.of(self.search))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +216,7 @@ def run_campaign(
     points: Sequence[Masses],
     *,
     save: Callable[[SignalPoint], None],
+    events: Sequence[int] | None = None,
     workers: int = 1,
     report: Callable[[Progress], None] | None = None,
 ) -> Campaign:
@@ -198,6 +230,8 @@ def run_campaign(
         m_mother and m_lsp, GeV; made in this order.
     save : callable
         Called in this process with each finished point, in the order they finish. If it raises, the campaign stops.
+    events : sequence of int, optional
+        Events of each point; by default those of the job.
     workers : int
         Processes. The answer does not depend on their number.
     report : callable
@@ -222,14 +256,18 @@ def run_campaign(
     model = model_named(job.model)
     for point in points:
         masses(model, point)
+    numbers = [job.events] * len(points) if events is None else list(events)
     context = multiprocessing.get_context("spawn")
     counter, stop = context.SimpleQueue(), context.Event()
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(counter, stop)
     ) as pool:
         try:
-            futures = {pool.submit(_work, job, point): point for point in points}
-            return _collect(futures, counter, save, report or (lambda _: None), job.events)
+            futures = {
+                pool.submit(_work, replace(job, events=number), point): point
+                for point, number in zip(points, numbers, strict=True)
+            }
+            return _collect(futures, counter, save, report or (lambda _: None), sum(numbers))
         except BrokenProcessPool as error:
             raise SuperbinError(
                 "a worker ended before its point was done, perhaps for want of memory; finished points are kept, "
@@ -245,7 +283,7 @@ def _collect(
     counter: Any,
     save: Callable[[SignalPoint], None],
     report: Callable[[Progress], None],
-    events: int,
+    all_events: int,
 ) -> Campaign:
     start, made = time.monotonic(), 0
     failed: list[tuple[Masses, str]] = []
@@ -262,7 +300,7 @@ def _collect(
             else:
                 save(point)
         count = len(futures) - len(waiting)
-        report(Progress(count, len(futures), made, len(futures) * events, time.monotonic() - start))
+        report(Progress(count, len(futures), made, all_events, time.monotonic() - start))
     return Campaign(len(futures) - len(failed), tuple(failed))
 
 

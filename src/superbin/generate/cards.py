@@ -41,16 +41,9 @@ class Cards:
     selection: SelectionCard = field(default_factory=SelectionCard)
 
     @classmethod
-    def of(cls, search: Search, card: Iterable[str] = ()) -> "Cards":
-        """The cards of a search: the default ones at its energy, with the changes of its own card.
-
-        Parameters
-        ----------
-        search : Search
-        card : iterable of str
-            Of `superbin.catalog.Catalog.generator_card`; as of `changed`.
-        """
-        return cls(GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)).changed(card)
+    def of(cls, search: Search) -> "Cards":
+        """The cards of a search: the default ones at its energy, with the constants of its own, `Search.simulation`."""
+        return cls(GeneratorSettings(sqrt_s_gev=1000 * search.sqrt_s_tev)).changed(search.simulation)
 
     def variations(self) -> dict[str, tuple["Cards", "Cards"]]:
         """The cards with one source of uncertainty up, and down, by one standard deviation.

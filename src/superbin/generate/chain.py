@@ -305,8 +305,8 @@ def _add(
 def seeds(seed: int, model: str, parameters: Sequence[float]) -> tuple[int, np.random.Generator]:
     """The seed of Pythia and the random numbers of the detector, for one point.
 
-    Both follow from the user's seed, the model and the masses, so that a point comes out the same in whatever order
-    and by however many workers a grid is made.
+    Both follow from the user's seed, the model and the masses, so that a point is the same in any order of the
+    points and with any number of workers.
     """
     identity = json.dumps([model, *(f"{value:.6g}" for value in parameters)]).encode()
     words = np.frombuffer(hashlib.sha256(identity).digest(), dtype=np.uint32)
@@ -340,7 +340,7 @@ def generate_point(
     seed : int
         The user's seed; see `seeds`.
     cards : Cards, optional
-        The constants; by default ``Cards.of(search)``, the validated recipe.
+        The constants; by default ``Cards.of(search)``: the default ones with those of the search.
     allow : Allowances, optional
         What the gate is to let through; by default collisions at the search's energy and prompt decays.
     progress : callable, optional

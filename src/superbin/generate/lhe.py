@@ -1,7 +1,7 @@
 """Les Houches event files [1]_, read once before Pythia reads them, to see whether they are whole and pass the gate.
 
-Pythia stops without a word where a file is cut, and showers whatever it is given. `scan` reads the header, the beams and
-every event line by line, so that whatever is wrong has a line. Clauses GEN-82 to GEN-92 of ``specs/generation.md``.
+Pythia stops without a message where a file is cut, and showers what it is given. `scan` reads the header, the beams and
+every event line by line, so that errors name a line. Clauses GEN-82 to GEN-92 of ``specs/generation.md``.
 
 References
 ----------
@@ -23,7 +23,7 @@ __all__ = ["LesHouchesFile", "numbered_lines", "scan"]
 
 _LONGEST = 1_000_000
 """Bytes of a line; the longest that generators write are lists of weights, a tenth of that."""
-_ROOM = 1e-3
+_TOLERANCE = 1e-3
 """By how much an incoming parton may have more than the beam's energy: digits."""
 
 
@@ -247,7 +247,7 @@ class _Scan:
                 "event again"
             )
         self.found.particles.setdefault(particle, self.number)
-        if status == -1 and self.beams and values[3] > max(self.beams.energies) * (1 + _ROOM):
+        if status == -1 and self.beams and values[3] > max(self.beams.energies) * (1 + _TOLERANCE):
             raise DocumentError(
                 f"{self.where}: the incoming {particle} has {values[3]:g} GeV, more than its beam; energies are in GeV"
             )

@@ -47,7 +47,7 @@ class Model:
     decays : tuple of tuple of int
         For every mother the quarks it decays to besides the LSP; several choices share the rate evenly.
     min_difference : float
-        The least m_mother - m_lsp in GeV: the quarks must fit, with some room for phase space.
+        The least m_mother - m_lsp in GeV: the masses of the quarks, and a few GeV of phase space.
     text : str
         The decay in words.
     """

@@ -1,21 +1,23 @@
 """ROOT files, through uproot: one door, and our own types behind it.
 
-`opened` opens a file, and turns whatever a damaged one raises into an error of one line. `Histogram` holds a TH1, TH2 or TH3
+`opened` opens a file, and turns whatever a damaged one raises into an error of one line. `Histogram` holds a TH1, TH2, TH3, THn or THnSparse
 without its under- and overflow; entry i of a one-dimensional one belongs to the search's bin i + 1.
 """
 
 import contextlib
+import math
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.files import MAX_BYTES
+from superbin._support.files import MAX_BYTES, check_regular
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
 __all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
@@ -35,7 +37,7 @@ class Histogram:
     ----------
     name : str
         Its name in the file, with its folder.
-    values : ndarray, shape (n_bins,) or (n_x, n_y) or (n_x, n_y, n_z)
+    values : ndarray, shape (n_bins,) or (n_x, n_y) or one more for every further axis
         Contents; may be negative (Monte Carlo weights).
     errors : ndarray, as `values`
         Standard errors: from the sum of squared weights if the file has it, else the square root of the content's
@@ -132,7 +134,7 @@ class RootFile:
     def histograms(
         self, wanted: Callable[[str], bool], *, broken: dict[str, str] | None = None
     ) -> Iterator[Histogram]:
-        """Read all TH1, TH2 and TH3 whose name is wanted, in the order of the file.
+        """Read all TH1, TH2, TH3, THn and THnSparse whose name is wanted, in the order of the file.
 
         One pass over the file's keys: looking thousands of them up by name would be quadratic.
 
@@ -188,6 +190,8 @@ class RootFile:
         return self._file[self._cycles[name]]
 
 
+_MOST_CELLS = 1_000_000
+"""Of one histogram of many axes, under- and overflow included; a THnSparse may have more than atoms in the universe."""
 _MOST_BYTES = 8 * MAX_BYTES
 """Of all histograms that are read of a file."""
 
@@ -211,6 +215,8 @@ def opened(path: str | Path) -> Iterator[RootFile]:
     import uproot
 
     path = Path(path)
+    with contextlib.suppress(OSError):
+        check_regular(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; name an existing ROOT file")
     try:
@@ -264,10 +270,90 @@ def _is_read(kind: str) -> bool:
 
 
 def _is_histogram(kind: str) -> bool:
-    return kind.startswith(("TH1", "TH2", "TH3"))
+    return kind.startswith(("TH1", "TH2", "TH3", "THnT", "THnSparseT"))
+
+
+def _cells(path: Path, name: str, item: Any) -> tuple[FloatArray, FloatArray, list[Any]]:
+    """Contents and squared errors of a THn or THnSparse with under- and overflow, and its axes; no squared errors where it has none."""
+    axes = list(item.member("fAxes"))
+    shape = tuple(int(axis.member("fNbins")) + 2 for axis in axes)
+    size = math.prod(shape)
+    if size > _MOST_CELLS:
+        raise DocumentError(
+            f"{path}: histogram {name!r} has {size} cells in {len(shape)} dimensions; at most {_MOST_CELLS} are read, project it to fewer "
+            "axes or bins"
+        )
+    if item.classname.startswith("THnT"):
+        values, squares = (
+            np.asarray(item.member(key).member("fData"), dtype=float) for key in ("fArray", "fSumw2")
+        )
+        return values.reshape(shape), squares.reshape(shape if squares.size else (0,)), axes
+    values, squares = np.zeros((2, size))
+    weighted = False
+    left = int(item.member("fFilledBins"))
+    for chunk in item.member("fBinContent"):
+        width = int(chunk.member("fSingleCoordinateSize"))
+        places = _places(np.asarray(chunk.member("fCoordinates"), dtype=np.int8), width, shape)[:left]
+        left -= places.size
+        values[places] = np.asarray(chunk.member("fContent"), dtype=float)[: places.size]
+        own = chunk.member("fSumw2")
+        if own is not None:
+            weighted = True
+            squares[places] = np.asarray(own, dtype=float)[: places.size]
+    return values.reshape(shape), squares.reshape(shape) if weighted else np.zeros(0), axes
+
+
+def _places(packed: NDArray[np.int8], width: int, shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Positions of the filled cells of a THnSparse: each is `width` bytes that hold the bin of every axis in as few bits as it needs."""
+    places = np.zeros((packed.size // width, 8), dtype=np.uint8)
+    places[:, :width] = packed[: len(places) * width].view(np.uint8).reshape(-1, width)
+    word, found = places.view("<u8").ravel(), []
+    for n in shape:
+        bits = n.bit_length()
+        found.append((word & np.uint64((1 << bits) - 1)).astype(np.intp))
+        word = word >> np.uint64(bits)
+    return np.asarray(np.ravel_multi_index(tuple(found), shape), dtype=np.intp)
+
+
+def _of_many_axes(path: Path, name: str, item: Any) -> Histogram:
+    """A THn or a THnSparse."""
+    everything, squares, axes = _cells(path, name, item)
+    inner = (slice(1, -1),) * everything.ndim
+    values, magnitudes = everything[inner], np.abs(everything)
+    with np.errstate(invalid="ignore"):
+        errors = np.sqrt(squares[inner]) if squares.size else np.sqrt(np.abs(values))
+    return _checked(
+        path,
+        Histogram(
+            name,
+            values,
+            errors,
+            title=str(item.member("fTitle")),
+            edges=tuple(np.asarray(axis.edges(), dtype=float) for axis in axes),
+            labels=tuple(tuple(map(str, axis.labels() or ())) for axis in axes),
+            axes=tuple(str(axis.member("fTitle")) for axis in axes),
+            outside=max(float(magnitudes.sum() - magnitudes[inner].sum()), 0.0),
+            weighted=bool(squares.size),
+        ),
+    )
+
+
+def _checked(path: Path, found: Histogram) -> Histogram:
+    """The histogram with arrays that are finite and frozen."""
+    name = f"histogram {found.name!r}"
+    try:
+        return replace(
+            found,
+            values=frozen_array(found.values, name=f"{path}: {name}", low=-np.inf),
+            errors=frozen_array(found.errors, name=f"{path}: error of {name}"),
+        )
+    except InputError as error:
+        raise DocumentError(str(error)) from error
 
 
 def _histogram(path: Path, name: str, item: Any) -> Histogram:
+    if item.classname.startswith("THn"):
+        return _of_many_axes(path, name, item)
     everything = np.asarray(item.values(flow=True), dtype=float)
     inner = (slice(1, -1),) * everything.ndim
     weighted = True
@@ -286,20 +372,20 @@ def _histogram(path: Path, name: str, item: Any) -> Histogram:
             errors = np.sqrt(np.abs(values))
     axes = [item.axis(i) for i in range(everything.ndim)]
     magnitudes = np.abs(everything)
-    try:
-        return Histogram(
+    return _checked(
+        path,
+        Histogram(
             name,
-            frozen_array(values, name=f"{path}: histogram {name!r}", low=-np.inf),
-            frozen_array(errors, name=f"{path}: error of histogram {name!r}"),
+            values,
+            errors,
             title=str(item.member("fTitle")),
             edges=tuple(np.asarray(axis.edges(), dtype=float) for axis in axes),
             labels=tuple(tuple(map(str, axis.labels() or ())) for axis in axes),
             axes=tuple(str(axis.member("fTitle")) for axis in axes),
             outside=max(float(magnitudes.sum() - magnitudes[inner].sum()), 0.0),
             weighted=weighted,
-        )
-    except InputError as error:
-        raise DocumentError(str(error)) from error
+        ),
+    )
 
 
 def _choose(path: Path, cycles: list[str], name: str | None) -> str:

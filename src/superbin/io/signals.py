@@ -10,6 +10,7 @@
 All give `superbin.domain.signal.SignalModel`, with systematic variations where there are some. Specified in ``specs/rootimports.md``.
 """
 
+import contextlib
 import csv
 import io
 import math
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.files import MAX_BYTES
+from superbin._support.files import MAX_BYTES, check_regular
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
@@ -50,6 +51,11 @@ _CHUNK = 500_000
 """Events of a tree in memory at once."""
 _MOST_CELLS = 4_000_000
 """Of the table by which an event's bin is looked up; above, bins are tried one by one."""
+
+_LARGEST_TABLE = 4_000_000
+"""Cells of a Parquet table."""
+_LONGEST_NAME = 1000
+"""Bytes of a name of a bin in a Parquet table, which packs a text that comes often once."""
 
 
 # --- arrays, histograms, efficiencies -------------------------------------------------------------------------
@@ -594,26 +600,49 @@ def _csv(path: Path) -> dict[str, list[Any]]:
 def _parquet(path: Path) -> dict[str, list[Any]]:
     try:
         import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingDependencyError(
             f"{path}: Parquet is read by pyarrow, which is not installed; pip install 'superbin[parquet]'"
         ) from error
+    with contextlib.suppress(OSError):
+        check_regular(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; name an existing Parquet file")
     try:
-        file = pq.ParquetFile(path)
+        texts = _texts_of(path, pq.read_schema(path), pa.types)
+        # Texts stay as the file packs them: each once, with its number in every row.
+        file = pq.ParquetFile(path, read_dictionary=texts)
         size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
         cells = file.metadata.num_rows * file.metadata.num_columns
-        if size > MAX_BYTES or cells > MAX_BYTES // 8:
+        if size > MAX_BYTES or cells > _LARGEST_TABLE:
             raise DocumentError(
                 f"{path}: {cells} cells of {size >> 20} MiB; no table of a signal is that large"
             )
         table = file.read()
+        for name in texts:
+            lengths = (pc.max(pc.binary_length(c.dictionary)).as_py() or 0 for c in table.column(name).chunks)
+            if (longest := max(lengths, default=0)) > _LONGEST_NAME:
+                raise DocumentError(
+                    f"{path}: column {name!r} has a text of {longest} bytes; names of bins have at most {_LONGEST_NAME}"
+                )
         return {name: table.column(name).to_pylist() for name in table.column_names}
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
         reason = str(error).strip().split("\n")[0][:120]
         raise DocumentError(f"{path}: not a readable Parquet file ({reason})") from error
+
+
+def _texts_of(path: Path, schema: Any, types: Any) -> list[str]:
+    """Columns of texts; columns of lists and of bytes are refused."""
+    for column in schema:
+        if types.is_nested(column.type) or types.is_binary(column.type) or types.is_large_binary(column.type):
+            raise DocumentError(
+                f"{path}: column {column.name!r} is of type {str(column.type)[:60]}; a table has numbers and names of bins"
+            )
+    return [c.name for c in schema if types.is_string(c.type) or types.is_large_string(c.type)]
 
 
 def _numbers(path: Path, name: str, values: Sequence[Any]) -> FloatArray:

@@ -11,6 +11,7 @@ written with as many digits as they need to read back the same, so reading and w
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,7 @@ def read_search(directory: Path) -> Search:
     names, low, high, observed = _read_bins(directory / "bins.csv", observables)
     n_bins = len(observed)
     processes = _read_backgrounds(directory / "backgrounds.csv", head.parts("processes"), n_bins)
+    texts: dict[str, Any] = {key: head.text(key) for key in _OPTIONAL if key in head.content}
     try:
         return Search(
             name=head.text("name"),
@@ -86,7 +88,7 @@ def read_search(directory: Path) -> Search:
             names=tuple(names),
             combinable=_combinable(head, n_bins),
             covariance=_read_covariance(directory, head, n_bins),
-            **{key: head.text(key) for key in _OPTIONAL if key in head.content},
+            **texts,
         )
     except DocumentError:
         raise

@@ -16,7 +16,7 @@ beyond one standard deviation both agree; with code 1 they agree from half a sta
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = [
     "full_workspace",
     "interpolation_deviation",
     "patch_set",
+    "patch_set_of",
     "workspace",
 ]
 
@@ -117,6 +118,21 @@ def patch_set(
         for parameter in _configuration(model, signal=True)
         if parameter["name"] not in known
     ]
+    return patch_set_of(
+        background, operations, name=name, values=values, description=description, hepdata=hepdata
+    )
+
+
+def patch_set_of(
+    background: Document,
+    operations: Sequence[Document],
+    *,
+    name: str,
+    values: Mapping[str, float],
+    description: str,
+    hepdata: str = NO_HEPDATA,
+) -> Document:
+    """Return a patch set with one patch for a workspace, whose digest it has; the arguments are those of `patch_set`."""
     canonical = json.dumps(background, sort_keys=True, ensure_ascii=False).encode()
     return {
         "metadata": {
@@ -126,7 +142,7 @@ def patch_set(
             "labels": list(values) or ["signal"],
         },
         "patches": [
-            {"metadata": {"name": name, "values": list(values.values()) or [1.0]}, "patch": operations}
+            {"metadata": {"name": name, "values": list(values.values()) or [1.0]}, "patch": list(operations)}
         ],
         "version": "1.0.0",
     }

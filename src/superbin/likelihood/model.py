@@ -453,4 +453,4 @@ def add_up(index: IntArray, values: FloatArray, n: int) -> FloatArray:
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Refuse a value that is not one of a few words."""
     if value not in allowed:
-        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        raise UnknownNameError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")

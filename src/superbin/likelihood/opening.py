@@ -18,6 +18,8 @@ from superbin.likelihood.reading import engine_of_cards
 
 __all__ = ["Opened", "open_file", "open_text"]
 
+_FOR_CARDS = {"mass": "mass", "outside": "outside", "keywords": "keyword-value", "bins": "bins"}
+
 _FOR_WORKSPACES = ("patch", "patch_name", "measurement")
 
 
@@ -47,7 +49,7 @@ def open_file(path: Path, **settings: Any) -> Opened:
     path : Path
         A workspace (``.json``, ``.json.gz``), a card, or a folder of cards.
     **settings
-        ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass``, ``outside`` and ``bins`` (to merge) of cards; ``interpolation`` of
+        ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass``, ``outside``, ``keywords`` and ``bins`` (to merge) of cards; ``interpolation`` of
         log-normal factors; None for what is not given.
 
     Raises
@@ -117,8 +119,9 @@ def is_workspace(path: Path) -> bool:
 
 
 def _for_workspace(source: str, settings: dict[str, Any]) -> Any:
-    if settings.get("mass") is not None or settings.get("bins"):
-        raise InputError(f"{source}: is a workspace; leave out --mass and --bins")
+    for name, option in _FOR_CARDS.items():
+        if settings.get(name):
+            raise InputError(f"{source}: is a workspace; leave out --{option}")
     return settings.get("interpolation") or "code4"
 
 
@@ -126,7 +129,7 @@ def _cards(path: Path, source: str, settings: dict[str, Any]) -> Opened:
     for name in _FOR_WORKSPACES:
         if settings.get(name) is not None:
             raise InputError(f"{source}: is no workspace; leave out --{name.replace('_', '-')}")
-    cards = read_datacards(path, outside=bool(settings.get("outside")))
+    cards = read_datacards(path, outside=bool(settings.get("outside")), keywords=settings.get("keywords"))
     words = f"{len(cards.files)} datacards, {source}"
     bins, interpolation = settings.get("bins"), settings.get("interpolation")
     if bins or interpolation:  # what only the counting engine can do

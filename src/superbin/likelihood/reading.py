@@ -40,6 +40,7 @@ def read(
     *,
     mass: float | None = None,
     outside: bool = False,
+    keywords: Mapping[str, str] | None = None,
     patch: str | Path | None = None,
     patch_name: str | None = None,
     measurement: str | None = None,
@@ -58,6 +59,8 @@ def read(
         Of a card: what ``$MASS`` and ``MH`` stand for.
     outside : bool
         Of a card: whether it may name ROOT files outside its folder.
+    keywords : mapping of str to str, optional
+        Of a card: what ``$WORD`` stands for in its shapes lines.
     patch : str or Path, optional
         Of a workspace: a JSON Patch, or a patch set, that adds the signal.
     patch_name : str, optional
@@ -84,9 +87,9 @@ def read(
     if not _is_workspace(path):
         if patch is not None or patch_name is not None or measurement is not None:
             raise InputError(f"{path}: is no workspace; patches and measurements belong to HistFactory JSON")
-        return read_cards(path, mass=mass, outside=outside)
-    if mass is not None:
-        raise InputError(f"{path}: is a workspace, which has no mass to fill in; leave the mass out")
+        return read_cards(path, mass=mass, outside=outside, keywords=keywords)
+    if mass is not None or keywords:
+        raise InputError(f"{path}: is a workspace, which has no mass or keyword to fill in; leave them out")
     return engine_of(
         read_workspace(
             path,
@@ -104,6 +107,7 @@ def read_cards(
     *,
     mass: float | None = None,
     outside: bool = False,
+    keywords: Mapping[str, str] | None = None,
 ) -> Engine:
     """Read datacards, combined into one likelihood.
 
@@ -116,13 +120,15 @@ def read_cards(
         What ``$MASS`` and ``MH`` stand for.
     outside : bool
         Whether cards may name ROOT files outside their folder.
+    keywords : mapping of str to str, optional
+        What ``$WORD`` stands for in their shapes lines.
 
     Raises
     ------
     InputError, DocumentError
         As of `superbin.io.datacards.read_datacards` and `superbin.io.datacards.describe`, or if the same channels are there twice.
     """
-    return engine_of_cards(read_datacards(paths, outside=outside), mass=mass)
+    return engine_of_cards(read_datacards(paths, outside=outside, keywords=keywords), mass=mass)
 
 
 def read_files(files: Mapping[str, bytes], *, name: str = "", mass: float | None = None) -> Engine:

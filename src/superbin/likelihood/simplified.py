@@ -8,32 +8,20 @@ the full model at each draw.
 covariance has used these data already: with it a limit counts them twice, and is meant for tools that expect it.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtri
 
 from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
-from superbin.likelihood.dense import Likelihood
-from superbin.likelihood.engine import Engine, EngineFit, strength_of
-from superbin.likelihood.inference import cls
-from superbin.likelihood.reading import engine_of
+from superbin.likelihood.background import FittedBackground, Scope, fitted_background
+from superbin.likelihood.engine import Engine, strength_of
+from superbin.likelihood.quadratic import Quadratic, quadratic_limits
 
 __all__ = ["Scope", "Simplified", "simplify"]
 
-Scope: TypeAlias = Literal["control", "background"]
-
 DRAWS = 20_000
-FLOOR = 1e-9
-"""Events; no bin expects less."""
-
-LEAST = 1e-9
-"""Part of a variance that counts as none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +79,8 @@ class Simplified:
                 f"the signal needs {self.background.size} values >= 0, not all zero; it has shape {signal.shape}"
             )
         moments = self.third_moment if third_moments else np.zeros_like(self.third_moment)
-        return _limits(
-            _Quadratic.make(self.background, self.covariance, moments, signal), self.observed, level
+        return quadratic_limits(
+            Quadratic.make(self.background, self.covariance, moments, signal), self.observed, level
         )
 
     def document(self) -> dict[str, Any]:
@@ -126,24 +114,11 @@ def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, se
     Raises
     ------
     InputError
-        If a channel has bins with signal and bins without and the scope is ``control``, the fit fails, or nothing but bins with signal determines a
-        parameter that has no constraint.
+        As of `superbin.likelihood.background.fitted_background`.
     """
-    poi = engine.parameters.index(strength_of(engine))
-    if scope not in {"control", "background"}:
-        raise InputError(f"the scope is {scope!r}; choose control or background")
-    x = engine.initial
-    x[poi] = 0.0
-    without = engine.expected(x)
-    x[poi] = 1.0
-    places = np.flatnonzero((engine.expected(x) > without) & engine.counted)
-    if not places.size:
-        raise InputError("no bin has signal, so there is nothing to simplify")
-    fitted = engine if scope == "background" else _rest(engine, places)
-    fit = fitted.fit(mu=0.0)
-    if not fit.ok:
-        raise InputError(f"the fit of scope {scope!r} failed: {fit.status}")
-    mean, covariance, third = _moments(engine, fitted, fit, places, draws, seed)
+    fitted = fitted_background(engine, scope)
+    places = fitted.places
+    mean, covariance, third = _moments(engine, fitted, draws, seed)
     notes = []
     largest = 2**1.5 * 0.98 * np.diag(covariance) ** 1.5
     if (np.abs(third) > largest).any():
@@ -152,9 +127,8 @@ def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, se
             f"the third moment of {n} bins is larger than a quadratic form can have, and was reduced"
         )
         third = np.clip(third, -largest, largest)
-    names = [name if n == 1 else f"{name}[{b}]" for name, n in engine.bins for b in range(n)]
     return Simplified(
-        tuple(names[i] for i in places),
+        fitted.names,
         engine.observed.counts[places],
         mean,
         covariance,
@@ -166,172 +140,21 @@ def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, se
     )
 
 
-def _rest(engine: Engine, places: np.ndarray) -> Engine:
-    """Return everything but the channels with signal."""
-    inside = set(places.tolist())
-    first, channels = 0, []
-    for channel in engine.description.channels:
-        own = set(range(first, first + channel.observed.size))
-        first += channel.observed.size
-        channels.append(replace(channel, masked=channel.masked or bool(own & inside)))
-    if all(channel.masked for channel in channels):
-        # Nothing is left to fit: the constraints alone.
-        return Likelihood(replace(engine.description, channels=tuple(channels)))
-    return engine_of(replace(engine.description, channels=tuple(channels)))
-
-
 def _moments(
-    engine: Engine, fitted: Engine, fit: EngineFit, places: np.ndarray, draws: int, seed: int
+    engine: Engine, fitted: FittedBackground, draws: int, seed: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, covariance and third central moments of the background in some bins."""
-    covariance = fitted.covariance(fit)
-    values = dict(zip(fitted.parameters, fit.x.tolist(), strict=True))
-    place = [fitted.parameters.index(name) for name in engine.parameters]
-    values[strength_of(engine)] = 0.0
-    centre = np.array([values[name] for name in engine.parameters])
-    spread = covariance[np.ix_(place, place)]
+    """Mean, covariance and third central moments of the background in the bins with signal."""
+    spread, places = fitted.spread, fitted.places
     poi = engine.parameters.index(strength_of(engine))
-    moving = np.flatnonzero((np.diag(spread) > 0) & (np.arange(centre.size) != poi))
+    moving = np.flatnonzero((np.diag(spread) > 0) & (np.arange(fitted.centre.size) != poi))
     low, high = engine.bounds
     root = np.linalg.cholesky(spread[np.ix_(moving, moving)] + 1e-14 * np.diag(np.diag(spread)[moving]))
     rng = np.random.default_rng(seed)
     found = np.empty((draws, places.size))
     for i in range(draws):
-        x = centre.copy()
+        x = fitted.centre.copy()
         x[moving] += root @ rng.standard_normal(moving.size)
         found[i] = engine.expected(np.clip(x, low, high))[places]
     mean = found.mean(axis=0)
     shift = found - mean
     return mean, shift.T @ shift / (draws - 1), (shift**3).mean(axis=0)
-
-
-def _quadratic(
-    mean: FloatArray, covariance: FloatArray, third: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Coefficients of ``a + b theta + c theta^2`` and the correlation of theta: eqs. 3.9 to 3.12 of arXiv:1809.05548."""
-    variance = np.maximum(np.diag(covariance), 1e-300)
-    skewed = np.abs(third) > 1e-9 * variance**1.5
-    safe = np.where(skewed, third, variance**1.5)
-    angle = np.arctan2(np.sqrt(np.maximum(8 * variance**3 / safe**2 - 1, 0.0)), 1.0)
-    c = np.where(skewed, -np.sign(third) * np.sqrt(2 * variance) * np.cos(4 * math.pi / 3 + angle / 3), 0.0)
-    b = np.sqrt(np.maximum(variance - 2 * c**2, 0.0))
-    product, squares = np.outer(b, b), np.outer(c, c)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        curved = (np.sqrt(product**2 + 8 * squares * covariance) - product) / (4 * squares)
-    small = np.abs(squares) < 1e-12 * np.maximum(product, 1e-300)
-    rho = np.where(small, covariance / np.maximum(product, 1e-300), curved)
-    rho = np.clip(np.nan_to_num(0.5 * (rho + rho.T)), -1.0, 1.0)
-    np.fill_diagonal(rho, 1.0)
-    return mean - c, b, c, rho
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Quadratic:
-    """``lambda = mu s + a + b theta + c theta^2`` with ``theta = root z`` and standard normal z."""
-
-    signal: FloatArray
-    a: FloatArray
-    b: FloatArray
-    c: FloatArray
-    root: FloatArray
-
-    @classmethod
-    def make(
-        cls, mean: FloatArray, covariance: FloatArray, third: FloatArray, signal: FloatArray
-    ) -> "_Quadratic":
-        a, b, c, correlation = _quadratic(mean, covariance, third)
-        values, vectors = np.linalg.eigh(correlation)
-        kept = values > LEAST * values.max()
-        return cls(signal, a, b, c, vectors[:, kept] * np.sqrt(values[kept]))
-
-    def events(self, mu: float, z: FloatArray) -> FloatArray:
-        theta = self.root @ z
-        return np.maximum(mu * self.signal + self.a + theta * (self.b + self.c * theta), FLOOR)
-
-    def height(self, mu: float, z: FloatArray, counts: FloatArray, centre: FloatArray) -> float:
-        """The negative log-likelihood above that of a model that expects what is counted."""
-        lam, some = self.events(mu, z), counts > 0
-        safe = np.where(some, counts, 1.0)
-        poisson = lam - counts + np.where(some, counts * np.log(safe / lam), 0.0)
-        return float(poisson.sum()) + 0.5 * float((z - centre) @ (z - centre))
-
-    def fit(
-        self,
-        counts: FloatArray,
-        centre: FloatArray,
-        *,
-        mu: float | None = None,
-        start: FloatArray | None = None,
-    ) -> tuple[float, FloatArray, float]:
-        """Minimise over z, and over mu >= 0 if it is None; return (mu, z, height)."""
-        z = np.zeros(self.root.shape[1]) if start is None else start.copy()
-        strength = 0.0 if mu is None else mu
-        height = self.height(strength, z, counts, centre)
-        for _ in range(100):
-            theta = self.root @ z
-            lam = self.events(strength, z)
-            moving = lam > FLOOR
-            w, v = moving * (1 - counts / lam), moving * counts / lam**2
-            slope = self.b + 2 * self.c * theta
-            jacobian = np.column_stack([self.signal, slope[:, None] * self.root])
-            gradient = jacobian.T @ w
-            gradient[1:] += z - centre
-            hessian = jacobian.T @ (v[:, None] * jacobian)
-            # Negative curvature of single bins is left out, so that the step goes down.
-            hessian[1:, 1:] += self.root.T @ (np.maximum(2 * self.c * w, 0.0)[:, None] * self.root) + np.eye(
-                z.size
-            )
-            held = mu is not None or (strength <= 0 and gradient[0] >= 0)
-            free = slice(1, None) if held else slice(None)
-            if np.abs(gradient[free]).max(initial=0.0) < 1e-8:
-                break
-            step = np.zeros(z.size + 1)
-            block = hessian[free, free] + 1e-12 * np.eye(hessian[free, free].shape[0])
-            step[free] = -np.linalg.solve(block, gradient[free])
-            length = 1.0
-            while length > 1e-10:
-                trial = max(strength + length * step[0], 0.0) if mu is None else mu
-                moved = z + length * step[1:]
-                lower = self.height(trial, moved, counts, centre)
-                if lower <= height + 1e-12 * max(1.0, abs(height)):
-                    break
-                length *= 0.5
-            else:
-                break
-            done = abs(height - lower) < 1e-13 * max(1.0, abs(height)) and length == 1.0
-            strength, z, height = trial, moved, lower
-            if done:
-                break
-        return strength, z, height
-
-
-def _limits(model: _Quadratic, counts: FloatArray, level: float) -> tuple[float | None, float | None]:
-    centre = np.zeros(model.root.shape[1])
-    best, z_best, lowest = model.fit(counts, centre)
-    _, z_zero, _ = model.fit(counts, centre, mu=0.0)
-    asimov = model.events(0.0, z_zero)
-
-    def root_asimov(mu: float) -> float:
-        return math.sqrt(max(0.0, 2 * model.fit(asimov, z_zero, mu=mu, start=z_zero)[2]))
-
-    def cls_above(mu: float) -> float:
-        q = max(0.0, 2 * (model.fit(counts, centre, mu=mu, start=z_best)[2] - lowest)) if mu > best else 0.0
-        return math.log(max(cls(q, root_asimov(mu) ** 2)[0], 1e-300)) - math.log(1 - level)
-
-    target = float(ndtri(1 - 0.5 * (1 - level)))
-    scale = 1.0 / math.sqrt(float((model.signal**2 / np.maximum(asimov, 0.1)).sum()))
-    try:
-        high = _doubled(lambda mu: root_asimov(mu) - target, scale)
-        expected = float(brentq(lambda mu: root_asimov(mu) - target, 0.0, high, rtol=1e-8))
-        high = _doubled(lambda mu: -cls_above(mu), max(expected, best))
-        observed = float(brentq(lambda mu: -cls_above(mu), best, high, rtol=1e-8))
-    except ValueError:
-        return None, None
-    return observed, expected
-
-
-def _doubled(function: Callable[[float], float], start: float) -> float:
-    for k in range(60):
-        if function(start * 2**k) > 0:
-            return start * 2.0**k
-    raise ValueError

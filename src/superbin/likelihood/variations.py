@@ -71,6 +71,20 @@ class Variations:
         # No error reaches below zero events.
         return Total(nominal, math.hypot(*up), min(math.hypot(*down), nominal))
 
+    def shifts(self, bins: Iterable[int]) -> tuple[tuple[str, float, float], ...]:
+        """Return what each nuisance does to the sum of bins, the largest first: name, and events when it goes up and down.
+
+        Parameters
+        ----------
+        bins : iterable of int
+            Published 1-based numbers.
+        """
+        chosen = self._chosen(bins)
+        plus, minus = self.plus[:, chosen].sum(axis=1), self.minus[:, chosen].sum(axis=1)
+        size = np.maximum(np.abs(plus), np.abs(minus))
+        order = [int(j) for j in np.argsort(-size, kind="stable") if size[j] > 0]
+        return tuple((self.names[j], float(plus[j]), float(minus[j])) for j in order)
+
     def covariances(self, bins: Iterable[int] | None = None) -> tuple[FloatArray, FloatArray]:
         """Return the covariance of bins for the up side and for the down side.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._support.arrays import FloatArray
-from superbin.domain.aggregate import bin_sums, combine
+from superbin.domain.aggregate import bin_sums, combine, sum_error
 from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Estimate, Process, Search
@@ -435,7 +435,7 @@ def merged_bundle(
         licence=search.licence,
         citation=search.citation,
     )
-    return Bundle(merged, tuple(_signal(signal, w, title) for signal in signals))
+    return Bundle(merged, tuple(_signal(search, signal, rows, title) for signal in signals))
 
 
 def _names(names: Sequence[str], rows: Sequence[Sequence[int]]) -> tuple[str, ...]:
@@ -458,15 +458,18 @@ def _processes(search: Search, rows: Sequence[Sequence[int]]) -> tuple[Process, 
     )
 
 
-def _signal(signal: SignalModel, w: FloatArray, name: str) -> SignalModel:
+def _signal(search: Search, signal: SignalModel, rows: Sequence[Sequence[int]], name: str) -> SignalModel:
+    def summed(values: FloatArray) -> FloatArray:
+        return np.array([values[list(row)].sum() for row in rows])
+
     return SignalModel(
         model=signal.model,
         parameters=signal.parameters,
         search=name,
-        yields=w @ signal.yields,
-        errors=np.sqrt(w @ signal.errors**2),
+        yields=summed(signal.yields),
+        errors=np.array([sum_error(search, signal, row) for row in rows]),
         source=signal.source,
         cross_section_pb=signal.cross_section_pb,
-        variations={key: (w @ up, w @ down) for key, (up, down) in signal.variations.items()},
+        variations={key: (summed(up), summed(down)) for key, (up, down) in signal.variations.items()},
         relative_error=signal.relative_error,
     )

@@ -163,6 +163,11 @@ class Archive:
         chosen = self._best[self._ranked()[0]][1]
         return chosen, self.value(chosen)
 
+    @property
+    def top(self) -> float:
+        """The largest figure of merit that was remembered."""
+        return max(value for value, _ in self._best.values())
+
     def candidates(self, top: int) -> tuple[Candidate, ...]:
         """The best distinct sets, best first."""
         if not self._best:

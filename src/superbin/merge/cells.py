@@ -25,6 +25,7 @@ import numpy as np
 from scipy import special
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.merits import Merit
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Certificate, Limits
 from superbin.merge.constraints import Rules
@@ -33,7 +34,7 @@ from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import own_variances
 from superbin.merge.tails import Ranges, log_midp_at_least, midp_at_least
 
-__all__ = ["Cells", "cell_bound", "midp_at_most"]
+__all__ = ["Cells", "cell_bound", "evaluate_open", "midp_at_most"]
 
 ROUNDING = 1e-12
 """Relative allowance for rounding in sums of scores, some thousand times what it can be."""
@@ -60,19 +61,28 @@ _ROUNDS = 1
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
-_B, _V, _D, _K = range(4)
+_SHARED = 500
+"""Cells after which own variances are split off again, and after three times as many each time."""
+
+_JUMPS = 10.0
+"""Background below which jumps of the median count decide where a cell is split."""
+
+_QUANTILES = (0.02, 0.5, 0.98)
+_B, _V, _D, _K, _RV, _RD = range(6)
 
 
 # --- figures of merit -------------------------------------------------------------------------------------
 
 
-def midp_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
+def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> FloatArray:  # noqa: ARG001
     """No set with at most this signal, and a background of the range, has a larger `midp`.
 
     Parameters
     ----------
     signal : ndarray, shape (n,)
     ranges : Ranges
+    enough : float
+        Bounds need not be lower; these are as low as they can be all the same.
     """
     z = _z_at_most(signal, ranges)
     weak = np.flatnonzero(z < _VISIBLE)
@@ -123,11 +133,12 @@ class Cells:
     Attributes
     ----------
     low, high : ndarray, shape (n_cells, 3)
-        Ends of the box: background, upward variance, and downward variance (with a covariance: downward uncertainty).
+        Ends of the box: background, upward variance, and downward variance (with a covariance: the sum of the bins' downward
+        uncertainties, unless less of it makes the figure larger).
     state : ndarray of int8, shape (n_cells, n_bins)
         1 for bins that are chosen, -1 for bins that are not, 0 for free ones.
-    multipliers : ndarray, shape (n_cells, 4)
-        Of the three sums and of the number of bins.
+    multipliers : ndarray, shape (n_cells, 6)
+        Of the three sums and of the number of bins; and of the sums of the bins' uncertainties, whose squares are at least the variances.
     relaxed : ndarray, shape (n_cells, n_bins or 0)
         With a covariance, the fractions at which the tangent touches.
     bound : ndarray, shape (n_cells,)
@@ -165,11 +176,14 @@ class _Search:
     def __init__(
         self,
         archive: Archive,
-        at_most: Callable[[FloatArray, Ranges], FloatArray],
+        at_most: Callable[[FloatArray, Ranges, float], FloatArray],
         rules: Rules,
         limits: Limits,
+        *,
+        least_down: bool,
     ) -> None:
         self.archive, self.at_most, self.rules, self.limits = archive, at_most, rules, limits
+        self.least_down = least_down
         problem: Problem = archive.problem
         self.problem, n = problem, problem.n_bins
         self.covariance = problem.covariance_up
@@ -181,17 +195,30 @@ class _Search:
         else:
             q = self.s / np.sqrt(self.b + problem.variance_up + 1e-300)
             weights = self.s * (q / max(float(q.max()), 1e-300)) ** 2 * rules.possible
-            self.own = own_variances(self.covariance, weights)
-            self.rest = self.covariance - np.diag(self.own)
-            self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
+            self.share_out(weights)
+            self.partly = np.zeros(n)
             self.x = np.sqrt(problem.variance_down)
+            if self.curved_down:
+                assert problem.covariance_down is not None
+                self.x = own_variances(problem.covariance_down, weights)
+                self.rest_down = problem.covariance_down - np.diag(self.x)
+                self.steep_down = np.abs(self.rest_down).sum(axis=1)
+                # The root of a quadratic form is at most the sum of the roots of its bins.
+                self.roots_of = np.sqrt(np.stack([problem.variance_up, problem.variance_down]))
             self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
+        self.lay_ratios()
+        self.slow = isinstance(archive.figure, Merit) and archive.figure.stand_in is not None
         self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
         self.lay_table()
         self.value = archive.best[1] if archive.found else 0.0
         self.nodes = 0
         self.record: list[Cells] | None = None
         self.settled = 0.0
+
+    @property
+    def curved_down(self) -> bool:
+        """Whether the downward variance is a quadratic form that is bounded by its tangents."""
+        return self.covariance is not None and self.least_down
 
     @property
     def target(self) -> float:
@@ -202,6 +229,7 @@ class _Search:
         deadline = time.perf_counter() + self.limits.seconds
         cells = self.begun(self.roots())
         size = 8 * (8 + self.problem.n_bins) + self.problem.n_bins
+        shared = _SHARED
         while len(cells) and time.perf_counter() < deadline and self.nodes < self.limits.nodes:
             if len(cells) * size > _MEMORY:
                 break
@@ -210,11 +238,68 @@ class _Search:
                 break
             batch = min(_BATCH, len(cells))
             first = np.argpartition(-cells.bound, batch - 1)
+            # Cells that are handed over keep the shares they were bounded with.
+            if self.covariance is not None and self.record is None and self.nodes >= shared:
+                self.shared_again(cells.take(first[:batch]))
+                shared *= 2
             some, cells = cells.take(first[:batch]), cells.take(first[batch:])
             self.nodes += batch
             cells = cells.join(self.bounded(self.split(some)))
         left = float(cells.bound.max(initial=0.0))
         return Certificate(max(left, self.target), left <= self.target, self.nodes)
+
+    def share_out(self, weights: FloatArray) -> None:
+        """Split the own variances of bins off the covariance, as large as can be where the weights are large."""
+        assert self.covariance is not None
+        self.own = own_variances(self.covariance, weights)
+        self.rest = self.covariance - np.diag(self.own)
+        self.steep = np.abs(self.rest).sum(axis=1) + 1e-300
+
+    def shared_again(self, cells: Cells) -> None:
+        """The same where the tangents of open cells are loose: at bins that they take in part."""
+        assert self.covariance is not None
+        w, t = cells.relaxed, np.maximum(cells.multipliers[:, _V], 0.0)
+        partly = (np.where(cells.state == 0, w * (1 - w), 0.0) * t[:, None]).mean(axis=0)
+        if partly.any():
+            # Half of what was loose before, so that the shares do not go to and fro.
+            self.partly = self.partly / 2 + partly / partly.max()
+            self.share_out(self.partly * np.diag(self.covariance))
+            self.lay_table()
+
+    # --- the downward variance, given the upward one ------------------------------------------------------
+
+    def lay_ratios(self) -> None:
+        """What the downward variance D of any set is at least, ``rho V - w'N w``, and at most, ``rho V + w'P w``, for some rho."""
+        up, down = self.problem.variance_up, self.problem.variance_down
+        some = self.rules.possible & (up > 0) & (down > 0)
+        self.ratios = np.unique(np.quantile(down[some] / up[some], _QUANTILES)) if some.any() else np.zeros(0)
+        if self.covariance is None:
+            differences = down - self.ratios[:, None] * up
+            self.short = [np.maximum(-d, 0.0) for d in differences]
+            self.over = [np.maximum(d, 0.0) for d in differences]
+        else:
+            assert self.problem.covariance_down is not None
+            self.short, self.over = [], []
+            for ratio in self.ratios:
+                values, vectors = np.linalg.eigh(self.problem.covariance_down - ratio * self.covariance)
+                for parts, sign in ((self.short, -1.0), (self.over, 1.0)):
+                    kept = np.maximum(sign * values, 0.0)
+                    parts.append(np.maximum((vectors * kept) @ vectors.T, 0.0))
+
+    def down_from_up(
+        self, low: FloatArray, high: FloatArray, possible: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Least and largest downward variance of sets whose upward one lies between two ends."""
+
+        def most(part: FloatArray) -> FloatArray:
+            product = possible @ part
+            return product if part.ndim == 1 else np.einsum("ij,ij->i", product, possible)
+
+        least, largest = np.zeros(len(possible)), np.full(len(possible), np.inf)
+        for ratio, short, over in zip(self.ratios, self.short, self.over, strict=True):
+            least = np.maximum(least, ratio * low * (1 - 1e-9) - most(short) * (1 + 1e-9))
+            largest = np.minimum(largest, ratio * high * (1 + 1e-9) + most(over) * (1 + 1e-9))
+        return least, largest
 
     # --- multipliers to start from --------------------------------------------------------------------------
 
@@ -297,7 +382,7 @@ class _Search:
             np.array(lows).reshape(m, 3),
             np.array(highs).reshape(m, 3),
             np.array(states, dtype=np.int8).reshape(m, n),
-            np.zeros((m, 4)),
+            np.zeros((m, 6)),
             np.full((m, width), 0.5),
             np.full(m, np.inf),
             np.full(m, np.inf),
@@ -330,9 +415,10 @@ class _Search:
         exact = (_B, _V, _D) if self.covariance is None else (_B,)
         chosen = (state > 0).astype(np.float64)
         # A bin that alone is too much for the box is out.
-        for j, row in [(j, self.rows[j]) for j in exact] + (
-            [] if self.covariance is None else [(_V, self.own)]
-        ):
+        own = [] if self.covariance is None else [(_V, self.own)]
+        if self.curved_down:
+            own.append((_D, self.x))
+        for j, row in [(j, self.rows[j]) for j in exact] + own:
             left = high[:, j] * (1 + wide) - chosen @ row * (1 - wide)
             state[(state == 0) & (row[None, :] > left[:, None])] = -1
         possible = (state >= 0).astype(np.float64)
@@ -343,10 +429,33 @@ class _Search:
             positive = np.maximum(self.covariance, 0.0)
             most = np.einsum("ij,ij->i", possible @ positive, possible)
             high[:, _V] = np.minimum(high[:, _V], most * (1 + wide))
-            high[:, _D] = np.minimum(high[:, _D], possible @ self.x * (1 + wide))
-            # What is left without the own variances of the bins is a covariance, too; and a set is not empty.
-            single = np.where(state >= 0, self.own, np.inf).min(axis=1)
-            low[:, _V] = np.maximum(low[:, _V], np.maximum(chosen @ self.own, single) * (1 - wide))
+            if self.curved_down:
+                positive = np.maximum(self.rest_down + np.diag(self.x), 0.0)
+                most = np.einsum("ij,ij->i", possible @ positive, possible)
+                low[:, _D] = np.maximum(low[:, _D], chosen @ self.x * (1 - wide))
+            else:
+                most = possible @ self.x
+            high[:, _D] = np.minimum(high[:, _D], most * (1 + wide))
+            # What is left without the own variances of the bins is a covariance, too.
+            low[:, _V] = np.maximum(low[:, _V], chosen @ self.own * (1 - wide))
+        # A set has a bin with signal.
+        useful = (state >= 0) & (self.s > 0)
+        single = np.where(useful, self.rows[_V] if self.covariance is None else self.own, np.inf).min(axis=1)
+        low[:, _V] = np.maximum(low[:, _V], single * (1 - wide))
+        if self.covariance is not None:
+            rows = np.flatnonzero(low[:, _V] == 0)
+            if rows.size:
+                # Every bin adds its variance less what negative covariances with possible bins take away.
+                negative = np.maximum(-self.covariance, 0.0)
+                added = np.diag(self.covariance) - possible[rows] @ negative
+                least = np.where(useful[rows], added, np.inf).min(axis=1)
+                safe = ((added >= 0) | (state[rows] < 0)).all(axis=1)
+                low[rows, _V] = np.where(safe, least * (1 - wide), 0.0)
+        least, largest = self.down_from_up(low[:, _V], high[:, _V], possible)
+        if self.covariance is not None and not self.curved_down:
+            # The sum of the downward uncertainties is at least that of the set.
+            least, largest = np.sqrt(least), np.full_like(largest, np.inf)
+        low[:, _D], high[:, _D] = np.maximum(low[:, _D], least), np.minimum(high[:, _D], largest)
         count = chosen.sum(axis=1), possible.sum(axis=1)
         fine = (
             (low <= high).all(axis=1) & (count[0] <= self.rules.most) & (count[1] >= max(self.rules.least, 1))
@@ -362,10 +471,10 @@ class _Search:
         scores, cells = self.signal_at_most(cells)
         signal = cells.signal
         fine = signal >= max(self.rules.min_signal * (1 - 1e-9), 1e-300)
-        bound = np.where(fine, self.at_most(np.maximum(signal, 1e-300), self.ranges(cells)), 0.0)
+        bound = np.where(fine, self.at_most(np.maximum(signal, 1e-300), self.ranges(cells), self.target), 0.0)
         bound = np.minimum(bound, cells.bound)
         cells = replace(cells, bound=bound)
-        rows = np.flatnonzero(bound > self.target)
+        rows = np.flatnonzero((bound > self.target) & (not self.slow))
         bound[rows] = np.minimum(bound[rows], self.in_pieces(cells.take(rows), np.zeros(rows.size)))
         self.offer(cells, scores, bound)
         keep = bound > self.target
@@ -395,10 +504,8 @@ class _Search:
                 signal -= np.maximum(gain, 0.0) * (1 - 1e-9)
             signal = np.minimum(signal, cells.signal)
             parts.append((np.maximum(signal - less, 1e-300), self.ranges(replace(cells, low=low, high=high))))
-        together = Ranges(
-            *(np.concatenate([getattr(r, name) for _, r in parts]) for name in ("low", "high", "up", "down"))
-        )
-        values = self.at_most(np.concatenate([s for s, _ in parts]), together)
+        together = Ranges(*(np.concatenate([getattr(r, f.name) for _, r in parts]) for f in fields(Ranges)))
+        values = self.at_most(np.concatenate([s for s, _ in parts]), together, self.target)
         return np.asarray(values.reshape(len(parts), -1).max(axis=0))
 
     def enumerated(self, cells: Cells) -> Cells:
@@ -409,44 +516,62 @@ class _Search:
         # Different boxes of the same bins hold the same sets.
         for state in np.unique(cells.state[few], axis=0):
             for sets in every_set(state > 0, state >= 0):
-                self.value = max(self.value, float(self.archive.evaluate(sets).max(initial=0.0)))
+                self.evaluate(sets)
         if self.record is not None:
             self.record.append(cells.take(few))
         return cells.take(~few)
 
     def ranges(self, cells: Cells) -> Ranges:
         """What the figure of merit needs of the boxes."""
-        up = np.sqrt(np.maximum(cells.low[:, _V], 0.0))
-        down = np.sqrt(cells.high[:, _D]) if self.covariance is None else cells.high[:, _D]
-        return Ranges(cells.low[:, _B], cells.high[:, _B], up, np.minimum(down, cells.high[:, _B]))
+        up, most_up = (np.sqrt(np.maximum(end[:, _V], 0.0)) for end in (cells.low, cells.high))
+        if self.covariance is None or self.curved_down:
+            least, down = (np.sqrt(np.maximum(end[:, _D], 0.0)) for end in (cells.low, cells.high))
+        else:
+            least, down = np.zeros(len(cells)), cells.high[:, _D]
+        low, high = cells.low[:, _B], cells.high[:, _B]
+        return Ranges(low, high, up, np.minimum(down, high), most_up, np.minimum(least, low))
 
     def signal_at_most(self, cells: Cells) -> tuple[FloatArray, Cells]:
         """Scores of the bins, and the cells with their multipliers, tangents and bounds on the signal."""
         cells = self.started(cells)
         free, chosen = cells.state == 0, cells.state > 0
-        low = np.concatenate([cells.low, np.full((len(cells), 1), float(self.rules.least))], axis=1)
-        high = np.concatenate([cells.high, np.full((len(cells), 1), float(self.rules.most))], axis=1)
+        m = len(cells)
+        roots = np.sqrt(np.maximum(cells.low[:, [_V, _D]], 0.0)) * (1 - 1e-9)
+        low = np.concatenate([cells.low, np.full((m, 1), float(self.rules.least)), roots], axis=1)
+        high = np.concatenate(
+            [cells.high, np.full((m, 1), float(self.rules.most)), np.full((m, 2), np.inf)], axis=1
+        )
         t, relaxed = cells.multipliers.copy(), cells.relaxed
-        v_rows, base_high = np.broadcast_to(self.rows[_V], free.shape), high[:, _V].copy()
+        base = high.copy()
         if self.covariance is not None:
             low[:, _V] = -np.inf
-            # The sum of downward uncertainties is at least that of the set, so only the lower end is a condition.
-            high[:, _D] = np.inf
+            if self.curved_down:
+                low[:, _D] = -np.inf
+            else:
+                # The sum of downward uncertainties is at least that of the set, so only the lower end is a condition.
+                high[:, _D] = np.inf
         rows = [np.broadcast_to(row, free.shape) for row in self.rows]
+        order = [_B, _V, _K, _D] if self.sized else [_B, _V, _D]
+        if self.curved_down:
+            rows += [np.broadcast_to(row, free.shape) for row in self.roots_of]
+            order += [_RV, _RD]
         for _ in range(1 if self.covariance is None else _ROUNDS):
             if self.covariance is not None:
                 relaxed = self.descend(cells, t, relaxed)
                 push = relaxed @ self.rest
-                v_rows = self.own + 2 * push
-                high[:, _V] = base_high + np.einsum("ij,ij->i", relaxed, push)
-            rows[_V] = v_rows
+                rows[_V] = self.own + 2 * push
+                high[:, _V] = base[:, _V] + np.einsum("ij,ij->i", relaxed, push)
+                if self.curved_down:
+                    push = relaxed @ self.rest_down
+                    rows[_D] = self.x + 2 * push
+                    high[:, _D] = base[:, _D] + np.einsum("ij,ij->i", relaxed, push)
             inside = [np.where(chosen, row, 0.0).sum(axis=1) for row in rows]
-            scores = self.s - sum(t[:, j, None] * rows[j] for j in range(4) if j != _K or self.sized)
-            for j in (_B, _V, _K, _D) if self.sized else (_B, _V, _D):
+            scores = self.s - sum(t[:, j, None] * rows[j] for j in order)
+            for j in order:
                 scores = self.swept(
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
                 )
-            scores = self.traded(t, scores, rows, free, high - np.array(inside).T)
+            scores = self.traded(t, scores, rows, free, high[:, :3] - np.array(inside[:3]).T)
             for j in (_B, _V):
                 scores = self.swept(
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
@@ -504,16 +629,32 @@ class _Search:
             - t[:, _D, None] * self.x
             - (t[:, _K, None] if self.sized else 0.0)
         )
-        return np.where(t[:, _V, None] > 0, self.climbed(cells.state, linear, d, w, _DESCENT), w)
+        if self.curved_down:
+            linear = linear - t[:, [_RV, _RD]] @ self.roots_of
+        curved = t[:, _V, None] > 0
+        if self.curved_down:
+            curved = curved | (t[:, _D, None] > 0)
+        return np.where(curved, self.climbed(cells.state, linear, d, w, _DESCENT, t[:, _D, None]), w)
 
     def climbed(
-        self, state: np.ndarray, linear: FloatArray, d: FloatArray, start: FloatArray, steps: int
+        self,
+        state: np.ndarray,
+        linear: FloatArray,
+        d: FloatArray,
+        start: FloatArray,
+        steps: int,
+        e: FloatArray | None = None,
     ) -> FloatArray:
-        """Fractions w that nearly maximise ``linear @ w - d w' M w``, by accelerated projected gradients."""
+        """Fractions w that nearly maximise ``linear @ w - d w' M w``, by accelerated projected gradients; less ``e w' M_down w``."""
         w = ahead = start
         pace = 2 * np.maximum(d, 1e-300) * self.steep
+        e = np.maximum(e, 0.0) if e is not None and self.curved_down else None
+        if e is not None:
+            pace = pace + 2 * e * self.steep_down
         for k in range(steps):
             gradient = linear - 2 * d * (ahead @ self.rest)
+            if e is not None:
+                gradient -= 2 * e * (ahead @ self.rest_down)
             moved = np.clip(ahead + np.clip(gradient / pace, -1, 1), 0.0, 1.0)
             moved = np.where(state > 0, 1.0, np.where(state < 0, 0.0, moved))
             ahead = np.clip(moved + k / (k + 3) * (moved - w), 0.0, 1.0)
@@ -531,7 +672,7 @@ class _Search:
             left = self.in_pieces(cells, less)
         else:
             # With tangents, more cells are settled in the same time by one bound of the whole box.
-            left = self.at_most(np.maximum(cells.signal - less, 1e-300), self.ranges(cells))
+            left = self.at_most(np.maximum(cells.signal - less, 1e-300), self.ranges(cells), self.target)
         margin = np.where(left <= self.target, less * (1 + 1e-9), np.inf)
         free = cells.state == 0
         state = cells.state.copy()
@@ -573,11 +714,17 @@ class _Search:
         loss[:, _V] = width[:, _V] * (np.abs(t[:, _V]) + z / (2 * sigma))
         if self.covariance is not None:
             loss[:, :2] /= _PIECES
-        loss[:, _D] = width[:, _D] * np.abs(t[:, _D]) + self.below(cells, sigma)
+        loss[:, _D] = width[:, _D] * np.abs(t[:, _D])
+        if self.least_down:
+            loss[:, _D] += width[:, _D] / (2 * sigma)
+            few = np.flatnonzero(cells.low[:, _B] < _JUMPS)
+            loss[few, _D] += self.gained(cells.take(few))
+        else:
+            loss[:, _D] += self.below(cells, sigma)
         loss[:, :3] = np.where(width > 1e-9 * cells.high, loss[:, :3], 0.0)
         free = cells.state == 0
         if self.covariance is None:
-            scores = self.s - t @ np.concatenate(
+            scores = self.s - t[:, :4] @ np.concatenate(
                 [self.rows[:3], (self.rows[3] if self.sized else 0 * self.rows[3])[None]]
             )
             near = np.where(free, self.s * (np.abs(scores) <= 1e-7 * (self.s + 1e-300) + 1e-12), 0.0)
@@ -599,11 +746,23 @@ class _Search:
         count = cells.signal + ranges.high
         p, part = midp_at_least(count, ranges)
         down = np.sqrt(cells.low[:, _D]) if self.covariance is None else cells.low[:, _D]
-        other = Ranges(ranges.low, ranges.high, ranges.up, np.minimum(down, ranges.high))
+        other = replace(ranges, down=np.minimum(down, ranges.high))
         more = midp_at_least(count, other)[1] - part
         z = -special.ndtri(np.clip(p, 1e-300, 0.5))
         gain = np.log1p(np.maximum(more, 0.0) / np.maximum(p, 1e-300)) / np.maximum(z, 0.5)
         return np.asarray(gain * sigma)
+
+    def gained(self, cells: Cells) -> FloatArray:
+        """What knowing the downward uncertainty would gain of the bound, in signal: a median count may jump with it."""
+        found = []
+        for end, other in ((cells.low, "high"), (cells.high, "low")):
+            ends = getattr(cells, other).copy()
+            ends[:, _D] = end[:, _D]
+            found.append(self.ranges(replace(cells, **{other: ends})))
+        together = Ranges(*(np.concatenate([getattr(r, f.name) for r in found]) for f in fields(Ranges)))
+        signal = np.tile(np.maximum(cells.signal, 1e-300), 2)
+        bounds = self.at_most(signal, together, self.target).reshape(2, -1).mean(axis=0)
+        return np.asarray(cells.signal * (1 - bounds / cells.bound).clip(0.0))
 
     # --- incumbents -----------------------------------------------------------------------------------------
 
@@ -612,8 +771,16 @@ class _Search:
         best = np.argsort(-bound, kind="stable")[:_OFFERED]
         free = scores[best] > 0 if self.covariance is None else cells.relaxed[best] > 0.5
         sets = (cells.state[best] > 0) | ((cells.state[best] == 0) & free)
-        values = self.archive.evaluate(sets)
-        self.value = max(self.value, float(values.max(initial=0.0)))
+        self.evaluate(sets)
+
+    def evaluate(self, sets: BoolArray) -> None:
+        """Try sets; where that takes long, those that their bound leaves open."""
+        if self.slow:
+            evaluate_open(self.archive, self.at_most, sets)
+            if self.archive.found:
+                self.value = max(self.value, self.archive.top)
+        else:
+            self.value = max(self.value, float(self.archive.evaluate(sets).max(initial=0.0)))
 
 
 def _best_multiplier(
@@ -637,12 +804,35 @@ def _best_multiplier(
     return found
 
 
+def evaluate_open(
+    archive: Archive, at_most: Callable[[FloatArray, Ranges, float], FloatArray], sets: BoolArray
+) -> None:
+    """Evaluate those of some sets that may be better than the best of an archive, by the bound of each set's own sums.
+
+    Parameters
+    ----------
+    archive : Archive
+    at_most : callable
+        As in `cell_bound`.
+    sets : ndarray of bool, shape (n_sets, n_bins)
+    """
+    for first in range(0, len(sets), _BATCH):
+        some = sets[first : first + _BATCH]
+        totals = archive.problem.totals(some)
+        rows = np.flatnonzero((totals.signal > 0) & ((totals.background > 0) | (totals.up > 0)))
+        totals = totals.take(rows)
+        best = archive.top if archive.found else 0.0
+        bound = at_most(totals.signal, Ranges.points(totals), best)
+        archive.evaluate(some[rows[bound > best * (1 + 1e-12)]])
+
+
 def cell_bound(
     archive: Archive,
-    at_most: Callable[[FloatArray, Ranges], FloatArray],
+    at_most: Callable[[FloatArray, Ranges, float], FloatArray],
     rules: Rules,
     limits: Limits,
     *,
+    least_down: bool = False,
     record: list[Cells] | None = None,
 ) -> Certificate:
     """Prove how good the best set of an archive is, improving it on the way.
@@ -652,11 +842,15 @@ def cell_bound(
     archive : Archive
         Holds the best set known; receives every set that is tried.
     at_most : callable
-        ``at_most(signal, ranges)``: a bound on the figure of merit of a signal with backgrounds of a range, rising with the signal.
+        ``at_most(signal, ranges, enough)``: a bound on the figure of merit of a signal with backgrounds of a range, rising with the
+        signal; it need not be below `enough`.
     rules : Rules
         What sets are allowed. Overlaps of regions are left out of the proof: a bound on more sets is one on these.
     limits : Limits
         When to stop; `Limits.gap` is the gap that counts as certified.
+    least_down : bool
+        Whether less downward uncertainty makes the figure larger, as for limits, and not more, as for significances: which end of it
+        is bounded well. The bound is true either way.
     record : list, optional
         Receives the cells that were settled, those of few free bins with the bound of their parents, for a second opinion: every
         set is in one of them. Bins are then not fixed on the way, which takes longer.
@@ -665,6 +859,6 @@ def cell_bound(
     -------
     Certificate
     """
-    search = _Search(archive, at_most, rules, limits)
+    search = _Search(archive, at_most, rules, limits, least_down=least_down)
     search.record = record
     return search.run()

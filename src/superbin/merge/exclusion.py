@@ -4,7 +4,7 @@ A search maximises, so the value is the inverse, ``1 / mu_95 = S / s_95``: how o
 excluded. A merge that is expected to exclude has a value above 1.
 
 * `limit`: s_95 is the exact CLs limit at the median count of background alone, the median of
-  `superbin.stats.limits.expected_limits`. That count is whole, so the limit jumps as the background grows: no proof.
+  `superbin.stats.limits.expected_limits`. That count is whole, so the limit jumps as the background grows; `superbin.merge.least_limits` bounds it.
 * `asimov_limit`: s_95 solves ``q(s, B, V) = c`` with c = 1.96^2, where q tests a signal s on the data set n = B under a
   Gaussian-constrained background, the asymptotic median limit (G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C
   71 (2011) 1554, section 4.3, doi:10.1140/epjc/s10052-011-1554-0). q is a maximum over one number, see
@@ -24,6 +24,7 @@ from superbin.merge.problem import BoolArray, IntArray
 __all__ = [
     "THRESHOLD",
     "ExclusionDual",
+    "asimov_events",
     "asimov_exclusion",
     "asimov_limit",
     "limit",
@@ -73,16 +74,16 @@ def asimov_exclusion(totals: Totals) -> FloatArray:
 
 def asimov_limit(totals: Totals) -> FloatArray:
     """``1 / mu_95`` of the asymptotic median limit; see the module."""
-    return totals.signal / _asimov_events(totals, 5)
+    return totals.signal / asimov_events(totals.background, totals.up**2)
 
 
 def rough_limit(totals: Totals) -> FloatArray:
     """`asimov_limit` to one part in ten thousand, to rank very many sets."""
-    return totals.signal / _asimov_events(totals, 2)
+    return totals.signal / asimov_events(totals.background, totals.up**2, steps=2)
 
 
-def _asimov_events(totals: Totals, steps: int) -> FloatArray:
-    b, v = totals.background, totals.up**2
+def asimov_events(b: FloatArray, v: FloatArray, *, steps: int = 5) -> FloatArray:
+    """The asymptotic median limit in events, for backgrounds b with variances v."""
     # q is convex in s and rises from zero: from where it is too large, Newton comes down without overshooting.
     s: FloatArray = np.sqrt(THRESHOLD * (b + v)) + THRESHOLD / 2
     for _ in range(steps):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import Merit, merit
+from superbin.domain.merits import FigureOfMerit, Merit, merit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.domain.sums import Totals
@@ -100,7 +100,7 @@ def fleet(
     search: Search,
     signals: Sequence[SignalModel],
     *,
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     covariance: Covariance | ArrayLike | None = None,
     least: float = 0.0,
 ) -> Fleet:

@@ -13,7 +13,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import BinSums
-from superbin.domain.merits import Merit, merit
+from superbin.domain.merits import FigureOfMerit, Merit, merit
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, judgeable, numbers
 from superbin.merge.constraints import Rules
@@ -41,7 +41,7 @@ _FAINT = 0.2
 was found, less what quick figures below 1 do not tell apart."""
 
 
-def greedy(sums: BinSums, *, figure_of_merit: str = "midp") -> GreedyBaseline:
+def greedy(sums: BinSums, *, figure_of_merit: FigureOfMerit = "midp") -> GreedyBaseline:
     """Merge bins in the order of q while the figure of merit grows.
 
     A bin that does not make it grow is left out; for ``midp``, grow means the expected Z, as in the original. Bins with q below 0.01 are not tried; the

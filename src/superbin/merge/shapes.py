@@ -3,11 +3,14 @@
 * ``free``: any set of bins with signal. For a provable figure of merit a prefix, or branch and bound where constraints or a
   covariance stand in the way: certified. For ``midp`` a wide cast: threshold sets of the plane of multipliers,
   prefixes of many orderings and greedy, improved by a quick figure of merit; the best of them exactly, until no flip or
-  exchange of bins that the quick figure finds promising improves the result: best found.
+  exchange of bins that the quick figure finds promising improves the result: best found, and
+  bounded by cells where time is given for that.
 * ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit; for a
   figure that is not cheap only if there are not too many rectangles.
 * ``two rectangles``: all pairs, certified for a provable figure of merit.
-* ``three rectangles``, ``connected``: best found; a provable figure of merit bounds them by the free optimum.
+* ``two rectangles`` for other figures, ``three rectangles``, ``connected``: best found; bounded by the free optimum where that is.
+
+The exact limit is searched by its stand-in; with time for a proof, every rectangle and every one of few sets is then bounded by itself.
 
 Every solver takes a `Task` and how many sets to keep, and returns the `Archive` that holds them with a `Proof`.
 """
@@ -16,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -25,12 +29,12 @@ from superbin.domain.search import Search
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
-from superbin.merge.cells import cell_bound
+from superbin.merge.cells import cell_bound, evaluate_open
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual, best_order
 from superbin.merge.exclusion import THRESHOLD
-from superbin.merge.exhaustive import brute_force
+from superbin.merge.exhaustive import brute_force, every_set
 from superbin.merge.greedy import Baseline, greedy_set
 from superbin.merge.local import Screen, double_swaps, improve
 from superbin.merge.problem import BoolArray, Problem
@@ -82,6 +86,10 @@ _UNLIMITED = 10**9
 
 _FEW = 12
 """Up to this many free bins, every set is evaluated."""
+
+
+Shape: TypeAlias = Literal["free", "rectangle", "two rectangles", "three rectangles", "connected"]
+"""What sets of bins are allowed: the names of `SOLVERS`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +158,8 @@ def _bounded(task: Task, archive: Archive) -> Proof:
     limits = replace(
         task.limits, gap=task.limits.exact_gap, nodes=_UNLIMITED, seconds=task.limits.exact_seconds
     )
-    found = cell_bound(archive, task.merit.largest, task.rules, limits)
+    merit = task.merit
+    found = cell_bound(archive, merit.largest, task.rules, limits, least_down=merit.least_down)
     return Proof(found.bound, found.complete, found.nodes)
 
 
@@ -373,7 +382,7 @@ def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
     best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
     proved = task.merit.provable and task.problem.conflicts is None
-    return archive, _exhausted(archive) if proved else Proof()
+    return archive, _exhausted(archive) if proved else _relaxed_proof(task, archive)
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
@@ -403,17 +412,18 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _relaxed_proof(task: Task, archive: Archive) -> Proof:
     """Bound a shape by the optimum without the shape, where that can be proved."""
-    if not task.merit.provable or not archive.found or task.problem.conflicts is not None:
+    exact = task.merit.at_most is not None and task.limits.exact_seconds > 0
+    if not (task.merit.provable or exact) or not archive.found or task.problem.conflicts is not None:
         return Proof()
-    free, proof = _free(task, 1)
-    del free
+    _, proof = _solve(task, "free", 1)
     if proof.bound is None:
         return Proof()
-    reached = proof.bound <= archive.best[1] * (1 + task.limits.gap + ROUNDING)
+    gap = task.limits.gap if task.merit.provable else task.limits.exact_gap
+    reached = proof.bound <= archive.best[1] * (1 + gap + ROUNDING)
     return Proof(proof.bound, reached, proof.nodes)
 
 
-def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+def solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
     """Solve a task in a shape; with a stand-in, and its best judged exactly, where the figure of merit is slow.
 
     Parameters
@@ -434,7 +444,7 @@ def solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
     return _solve(task, shape, keep)
 
 
-def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
+def _solve(task: Task, shape: Shape, keep: int) -> tuple[Archive, Proof]:
     if task.merit.stand_in is None:
         return SOLVERS[shape](task, keep)
     rough, _ = SOLVERS[shape](replace(task, merit=task.merit.stand_in), max(keep, _LIMITED))
@@ -444,7 +454,21 @@ def _solve(task: Task, shape: str, keep: int) -> tuple[Archive, Proof]:
         sets.append(task.baseline.chosen)
     archive.evaluate(np.array(sets, dtype=bool).reshape(len(sets), task.problem.n_bins))
     archive.evaluated = rough.evaluated
-    return archive, Proof()
+    return archive, _afterwards(task, shape, archive)
+
+
+def _afterwards(task: Task, shape: str, archive: Archive) -> Proof:
+    """What is proved of the best that a stand-in found: of few sets, by the bound of every one of them; else by cells."""
+    if task.merit.at_most is None or not archive.found or task.limits.exact_seconds <= 0:
+        return Proof()
+    if shape == "free" and int((task.rules.possible & ~task.rules.required).sum()) <= _FEW:
+        for sets in every_set(task.rules.required, task.rules.possible):
+            evaluate_open(archive, task.merit.largest, sets)
+        return _exhausted(archive)
+    if shape == "rectangle" and len(boxes := rectangles(task.ground)) <= _EVERY:
+        evaluate_open(archive, task.merit.largest, boxes.sets)
+        return _exhausted(archive)
+    return _bounded(task, archive) if shape == "free" else _relaxed_proof(task, archive)
 
 
 SOLVERS: Mapping[str, Callable[[Task, int], tuple[Archive, Proof]]] = MappingProxyType(

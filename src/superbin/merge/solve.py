@@ -6,13 +6,14 @@
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import merit
+from superbin.domain.merits import FigureOfMerit, merit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
@@ -22,7 +23,7 @@ from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import count_selections, selections
 from superbin.merge.greedy import Baseline, baseline
 from superbin.merge.problem import problem_from
-from superbin.merge.shapes import SOLVERS, Proof, Task, solve
+from superbin.merge.shapes import SOLVERS, Proof, Shape, Task, solve
 from superbin.merge.simple import simplest
 from superbin.results import GreedyBaseline, MergeResult, Optimum
 
@@ -31,7 +32,7 @@ __all__ = ["BEST_FOUND", "CERTIFIED", "SHAPES", "candidates", "optimize", "statu
 CERTIFIED = "certified"
 BEST_FOUND = "best found"
 
-SHAPES = tuple(SOLVERS)
+SHAPES: tuple[Shape, ...] = get_args(Shape)
 """What sets of bins a merge may be."""
 
 
@@ -39,8 +40,8 @@ def optimize(
     search: Search,
     signal: SignalModel,
     *,
-    figure_of_merit: str = "midp",
-    shape: str = "free",
+    figure_of_merit: FigureOfMerit = "midp",
+    shape: Shape = "free",
     constraints: Constraints | None = None,
     covariance: Covariance | ArrayLike | None = None,
     limits: Limits | None = None,
@@ -98,7 +99,7 @@ def candidates(
     search: Search,
     signal: SignalModel,
     *,
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     top: int = 10,
     covariance: Covariance | ArrayLike | None = None,
 ) -> tuple[Candidate, ...]:
@@ -143,7 +144,7 @@ def _task(
     return Task(search, problem, figure, rules(problem, constraints or Constraints()), limits or Limits())
 
 
-def _solve(task: Task, shape: str, *, keep: int) -> tuple[Archive, Proof]:
+def _solve(task: Task, shape: Shape, *, keep: int) -> tuple[Archive, Proof]:
     if shape not in SOLVERS:
         raise UnknownNameError(f"no shape is called {shape!r}; there are {', '.join(SHAPES)}")
     archive, proof = solve(task, shape, keep)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import merit
+from superbin.domain.merits import FigureOfMerit, merit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
@@ -60,7 +60,7 @@ def stability(
     signal: SignalModel,
     bins: Iterable[int],
     *,
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     covariance: Covariance | ArrayLike | None = None,
     draws: int = 100,
     seed: int = 0,

@@ -12,15 +12,16 @@ at most `down`, mu(z) has its least value in closed form:
 What an integral leaves out is positive, so that leaving it out is safe; its quadrature is accurate to `SLACK`, which is taken off.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import special
 
 from superbin._support.arrays import FloatArray
+from superbin.domain.sums import Totals
 from superbin.stats.smear import LINEAR_FROM
 
-__all__ = ["SLACK", "Ranges", "least_means", "log_midp_at_least", "midp_at_least"]
+__all__ = ["SLACK", "Ranges", "least_means", "log_midp_at_least", "midp_at_least", "most_means"]
 
 SLACK = 1e-6
 """Relative allowance for quadrature and rounding in a mid-p-value, up to `LARGEST` events."""
@@ -41,19 +42,36 @@ _ROOT_TWO_PI = np.sqrt(2 * np.pi)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """Ranges of background, with the least upward and the largest downward uncertainty; arrays of shape (n,).
+    """Ranges of background and of its uncertainties, in events; arrays of shape (n,).
 
     A range holds zero background alone or not at all, since the model of the background is another one there.
+
+    Attributes
+    ----------
+    low, high : ndarray
+        Background.
+    up, most_up : ndarray
+        Least and largest upward uncertainty.
+    down, least_down : ndarray
+        Largest and least downward uncertainty; each set's own stops at its background.
     """
 
     low: FloatArray
     high: FloatArray
     up: FloatArray
     down: FloatArray
+    most_up: FloatArray
+    least_down: FloatArray
+
+    @classmethod
+    def points(cls, totals: Totals) -> "Ranges":
+        """One background each, those of some sets."""
+        b, up, down = totals.background, totals.up, totals.down
+        return cls(b, b, up, down, up, down)
 
     def take(self, rows: np.ndarray) -> "Ranges":
         """Some of the ranges."""
-        return Ranges(self.low[rows], self.high[rows], self.up[rows], self.down[rows])
+        return Ranges(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def least_means(z: FloatArray, ranges: Ranges) -> FloatArray:
@@ -70,6 +88,35 @@ def least_means(z: FloatArray, ranges: Ranges) -> FloatArray:
     linear = np.maximum(lowest * (1 - share * distance), 0.0)
     below = np.where(share < LINEAR_FROM, logarithmic, np.minimum(logarithmic, linear))
     means: FloatArray = np.where(none, np.abs(z) * up, np.where(z >= 0, above, below))
+    return means
+
+
+def most_means(z: FloatArray, ranges: Ranges) -> FloatArray:
+    """The largest mean of the background over each range at z, as `least_means`.
+
+    For z > 0 it rises with the upward uncertainty and has no maximum inside a range of b; for z < 0 it rises with b and falls
+    with the downward uncertainty, on either side of the change of its definition.
+    """
+    low, high, up, down, least = (
+        part[:, None] for part in (ranges.low, ranges.high, ranges.most_up, ranges.down, ranges.least_down)
+    )
+    none = high == 0
+    lowest, highest = np.where(none, 1.0, low), np.where(none, 1.0, np.maximum(high, low))
+    distance = np.abs(z)
+    with np.errstate(over="ignore"):
+        above = np.maximum(
+            *(b * np.exp(np.minimum(np.log1p(up / b) * distance, 700.0)) for b in (lowest, highest))
+        )
+    # A set's downward uncertainty stops at its background, so that the least one may be below what the range says.
+    share = np.minimum(np.minimum(least, lowest) / highest, 1.0)
+    logarithmic = highest * np.exp(np.log1p(-np.minimum(share, LINEAR_FROM)) * distance)
+    linear = np.maximum(highest * (1 - np.maximum(share, LINEAR_FROM) * distance), 0.0)
+    below = np.where(
+        share >= LINEAR_FROM,
+        linear,
+        np.where(down >= LINEAR_FROM * lowest * (1 - 1e-12), np.maximum(logarithmic, linear), logarithmic),
+    )
+    means: FloatArray = np.where(none, distance * up, np.where(z >= 0, above, below))
     return means
 
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from superbin.domain.aggregate import AggregateBin, combine
 from superbin.domain.covariance import Covariance
-from superbin.domain.merits import MERITS
+from superbin.domain.merits import MERITS, FigureOfMerit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.domain.sums import Totals
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints
 from superbin.merge.figures import expected_z
+from superbin.merge.shapes import Shape
 from superbin.merge.solve import SHAPES, optimize
 from superbin.results import MergeResult
 
@@ -56,9 +57,9 @@ def trade_offs(
     search: Search,
     signal: SignalModel,
     *,
-    shapes: Iterable[str] = SHAPES[:3],
+    shapes: Iterable[Shape] = SHAPES[:3],
     sizes: Iterable[int] = (),
-    figure_of_merit: str = "midp",
+    figure_of_merit: FigureOfMerit = "midp",
     covariance: Covariance | None = None,
     limits: Limits | None = None,
     simplify: float = 0.0,
@@ -110,7 +111,9 @@ def trade_offs(
     )
 
 
-def _questions(shapes: Iterable[str], sizes: Iterable[int]) -> Iterator[tuple[str, str, Constraints | None]]:
+def _questions(
+    shapes: Iterable[Shape], sizes: Iterable[int]
+) -> Iterator[tuple[str, Shape, Constraints | None]]:
     """Name, shape and constraints of every merge."""
     for shape in shapes:
         yield shape, shape, None

@@ -4,6 +4,6 @@ The page is one file that needs no network: figures are embedded, its script is 
 It sees results only, as figures and papers do. Specified in ``specs/page.md``.
 """
 
-from superbin.page.render import page
+from superbin.page.render import page, point_pages
 
-__all__ = ["page"]
+__all__ = ["page", "point_pages"]

@@ -3,7 +3,8 @@
 import base64
 import math
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -14,13 +15,17 @@ from markupsafe import Markup, escape
 
 from superbin._support.shown import printable
 from superbin.domain.merits import MERITS
+from superbin.domain.signal import point_label
+from superbin.domain.simplified import process_text
 from superbin.errors import InputError
-from superbin.results import AnalysisResult
+from superbin.results import AnalysisResult, LimitBand, UpperLimit
+from superbin.results.rounding import measured
 from superbin.results.scan import DONE, ScanPoint, ScanResult
-from superbin.results.wording import MATH
+from superbin.results.validation import ValidationReport
+from superbin.results.wording import MATH, parameter_label, parameter_value
 from superbin.results.wording import readable as ranges
 
-__all__ = ["page"]
+__all__ = ["page", "point_pages"]
 
 _METHODS = {
     "midp": "Exact, mid-p",
@@ -51,14 +56,18 @@ _SYMBOLS = {
 }
 
 
-def page(result: object, *, figures: Mapping[str, bytes] | None = None) -> str:
+def page(
+    result: object, *, figures: Mapping[str, bytes] | None = None, point_folder: str | None = None
+) -> str:
     """Write a result as an HTML page.
 
     Parameters
     ----------
-    result : AnalysisResult or ScanResult
+    result : AnalysisResult, ScanResult or ValidationReport
     figures : mapping of str to bytes, optional
         SVG or PNG files by name, to be embedded.
+    point_folder : str, optional
+        Folder of the pages of a scan's points (`point_pages`), relative to this page: each point then links to its own.
 
     Returns
     -------
@@ -70,9 +79,33 @@ def page(result: object, *, figures: Mapping[str, bytes] | None = None) -> str:
     InputError
         If it is no such result.
     """
-    name, values = _content(result)
+    name, values = _content(result, point_folder)
     embedded = {title: _uri(content) for title, content in (figures or {}).items()}
     return _environment().get_template(name).render(r=result, figures=embedded, **values)
+
+
+def point_pages(result: ScanResult, *, back: str = "../report.html") -> dict[str, str]:
+    """Write a page for every finished point of a scan.
+
+    Parameters
+    ----------
+    result : ScanResult
+    back : str
+        Where the page of the scan is, relative to the pages.
+
+    Returns
+    -------
+    dict of str to str
+        Pages by file name.
+    """
+    template = _environment().get_template("point.html.j2")
+    return {
+        _file_name(result, p): template.render(
+            r=result, p=p, figures={}, back=back, **_point_values(result, p)
+        )
+        for p in result.points
+        if p.status == DONE
+    }
 
 
 def _environment() -> jinja2.Environment:
@@ -82,8 +115,8 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    made.filters |= {"number": _number, "z": _z, "readable": _readable}
-    made.globals["error"] = _error
+    made.filters |= {"number": _number, "three": _three, "z": _z, "readable": _readable}
+    made.globals |= {"measured": _measured, "parts": _parts}
     return made
 
 
@@ -99,12 +132,31 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def _three(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
 def _z(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _error(up: float, down: float) -> str:
-    return f"± {up:.3g}" if f"{up:.3g}" == f"{down:.3g}" else f"+{up:.3g} −{down:.3g}"
+def _measured(value: float, up: float, down: float) -> str:
+    """A value with its uncertainties, rounded as everywhere."""
+    shown = measured(value, up, down)
+    first, second = shown.errors
+    text = f"{shown.value} ± {first}" if first == second else f"{shown.value} +{first} −{second}"
+    return f"({text}) · 1e{shown.exponent}" if shown.exponent else text
+
+
+def _parts(value: float, *pairs: tuple[float, float]) -> list[str]:
+    """A value and pairs of uncertainties in cells of their own, with one last digit."""
+    shown = measured(value, *(error for pair in pairs for error in pair))
+    power = f" · 1e{shown.exponent}" if shown.exponent else ""
+    sides = zip(shown.errors[::2], shown.errors[1::2], strict=True)
+    return [
+        f"{shown.value}{power}",
+        *((f"± {up}" if up == down else f"+{up} −{down}") + power for up, down in sides),
+    ]
 
 
 def _readable(text: str) -> Markup:
@@ -119,12 +171,19 @@ def _readable(text: str) -> Markup:
 def _formula(text: str) -> Markup:
     for symbol, character in _SYMBOLS.items():
         text = text.replace(symbol, character)
+    text = re.sub(r"\\(?:bar|tilde)\s*(?:\{(\w)\}|(\w))", _accented, text)
     text = re.sub(r"\\(?:mathrm|text|mathit|mathbf|bar|tilde)\s*", "", text)
     html = str(escape(text))
     for mark, tag in ((r"_", "sub"), (r"\^", "sup")):
         html = re.sub(mark + r"\{([^{}]*)\}", rf"<{tag}>\1</{tag}>", html)
         html = re.sub(mark + r"([A-Za-z0-9])", rf"<{tag}>\1</{tag}>", html)
     return Markup(html.replace("{", "").replace("}", ""))
+
+
+def _accented(found: re.Match[str]) -> str:
+    """A letter with a bar or a tilde, by a combining character."""
+    mark = "\u0305" if found[0].startswith("\\bar") else "\u0303"
+    return f"{found[1] or found[2]}{mark}"
 
 
 def _excluded(mu: float | None) -> str:
@@ -135,17 +194,20 @@ def _excluded(mu: float | None) -> str:
 
 
 @singledispatch
-def _content(result: object) -> tuple[str, dict[str, Any]]:
-    raise InputError(f"a page is of a result or a scan, and not of {type(result).__name__}")
+def _content(result: object, point_folder: str | None) -> tuple[str, dict[str, Any]]:
+    del point_folder
+    raise InputError(f"a page is of a result, a scan or a validation, and not of {type(result).__name__}")
 
 
 @_content.register
-def _(result: AnalysisResult) -> tuple[str, dict[str, Any]]:
+def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, Any]]:
+    del point_folder
     answer = [
         f"Expected significance Z = {_z(result.expected.midp.z)}, observed {_z(result.observed.midp.z)} (exact mid-p, local).",
     ]
-    if result.limit is not None:
-        observed, expected = result.limit.observed, result.limit.expected
+    quoted = None if result.quoted is None else result.quoted.mu
+    if quoted is not None and quoted.observed is not None and quoted.median is not None:
+        observed, expected = quoted.observed, quoted.median
         text = f"95 % CL upper limit on the signal strength: {observed:.3g} observed, {expected:.3g} expected"
         if result.signal.cross_section_pb:
             fb = 1000 * result.signal.cross_section_pb
@@ -159,7 +221,65 @@ def _(result: AnalysisResult) -> tuple[str, dict[str, Any]]:
         for name, title in _METHODS.items()
     ]
     shown = [row for row in methods if row[1] is not None or row[2] is not None]
-    return "result.html.j2", {"answer": answer, "chosen": chosen, "methods": shown}
+    return "result.html.j2", {
+        "answer": answer,
+        "chosen": chosen,
+        "methods": shown,
+        "limits": list(_limits(result)),
+        "compared": list(_compared(result)),
+        "process": process_text(result.signal.model),
+        "masses": [
+            f"{parameter_label(result.signal.model, name, unit=False)} = {parameter_value(name, value)}"
+            for name, value in result.signal.parameters.items()
+        ],
+    }
+
+
+_PURPOSES = {"discovery": "largest expected significance", "limit": "lowest expected limit"}
+_LIMITS = {"lhc": "CLs, LHC ensembles", "cls": "CLs, prior-predictive", "asymptotic": "CLs, asymptotic"}
+
+
+def _limits(result: AnalysisResult) -> Iterator[tuple[str, str, str, LimitBand]]:
+    """Region, method, uncertainty of the signal, and the limit on the signal strength."""
+    for region in filter(None, (result.region, result.other)):
+        for limit in region.limits:
+            width = f"{100 * limit.signal_uncertainty:.2g} %" if limit.signal_uncertainty else "none"
+            yield _PURPOSES[region.purpose], _LIMITS.get(limit.method, limit.method), width, limit.mu
+
+
+def _compared(result: AnalysisResult) -> Iterator[tuple[str, list[float | None]]]:
+    """One region beside all bins and the published limit: limits on the signal strength and the cross section."""
+    for region in (result.region, result.other):
+        if region is not None and region.quoted is not None:
+            yield f"One region, {_PURPOSES[region.purpose]}", _four(region.quoted)
+    if result.likelihood is not None:
+        for limit in result.likelihood.limits:
+            words = "without" if limit.signal_uncertainty == 0 else "with"
+            yield (
+                f"{result.likelihood.kind.capitalize()} likelihood, {words} signal uncertainty",
+                _four(limit),
+            )
+    theirs = result.published
+    if theirs is not None:
+        values = [theirs.observed_mu, theirs.expected_mu, theirs.observed_fb, theirs.expected_fb]
+        yield f"Published ({theirs.how})", values
+
+
+def _four(limit: UpperLimit) -> list[float | None]:
+    fb = limit.cross_section_fb
+    return [
+        limit.mu.observed,
+        limit.mu.median,
+        None if fb is None else fb.observed,
+        None if fb is None else fb.median,
+    ]
+
+
+@_content.register
+def _(result: ValidationReport, point_folder: str | None) -> tuple[str, dict[str, Any]]:
+    del point_folder
+    demanded = [c for c in result.comparisons if c.passed is not None]
+    return "validation.html.j2", {"demanded": len(demanded), "passed": len(demanded) - len(result.failed)}
 
 
 # --- a scan ---------------------------------------------------------------------------------------------------
@@ -186,10 +306,11 @@ class _Mark:
     y: float
     colour: str
     text: str
+    link: str = ""
 
 
 @_content.register
-def _(result: ScanResult) -> tuple[str, dict[str, Any]]:
+def _(result: ScanResult, point_folder: str | None) -> tuple[str, dict[str, Any]]:
     done = [p for p in result.points if p.status == DONE]
     observed = sum((p.mu_limit.observed or math.inf) < 1 for p in done if p.mu_limit)
     expected = sum((p.mu_limit.median or math.inf) < 1 for p in done if p.mu_limit)
@@ -200,10 +321,12 @@ def _(result: ScanResult) -> tuple[str, dict[str, Any]]:
     if full:
         by_all = sum((p.likelihood_limit.observed or math.inf) < 1 for p in full if p.likelihood_limit)
         answer.append(f"Excluded by the full likelihood: {by_all} of {len(full)} observed.")
-    columns = [*result.parameters, "Z exp.", "Z obs.", "mu95 obs.", "mu95 exp.", "sigma95 obs. [fb]"]
+    names = [parameter_label(result.model, name) for name in result.parameters]
+    columns = [*names, "Z exp.", "Z obs.", "mu95 obs.", "mu95 exp.", "sigma95 obs. [fb]"]
     if full:
         columns += ["mu95 obs., full", "mu95 exp., full"]
-    rows = [_row(p, bool(full)) for p in done]
+    links = ["" if point_folder is None else f"{point_folder}/{_file_name(result, p)}" for p in done]
+    rows = [(link, _row(p, bool(full))) for link, p in zip(links, done, strict=True)]
     plane = _plane(result, done) if len(result.parameters) == 2 and done else None
     values: dict[str, Any] = {
         "answer": answer,
@@ -211,7 +334,10 @@ def _(result: ScanResult) -> tuple[str, dict[str, Any]]:
         "rows": rows,
         "failed": [p for p in result.points if p.status != DONE],
         "map": plane,
-        "marks": [] if plane is None else _marks(result, done),
+        "marks": [] if plane is None else _marks(result, done, links),
+        "process": process_text(result.model),
+        "colours": _COLOURS,
+        "scale": _scale(done),
     }
     return "scan.html.j2", values
 
@@ -253,7 +379,7 @@ def _ticks(span: tuple[float, float], start: float, stop: float) -> tuple[tuple[
 def _plane(result: ScanResult, done: Sequence[ScanPoint]) -> _Plane:
     frame = _Plane(("", ""), (), ())
     spans = [_span([p.parameters[name] for p in done]) for name in result.parameters]
-    labels = [f"{name} [GeV]" if name.startswith("m_") else name for name in result.parameters]
+    labels = [_svg_text(parameter_label(result.model, name)) for name in result.parameters]
     return _Plane(
         (labels[0], labels[1]),
         _ticks(spans[0], frame.left, frame.right),
@@ -261,13 +387,30 @@ def _plane(result: ScanResult, done: Sequence[ScanPoint]) -> _Plane:
     )
 
 
-def _marks(result: ScanResult, done: Sequence[ScanPoint]) -> list[_Mark]:
+_TSPAN = re.compile(r"<(sub|sup)>(.*?)</\1>")
+
+
+def _svg_text(text: str) -> Markup:
+    """Mathtext as SVG text, in which scripts are shifted."""
+    shifts = {"sub": "-3", "sup": "4"}
+
+    def shifted(found: re.Match[str]) -> str:
+        rise = shifts[found[1]]
+        back = rise.removeprefix("-") if rise.startswith("-") else f"-{rise}"
+        return f'<tspan font-size="70%" dy="{-int(rise)}">{found[2]}</tspan><tspan dy="{-int(back)}">\u200b</tspan>'
+
+    html = str(_readable(text))
+    while _TSPAN.search(html):
+        html = _TSPAN.sub(shifted, html)
+    return Markup(html)
+
+
+def _marks(result: ScanResult, done: Sequence[ScanPoint], links: Sequence[str]) -> list[_Mark]:
     frame = _Plane(("", ""), (), ())
     spans = [_span([p.parameters[name] for p in done]) for name in result.parameters]
-    known = [math.log(p.mu_limit.observed) for p in done if p.mu_limit and p.mu_limit.observed]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    low, high = map(math.log, _scale(done))
     marks = []
-    for p in done:
+    for p, link in zip(done, links, strict=True):
         place = [
             (p.parameters[name] - span[0]) / (span[1] - span[0])
             for name, span in zip(result.parameters, spans, strict=True)
@@ -276,13 +419,49 @@ def _marks(result: ScanResult, done: Sequence[ScanPoint]) -> list[_Mark]:
         y = frame.bottom - place[1] * (frame.bottom - frame.top)
         mu = p.mu_limit.observed if p.mu_limit else None
         colour = "#ffffff" if not mu else _colour((math.log(mu) - low) / ((high - low) or 1.0))
-        marks.append(_Mark(round(x, 1), round(y, 1), colour, _told(result, p)))
+        marks.append(_Mark(round(x, 1), round(y, 1), colour, _told(result, p), link))
     return marks
 
 
+def _scale(done: Sequence[ScanPoint]) -> tuple[float, float]:
+    """The smallest and the largest observed limit on the signal strength."""
+    known = [p.mu_limit.observed for p in done if p.mu_limit and p.mu_limit.observed]
+    return (min(known), max(known)) if known else (1.0, math.e)
+
+
+def _file_name(result: ScanResult, p: ScanPoint) -> str:
+    """Name of the page of a point: safe in any file system and in a link."""
+    words = [result.model, *(f"{value:g}" for value in p.parameters.values())]
+    safe = (re.sub(r"[^A-Za-z0-9.+-]+", "-", word).strip(".-") or "x" for word in words)
+    return "_".join(safe) + ".html"
+
+
+def _point_values(result: ScanResult, p: ScanPoint) -> dict[str, Any]:
+    pb = p.cross_section_pb
+    limits = [
+        (words, limit, None if pb is None else 1000 * pb)
+        for words, limit in (("One region", p.mu_limit), ("Full likelihood", p.likelihood_limit))
+        if limit is not None
+    ]
+    masses = [
+        f"{parameter_label(result.model, name, unit=False)} = {parameter_value(name, value)}"
+        for name, value in p.parameters.items()
+    ]
+    command = ["superbin", "run", result.model, *(f"{value:g}" for value in p.parameters.values())]
+    command += ["--search", result.search.name, "-o", "out"]
+    observed = None if p.mu_limit is None else p.mu_limit.observed
+    return {
+        "name": point_label(result.model, p.parameters.values()),
+        "masses": masses,
+        "limits": limits,
+        "verdict": f"The signal is {_excluded(observed)} by its one region.",
+        "process": process_text(result.model),
+        "command": shlex.join(command),
+    }
+
+
 def _told(result: ScanResult, p: ScanPoint) -> str:
-    masses = ", ".join(f"{value:g}" for value in p.parameters.values())
-    parts = [f"{result.model}({masses})"]
+    parts = [point_label(result.model, p.parameters.values())]
     limit = p.mu_limit
     if limit is not None and limit.observed is not None:
         expected = "" if limit.median is None else f", expected {limit.median:.3g}"

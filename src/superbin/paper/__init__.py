@@ -8,6 +8,6 @@ Nothing is computed here: every number is one of the result. Everything a user w
 """
 
 from superbin.paper.latex import HOW_TO_GET_LATEX, compile_pdf, latex_available
-from superbin.paper.render import render
+from superbin.paper.render import CLASSES, render
 
-__all__ = ["HOW_TO_GET_LATEX", "compile_pdf", "latex_available", "render"]
+__all__ = ["CLASSES", "HOW_TO_GET_LATEX", "compile_pdf", "latex_available", "render"]

@@ -19,7 +19,7 @@ __all__ = ["HOW_TO_GET_LATEX", "compile_pdf", "latex_available"]
 
 HOW_TO_GET_LATEX = (
     "install pdflatex and bibtex: on Debian or Ubuntu "
-    "'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended', "
+    "'apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-publishers' (the last for RevTeX), "
     "elsewhere TeX Live, MacTeX or MiKTeX"
 )
 
@@ -106,7 +106,7 @@ def _run(command: Sequence[str], place: Path, *, sources: Path) -> None:
     if done.returncode != 0:
         message = _first_error(done.stdout.decode("utf-8", "replace"))
         raise DocumentError(
-            f"{sources / 'paper.tex'}: {command[0]} failed: {message}; mend the source and compile it again"
+            f"{sources / 'paper.tex'}: {command[0]} failed: {message}; correct the source and compile it again"
         )
 
 

@@ -1,62 +1,96 @@
 """From a result to the sources of a paper, by Jinja2.
 
 Values are escaped where they are printed, not where they are made: a template cannot forget it. Undefined names
-are errors.
+are errors. A class of documents is a layout; what a paper says is a template that fills any layout.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
+from functools import singledispatch
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from superbin._support.files import write_text
-from superbin.domain.merits import MERITS, named
-from superbin.errors import OutputError
-from superbin.paper import tex
+from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
+from superbin.paper import tex, words
+from superbin.paper.result import analysis_values, cut_flow_rows
+from superbin.paper.scan import scan_values
 from superbin.paper.tex import TeX
-from superbin.results import AnalysisResult, SearchSummary, Significance
-from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, projection_stems, readable
+from superbin.results import AnalysisResult
+from superbin.results.scan import ScanResult
+from superbin.results.wording import readable
 
-__all__ = ["render"]
+__all__ = ["CLASSES", "render"]
 
-_STATUS = {
-    "certified": "certified: no set of bins that was allowed does better",
-    "best found": "the best found, which does not prove that no other does better",
+CLASSES: Mapping[str, str] = {
+    "article": "layouts/article.tex.j2",
+    "revtex": "layouts/revtex.tex.j2",
+    "jhep": "layouts/jhep.tex.j2",
 }
-_SHAPES = {
-    "free": "",
-    "rectangle": "one range in each observable",
-    "two rectangles": "at most two rectangles, each one range in each observable",
-    "three rectangles": "at most three rectangles, each one range in each observable",
-    "connected": "bins that touch one another",
-}
-_CORRELATIONS = {"none": "none", "likelihood": "from the published likelihood"}
-_FITS = {"prefit": "pre-fit", "postfit": "post-fit"}
+"""Classes of documents, and the layout of each. A new class is a file and a line here."""
+
+_SCAN_FIGURES = "../maps"
+_FIGURES = "../figures"
 
 
-def render(result: AnalysisResult, directory: str | Path, *, figures: bool = True) -> Path:
+def render(
+    result: AnalysisResult | ScanResult,
+    directory: str | Path,
+    *,
+    figures: bool = True,
+    paper_class: str = "article",
+    template: str | Path | None = None,
+    figure_folder: str | None = None,
+    cut_flow: Mapping[str, float] | None = None,
+) -> Path:
     r"""Write the LaTeX sources of a paper about a result.
 
     Parameters
     ----------
-    result : AnalysisResult
+    result : AnalysisResult or ScanResult
     directory : str or Path
         Where ``paper.tex`` and ``references.bib`` go; made if it does not exist.
     figures : bool
-        Whether the paper includes the figures, which it expects in ``../figures`` under the names that
-        `superbin.plot.figures` gives them.
+        Whether the paper includes the figures, under the names that `superbin.plot.figures` and
+        `superbin.plot.scan_figures` give them.
+    paper_class : str
+        One of `CLASSES`.
+    template : str or Path, optional
+        A Jinja2 template of your own. It may extend ``result.tex.j2`` or ``scan.tex.j2`` and replace blocks, or be a whole
+        document.
+    figure_folder : str, optional
+        Where the figures are, relative to `directory`; by default ``../figures``, of a scan ``../maps``.
+
+    cut_flow : mapping of str to float, optional
+        Fraction of the generated signal events that is left after each cut, in order; of an `AnalysisResult`.
 
     Returns
     -------
     Path
-        The main file, ``paper.tex``. It needs only packages of a small TeX Live and contains only ASCII.
+        The main file, ``paper.tex``. It needs only packages of TeX Live and contains only ASCII.
 
     Raises
     ------
+    UnknownNameError
+        If there is no such class.
+    DocumentError
+        If the template cannot be read, or has an error; the text says in which line.
     OutputError
         If the place cannot be written.
     """
+    if paper_class not in CLASSES:
+        raise UnknownNameError(f"there is no paper class {paper_class!r}; choose one of {', '.join(CLASSES)}")
+    name, values = _content(result, figures=figures)
+    folder = figure_folder or values.pop("figure_folder")
+    if cut_flow and "cut_flow" in values:
+        values["cut_flow"] = cut_flow_rows(cut_flow)
+    values |= {"layout": CLASSES[paper_class], "figure_folder": TeX(folder), "paper_class": paper_class}
+    text = _printed_template(name, template, values)
+    sources = {"references.bib": _references(text, values), "paper.tex": text}
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -64,20 +98,66 @@ def render(result: AnalysisResult, directory: str | Path, *, figures: bool = Tru
         raise OutputError(
             f"cannot write {directory}: {error.strerror}; choose a place you can write to"
         ) from error
-    environment = _environment()
-    context = _context(environment, result, figures=figures)
-    sources = {
-        name: environment.get_template(f"{name}.j2").render(context)
-        for name in ("references.bib", "paper.tex")
-    }
-    for name, text in sources.items():
-        write_text(directory / name, text)
+    for file, content in sources.items():
+        write_text(directory / file, content)
     return directory / "paper.tex"
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("superbin", "paper/templates"),
+@singledispatch
+def _content(result: object, *, figures: bool) -> tuple[str, dict[str, Any]]:
+    """Name of the template, and what it needs."""
+    del figures
+    raise InputError(f"a paper is of a result or a scan, not of a {type(result).__name__}")
+
+
+@_content.register
+def _(result: AnalysisResult, *, figures: bool) -> tuple[str, dict[str, Any]]:
+    table = _environment().get_template("shared/significance.tex.j2")
+    values = analysis_values(result, figures=figures)
+    values["significance"] = lambda panel, key, what: TeX(
+        table.render(panel=panel, key=key, what=what, fits=values["fits"])
+    )
+    return "result.tex.j2", values | {"figure_folder": _FIGURES}
+
+
+@_content.register
+def _(result: ScanResult, *, figures: bool) -> tuple[str, dict[str, Any]]:
+    return "scan.tex.j2", scan_values(result, figures=figures) | {"figure_folder": _SCAN_FIGURES}
+
+
+def _printed_template(name: str, own: str | Path | None, values: Mapping[str, Any]) -> str:
+    if own is None:
+        return _environment().get_template(name).render(values)
+    path = Path(own)
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DocumentError(
+            f"cannot read the template {path}: {reason}; give a file with a Jinja2 template"
+        ) from error
+    environment = _environment(path.parent)
+    try:
+        return environment.from_string(source).render(values)
+    except jinja2.TemplateSyntaxError as error:
+        place = error.name or path
+        raise DocumentError(
+            f"{place}:{error.lineno}: {error.message}; correct the template, see docs/howto/paper.md"
+        ) from error
+    except jinja2.TemplateNotFound as error:
+        raise DocumentError(
+            f"{path} uses the template {error.name!r}, which is neither beside it nor one of superbin's: "
+            f"{', '.join(sorted(_environment().list_templates(extensions=['j2'])))}"
+        ) from error
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DocumentError(f"{path}: {reason}; correct the template, see docs/howto/paper.md") from error
+
+
+def _environment(folder: Path | None = None) -> jinja2.Environment:
+    own = jinja2.PackageLoader("superbin", "paper/templates")
+    environment = ImmutableSandboxedEnvironment(
+        loader=own if folder is None else jinja2.ChoiceLoader([own, jinja2.FileSystemLoader(folder)]),
         undefined=jinja2.StrictUndefined,
         finalize=_printed,
         # Signs that TeX does not use: braces and percent signs of the template are TeX's.
@@ -93,17 +173,21 @@ def _environment() -> jinja2.Environment:
         autoescape=False,  # it knows HTML only; `finalize` escapes TeX
     )
     environment.filters.update(
-        asym=tex.asymmetric,
-        bare=_bare,
+        asym=lambda item: tex.measured(item.nominal, item.up, item.down),
         estimate=tex.estimate,
-        events=tex.events,
+        events=tex.three,
         mathtext=tex.mathtext,
+        option=words.option,
+        percent=tex.percent,
         pvalue=tex.pvalue,
         readable=readable,
-        sentence=_sentence,
-        sentence_end=_sentence_end,
-        sides=_sides,
+        sentence=words.sentence,
+        sentence_end=words.sentence_end,
+        signal=lambda item: tex.measured(item.signal, item.signal_error, item.signal_error),
+        spaced=lambda name: str(name).replace("_", " "),
         tex=TeX,
+        tex_text=tex.escape,
+        three=tex.three,
         whole=tex.whole,
         z=tex.z,
     )
@@ -123,70 +207,15 @@ def _printed(value: object) -> str:
     raise TypeError(f"a template prints {value!r}; it must say with which digits")
 
 
-def _context(environment: jinja2.Environment, result: AnalysisResult, *, figures: bool) -> dict[str, Any]:
-    stems = projection_stems(result.projections)
-    table = environment.get_template("significance.tex.j2")
-
-    def significance(panel: Significance, key: str, what: str) -> TeX:
-        return TeX(table.render(panel=panel, key=key, what=what, fits=_FITS))
-
-    name = result.merge.figure_of_merit
-    merit = named(name)
-    return {
-        "result": result,
-        "search": result.search,
-        "search_name": _display_name(result.search),
-        "lumi": TeX(f"${result.search.luminosity_fb:g}$~fb$^{{-1}}$"),
-        "bins": result.bins,
-        "total": result.yields,
-        "processes": result.yields.processes,
-        "observables": result.bins[0].ranges,
-        "options": result.options,
-        "merit": merit,
-        "goal": TeX(merit.tex if name in MERITS else tex.escape(merit.tex)),
-        "status": TeX(_STATUS.get(result.merge.status) or _within(result.merge.status)),
-        "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
-        "correlations": {
-            c.correlations: _CORRELATIONS.get(c.correlations) or tex.escape(c.correlations)
-            for c in result.conventions
-        },
-        "significance": significance,
-        "figures": list(zip(stems, result.projections, strict=True)) if figures else [],
-        "figure_labels": [tex.mathtext(p.label) for p in result.projections],
-        "count_expected": COUNT_EXPECTED,
-        "count_observed": COUNT_OBSERVED,
-    }
+def _references(text: str, values: Mapping[str, Any]) -> str:
+    """The entries that a paper cites, in the order of their first citation."""
+    packaged = resources.files("superbin").joinpath("paper/templates/references.bib").read_text("ascii")
+    entries = {_key(entry): entry.strip() for entry in packaged.split("\n\n")}
+    made = _environment().get_template("references.bib.j2").render(values)
+    entries |= {_key(entry): entry.strip() for entry in made.strip().split("\n\n")}
+    cited = [key for group in re.findall(r"\\cite\{([^}]*)\}", text) for key in group.split(",")]
+    return "\n\n".join(entries[key] for key in dict.fromkeys(cited) if key in entries) + "\n"
 
 
-def _within(status: str) -> str:
-    """``within 1.3 %`` in a sentence."""
-    return (
-        tex.escape(status).replace(" \\%", r"\,\%")
-        + " of the largest that any allowed set reaches, which is proved"
-    )
-
-
-def _display_name(search: SearchSummary) -> str:
-    """The search's identifier as its publication writes it, where the reference contains it."""
-    start = search.reference.lower().find(search.name.lower())
-    return search.name if start < 0 else search.reference[start : start + len(search.name)]
-
-
-def _bare(formula: TeX) -> TeX:
-    """A number without its dollars, to stand inside a formula."""
-    return TeX(formula.strip("$"))
-
-
-def _sentence(parts: Iterable[TeX]) -> TeX:
-    *head, last = parts
-    return TeX(f"{', '.join(head)} and {last}" if head else last)
-
-
-def _sentence_end(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _sides(nominal: float, up: float, down: float) -> TeX:
-    """The uncertainties alone, to the decimals of the nominal."""
-    body = tex.asymmetric(nominal, up, down)
-    return TeX("$" + body[body.index("^") :])
+def _key(entry: str) -> str:
+    return entry[entry.index("{") + 1 : entry.index(",")].strip()

@@ -3,7 +3,7 @@ r"""From values to TeX: nothing that a user or a document wrote reaches LaTeX un
 * `TeX`: a string that is TeX already; every other string is escaped when a template prints it.
 * `escape`: any text, whatever its characters, as plain ASCII TeX that prints it.
 * `mathtext`: a label with ``$...$`` formulas; a formula passes only if it parses in a small safe language.
-* `events`, `asymmetric`, `pvalue`, `estimate`, `whole`, `z`: numbers as a paper writes them.
+* `measured`, `parts`, `three`, `percent`, `pvalue`, `estimate`, `whole`, `z`: numbers as a paper writes them.
 
 Specified in ``specs/paper.md``.
 """
@@ -12,9 +12,23 @@ import math
 import re
 import unicodedata
 
+from superbin.results import rounding
 from superbin.results.wording import MATH, scientific
 
-__all__ = ["TeX", "asymmetric", "escape", "estimate", "events", "mathtext", "pvalue", "whole", "z"]
+__all__ = [
+    "TeX",
+    "escape",
+    "estimate",
+    "mathtext",
+    "measured",
+    "parts",
+    "percent",
+    "percent_of",
+    "pvalue",
+    "three",
+    "whole",
+    "z",
+]
 
 
 class TeX(str):
@@ -233,16 +247,45 @@ def _argument(tokens: list[str], depth: int) -> tuple[str, list[str]]:
     return body, rest[1:]
 
 
-def events(value: float) -> TeX:
-    """Write a number of events, with two decimals below a hundred."""
-    return TeX(f"${_fixed(value, _decimals(value))}$")
+def measured(value: float, up: float, down: float) -> TeX:
+    """Write a value with upward and downward uncertainty, rounded as `superbin.results.rounding.measured`."""
+    shown = rounding.measured(value, up, down)
+    return _with_errors(shown.value, _sides(*shown.errors), shown.exponent)
 
 
-def asymmetric(nominal: float, up: float, down: float) -> TeX:
-    """Write events with upward and downward uncertainty, all to the same decimals."""
-    decimals = _decimals(max(nominal, up))
-    body = f"{_fixed(nominal, decimals)}^{{+{_fixed(up, decimals)}}}_{{-{_fixed(down, decimals)}}}"
-    return TeX(f"${body}$")
+def parts(value: float, *pairs: tuple[float, float]) -> tuple[TeX, ...]:
+    """Write a value and pairs of uncertainties, upwards and downwards, in cells of their own with one last digit."""
+    shown = rounding.measured(value, *(error for pair in pairs for error in pair))
+    power = rf"\times10^{{{shown.exponent}}}" if shown.exponent else ""
+    sides = zip(shown.errors[::2], shown.errors[1::2], strict=True)
+    return TeX(f"${shown.value}{power}$"), *(TeX(f"${_sides(up, down)}{power}$") for up, down in sides)
+
+
+def _sides(up: str, down: str) -> str:
+    return rf"\pm{up}" if up == down else f"^{{+{up}}}_{{-{down}}}"
+
+
+def _with_errors(value: str, sides: str, exponent: int) -> TeX:
+    return TeX(rf"$({value}{sides})\times10^{{{exponent}}}$" if exponent else f"${value}{sides}$")
+
+
+def three(value: float | None) -> TeX:
+    """Write a number to three digits; a dash where there is none."""
+    return TeX("--" if value is None else f"${scientific(value)}$")
+
+
+def percent_of(fraction: float) -> TeX:
+    """Write a fraction in percent without the sign, to three digits."""
+    return TeX("$100$" if fraction >= 0.9995 else f"${scientific(100 * fraction)}$")
+
+
+def percent(fraction: float) -> TeX:
+    """Write a fraction of one in percent, to two digits."""
+    value = 100 * fraction
+    text = (
+        f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"${scientific(value, 2)}$"
+    )
+    return TeX(text + r"\,\%")
 
 
 def pvalue(value: float) -> TeX:
@@ -267,14 +310,6 @@ def whole(value: float) -> TeX:
 def z(value: float | None) -> TeX:
     """Write a significance to two decimals; a dash where it has no finite value."""
     return TeX("--" if value is None else f"${value:.2f}$")
-
-
-def _decimals(value: float) -> int:
-    if value >= 1000:
-        return 0
-    if value >= 100:
-        return 1
-    return 2 if value >= 0.1 or value == 0 else min(6, 1 - math.floor(math.log10(value)))
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -8,6 +8,8 @@
 * `exclusion_plot`, `brazil_plot`, `limits_compared`: what a scan excludes, over two masses or along one.
 * `significance_scatter`: observed against expected significance over a scan.
 * `largest_significance`: how it is distributed under background alone, behind a global p-value.
+* `correlation_matrix`: of the bins' predictions, with named groups of bins.
+* `validation_figures`, `validation_pdf`: ratios to independent numbers, and the report of a validation.
 * `figures`, `scan_figures`: all figures of a result, by file name.
 * `save`: a figure as PDF and PNG, complete or not at all, the same bytes every time.
 
@@ -16,6 +18,7 @@ package imports Matplotlib; drawing imports mplhep. The look is that of mplhep's
 settings stay as they were. Specified in ``specs/figures.md``.
 """
 
+from superbin.plot.correlation import CorrelationArtists, correlation_matrix
 from superbin.plot.counts import CountArtists, count_distribution
 from superbin.plot.exclusion import BrazilArtists, LimitKind, brazil_plot, exclusion_plot, limits_compared
 from superbin.plot.files import Format, figures, save, scan_figures
@@ -40,10 +43,12 @@ from superbin.plot.merges import (
 )
 from superbin.plot.projections import ProjectionArtists, projection
 from superbin.plot.scatter import ScatterArtists, significance_scatter
+from superbin.plot.validation import validation_figures, validation_pdf
 
 __all__ = [
     "BinMapArtists",
     "BrazilArtists",
+    "CorrelationArtists",
     "CountArtists",
     "Format",
     "FrontArtists",
@@ -59,6 +64,7 @@ __all__ = [
     "StabilityArtists",
     "bin_map",
     "brazil_plot",
+    "correlation_matrix",
     "count_distribution",
     "exclusion_plot",
     "figures",
@@ -73,4 +79,6 @@ __all__ = [
     "scan_maps",
     "significance_scatter",
     "stability_bars",
+    "validation_figures",
+    "validation_pdf",
 ]

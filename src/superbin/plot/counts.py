@@ -21,14 +21,24 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from superbin._support.arrays import FloatArray
 from superbin.plot.legends import fitting_legend
-from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure_of, header, log_axis, style
+from superbin.plot.style import (
+    COLOURS,
+    HALF,
+    SIGNAL_COLOUR,
+    SMALLEST,
+    axes_size,
+    depth,
+    figure_of,
+    header,
+    log_axis,
+    style,
+)
 from superbin.plot.text import label
 from superbin.results import CountDistribution, PValue, Significance
 from superbin.results.wording import scientific
 
 __all__ = ["CountArtists", "count_distribution"]
 
-_SIZE = 10.0
 _PAD = 7.0
 
 
@@ -123,9 +133,9 @@ def _edges(distribution: CountDistribution) -> FloatArray:
 
 
 def _new_axes() -> Axes:
-    figure = Figure(figsize=(6.0, 5.0))
+    figure = Figure(figsize=(HALF, 4.0))
     FigureCanvasAgg(figure)
-    return figure.add_axes((0.125, 0.125, 0.84, 0.805))
+    return figure.add_axes((0.15, 0.135, 0.82, 0.79))
 
 
 def _conditions(luminosity_fb: float | None, sqrt_s_tev: float | None) -> str:
@@ -152,7 +162,7 @@ def _label_axes(ax: Axes, distribution: CountDistribution) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, prune="upper"))
     per = f" of {distribution.width} counts" if distribution.width > 1 else ""
     ax.set_ylabel(f"Probability{per}")
-    ax.yaxis.set_label_coords(-0.1, 1.0)
+    ax.yaxis.set_label_coords(-0.11, 1.0)
 
 
 def _annotate(
@@ -163,7 +173,7 @@ def _annotate(
     signal_label: str,
 ) -> tuple[Legend, Text]:
     steps, outline, tail, line = drawn
-    room, height = axes_size(ax)
+    space, height = axes_size(ax)
     what = "Observed n" if observed else "Expected n = s + b"
     handles: list[tuple[Any, str]] = [
         (line, f"{what} = {significance.count:.4g}"),
@@ -183,11 +193,11 @@ def _annotate(
         ]
     )
     values = ax.text(
-        1 - _PAD / room,
+        1 - _PAD / space,
         1 - used / height,
         block,
         transform=ax.transAxes,
-        fontsize=_SIZE,
+        fontsize=SMALLEST,
         ha="right",
         va="top",
         linespacing=1.35,

@@ -4,7 +4,7 @@ Limits are those of a scan: of its one bin, or of the published full likelihood.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.simplified import process_text
@@ -22,7 +24,6 @@ from superbin.plot.maps import (
     MapContour,
     MapValue,
     Value,
-    axis_label,
     limit_on_cross_section,
     limit_part,
     published_contours,
@@ -31,9 +32,9 @@ from superbin.plot.maps import (
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, header, style
 from superbin.plot.text import fitting_size, label
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
-from superbin.results.wording import attribution
+from superbin.results.wording import attribution, has_limits, on_a_line, parameter_label
 
-__all__ = ["BrazilArtists", "LimitKind", "brazil_plot", "exclusion_plot", "has_limits", "limits_compared"]
+__all__ = ["BrazilArtists", "LimitKind", "brazil_plot", "exclusion_plot", "limits_compared"]
 
 LimitKind: TypeAlias = Literal["one-bin", "likelihood"]
 """Whose limits: those of the one aggregate bin, or of the published full likelihood."""
@@ -47,12 +48,6 @@ _SIDES: tuple[tuple[str, str, LineStyle], ...] = (("Observed", "observed", "-"),
 
 _GREEN, _YELLOW = "#607641", "#f5bb54"
 """The bands of CMS's current recommendation: apart for readers who do not tell red from green."""
-
-
-def has_limits(result: ScanResult, kind: LimitKind) -> bool:
-    """Whether a scan has limits of a kind at any point."""
-    limit = _KINDS[kind][1]
-    return any((found := limit(p)) is not None and found.median is not None for p in result.points)
 
 
 def exclusion_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> MapArtists:
@@ -96,7 +91,11 @@ def exclusion_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> MapArt
     ]
     value = limit_on_cross_section(result, "observed", "", limit)
     shown = MapValue(
-        value.value, value.name, value.scale, f"{_percent(result)}, {_order(result)}, {words}", _title(result)
+        value.value,
+        value.name,
+        value.scale,
+        f"{_percent(result)}, {_order(result)}, not smoothed\n{words.capitalize()}",
+        _title(result),
     )
     return scan_map(result, shown, contours=lines, published=theirs)
 
@@ -152,7 +151,7 @@ def _check(result: ScanResult, kind: LimitKind, *, parameters: int) -> None:
             f"the scan is over {len(result.parameters)} parameters ({', '.join(result.parameters)}); "
             f"this figure needs {parameters}"
         )
-    if not has_limits(result, kind):
+    if not has_limits(result, likelihood=kind == "likelihood"):
         cure = "; scan with --likelihood-limit" if kind == "likelihood" else ""
         raise InputError(f"no point of the scan has a limit from the {_KINDS[kind][0]}{cure}")
 
@@ -247,7 +246,7 @@ def brazil_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> BrazilArt
         If the points do not lie on a line, are fewer than two, or have no limits of this kind.
     """
     words, limit = _KINDS[kind]
-    if not has_limits(result, kind):
+    if not has_limits(result, likelihood=kind == "likelihood"):
         _check(result, kind, parameters=len(result.parameters))
     line = on_a_line(result)
     if line is None:
@@ -292,9 +291,7 @@ def brazil_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> BrazilArt
         else:
             ax.axhline(1.0, color=SIGNAL_COLOUR, label="Theory")
         ax.set_xlim(float(mass.min()), float(mass.max()))
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high * (high / low) ** 0.55)
-        ax.set_xlabel(axis_label(result.model, along))
+        ax.set_xlabel(label(parameter_label(result.model, along)))
         ax.set_ylabel(
             f"{_percent(result)} limit on the " + ("cross section [fb]" if on_sigma else "signal strength")
         )
@@ -305,32 +302,34 @@ def brazil_plot(result: ScanResult, *, kind: LimitKind = "one-bin") -> BrazilArt
             f"{search.luminosity_fb:g} fb$^{{-1}}$ ({search.sqrt_s_tev:g} TeV)",
         )
         width = axes_size(ax)[0]
-        texts = [label(_title(result)), ", ".join(filter(None, (said, f"limits from the {words}")))]
+        texts = [label(_title(result)), label(", ".join(filter(None, (said, f"limits from the {words}"))))]
         size = fitting_size(texts, size=12.0, limit=0.94 * width)
-        ax.text(0.03, 0.965, texts[0], transform=ax.transAxes, va="top", fontsize=size)
-        ax.text(0.03, 0.905, texts[1], transform=ax.transAxes, va="top", fontsize=size)
-        ax.legend(loc="upper right", bbox_to_anchor=(0.99, 0.86), fontsize=11, ncols=2, borderaxespad=0.2)
+        lines = [
+            ax.text(0.03, y, text, transform=ax.transAxes, va="top", fontsize=size)
+            for y, text in zip((0.965, 0.895), texts, strict=True)
+        ]
+        legend = ax.legend(
+            loc="upper right", bbox_to_anchor=(0.99, 0.85), fontsize=11, ncols=2, borderaxespad=0.2
+        )
+        highest = np.fmax(part("high2"), np.fmax(part("observed"), unit))
+        _end_above(ax, (mass, highest), lines[-1], legend)
     return BrazilArtists(figure, ax, along)
 
 
-def on_a_line(result: ScanResult) -> tuple[str, str] | None:
-    """The parameter along which the finished points of a scan lie, and what is the same of all; None off a line."""
-    done = [p for p in result.points if p.status == DONE]
-    names: Sequence[str] = result.parameters
-    if len(done) < 2 or len(names) > 2:
-        return None
-    values = {name: np.array([p.parameters[name] for p in done]) for name in names}
-    if len(names) == 1:
-        return names[0], ""
-    first, second = names
-    for fixed, along in ((second, first), (first, second)):
-        if np.ptp(values[fixed]) == 0 < np.ptp(values[along]):
-            return (
-                along,
-                f"{axis_label(result.model, fixed).removesuffix(' [GeV]')} = {values[fixed][0]:g} GeV",
+def _end_above(ax: Axes, curve: tuple[FloatArray, FloatArray], text: Text, legend: Legend) -> None:
+    """End a logarithmic axis just so far above a curve that the text and the legend at its top stand clear of it."""
+    x, y = curve
+    low, high = ax.get_ylim()
+    for factor in (0.1, 0.2, 0.3, 0.4, 0.55, 0.75):
+        ax.set_ylim(low, high * (high / low) ** factor)
+        clear = True
+        for thing in (text, legend):
+            box = thing.get_window_extent()
+            (left, bottom), (right, _) = ax.transData.inverted().transform(
+                [(box.x0, box.y0 - 6), (box.x1, box.y1)]
             )
-    difference = values[first] - values[second]
-    if np.ptp(difference) <= 1e-9 * np.abs(values[first]).max():
-        axes = (axis_label(result.model, name).removesuffix(" [GeV]") for name in names)
-        return first, f"{' - '.join(axes)} = {difference[0]:g} GeV"
-    return None
+            # The curve between its points, too.
+            there = np.linspace(max(left, float(x[0])), min(right, float(x[-1])), 50)
+            clear &= bool(np.nanmax(np.exp(np.interp(there, x, np.log(y)))) < bottom)
+        if clear:
+            return

@@ -1,6 +1,7 @@
 """Figures as files: every figure of a result, and saving so that the same figure gives the same bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -9,24 +10,17 @@ from typing import Any, Literal, TypeAlias, get_args
 from matplotlib.figure import Figure
 
 from superbin._support.files import write_bytes
-from superbin.errors import InputError
+from superbin.errors import UnknownNameError
 from superbin.plot.counts import count_distribution
 from superbin.plot.drawn import Drawn
-from superbin.plot.exclusion import (
-    LimitKind,
-    brazil_plot,
-    exclusion_plot,
-    has_limits,
-    limits_compared,
-    on_a_line,
-)
+from superbin.plot.exclusion import brazil_plot, exclusion_plot, limits_compared
 from superbin.plot.maps import scan_maps
 from superbin.plot.projections import projection
 from superbin.plot.scatter import significance_scatter
 from superbin.plot.style import style
 from superbin.results import AnalysisResult
-from superbin.results.scan import DONE, ScanResult
-from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems
+from superbin.results.scan import ScanResult
+from superbin.results.wording import COUNT_EXPECTED, COUNT_OBSERVED, attribution, projection_stems, scan_stems
 
 __all__ = ["Format", "figures", "save", "scan_figures"]
 
@@ -90,24 +84,16 @@ def scan_figures(result: ScanResult) -> Mapping[str, Figure]:
         likelihood ``exclusion-likelihood`` and ``exclusion-compared``. Along a line of masses: ``limits`` and
         ``limits-likelihood``. Always ``significance-scatter``. Empty where no point is finished.
     """
-    if all(point.status != DONE for point in result.points):
-        return {}
-    draw: dict[str, Callable[[], Figure]] = {}
-    all_kinds: tuple[tuple[LimitKind, str], ...] = (("one-bin", ""), ("likelihood", "-likelihood"))
-    kinds = [(kind, suffix) for kind, suffix in all_kinds if has_limits(result, kind)]
-    if on_a_line(result) is not None:
-        draw |= {
-            f"limits{suffix}": partial(_figure, brazil_plot, result, kind=kind) for kind, suffix in kinds
-        }
-    elif len(result.parameters) == 2:
-        draw |= {
-            f"exclusion{suffix}": partial(_figure, exclusion_plot, result, kind=kind)
-            for kind, suffix in kinds
-        }
-        if len(kinds) == len(all_kinds):
-            draw["exclusion-compared"] = partial(_figure, limits_compared, result)
-    draw["significance-scatter"] = partial(_figure, significance_scatter, result)
-    return scan_maps(result) | Drawn(draw)
+    draw: dict[str, Callable[[], Figure]] = {
+        "exclusion": partial(_figure, exclusion_plot, result),
+        "exclusion-likelihood": partial(_figure, exclusion_plot, result, kind="likelihood"),
+        "exclusion-compared": partial(_figure, limits_compared, result),
+        "limits": partial(_figure, brazil_plot, result),
+        "limits-likelihood": partial(_figure, brazil_plot, result, kind="likelihood"),
+        "significance-scatter": partial(_figure, significance_scatter, result),
+    }
+    maps = scan_maps(result)
+    return Drawn({stem: draw.get(stem) or partial(maps.__getitem__, stem) for stem in scan_stems(result)})
 
 
 def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf", "png")) -> tuple[Path, ...]:
@@ -142,14 +128,31 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf"
             break
     unknown = [name for name in formats if name not in _METADATA]
     if unknown:
-        raise InputError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")
+        raise UnknownNameError(f"figure format {unknown[0]!r} is unknown; use one of {', '.join(_METADATA)}")
     written = []
     for name in formats:
         stream = BytesIO()
-        with style():
+        with style(), _glyphs_alone():
             figure.savefig(stream, format=name, metadata=_METADATA[name])
         # Not with_suffix: a dot in the stem would be taken for one.
         target = path.with_name(f"{path.name}.{name}")
         write_bytes(target, stream.getvalue())
         written.append(target)
     return tuple(written)
+
+
+@contextmanager
+def _glyphs_alone() -> Iterator[None]:
+    """Embed fonts without their tables for the layout of text, which no PDF needs, and whose reduction takes most of the time of saving."""
+    from fontTools.subset import Options
+
+    tables = getattr(Options, "_drop_tables_default", None)
+    if not isinstance(tables, list):  # another fontTools: slower, and as good
+        yield
+        return
+    kept = list(tables)
+    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB", "kern") if name not in kept)]
+    try:
+        yield
+    finally:
+        tables[:] = kept

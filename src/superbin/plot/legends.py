@@ -7,19 +7,19 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 
-from superbin.plot.style import axes_size
+from superbin.plot.style import SMALLEST, axes_size
 from superbin.plot.text import width, wrapped
 
 __all__ = ["fitting_legend"]
 
 _PAD = 7.0
-_SIZES = (10.0, 8.5, 7.0)
+_SIZES = (10.0, SMALLEST)
 
 
 def fitting_legend(
     ax: Axes, handles: Sequence[tuple[Any, str]], *, loc: Literal["upper left", "upper right"]
 ) -> Legend:
-    """Put a legend at the top of an axes: few rows in a large font, in at most a third of the height if it can be.
+    """Put a legend at the top of an axes: few rows in a large font, no label cut, in at most a third of the height if possible.
 
     Parameters
     ----------
@@ -29,12 +29,15 @@ def fitting_legend(
     loc : {"upper left", "upper right"}
         At the left in up to three columns, at the right in one.
     """
-    room, height = axes_size(ax)
+    available, height = axes_size(ax)
     labels = [text for _, text in handles]
     counts = (3, 2, 1) if loc == "upper left" else (1,)
-    arrangements = [_arrangement(labels, size, count, room) for size in _SIZES for count in counts]
-    fitting = [a for a in arrangements if a.width <= room - _PAD]
-    best = next((a for a in fitting if a.height <= height / 3), min(fitting, key=lambda a: a.height))
+    arrangements = [_arrangement(labels, size, count, available) for size in _SIZES for count in counts]
+    fitting = [a for a in arrangements if a.width <= available - _PAD]
+    best = next(
+        (a for a in fitting if a.whole and a.height <= height / 3),
+        min(fitting, key=lambda a: (not a.whole, a.height)),
+    )
     return ax.legend(
         [handle for handle, _ in handles],
         best.texts,
@@ -53,24 +56,26 @@ def fitting_legend(
 
 @dataclass(frozen=True, slots=True)
 class _Arrangement:
-    """Labels in columns, with the room they take in points."""
+    """Labels in columns, with the space they take in points; whole where none is cut, nor a word of one broken."""
 
     texts: tuple[str, ...]
+    whole: bool
     size: float
     count: int
     width: float
     height: float
 
 
-def _arrangement(labels: Sequence[str], size: float, count: int, room: float) -> _Arrangement:
+def _arrangement(labels: Sequence[str], size: float, count: int, available: float) -> _Arrangement:
     # A handle with its gaps takes some 2.8 times the font size, a line 1.5 times, measured with the settings above.
     fixed = 2.8 * size
-    limit = room - _PAD - fixed if count == 1 else room
+    limit = (available - _PAD) / count - fixed
     texts = tuple(wrapped(text, size, limit, lines=2) for text in labels)
     rows = -(-len(texts) // count)
     columns = [texts[i : i + rows] for i in range(0, len(texts), rows)]
     return _Arrangement(
         texts,
+        all(text.split() == label.split() for text, label in zip(texts, labels, strict=True)),
         size,
         len(columns),
         width=sum(max(width(text, size) for text in column) + fixed for column in columns),

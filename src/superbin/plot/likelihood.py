@@ -10,9 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from superbin.errors import InputError
 from superbin.plot.style import COLOURS, SIGNAL_COLOUR, figure_of, style
+from superbin.plot.text import label, shortened
 from superbin.results.likelihood import Goodness, Impacts, Scan, Surface, Yields
 
 __all__ = [
@@ -143,7 +145,7 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
         raise InputError("the model has no nuisance parameter, so there are no impacts to draw")
     rows = np.arange(len(shown))[::-1]
     with style():
-        figure = Figure(figsize=(9.0, 1.6 + 0.28 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(7.2, 1.4 + 0.24 * len(shown)), layout="constrained")
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2, sharey=True)
         for row, one in zip(rows, shown, strict=True):
@@ -152,7 +154,7 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
                     one.pull, row, xerr=one.constraint or 0.0, color="black", marker="o", markersize=3
                 )
             else:
-                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8)
+                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5)
             for shift, colour in (
                 (one.up if one.up is not None else one.linear, COLOURS[1]),
                 (one.down, COLOURS[0]),
@@ -163,10 +165,14 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
             left.axvline(x, color=COLOURS[3], linestyle="--", linewidth=0.8)
         left.axvline(0.0, color=COLOURS[3], linewidth=0.8)
         right.axvline(0.0, color="black", linewidth=0.8)
-        left.set_yticks(rows, [one.name for one in shown], fontsize=8)
+        names = [shortened(one.name, 8.5, 190.0) for one in shown]
+        left.set_yticks(rows, names, fontsize=8.5)
         left.set_ylim(-0.7, len(shown) - 0.3)
         left.set_xlabel(r"Pull, $(\hat\theta-\theta_0)/\Delta\theta$")
-        right.set_xlabel(f"Impact on {result.strength or 'the strength'}: up (orange), down (blue)")
+        right.set_xlabel(f"Impact on {label(result.strength or 'the strength')}")
+        right.legend(
+            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")], fontsize=9
+        )
     return LikelihoodArtists(figure, (left, right))
 
 

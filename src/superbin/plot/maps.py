@@ -25,16 +25,13 @@ from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
-from superbin.domain.cross_sections import process_of
 from superbin.domain.merits import MERITS
-from superbin.domain.simplified import PARTICLES
-from superbin.errors import UnknownNameError
 from superbin.plot.drawn import Drawn
 from superbin.plot.style import SIGNAL_COLOUR, axes_size, depth, header, style
 from superbin.plot.text import fitting_size, label
 from superbin.plot.triangles import triangles_between
 from superbin.results.scan import DONE, ScanLimit, ScanPoint, ScanResult
-from superbin.results.wording import attribution
+from superbin.results.wording import attribution, parameter_label
 
 __all__ = ["MapArtists", "MapContour", "MapValue", "PublishedContour", "scan_map", "scan_maps"]
 
@@ -48,7 +45,7 @@ _PALE = 0.6
 _STUB = 5.0
 """Shorter pieces of a contour, in pixels, cannot be seen under the points."""
 
-_LARGEST_Z = 8.0
+LARGEST_Z = 8.0
 """End of the colour scale of expected significances."""
 
 _PUBLISHED = "#9400d3"
@@ -439,7 +436,7 @@ def _scale(values: FloatArray, scale: str) -> tuple[Normalize, Colormap]:
         reach = max(abs(low), abs(high), 1.0)
         return Normalize(-reach, reach), colormaps["RdBu_r"]
     # Beyond the last contour everything is equally certain.
-    return Normalize(min(low, 0.0), min(max(high, 1.0), _LARGEST_Z)), colormaps["viridis"]
+    return Normalize(min(low, 0.0), min(max(high, 1.0), LARGEST_Z)), colormaps["viridis"]
 
 
 def _pale(cmap: Colormap) -> Colormap:
@@ -482,8 +479,8 @@ def _axes(ax: Axes, result: ScanResult, place: tuple[FloatArray, FloatArray]) ->
     search = result.search
     ax.set_xlim(*_range(place[0]))
     ax.set_ylim(*_range(place[1]))
-    ax.set_xlabel(axis_label(result.model, result.parameters[0]))
-    ax.set_ylabel(axis_label(result.model, result.parameters[1]))
+    ax.set_xlabel(label(parameter_label(result.model, result.parameters[0])))
+    ax.set_ylabel(label(parameter_label(result.model, result.parameters[1])))
     header(
         ax, attribution(search.reference), f"{search.luminosity_fb:g} fb$^{{-1}}$ ({search.sqrt_s_tev:g} TeV)"
     )
@@ -493,17 +490,6 @@ def _range(values: FloatArray) -> tuple[float, float]:
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     margin = 0.05 * (high - low) if high > low else max(0.1 * abs(high), 1.0)
     return low - margin, high + margin
-
-
-def axis_label(model: str, name: str) -> str:
-    if name == "m_lsp":
-        return r"$m_{\tilde{\chi}^0_1}$ [GeV]"
-    if name == "m_mother":
-        try:
-            return f"$m_{{{PARTICLES[process_of(model)]}}}$ [GeV]"
-        except (UnknownNameError, KeyError):
-            return "Mass of the mother [GeV]"
-    return label(f"{name} [GeV]" if name.startswith("m_") else name)
 
 
 def _legend(

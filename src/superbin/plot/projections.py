@@ -26,7 +26,18 @@ from superbin._support.arrays import FloatArray
 from superbin.domain._intervals import garwood_interval
 from superbin.errors import InputError
 from superbin.plot.legends import fitting_legend
-from superbin.plot.style import COLOURS, SIGNAL_COLOUR, axes_size, depth, figure_of, header, log_axis, style
+from superbin.plot.style import (
+    COLOURS,
+    HALF,
+    SIGNAL_COLOUR,
+    SMALLEST,
+    axes_size,
+    depth,
+    figure_of,
+    header,
+    log_axis,
+    style,
+)
 from superbin.plot.text import fitting_size, label, width, wrapped
 from superbin.results import Projection
 from superbin.results.wording import readable
@@ -34,9 +45,10 @@ from superbin.results.wording import readable
 __all__ = ["ProjectionArtists", "projection"]
 
 _TILT = math.radians(60)
-_SMALL = 9.0
-_CAPTION = 10.0
 _PAD = 7.0
+_LINE = 1.35 * SMALLEST
+_MOST_TEXT = 0.62
+"""Largest share of the upper panel that text may take before the figure grows."""
 _SHADE: dict[str, Any] = {"facecolor": "#f4efd3", "edgecolor": "none", "linewidth": 0.6}
 _PLATE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 _RATIO_TOPS = (2.0, 3.0, 4.0)
@@ -137,13 +149,36 @@ def projection(
     columns = _columns(projection)
     with style():
         main, ratio = axes if axes is not None else _new_axes(projection)
-        header(main, label(attribution), rf"{luminosity_fb:g} fb$^{{-1}}$ ({sqrt_s_tev:g} TeV)")
-        backgrounds, uncertainty, signal, data = _draw_main(main, columns)
-        band, points, overflow = _draw_ratio(ratio, columns)
-        _label_axes(main, ratio, projection)
-        handles = _handles(projection, backgrounds, uncertainty, signal, data, label(signal_label))
-        legend, selection = _annotate(main, ratio, projection, columns, handles)
-    return ProjectionArtists(
+        drawn, share = _drawn(
+            main, ratio, projection, columns, (attribution, luminosity_fb, sqrt_s_tev), signal_label
+        )
+        if axes is None and share > _MOST_TEXT:
+            # Much text stands above the data, not in their place.
+            missing = axes_size(main)[1] * (share / _MOST_TEXT - 1)
+            main, ratio = _new_axes(projection, higher=missing / axes_size(main)[1])
+            drawn, _ = _drawn(
+                main, ratio, projection, columns, (attribution, luminosity_fb, sqrt_s_tev), signal_label
+            )
+    return drawn
+
+
+def _drawn(
+    main: Axes,
+    ratio: Axes,
+    projection: Projection,
+    columns: "_Columns",
+    head: tuple[str, float, float],
+    signal_label: str,
+) -> tuple[ProjectionArtists, float]:
+    """Draw on axes; also the share of the upper one that text takes."""
+    attribution, luminosity_fb, sqrt_s_tev = head
+    header(main, label(attribution), rf"{luminosity_fb:g} fb$^{{-1}}$ ({sqrt_s_tev:g} TeV)")
+    backgrounds, uncertainty, signal, data = _draw_main(main, columns)
+    band, points, overflow = _draw_ratio(ratio, columns)
+    _label_axes(main, ratio, projection)
+    handles = _handles(projection, backgrounds, uncertainty, signal, data, label(signal_label))
+    legend, selection, share = _annotate(main, ratio, projection, columns, handles)
+    artists = ProjectionArtists(
         figure=figure_of(main),
         main=main,
         ratio=ratio,
@@ -157,6 +192,7 @@ def projection(
         legend=legend,
         selection=selection,
     )
+    return artists, share
 
 
 def _columns(projection: Projection) -> _Columns:
@@ -192,22 +228,23 @@ class _Ticks:
         return math.sin(_TILT) * longest + math.cos(_TILT) * self.size
 
 
-def _ticks(projection: Projection, room: float) -> _Ticks:
+def _ticks(projection: Projection, space: float) -> _Ticks:
     texts = tuple(label(readable(column.text)) for column in projection.columns)
-    size = fitting_size(texts, size=11.0, limit=0.92 * room / len(texts))
-    if size >= 7.0:
+    size = fitting_size(texts, size=10.0, limit=0.92 * space / len(texts))
+    if size >= SMALLEST:
         return _Ticks(texts, size, tilted=False)
-    # Half of a tilted label lies left of its column; there is that much room left of the first one.
-    return _Ticks(tuple(wrapped(text, 8.0, 100.0, lines=1) for text in texts), 8.0, tilted=True)
+    # Half of a tilted label lies left of its column; there is that much space left of the first one.
+    return _Ticks(tuple(wrapped(text, SMALLEST, 100.0, lines=1) for text in texts), SMALLEST, tilted=True)
 
 
-def _new_axes(projection: Projection) -> tuple[Axes, Axes]:
-    wide, high, left, right = 6.0, 5.8, 0.125, 0.975
+def _new_axes(projection: Projection, *, higher: float = 0.0) -> tuple[Axes, Axes]:
+    wide, left, right = HALF, 0.15, 0.975
+    high = 5.0 * (1 + higher)
     figure = Figure(figsize=(wide, high))
     FigureCanvasAgg(figure)
     # Below the panels: the labels, and the observable under them.
     depth = _ticks(projection, 72 * wide * (right - left)).depth
-    bottom = min(0.09 + depth / (72 * high), 0.45)
+    bottom = min(0.1 + depth / (72 * high), 0.45)
     grid = figure.add_gridspec(
         2, 1, height_ratios=(3.3, 1), left=left, right=right, bottom=bottom, top=0.94, hspace=0.05
     )
@@ -270,14 +307,14 @@ def _beyond(ax: Axes, x: float, value: float, count: int) -> Text:
     """Write a value above the panel beside its error bar, upright where the column is narrow."""
     text = f"↑ {value:.3g}"
     half = axes_size(ax)[0] / count / 2
-    upright = width(text, _SMALL) + _PAD > half
+    upright = width(text, SMALLEST) + _PAD > half
     return ax.text(
         x + 0.07,
         0.94 * ax.get_ylim()[1],
         text,
         ha="left",
         va="top",
-        fontsize=min(_SMALL, 0.7 * half) if upright else _SMALL,
+        fontsize=min(SMALLEST, 0.7 * half) if upright else SMALLEST,
         rotation=90 if upright else 0,
         zorder=5,
         bbox=_PLATE,
@@ -325,10 +362,10 @@ def _label_axes(main: Axes, ratio: Axes, projection: Projection) -> None:
     for ax in (main, ratio):
         ax.xaxis.set_minor_locator(NullLocator())
         ax.tick_params(axis="x", length=0)
-        ax.yaxis.set_label_coords(-0.1, 1.0)
+        ax.yaxis.set_label_coords(-0.11, 1.0)
     main.tick_params(labelbottom=False)
     main.set_ylabel("Events")
-    ratio.set_ylabel("Data / bkg.", fontsize=11)
+    ratio.set_ylabel("Data / bkg.")
     ratio.yaxis.set_minor_locator(NullLocator())
     ratio.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], prune="upper"))
     unit = f" [{label(projection.unit)}]" if projection.unit else ""
@@ -347,9 +384,9 @@ def _handles(
     line = Line2D([], [], color=SIGNAL_COLOUR, linewidth=signal.get_linewidth())
     handles: list[tuple[Any, str]] = [(data, "Data")]
     handles += zip(backgrounds, names, strict=True)
-    handles += [(uncertainty, "Bkg. uncertainty"), (line, f"{signal_label}, not stacked")]
+    handles += [(uncertainty, "Uncertainty"), (line, f"{signal_label}, not stacked")]
     if any(column.aggregate for column in projection.columns):
-        handles.append((Patch(**{**_SHADE, "edgecolor": "#c8bf93"}), "Contains aggregate bins"))
+        handles.append((Patch(**{**_SHADE, "edgecolor": "#c8bf93"}), "Aggregate bins"))
     return handles
 
 
@@ -359,31 +396,37 @@ def _annotate(
     projection: Projection,
     columns: _Columns,
     handles: list[tuple[Any, str]],
-) -> tuple[Legend, Text]:
+) -> tuple[Legend, Text, float]:
     """Stack legend, selection and captions below the top of the axes, and end the axis above the data."""
-    room, height = axes_size(main)
+    space, height = axes_size(main)
     legend = fitting_legend(main, handles, loc="upper left")
     used = depth(main, legend)
-    text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
-    block = wrapped(label(readable(text)), _SMALL, room - 2 * _PAD, lines=6)
+    block = _selection(projection, space)
     selection = main.text(
-        _PAD / room,
+        _PAD / space,
         1 - used / height,
         block,
         transform=main.transAxes,
-        fontsize=_SMALL,
+        fontsize=SMALLEST,
         va="top",
         linespacing=1.15,
     )
-    used += 1.35 * _SMALL * (block.count("\n") + 1) + _PAD
+    used += _LINE * (block.count("\n") + 1) + _PAD
     captions = _captions(main, ratio, projection, used)
-    share = min((used + captions) / height, 0.85)
-    log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), share)
+    share = (used + captions) / height
+    shown = min(share, 0.85)
+    log_axis(main, *_data_range(columns, [column.aggregate for column in projection.columns]), shown)
     for i, column in enumerate(projection.columns):
         if column.aggregate:
-            main.axvspan(i - 0.5, i + 0.5, ymax=1 - share, zorder=0, **_SHADE)
+            main.axvspan(i - 0.5, i + 0.5, ymax=1 - shown, zorder=0, **_SHADE)
             ratio.axvspan(i - 0.5, i + 0.5, zorder=0, **_SHADE)
-    return legend, selection
+    return legend, selection, share
+
+
+def _selection(projection: Projection, space: float) -> str:
+    """Selection and note, in lines that fit an axes so many points wide."""
+    text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
+    return wrapped(label(readable(text)), SMALLEST, space - 2 * _PAD, lines=6)
 
 
 def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> float:
@@ -394,9 +437,9 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
     ]
     if len(groups) < 2:
         return 0.0
-    room, height = axes_size(main)
-    step = room / len(projection.columns)
-    texts = [wrapped(label(readable(name)), _CAPTION, 0.94 * step * n, lines=3) for name, n in groups]
+    space, height = axes_size(main)
+    step = space / len(projection.columns)
+    texts = [wrapped(label(readable(name)), SMALLEST, 0.94 * step * n, lines=3) for name, n in groups]
     start = 0
     for text, (_, n) in zip(texts, groups, strict=True):
         if start:
@@ -407,12 +450,12 @@ def _captions(main: Axes, ratio: Axes, projection: Projection, used: float) -> f
             1 - used / height,
             text,
             transform=main.transAxes,
-            fontsize=_CAPTION,
+            fontsize=SMALLEST,
             ha="center",
             va="top",
         )
         start += n
-    return 1.35 * (_CAPTION) * max(text.count("\n") + 1 for text in texts) + _PAD / 2
+    return 1.35 * SMALLEST * max(text.count("\n") + 1 for text in texts) + _PAD / 2
 
 
 def _data_range(columns: _Columns, aggregate: list[bool]) -> tuple[float, float]:

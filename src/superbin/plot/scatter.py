@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from superbin.domain.signal import point_label
 from superbin.errors import InputError
+from superbin.plot.maps import LARGEST_Z
 from superbin.plot.style import SIGNAL_COLOUR, header, style
 from superbin.plot.text import label
 from superbin.results.scan import DONE, ScanPoint, ScanResult
@@ -36,7 +37,7 @@ class ScatterArtists:
     figure : Figure
     ax : Axes
     points : PathCollection
-        All finished points.
+        Finished points with an expected significance up to `superbin.plot.maps.LARGEST_Z`; the others stand at the edge.
     excesses : tuple of ScanPoint
         Points at or above `EXCESS`, the largest first.
     """
@@ -75,28 +76,42 @@ def significance_scatter(result: ScanResult) -> ScatterArtists:
     if not shown:
         raise InputError("no point of the scan is finished; there is nothing to draw")
     x, y = (np.array([entry[i] for entry in shown], dtype=np.float64) for i in (0, 1))
+    beyond = x > LARGEST_Z
+    end = LARGEST_Z if beyond.any() else max(float(x.max()), 1.0)
+    x = np.minimum(x, end)
     ranked = sorted(shown, key=lambda entry: -entry[1])
     excesses = tuple(p for _, z, p in ranked if z >= EXCESS)
     with style():
         figure = Figure(figsize=(6.4, 5.6))
         FigureCanvasAgg(figure)
         ax = figure.add_axes((0.125, 0.12, 0.85, 0.81))
-        high = x >= 0
         points = ax.scatter(
-            x[high], y[high], s=26, color="#5790fc", edgecolors="black", linewidths=0.4, zorder=3
+            x[~beyond], y[~beyond], s=26, color="#5790fc", edgecolors="black", linewidths=0.4, zorder=3
         )
+        if beyond.any():
+            ax.scatter(
+                x[beyond],
+                y[beyond],
+                s=30,
+                marker=">",
+                color="#5790fc",
+                edgecolors="black",
+                linewidths=0.4,
+                zorder=3,
+                label=f"Expected Z > {LARGEST_Z:g}",
+            )
         low, top = float(min(y.min(), -1.0)), float(max(y.max(), EXCESS))
-        right = max(float(x.max()), 1.0)
-        ax.set_xlim(0, 1.05 * right)
+        left = min(float(x.min()), 0.0) - 0.02 * end
+        ax.set_xlim(left, 1.05 * end)
         ax.set_ylim(low - 0.1 * (top - low), top + 0.3 * (top - low))
-        line = np.linspace(0, 1.05 * right, 2)
+        line = np.array([left, 1.05 * end])
         ax.plot(
             line, line, color="#717581", linestyle=(0, (6, 4)), linewidth=1.0, label="Observed = expected"
         )
         ax.axhline(EXCESS, color=SIGNAL_COLOUR, linestyle=":", linewidth=1.2, label=f"Z = {EXCESS:g}")
         ax.axhline(0.0, color="#9c9ca1", linewidth=0.8)
         if excesses:
-            marked = [(a, b) for a, b, p in ranked if p in excesses]
+            marked = [(min(a, end), b) for a, b, p in ranked if p in excesses]
             ax.scatter(
                 [a for a, _ in marked],
                 [b for _, b in marked],
@@ -110,11 +125,11 @@ def significance_scatter(result: ScanResult) -> ScatterArtists:
         for a, b, p in ranked[: min(_NAMED, len(excesses))]:
             ax.annotate(
                 label(point_label(result.model, p.parameters.values())),
-                (a, b),
-                xytext=(7, 4),
+                (min(a, end), b),
+                xytext=(7 if a < 0.7 * end else -7, 4),
                 textcoords="offset points",
-                fontsize=9,
-                ha="left" if a < 0.7 * right else "right",
+                fontsize=10,
+                ha="left" if a < 0.7 * end else "right",
             )
         ax.set_xlabel("Expected significance Z (exact mid-p, pre-fit)")
         ax.set_ylabel("Observed local significance Z (exact mid-p)")

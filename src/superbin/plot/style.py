@@ -1,7 +1,7 @@
 """Style of every figure: the CMS look of mplhep inside a context, and what surrounds the drawing.
 
 * `style`: the context in which figures are drawn *and* saved; Matplotlib's settings are as before afterwards.
-* `log_axis`: a logarithmic axis that leaves room for text above the data.
+* `log_axis`: a logarithmic axis that leaves space for text above the data.
 * `header`: whose data, luminosity and energy above an axes.
 """
 
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "SIGNAL_COLOUR", "axes_size", "depth", "figure_of", "header", "log_axis", "style"]
+__all__ = [
+    "COLOURS",
+    "HALF",
+    "SIGNAL_COLOUR",
+    "SMALLEST",
+    "axes_size",
+    "depth",
+    "figure_of",
+    "header",
+    "log_axis",
+    "style",
+]
 
 COLOURS = (
     "#5790fc",
@@ -41,17 +52,31 @@ COLOURS = (
 SIGNAL_COLOUR = "#e42536"
 """The palette's red, kept for the signal."""
 
+HALF = 4.2
+"""Width in inches of figures that are printed two in a row."""
+
+SMALLEST = 9.2
+"""Smallest font in them, points: 7 points at the 8.1 cm that half a page has."""
+
 _DPI = 150
 _SETTINGS = {
-    # The style is made for figures of 10 by 10 inches; these are smaller, in the same proportions.
-    # Both come with mplhep and Matplotlib: a figure looks the same everywhere. Few fonts in few sizes, since
-    # Matplotlib takes some milliseconds to find each.
-    "font.sans-serif": ["TeX Gyre Heros", "DejaVu Sans"],
+    # The style is made for figures of 10 by 10 inches; these are smaller. The fonts come with mplhep and Matplotlib: a figure looks the
+    # same everywhere. They are TrueType, which Matplotlib can embed as Type 42; the OpenType outlines of the style's own font it cannot.
+    # Few fonts in few sizes, since Matplotlib takes some milliseconds to find each.
+    "font.sans-serif": ["Fira Sans", "DejaVu Sans"],
+    "mathtext.rm": "Fira Sans",
+    "mathtext.sf": "Fira Sans",
+    "mathtext.tt": "Fira Sans",
+    "mathtext.cal": "Fira Sans",
+    "mathtext.it": "Fira Sans:italic",
+    "mathtext.bf": "Fira Sans:bold",
+    # Publishers refuse Type 3.
+    "pdf.fonttype": 42,
     "figure.dpi": _DPI,
     "savefig.dpi": _DPI,
-    "font.size": 13,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
+    "font.size": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
     "axes.linewidth": 1.1,
     "lines.linewidth": 1.4,
     "hatch.linewidth": 0.6,
@@ -68,7 +93,7 @@ _SETTINGS = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the project's style, whatever the user's is; every setting is restored at the end."""
+    """Draw in the project's style, also where the user has another; every setting is restored at the end."""
     import mplhep
 
     # The names are plain strings to mplhep, literals to Matplotlib's annotations since 3.11.
@@ -137,7 +162,7 @@ def header(ax: "Axes", left: str, right: str) -> tuple[Text, Text]:
     """Write above an axes: whose data at the left in italics, luminosity and energy at the right."""
     from mplhep.label import add_text
 
-    size = fitting_size([f"{left}    {right}"], size=13.0, limit=0.97 * axes_size(ax)[0])
+    size = fitting_size([f"{left}   {right}"], size=12.0, limit=axes_size(ax)[0])
     kwargs = {"y": 1.012, "ax": ax, "fontsize": size, "va": "bottom"}
     return (
         add_text(left, x=0.0, ha="left", fontstyle="italic", **kwargs),

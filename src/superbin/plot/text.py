@@ -1,7 +1,7 @@
 """Text that can be drawn and fits: mathtext made safe, measured in points, wrapped and shrunk.
 
 * `label`: a mathtext that Matplotlib can certainly draw.
-* `width`, `wrapped`, `fitting_size`: how wide a text is, and how to make it fit.
+* `width`, `wrapped`, `shortened`, `fitting_size`: how wide a text is, and how to make it fit.
 
 Widths are those of the fonts in force, so measure inside `superbin.plot.style.style`.
 """
@@ -15,7 +15,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from superbin.results.wording import MATH
 
-__all__ = ["fitting_size", "label", "width", "wrapped"]
+__all__ = ["fitting_size", "label", "shortened", "width", "wrapped"]
 
 _MEASURE = 1500  # pixels per inch when measuring
 
@@ -138,6 +138,19 @@ def _cut(row: str, size: float, limit: float) -> str:
     while " " in row and width(f"{row} …", size) > limit:
         row = row.rsplit(" ", 1)[0]
     return f"{row} …"
+
+
+def shortened(text: str, size: float, limit: float) -> str:
+    """Make a name no wider than `limit` points: beginning and end stay, with an ellipsis between; safe to draw, as by `label`."""
+    if width(label(text), size) <= limit:
+        return label(text)
+    kept = len(text)
+    while kept > 2:
+        kept -= 1
+        short = label(f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}")
+        if width(short, size) <= limit:
+            return short
+    return "…"
 
 
 def fitting_size(texts: Sequence[str], *, size: float, limit: float) -> float:

@@ -10,6 +10,7 @@ shapes are fixed in ``schemas/`` and checked whenever one is written or read.
 
 from superbin.results.analysis import (
     SCHEMA,
+    AggregateRegion,
     AnalysisResult,
     Asimov,
     BinRow,
@@ -24,16 +25,27 @@ from superbin.results.analysis import (
     Range,
     SignalSummary,
     Significance,
-    StrengthLimit,
     ToyPValue,
     load_result,
     result_from_json,
     result_to_json,
 )
+from superbin.results.details import Alternative, UncertaintySource
+from superbin.results.limits import (
+    LEVEL,
+    LikelihoodAnswer,
+    LimitBand,
+    PublishedAnswer,
+    SignalUncertainty,
+    UpperLimit,
+)
 from superbin.results.values import PValue, SearchSummary
 
 __all__ = [
+    "LEVEL",
     "SCHEMA",
+    "AggregateRegion",
+    "Alternative",
     "AnalysisResult",
     "Asimov",
     "BinRow",
@@ -41,17 +53,22 @@ __all__ = [
     "CountDistribution",
     "ExpectedZ",
     "GreedyBaseline",
+    "LikelihoodAnswer",
+    "LimitBand",
     "MergeResult",
     "Optimum",
     "PValue",
     "Projection",
     "ProjectionColumn",
+    "PublishedAnswer",
     "Range",
     "SearchSummary",
     "SignalSummary",
+    "SignalUncertainty",
     "Significance",
-    "StrengthLimit",
     "ToyPValue",
+    "UncertaintySource",
+    "UpperLimit",
     "load_result",
     "result_from_json",
     "result_to_json",

@@ -1,18 +1,29 @@
-"""What an analysis found: the `AnalysisResult` and its parts (``schemas/result-1.json``)."""
+"""What an analysis found: the `AnalysisResult` and its parts (``schemas/result-2.json``)."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from superbin._support.shown import Shown
 from superbin.domain.aggregate import AggregateBin, Background
-from superbin.results.documents import Form, Option
+from superbin.domain.merits import named
+from superbin.results.details import Alternative, UncertaintySource
+from superbin.results.documents import Form, Option, converter
+from superbin.results.limits import (
+    LikelihoodAnswer,
+    LimitBand,
+    PublishedAnswer,
+    SignalUncertainty,
+    UpperLimit,
+)
 from superbin.results.values import PValue, SearchSummary
 
 __all__ = [
     "SCHEMA",
+    "AggregateRegion",
     "AnalysisResult",
     "Asimov",
     "BinRow",
@@ -27,14 +38,13 @@ __all__ = [
     "Range",
     "SignalSummary",
     "Significance",
-    "StrengthLimit",
     "ToyPValue",
     "load_result",
     "result_from_json",
     "result_to_json",
 ]
 
-SCHEMA = "superbin/result/1"
+SCHEMA = "superbin/result/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +195,6 @@ class GreedyBaseline:
 
 
 @dataclass(frozen=True, slots=True)
-class StrengthLimit:
-    """Exact 95 % CLs upper limit on the signal strength from the aggregate bin; expected is pre-fit, at the median count.
-
-    It takes no systematic uncertainty of the signal.
-    """
-
-    observed: float
-    expected: float
-
-
-@dataclass(frozen=True, slots=True)
 class Optimum:
     """The best merge, beside a simpler one that is reported in its place.
 
@@ -278,6 +277,44 @@ class MergeResult:
     without_signal: tuple[int, ...] = ()
     overlap: bool = False
     optimum: Optimum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateRegion:
+    """An aggregate signal region with what it says of the signal.
+
+    Attributes
+    ----------
+    purpose : str
+        What its bins are chosen for: ``"discovery"``, the largest expected significance, or ``"limit"``, the lowest expected limit.
+    merge : MergeResult
+        Which bins, and what is proved of them.
+    yields : AggregateBin
+    uncertainty : SignalUncertainty or None
+        Of the signal; None in documents of version 1.
+    expected, observed : PValue
+        Exact mid-p of the pre-fit expectation n = s + b, and of the data.
+    limits : tuple of UpperLimit
+        Each method without and with the uncertainty of the signal.
+    """
+
+    purpose: str
+    merge: MergeResult
+    yields: AggregateBin
+    uncertainty: SignalUncertainty | None
+    expected: PValue
+    observed: PValue
+    limits: tuple[UpperLimit, ...]
+
+    def limit(self, method: str, *, uncertain: bool = False) -> UpperLimit | None:
+        """A limit by its method, with the uncertainty of the signal or without; None where there is none."""
+        found = (one for one in self.limits if one.method == method and one.uncertain == uncertain)
+        return next(found, None)
+
+    @property
+    def quoted(self) -> UpperLimit | None:
+        """The limit to quote: the LHC's CLs, or prior-predictive CLs where the counts are too many for it."""
+        return next((one for name in ("lhc", "cls") if (one := self.limit(name))), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +417,11 @@ class Convention:
 
 @dataclass(frozen=True, slots=True)
 class SignalSummary:
-    """Which signal a result is about; `digest` is the SHA-256 of its yields."""
+    """Which signal a result is about; `digest` is the SHA-256 of its yields.
+
+    `cross_section_error` is relative, None where it is not known; `cross_section_order` the order of perturbation theory, empty where it
+    is not known.
+    """
 
     model: str
     parameters: Mapping[str, float]
@@ -389,6 +430,8 @@ class SignalSummary:
     cross_section_pb: float | None
     total: float
     digest: str
+    cross_section_error: float | None = None
+    cross_section_order: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -413,8 +456,23 @@ class AnalysisResult(Shown):
     distribution : CountDistribution
         Of the count in the aggregate bin.
     projections : tuple of Projection
-    limit : StrengthLimit or None
-        None only in documents of older versions.
+    limits : tuple of UpperLimit
+        On the signal, from the aggregate bin; as in `AggregateRegion`.
+    uncertainty : SignalUncertainty or None
+        Of the signal in the aggregate bin; None in documents of version 1.
+    other : AggregateRegion or None
+        The aggregate bin for the other purpose: for the lowest expected limit, where `merge` is for the largest expected
+        significance, or the reverse. None in documents of version 1.
+    likelihood : LikelihoodAnswer or None
+        What all bins together say; None where that was not asked for or is not at hand.
+    published : PublishedAnswer or None
+        The limit that the search published; None where it published none of this model.
+    alternatives : tuple of Alternative
+        Simpler regions for the same signal; empty in documents of version 1.
+    sources : tuple of UncertaintySource
+        What the background is uncertain from, by source, the largest first; empty where no likelihood was at hand.
+    versions : mapping of str to str
+        Versions of the packages that computed it; empty in documents of version 1.
     superbin : str
         Version that made it.
     schema : str
@@ -433,8 +491,39 @@ class AnalysisResult(Shown):
     distribution: CountDistribution
     projections: tuple[Projection, ...]
     superbin: str
-    limit: StrengthLimit | None = None
+    limits: tuple[UpperLimit, ...] = ()
+    uncertainty: SignalUncertainty | None = None
+    other: AggregateRegion | None = None
+    likelihood: LikelihoodAnswer | None = None
+    published: PublishedAnswer | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    sources: tuple[UncertaintySource, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
     schema: str = SCHEMA
+
+    @property
+    def region(self) -> AggregateRegion:
+        """The aggregate signal region of `merge`, in the form of the other one."""
+        purpose = "limit" if named(self.merge.figure_of_merit).limit else "discovery"
+        return AggregateRegion(
+            purpose,
+            self.merge,
+            self.yields,
+            self.uncertainty,
+            self.expected.midp,
+            self.observed.midp,
+            self.limits,
+        )
+
+    def region_for(self, purpose: str) -> AggregateRegion:
+        """The aggregate signal region for a purpose, ``"discovery"`` or ``"limit"``; that of `merge` where there is no other."""
+        regions = (self.region, self.other)
+        return next((one for one in regions if one is not None and one.purpose == purpose), self.region)
+
+    @property
+    def quoted(self) -> UpperLimit | None:
+        """The one-bin limit to quote: of the region for the limit, as `AggregateRegion.quoted`; None where there is none."""
+        return self.region_for("limit").quoted
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {
@@ -446,8 +535,9 @@ class AnalysisResult(Shown):
             "expected Z": f"{self.expected.midp.z:.2f}",
             "observed Z": f"{self.observed.midp.z:.2f}",
         }
-        if self.limit is not None:
-            facts["mu95"] = f"{self.limit.observed:.3g} (expected {self.limit.expected:.3g})"
+        mu = None if self.quoted is None else self.quoted.mu
+        if mu is not None and mu.observed is not None and mu.median is not None:
+            facts["mu95"] = f"{mu.observed:.3g} (expected {mu.median:.3g})"
         return self.signal.label, facts
 
 
@@ -472,7 +562,19 @@ def _breaches(result: AnalysisResult) -> Iterator[tuple[str, str]]:
             yield f"$.bins[{i}].ranges", f"they must be of {', '.join(observables)}, as in $.bins[0]"
 
 
-_FORM = Form(SCHEMA, AnalysisResult, "superbin run", _breaches)
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of version 1, which knew one limit, observed and median, by prior-predictive CLs."""
+    made = {key: value for key, value in document.items() if key != "limit"}
+    old, pb = document.get("limit"), document["signal"]["cross_section_pb"]
+    limits = []
+    if old is not None:
+        mu = LimitBand(observed=old["observed"], median=old["expected"])
+        limits = [converter().unstructure(UpperLimit.of("cls", mu, fit="prefit", cross_section_pb=pb))]
+    nothing = dict.fromkeys(("uncertainty", "other", "likelihood", "published"))
+    return made | nothing | {"limits": limits, "schema": SCHEMA}
+
+
+_FORM = Form(SCHEMA, AnalysisResult, "superbin run", _breaches, older={"superbin/result/1": _from_version_1})
 
 
 def result_to_json(result: AnalysisResult) -> str:

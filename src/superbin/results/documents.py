@@ -5,15 +5,15 @@ is read; a breach names the JSON path.
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from superbin._support.files import read_limited
 from superbin._support.json import json_text, parse_json
-from superbin.errors import DocumentError, OutputError
+from superbin.errors import DocumentError, InputError
 
 if TYPE_CHECKING:
     import cattrs
@@ -40,12 +40,15 @@ class Form(Generic[T]):
         The command that writes such documents, such as ``"superbin run"``.
     breaches : callable
         What the schema cannot say: JSON path and rule of each place where parts of a value do not belong together.
+    older : mapping of str to callable
+        By the name of an older schema, what makes a document of this one from a document of that, which has been checked.
     """
 
     schema: str
     type: type[T]
     verb: str
     breaches: Callable[[T], Iterator[tuple[str, str]]] = lambda _: iter(())
+    older: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def to_json(self, value: T) -> str:
         """The document, checked against its schema; ends with a newline."""
@@ -75,10 +78,11 @@ class Form(Generic[T]):
         except DocumentError as error:
             raise DocumentError(f"{error}; write it again with '{self.verb}'") from error
         found = document.get("schema") if isinstance(document, dict) else None
-        if found != self.schema:
-            raise DocumentError(
-                f"{place} has schema {found!r}; this superbin reads {self.schema!r}; write it again with '{self.verb}'"
-            )
+        if isinstance(found, str) and found in self.older:
+            self.check(document, place, schema=found)
+            document = self.older[found](document)
+        elif found != self.schema:
+            raise DocumentError(self._wrong(found, place))
         self.check(document, place)
         try:
             value = converter().structure(document, self.type)
@@ -95,7 +99,7 @@ class Form(Generic[T]):
 
         Raises
         ------
-        OutputError
+        InputError
             If it cannot be read.
         DocumentError
             If its content is no such document.
@@ -108,17 +112,27 @@ class Form(Generic[T]):
         for path, rule in self.breaches(value):
             raise DocumentError(f"{place} breaks {self.schema} at {path}: {rule}")
 
-    def check(self, document: Any, place: str) -> None:
-        """Check plain values against the schema.
+    def _wrong(self, found: object, place: str) -> str:
+        """Why a document of another schema is refused, and what to do."""
+        read = " and ".join(repr(name) for name in (*self.older, self.schema))
+        kind, ours = self.schema.rsplit("/", 1)
+        theirs = found.removeprefix(f"{kind}/") if isinstance(found, str) else ""
+        newer = theirs.isdecimal() and int(theirs) > int(ours)
+        cure = "upgrade superbin" if newer else f"write it again with '{self.verb}'"
+        return f"{place} has schema {found!r}; this superbin reads {read}; {cure}"
+
+    def check(self, document: Any, place: str, *, schema: str | None = None) -> None:
+        """Check plain values against the schema, or an older one.
 
         Raises
         ------
         DocumentError
             If they break it.
         """
-        errors = sorted(_validator(self.schema).iter_errors(document), key=lambda e: e.json_path)
+        schema = schema or self.schema
+        errors = sorted(_validator(schema).iter_errors(document), key=lambda e: e.json_path)
         if errors:
-            raise DocumentError(f"{place} breaks {self.schema} at {errors[0].json_path}: {errors[0].message}")
+            raise DocumentError(f"{place} breaks {schema} at {errors[0].json_path}: {errors[0].message}")
 
 
 def document_text(path: Path, cure: str) -> str:
@@ -128,9 +142,9 @@ def document_text(path: Path, cure: str) -> str:
     except DocumentError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
+        raise InputError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
     except UnicodeDecodeError as error:
-        raise OutputError(f"cannot read {path}: {error}; {cure}") from error
+        raise DocumentError(f"cannot read {path}: {error}; {cure}") from error
 
 
 @functools.cache

@@ -6,9 +6,10 @@ what failed, and `doubts`, what a reader of the numbers has to know; a value tha
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from superbin.results.documents import converter
 from superbin.results.values import binomial_error
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ToyLimit",
     "ToyTail",
     "Yields",
+    "drawable",
 ]
 
 
@@ -350,3 +352,25 @@ class Yields:
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
+
+
+def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields | None:
+    """What a document of ``superbin likelihood scan``, ``impacts`` or ``yields`` with ``--json`` holds; None for any other.
+
+    Raises
+    ------
+    Exception
+        Whatever cattrs raises, if it looks like one of these and is none.
+    """
+    for kind, keys in _KEYS.items():
+        if keys <= set(document):
+            values = dict(document)
+            if kind is Scan:
+                values["intervals"] = {float(rise): ends for rise, ends in document["intervals"].items()}
+            return converter().structure(values, kind)
+    return None
+
+
+_KEYS: Mapping[type[Scan | Surface | Impacts | Yields], frozenset[str]] = {
+    kind: frozenset(one.name for one in fields(kind)) for kind in (Scan, Surface, Impacts, Yields)
+}

@@ -9,11 +9,15 @@ from superbin.errors import DocumentError
 from superbin.results.analysis import AnalysisResult, result_from_json
 from superbin.results.chance import ChanceResult, chance_from_json
 from superbin.results.documents import document_text
+from superbin.results.likelihood import Impacts, Scan, Surface, Yields, drawable
 from superbin.results.scan import ScanResult, scan_from_json
 
-__all__ = ["AnyResult", "load_any", "result_of"]
+__all__ = ["AnyResult", "Drawable", "drawable_of", "load_any", "load_drawable", "result_of"]
 
 AnyResult: TypeAlias = AnalysisResult | ScanResult | ChanceResult
+
+Drawable: TypeAlias = AnyResult | Scan | Surface | Impacts | Yields
+"""What figures are drawn of: results, and answers of ``superbin likelihood``."""
 
 _READERS: Mapping[str, tuple[str, Callable[..., AnyResult]]] = {
     "result": ("superbin run", result_from_json),
@@ -24,6 +28,35 @@ _READERS: Mapping[str, tuple[str, Callable[..., AnyResult]]] = {
 
 
 _WRITTEN = "a document of " + ", ".join(verb for verb, _ in _READERS.values())
+
+
+def load_drawable(path: str | Path) -> Drawable:
+    """Read any document that figures are drawn of: as `load_any`, or what ``superbin likelihood`` printed with ``--json``."""
+    path = Path(path)
+    if path.is_dir():
+        return load_any(path)
+    return drawable_of(document_text(path, f"give {_WRITTEN}"), place=str(path))
+
+
+def drawable_of(text: str, *, place: str = "the result") -> Drawable:
+    """Read a document as `load_drawable` does, from its text."""
+    try:
+        document = parse_json(text, place)
+    except DocumentError as error:
+        raise DocumentError(f"{error}; give {_WRITTEN}") from error
+    if isinstance(document, dict) and "schema" not in document:
+        try:
+            found = drawable(document)
+        except Exception as error:  # cattrs has groups of any errors
+            raise DocumentError(
+                f"{place} is no document of superbin likelihood: {' '.join(str(error).split())}; write it again with --json"
+            ) from error
+        if found is not None:
+            return found
+        raise DocumentError(
+            f"{place} has no schema and is no answer of superbin likelihood scan, impacts or yields; give {_WRITTEN}"
+        )
+    return result_of(text, place=place)
 
 
 def load_any(path: str | Path) -> AnyResult:
@@ -40,7 +73,7 @@ def load_any(path: str | Path) -> AnyResult:
 
     Raises
     ------
-    OutputError
+    InputError
         If it cannot be read.
     DocumentError
         If it is none of these documents, or breaks its schema.

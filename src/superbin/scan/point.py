@@ -15,9 +15,10 @@ from superbin import merge
 from superbin.domain.aggregate import AggregateBin, combine
 from superbin.domain.correlations import convention, covariances
 from superbin.domain.covariance import Covariance
+from superbin.domain.merits import FigureOfMerit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import InputError, SuperbinError
+from superbin.errors import InputError, SuperbinError, UnknownNameError
 from superbin.likelihood import Fitter, PublishedLikelihood
 from superbin.likelihood.fit import single_threaded
 from superbin.likelihood.inference import fit_both, upper_limit
@@ -63,7 +64,7 @@ class Settings:
     """
 
     correlations: str | None = None
-    figure_of_merit: str = "midp"
+    figure_of_merit: FigureOfMerit = "midp"
     level: float = 0.95
     likelihood_limit: bool = False
     systematics: Systematics = "published"
@@ -71,7 +72,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.figure_of_merit not in merge.MERITS:
-            raise InputError(
+            raise UnknownNameError(
                 f"figure_of_merit is {self.figure_of_merit!r}; it must be one of {', '.join(merge.MERITS)}"
             )
         if not 0 < self.level < 1:
@@ -79,7 +80,7 @@ class Settings:
         if not 0 <= self.simplify < 1:
             raise InputError(f"simplify is {self.simplify}; it must be >= 0 and < 1")
         if self.systematics not in get_args(Systematics):
-            raise InputError(
+            raise UnknownNameError(
                 f"systematics is {self.systematics!r}; it must be one of {', '.join(get_args(Systematics))}"
             )
 

@@ -21,7 +21,7 @@ from superbin.stats.arguments import (
     checked_yields,
     plain,
 )
-from superbin.stats.models import DEFAULT, UncertaintyModel, known, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel, known, uncertainty
 from superbin.stats.profile import fit
 
 __all__ = ["asimov_z", "asymptotic_z", "fit_nuisance", "pull", "q0", "signed_q"]
@@ -34,7 +34,7 @@ def q0(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Discovery test statistic ``q0 = -2 ln [max L(0) / max_{s >= 0} L(s)]``, Cowan et al. equation 12.
 
@@ -78,7 +78,7 @@ def asymptotic_z(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Signed asymptotic significance, ``sqrt(q0)`` for an excess.
 
@@ -100,7 +100,7 @@ def asimov_z(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Expected significance ``sqrt(q0)`` of the Asimov data set, signal plus the favoured background, Cowan et al. section 3.2.
 
@@ -143,7 +143,7 @@ def fit_nuisance(
     down: Numbers,
     *,
     auxiliary: Numbers | None = None,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Auxiliary measurement that the best fit of `n` at a fixed `signal` expects (zero: the background-only fit).
 
@@ -176,7 +176,7 @@ def _prepared(
     up: Numbers,
     down: Numbers,
     auxiliary: Numbers | None,
-    model: str,
+    model: ModelName,
     *,
     name: str = "n",
 ) -> tuple[FloatArray, FloatArray, UncertaintyModel]:

@@ -31,7 +31,7 @@ from superbin.stats.ensembles import (
     one_number,
     window,
 )
-from superbin.stats.models import DEFAULT, UncertaintyModel
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.pvalue import Probability
 
 __all__ = ["ExpectedP0", "expected_p0", "p0"]
@@ -57,7 +57,7 @@ def _discovery(held: UncertaintyModel, n: FloatArray) -> Statistic:
     return statistic
 
 
-def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> Probability:
+def p0(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT) -> Probability:
     """Discovery p-value of the profile likelihood in the LHC's ensemble, exact: what toys of `superbin.stats.throw_q0` estimate.
 
     Parameters
@@ -149,7 +149,7 @@ def expected_p0(
     down: Numbers,
     *,
     fitted_to: Numbers | None = None,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> ExpectedP0:
     """Median and bands of `p0` under a signal.
 
@@ -192,7 +192,8 @@ def expected_p0(
     def excess(i: Index, root: FloatArray) -> FloatArray:
         return np.asarray(special.ndtri_exp(tails(root, mean + signal)[0]) - special.ndtri(beta[i]))
 
-    guess = np.maximum(asimov_root(held, signal, nuisance) + np.array(SIGMAS), 0.05)
+    asimov = min(asimov_root(held, signal, nuisance), SPAN)  # infinite where the mean is zero
+    guess = np.maximum(asimov + np.array(SIGMAS), 0.05)
     root = falls_to_zero(
         excess, guess, 1.02 * guess, np.full(beta.size, LEAST), np.full(beta.size, np.inf), INNER
     )

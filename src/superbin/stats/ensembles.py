@@ -19,7 +19,7 @@ from scipy import special
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index, Numbers, checked_yields
 from superbin.stats.counts import log_equal
-from superbin.stats.models import UncertaintyModel, uncertainty
+from superbin.stats.models import ModelName, UncertaintyModel, uncertainty
 
 __all__ = [
     "INNER",
@@ -180,7 +180,7 @@ def one_number(name: str, array: FloatArray, largest: float) -> FloatArray:
 
 
 def one_bin(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, largest: float
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: ModelName, largest: float
 ) -> tuple[FloatArray, UncertaintyModel]:
     """Check the numbers of one bin: its count, shape (1,), and its background under a model."""
     count, background, *widths = checked_yields(n, b, up, down)

@@ -16,7 +16,7 @@ from superbin.errors import InputError
 from superbin.stats.arguments import Numbers, checked_signal, checked_yields
 from superbin.stats.asymptotic import asimov_z
 from superbin.stats.counts import BANDS, quantile
-from superbin.stats.models import DEFAULT
+from superbin.stats.models import DEFAULT, ModelName
 from superbin.stats.pvalue import midp, midp_significance
 
 __all__ = ["Expected", "Outcome", "expected"]
@@ -65,7 +65,7 @@ class Expected:
         return self.at_quantiles[2]
 
 
-def expected(s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> Expected:
+def expected(s: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT) -> Expected:
     """Compute the expected significance of `s` signal events.
 
     Parameters

@@ -15,7 +15,7 @@ import numpy as np
 from superbin.errors import InputError
 from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import q0, signed_q
-from superbin.stats.models import DEFAULT, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, uncertainty
 from superbin.stats.toys import BLOCK, LARGEST_CHUNK, binomial_error, scalar, stream, thrown, whole
 
 __all__ = ["Q0Toys", "merge_q0", "throw_q0", "throw_q0_chunk"]
@@ -66,7 +66,7 @@ def throw_q0(
     seed: int = 0,
     chunk: int = 50_000,
     workers: int = 1,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> Q0Toys:
     """Throw frequentist background-only toys against the count `n`.
 
@@ -108,7 +108,7 @@ def throw_q0_chunk(
     index: int,
     toys: int,
     seed: int = 0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> Q0Toys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_q0`."""
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))

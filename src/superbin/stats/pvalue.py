@@ -14,7 +14,7 @@ from scipy import special
 
 from superbin.stats import exact, single
 from superbin.stats.arguments import FloatOrArray, Numbers, checked_yields, plain
-from superbin.stats.models import DEFAULT, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, uncertainty
 
 __all__ = [
     "Probability",
@@ -63,7 +63,7 @@ class Probability:
         return plain(np.asarray(np.where(excess, z, -z) + 0.0))
 
 
-def _exact(n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mid: bool) -> Probability:
+def _exact(n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: ModelName, *, mid: bool) -> Probability:
     """The p-value in the broadcast shape."""
     one = single.log_p_value(n, b, up, down, model, mid=mid)
     if one is not None:
@@ -75,7 +75,7 @@ def _exact(n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mi
 
 
 def tail_and_midp(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT
 ) -> tuple[Probability, Probability]:
     """Both exact p-values with their significances.
 
@@ -95,7 +95,7 @@ def tail_and_midp(
     return _exact(n, b, up, down, model, mid=False), _exact(n, b, up, down, model, mid=True)
 
 
-def tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
+def tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT) -> FloatOrArray:
     """Probability of at least `n` events from background alone, P(N >= n).
 
     Parameters
@@ -128,7 +128,7 @@ def tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEF
     return _exact(n, b, up, down, model, mid=False).p
 
 
-def midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
+def midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT) -> FloatOrArray:
     """Mid-p-value P(N > n) + P(N = n)/2, continued to real `n` as ``(tail(n) + tail(n + 1))/2``.
 
     Arguments, result and errors as in `tail`.
@@ -141,7 +141,9 @@ def midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEF
     return _exact(n, b, up, down, model, mid=True).p
 
 
-def log_tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
+def log_tail(
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT
+) -> FloatOrArray:
     """Natural logarithm of `tail`, also where that underflows.
 
     Examples
@@ -152,7 +154,9 @@ def log_tail(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str =
     return _exact(n, b, up, down, model, mid=False).log_p
 
 
-def log_midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT) -> FloatOrArray:
+def log_midp(
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT
+) -> FloatOrArray:
     """Natural logarithm of `midp`, also where that underflows.
 
     Examples
@@ -164,7 +168,7 @@ def log_midp(n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str =
 
 
 def tail_significance(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT
 ) -> FloatOrArray:
     """Z of `tail`: positive for an excess, negative for a deficit, minus infinity at ``n = 0`` where p is one.
 
@@ -177,7 +181,7 @@ def tail_significance(
 
 
 def midp_significance(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: str = DEFAULT
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, *, model: ModelName = DEFAULT
 ) -> FloatOrArray:
     """Z of `midp`: positive for an excess, negative for a deficit.
 

@@ -12,7 +12,7 @@ from scipy import special
 
 from superbin.stats import poisson
 from superbin.stats.arguments import FloatArray, Numbers
-from superbin.stats.models import known
+from superbin.stats.models import ModelName, known
 from superbin.stats.quadrature import DROP, OMEGA_LOSES, LogArm, Rows, reliable, rule
 
 __all__ = ["log_p_value"]
@@ -26,7 +26,7 @@ LOG_MATTERS = -600.0
 
 
 def log_p_value(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str, *, mid: bool
+    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: ModelName, *, mid: bool
 ) -> tuple[float, float] | None:
     """``ln p`` and ``ln(1 - p)`` of four plain numbers, or None where `superbin.stats.exact` has to do it."""
     slopes = _slopes(n, b, up, down, model)
@@ -59,7 +59,7 @@ _SIGNS: FloatArray = np.array([1.0, -1.0])
 
 
 def _slopes(
-    n: Numbers, b: Numbers, up: Numbers, down: Numbers, model: str
+    n: object, b: object, up: object, down: object, model: ModelName
 ) -> tuple[float, float, float, float] | None:
     """Count, background and the slopes of both branches, or None outside the domain."""
     if not (

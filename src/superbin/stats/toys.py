@@ -23,7 +23,7 @@ import numpy as np
 from superbin.errors import InputError
 from superbin.results.values import binomial_error
 from superbin.stats.arguments import checked_yields
-from superbin.stats.models import DEFAULT, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, uncertainty
 
 __all__ = [
     "BLOCK",
@@ -106,7 +106,7 @@ def throw(
     seed: int = 0,
     chunk: int = 100_000,
     workers: int = 1,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> Toys:
     """Throw background-only pseudo-experiments against the count `n`.
 
@@ -231,7 +231,7 @@ def throw_chunk(
     index: int,
     toys: int,
     seed: int = 0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> Toys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`.
 

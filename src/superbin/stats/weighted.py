@@ -30,7 +30,7 @@ from scipy import special
 
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, checked_yields
-from superbin.stats.models import DEFAULT, uncertainty
+from superbin.stats.models import DEFAULT, ModelName, uncertainty
 from superbin.stats.models.smeared import Smeared
 from superbin.stats.toys import LARGEST_CHUNK, scalar, stream, thrown, whole
 
@@ -154,7 +154,7 @@ def throw_weighted(
     seed: int = 0,
     chunk: int = 50_000,
     workers: int = 1,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> WeightedToys:
     """Throw importance-sampled background-only toys against the count `n`.
 
@@ -199,7 +199,7 @@ def throw_weighted_chunk(
     index: int,
     toys: int,
     seed: int = 0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> WeightedToys:
     """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_weighted`."""
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))

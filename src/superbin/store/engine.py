@@ -47,9 +47,9 @@ _PATIENCE = 60
 
 # SQLAlchemy's default driver differs between 2.0 and 2.1, so that a bare dialect names ours: (driver, package).
 _DRIVERS = {
-    "postgresql": ("postgresql+psycopg", "psycopg[binary]"),
-    "mysql": ("mysql+pymysql", "pymysql"),
-    "mariadb": ("mariadb+pymysql", "pymysql"),
+    "postgresql": ("postgresql+psycopg", "superbin[postgresql]"),
+    "mysql": ("mysql+pymysql", "superbin[mariadb]"),
+    "mariadb": ("mariadb+pymysql", "superbin[mariadb]"),
 }
 
 # By primary result code, https://sqlite.org/rescode.html
@@ -175,7 +175,7 @@ def open_engine(url: URL) -> Engine:
     except ModuleNotFoundError as error:
         package = dict(_DRIVERS.values()).get(url.drivername, error.name)
         raise MissingDependencyError(
-            f'database {describe(url)} needs a driver that is not installed; run: pip install "{package}"'
+            f"database {describe(url)} needs a driver that is not installed; run: pip install '{package}'"
         ) from error
     except NoSuchModuleError as error:
         raise DatabaseError(

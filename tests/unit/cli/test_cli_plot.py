@@ -1,5 +1,6 @@
 """``superbin plot``."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from superbin.cli import main
 from superbin.domain.aggregate import AggregateBin, Background, ProcessYield
 from superbin.results import PValue, SearchSummary
+from superbin.results.likelihood import ChannelYields, Impact, Impacts, Scan, Surface, Yields
+from superbin.results.load import load_drawable
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult, scan_to_json
 
 
-def run(*arguments: str) -> int:
+def run(*arguments: object) -> int:
     with pytest.raises(SystemExit) as end:
-        main(arguments)
+        main([str(a) for a in arguments])
     return end.value.code if isinstance(end.value.code, int) else 0
 
 
@@ -66,9 +69,7 @@ def test_names_then_files(document: Path, tmp_path: Path, capsys: pytest.Capture
     assert run("plot", str(document)) == 0
     assert {"limits", "significance-scatter"} <= set(capsys.readouterr().out.split())
     assert (
-        run(
-            "plot", str(document.parent), "-o", str(tmp_path / "out"), "--figure", "limits", "--format", "png"
-        )
+        run("plot", str(document.parent), "-o", str(tmp_path / "out"), "--only", "limits", "--format", "png")
         == 0
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["limits.png"]
@@ -80,8 +81,8 @@ def test_wrong_names_and_documents(
     document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """CLI-16: an error says which figures or documents there are."""
-    assert run("plot", str(document), "--figure", "nothing") == 2
-    assert "it has significance-expected" in capsys.readouterr().err
+    assert run("plot", str(document), "--only", "nothing") == 2
+    assert "it has limits, significance-scatter, significance-expected" in capsys.readouterr().err
     other = tmp_path / "other.json"
     other.write_text('{"schema": "superbin/pie/1"}')
     assert run("plot", str(other)) == 2
@@ -90,3 +91,51 @@ def test_wrong_names_and_documents(
     empty.mkdir()
     assert run("plot", str(empty)) == 2
     assert "holds none of result.json" in capsys.readouterr().err
+
+
+IMPACT = Impact("jes", "normal", 0.1, 0.9, 0.1, 0.9, 0.05, 0.06, -0.05)
+CHANNEL = ChannelYields("SR", (3.0,), {"a": (2.0,)}, (2.0,), (0.5,))
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (Scan("mu", (0.0, 1.0, 2.0), (1.0, 0.0, None), 1.0, {1.0: (0.2, None)}, "converged"), "profile"),
+        (
+            Surface(
+                ("mu", "jes"), (0.0, 1.0), (0.0, 1.0), ((1.0, 2.0), (0.0, None)), (1.0, 0.0), "converged"
+            ),
+            "profile",
+        ),
+        (Impacts("mu", 1.0, 0.3, (IMPACT,), "converged"), "impacts"),
+        (Yields("post-fit, mu = 1", (CHANNEL,), ((0.25,),), "converged"), "yields"),
+    ],
+)
+def test_answers_of_a_likelihood(
+    found: Scan | Surface | Impacts | Yields, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CLI-16: what superbin likelihood printed is read back equal, whatever stands before it, and drawn."""
+    path = tmp_path / "answer.json"
+    path.write_text(
+        json.dumps({"search": "x", "channels": 3, "parameters": 5} | found.document()), encoding="utf-8"
+    )
+    assert load_drawable(path) == found
+    assert run("plot", path) == 0
+    assert capsys.readouterr().out.split() == [name]
+    assert run("plot", path, "-o", tmp_path / "out", "--format", "png") == 0
+    assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"strength": 1, "mu": [], "mu_error": 1, "parameters": 3, "status": 1, "doubts": 2}']
+)
+def test_other_documents_without_schema(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CLI-16, CLI-3: any other document is refused in one line that says what is read."""
+    path = tmp_path / "answer.json"
+    path.write_text(content, encoding="utf-8")
+    assert run("plot", path) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "superbin likelihood" in error

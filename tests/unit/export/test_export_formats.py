@@ -8,8 +8,10 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import jsonpatch
 import numpy as np
 import pytest
 
@@ -17,11 +19,12 @@ from superbin.cli import main
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import InputError
-from superbin.export import FORMATS, Entry, Point, files_of
+from superbin.errors import InputError, UnknownNameError
+from superbin.export import FORMATS, Entry, Point, entry_of, files_of, with_likelihood_limits
 from superbin.io import imports
-from superbin.results import SearchSummary
+from superbin.results import AnalysisResult, SearchSummary
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
+from superbin.stats.limits import asymptotic_limit
 
 POINTS = [(m, n) for m in (1000.0, 1200.0, 1400.0) for n in (100.0, 300.0, 500.0)]
 COVARIANCE = np.array([[4.0, 1.0, 0.5], [1.0, 9.0, 0.2], [0.5, 0.2, 1.0]])
@@ -145,8 +148,6 @@ def test_smodels_gives_the_limits_back(scan: ScanResult, tmp_path: Path) -> None
 
 
 def _with(point: ScanPoint, total: object) -> ScanPoint:
-    from dataclasses import replace
-
     return replace(point, yields=total)  # type: ignore[arg-type]
 
 
@@ -167,11 +168,36 @@ def test_a_scan_has_no_common_region(scan: ScanResult, name: str) -> None:
         files_of(scan, name)
 
 
-@pytest.mark.parametrize("name", ["pyhf", "combine"])
-def test_one_region_and_one_signal(bundle: Bundle, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("combine", "3 regions and 9 signals; export a result.json"),
+        ("hs3", "a document of hs3 is of one signal, and this has 9"),
+    ],
+)
+def test_one_signal(bundle: Bundle, name: str, text: str) -> None:
     """EXP-2."""
-    with pytest.raises(InputError, match="3 regions and 9 signals; export a result.json"):
+    with pytest.raises(InputError, match=text):
         files_of(bundle, name)
+
+
+def test_regions_as_a_workspace_and_as_hs3(bundle: Bundle, scan: ScanResult) -> None:
+    """EXP-8: several signals are patches of the background; with one the regions are one workspace, and the HS3 model has their counts."""
+    many = files_of(bundle, "pyhf")
+    assert sorted(many) == ["BkgOnly.json", "patchset.json"]
+    one = Bundle(bundle.search, bundle.signals[4:5])
+    alone = json.loads(files_of(one, "pyhf")["workspace.json"])
+    background = json.loads(many["BkgOnly.json"])
+    patch = json.loads(many["patchset.json"])["patches"][4]["patch"]
+    assert jsonpatch.apply_patch(background, patch) == alone
+    document = json.loads(files_of(one, "hs3")["hs3.json"])
+    assert document["metadata"]["hs3_version"] == "0.2"
+    (data,) = document["data"]
+    counts = {axis["name"]: axis["value"] for axis in data["axes"]}
+    assert [counts[f"n_region_{i}_0"] for i in (1, 2, 3)] == [12, 30, 3]
+    for name in ("pyhf", "hs3"):
+        with pytest.raises(InputError, match="an aggregate bin of its own at every point"):
+            files_of(scan, name)
 
 
 @pytest.mark.parametrize("name", ["madanalysis", "spey"])
@@ -188,13 +214,91 @@ def test_regions_come_back(bundle: Bundle, name: str, tmp_path: Path) -> None:
     assert search.covariance.up == pytest.approx(COVARIANCE)
 
 
-def test_spey_takes_it_as_it_is(bundle: Bundle) -> None:
-    """EXP-6: spey's model of correlated backgrounds is made of the document and gives a limit."""
+def observing(bundle: Bundle, *counts: int) -> Bundle:
+    """The same regions with other data."""
+    return Bundle(replace(bundle.search, observed=np.array(counts)), bundle.signals)
+
+
+@pytest.mark.parametrize("counts", [(12, 30, 3), (7, 41, 0)])
+def test_spey_gives_our_limits(bundle: Bundle, counts: tuple[int, ...]) -> None:
+    """EXP-9: to 1e-3, observed and expected, where a region observes 0 as well."""
     spey = pytest.importorskip("spey", reason="spey is not installed; pip install 'superbin[test]'")
-    document = json.loads(files_of(Bundle(bundle.search, bundle.signals[:1]), "spey")["spey.json"])
+    single = Bundle(observing(bundle, *counts).search, bundle.signals[4:5])
+    document = json.loads(files_of(single, "spey")["spey.json"])
     keys = ("signal_yields", "background_yields", "data", "covariance_matrix")
     model = spey.get_backend(document["backend"])(**{key: document[key] for key in keys})
-    assert 0 < model.poi_upper_limit() < 10
+    ours = document["limits"]
+    assert model.poi_upper_limit() == pytest.approx(ours["observed"], rel=1e-3)
+    expected = model.poi_upper_limit(expected=spey.ExpectationType.apriori)
+    assert expected == pytest.approx(ours["expected"], rel=1e-3)
+
+
+def test_spey_gives_our_limits_of_one_region(example_result: AnalysisResult) -> None:
+    """EXP-9: of a result's aggregate bin, beside its limits with asymmetric errors and of the full likelihood."""
+    spey = pytest.importorskip("spey", reason="spey is not installed; pip install 'superbin[test]'")
+    document = json.loads(files_of(example_result, "spey")["spey.json"])
+    keys = ("signal_yields", "background_yields", "data", "absolute_uncertainties")
+    model = spey.get_backend(document["backend"])(**{key: document[key] for key in keys})
+    ours = document["limits"]
+    assert model.poi_upper_limit() == pytest.approx(ours["observed"], rel=1e-3)
+    total, b = example_result.yields, example_result.yields.background
+    asymmetric = asymptotic_limit(total.observed, b.nominal, b.up, b.down) / total.signal
+    assert ours["asymmetric_observed"] == pytest.approx(asymmetric)
+    assert example_result.likelihood is not None
+    assert ours["likelihood_observed"] == example_result.likelihood.quoted.mu.observed
+    said = " ".join(document["differences"])
+    assert f"{ours['observed'] / asymmetric - 1:+.1%}" in said
+    assert "full likelihood" in said
+
+
+def test_smodels_gives_our_limits(bundle: Bundle, tmp_path: Path) -> None:
+    """EXP-9: to 1e-3 from the entry as SModelS reads it; where a region observes 0 SModelS is off, by what the entry says."""
+    pytest.importorskip("smodels", reason="SModelS is not installed; pip install 'superbin[test]'")
+    from smodels.experiment.databaseObj import Database
+    from smodels.statistics.basicStats import apriori, observed
+    from smodels.statistics.simplifiedLikelihoods import SLData, SLUpperLimitComputer
+
+    for counts in ((12, 30, 3), (7, 41, 0)):
+        folder = tmp_path / str(counts[0])
+        write(files_of(observing(bundle, *counts), "smodels"), folder)
+        (found,) = Database(str(folder), progressbar=False).getExpResults()
+        (entry,) = folder.glob("13TeV/*/*")
+        text = (entry / "superbin-limits.csv").read_text()
+        rows = list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
+        assert len(rows) == len(POINTS)
+        order = ["low", "mid_HT", "high"]
+        info = {data.dataInfo.dataId: data.dataInfo for data in found.datasets}
+        covariance = json.loads((entry / "covariance.json").read_text())
+        for row, (m, n) in list(zip(rows, POINTS, strict=True))[::4]:
+            model = SLData(
+                [info[name].observedN for name in order],
+                [info[name].expectedBG for name in order],
+                covariance,
+                nsignal=yields(m, n).tolist(),
+            )
+            theirs = SLUpperLimitComputer(model)
+            known = "smodels_observed" if 0 in counts else "observed"
+            assert theirs.getUpperLimitOnMu(observed) == pytest.approx(float(row[known]), rel=1e-3)
+            assert theirs.getUpperLimitOnMu(apriori) == pytest.approx(float(row["expected"]), rel=1e-3)
+            assert (row["smodels_observed"] != "") == (0 in counts)
+        comment = (entry / "globalInfo.txt").read_text()
+        assert "observed limits over those with asymmetric errors" in comment
+        assert ("SModelS holds the background" in comment) == (0 in counts)
+        assert "the full likelihood is not compared" in comment
+
+
+def test_limits_of_the_full_likelihood_from_a_scan(bundle: Bundle, scan: ScanResult) -> None:
+    """EXP-9: `--reference` adds them by masses; a scan without any is refused."""
+    entry = with_likelihood_limits(entry_of(bundle), scan)
+    assert entry.points[0].limits is not None
+    assert entry.points[0].limits["likelihood_observed"] == pytest.approx(1100 / 1500)
+    text = FORMATS["smodels"].files(entry)["13TeV/CMS/THREE-REGIONS/globalInfo.txt"].decode()
+    assert "observed limits over those of the full likelihood: " in text
+    without = replace(scan, points=tuple(replace(p, likelihood_limit=None) for p in scan.points))
+    with pytest.raises(
+        InputError, match="at none of the 9 points; make them with: superbin scan --likelihood-limit"
+    ):
+        with_likelihood_limits(entry_of(bundle), without)
 
 
 VALIDATE = """
@@ -249,7 +353,7 @@ def test_formats_have_their_module() -> None:
 
     assert tuple(sorted(FORMATS)) == NAMES
     assert all(format_.name == name and format_.title for name, format_ in FORMATS.items())
-    with pytest.raises(InputError, match="format 'pie' is unknown; use one of combine, csv"):
+    with pytest.raises(UnknownNameError, match="format 'pie' is unknown; use one of combine, csv"):
         files_of(Bundle(Search.from_arrays("x", observed=[1], background=[1.0], luminosity_fb=1.0)), "pie")
 
 

@@ -123,7 +123,6 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "factor missing": (changed("0.9/1.1", "0.9/"), 12, "factor of 'y' '' is not a finite number"),
     "three factors": (changed("0.9/1.1", "0.9/1/1.1"), 12, "has 3 factors"),
     "two kinds": (changed("y lnN - 0.9/1.1", "x lnU - 0.9/1.1"), 12, "'x' is lnU here but lnN on an earlier line"),
-    "acts twice": (changed("y lnN - 0.9/1.1 - 2", "x lnN 1.2 - - 2"), 12, "'x' acts twice on process 's' in channel 'a'"),
     "gmN without count": (changed("g gmN 10 - 0.4 - -", "g gmN"), 13, "gmN 'g' needs a whole number"),
     "gmN broken count": (changed("g gmN 10", "g gmN 1.5"), 13, "gmN 'g' needs a whole number"),
     "gmN alpha": (changed("0.4 -", "-0.4 -"), 13, "alpha -0.4 of 'g' is negative"),

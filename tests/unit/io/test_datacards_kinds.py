@@ -71,6 +71,26 @@ def test_asymmetric_measurement(tmp_path: Path) -> None:
     assert difference == pytest.approx(poisson[0] - poisson[1] + 0.5 * ((0.2 / 0.2) ** 2 - 1), abs=1e-12)
 
 
+def test_nuisances_that_act_twice(tmp_path: Path) -> None:
+    """CARD-36: Combine keeps both lines of a name, so their factors multiply; the lint says so."""
+    path = card(tmp_path, "k lnN - 1.1 - 1.2\nk lnN - 1.3 - 0.8/1.25\n")
+
+    def pair(x: float, low: float, high: float) -> float:
+        t = 2 * x
+        step = math.copysign(1, t) if abs(t) >= 1 else t * (3 * t**4 - 10 * t**2 + 15) / 8
+        down, up = math.log(low), math.log(high)
+        return math.exp(x * (0.5 * (up - down) + 0.5 * step * (up + down)))
+
+    for k in (-2.0, -0.3, 0.2, 1.0):
+        first = 1 + 4 * 1.1**k * 1.3**k
+        second = 2 + 5 * 1.2**k * pair(k, 0.8, 1.25)
+        assert expected(path, k=k) == pytest.approx([first, second])
+    remark = next(f for f in lint(read_datacards(path)) if f.code == "acts-twice")
+    assert (remark.line, "both lines count, as in Combine" in remark.message) == (11, True)
+    with pytest.raises(DocumentError, match=r"card.txt:11: 'k' acts twice on process 't'"):
+        read(card(tmp_path, "k lnU - 1.1 - 1.2\nk lnU - 1.3 - -\n"))
+
+
 def test_gamma_factor(tmp_path: Path) -> None:
     """CARD-20: gmM has a gamma distribution of mean one; its density is scipy's."""
     likelihood = read(card(tmp_path, "g gmM - 0.3 - 0.3\n"))

@@ -1,18 +1,20 @@
 """What the lint report finds and what repair changes: clauses CARD-16 and CARD-17."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from superbin.errors import InputError
+import superbin
+from superbin.errors import DocumentError, InputError
 from superbin.io.datacards import (
     CODES,
-    RECIPES,
     Datacards,
     Placeholder,
     Recipe,
     lint,
+    parse_recipe,
     read_datacards,
     repair,
     repeated,
@@ -142,6 +144,8 @@ def test_mode_of_statistics(tmp_path: Path) -> None:
         "a autoMCStats 0 0 0\n"
     )
     assert ("card0.txt", 7, "statistics-mode") in found(cards(tmp_path, text))
+    twice = "bin a\nobservation 1\nbin a a\nprocess s b\nprocess 0 1\nrate 1 2\nk lnN - 1.1\nk lnN - 1.2\n"
+    assert ("card0.txt", 8, "acts-twice") in found(cards(tmp_path, twice))
 
 
 def test_codes_are_documented_and_reached() -> None:
@@ -149,7 +153,7 @@ def test_codes_are_documented_and_reached() -> None:
     tested = {
         *ENTRIES, "varying-range", "leaked-placeholder", "floored-rate", "unbalanced-control-region",
         "empty-channel", "missing-systematic", "signal-placeholder", "same-channels-twice", "edit-nothing", "unused-parameter",
-        "statistics-mode",
+        "statistics-mode", "acts-twice",
     }  # fmt: skip
     assert set(CODES) == tested
 
@@ -251,9 +255,29 @@ def test_recipes_refuse_what_is_no_expression_or_floor() -> None:
 
 def test_the_packaged_archive_has_its_recipe() -> None:
     """CARD-17: its control regions are not bins."""
-    recipe = RECIPES["cms-pas-sus-16-014"]
+    place = Path(superbin.__file__).parent / "data" / "cms-pas-sus-16-014" / "card-recipe.json"
+    recipe = parse_recipe(place.read_text(encoding="utf-8"), place)
+    assert (recipe.signal_placeholder, recipe.background_word, recipe.background_floor) == (1e-4, 1e-4, 1e-4)
+    assert recipe.drop_inert
     assert recipe.is_signal_region("Binsignal159")
     assert not recipe.is_signal_region("BinSLControl159")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "a recipe is a JSON object with signal_regions"),
+        ('{"signal_region": "x"}', "nothing reads 'signal_region'"),
+        ('{"background_word": "x"}', "background_word is 'x'"),
+        ('{"background_word": true}', "background_word is True"),
+        ('{"signal_regions": "("}', "must be a regular expression"),
+        ('{"background_floor": -1}', "background_floor is -1"),
+    ],
+)
+def test_a_recipe_that_is_none(text: str, message: str) -> None:
+    """CARD-17: recipes come with a bundle, and a wrong one is refused when it is stored."""
+    with pytest.raises(DocumentError, match=re.escape(message)):
+        parse_recipe(text, "card-recipe.json")
 
 
 PART = """\

@@ -82,6 +82,21 @@ def factor(x: float, low: float, high: float) -> float:
     return math.exp(0.5 * x * ((high - low) + step(x, 0.5) * (high + low)))
 
 
+def test_shapes_that_act_twice(tmp_path: Path) -> None:
+    """CARD-36: two shape lines of a name add their morphs and multiply their changes of the yield."""
+    likelihood = read(write(tmp_path, "jes shape - 1\njes shape - 1\n", histograms=JES))
+    nominal, total = np.array(BACKGROUND), sum(BACKGROUND)
+    up, down = (np.array(h) / sum(h) for h in (UP, DOWN))
+    fractions = nominal / total
+    for x in (-0.6, 0.3, 1.0):
+        odd, even = up - down, up + down - 2 * fractions
+        morphed = np.maximum(fractions + 2 * 0.5 * x * (odd + step(x) * even), 1e-9)
+        norm = factor(x, round(sum(DOWN) / total, 6), round(sum(UP) / total, 6)) ** 2
+        np.testing.assert_allclose(
+            expected(likelihood, r=0.0, jes=x), total * norm * morphed / morphed.sum(), rtol=1e-5
+        )
+
+
 def test_histograms_without_nuisances(tmp_path: Path) -> None:
     """CARD-19, CARD-23, ENG-20: -1 is the integral, and a rate beside the histogram is the yield."""
     likelihood = read(write(tmp_path))

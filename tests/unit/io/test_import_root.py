@@ -243,3 +243,51 @@ def test_matrix_of_another_file(tmp_path: Path) -> None:
     assert covariance.up.tolist() == [[4, 0, 0], [0, 9, 0], [0, 0, 1]]
     with pytest.raises(InputError, match="no histogram 'x'"):
         imported(path, covariance="x")
+
+
+MANY_AXES = Path(__file__).parents[2] / "data" / "many_axes.root"
+"""Written by ROOT 6.40: a THnSparseD without and a THnD and a THnSparseF with squared weights, of the events listed below."""
+
+
+def test_many_axes() -> None:
+    """RIMP-13, RIMP-14: THn and THnSparse, cell by cell, with the errors of their weights; the last axis runs fastest."""
+    found = imported(MANY_AXES)
+    search = found.bundle.search
+    assert [(o.name, o.discrete) for o in search.observables] == [
+        ("njet", True),
+        ("met", False),
+        ("nb", True),
+    ]
+    assert search.n_bins == 12
+    # njet 2 to 3 or 4 to 9, three ranges of met, nb 0 or 1 to 4.
+    place = {(a, b, c): 6 * a + 2 * b + c for a in range(2) for b in range(3) for c in range(2)}
+    observed, top, zinv = np.zeros((3, 12))
+    top_squares, zinv_squares = np.zeros((2, 12))
+    observed[place[0, 0, 0]], observed[place[1, 2, 1]] = 2, 1
+    top[place[0, 0, 0]], top[place[1, 1, 1]], top[place[1, 2, 1]] = 2.0, 2.0, 0.25
+    top_squares[place[0, 0, 0]], top_squares[place[1, 1, 1]], top_squares[place[1, 2, 1]] = 2.5, 4.0, 0.0625
+    zinv[place[0, 1, 0]], zinv[place[1, 2, 1]] = 0.75, 1.5
+    zinv_squares[place[0, 1, 0]], zinv_squares[place[1, 2, 1]] = 0.5625, 1.25
+    assert search.observed.tolist() == observed.tolist()
+    by_name = {p.name: p.estimate for p in search.processes}
+    np.testing.assert_allclose(by_name["top"].nominal, top)
+    np.testing.assert_allclose(by_name["top"].stat_up, np.sqrt(top_squares))
+    np.testing.assert_allclose(by_name["zinv"].nominal, zinv)
+    np.testing.assert_allclose(by_name["zinv"].stat_up, np.sqrt(zinv_squares))
+    assert search.low[0].tolist() == [2, 200, 0]
+    assert search.high[-1].tolist() == [9, 900, 4]
+    assert any("data has 1 there" in note and "zinv has 1 there" in note for note in found.notes)
+
+
+def test_many_axes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMP-7: a THnSparse with few entries may stand for more cells than any memory holds."""
+    monkeypatch.setattr("superbin.io.root._MOST_CELLS", 79)
+    with pytest.raises(DocumentError, match="has 80 cells in 3 dimensions; at most 79 are read, project it"):
+        imported(MANY_AXES)
+
+
+def test_unreadable_backgrounds_are_named(tmp_path: Path) -> None:
+    """RIMP-13: where every background is broken the refusal says which and how."""
+    path = write(tmp_path / "t.root", data=shape([12, 3, 1]), top=shape([1, np.nan, 1], [1, 1, 1]))
+    with pytest.raises(DocumentError, match=r"can be read; histogram 'top' in bin 2 is nan"):
+        imported(path)

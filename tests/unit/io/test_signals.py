@@ -1,5 +1,6 @@
 """Signals from arrays, histograms, tables and efficiency maps: clauses RIMP-2 to RIMP-5."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,44 @@ def test_faulty_parquet(search: Search, tmp_path: Path) -> None:
     pq.write_table(pa.table({"bin": [1], "yield": [None]}), path)
     with pytest.raises(DocumentError, match="row 1: yield"):
         signals_from_table(path, search, model="Z")
+
+
+@pytest.mark.parametrize("bomb", ["rows", "text", "lists"])
+def test_parquet_bombs(bomb: str, search: Search, tmp_path: Path) -> None:
+    """RIMP-4: a table that is small on disk and unpacks to gigabytes is refused before it does."""
+    path = tmp_path / "t.parquet"
+    if bomb == "rows":
+        many = 2_500_000
+        table = pa.table(
+            {"bin": pa.array(np.ones(many, dtype="i1")), "yield": pa.array(np.zeros(many, dtype="f4"))}
+        )
+        message = "5000000 cells"
+    elif bomb == "text":
+        table = pa.table({"bin": pa.array(["low" * 100_000] * 1000), "yield": pa.array(np.zeros(1000))})
+        message = "'bin' has a text of 300000 bytes"
+    else:
+        table = pa.table({"bin": [1], "yield": [[1.0] * 1000]})
+        message = "'yield' is of type list"
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DocumentError, match=message):
+        signals_from_table(path, search, model="Z")
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.root"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_signals_of_no_file(name: str, kind: str, search: Search, tmp_path: Path) -> None:
+    """RIMP-4, RIMP-3: a pipe or a device is refused, and not waited for."""
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(DocumentError, match="a device, a pipe or a socket; name a file"):
+        if name.endswith("root"):
+            signals_from_root(path, search, pattern=r"Z(\d+)_(\d+)")
+        else:
+            signals_from_table(path, search, model="Z")
 
 
 def test_efficiencies(search: Search) -> None:

@@ -3,10 +3,13 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +32,7 @@ from superbin.statistical_model import (
     Channel,
     Constant,
     Formula,
+    LogMorph,
     LogNormal,
     Morph,
     Normal,
@@ -94,6 +98,64 @@ def everything() -> StatisticalModel:
     )
 
 
+def of_cards() -> StatisticalModel:
+    """What Combine's cards add: scaled, floored and logarithmically morphed histograms, statistical errors of bins, two widths."""
+    scaled = Sample(
+        "sig",
+        np.array([3.0, 1.0, 0.5]),
+        (
+            Rate("mu"),
+            Morph("jes", np.array([-1.0, 0.4, 0.2]), np.array([1.5, -0.2, -0.6]), "combine", 0.5),
+            LogNormal("jes", 0.93, 1.2, "combine"),
+        ),
+        floor=1e-9,
+        total=4.5,
+        errors=np.array([0.3, 0.2, 0.1]),
+    )
+    log = Sample(
+        "top",
+        np.array([10.0, 4.0, 7.0]),
+        (
+            LogMorph("jes", np.array([-0.1, 0.05, 0.0]), np.array([0.2, 0.01, -0.3]), 2.0),
+            LogMorph("tau", np.array([-0.1, 0.0, 0.0]), np.array([0.1, 0.0, -0.3])),
+            Rate("norm"),
+            Rate("norm"),
+        ),
+        total=21.0,
+        errors=np.array([1.0, 0.5, 0.0]),
+    )
+    constant = Formula(Binary("*", Constant(0.5), Constant(3.0)))
+    steep = Sample("steep", np.array([1.0, 2.0, 0.5]), (LogNormal("tau", 0.01, 40.0, "code4"), constant))
+    wide = Sample(
+        "wide",
+        np.array([5.0, 2.0, 1.0]),
+        (Morph("eff", np.array([-6.0, 0.4, 0.2]), np.array([7.5, -0.2, -0.6]), "code4p", 1.5),),
+        floor=0.25,
+    )
+    return StatisticalModel(
+        (
+            Channel(
+                "SR",
+                np.array([22.0, 11.0, 9.0]),
+                (scaled, log, steep, wide),
+                statistics=("prop_0", "prop_1", None),
+                floor=1e-3,
+            ),
+        ),
+        (
+            Parameter("mu", 1.0, 0.0, 10.0),
+            Parameter("jes", 0.0, -5.0, 5.0, Normal()),
+            Parameter("tau", 0.0, -5.0, 5.0, Normal()),
+            Parameter("eff", 0.1, -5.0, 5.0, Normal(0.1, 1.0, 0.7)),
+            Parameter("norm", 1.0, 0.1, 10.0),
+            Parameter("prop_0", 0.0, -7.0, 7.0, Normal()),
+            Parameter("prop_1", 0.0, -7.0, 7.0, Normal()),
+        ),
+        ("mu",),
+        "of cards",
+    )
+
+
 READ_BY_ROOT = """
 import json, sys, ROOT
 ROOT.RooMsgService.instance().setGlobalKillBelow(ROOT.RooFit.ERROR)
@@ -101,10 +163,7 @@ found = []
 for place, points in json.load(open(sys.argv[1])):
     workspace = ROOT.RooWorkspace("w")
     assert ROOT.RooJSONFactoryWSTool(workspace).importJSON(place)
-    measured = ROOT.RooArgSet()
-    for name in json.load(open(place))["misc"]["superbin"]["global_observables"]:
-        measured.add(workspace.var(name))
-    nll = workspace["model"].createNLL(workspace.data("observed"), ROOT.RooFit.GlobalObservables(measured))
+    nll = workspace.obj("analysis").createNLL(workspace.data("observed"))
     values = []
     for point in points:
         for name, value in point.items():
@@ -145,7 +204,11 @@ def points_of(engine: Any, document: dict[str, Any]) -> tuple[list[dict[str, flo
 def test_root_reads_the_same_likelihood(tmp_path: Path, two_bins: PublishedLikelihood) -> None:
     """LIK-51: differences of likelihoods at random points agree to 1e-9, for every effect and for a counting model."""
     tasks, expected = [], []
-    engines: tuple[Engine, ...] = (Likelihood(everything()), CountingLikelihood(two_bins.model([2.0, 3.0])))
+    engines: tuple[Engine, ...] = (
+        Likelihood(everything()),
+        Likelihood(of_cards()),
+        CountingLikelihood(two_bins.model([2.0, 3.0])),
+    )
     for i, engine in enumerate(engines):
         document = hs3_document(engine.description)
         path = tmp_path / f"{i}.json"
@@ -169,37 +232,32 @@ def test_root_reads_the_same_likelihood(tmp_path: Path, two_bins: PublishedLikel
         )
 
 
-def test_hs3_refuses_a_smooth_step_of_another_width() -> None:
-    """LIK-51: HS3 has no region but 1; a Combine shape with a scale of its own would change its likelihood."""
-    wide = Morph("res", np.array([-0.3]), np.array([0.5]), "combine", 2.0)
-    samples = (Sample("s", np.array([1.0]), (Rate("mu"),)), Sample("b", np.array([5.0]), (wide,)))
-    channels = (Channel("SR", np.array([6.0]), samples),)
-    model = StatisticalModel(
-        channels, (Parameter("mu", 1.0, 0.0, 10.0), Parameter("res", 0.0, -5.0, 5.0)), ("mu",)
-    )
-    with pytest.raises(
-        InputError, match="morph of 'res' of sample 'b' is smooth up to 2 standard deviations"
-    ):
-        hs3_document(model)
-
-
-def test_hs3_is_complete_without_root(tmp_path: Path) -> None:
-    """LIK-51: names are plain and lead back, what acts on nothing is left out, everything named exists; the command writes it."""
-    document = hs3_document(everything())
+@pytest.mark.parametrize("model", [everything(), of_cards()], ids=lambda model: model.name)
+def test_everything_hs3_names_exists(model: StatisticalModel) -> None:
+    """LIK-51: names are plain and lead back, and whatever a function or a distribution names is defined."""
+    document = hs3_document(model)
     known = document["misc"]["superbin"]
-    assert known["without_effect"] == ["idle"]
-    assert known["names"]["stat_0"] == "stat[0]"
+    assert known["without_effect"] == (["idle"] if model.name == "everything" else [])
+    assert set(known["names"].values()) <= {p.name for p in model.parameters}
     defined = {p["name"] for p in document["parameter_points"][0]["parameters"]} | {
         f["name"] for f in document["functions"]
     }
     defined |= {d["name"] for d in document["distributions"]}
     for function in document["functions"]:
-        for key in ("factors", "summands", "vars"):
-            assert set(function.get(key, ())) <= defined
+        for key in ("factors", "summands", "vars", "low", "high"):
+            assert {one for one in function.get(key, ()) if isinstance(one, str)} <= defined
+        words = set(
+            re.findall(r"[A-Za-z_]\w*", re.sub(r"\d\.?\d*e[+-]?\d+", "", function.get("expression", "")))
+        )
+        assert words - {"abs", "exp", "pow", "sqrt"} <= defined
     for one in document["distributions"]:
         assert {one[key] for key in ("x", "mean", "sigma") if key in one} | set(
             one.get("factors", ())
         ) <= defined
+
+
+def test_the_command_writes_hs3(tmp_path: Path) -> None:
+    """LIK-51: ``superbin likelihood export --to hs3``, and an output that exists is refused."""
     card = tmp_path / "card.txt"
     card.write_text("bin a\nobservation 6\nbin a a\nprocess s b\nprocess 0 1\nrate 2 5.5\nk lnN - 1.2\n")
     out = tmp_path / "card.json"
@@ -208,15 +266,6 @@ def test_hs3_is_complete_without_root(tmp_path: Path) -> None:
     assert json.loads(out.read_text())["metadata"]["hs3_version"] == "0.2"
     again = CliRunner().invoke(command, ["export", str(card), "--to", "hs3", "-o", str(out)])
     assert "exists; give another name" in str(again.exception)
-
-
-def test_hs3_says_what_it_cannot_hold() -> None:
-    """LIK-51: constraints of two widths."""
-    model = everything()
-    changed = replace(model.parameters[2], constraint=Normal(0.0, 1.0, 0.8))
-    parameters = (*model.parameters[:2], changed, *model.parameters[3:])
-    with pytest.raises(InputError, match="'jes' has a constraint of two widths"):
-        hs3_document(replace(model, parameters=parameters))
 
 
 def test_cards_come_back_as_they_were(tmp_path: Path, two_bins: PublishedLikelihood) -> None:
@@ -307,6 +356,29 @@ def test_spey_finds_the_same_limit(two_bins: PublishedLikelihood) -> None:
     model.exclusion_confidence_level(poi_test=1.0)
     assert len(backend._fits) == before
     assert backend.is_alive
+
+
+@pytest.mark.skipif(find_spec("spey") is None, reason="spey is not installed (superbin[spey])")
+@pytest.mark.filterwarnings("ignore")
+def test_spey_opens_files_by_the_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LIK-54: ``spey.get_backend("superbin")`` with the entry point of the project makes a model of a card, whose limits are superbin's."""
+    import spey
+
+    declared = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
+    group = "spey.backend.plugins"
+    ((name, value),) = declared["project"]["entry-points"][group].items()
+    # An installation made before there was an entry point does not know it.
+    monkeypatch.setitem(spey._backend_entries, name, EntryPoint(name, value, group))
+    card = tmp_path / "card.txt"
+    card.write_text("bin a\nobservation 6\nbin a a\nprocess s b\nprocess 0 1\nrate 2 5.5\nk lnN - 1.2\n")
+    model = spey.get_backend("superbin")(source=str(card), analysis="card", xsection=1.0)
+    found = read(card).limit()
+    assert model.poi_upper_limit() == pytest.approx(found.observed, rel=1e-3)
+    expected = model.poi_upper_limit(expected=spey.ExpectationType.aposteriori)
+    assert expected == pytest.approx(found.expected, rel=1e-3)
+    fits = len(model.backend._fits)
+    assert model.poi_upper_limit() == pytest.approx(found.observed, rel=1e-3)
+    assert len(model.backend._fits) == fits
 
 
 def one(n: float, b: float, s: float, *, uncertainty: str = "k", control: bool = False) -> StatisticalModel:

@@ -1,10 +1,12 @@
 """The command ``superbin likelihood``, on cards of its own and on a few merged bins of the packaged likelihood."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from scipy.optimize import minimize_scalar
 
 from superbin.cli.likelihood import likelihood
 
@@ -168,3 +170,90 @@ def test_impossible_bins_are_refused(bins: str) -> None:
     result = CliRunner().invoke(likelihood, ["fit", "T1bbbb", "1750", "1", "--bins", bins])
     assert result.exit_code == 1
     assert type(result.exception).__name__ == "InputError"
+
+
+COUNTING = """imax 1
+jmax 1
+kmax 1
+bin {name}
+observation 6
+bin {name} {name}
+process s b
+process 0 1
+rate 2 5.5
+k lnN - 1.2
+"""
+
+
+def test_covariance_of_any_source(tmp_path: Path) -> None:
+    """LIK-64: of a card, from a file or standard input; the variance is that of the constraint at the fit of nothing else."""
+    card = tmp_path / "card.txt"
+    card.write_text(COUNTING.format(name="a"))
+    runs = [
+        CliRunner().invoke(likelihood, ["covariance", str(card)]),
+        CliRunner().invoke(likelihood, ["covariance", "-"], input=card.read_text()),
+    ]
+    for one in runs:
+        assert one.exit_code == 0, one.output + repr(one.exception)
+        document = json.loads(one.stdout)
+        assert document["bins"] == ["a"]
+        assert document["expected"] == [5.5]
+        assert document["covariance"][0][0] == pytest.approx((5.5 * math.log(1.2)) ** 2)
+    bad = CliRunner().invoke(likelihood, ["covariance", str(card), "--scope", "variations"])
+    assert "belongs to a search without SIGNAL" in str(bad.exception)
+
+
+def test_covariance_after_a_fit_of_everything(tmp_path: Path) -> None:
+    """LIK-64: with data in the fit the variance of one bin is that of the product of constraint and Poisson, by numerical derivatives."""
+    card = tmp_path / "card.txt"
+    card.write_text(COUNTING.format(name="a"))
+    document = json.loads(run("covariance", str(card), "--scope", "background"))
+
+    def nll(theta: float) -> float:
+        events = 5.5 * 1.2**theta
+        return float(events - 6 * math.log(events) + theta**2 / 2)
+
+    best = minimize_scalar(nll, bounds=(-3, 3), method="bounded", options={"xatol": 1e-10}).x
+    step = 1e-3
+    curvature = (nll(best + step) - 2 * nll(best) + nll(best - step)) / step**2
+    slope = 5.5 * 1.2**best * math.log(1.2)
+    assert document["expected"][0] == pytest.approx(5.5 * 1.2**best, rel=1e-6)
+    assert document["covariance"][0][0] == pytest.approx(slope**2 / curvature, rel=1e-5)
+
+
+def test_combinations_print_json_alone(tmp_path: Path) -> None:
+    """LIK-65: two cards, their shared nuisance, and each output; messages go to standard error with --json."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(COUNTING.format(name=name))
+    labels = [f"{name}={tmp_path / name}.txt" for name in ("a", "b")]
+    limits = {}
+    for options in ([], ["--separate"]):
+        document = json.loads(run("combine", *labels, "--json", *options))
+        assert document["shared"] == ({} if options else {"k": ["a", "b"]})
+        assert document["parameters"] == (2 if options else 1)
+        limits[bool(options)] = document["limit"]["expected"]
+    assert limits[False] != limits[True]
+    for form in ("pyhf", "hs3", "card"):
+        out = tmp_path / form
+        result = CliRunner().invoke(likelihood, ["combine", *labels, "--json", "--to", form, "-o", str(out)])
+        assert json.loads(result.stdout)["limit"]["expected"] == limits[False]
+        assert out.exists()
+        assert "written to" in result.stderr
+    whole = json.loads(run("limit", str(tmp_path / "pyhf" / "workspace.json"), "--json"))
+    assert whole["expected"] == pytest.approx(limits[False], rel=1e-3)  # another interpolation of lnN 1.2
+
+
+def test_keyword_values_are_words_and_values(tmp_path: Path) -> None:
+    """LIK-66: --keyword-value fills shapes lines; what is no WORD=VALUE, or is given with a workspace, is refused."""
+    card = tmp_path / "card.txt"
+    card.write_text(COUNTING.format(name="a").replace("bin a\nobs", "shapes * * $KIND\nbin a\nobs", 1))
+    good = CliRunner().invoke(likelihood, ["limit", str(card), "--keyword-value", "KIND=FAKE", "--json"])
+    assert good.exit_code == 0, good.output + repr(good.exception)
+    assert json.loads(good.stdout)["observed"] == pytest.approx(3.339, rel=1e-3)
+    for text in ("KIND", "=FAKE", "KIND="):
+        bad = CliRunner().invoke(likelihood, ["limit", str(card), "--keyword-value", text])
+        assert "write WORD=VALUE, each word once" in str(bad.exception)
+    search = CliRunner().invoke(likelihood, ["limit", "T1bbbb", "1750", "1", "--keyword-value", "A=1"])
+    assert "leave out --keyword-value" in str(search.exception)
+    outside = CliRunner().invoke(likelihood, ["limit", "T1bbbb", "1750", "1", "--outside"])
+    assert "leave out --outside" in str(outside.exception)

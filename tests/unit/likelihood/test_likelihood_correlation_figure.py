@@ -33,3 +33,14 @@ def test_refuses_what_is_no_correlation(matrix: np.ndarray, text: str) -> None:
     """LIK-29."""
     with pytest.raises(InputError, match=text):
         correlation_matrix(matrix)
+
+
+def test_groups_have_names() -> None:
+    """LIK-29: names stand at the middle of their groups, along both axes; there is one for each group."""
+    drawn = correlation_matrix(np.eye(4), blocks=[1], names=("first", "others"))
+    places: dict[str, list[tuple[float, ...]]] = {}
+    for text in drawn.ax.texts:
+        places.setdefault(text.get_text(), []).append(tuple(map(float, text.xy)))  # type: ignore[attr-defined]
+    assert places == {"first": [(1.0, 0.0), (0.0, 1.0)], "others": [(3.0, 0.0), (0.0, 3.0)]}
+    with pytest.raises(InputError, match="3 names were given for 2 groups of bins"):
+        correlation_matrix(np.eye(4), blocks=[1], names=("a", "b", "c"))

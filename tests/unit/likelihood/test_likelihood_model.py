@@ -196,7 +196,7 @@ def test_bad_signals_are_refused(two_bins: PublishedLikelihood, yields: list[flo
 @pytest.mark.parametrize("option", ["systematics", "zero_count", "interpolation"])
 def test_unknown_options_are_refused(two_bins: PublishedLikelihood, option: str) -> None:
     """LIK-26."""
-    with pytest.raises(InputError, match=f"{option} is 'maybe'; it must be one of"):
+    with pytest.raises(UnknownNameError, match=f"{option} is 'maybe'; it must be one of"):
         two_bins.model([1.0, 1.0], **{option: "maybe"})  # type: ignore[arg-type]
 
 

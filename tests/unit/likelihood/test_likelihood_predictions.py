@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chi2
 
 from superbin.domain._intervals import garwood_interval
-from superbin.errors import InputError
+from superbin.errors import InputError, UnknownNameError
 from superbin.likelihood import PublishedLikelihood, predict, variations
 
 LEVEL = math.erf(1 / math.sqrt(2))
@@ -158,5 +158,5 @@ def test_predictions_of_zero_counts(compiled: Callable[..., PublishedLikelihood]
 
 def test_unknown_scopes_are_refused(two_bins: PublishedLikelihood) -> None:
     """LIK-26."""
-    with pytest.raises(InputError, match="scope is 'all'; it must be one of control, background"):
+    with pytest.raises(UnknownNameError, match="scope is 'all'; it must be one of control, background"):
         predict(two_bins, "all")  # type: ignore[arg-type]

@@ -89,7 +89,7 @@ def test_constraints_no_set_satisfies(cms_search: Search, t1bbbb: SignalModel) -
             constraints=Constraints(exactly=11),
         )
     with pytest.raises(UnknownNameError, match="'square'.*rectangle"):
-        optimize(cms_search, t1bbbb, shape="square")
+        optimize(cms_search, t1bbbb, shape="square")  # type: ignore[arg-type]
 
 
 def test_identical_bins_are_chosen_the_same_way() -> None:

@@ -14,6 +14,7 @@ from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge.archive import numbers
 from superbin.merge.problem import problem_from
+from superbin.merge.shapes import Shape
 
 
 def regions(
@@ -75,7 +76,7 @@ def test_many_regions(name: str) -> None:
 
 
 @pytest.mark.parametrize("shape", merge.SHAPES)
-def test_shapes(shape: str) -> None:
+def test_shapes(shape: Shape) -> None:
     """MERGE-51: ranges that overlap are never merged, in any shape."""
     rng = np.random.default_rng(1)
     low = np.array([0, 1, 2, 3, 4.0])

@@ -18,6 +18,7 @@ from superbin.domain.signal import SignalModel
 from superbin.domain.sums import Totals
 from superbin.errors import InputError, UnknownNameError
 from superbin.merge.problem import problem_from
+from superbin.merge.shapes import Shape
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def purity() -> Iterator[Merit]:
 
 @pytest.mark.usefixtures("purity")
 @pytest.mark.parametrize("shape", merge.SHAPES)
-def test_every_shape(shape: str, cms_search: Search, t1bbbb: SignalModel) -> None:
+def test_every_shape(shape: Shape, cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-70: searches of every shape maximise it; no pair of bins and no single one is better in free shape."""
     found = merge.optimize(cms_search, t1bbbb, figure_of_merit="purity", shape=shape)
     problem = problem_from(bin_sums(cms_search, t1bbbb))

@@ -4,7 +4,7 @@ import click
 import numpy as np
 import pytest
 
-from superbin.cli.options import _Share, selection_lines
+from superbin.cli.options import Share, selection_lines
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
@@ -94,14 +94,14 @@ def test_tolerances_that_are_none(cms_search: Search, t1bbbb: SignalModel, simpl
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.02", 0.02), ("0", 0.0), (" 0.5% ", 0.005)])
 def test_shares_on_the_command_line(text: str, share: float) -> None:
     """CLI-42."""
-    assert _Share().convert(text, None, None) == pytest.approx(share)
+    assert Share().convert(text, None, None) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("text", ["two", "100%", "-1%", "1.5", "nan"])
 def test_shares_that_are_none(text: str) -> None:
     """CLI-42."""
     with pytest.raises(click.BadParameter):
-        _Share().convert(text, None, None)
+        Share().convert(text, None, None)
 
 
 def test_lines_of_a_simpler_merge(cms_search: Search, t1bbbb: SignalModel) -> None:

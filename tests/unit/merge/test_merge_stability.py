@@ -80,7 +80,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     options = (
         "--shape",
         "free",
-        "--bins",
+        "--size",
         "1",
         "--figure-of-merit",
         "profile_asimov",

@@ -12,8 +12,8 @@ import pytest
 
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.errors import InputError
-from superbin.page import page
-from superbin.results import AnalysisResult, PValue, SearchSummary, StrengthLimit
+from superbin.page import page, point_pages
+from superbin.results import AnalysisResult, LimitBand, PValue, SearchSummary, UpperLimit
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 HOSTILE = '<script>alert("x")</script>&\u202e'
@@ -45,7 +45,7 @@ def scan(model: str = "T1bbbb") -> ScanResult:
     return ScanResult(search, model, ("m_mother", "m_lsp"), {"level": 0.95}, points, "0.1.0")
 
 
-def in_browser(text: str, folder: Path, script: str = "") -> str:
+def in_browser(text: str, folder: Path, script: str = "", width: int = 1100) -> str:
     """The page's elements after a script, as Chromium sees them."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
@@ -63,6 +63,7 @@ def in_browser(text: str, folder: Path, script: str = "") -> str:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        f"--window-size={width},900",
         f"--user-data-dir={folder / 'profile'}",
         "--dump-dom",
         path.as_uri(),
@@ -74,16 +75,15 @@ def in_browser(text: str, folder: Path, script: str = "") -> str:
 
 def test_the_answer_comes_first(example_result: AnalysisResult) -> None:
     """PAGE-2: significance, limit and exclusion stand before everything else."""
-    example_result = replace(example_result, limit=StrengthLimit(0.8, 0.5))
     text = page(example_result, figures={"counts": PNG})
     first = html.unescape(text.split('<div class="answer">')[1].split("</div>")[0])
     assert f"observed {example_result.observed.midp.z:.2f}" in first
-    assert example_result.limit is not None
-    assert (
-        f"{example_result.limit.observed:.3g} observed, {example_result.limit.expected:.3g} expected" in first
-    )
+    quoted = example_result.quoted
+    assert quoted is not None
+    assert f"{quoted.mu.observed:.3g} observed, {quoted.mu.median:.3g} expected" in first
     assert "the signal is excluded by this one bin" in first
-    assert "is not excluded" in page(replace(example_result, limit=StrengthLimit(1.2, 0.5)))
+    weak = UpperLimit.of("lhc", LimitBand(1.2, median=0.5), fit="prefit")
+    assert "is not excluded" in page(replace(example_result, limits=(weak,), other=None))
     assert "Search digest" in text
     for row in example_result.bins:
         assert f"<td>{row.number}</td>" in text
@@ -138,5 +138,75 @@ def test_formulas_are_set(example_result: AnalysisResult) -> None:
 
 def test_other_values_have_no_page() -> None:
     """PAGE-1."""
-    with pytest.raises(InputError, match="a page is of a result or a scan, and not of str"):
+    with pytest.raises(InputError, match="a page is of a result, a scan or a validation, and not of str"):
         page("text")
+
+
+def test_points_have_pages(tmp_path: Path) -> None:
+    """PAGE-6: the map and the table link to a page for every finished signal, with its limits and the command for its analysis."""
+    result = scan()
+    pages = point_pages(result)
+    assert sorted(pages) == ["T1bbbb_10000_500.html", "T1bbbb_1400_200.html", "T1bbbb_900_100.html"]
+    (tmp_path / "points").mkdir()
+    for name, text in pages.items():
+        (tmp_path / "points" / name).write_text(text, encoding="utf-8")
+    (tmp_path / "report.html").write_text("<title>back</title>", encoding="utf-8")
+    script = (
+        "document.title = [...document.querySelectorAll('a')].map(a => a.getAttribute('href')).join(' ');"
+    )
+    seen = in_browser(page(result, point_folder="points"), tmp_path, script)
+    links = re.findall(r"<title>(points/[^<]*)</title>", seen)[0].split()
+    assert len(links) == 6
+    assert all((tmp_path / link).is_file() for link in links)
+    text = html.unescape(pages["T1bbbb_900_100.html"])
+    assert "superbin run T1bbbb 900 100 --search" in text
+    assert 'href="../report.html"' in text
+    assert "The signal is excluded by its one region." in text
+    assert not re.search(r'(?:src|href)="(?!data:|\.\./report\.html)', text)
+    assert "points/" not in page(result)
+
+
+def test_names_of_pages_are_safe() -> None:
+    """PAGE-5, PAGE-6: the name of a model makes no path and no markup of the pages of its points."""
+    for name, text in point_pages(scan("../../<script>alert(1)</script>/x y")).items():
+        assert re.fullmatch(r"[A-Za-z0-9.+_-]+\.html", name)
+        assert not name.startswith(".")
+        assert "<script>alert" not in text
+
+
+def test_particles_are_set(example_result: AnalysisResult) -> None:
+    """PAGE-2: production and decay with particles, masses with their units."""
+    signal = replace(example_result.signal, parameters={"m_mother": 1750.0, "m_lsp": 1.0})
+    text = html.unescape(page(replace(example_result, signal=signal)))
+    assert "pp → g\u0303g\u0303, g\u0303 → bb\u0305χ\u0303" in text
+    assert "m<sub>g\u0303</sub> = 1750 GeV" in text
+
+
+def test_everything_of_the_answer(example_result: AnalysisResult) -> None:
+    """PAGE-2, RES-20: limits of both regions, what one region costs, simpler regions and sources of uncertainty."""
+    text = html.unescape(page(example_result))
+    for words in (
+        "One region, largest expected significance",
+        "Full likelihood, without signal uncertainty",
+        "Published (interpolated)",
+        "CLs, LHC ensembles",
+        "8.2 +3.1 −2.2",
+        "LLSCSRNJets2_BTags3_MHT3_HT9",
+        "12.3 +4.4 −3.1",
+    ):
+        assert words in text
+    bare = replace(
+        example_result, likelihood=None, published=None, other=None, alternatives=(), sources=(), limits=()
+    )
+    assert "Simpler regions" not in page(bare)
+
+
+def test_readable_on_a_phone(example_result: AnalysisResult, tmp_path: Path) -> None:
+    """PAGE-7: at the width of a phone nothing but tables, which scroll on their own, is wider than the window."""
+    script = (
+        "const wide = [...document.querySelectorAll('body > *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1);"
+        "document.title = 'wide ' + wide.length + ' ' + (document.documentElement.scrollWidth <= innerWidth + 1);"
+    )
+    for text in (page(example_result, figures={"counts": PNG}), page(scan(), point_folder="points")):
+        seen = in_browser(text, tmp_path, script, width=500)
+        assert "<title>wide 0 true</title>" in seen

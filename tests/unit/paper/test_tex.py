@@ -7,7 +7,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from superbin.paper.tex import TeX, asymmetric, escape, estimate, events, mathtext, pvalue, whole, z
+from superbin.paper.tex import (
+    TeX,
+    escape,
+    estimate,
+    mathtext,
+    measured,
+    parts,
+    percent,
+    pvalue,
+    whole,
+    z,
+)
 
 # Every macro that escape may write, and how many arguments in braces it takes.
 TEXT_MACROS = {
@@ -149,24 +160,28 @@ class TestMathtext:
 
 class TestNumbers:
     @pytest.mark.parametrize(
-        ("value", "tex"),
-        [(0, "$0.00$"), (12.345, "$12.35$"), (123.45, "$123.5$"), (1234.5, "$1234$"), (0.0234, "$0.023$"), (2e-9, "$0.000000$")],
-    )  # fmt: skip
-    def test_events(self, value: float, tex: str) -> None:
-        """PAPER-3: two decimals where events are few, fewer where they are many, more where they are rare."""
-        assert events(value) == tex
-
-    @pytest.mark.parametrize(
         ("nominal", "up", "down", "tex"),
         [
-            (12.345, 3.7, 3.067, "$12.35^{+3.70}_{-3.07}$"),
+            (12.345, 3.7, 3.067, "$12.3^{+3.7}_{-3.1}$"),
             (0.003, 1.04, 0.003, "$0.00^{+1.04}_{-0.00}$"),
-            (982.79, 104.1, 100.2, "$982.8^{+104.1}_{-100.2}$"),
+            (982.79, 104.1, 100.2, r"$980\pm100$"),
+            (9.61, 0.1441, 0.1441, r"$9.61\pm0.14$"),
+            (2.3e-6, 1e-6, 5e-7, r"$(2.3^{+1.0}_{-0.5})\times10^{-6}$"),
         ],
     )
-    def test_asymmetric(self, nominal: float, up: float, down: float, tex: str) -> None:
-        """PAPER-3: upwards and downwards are kept apart, all with the same decimals."""
-        assert asymmetric(nominal, up, down) == tex
+    def test_measured(self, nominal: float, up: float, down: float, tex: str) -> None:
+        """PAPER-3, RES-20: upwards and downwards are kept apart, all with the same last digit."""
+        assert measured(nominal, up, down) == tex
+
+    def test_parts(self) -> None:
+        """PAPER-3, RES-20: a value and its uncertainties in cells of their own agree in their last digit."""
+        assert parts(0.81, (2.01, 0.6), (0.54, 0.0)) == ("$0.8$", "$^{+2.0}_{-0.6}$", "$^{+0.5}_{-0.0}$")
+        assert parts(3.0, (0.5, 0.5)) == ("$3.0$", r"$\pm0.5$")
+
+    @pytest.mark.parametrize(("value", "tex"), [(0.0153, r"1.5\,\%"), (0.27, r"27\,\%"), (1.5, r"150\,\%")])
+    def test_percent(self, value: float, tex: str) -> None:
+        """PAPER-3: a relative uncertainty has two digits."""
+        assert percent(value) == tex
 
     @pytest.mark.parametrize(
         ("value", "tex"),

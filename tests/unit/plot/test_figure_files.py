@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from superbin.errors import InputError, OutputError
+from superbin.errors import OutputError, UnknownNameError
 from superbin.plot import figures, save
 from superbin.results import AnalysisResult
 
@@ -68,7 +68,7 @@ def test_one_file_by_its_suffix(figure: Figure, tmp_path: Path, suffix: str, sta
 
 def test_unknown_format(figure: Figure, tmp_path: Path) -> None:
     """FIG-14: an unknown format is an error before anything is written."""
-    with pytest.raises(InputError, match=r"figure format 'gif' is unknown; use one of pdf, png, svg"):
+    with pytest.raises(UnknownNameError, match=r"figure format 'gif' is unknown; use one of pdf, png, svg"):
         save(figure, tmp_path / "figure", formats=("pdf", "gif"))  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 

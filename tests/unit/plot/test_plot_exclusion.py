@@ -96,7 +96,7 @@ def test_the_figure_says_what_it_is() -> None:
     """FIG-27: process, decay, order of the cross sections, confidence level, whose limits."""
     said = texts(exclusion_plot(scan(plane())))
     assert r"\tilde{g} \rightarrow b\bar{b}\tilde{\chi}^0_1" in said
-    assert "95% CL, NLO+NLL, one aggregate bin" in said
+    assert "95% CL, NLO+NLL, not smoothed\nOne aggregate bin" in said
     own = replace(scan(plane()), cross_section_order="")
     assert "NLO+NLL" not in texts(exclusion_plot(own))
     assert "given cross sections" in texts(exclusion_plot(own))

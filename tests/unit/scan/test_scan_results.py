@@ -11,7 +11,7 @@ from superbin.domain.aggregate import AggregateBin, Background
 from superbin.domain.published import PublishedLimit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import DocumentError, OutputError
+from superbin.errors import DocumentError, InputError
 from superbin.results.scan import (
     PublishedComparison,
     ScanLimit,
@@ -141,5 +141,5 @@ def test_other_documents(tmp_path: Path) -> None:
         scan_from_json('{"schema": "superbin/result/1"}')
     with pytest.raises(DocumentError, match="the scan:1: not JSON .*; write it again with 'superbin scan'"):
         scan_from_json("{")
-    with pytest.raises(OutputError, match=r"cannot read .*; give a scan\.json that 'superbin scan' wrote"):
+    with pytest.raises(InputError, match=r"cannot read .*; give a scan\.json that 'superbin scan' wrote"):
         load_scan(tmp_path / "none.json")

@@ -8,7 +8,7 @@ from superbin.errors import InputError
 from superbin.stats import counts, limits
 from superbin.stats.arguments import FloatArray, Index
 from superbin.stats.limits import problem as problems
-from superbin.stats.models import UncertaintyModel
+from superbin.stats.models import ModelName, UncertaintyModel
 
 FAR = [(0, 1e15), (3, 1e13), (10**6, 25.0), (10**9, 0.3), (10**15, 1e-17), (10**15, 1e15)]
 
@@ -16,7 +16,7 @@ FAR = [(0, 1e15), (3, 1e13), (10**6, 25.0), (10**9, 0.3), (10**15, 1e-17), (10**
 @pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "gamma", "none"])
 @pytest.mark.parametrize(("n", "b"), FAR)
 def test_limits_ask_for_few_probabilities(
-    n: int, b: float, model: str, monkeypatch: pytest.MonkeyPatch
+    n: int, b: float, model: ModelName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """STAT-26: every limit and quantile of counts to 1e15 within 1500 rows of CLs and of the distribution."""
     rows = 0

@@ -11,7 +11,7 @@ from superbin import stats as superstats
 from superbin.errors import InputError, UnknownNameError
 from superbin.stats import counts, integration
 from superbin.stats.arguments import FloatArray
-from superbin.stats.models import uncertainty
+from superbin.stats.models import ModelName, uncertainty
 
 MODELS = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
 
@@ -26,7 +26,7 @@ def many(seed: int, rows: int) -> tuple[FloatArray, FloatArray, FloatArray, Floa
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_without_signal_it_is_the_complement_of_the_tail(model: str) -> None:
+def test_without_signal_it_is_the_complement_of_the_tail(model: ModelName) -> None:
     """STAT-16: against the arms of the p-values, another decomposition of another integral."""
     n, b, up, down = many(5, 300)
     held = uncertainty(model, b, up, down)
@@ -59,7 +59,7 @@ def test_against_mpmath(n: float, s: float, b: float, up: float, down: float) ->
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_probabilities_add_up(model: str) -> None:
+def test_probabilities_add_up(model: ModelName) -> None:
     """STAT-16: the sum of the probabilities of whole counts is the distribution function, and tends to one."""
     k = np.arange(0.0, 300)
     single = counts.pmf(k, 12, 4, 10, signal=3.5, model=model)
@@ -147,7 +147,7 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="do not broadcast"):
         counts.cdf([1, 2], 1, 0, 0, signal=[1, 2, 3])
     with pytest.raises(UnknownNameError, match="log"):
-        counts.cdf(1, 1, 0, 0, model="log-normal")
+        counts.cdf(1, 1, 0, 0, model="log-normal")  # type: ignore[arg-type]
 
 
 def test_a_cliff_between_the_nodes_is_found() -> None:

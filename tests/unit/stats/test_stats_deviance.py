@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from superbin.stats import asymptotic_z, counts, q0
+from superbin.stats.models import ModelName
 from superbin.stats.poisson import deviance
 
 
@@ -33,7 +34,7 @@ def test_deviance_at_its_ends() -> None:
 
 @pytest.mark.parametrize("b", [1e-8, 1e-16, 1e-17, 1e-100])
 @pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "none"])
-def test_q0_of_one_event_over_next_to_nothing(b: float, model: str) -> None:
+def test_q0_of_one_event_over_next_to_nothing(b: float, model: ModelName) -> None:
     """STAT-10: q0 = 2 (ln(1/b) - 1 + b) without uncertainty."""
     exact = float(reference(1.0, b))
     assert q0(1, b, 0, 0, model=model) == pytest.approx(exact, rel=1e-14)

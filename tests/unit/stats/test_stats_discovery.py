@@ -8,14 +8,14 @@ from scipy import special, stats
 
 from superbin import stats as superstats
 from superbin.errors import InputError
-from superbin.stats.models import MODELS
+from superbin.stats.models import MODELS, ModelName
 
 CASES = [(40, 25, 5, 5), (4, 0.6, 0.5, 0.3), (10, 2, 1, 0.6), (7, 2, 1, 2), (9, 4, 1, 3)]
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("case", CASES)
-def test_agrees_with_toys(case: tuple[float, ...], model: str) -> None:
+def test_agrees_with_toys(case: tuple[float, ...], model: ModelName) -> None:
     """STAT-27, STAT-22: within 4 standard errors of 200 000 toys of count and auxiliary measurement."""
     exact = superstats.p0(*case, model=model)
     toys = superstats.throw_q0(*case, toys=200_000, seed=5, model=model)
@@ -62,7 +62,7 @@ def test_vanishing_uncertainty_is_mid_p() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_tends_to_the_asymptotic_one(model: str) -> None:
+def test_tends_to_the_asymptotic_one(model: ModelName) -> None:
     """STAT-27: the difference in Z shrinks like 1/sqrt(b), at fixed relative uncertainty over sqrt(b)."""
     apart = []
     for b in (25.0, 400.0, 6400.0):
@@ -85,7 +85,7 @@ def test_far_out() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_falls_with_the_count(model: str) -> None:
+def test_falls_with_the_count(model: ModelName) -> None:
     """STAT-7, STAT-27: and a deficit has p = 1."""
     p = [superstats.p0(n, 9, 3, 3, model=model).p for n in range(4, 40, 3)]
     assert (np.diff(p) <= 1e-12).all()

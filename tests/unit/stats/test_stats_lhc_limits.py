@@ -9,7 +9,7 @@ from scipy import stats
 from superbin.errors import InputError
 from superbin.stats import limits
 from superbin.stats.limits.asymptotic import q_tilde
-from superbin.stats.models import MODELS, uncertainty
+from superbin.stats.models import MODELS, ModelName, uncertainty
 from superbin.stats.profile import fit
 
 CASES = [(8.5, 4, 0.6, 0.5, 0.3), (20, 25, 25, 5, 5), (12, 30, 25, 12, 2), (4, 1, 4, 2, 3.5)]
@@ -18,7 +18,7 @@ CASES = [(8.5, 4, 0.6, 0.5, 0.3), (20, 25, 25, 5, 5), (12, 30, 25, 12, 2), (4, 1
 @pytest.mark.parametrize("x", [0.0, 0.3])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("case", CASES)
-def test_agrees_with_toys(case: tuple[float, ...], model: str, x: float) -> None:
+def test_agrees_with_toys(case: tuple[float, ...], model: ModelName, x: float) -> None:
     """STAT-28: both ensembles thrown, 20 000 toys each, with every auxiliary measurement; CLs within 4 standard errors."""
     s, n, *yields = case
     held = uncertainty(model, *(np.array([float(y)]) for y in yields))
@@ -47,7 +47,7 @@ def test_reference() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_empty_bin_and_no_signal(model: str) -> None:
+def test_empty_bin_and_no_signal(model: ModelName) -> None:
     """STAT-28: exp(-s) for n = 0, whatever the background; 1 at s = 0."""
     for yields in ((3, 1, 1), (0.5, 0.3, 0.2)):
         assert limits.lhc_cls(2.0, 0, *yields, model=model) == pytest.approx(math.exp(-2), rel=1e-7)
@@ -75,7 +75,7 @@ def test_vanishing_uncertainty_halves_the_observed_count() -> None:
 
 
 @pytest.mark.parametrize("model", ["split-lognormal", "gaussian"])
-def test_tends_to_the_asymptotic_one(model: str) -> None:
+def test_tends_to_the_asymptotic_one(model: ModelName) -> None:
     """STAT-28, STAT-18: at a thousand events within a percent, observed and expected."""
     yields = (1000.0, 40.0, 40.0)
     exact = limits.lhc_limit(1030, *yields, model=model)

@@ -1,6 +1,7 @@
 """Upper limits: textbook values, brute force, pyhf."""
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from superbin import stats as superstats
 from superbin.errors import InputError, UnknownNameError
 from superbin.stats import limits
 from superbin.stats.arguments import FloatArray
+from superbin.stats.models import ModelName
 
 BINS = [(4.0, 0.6, 0.5, 0.3), (10.0, 2.0, 1.0, 0.6), (40.0, 25.0, 5.0, 5.0), (1.0, 4.0, 2.0, 3.5)]
 
@@ -112,7 +114,11 @@ def test_asymptotic_against_pyhf(arguments: tuple[float, ...], x: float) -> None
 def test_expected_limits_are_those_of_the_quantiles() -> None:
     """STAT-19: without systematics from SciPy's Poisson quantiles; ascending; Bayes and CLs alike."""
     counts = stats.poisson.ppf(stats.norm.cdf([-2, -1, 0, 1, 2]), 7.3)
-    for method, one in (("cls", limits.cls_limit), ("bayes", limits.bayes_limit)):
+    pairs: tuple[tuple[Literal["cls", "bayes"], Any], ...] = (
+        ("cls", limits.cls_limit),
+        ("bayes", limits.bayes_limit),
+    )
+    for method, one in pairs:
         bands = limits.expected_limits(method, 7.3, 0, 0, signal_uncertainty=0.3)
         five = [bands.low2, bands.low1, bands.median, bands.high1, bands.high2]
         np.testing.assert_allclose(five, one(counts, 7.3, 0, 0, signal_uncertainty=0.3), rtol=1e-8)
@@ -153,7 +159,7 @@ def test_limits_need_not_rise_with_the_count() -> None:
 
 
 @pytest.mark.parametrize("model", ["none", "gamma", "gaussian"])
-def test_limits_rise_where_the_mean_is_log_concave(model: str) -> None:
+def test_limits_rise_where_the_mean_is_log_concave(model: ModelName) -> None:
     """STAT-17: the proved case, at the counts of the counter-example and at few."""
     for b, n in ((20468.0, np.arange(19500.0, 21000, 50)), (6.0, np.arange(0.0, 30))):
         for share in (0.01, 0.06, 0.4):
@@ -174,6 +180,37 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="do not broadcast"):
         limits.cls_limit([1, 2], 1, 0, 0, level=[0.9, 0.95, 0.99])
     with pytest.raises(UnknownNameError, match="'CLs'"):
-        limits.expected_limits("CLs", 1, 0, 0)
+        limits.expected_limits("CLs", 1, 0, 0)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="one bin at a time"):
         limits.expected_limits("cls", [1.0, 2.0], 0, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [1e8, 1e10, 1e12])
+@pytest.mark.parametrize("x", [0.05, 0.2, 1.0])
+def test_uncertain_signal_of_very_many_events(n: float, x: float) -> None:
+    """STAT-17: over a known background equal to the count, the limit in units of sqrt(n) is that of a normal count, to 1/sqrt(n)."""
+
+    def excess(log_t: float) -> float:
+        average, _ = integrate.quad(
+            lambda y: special.ndtr(-math.exp(log_t + math.log1p(x) * y)) * math.exp(-0.5 * y * y),
+            -12,
+            12,
+            epsabs=1e-13,
+        )
+        return average / math.sqrt(2 * math.pi) / 0.5 - 0.05
+
+    normal = math.exp(optimize.brentq(excess, -3, 6))
+    assert limits.cls_limit(n, n, 0, 0, signal_uncertainty=x) / math.sqrt(n) == pytest.approx(
+        normal, rel=10 / math.sqrt(n)
+    )
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "gaussian", "gamma", "lognormal"])
+@pytest.mark.parametrize("n", [2.5, 6000.0, 1e7])
+def test_uncertain_signal_tends_to_the_known_one(model: str, n: float) -> None:
+    """STAT-17: the table of many events against the integral of a known signal, two methods, as the uncertainty vanishes."""
+    background = (0.9 * n, 0.2 * n, 0.1 * n)
+    known = limits.cls_limit(n, *background, model=model)
+    assert limits.cls_limit(n, *background, model=model, signal_uncertainty=1e-6) == pytest.approx(
+        known, rel=1e-9
+    )

@@ -9,7 +9,7 @@ from scipy import integrate, optimize, stats
 from superbin import stats as superstats
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray
-from superbin.stats.models import DEFAULT, MODELS, SHARP, UncertaintyModel, uncertainty
+from superbin.stats.models import DEFAULT, MODELS, SHARP, ModelName, UncertaintyModel, uncertainty
 from superbin.stats.profile import fit
 
 BINS = [(25.0, 5.0, 5.0), (0.6, 0.5, 0.3), (4.0, 1.0, 3.0), (2.0, 1.0, 1.9)]
@@ -56,7 +56,7 @@ def test_mean_and_inverse(name: str, yields: tuple[float, float, float]) -> None
 
 @every
 @bins
-def test_draws_follow_the_prior(name: str, yields: tuple[float, float, float]) -> None:
+def test_draws_follow_the_prior(name: ModelName, yields: tuple[float, float, float]) -> None:
     """STAT-3, STAT-32: the mean of the draws' Poisson tails is the exact tail; two of three seeds within 2.6 standard errors."""
     held = one(name, yields)
     n = np.ceil(yields[0] + 1)

@@ -9,9 +9,10 @@ from scipy import optimize, special, stats
 from superbin import stats as superstats
 from superbin.errors import InputError, UnknownNameError
 from superbin.stats import limits, poisson
+from superbin.stats.models import ModelName
 
 
-def cost(model: str, z: float, n: float, s: float, b: float, up: float, down: float) -> float:
+def cost(model: ModelName, z: float, n: float, s: float, b: float, up: float, down: float) -> float:
     """-2 ln L over the saturated one, from the definition."""
     if model == "lognormal":
         mean = b * math.exp(z * math.log1p((up + down) / 2 / b))
@@ -30,7 +31,7 @@ def cost(model: str, z: float, n: float, s: float, b: float, up: float, down: fl
 @pytest.mark.parametrize(
     "case", [(40, 25, 5, 5), (4, 0.6, 0.5, 0.3), (1, 8, 3, 5), (0, 3, 1, 3), (30, 2, 9, 1)]
 )
-def test_against_a_scan(model: str, case: tuple[float, float, float, float]) -> None:
+def test_against_a_scan(model: ModelName, case: tuple[float, float, float, float]) -> None:
     """STAT-10: q0 by the lowest point of a fine scan of the nuisance, polished; with the sign of the excess."""
     n, b, up, down = case
     grid = np.linspace(-12, 12, 4001)
@@ -81,7 +82,7 @@ def test_on_off_toys_against_a_loop() -> None:
 
 @pytest.mark.parametrize("model", ["lognormal", "gaussian", "none"])
 @pytest.mark.parametrize("case", [(60, 25, 5, 5), (8, 0.6, 0.5, 0.3), (9, 1.0, 0.3, 0.9), (1, 4, 1, 3)])
-def test_weighted_toys_of_every_model(model: str, case: tuple[float, float, float, float]) -> None:
+def test_weighted_toys_of_every_model(model: ModelName, case: tuple[float, float, float, float]) -> None:
     """STAT-21: importance-sampled toys within 4 standard errors of the quadrature."""
     result = superstats.throw_weighted(*case, toys=40_000, model=model)
     assert abs(result.midp - superstats.midp(*case, model=model)) < 4 * result.midp_error
@@ -89,7 +90,7 @@ def test_weighted_toys_of_every_model(model: str, case: tuple[float, float, floa
 
 
 @pytest.mark.parametrize("model", ["lognormal", "gaussian", "gamma", "none"])
-def test_asymptotic_limits_of_every_model(model: str) -> None:
+def test_asymptotic_limits_of_every_model(model: ModelName) -> None:
     """STAT-18: near the exact ones at many counts, falling with the uncertainty, bands in order."""
     exact, asymptotic = (
         f(5200, 4940, 190, 190, model=model) for f in (limits.cls_limit, limits.asymptotic_limit)
@@ -113,7 +114,7 @@ def test_refusals() -> None:
     with pytest.raises(InputError, match="relative to b"):
         limits.asymptotic_limit(5, 0, 1, 0, model="lognormal")
     with pytest.raises(UnknownNameError, match="split-lognormal"):
-        superstats.asymptotic_z(5, 3, 1, 1, model="split-normal")
+        superstats.asymptotic_z(5, 3, 1, 1, model="split-normal")  # type: ignore[arg-type]
 
 
 def test_uniform_expansion_against_mpmath() -> None:
@@ -147,7 +148,7 @@ def test_many_events_with_an_uncertain_signal() -> None:
 
 
 @pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "gamma"])
-def test_next_to_no_uncertainty(model: str) -> None:
+def test_next_to_no_uncertainty(model: ModelName) -> None:
     """STAT-7, STAT-14: the smallest width there is changes nothing, in limits, counts and toys of every kind."""
     sharp, tiny = (4.0, 1.0, 0.0, 0.0), (4.0, 1.0, 0.0, 1e-250)
     assert limits.cls_limit(*tiny, model=model) == pytest.approx(limits.cls_limit(*sharp), rel=1e-9)

@@ -11,12 +11,13 @@ from scipy import integrate, special, stats
 
 from superbin import stats as superstats
 from superbin.stats.arguments import FloatArray
+from superbin.stats.models import ModelName
 
 REFERENCE = Path(__file__).parents[3] / "validation" / "pvalues" / "reference.csv"
 MODELS = ("split-lognormal", "lognormal", "gaussian", "gamma", "none")
 
 
-def reference(model: str) -> tuple[FloatArray, list[str], list[str]]:
+def reference(model: ModelName) -> tuple[FloatArray, list[str], list[str]]:
     """Arguments (rows of n, b, up, down) and the two p-values as decimal strings."""
     with REFERENCE.open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["model"] == model]
@@ -66,7 +67,7 @@ def test_reference_grid_is_large_enough() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_agrees_with_mpmath(model: str) -> None:
+def test_agrees_with_mpmath(model: ModelName) -> None:
     """STAT-3 to STAT-6, STAT-8: relative error below 1e-10, plus the rounding of ln p beyond Z = 30."""
     arguments, tails, mids = reference(model)
     for function, expected in ((superstats.log_tail, tails), (superstats.log_midp, mids)):

@@ -9,6 +9,7 @@ import pytest
 from superbin import stats as superstats
 from superbin.errors import InputError
 from superbin.stats import frequentist, toys, weighted
+from superbin.stats.models import ModelName
 
 CASES = [
     (15, 0.6, 0.5, 0.3),
@@ -194,7 +195,7 @@ DEFICITS = [
 
 @pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "none"])
 @pytest.mark.parametrize("case", DEFICITS)
-def test_errors_of_deficits_are_honest(case: tuple[int, ...], model: str) -> None:
+def test_errors_of_deficits_are_honest(case: tuple[int, ...], model: ModelName) -> None:
     """STAT-21: pulls of the sampled side have unit width; exact from the count's distribution, another integral than that of mid-p.
 
     The whole study, with excesses and 300 seeds, is ``validation/pvalues/pulls.py``.

@@ -5,6 +5,7 @@ import pytest
 
 from superbin import stats
 from superbin.errors import UnknownNameError
+from superbin.stats.models import ModelName
 from superbin.stats.single import log_p_value
 
 
@@ -20,7 +21,7 @@ def cases(number: int) -> list[tuple[float, float, float, float]]:
 
 
 @pytest.mark.parametrize("model", ["split-lognormal", "lognormal"])
-def test_agrees_with_arrays(model: str) -> None:
+def test_agrees_with_arrays(model: ModelName) -> None:
     """STAT-6, STAT-9: a scalar gives what a row of an array gives; most scalars take the float path."""
     taken = 0
     for case in cases(400):
@@ -58,4 +59,4 @@ def test_leaves_the_rest_to_the_arrays(case: tuple[float, float, float, float]) 
     assert log_p_value(*case, "split-lognormal", mid=True) is None
     assert log_p_value(3.0, 2.0, 1.0, 0.5, "gamma", mid=True) is None
     with pytest.raises(UnknownNameError):
-        log_p_value(3.0, 2.0, 1.0, 0.5, "no such model", mid=True)
+        log_p_value(3.0, 2.0, 1.0, 0.5, "no such model", mid=True)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import scipy.stats
 from superbin import stats as superstats
 from superbin.errors import InputError
 from superbin.stats import toys as toys_module
+from superbin.stats.models import ModelName
 
 ARGUMENTS = (4.0, 0.6, 0.5, 0.3)
 
@@ -62,7 +63,7 @@ def test_binomial_error(hits: float, n: int, counted: int) -> None:
 @pytest.mark.parametrize(
     "arguments", [(4, 0.6, 0.5, 0.3), (2.5, 3, 2, 2.7), (40, 25, 5, 5), (0.3, 0.6, 0.2, 0.1)]
 )
-def test_toys_agree_with_the_quadrature(model: str, arguments: tuple[float, ...]) -> None:
+def test_toys_agree_with_the_quadrature(model: ModelName, arguments: tuple[float, ...]) -> None:
     """STAT-3, STAT-13: every model, whole and real counts, within 4 standard errors."""
     result = superstats.throw(*arguments, toys=100_000, seed=11, model=model)
     assert abs(result.tail - superstats.tail(*arguments, model=model)) < 4 * result.tail_error

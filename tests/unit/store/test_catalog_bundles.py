@@ -78,7 +78,7 @@ def test_everything_of_an_imported_search(catalog: Catalog, bundle: Bundle) -> N
     limits = catalog.limits("small", "T2qq")
     assert limits is not None
     assert limits.contours["observed"].tolist() == [[1000, 1]]
-    assert catalog.generator_card("small") == ("selection.overall_factor=0.9",)
+    assert catalog.search("small").simulation == ("selection.overall_factor=0.9",)
     assert not catalog.has_likelihood("small")
     with pytest.raises(UnknownNameError, match=f"'small' has no likelihood; there is one for {CMS}"):
         catalog.published_likelihood("small")

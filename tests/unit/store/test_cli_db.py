@@ -214,6 +214,7 @@ def test_export_refuses_what_stands_there(here: Path) -> None:
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "backgrounds.csv",
         "bins.csv",
+        "card-recipe.json",
         "covariance_down.csv",
         "covariance_up.csv",
         "generator-card.json",

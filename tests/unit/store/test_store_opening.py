@@ -70,7 +70,7 @@ def test_passwords_are_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "package"), [("postgresql://h/d", "psycopg[binary]"), ("mysql://h/d", "pymysql")]
+    ("url", "package"), [("postgresql://h/d", "superbin[postgresql]"), ("mysql://h/d", "superbin[mariadb]")]
 )
 def test_missing_driver(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """STORE-10: a driver that is not installed is named, with how to install it."""
@@ -78,7 +78,7 @@ def test_missing_driver(url: str, package: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "pymysql", None)
     with pytest.raises(MissingDependencyError) as caught:
         Store(url)
-    assert str(caught.value).endswith(f'needs a driver that is not installed; run: pip install "{package}"')
+    assert str(caught.value).endswith(f"needs a driver that is not installed; run: pip install '{package}'")
 
 
 def test_unknown_kind() -> None:

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superbin.cli.likelihood.subject import json_option, open_subject, subject_options
+from superbin.cli.likelihood.subject import (
+    Subject,
+    card_options,
+    json_option,
+    keyword_values,
+    open_search_signal,
+    open_subject,
+    subject_options,
+)
 from superbin.cli.likelihood.text import strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +66,7 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
     type=click.Choice(["pyhf", "hs3", "card"]),
     default="pyhf",
     show_default=True,
-    help="pyhf: a folder with a background workspace, a patch set with the signal, both together and a report. hs3: one JSON file that "
+    help="Format; pyhf: a folder with a background workspace, a patch set with the signal, both together and a report. hs3: one JSON file that "
     "ROOT loads. card: a counting datacard of CMS Combine.",
 )
 @click.option(
@@ -87,7 +95,8 @@ def _check_file(output: Path, *, force: bool) -> None:
         raise InputError(f"{output}: there is no folder {str(output.parent)!r}; make it first")
 
 
-def _write_file(form: str, model: "StatisticalModel", output: Path, title: str) -> None:
+def _write_file(form: str, model: "StatisticalModel", output: Path, title: str, *, err: bool = False) -> None:
+    """Write one file and say what is lost, on stderr where stdout has JSON."""
     from superbin._support.files import write_text
 
     if form == "hs3":
@@ -104,8 +113,8 @@ def _write_file(form: str, model: "StatisticalModel", output: Path, title: str) 
         write_text(output, card.text)
         notes = list(card.notes)
     for note in notes:
-        click.echo(note)
-    click.echo(f"{title}: written to {output}")
+        click.echo(note, err=err)
+    click.echo(f"{title}: written to {output}", err=err)
 
 
 def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> None:
@@ -113,18 +122,17 @@ def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> Non
     from superbin.likelihood import export as documents
     from superbin.likelihood.counting import CountingLikelihood, counting_model
 
-    signal, engine = open_subject(**chosen)
+    subject, engine = open_subject(**chosen)
     model = engine.model if isinstance(engine, CountingLikelihood) else counting_model(engine.description)
     if model is None:
-        raise InputError(
-            f"{signal.title} is more than a counting experiment; only those can be written for pyhf; write it --to hs3"
-        )
+        _export_histfactory(output, engine.description, subject, force=force)
+        return
     report = documents.export_report(model)
     patches = documents.patch_set(
         model,
-        name=re.sub(r"[^a-zA-Z0-9_]+", "_", signal.name),
-        values=signal.values,
-        description=f"{signal.title}; {signal.source}",
+        name=_word(subject.name),
+        values=subject.values,
+        description=f"{subject.title}; {subject.source}",
     )
     with staged_directory(output, force=force) as stage:
         for file, document in (
@@ -144,6 +152,60 @@ def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> Non
     click.echo(f"written to {output}")
 
 
+def _word(text: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9_]+", "_", text)
+
+
+def _export_histfactory(
+    output: Path, model: "StatisticalModel", subject: Subject, *, force: bool, err: bool = False
+) -> None:
+    """Write any description for pyhf, and measure what it changes."""
+    from dataclasses import asdict
+
+    from superbin._support.files import staged_directory, write_text
+    from superbin.likelihood.exports import histfactory
+
+    made = histfactory.histfactory_document(model)
+    deviations = histfactory.measured_deviations(model, made)
+    parts = histfactory.background_and_patches(
+        made,
+        name=_word(subject.name),
+        values=subject.values,
+        description=f"{subject.title}; {subject.source}",
+    )
+    report = {"deviations": asdict(deviations), "notes": list(made.notes)}
+    with staged_directory(output, force=force) as stage:
+        written = {"workspace.json": made.workspace, "report.json": report}
+        if parts is not None:
+            written |= {"background.json": parts[0], "patchset.json": parts[1]}
+        for file, document in written.items():
+            write_text(stage / file, as_json(document) + "\n")
+    lines = list(made.notes)
+    if parts is None:
+        lines.append("a channel has nothing but signal, so there is no background.json and no patchset.json")
+    where = f" ({deviations.parameter}, {deviations.bin})" if deviations.parameter else ""
+    lines.append(
+        f"expected events differ by at most {deviations.single:.2g} of themselves, one parameter at a time within 3 sigma{where}, "
+        f"and {deviations.together:.2g} at random points; differences of NLL by at most {deviations.nll:.2g}"
+    )
+    for line in (*lines, f"written to {output}"):
+        click.echo(line, err=err)
+
+
+def _part(
+    place: str, mass: float | None, keywords: Mapping[str, str], *, outside: bool, database: str | None
+) -> "StatisticalModel":
+    """Read one of several sources; what belongs to cards is not for workspaces."""
+    from superbin.likelihood.opening import is_workspace, open_file
+
+    path = Path(place)
+    if not path.exists() and ":" in place:
+        return open_search_signal(place, database).description
+    if path.is_file() and is_workspace(path):
+        return open_file(path).engine.description
+    return open_file(path, mass=mass, keywords=keywords, outside=outside).engine.description
+
+
 @click.command("combine")
 @click.argument("sources", metavar="LABEL=SOURCE...", nargs=-1, required=True)
 @click.option(
@@ -155,27 +217,36 @@ def _export_pyhf(output: Path, *, force: bool, chosen: Mapping[str, Any]) -> Non
 )
 @click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
 @click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
+@card_options[1]
+@card_options[2]
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["hs3", "card"]),
+    type=click.Choice(["hs3", "pyhf", "card"]),
     default="hs3",
     show_default=True,
-    help="What to write with -o.",
+    help="What to write with -o; pyhf is a folder.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File for the combination; must not exist yet."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File or folder for the combination; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@database_option
 @json_option
 def combine(
     sources: tuple[str, ...],
     shared: tuple[str, ...],
     separate: bool,
     mass: float | None,
+    keywords: tuple[str, ...],
+    outside: bool,
     form: str,
     output: Path | None,
     force: bool,
+    database: str | None,
     machine: bool,
 ) -> None:
     """Combine likelihoods under one signal strength, print its limits and significance, and write it if asked.
@@ -183,22 +254,25 @@ def combine(
     \b
     superbin likelihood combine a=card1.txt b=card2.txt --json
     superbin likelihood combine sr=search.json cr=control.txt --shared lumi=sr:lumi,cr:lumi_13TeV -o both.json
+    superbin likelihood combine a=cms-pas-sus-16-014:T1bbbb:1750:1 b=card.txt
+
+    \b
+    SOURCE is a card, a folder of cards, a workspace, or SEARCH:MODEL:m1:m2 for a signal of a search.
     """
-    from superbin.likelihood.opening import open_file
     from superbin.likelihood.reading import engine_of
     from superbin.likelihood.summary import limit_document
     from superbin.statistical_model.combination import combine as combined
 
     if shared and separate:
         raise InputError("--separate shares nothing; leave out --shared")
-    if output is not None:
+    if output is not None and form != "pyhf":
         _check_file(output, force=force)
     parts = {}
     for text in sources:
         label, equals, place = text.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z]\w*", label) or label in parts:
             raise InputError(f"{text!r}: write LABEL=SOURCE, each label once, such as a=card.txt")
-        parts[label] = open_file(Path(place), mass=mass).engine.description
+        parts[label] = _part(place, mass, keyword_values(keywords), outside=outside, database=database)
     made = combined(parts, shared=() if separate else (shared or None))
     engine = engine_of(made.model)
     limit, significance = engine.limit(), engine.significance()
@@ -217,8 +291,11 @@ def combine(
         "z0": significance.z if significance.z != float("inf") else None,
         "doubts": doubts,
     }
-    if output is not None:
-        _write_file(form, made.model, output, made.model.name)
+    if output is not None and form == "pyhf":
+        subject = Subject(made.model.name, made.model.name, "combination", {})
+        _export_histfactory(output, made.model, subject, force=force, err=machine)
+    elif output is not None:
+        _write_file(form, made.model, output, made.model.name, err=machine)
     if machine:
         click.echo(as_json(document))
         return

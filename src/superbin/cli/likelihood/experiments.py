@@ -7,6 +7,7 @@ import click
 
 from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
+    PROCESSES,
     head,
     json_option,
     open_subject,
@@ -16,11 +17,12 @@ from superbin.cli.likelihood.subject import (
 )
 from superbin.cli.likelihood.text import doubts_text
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.renamed import RenamedOptions
 
 __all__ = ["gof", "toys"]
 
 
-@click.command("toys", context_settings=POSITIONAL_NUMBERS)
+@click.command("toys", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
 @click.option("--mu", type=float, help="Signal strength whose CLs to find; by default p0 of the background.")
 @click.option(
@@ -79,7 +81,7 @@ def toys(mu: float | None, number_: int, seed: int, processes: int, machine: boo
     click.echo(f"{subject.title}: " + ", ".join(f"{key} {value}" for key, value in shown.items()))
 
 
-@click.command("gof", context_settings=POSITIONAL_NUMBERS)
+@click.command("gof", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
 @click.option("--mu", type=float, help="Hold the signal strength; by default it is fitted.")
 @click.option(

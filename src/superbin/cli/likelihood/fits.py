@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from superbin.cli.likelihood.subject import (
+    PROCESSES,
     Subject,
     head,
     json_option,
@@ -17,6 +18,7 @@ from superbin.cli.likelihood.subject import (
 )
 from superbin.cli.likelihood.text import doubts_text, strength, times
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.renamed import RenamedOptions
 
 if TYPE_CHECKING:
     from superbin.likelihood.engine import Engine
@@ -31,7 +33,7 @@ UNASKED = 400
 """Their number, per hypothesis."""
 
 
-@click.command("fit", context_settings=POSITIONAL_NUMBERS)
+@click.command("fit", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
 @click.option("--toys", type=click.IntRange(min=0), default=0, show_default=True, help="Toys for p0.")
 @seed_option
@@ -53,7 +55,7 @@ def fit(toys: int, seed: int, processes: int, n_pulls: int, machine: bool, **cho
     click.echo(as_json(document) if machine else _fit_text(subject, document))
 
 
-@click.command("limit", context_settings=POSITIONAL_NUMBERS)
+@click.command("limit", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level.")
 @click.option(
@@ -94,7 +96,7 @@ def limit(level: float, toys: int, seed: int, processes: int, machine: bool, **c
     click.echo(as_json(document) if machine else _limit_text(subject, document))
 
 
-@click.command("significance", context_settings=POSITIONAL_NUMBERS)
+@click.command("significance", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
 @click.option("--toys", type=click.IntRange(min=0), default=0, show_default=True, help="Toys for p0.")
 @seed_option

@@ -10,12 +10,14 @@ from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
     bin_numbers_of,
     head,
+    is_search,
     json_option,
     open_subject,
+    optional_subject_options,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option, seed_option
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, seed_option
 from superbin.errors import InputError
 
 __all__ = ["covariance", "simplify", "yields"]
@@ -71,52 +73,85 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
         click.echo(doubts_text(found.doubts))
 
 
-@click.command("covariance")
-@search_option
+@click.command("covariance", context_settings=POSITIONAL_NUMBERS)
+@optional_subject_options
 @click.option(
     "--scope",
     type=click.Choice(["control", "background", "variations"]),
     default="control",
     show_default=True,
-    help="Fit of the control regions, fit of all channels without signal, or nuisance by nuisance with an upper and a "
-    "lower side.",
+    help="Fit of everything but the channels with signal, fit of all channels without signal, or (of a search without SIGNAL) nuisance by nuisance "
+    "with an upper and a lower side.",
 )
-@click.option("--bins", "bin_numbers", help="Only these bins, such as 29,30,69.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
-@database_option
-def covariance(
-    search_name: str, scope: str, bin_numbers: str | None, output: Path | None, database: str | None
-) -> None:
-    """Write the background prediction of the bins of a search with its covariance, from its likelihood, as JSON."""
+def covariance(scope: Any, output: Path | None, **chosen: Any) -> None:
+    """Write the background prediction of the bins with signal, with its covariance, as JSON.
+
+    \b
+    superbin likelihood covariance card.txt
+    superbin likelihood covariance cms-pas-sus-16-014 T1bbbb 1750 1 --scope background
+    superbin likelihood covariance cms-pas-sus-16-014 --bins 30,70,80
+
+    Of a search without SIGNAL all bins are predicted, or those of --bins; SOURCE may be left out for the search of --search.
+    """
+    place = chosen["place"]
+    if place is None:
+        document = _search_covariance(chosen["search_name"], scope, chosen)
+    elif not chosen["signal"] and not Path(place).exists() and is_search(place.lower(), chosen):
+        document = _search_covariance(place.lower(), scope, chosen)
+    else:
+        document = _covariance(scope, chosen)
+    _write(document, output)
+
+
+def _covariance(scope: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Of any likelihood."""
+    from superbin.likelihood.background import background
+
+    if scope == "variations":
+        raise InputError(
+            "--scope variations belongs to a search without SIGNAL; choose control or background"
+        )
+    subject, engine = open_subject(**chosen)
+    found = background(engine, scope)
+    return head(subject, engine, chosen) | {
+        "scope": scope,
+        "bins": list(found.bins),
+        "observed": found.observed.tolist(),
+        "expected": found.expected.tolist(),
+        "covariance": found.covariance.tolist(),
+    }
+
+
+def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a search without signal."""
     from superbin.catalog import open_catalog
     from superbin.likelihood import predict, variations
 
-    with open_catalog(database) as catalog:
+    with open_catalog(chosen["database"]) as catalog:
         published = catalog.published_likelihood(search_name)
-    bins = bin_numbers_of(bin_numbers) or tuple(range(1, published.n_bins + 1))
+    bins = bin_numbers_of(chosen["bin_numbers"]) or tuple(range(1, published.n_bins + 1))
     rows = [b - 1 for b in bins]
     document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
     if scope == "variations":
         found = variations(published)
         up, down = found.covariances(bins)
         total = found.total(bins)
-        document |= {
+        return document | {
             "options": found.options,
             "expected": found.nominal[rows].tolist(),
             "covariance_up": up.tolist(),
             "covariance_down": down.tolist(),
             "total": {"nominal": total.nominal, "up": total.up, "down": total.down},
         }
-    else:
-        prediction = predict(published, "control" if scope == "control" else "background")
-        if prediction.status != "converged":
-            raise InputError(f"the fit of scope {scope!r} failed: {prediction.status}")
-        document |= {
-            "options": prediction.options,
-            "expected": prediction.expected[rows].tolist(),
-            "covariance": prediction.covariance[rows][:, rows].tolist(),
-        }
-    _write(document, output)
+    prediction = predict(published, "control" if scope == "control" else "background")
+    if prediction.status != "converged":
+        raise InputError(f"the fit of scope {scope!r} failed: {prediction.status}")
+    return document | {
+        "options": prediction.options,
+        "expected": prediction.expected[rows].tolist(),
+        "covariance": prediction.covariance[rows][:, rows].tolist(),
+    }
 
 
 @click.command("simplify", context_settings=POSITIONAL_NUMBERS)
@@ -142,7 +177,7 @@ def covariance(
 def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bool, **chosen: Any) -> None:
     """Print the simplified likelihood of SOURCE: background, covariance and third moments of its bins with signal.
 
-    Its asymptotic limits stand beside those of the full likelihood.
+    Its asymptotic limits are printed beside those of the full likelihood.
     """
     import numpy as np
 

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from superbin.likelihood.engine import Engine
 
 __all__ = [
+    "PROCESSES",
     "Subject",
     "bin_numbers_of",
+    "card_options",
     "head",
+    "is_search",
     "json_option",
+    "keyword_values",
+    "open_search_signal",
     "open_subject",
+    "optional_subject_options",
     "processes_option",
     "progress",
     "subject_options",
@@ -31,21 +37,57 @@ STDIN = "-"
 
 json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
+PROCESSES = {"--workers": "--processes"}
+"""The former spelling of the option below."""
+
 processes_option: Callable[..., Any] = click.option(
     "--processes",
-    "--workers",
     "processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes for toys; the answer does not depend on it.",
+    help="Number of processes; the answer does not depend on it.",
 )
+
+
+card_options: tuple[Callable[..., Any], ...] = (
+    click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
+    click.option(
+        "--keyword-value",
+        "keywords",
+        metavar="WORD=VALUE",
+        multiple=True,
+        help="Replaces $WORD in the shapes lines of a card; may be given several times.",
+    ),
+    click.option("--outside", is_flag=True, help="Let a card name ROOT files outside its folder."),
+)
+"""Options of whatever reads cards."""
+
+
+def keyword_values(texts: tuple[str, ...]) -> dict[str, str]:
+    """Words and values of ``--keyword-value``."""
+    found: dict[str, str] = {}
+    for text in texts:
+        word, equals, value = text.partition("=")
+        if not (word and equals and value) or word in found:
+            raise InputError(f"--keyword-value {text!r}: write WORD=VALUE, each word once")
+        found[word] = value
+    return found
 
 
 def subject_options(command: F) -> F:
     """Add SOURCE, SIGNAL and the conventions of the model."""
+    return _with_subject(command, required=True)
+
+
+def optional_subject_options(command: F) -> F:
+    """Add the same for a command that works on the search of ``--search`` without SOURCE."""
+    return _with_subject(command, required=False)
+
+
+def _with_subject(command: F, *, required: bool) -> F:
     decorators: tuple[Callable[[F], F], ...] = (
-        click.argument("place", metavar="SOURCE"),
+        click.argument("place", metavar="SOURCE" if required else "[SOURCE]", required=required),
         click.argument("signal", nargs=-1, metavar="[SIGNAL]..."),
         search_option,
         signal_options,
@@ -56,7 +98,7 @@ def subject_options(command: F) -> F:
         ),
         click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
         click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
-        click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
+        *card_options,
         click.option(
             "--systematics",
             type=click.Choice(["published", "global", "none"]),
@@ -103,7 +145,7 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     place, signal = chosen["place"], chosen["signal"]
     if place == STDIN or Path(place).exists():
         return _file(place, chosen)
-    if _is_search(place.lower(), chosen):
+    if is_search(place.lower(), chosen):
         if len(signal) < 2:
             raise InputError(
                 f"{place!r} is a search; name a signal with its parameters, such as T1bbbb 1750 1"
@@ -116,7 +158,7 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     )
 
 
-def _is_search(name: str, chosen: Mapping[str, Any]) -> bool:
+def is_search(name: str, chosen: Mapping[str, Any]) -> bool:
     """Whether a search of this name is in the database."""
     from superbin.catalog import open_catalog
 
@@ -130,7 +172,11 @@ def _search(
     from superbin.catalog import open_catalog
     from superbin.likelihood.counting import CountingLikelihood
 
-    _refuse(chosen, ("patch", "patch_name", "measurement", "mass"), f"{model!r} is a signal of a search")
+    _refuse(
+        chosen,
+        ("patch", "patch_name", "measurement", "mass", "keywords", "outside"),
+        f"{model!r} is a signal of a search",
+    )
     with open_catalog(chosen["database"]) as catalog:
         search = catalog.search(name)
         published = catalog.published_likelihood(search)
@@ -160,6 +206,22 @@ def _search(
     return subject, CountingLikelihood(filled.merged(bins) if bins else filled, name=subject.title)
 
 
+def open_search_signal(text: str, database: str | None) -> "Engine":
+    """Return the likelihood that ``SEARCH:MODEL:m1:m2`` names, with the default conventions."""
+    name, model, *numbers = text.split(":")
+    chosen: dict[str, Any] = {
+        **dict.fromkeys(("patch", "patch_name", "measurement", "mass", "source", "grid", "cross_section")),
+        "keywords": (),
+        "outside": False,
+        "database": database,
+        "systematics": "published",
+        "zero_count": "profiled",
+        "interpolation": None,
+        "bin_numbers": None,
+    }
+    return _search(name.lower(), model, tuple(numbers), chosen)[1]
+
+
 def _numbers(model: str, numbers: tuple[str, ...]) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in numbers)
@@ -171,10 +233,11 @@ def _numbers(model: str, numbers: tuple[str, ...]) -> tuple[float, ...]:
 
 def _refuse(chosen: Mapping[str, Any], options: tuple[str, ...], why: str) -> None:
     """Refuse options that would have no effect."""
-    defaults = {"systematics": "published", "zero_count": "profiled"}
+    defaults = {"systematics": "published", "zero_count": "profiled", "keywords": (), "outside": False}
+    names = {"keywords": "keyword-value"}
     for option in options:
         if chosen[option] != defaults.get(option):
-            raise InputError(f"{why}: leave out --{option.replace('_', '-')}")
+            raise InputError(f"{why}: leave out --{names.get(option, option.replace('_', '-'))}")
 
 
 def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
@@ -194,6 +257,8 @@ def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
         "patch_name": chosen["patch_name"],
         "measurement": chosen["measurement"],
         "mass": chosen["mass"],
+        "keywords": keyword_values(chosen["keywords"]),
+        "outside": chosen["outside"],
         "interpolation": chosen["interpolation"],
         "bins": bin_numbers_of(chosen["bin_numbers"]),
     }

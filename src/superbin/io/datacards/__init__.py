@@ -28,12 +28,11 @@ from superbin.io.datacards.model import (
     Remark,
     Term,
 )
-from superbin.io.datacards.repair import RECIPES, Recipe, Repair, repair
+from superbin.io.datacards.repair import Recipe, Repair, parse_recipe, repair
 from superbin.io.datacards.twice import repeated
 
 __all__ = [
     "CODES",
-    "RECIPES",
     "Alpha",
     "Channel",
     "Comment",
@@ -54,6 +53,7 @@ __all__ = [
     "describe",
     "labelled",
     "lint",
+    "parse_recipe",
     "read_datacards",
     "repair",
     "repeated",

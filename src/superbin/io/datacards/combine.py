@@ -3,6 +3,7 @@
 `read_datacards` is the door; `combine` joins cards that are already read.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +47,10 @@ Parameter: TypeAlias = (
 
 
 def read_datacards(
-    paths: str | Path | Iterable[str | Path] | Mapping[str, str | Path], *, outside: bool = False
+    paths: str | Path | Iterable[str | Path] | Mapping[str, str | Path],
+    *,
+    outside: bool = False,
+    keywords: Mapping[str, str] | None = None,
 ) -> Datacards:
     """Read datacards and combine them into one likelihood.
 
@@ -58,6 +62,8 @@ def read_datacards(
         ``label_channel``.
     outside : bool
         Whether cards may name files outside their folder.
+    keywords : mapping of str to str, optional
+        What ``$WORD`` stands for in the files and histograms of the shapes lines, as Combine's ``--keyword-value``.
 
     Returns
     -------
@@ -74,10 +80,14 @@ def read_datacards(
     """
     if isinstance(paths, Mapping):
         files = _expand(list(paths.values()), folders=False)
-        cards = [parse_card(read_text(file), str(file), outside=outside) for file in files]
+        cards = [_read(file, outside, keywords) for file in files]
         return combine([labelled(card, label) for card, label in zip(cards, paths, strict=True)])
     files = _expand([paths] if isinstance(paths, str | Path) else list(paths))
-    return combine([parse_card(read_text(file), str(file), outside=outside) for file in files])
+    return combine([_read(file, outside, keywords) for file in files])
+
+
+def _read(file: Path, outside: bool, keywords: Mapping[str, str] | None) -> Datacards:
+    return parse_card(read_text(file), str(file), outside=outside, keywords=keywords)
 
 
 def labelled(card: Datacards, label: str) -> Datacards:
@@ -117,9 +127,9 @@ def _expand(paths: Sequence[str | Path], *, folders: bool = True) -> list[Path]:
             files.append(path)
     if not files:
         raise InputError("no datacard is named; give at least one file or folder")
-    resolved: dict[Path, Path] = {}
+    resolved: dict[str, Path] = {}
     for file in files:
-        if resolved.setdefault(file.resolve(), file) is not file:
+        if resolved.setdefault(os.path.realpath(file), file) is not file:
             raise InputError(f"{file}: the card is named twice; name every card once")
     return files
 

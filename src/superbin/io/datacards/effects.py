@@ -409,10 +409,40 @@ class _Reader:
             raise record.error(
                 f"{line.name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
             )
-        self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
+        if kind == "lnU":
+            self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
         self.effects.nuisances[line.name] = replace(
-            old, entries=old.entries + entries, lines=(*old.lines, record.place)
+            old, entries=self.joined(record, old.entries, entries), lines=(*old.lines, record.place)
         )
+
+    def joined(self, record: Record, old: tuple[Kappa, ...], new: tuple[Kappa, ...]) -> tuple[Kappa, ...]:
+        """Entries of one nuisance from several lines: on a column that has two both act, which is their product."""
+        found = {entry.term: entry for entry in old}
+        self.remark_twice(record, found, (entry.term for entry in new))
+        for entry in new:
+            before = found.get(entry.term)
+            if before is not None:
+                both = before.symmetric and entry.symmetric
+                entry = Kappa(  # noqa: PLW2901  # the two as one
+                    entry.term,
+                    before.down * entry.down,
+                    before.up * entry.up,
+                    symmetric=both,
+                    place=entry.place,
+                )
+            found[entry.term] = entry
+        return tuple(found.values())
+
+    def remark_twice(self, record: Record, taken: Iterable[int], new: Iterable[int]) -> None:
+        both = sorted(set(taken).intersection(new))
+        if both:
+            term = self.terms[both[0]]
+            more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+            self.effects.remark(
+                record,
+                "acts-twice",
+                f"{record.tokens[0]!r} acts twice on process {term.process!r} in channel {term.channel!r}{more}; both lines count, as in Combine",
+            )
 
     def shape(self, line: Line, kind: Literal["shape", "shapeN", "shapeU"]) -> None:
         record, name = line.record, line.name
@@ -431,7 +461,7 @@ class _Reader:
             raise record.error(
                 f"{name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
             )
-        self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
+        self.remark_twice(record, (e.term for e in old.entries), (e.term for e in entries))
         self.effects.shapes[name] = replace(
             old,
             optional=old.optional and line.optional,

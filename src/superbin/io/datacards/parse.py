@@ -11,7 +11,7 @@ error after the first keyword.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from superbin.errors import DocumentError
@@ -37,7 +37,9 @@ _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)(\(.*\))?|[+-]?1\.#.*", re.IGNORECASE)
 
 
-def parse_card(text: str, file: str, *, outside: bool = False) -> Datacards:
+def parse_card(
+    text: str, file: str, *, outside: bool = False, keywords: Mapping[str, str] | None = None
+) -> Datacards:
     """Read one card.
 
     Parameters
@@ -48,6 +50,8 @@ def parse_card(text: str, file: str, *, outside: bool = False) -> Datacards:
         Its name, for the places; the files it names are sought from its folder.
     outside : bool
         Whether it may name files outside that folder.
+    keywords : mapping of str to str, optional
+        What ``$WORD`` stands for in the shapes lines.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def parse_card(text: str, file: str, *, outside: bool = False) -> Datacards:
     comments: list[Comment] = []
     records = _records(text, file, comments)
     header, rate = _read_header(records, file)
-    sources = Sources(header.shapes, file, outside=outside)
+    sources = Sources(header.shapes, file, outside=outside, keywords=keywords or {})
     channels, terms = _columns(header, rate, sources)
     effects = read_effects(records, channels, terms)
     _check_count(header, "kmax", effects.n_nuisance_lines, "nuisance lines")

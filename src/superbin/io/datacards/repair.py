@@ -1,21 +1,22 @@
 """Recipes: what the cards of one archive need before they can be used, and every change made for it.
 
 Cards are taken as written. Some archives hold what was never meant as a number: words nobody filled in, tiny rates that
-stand for none. What is known about one archive is a `Recipe`, given by name from `RECIPES` or by whoever knows the cards, and
-never applied to others; `repair` makes its changes and lists each. Pairs of factors are never touched: a model can use
+stand for none. What is known about one archive is a `Recipe`, given by whoever knows the cards or with the bundle of their search
+(``card-recipe.json``), and never applied to others; `repair` makes its changes and lists each. Pairs of factors are never touched: a model can use
 them as they are, and what was meant is not in the card.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
-from superbin.errors import InputError
+from superbin._support.json import parse_json
+from superbin.errors import DocumentError, InputError
 from superbin.io.datacards.model import Datacards, LogNuisance, Placeholder, Term
 
-__all__ = ["RECIPES", "Recipe", "Repair", "repair"]
+__all__ = ["Recipe", "Repair", "parse_recipe", "repair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +74,41 @@ class Recipe:
         return self.signal_regions is None or re.fullmatch(self.signal_regions, channel) is not None
 
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "cms-pas-sus-16-014": Recipe(
-            signal_regions=r"Binsignal\d+",
-            signal_placeholder=1e-4,
-            background_word=1e-4,
-            background_floor=1e-4,
-            drop_inert=True,
+def parse_recipe(text: str, place: str | Path) -> Recipe:
+    """Read a recipe, as a bundle has it in ``card-recipe.json``: a JSON object with the parameters of `Recipe`.
+
+    An entry ``source`` says whose cards it is of, and is not used.
+
+    Raises
+    ------
+    DocumentError
+        If it is none, or a value is outside its domain; the text names the entry.
+    """
+    content = parse_json(text, place)
+    known = {f.name: f.type for f in fields(Recipe)}
+    if not isinstance(content, dict):
+        raise DocumentError(f"{place}: a recipe is a JSON object with {', '.join(known)}")
+    given = {key: value for key, value in content.items() if key != "source"}
+    for key, value in given.items():
+        if key not in known:
+            raise DocumentError(f"{place}: nothing reads {key!r}; there are {', '.join(known)}")
+        wanted: type | tuple[type, ...] = (
+            str
+            if key == "signal_regions"
+            else bool
+            if key in ("drop_inert", "equal_channels")
+            else (int, float)
         )
-    }
-)
-"""Recipes of known archives. The cards of CMS-PAS-SUS-16-014 (github.com/jbradmil/CARP, 2016): the control regions of the
-lost-lepton and QCD backgrounds hold a signal of exactly 0.0001 events so that the channel has one, and 18 signal regions
-the word SIGNAL in background columns whose rate is zero elsewhere, written as 0.0001."""
+        if value is not None and (
+            not isinstance(value, wanted) or (wanted == (int, float) and isinstance(value, bool))
+        ):
+            raise DocumentError(
+                f"{place}: {key} is {value!r}; it must be a text, true or false, or a number of events"
+            )
+    try:
+        return Recipe(**given)
+    except InputError as error:
+        raise DocumentError(f"{place}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,11 +4,12 @@
     shapes process channel FAKE
 
 ``*`` stands for every process or channel without a line of its own; the channel is looked up first, as by Combine. In the
-names ``$PROCESS``, ``$CHANNEL``, ``$MASS`` and, for variations, ``$SYSTEMATIC`` are replaced.
+names ``$PROCESS``, ``$CHANNEL``, ``$MASS`` and, for variations, ``$SYSTEMATIC`` are replaced, as are the words for which the reader is given a value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from superbin.errors import DocumentError
@@ -39,6 +40,8 @@ class Sources:
         The card, from whose folder files are sought.
     outside : bool
         Whether files may be outside that folder.
+    keywords : mapping of str to str
+        Values of further words, replaced before the others.
 
     Raises
     ------
@@ -46,11 +49,15 @@ class Sources:
         If a line is malformed or stands twice.
     """
 
-    def __init__(self, records: Sequence[Record], card: str, *, outside: bool) -> None:
+    def __init__(
+        self, records: Sequence[Record], card: str, *, outside: bool, keywords: Mapping[str, str]
+    ) -> None:
         self._folder = Path(card).parent
         self._outside = outside
+        self._keywords = keywords
         self._lines: dict[tuple[str, str], Record] = {}
-        for record in records:
+        for written in records:
+            record = replace(written, tokens=tuple(self._filled(token) for token in written.tokens))
             if len(record.tokens) < 4 or (len(record.tokens) == 4 and record.tokens[3] != "FAKE"):
                 raise record.error(
                     "a shapes line is 'shapes process channel file histogram [histogram of variations]', or 'shapes process channel FAKE'"
@@ -91,6 +98,11 @@ class Sources:
             self._check(record, file, name)
         return Template(str(self._folder / file), name, variation, record.place)
 
+    def _filled(self, text: str) -> str:
+        for word, value in self._keywords.items():
+            text = text.replace(f"${word}", value)
+        return text
+
     def _line(self, channel: str, process: str) -> Record | None:
         own = channel if any(key[0] == channel for key in self._lines) else "*"
         for key in ((own, process), (own, "*"), ("*", process), ("*", "*")):
@@ -108,7 +120,8 @@ class Sources:
         left = re.sub(r"\$MASS", "", file + name)
         if "$" in left:
             raise record.error(
-                f"{record.tokens[3]!r} or {record.tokens[4]!r} has a word with $ that is none of $PROCESS, $CHANNEL, $MASS and $SYSTEMATIC; write what it stands for"
+                f"{record.tokens[3]!r} or {record.tokens[4]!r} has a word with $ that is none of $PROCESS, $CHANNEL, $MASS and $SYSTEMATIC; write what it stands for, "
+                "or say it with --keyword-value WORD=VALUE (keywords={'WORD': 'VALUE'} in Python)"
             )
         try:
             folder = self._folder.resolve()
@@ -117,5 +130,5 @@ class Sources:
             raise record.error(f"{file!r} is no name of a file ({error}); name a ROOT file") from error
         if not (inside or self._outside):
             raise record.error(
-                f"{file!r} is outside the card's folder; move it there, or allow files outside when reading the card"
+                f"{file!r} is outside the card's folder; move it there, or allow files outside the folder (--outside, outside=True in Python)"
             )

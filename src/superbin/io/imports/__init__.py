@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import (
@@ -33,6 +34,7 @@ from superbin.io.imports.preview import preview
 
 __all__ = [
     "IMPORTERS",
+    "Form",
     "Imported",
     "Importer",
     "Options",
@@ -43,6 +45,22 @@ __all__ = [
     "read",
     "recognise",
 ]
+
+Form: TypeAlias = Literal[
+    "superbin",
+    "smodels",
+    "checkmate",
+    "madanalysis",
+    "pyhf",
+    "spey",
+    "yields",
+    "hepdata",
+    "combine",
+    "fitdiagnostics",
+    "root",
+    "csv",
+]
+"""The names of `IMPORTERS`."""
 
 IMPORTERS: tuple[Importer, ...] = (
     folder.IMPORTER,
@@ -155,7 +173,7 @@ def recognise(path: str | Path) -> Importer | None:
         return _recognised(source)
 
 
-def read(path: str | Path, *, kind: str | None = None, options: Options | None = None) -> Imported:
+def read(path: str | Path, *, kind: Form | None = None, options: Options | None = None) -> Imported:
     """Read a search from any form that is known.
 
     Parameters
@@ -181,7 +199,7 @@ def read(path: str | Path, *, kind: str | None = None, options: Options | None =
     return replace(found, notes=tuple(map(printable, found.notes)))
 
 
-def inspect(path: str | Path, *, kind: str | None = None) -> tuple[TableSummary, ...]:
+def inspect(path: str | Path, *, kind: Form | None = None) -> tuple[TableSummary, ...]:
     """The tables of a source that has several, with what each looks like; for a mapping.
 
     Raises
@@ -214,7 +232,7 @@ def _recognised(source: Source) -> Importer | None:
     return next((importer for importer in IMPORTERS if importer.recognises(source)), None)
 
 
-def _importer(source: Source, kind: str | None, path: Path) -> Importer:
+def _importer(source: Source, kind: Form | None, path: Path) -> Importer:
     names = [importer.name for importer in IMPORTERS]
     if kind is not None:
         if kind not in names:
@@ -223,4 +241,17 @@ def _importer(source: Source, kind: str | None, path: Path) -> Importer:
     importer = _recognised(source)
     if importer is None:
         raise InputError(f"{path}: {_advice(source)}")
+    if importer is hepdata.IMPORTER and source.is_folder and not source.has("submission.yaml"):
+        _check_loose(source, path)
     return importer
+
+
+def _check_loose(source: Source, path: Path) -> None:
+    """Refuse a folder of HEPData tables that holds other searches too: which one is meant is not said."""
+    others = [
+        p
+        for p in source.path.iterdir()
+        if Source(p).suffix not in (".yaml", ".yml", ".json") and p.name[:1] != "."
+    ]
+    if any((p.is_file() or p.is_dir()) and _recognised(Source(p)) is not None for p in others[:200]):
+        raise InputError(f"{path}: {_folder_advice(source)}")

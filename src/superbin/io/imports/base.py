@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from superbin._support.files import MAX_BYTES
 from superbin._support.shown import printable
@@ -45,7 +45,7 @@ class Options:
     luminosity_fb: float | None = None
     sqrt_s_tev: float | None = None
     mapping: Mapping[str, Any] = field(default_factory=dict)
-    covariance: str = "refuse"
+    covariance: Literal["refuse", "repair"] = "refuse"
 
     def luminosity(self, place: str, known: float | None = None) -> float:
         """The luminosity: the user's, or that of the source.
@@ -217,6 +217,14 @@ class Importer(Protocol):
         ...
 
 
+class _SeveralError(DocumentError):
+    """Faults of one file, kept apart for a report that they become part of."""
+
+    def __init__(self, text: str, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.faults = faults
+
+
 class Faults:
     """Faults of one file, gathered so that all are reported at once."""
 
@@ -235,8 +243,13 @@ class Faults:
         """Note what the body refuses as a fault, and go on after it."""
         try:
             yield
+        except _SeveralError as error:
+            place = str(error).partition(f": {len(error.faults)} faults: ")[0]
+            self.found += (
+                error.faults if place == str(self.path) else [f"{place}: {text}" for text in error.faults]
+            )
         except DocumentError as error:
-            self.add(str(error).removeprefix(f"{self.path}: "))
+            self.add(str(error).removeprefix(f"{self.path}: ").removeprefix(f"{self.path}/"))
 
     def check(self) -> None:
         """Raise if there are any.
@@ -251,6 +264,7 @@ class Faults:
             raise DocumentError(f"{self.path}: {self.found[0]}")
         shown = self.found[: self._SHOWN]
         more = len(self.found) - len(shown)
-        raise DocumentError(
-            f"{self.path}: {len(self.found)} faults: {'; '.join(shown)}{f'; and {more} more' if more else ''}"
+        raise _SeveralError(
+            f"{self.path}: {len(self.found)} faults: {'; '.join(shown)}{f'; and {more} more' if more else ''}",
+            tuple(self.found),
         )

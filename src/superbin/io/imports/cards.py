@@ -5,6 +5,7 @@ into the bundle. Keys of the mapping: ``channels``, names of the channels that a
 ``negative``, ``"zero"`` to set negative backgrounds to zero; ``observed``, ``"round"`` to take the nearest whole numbers of events.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -97,13 +98,13 @@ def _is_card(source: Source) -> bool:
 
 def _files(cards: Datacards, source: Source) -> dict[str, bytes]:
     """Cards and the files that they name, under their names in the folder."""
-    folder = source.folder.resolve()
+    folder = os.path.realpath(source.folder)
     named = [*cards.files]
     named += [t.template.file for t in cards.terms if t.template is not None]
     named += [c.template.file for c in cards.channels if c.template is not None]
     found: dict[str, bytes] = {}
     for name in dict.fromkeys(named):
-        path = Path(name).resolve()
+        path = Path(os.path.realpath(name))
         if not path.is_relative_to(folder):
             raise DocumentError(f"{name}: lies outside of {source.folder}; copy it beside the card")
         inside = path.relative_to(folder).as_posix()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.search import Observable
-from superbin.io.imports.ranges import observable
+from superbin.io.imports.ranges import lowest, observable
 
 __all__ = ["Cuts", "parse_cuts"]
 
@@ -218,7 +218,8 @@ def _one(name: str, sign: str, value: float, unit: str) -> _Range | None:
         return _Range(_key(name), value, value, unit, counted)
     if sign.startswith(">"):
         return _Range(_key(name), value, math.inf, unit, counted, open_low=sign == ">")
-    return _Range(_key(name), 0.0, value, unit, counted, open_high=sign == "<")
+    start = 0.0 if counted else lowest(Observable(_key(name), name, unit))
+    return None if start is None else _Range(_key(name), start, value, unit, counted, open_high=sign == "<")
 
 
 def _key(name: str) -> str:

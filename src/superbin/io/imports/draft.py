@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin._support.files import lies_in
 from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Imported, Options, Source, printable
+from superbin.io.imports.base import Faults, Imported, Options, Source, printable
 from superbin.io.imports.matrices import Matrix, read_matrix
 from superbin.io.signals import named_point
 
@@ -93,6 +94,8 @@ class Draft:
         Pairs of regions without ranges that share events, where the source says which do.
     covariance : Covariance, optional
         In the order of the bins, where there is no matrix.
+    labels : sequence of str
+        What the source calls its rows where they have ranges and no names, such as ``"200 to 300"``.
     """
 
     place: str
@@ -112,6 +115,7 @@ class Draft:
     signals: Sequence[DraftSignal] = ()
     overlaps: NDArray[np.bool_] | None = None
     covariance: Covariance | None = None
+    labels: Sequence[str] = ()
 
     def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
         """Make the bundle of `search`'s search and the draft's signals."""
@@ -173,18 +177,32 @@ class Draft:
                 f"mapping: nothing reads the key {unknown[0]!r}; for {self.place} it may have "
                 + ", ".join(sorted(_KEYS | set(keys)))
             )
-        _check_sums(self.processes, self.place)
-        _check_rows(self.names, self.observed, self.processes, self.place)
-        if self.names:
-            check_names(self.names, self.place)
-        check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
-        check_names([o.name for o in self.observables], f"{self.place}: observables")
         n_bins = len(self.observed)
         none = np.zeros((n_bins, 0))
-        covariance = self._covariance(options, source)
+        faults = Faults(Path(self.place))
+        with faults.gathering():
+            _check_sums(self.processes, self.place)
+        with faults.gathering():
+            _check_rows(self.names, self.observed, self.processes, self.place)
+        with faults.gathering():
+            check_names(self.names, self.place)
+        with faults.gathering():
+            check_names([p.name for p in self.processes], f"{self.place}: backgrounds")
+        with faults.gathering():
+            check_names([o.name for o in self.observables], f"{self.place}: observables")
+        covariance = None
+        with faults.gathering():
+            covariance = self._covariance(options, source)
+        faults.check()
         combinable = self._combinable(mapping.get("combinable"), covariance is not None)
         luminosity = options.luminosity(self.place, _number(mapping, "luminosity_fb") or self.luminosity_fb)
         energy = options.energy(_number(mapping, "sqrt_s_tev") or self.sqrt_s_tev)
+        for what, taken, said, unit in (
+            ("luminosity", luminosity, self.luminosity_fb, "fb^-1"),
+            ("centre-of-mass energy", energy, self.sqrt_s_tev, "TeV"),
+        ):
+            if said is not None and taken != said:
+                self.notes.append(f"{what}: {taken:g} {unit} as you say; the source says {said:g}")
         if options.sqrt_s_tev is None and "sqrt_s_tev" not in mapping and self.sqrt_s_tev is None:
             self.notes.append(
                 "centre-of-mass energy: not stated, 13 TeV assumed; say another with the mapping's sqrt_s_tev"
@@ -229,7 +247,9 @@ class Draft:
                 )
         if matrix is None:
             return self.covariance
-        values, order = matrix.ordered(self.names, len(self.observed))
+        known = bool(self.labels) and set(matrix.names) >= set(self.labels)
+        names = self.names or (self.labels if known else ())
+        values, order = matrix.ordered(names, len(self.observed))
         up, down = _totals(self.processes)
         if options.mapping.get("rescale") and not matrix.correlations:
             values = _correlations(values, matrix.place)
@@ -379,7 +399,7 @@ def _number(mapping: Mapping[str, Any], key: str) -> float | None:
 
 def _beside(source: Source, name: object, key: str) -> Path:
     path = source.folder / str(name)
-    if not path.resolve().is_relative_to(source.folder.resolve()):
+    if not lies_in(path, source.folder):
         raise InputError(f"mapping: {key} is {name!r}; the file must lie in {source.folder}")
     return path
 

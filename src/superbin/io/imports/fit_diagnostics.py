@@ -56,8 +56,10 @@ class FitDiagnosticsImporter:
             overall = f"shapes_{fit}/overall_total_covar"
             covariance = root.histogram(overall) if overall in root.kinds else None
         names = tuple(f"{channel.name}/{i + 1}" for channel in channels for i in range(channel.size))
-        matrix = _matrix(channels, covariance, names, str(path), notes)
         faults = Faults(path)
+        matrix = None
+        with faults.gathering():
+            matrix = _matrix(channels, covariance, names, str(path), notes)
         observed = np.concatenate([channel.observed(faults) for channel in channels])
         processes = _backgrounds(channels, signals, matrix is not None, faults, notes)
         faults.check()

@@ -7,6 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
+from superbin._support.files import lies_in
 from superbin.domain.bundle import Bundle, meaning
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
@@ -114,9 +115,8 @@ def _files(source: Source) -> list[Path]:
     )
     if len(found) > _MOST_FILES:
         raise InputError(f"{source.path}: holds {len(found)} files; at most {_MOST_FILES} are read")
-    root = source.path.resolve()
     for path in found:
-        if not path.resolve().is_relative_to(root):
+        if not lies_in(path, source.path):
             raise DocumentError(f"{path}: is a link out of the folder; copy the file into it")
     return found
 

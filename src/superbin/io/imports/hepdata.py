@@ -17,7 +17,8 @@ key of the mapping                                meaning
 ``{"columns": {"error": COLUMN}}``                the background's uncertainty where it is a column (``error_up``, ``error_down``)
 ``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
 ``{"edges": [...]}``                              edges of the bins, where the table has centres only
-``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity
+``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity; momenta, masses and counts begin
+                                                  at 0 by themselves
 ``{"overflow": true}``                            the last bin holds everything above it
 ``{"minus": "distance"}``                         downward uncertainties are written without their sign
 ``{"per_bin": true}``                             a column whose header says events per GeV holds events per bin
@@ -46,7 +47,7 @@ from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.hepdata_joins import joined, same_rows, with_bins
 from superbin.io.imports.hepdata_tables import Column, DataTable, Submission, Value, read_submission
 from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, of_table
-from superbin.io.imports.ranges import observable, parse_range
+from superbin.io.imports.ranges import lowest, observable, parse_range
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 
@@ -158,6 +159,7 @@ class HEPDataImporter:
         draft.luminosity_fb = _luminosity(record, table, notes)
         draft.sqrt_s_tev = _energy(record, table)
         draft.matrix = _matrix(record, mapping, notes)
+        draft.labels = _row_labels(table)
         used = {name for given in mapping["tables"].values() for name in _each(given)}
         notes += [f"table {t.name!r}: not used" for t in record.tables if t.name not in used]
         return draft.imported(self.name, options, source, keys=_KEYS)
@@ -416,8 +418,9 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
     every = [column for columns in backgrounds.values() for column in columns]
     if observed in every:
         raise InputError(f"mapping: column {observed.name!r} is both observed and background")
-    _check_prefit(table, every, mapping)
     faults = Faults(Path(table.place))
+    with faults.gathering():
+        _check_prefit(table, every, mapping)
     bins = _Bins()
     with faults.gathering():
         bins = _bins(table, mapping, notes)
@@ -475,7 +478,7 @@ def _with_columns(
         if given is None:
             continue
         column = _column(table, given, name)
-        values = np.array([v.number for v in column.values])
+        values = column.numbers
         if name == "error_down":
             values = np.abs(values)  # it may carry its sign
         if not (np.isfinite(values) & (values >= 0)).all():
@@ -505,7 +508,7 @@ def _counts(table: DataTable, column: Column, names: Sequence[str] = ()) -> Floa
         raise DocumentError(
             f"{place}: observed is {', '.join(strange[:10])}; observed events are whole numbers, leave such rows out"
         )
-    return whole_counts([v.number for v in column.values], labels, place)
+    return whole_counts(column.numbers, labels, place)
 
 
 def _backgrounds(table: DataTable, given: Any) -> dict[str, list[Column]]:
@@ -656,32 +659,40 @@ def _axis(
     if alone and _is_index(axis):
         return None
     if all(v.has_edges for v in axis.values):
-        low = [_lowest(v, axis, table, mapping) for v in axis.values]
+        low = _begun([v.low for v in axis.values], axis, table, mapping, notes)
         notes.append(f"column {axis.name!r}: ranges of the bins")
         return low, [v.high for v in axis.values]
     if alone and all(math.isfinite(v.number) for v in axis.values):
         return _from_centres(axis, table, notes)
-    parsed = [parse_range(v.label) if not v.has_edges else (v.low, v.high) for v in axis.values]
+    counts = observable(axis.name, axis.units).discrete
+    parsed = [
+        parse_range(v.label, counts=counts) if not v.has_edges else (v.low, v.high) for v in axis.values
+    ]
     if any(p is None for p in parsed):
         return None
     notes.append(f"column {axis.name!r}: ranges of the bins")
-    return [p[0] for p in parsed if p is not None], [p[1] for p in parsed if p is not None]
+    low = _begun([p[0] for p in parsed if p is not None], axis, table, mapping, notes)
+    return low, [p[1] for p in parsed if p is not None]
 
 
-def _lowest(value: Value, axis: Column, table: DataTable, mapping: Mapping[str, Any]) -> float:
-    if not math.isinf(value.low):
-        return value.low
-    lowest = mapping.get("lowest")
-    if isinstance(lowest, bool) or not isinstance(lowest, int | float):
+def _begun(
+    lows: list[float], axis: Column, table: DataTable, mapping: Mapping[str, Any], notes: list[str]
+) -> list[float]:
+    """Lower edges, those at minus infinity put where the observable begins."""
+    if not any(map(math.isinf, lows)):
+        return lows
+    start = lowest(observable(axis.name, axis.units), mapping.get("lowest"))
+    if start is None:
         raise DocumentError(
             f"{table.place}: a bin of {axis.name!r} begins at minus infinity; say where it begins with a mapping, "
             '{"lowest": 0}, or leave the underflow out'
         )
-    return float(lowest)
+    notes.append(f"column {axis.name!r}: what has no lower end begins at {start:g}")
+    return [start if math.isinf(low) else low for low in lows]
 
 
 def _from_centres(axis: Column, table: DataTable, notes: list[str]) -> tuple[list[float], list[float]]:
-    centres = np.array([v.number for v in axis.values])
+    centres = axis.numbers
     steps = np.diff(centres)
     if steps.size == 0 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-6):
         raise DocumentError(
@@ -726,7 +737,7 @@ def _nominal(
     columns: Sequence[Column], table: DataTable, mapping: Mapping[str, Any], notes: list[str]
 ) -> FloatArray:
     what = " + ".join(repr(c.name) for c in columns)
-    values = np.sum([[v.number for v in c.values] for c in columns], axis=0)
+    values = np.sum([c.numbers for c in columns], axis=0)
     if mapping.get("negative") not in (None, "zero"):
         raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
     below = values < 0
@@ -824,6 +835,12 @@ def _matrix(record: Submission, mapping: Mapping[str, Any], notes: list[str]) ->
                 table = replace(table, dependent=(_column(table, column, key),))
             return of_table(table, correlations=key == "correlations")
     return None
+
+
+def _row_labels(table: DataTable) -> Sequence[str]:
+    """What names the rows, where one axis tells them all apart."""
+    labels = table.independent[0].labels if len(table.independent) == 1 else ()
+    return labels if len(set(labels)) == len(labels) else ()
 
 
 def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float | None:

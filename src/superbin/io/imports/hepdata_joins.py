@@ -115,7 +115,7 @@ def with_bins(table: DataTable, bins: DataTable, notes: list[str]) -> DataTable:
     columns = bins.independent + bins.dependent
     wanted = [key[0] for key in _keys(table)] if len(table.independent) == 1 else []
     for column in columns:
-        labels = [v.label for v in column.values]
+        labels = list(column.labels)
         if wanted and len(set(wanted)) == len(wanted) and sorted(labels) == sorted(wanted):
             rows = [labels.index(label) for label in wanted]
             rest = [replace(c, values=tuple(c.values[i] for i in rows)) for c in columns if c is not column]

@@ -10,14 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-import yaml
+import numpy as np
 
+from superbin._support.arrays import FloatArray
+from superbin._support.files import lies_in
 from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source
+from superbin.io.imports.hepdata_yaml import Run, documents
 
 __all__ = [
     "Column",
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{0,20})?", re.ASCII)
+_PLAIN_LINE = r"[-+]?\d{1,20}(?:\.\d{0,40})?(?:[eE][-+]?\d{1,2})?"
+_PLAIN_LINES = re.compile(rf"(?:{_PLAIN_LINE}\n)*+{_PLAIN_LINE}", re.ASCII)
 _MOST_ERRORS = 200
 """Uncertainties that one value may have; more would be a file made to exhaust memory."""
 
@@ -98,6 +103,39 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class PlainValues(Sequence[Value]):
+    """Cells that are a text each, without errors: a million entries of a covariance without a million objects.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        None is empty.
+    """
+
+    texts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, index: int) -> Value: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "PlainValues": ...
+
+    def __getitem__(self, index: int | slice) -> "Value | PlainValues":
+        if isinstance(index, slice):
+            return PlainValues(self.texts[index])
+        return Value(self.texts[index], _number(self.texts[index]))
+
+    def numbers(self) -> FloatArray:
+        """The texts as numbers; NaN where one is none."""
+        if _PLAIN_LINES.fullmatch("\n".join(self.texts)) is not None:
+            return np.array(list(map(float, self.texts)))
+        return np.array([_number(text) for text in self.texts])
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A variable of a table.
 
@@ -106,13 +144,27 @@ class Column:
     name, units : str
     qualifiers : tuple of (str, str)
         What it is, in words.
-    values : tuple of Value
+    values : sequence of Value
     """
 
     name: str
     units: str
     qualifiers: tuple[tuple[str, str], ...]
-    values: tuple[Value, ...]
+    values: Sequence[Value]
+
+    @property
+    def numbers(self) -> FloatArray:
+        """The values as numbers, NaN where one is none; shape (n_rows,)."""
+        if isinstance(self.values, PlainValues):
+            return self.values.numbers()
+        return np.array([v.number for v in self.values])
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """What names every row."""
+        if isinstance(self.values, PlainValues):
+            return self.values.texts
+        return [v.label for v in self.values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +213,6 @@ class Submission:
 
 # --- YAML and JSON ----------------------------------------------------------------------------------------
 
-# Base loaders construct texts, lists and mappings only; the C one is about ten times faster.
-_Loader: type[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-
-
-def _documents(text: str, path: Path) -> list[Any]:
-    try:
-        # No tag is resolved or constructed by a base loader.
-        return list(yaml.load_all(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = "" if mark is None else f":{mark.line + 1}"
-        raise DocumentError(
-            f"{path}{line}: is not valid YAML ({error.problem}); correct the file, mostly its indentation"
-        ) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DocumentError(f"{path}: is not valid YAML ({' '.join(str(error).split())[:100]})") from error
-
 
 def read_submission(source: Source) -> Submission:
     """Read a folder with ``submission.yaml``, or one table on its own.
@@ -194,7 +229,7 @@ def read_submission(source: Source) -> Submission:
     if not source.has("submission.yaml"):
         return _loose(source)
     path = source.path / "submission.yaml"
-    heads = [d for d in _documents(source.text("submission.yaml"), path) if isinstance(d, dict)]
+    heads = [d for d in documents(source.text("submission.yaml"), path) if isinstance(d, dict)]
     tables: list[DataTable] = []
     faults: dict[str, str] = {}
     for head in heads:
@@ -202,7 +237,7 @@ def read_submission(source: Source) -> Submission:
             continue
         name, file = _text(head.get("name")), _text(head["data_file"])
         try:
-            if not (source.path / file).resolve().is_relative_to(source.path.resolve()):
+            if not lies_in(source.path / file, source.path):
                 raise DocumentError(
                     f"{path}: data_file {file!r} of table {name!r} lies outside the folder; it must be in it"
                 )
@@ -266,14 +301,11 @@ def read_tables(source: Source) -> tuple[DataTable, ...]:
     path = source.path
     if path.name.endswith(".dat"):
         return _old_tables(source.text(), path)
-    if source.suffix == ".json":
-        documents = [parse_json(source.text(), path)]
-    else:
-        documents = _documents(source.text(), path)
-    return tables_of(documents, path)
+    text = source.text()
+    return tables_of([parse_json(text, path)] if source.suffix == ".json" else documents(text, path), path)
 
 
-def tables_of(documents: Iterable[object], path: Path) -> tuple[DataTable, ...]:
+def tables_of(content: Iterable[object], path: Path) -> tuple[DataTable, ...]:
     """Tables among documents that are parsed already.
 
     Raises
@@ -281,7 +313,7 @@ def tables_of(documents: Iterable[object], path: Path) -> tuple[DataTable, ...]:
     DocumentError
         If none is one, or one breaks its format.
     """
-    tables = [_table(d, path) for d in documents if isinstance(d, dict) and is_hepdata_json(d)]
+    tables = [_table(d, path) for d in content if isinstance(d, dict) and is_hepdata_json(d)]
     if not tables:
         raise DocumentError(f"{path}: holds no table with independent_variables and dependent_variables")
     return tuple(tables)
@@ -328,8 +360,32 @@ def _column(content: Any, path: Path) -> Column:
         if isinstance(q, dict)
     )
     cells = _list(content.get("values"), f"{path}: values of {name!r}")
-    values = tuple(_value(cell, f"{path}: value {i} of {name!r}") for i, cell in enumerate(cells, start=1))
-    return Column(name, _text(header.get("units")), qualifiers, values)
+    return Column(name, _text(header.get("units")), qualifiers, _values(cells, name, path))
+
+
+def _values(cells: Sequence[Any], name: str, path: Path) -> Sequence[Value]:
+    """Values of a column, whose cells may have runs among them."""
+    if any(type(cell) is Run for cell in cells):
+        texts: list[str] = []
+        for cell in cells:
+            if type(cell) is Run and not cell.high:
+                texts += cell.texts
+            elif type(cell) is dict and len(cell) == 1 and _text(cell.get("value")):
+                texts.append(_text(cell["value"]))
+            else:
+                break
+        else:
+            return PlainValues(tuple(texts))
+        cells = [c for cell in cells for c in (_cells_of(cell) if type(cell) is Run else (cell,))]
+    return tuple(_value(cell, f"{path}: value {i} of {name!r}") for i, cell in enumerate(cells, start=1))
+
+
+def _cells_of(run: Run) -> list[dict[str, str]]:
+    """The entries of a run; equal ones are one object."""
+    if not run.high:
+        return [{"value": text} for text in run.texts]
+    known = {pair: {"low": pair[0], "high": pair[1]} for pair in zip(run.texts, run.high, strict=True)}
+    return [known[pair] for pair in zip(run.texts, run.high, strict=True)]
 
 
 def _exported(content: Mapping[str, Any], path: Path) -> tuple[tuple[Column, ...], tuple[Column, ...]]:

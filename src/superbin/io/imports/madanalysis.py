@@ -47,14 +47,23 @@ class MadAnalysisImporter:
         """Read the regions; with ``{"subset": NAME}`` in the mapping those of one ``cov_subset``."""
         faults = Faults(source.path)
         info = _Info(source, faults)
-        faults.check()
+        if not info.regions:
+            faults.check()
         regions, notes = _subset(info.regions, options, source)
-        names = tuple(region.name for region in regions)
-        check_names(names, str(source.path))
         for region in regions:
             _check(region, faults)
+        names = tuple(region.name for region in regions)
+        with faults.gathering():
+            check_names(names, str(source.path))
+        counts = [r.numbers["nobs"] for r in regions if not math.isnan(r.numbers.get("nobs", math.nan))]
+        labels = [r.name for r in regions if not math.isnan(r.numbers.get("nobs", math.nan))]
+        with faults.gathering():
+            observed = whole_counts(counts, labels, str(source.path))
+        matrix = None
+        with faults.gathering():
+            if any(r.covariances for r in regions):
+                matrix = as_matrix(_matrix(regions, faults), str(source.path), names=names)
         faults.check()
-        observed = whole_counts([r.numbers["nobs"] for r in regions], names, str(source.path))
         none = np.zeros(len(regions))
         stat = np.array([r.numbers.get("deltanb_stat", 0.0) for r in regions])
         syst = np.array([r.numbers.get("deltanb", r.numbers.get("deltanb_syst", 0.0)) for r in regions])
@@ -69,9 +78,8 @@ class MadAnalysisImporter:
             luminosity_fb=info.luminosity,
             texts={"source": f"MadAnalysis 5 analysis {info.name or source.path.stem}"},
             exclusive=False,
+            matrix=matrix,
         )
-        if any(r.covariances for r in regions):
-            draft.matrix = as_matrix(_matrix(regions, source), str(source.path), names=names)
         return draft.imported(self.name, options, source, keys=("subset",))
 
 
@@ -188,23 +196,25 @@ def _subset(regions: list[_Region], options: Options, source: Source) -> tuple[l
     return chosen, [f"regions without covariances: {', '.join(left)}; not used"] if left else []
 
 
-def _matrix(regions: list[_Region], source: Source) -> Any:
+def _matrix(regions: list[_Region], faults: Faults) -> Any:
     places = {r.name: i for i, r in enumerate(regions)}
     matrix = np.full((len(regions), len(regions)), np.nan)
     for i, region in enumerate(regions):
         for other, value in region.covariances.items():
             if other not in places:
-                raise DocumentError(
-                    f"{source.path}:{region.line}: region {region.name!r} has a covariance with {other!r}, which is no such region"
+                faults.add(
+                    f"region {region.name!r} has a covariance with {other!r}, which is no such region",
+                    region.line,
                 )
-            matrix[i, places[other]] = value
+                continue
+            # A number that is none is a fault already.
+            matrix[i, places[other]] = 0.0 if math.isnan(value) else value
     both = np.where(np.isnan(matrix), matrix.T, matrix)
     # What no element states is not correlated; a variance must be stated.
     off = ~np.eye(len(regions), dtype=np.bool_)
     both[off & np.isnan(both)] = 0.0
     missing = np.flatnonzero(np.isnan(np.diag(both)))
-    if missing.size:
-        raise DocumentError(
-            f"{source.path}:{regions[missing[0]].line}: region {regions[missing[0]].name!r} has no covariance with itself"
-        )
+    for k in missing:
+        faults.add(f"region {regions[k].name!r} has no covariance with itself", regions[k].line)
+        both[k, k] = 0.0
     return both

@@ -231,11 +231,12 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     """
     if len(table.independent) == 1 and len(table.dependent) == table.n_rows > 1:
         # A column per bin.
-        square = [[v.number for v in column.values] for column in table.dependent]
-        labels = [v.label for v in table.independent[0].values]
+        square = [column.numbers for column in table.dependent]
+        labels = list(table.independent[0].labels)
         names = labels if sorted(labels) == sorted(c.name for c in table.dependent) else []
         if names:
-            square = [square[[c.name for c in table.dependent].index(name)] for name in names]
+            places = {c.name: i for i, c in enumerate(table.dependent)}
+            square = [square[places[name]] for name in names]
         return as_matrix(np.transpose(square), table.place, names=names, correlations=correlations)
     if len(table.independent) != 2 or not table.dependent:
         raise DocumentError(
@@ -243,23 +244,29 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
             "matrix has two and one"
         )
     dependent = _of_kind(table, correlations=correlations)
-    rows, columns = ([value.label for value in axis.values] for axis in table.independent)
+    rows, columns = (axis.labels for axis in table.independent)
     labels = list(dict.fromkeys([*rows, *columns]))
     if all(_is_number(label) for label in labels):
         labels.sort(key=float)
     order = {name: i for i, name in enumerate(labels)}
+    # Far more names than a full matrix or a triangle has are no matrix, and a table of them would not fit.
+    if len(order) ** 2 > max(4 * len(rows), 4):
+        raise DocumentError(
+            f"{table.place}: {len(rows)} entries name {len(order)} bins; a matrix has an entry for every pair"
+        )
+    i, j = (np.fromiter(map(order.__getitem__, side), np.intp, len(side)) for side in (rows, columns))
+    numbers = dependent.numbers
     entries = np.full((len(order), len(order)), np.nan)
-    for row, column, value in zip(rows, columns, dependent.values, strict=True):
-        i, j = order[row], order[column]
-        if not np.isnan(entries[i, j]) and entries[i, j] != value.number:
-            raise DocumentError(f"{table.place}: the entry of {row} and {column} comes twice with two values")
-        entries[i, j] = value.number
+    entries[i, j] = numbers
+    twice = np.flatnonzero((entries[i, j] != numbers) & ~np.isnan(numbers))
+    if twice.size:
+        row, column = rows[twice[0]], columns[twice[0]]
+        raise DocumentError(f"{table.place}: the entry of {row} and {column} comes twice with two values")
     # One triangle is enough where the other has no entries at all.
     entries = np.where(np.isnan(entries), entries.T, entries)
     if np.isnan(entries).any():
-        i, j = (int(k) for k in np.argwhere(np.isnan(entries))[0])
-        names = list(order)
-        raise DocumentError(f"{table.place}: the matrix has no entry for {names[i]} and {names[j]}")
+        row, column = (labels[k] for k in np.argwhere(np.isnan(entries))[0])
+        raise DocumentError(f"{table.place}: the matrix has no entry for {row} and {column}")
     return as_matrix(entries, table.place, names=tuple(order), correlations=correlations)
 
 

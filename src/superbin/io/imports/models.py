@@ -288,9 +288,9 @@ def model_draft(
                 f"{key}: {response.nominal[below].sum():.3g} events in {int(below.sum())} bins set to zero"
             )
         elif below.any():
-            first = int(np.argmax(below))
+            shown = ", ".join(f"{response.nominal[b]:g} in {labels[b]}" for b in np.flatnonzero(below)[:10])
             faults.add(
-                f"{key} is {response.nominal[first]:g} in {labels[first]}; expected events are >= 0, set them to zero with a mapping, "
+                f"{key} is {shown}; expected events are >= 0, set them to zero with a mapping, "
                 '{"negative": "zero"}'
             )
         processes.append(Process(key, key, _estimate(response)))

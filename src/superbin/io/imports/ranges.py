@@ -7,14 +7,18 @@ from superbin.domain.search import Observable
 from superbin.errors import InputError
 from superbin.io._text import parse_number
 
-__all__ = ["infinite", "observable", "parse_range"]
+__all__ = ["infinite", "lowest", "observable", "parse_range"]
 
 _UNIT = r"(?:\s*(?:GeV|TeV))?"
 _RANGE = re.compile(
     rf"(?:(?P<low>[-−]?[\d.]+){_UNIT}\s*(?:-|–|—|\bto\b|,|\.\.)\s*(?P<high>[-−]?[\d.]+|inf(?:inity)?\.?|∞)"
-    rf"|(?:>=|≥|>)\s*(?P<from>[-−]?[\d.]+)|(?P<above>[\d.]+)\s*\+|(?P<one>\d+)){_UNIT}",
+    rf"|(?P<above_sign>>=|≥|>)\s*(?P<from>[-−]?[\d.]+)|(?P<below><=|≤|<)\s*(?P<to>[-−]?[\d.]+)|(?P<above>[\d.]+)\s*\+|(?P<one>\d+)){_UNIT}",
     re.IGNORECASE,
 )
+_NOT_NEGATIVE = re.compile(
+    r"(ht|st|lt|mt|mct|mht|met|ptmiss|etmiss|misset|misspt|missinget|missingpt|pt|ptll|mll|mjj|mbb|mass|invariantmass|meff)\d*"
+)
+"""Sums of momenta and masses, which no event has below zero."""
 _COUNTED = re.compile(r"n(umberof\w*|(b|bjet|btag|j|jet|lep|lepton|e|el|mu|tau|sv|w|top|photon|vtx)s?)")
 _KNOWN = {
     "ht": ("$H_\\mathrm{T}$", "GeV"),
@@ -46,14 +50,40 @@ def infinite(text: str) -> bool:
     return text.strip().lower().rstrip(".") in ("inf", "+inf", "infinity", "∞")
 
 
-def parse_range(text: str) -> tuple[float, float] | None:
-    """Lower and upper edge of a range, or None if the text is none; a whole number alone is both edges."""
-    match = _RANGE.fullmatch(text.strip())
+def lowest(observable: Observable, given: object = None) -> float | None:
+    """Where the range of an observable that has no lower end begins: as a mapping says, or at 0 where no event has less.
+
+    None where nothing says it.
+
+    Raises
+    ------
+    InputError
+        If the mapping says something else than a finite number.
+    """
+    if given is not None:
+        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+            raise InputError(f"mapping: lowest is {given!r}; it must be a finite number")
+        return float(given)
+    plain = re.sub(r"[^a-z0-9]+", "", re.sub(r"mathrm|text|\\rm", "", observable.name.lower()))
+    return 0.0 if observable.discrete or _NOT_NEGATIVE.fullmatch(plain) else None
+
+
+def parse_range(text: str, *, counts: bool = False) -> tuple[float, float] | None:
+    """Lower and upper edge of a range, or None if the text is none; a whole number alone is both edges.
+
+    ``< 4`` begins at minus infinity. With `counts`, of something that is counted, ``< 4`` ends at 3 and ``> 4`` begins at 5.
+    """
+    plain = text.strip()
+    if plain[:1] in ("[", "(") and plain[-1:] in ("]", ")"):
+        plain = plain[1:-1].strip()
+    match = _RANGE.fullmatch(plain)
     if match is None:
         return None
-    start = (match["low"] or match["from"] or match["above"] or match["one"]).replace("−", "-")
-    stop = (match["high"] or match["one"] or "inf").replace("−", "-")
+    start = (match["low"] or match["from"] or match["above"] or match["one"] or "-inf").replace("−", "-")
+    stop = (match["high"] or match["one"] or match["to"] or "inf").replace("−", "-")
     try:
-        return parse_number(start), math.inf if stop[0] in "iI∞" else parse_number(stop)
+        low = -math.inf if match["to"] else parse_number(start)
+        high = math.inf if stop[0] in "iI∞" else parse_number(stop)
     except InputError:
         return None
+    return low + (counts and match["above_sign"] == ">"), high - (counts and match["below"] == "<")

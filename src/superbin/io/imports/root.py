@@ -1,4 +1,4 @@
-r"""ROOT files of histograms: observed counts, backgrounds, covariance and signals as TH1, TH2 or TH3.
+r"""ROOT files of histograms: observed counts, backgrounds, covariance and signals as TH1, TH2, TH3, THn or THnSparse.
 
 Without a mapping, ``data``, ``data_obs`` or ``observed`` (also at the end of a name: ``SR_data``) is what was observed; other
 histograms of the same binning are backgrounds, except those named ``sig...`` or by two masses (``T1bbbb_1500_100``), which are
@@ -20,7 +20,7 @@ key              what it says
 ``observables``  names of the axes, such as ``["met"]``; by default the axes' titles
 ===============  ======================================================================================================
 
-Bins of two or three dimensions become a list with the last axis running fastest. Under- and overflow are no bins of the search.
+Bins of two or more dimensions become a list with the last axis running fastest. Under- and overflow are no bins of the search.
 """
 
 import re
@@ -64,7 +64,7 @@ class RootImporter:
     """A ROOT file of histograms."""
 
     name = "root"
-    title = "a ROOT file of histograms (TH1, TH2, TH3)"
+    title = "a ROOT file of histograms (TH1, TH2, TH3, THn)"
 
     def recognises(self, source: Source) -> bool:
         """Any ROOT file; what it lacks is said when it is read."""
@@ -79,12 +79,15 @@ class RootImporter:
             every = _read_all(root, mapping, broken)
             observed_name = _observed(root, every, mapping)
             found, observed_name, notes = _of_channel(every, observed_name)
-            roles = _roles(root, found, observed_name, mapping, notes)
+            roles = _roles(root, found, observed_name, mapping, notes, broken)
         data = found[roles.observed]
         faults = Faults(path)
         observables, low, high, names = _bins(data, mapping, notes)
         observed = _counts(data, faults)
         processes = tuple(_process(name, roles, found, mapping, faults) for name in roles.backgrounds)
+        matrix = None
+        with faults.gathering():
+            matrix = _matrix(roles, found, notes, str(path))
         faults.check()
         outside = [name for name in (roles.observed, *roles.backgrounds) if found[name].outside > 0]
         if outside:
@@ -104,7 +107,7 @@ class RootImporter:
             observables=observables,
             low=low,
             high=high,
-            matrix=_matrix(roles, found, notes, str(path)),
+            matrix=matrix,
         )
         if draft.matrix is not None:
             # The mapping's name of it is that of a histogram, and not of a file beside.
@@ -154,13 +157,10 @@ def _read_all(root: RootFile, mapping: Mapping[str, object], broken: dict[str, s
         raise DocumentError(broken[wrong[0] if wrong else next(iter(broken))])
     if found:
         return found
-    other = [name for name, kind in root.kinds.items() if kind.startswith("THn")]
     trees = root.names("TTree", "TNtuple", "ROOT::RNTuple")
     advice = ""
     if folder:
         advice = f" in folder {folder!r}"
-    elif other:
-        advice = f"; {other[0]} is a {root.kinds[other[0]]}, project it to a TH1, TH2 or TH3"
     elif trees:
         advice = (
             f"; tree {trees[0]!r} holds events: count them in the bins of a search that is imported already, with "
@@ -175,6 +175,7 @@ def _roles(
     observed: str,
     mapping: Mapping[str, object],
     notes: list[str],
+    broken: Mapping[str, str],
 ) -> _Roles:
     notes.append(f"{observed}: observed events")
     shape = found[observed].values.shape
@@ -196,6 +197,11 @@ def _roles(
                 f"{root.path}: {wrong[0]} has {found[wrong[0]].values.shape} bins and {observed} has {shape}"
             )
         _, variations = _varied([*rest, *(b for b in backgrounds if b not in rest)])
+    if not backgrounds and broken:
+        raise DocumentError(
+            f"{root.path}: no background with the {shape} bins of {observed} can be read; "
+            + "; ".join(why.removeprefix(f"{root.path}: ") for why in list(broken.values())[:10])
+        )
     if not backgrounds:
         raise InputError(
             f"{root.path}: no background with the {shape} bins of {observed}; name them with a mapping "
@@ -381,7 +387,7 @@ def _bins(
         notes.append("the bins are named by the labels of the axis; they have no ranges")
         return (), np.zeros((size, 0)), np.zeros((size, 0)), tuple(data.labels[0])
     given = mapping.get("observables")
-    titles = [title or "xyz"[i] for i, title in enumerate(data.axes)]
+    titles = [title or ("xyz"[i] if i < 3 else f"axis {i + 1}") for i, title in enumerate(data.axes)]
     names = titles if given is None else [given] if isinstance(given, str) else [str(n) for n in given]  # type: ignore[attr-defined]
     if len(names) != data.values.ndim:
         raise InputError(

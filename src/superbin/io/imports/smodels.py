@@ -14,18 +14,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.files import lies_in
 from superbin.domain import cross_sections
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Estimate, Process, Search
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io._text import parse_number
 from superbin.io.grids import grid_bytes
-from superbin.io.imports.base import Imported, Options, Source
+from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names
 from superbin.io.imports.matrices import as_matrix
 
@@ -51,14 +52,27 @@ class SModelSImporter:
         if not source.has("globalInfo.txt"):
             raise InputError(f"{source.path}: no globalInfo.txt in it; name the folder of an SModelS entry")
         head = _Tags.read(source, "globalInfo.txt")
-        identifier = head.text("id")
-        regions, notes = _regions(source)
-        order, matrix, how = _order(source, head, [region.name for region in regions])
+        faults = Faults(source.path)
+        identifier = ""
+        luminosity = energy = None
+        with faults.gathering():
+            identifier = head.text("id")
+        with faults.gathering():
+            luminosity = head.quantity("lumi", {"fb": 1.0, "pb": 1e-3}, inverse=True)
+        with faults.gathering():
+            energy = head.quantity("sqrts", _TEV)
+        regions, notes = _regions(source, faults)
         by_name = {region.name: region for region in regions}
+        order, matrix, how = list(by_name), None, ""
+        with faults.gathering():
+            order, matrix, how = _order(source, head, list(by_name))
+        with faults.gathering():
+            check_names(order, str(source.path))
+        maps = _maps(source, order, faults)
+        faults.check()
         chosen = [by_name[name] for name in order]
         notes.insert(0, f"SModelS entry {identifier}: {len(chosen)} of {len(regions)} regions, {how}")
-        names = tuple(region.name for region in chosen)
-        check_names(names, str(source.path))
+        names = tuple(order)
         none = np.zeros(len(chosen))
         error = np.array([region.error for region in chosen])
         nominal = np.array([region.background for region in chosen])
@@ -77,8 +91,8 @@ class SModelSImporter:
                 "source": f"SModelS database entry {identifier}, implemented by {head.get('implementedBy') or 'not stated'}",
                 "citation": head.get("publicationDOI") or head.get("arxiv") or head.get("url") or "",
             },
-            luminosity_fb=head.quantity("lumi", {"fb": 1.0, "pb": 1e-3}, inverse=True),
-            sqrt_s_tev=head.quantity("sqrts", _TEV),
+            luminosity_fb=luminosity,
+            sqrt_s_tev=energy,
             matrix=None if matrix is None else as_matrix(matrix, str(head.path), names=names),
             exclusive=False,
         )
@@ -88,7 +102,8 @@ class SModelSImporter:
         if any(moment is not None for moment in moments):
             files["third-moments.json"] = json.dumps(dict(zip(order, moments, strict=True))).encode()
             notes.append("third moments of the backgrounds: kept in third-moments.json, used by no p-value")
-        for name, content, note in _grids(source, search, order):
+        for name, found in sorted(maps.items()):
+            content, note = _grid(name, found, search)
             if content is not None:
                 files[f"grids/{name}.csv.gz"] = content
             notes.append(note)
@@ -144,6 +159,14 @@ class _Tags:
         except InputError as error:
             raise DocumentError(f"{self.path}: {tag} {error}") from error
 
+    def count(self, tag: str, *, whole: bool = False) -> float:
+        """A number of events that must be there."""
+        value = self.number(tag)
+        if value < 0 or (whole and abs(value - round(value)) > 1e-6):
+            kind = "a whole number" if whole else "a number"
+            raise DocumentError(f"{self.path}: {tag} is {value:g}; it must be {kind} >= 0")
+        return float(round(value)) if whole else value
+
     def quantity(self, tag: str, units: Mapping[str, float], *, inverse: bool = False) -> float | None:
         """A number with its unit, such as ``137/fb`` or ``13.0*TeV``, in the first of `units`; None if not there."""
         value = self.get(tag)
@@ -186,35 +209,32 @@ class _Region:
     third_moment: float | None
 
 
-def _regions(source: Source) -> tuple[list[_Region], list[str]]:
+def _regions(source: Source, faults: Faults) -> tuple[list[_Region], list[str]]:
+    """Regions with counts; what is wrong with one is a fault, and its number is then NaN."""
     regions: list[_Region] = []
     notes: list[str] = []
     for path in sorted(source.path.glob("*/dataInfo.txt")):
-        info = _Tags.read(source, f"{path.parent.name}/dataInfo.txt")
+        try:
+            info = _Tags.read(source, f"{path.parent.name}/dataInfo.txt")
+        except DocumentError as error:
+            faults.add(str(error).removeprefix(f"{source.path}/"))
+            continue
         if info.get("dataType") != "efficiencyMap":
             notes.append(
                 f"{path.parent.name}: {info.get('dataType')}, not used; only efficiency maps have counts"
             )
             continue
-        observed = info.number("observedN")
-        if observed < 0 or abs(observed - round(observed)) > 1e-6:
-            raise DocumentError(f"{info.path}: observedN is {observed:g}; it must be a whole number >= 0")
-        background, error = info.number("expectedBG"), info.number("bgError")
-        for tag, value in (("expectedBG", background), ("bgError", error)):
-            if value < 0:
-                raise DocumentError(f"{info.path}: {tag} is {value:g}; it must be >= 0")
-        moment = info.get("thirdMoment")
+        numbers = dict.fromkeys(("observedN", "expectedBG", "bgError"), math.nan)
+        moment: float | None = None
+        for tag in numbers:
+            with faults.gathering():
+                numbers[tag] = info.count(tag, whole=tag == "observedN")
+        with faults.gathering():
+            moment = None if info.get("thirdMoment") is None else info.number("thirdMoment")
         name = info.get("dataId") or path.parent.name
-        regions.append(
-            _Region(
-                name,
-                float(round(observed)),
-                background,
-                error,
-                None if moment is None else info.number("thirdMoment"),
-            )
-        )
+        regions.append(_Region(name, numbers["observedN"], numbers["expectedBG"], numbers["bgError"], moment))
     if not regions:
+        faults.check()
         raise DocumentError(f"{source.path}: no region with counts in it; this entry has upper limits only")
     return regions, notes
 
@@ -232,7 +252,11 @@ def _order(source: Source, head: _Tags, known: Sequence[str]) -> tuple[list[str]
         return list(known), None, "without covariance; they may overlap, so none are merged"
     missing = [name for name in order if name not in known]
     if missing:
-        raise DocumentError(f"{head.path}: region {missing[0]!r} has no folder with a dataInfo.txt")
+        shown = ", ".join(map(repr, missing[:10]))
+        raise DocumentError(
+            f"{head.path}: {'region' if len(missing) == 1 else 'regions'} {shown} of its order "
+            f"{'has' if len(missing) == 1 else 'have'} no folder with a dataInfo.txt"
+        )
     if len(set(order)) != len(order):
         raise DocumentError(f"{head.path}: a region comes twice in the order of the regions")
     if rows is None:
@@ -268,7 +292,7 @@ def _stat_model(source: Source, head: _Tags) -> tuple[list[str], Any, str]:
 
 
 def _inside(source: Source, head: _Tags, file: str) -> str:
-    if (source.path / file).resolve().parent != source.path.resolve():
+    if "/" in file or not lies_in(source.path / file, source.path):
         raise DocumentError(
             f"{head.path}: statModels names {file!r}; the file must lie in the entry's folder"
         )
@@ -287,21 +311,26 @@ def _names(value: Any) -> list[str]:
 # --- efficiency maps --------------------------------------------------------------------------------------
 
 
-def _grids(source: Source, search: Search, order: Sequence[str]) -> list[tuple[str, bytes | None, str]]:
-    """Every topology as the bytes of a grid, with a note; None where it is none."""
-    maps: dict[str, list[dict[tuple[float, ...], float]]] = {}
+_Map: TypeAlias = dict[tuple[float, ...], float]
+"""Efficiencies by masses."""
+
+
+def _maps(source: Source, order: Sequence[str], faults: Faults) -> dict[str, list[_Map]]:
+    """The efficiencies of every topology, one map per region in their order."""
+    maps: dict[str, list[_Map]] = {}
     folders = {path.parent.name: path.parent for path in source.path.glob("*/dataInfo.txt")}
     for position, region in enumerate(order):
         folder = folders.get(region)
         for path in sorted(folder.glob("*.txt")) if folder is not None else ():
             if path.name == "dataInfo.txt":
                 continue
-            tags = _Tags.read(source, f"{path.parent.name}/{path.name}")
-            if tags.get("efficiencyMap") is None:
-                continue
-            name = tags.get("txName") or path.stem
-            maps.setdefault(name, [{} for _ in order])[position] = _efficiencies(tags)
-    return [_grid(name, found, search) for name, found in sorted(maps.items())]
+            with faults.gathering():
+                tags = _Tags.read(source, f"{path.parent.name}/{path.name}")
+                if tags.get("efficiencyMap") is None:
+                    continue
+                name = tags.get("txName") or path.stem
+                maps.setdefault(name, [{} for _ in order])[position] = _efficiencies(tags)
+    return maps
 
 
 def _efficiencies(tags: _Tags) -> dict[tuple[float, ...], float]:
@@ -324,7 +353,8 @@ def _efficiencies(tags: _Tags) -> dict[tuple[float, ...], float]:
 
 def _grid(
     name: str, maps: Sequence[Mapping[tuple[float, ...], float]], search: Search
-) -> tuple[str, bytes | None, str]:
+) -> tuple[bytes | None, str]:
+    """A topology as the bytes of a grid, or None where it is none, and a note."""
     points = sorted({point for found in maps for point in found})
     distinct = {len(point) for point in points}
     label = f"topology {name}: {len(points)} mass points"
@@ -336,7 +366,6 @@ def _grid(
         label += " with two equal daughters"
     if distinct != {2}:
         return (
-            name,
             None,
             f"{label} of {'/'.join(map(str, sorted(distinct)))} masses; not used, a grid has two masses",
         )
@@ -350,7 +379,7 @@ def _grid(
     )
     bad |= np.array([not (math.isfinite(m) and 0 <= x < m) for m, x in points])
     if bad.all():
-        return name, None, f"{label}; not used, none has efficiencies from 0 to 1 at possible masses"
+        return None, f"{label}; not used, none has efficiencies from 0 to 1 at possible masses"
     kept = ~bad
     grid = SignalGrid(
         model=name,
@@ -364,4 +393,4 @@ def _grid(
         source=f"efficiency map of SModelS entry {search.title}; Monte Carlo errors and numbers of events not stated",
     )
     left = f", {int(bad.sum())} left out" if bad.any() else ""
-    return name, grid_bytes(grid), f"{label}{left}: kept as a grid, efficiencies without Monte Carlo errors"
+    return grid_bytes(grid), f"{label}{left}: kept as a grid, efficiencies without Monte Carlo errors"

@@ -13,8 +13,8 @@ import numpy as np
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
 from superbin.domain.search import Estimate, Process
-from superbin.errors import DocumentError, InputError
-from superbin.io.imports.base import Imported, Options, Source
+from superbin.errors import DocumentError
+from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.matrices import as_matrix
 
@@ -24,6 +24,14 @@ _KNOWN = {
     "background_yields", "data", "covariance_matrix", "absolute_uncertainties", "absolute_uncertainty_envelops",
     "third_moment", "names", "luminosity_fb", "sqrt_s_tev", "source", "title",
 }  # fmt: skip
+
+_PER_BIN = (
+    "background_yields",
+    "data",
+    "covariance_matrix",
+    "absolute_uncertainties",
+    "absolute_uncertainty_envelops",
+)
 
 
 class SpeyImporter:
@@ -41,32 +49,46 @@ class SpeyImporter:
         content = parse_json(source.text(), source.path)
         if not isinstance(content, dict):
             raise DocumentError(f"{source.path}: must be an object with background_yields and data")
-        background = _array(content, "background_yields", source, 0)
-        n_bins = len(background)
-        observed = _array(content, "data", source, n_bins)
+        faults = Faults(source.path)
+        n_bins = _length(content)
         labels = tuple(f"bin {i + 1}" for i in range(n_bins))
-        up, down, notes = _errors(content, source, n_bins)
-        names = tuple(str(name) for name in content.get("names", ()))
-        if names:
-            check_names(names, str(source.path))
+        with faults.gathering():
+            background = _array(content, "background_yields", source, n_bins)
+        with faults.gathering():
+            observed = whole_counts(list(_array(content, "data", source, n_bins)), labels, str(source.path))
+        with faults.gathering():
+            up, down, notes = _errors(content, source, n_bins)
+        names = _names(content, source, n_bins, faults)
+        luminosity = energy = matrix = None
+        with faults.gathering():
+            luminosity = _scalar(content, "luminosity_fb", source)
+        with faults.gathering():
+            energy = _scalar(content, "sqrt_s_tev", source)
+        with faults.gathering():
+            if "covariance_matrix" in content:
+                matrix = as_matrix(content["covariance_matrix"], f"{source.path}: covariance_matrix")
+                matrix.ordered((), n_bins)
+        moments = np.zeros(0)
+        with faults.gathering():
+            if "third_moment" in content:
+                moments = _array(content, "third_moment", source, n_bins, low=-np.inf)
+        faults.check()
         none = np.zeros(n_bins)
         notes += [f"{key}: not used" for key in content if key not in _KNOWN]
         draft = Draft(
             place=str(source.path),
             name=source.path.stem,
-            observed=whole_counts(list(observed), labels, str(source.path)),
+            observed=observed,
             processes=(Process("background", "Background", Estimate(background, none, none, up, down)),),
             names=names,
             notes=[f"JSON arrays of {n_bins} bins", *notes],
             texts={key: str(content[key]) for key in ("source", "title") if key in content},
-            luminosity_fb=_scalar(content, "luminosity_fb", source),
-            sqrt_s_tev=_scalar(content, "sqrt_s_tev", source),
+            luminosity_fb=luminosity,
+            sqrt_s_tev=energy,
+            matrix=matrix,
         )
-        if "covariance_matrix" in content:
-            draft.matrix = as_matrix(content["covariance_matrix"], f"{source.path}: covariance_matrix")
         files: dict[str, bytes] = {}
         if "third_moment" in content:
-            moments = _array(content, "third_moment", source, n_bins, low=-np.inf)
             by_bin = dict(zip(names or labels, moments.tolist(), strict=True))
             files["third-moments.json"] = json.dumps(by_bin).encode()
             draft.notes.append("third_moment: kept in third-moments.json, used by no p-value")
@@ -76,15 +98,34 @@ class SpeyImporter:
 IMPORTER = SpeyImporter()
 
 
+def _length(content: dict[str, Any]) -> int:
+    """The number of bins: the most frequent length of the arrays, so that what differs from it is named."""
+    sizes = [len(content[key]) for key in _PER_BIN if isinstance(content.get(key), list)]
+    return max(sizes, key=lambda n: (sizes.count(n), n)) if sizes else 0
+
+
+def _names(content: dict[str, Any], source: Source, n_bins: int, faults: Faults) -> tuple[str, ...]:
+    given = content.get("names")
+    if given is None:
+        return ()
+    if not isinstance(given, list) or len(given) != n_bins:
+        faults.add(f"names must be a list of {n_bins} names, one per bin")
+        return ()
+    names = tuple(str(name) for name in given)
+    with faults.gathering():
+        check_names(names, str(source.path))
+    return names
+
+
 def _array(content: dict[str, Any], key: str, source: Source, size: int, *, low: float = 0.0) -> FloatArray:
     try:
         array = np.array(content.get(key), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DocumentError(f"{source.path}: {key} must be a list of numbers ({error})") from error
-    if array.ndim != 1 or array.size == 0 or (size and array.size != size):
-        raise DocumentError(
-            f"{source.path}: {key} has shape {array.shape}; {size or 'some'} numbers are needed"
-        )
+    if content.get(key) is None:
+        raise DocumentError(f"{source.path}: {key} is missing; a list of {size or 'some'} numbers is needed")
+    if array.ndim != 1 or array.size == 0 or array.size != size:
+        raise DocumentError(f"{source.path}: {key} has shape {array.shape}; {size} numbers are needed")
     # A count below zero is explained where counts are checked.
     if not np.isfinite(array).all() or (key != "data" and (array < low).any()):
         raise DocumentError(f"{source.path}: {key} must be finite numbers{' >= 0' if low == 0 else ''}")
@@ -101,7 +142,7 @@ def _scalar(content: dict[str, Any], key: str, source: Source) -> float | None:
 def _errors(content: dict[str, Any], source: Source, n_bins: int) -> tuple[FloatArray, FloatArray, list[str]]:
     both = {"absolute_uncertainties", "absolute_uncertainty_envelops"} & content.keys()
     if len(both) > 1:
-        raise InputError(f"{source.path}: has {' and '.join(sorted(both))}; keep one of the two")
+        raise DocumentError(f"{source.path}: has {' and '.join(sorted(both))}; keep one of the two")
     if "absolute_uncertainties" in content:
         size = _array(content, "absolute_uncertainties", source, n_bins)
         return size, size, ["absolute_uncertainties: errors of the background"]

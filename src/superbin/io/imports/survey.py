@@ -8,7 +8,7 @@ from typing import Any
 
 from superbin._support.json import json_text
 from superbin.errors import InputError
-from superbin.io.imports import Options, TableSummary, inspect, read, recognise
+from superbin.io.imports import Form, Options, TableSummary, inspect, read, recognise
 from superbin.io.imports.archives import opened
 from superbin.io.imports.base import printable
 
@@ -82,7 +82,7 @@ class Survey:
         return [printable(line) if "\n" not in line else line for line in lines]
 
 
-def survey(path: str | Path, *, kind: str | None = None) -> Survey:
+def survey(path: str | Path, *, kind: Form | None = None) -> Survey:
     """Look at a source as an import would, and store nothing.
 
     Parameters
@@ -118,7 +118,7 @@ def survey(path: str | Path, *, kind: str | None = None) -> Survey:
     )
 
 
-def _tried(path: str | Path, kind: str | None) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+def _tried(path: str | Path, kind: Form | None) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """What an import says, the options it needs, and why it fails."""
     try:
         return read(path, kind=kind).notes, (), ""

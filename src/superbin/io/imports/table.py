@@ -37,7 +37,7 @@ from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
 from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
-from superbin.io.imports.ranges import infinite, observable, parse_range
+from superbin.io.imports.ranges import infinite, lowest, observable, parse_range
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 
@@ -54,7 +54,7 @@ _OBSERVED = {
 }
 _TOTAL = {
     "background", "bkg", "b", "expected", "total background", "total bkg", "n b", "nb exp", "sm", "bg", "total", "total sm",
-    "expected background", "sm expectation", "nbkg", "n bkg", "expectedbg",
+    "expected background", "sm expectation", "exp", "expectation", "prediction", "predicted", "nbkg", "n bkg", "expectedbg",
 }  # fmt: skip
 _ERROR = {"error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d"}
 _SIDES = {
@@ -98,7 +98,7 @@ class TableImporter:
             raise DocumentError(
                 f"{error}; this is hepdata.net's CSV, import the YAML or JSON of the table, which say more"
             ) from error
-        return draft.imported(self.name, options, source, keys=("columns", "decimal"))
+        return draft.imported(self.name, options, source, keys=("columns", "decimal", "lowest"))
 
 
 IMPORTER = TableImporter()
@@ -127,6 +127,7 @@ def table_draft(source: Source, options: Options) -> Draft:
     observed = _counts(table, roles.observed, faults)
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
+    low = _begun(observables, low, options.mapping.get("lowest"), faults, notes)
     names = _names(table, roles, faults)
     signals = [_signal(table, name, parts, faults) for name, parts in roles.signals.items()]
     faults.check()
@@ -390,7 +391,7 @@ class _Table:
         return value
 
 
-_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*")
+_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*|(?=.*--)[|+:=\s-]*[|+][|+:=\s-]*")
 """Lines without cells: what spreadsheets write first, and the rulers of tables drawn with bars."""
 _CELL = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
 _SYMMETRIC = re.compile(rf"({_CELL})\s*(?:±|\+-|\+/-|\\pm)\s*({_CELL})")
@@ -436,10 +437,14 @@ def _is_data(text: str) -> bool:
     return len(cells) > 1 and all(re.fullmatch(r"[-+.\deE]+", cell) for cell in cells[1:])
 
 
+_BARE_QUANTITY = re.compile(r"(lumi\w*)\s+(\d[\d.]*\s*/?\s*(?:fb|pb)\S*)", re.IGNORECASE)
+"""``lumi 137/fb``, without a colon."""
+
+
 def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]:
     said: dict[str, str] = {}
     for line, text in comments:
-        match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text)
+        match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text) or _BARE_QUANTITY.fullmatch(text)
         if match is None:
             continue
         key, value = match.group(1).lower(), match.group(2).strip()
@@ -471,10 +476,11 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
         cells = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
         body = [part for cell in cells for part in _value_with_errors(cell) or (cell,)]
         commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
-        points = any(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c) for c in body)
+        points = [c for c in body if re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c)]
         if commas and points and given is None:
             raise DocumentError(
-                f"{path}: holds numbers with a decimal comma and with a decimal point; use one of the two throughout"
+                f"{path}: holds numbers with a decimal comma ({commas[0]}) and with a decimal point ({points[0]}); use one of the two "
+                "throughout"
             )
         if commas and given is None and all(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", c) for c in commas):
             raise DocumentError(
@@ -482,7 +488,8 @@ def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str,
                 'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
             )
         return separator, bool(commas) if given is None else given == ","
-    if lines[0].strip().startswith("|"):
+    bars = {line.strip().strip("|").count("|") for line in lines}
+    if lines[0].strip().startswith("|") or (len(bars) == 1 and bars != {0} and "," not in lines[0]):
         return "|", False
     return ("," if "," in lines[0] else " "), False
 
@@ -873,7 +880,7 @@ def _ranges(
         )
     for name, column in roles.cells.items():
         observables.append(observable(name))
-        edges.append(_parsed(table, column))
+        edges.append(_parsed(table, column, counts=observables[-1].discrete))
     shape = (n_bins, len(edges))
     lows = np.array([e[0] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
     highs = np.array([e[1] for e in edges]).reshape(len(edges), n_bins).T.reshape(shape)
@@ -881,11 +888,35 @@ def _ranges(
 
 
 def _edge(table: _Table, row: int, column: int, faults: Faults) -> float:
-    return math.inf if infinite(table.rows[row][column]) else table.number(row, column, faults)
+    text = table.rows[row][column].strip()
+    if text[:1] in ("-", "−") and infinite(text[1:]):
+        return -math.inf
+    return math.inf if infinite(text) else table.number(row, column, faults)
 
 
-def _parsed(table: _Table, column: int) -> tuple[list[float], list[float]]:
-    pairs = [pair for row in table.rows if (pair := parse_range(row[column])) is not None]
+def _begun(
+    observables: Sequence[Observable], low: FloatArray, given: object, faults: Faults, notes: list[str]
+) -> FloatArray:
+    """Lower edges, those at minus infinity put where the observable begins."""
+    low = low.copy()
+    for j, o in enumerate(observables):
+        without = np.isneginf(low[:, j])
+        if not without.any():
+            continue
+        start = lowest(o, given)
+        if start is None:
+            faults.add(
+                f"a bin begins at {o.name} of minus infinity; say where the observable begins with a mapping, "
+                '{"lowest": -1}, or leave the bin out'
+            )
+        else:
+            low[without, j] = start
+            notes.append(f"{o.name}: what has no lower end begins at {start:g}")
+    return low
+
+
+def _parsed(table: _Table, column: int, *, counts: bool) -> tuple[list[float], list[float]]:
+    pairs = [pair for row in table.rows if (pair := parse_range(row[column], counts=counts)) is not None]
     return [low for low, _ in pairs], [high for _, high in pairs]
 
 

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin.errors import InputError
 from superbin.likelihood.data import Data
 from superbin.likelihood.dense.effects import IntArray
 from superbin.likelihood.dense.rows import Total, make_rows
@@ -42,6 +43,20 @@ BoolArray = NDArray[np.bool_]
 
 TINY = 1e-100
 """Stands for a factor of zero in its logarithmic derivatives."""
+
+
+LARGEST = 1.5e8
+"""Rows times parameters: the Hessian takes some four matrices of this size, here 5 GB."""
+
+
+def _check_size(model: StatisticalModel) -> None:
+    rows = sum(channel.observed.size * len(channel.samples) for channel in model.channels)
+    n = len(model.parameters)
+    if rows * n > LARGEST:
+        raise InputError(
+            f"{model.name or 'the model'} has {rows} rows (samples in bins) and {n} parameters, which would take {rows * n * 32e-9:.0f} GB; dense matrices serve up "
+            f"to {LARGEST:.2g} rows times parameters: leave out channels, merge samples, or read it without statistical errors of bins"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,9 +225,15 @@ class Objective:
         Events within which floors are rounded off; zero for the model itself.
     bends : bool
         Whether some histogram can reach its floor within seven standard deviations.
+
+    Raises
+    ------
+    InputError
+        If the model is too large for dense matrices.
     """
 
     def __init__(self, model: StatisticalModel) -> None:
+        _check_size(model)
         self.model = model
         parameters = model.parameters
         self.n_parameters, self.n_bins = len(parameters), model.observed.size
@@ -228,6 +249,7 @@ class Objective:
         self._morph_places = _Places.make(rows.morphs.row, rows.morphs.parameter, n)
         self._log_places = _Places.make(rows.log_morphs.row, rows.log_morphs.parameter, n)
         self._bin_floor = np.concatenate([np.full(c.observed.size, c.floor) for c in model.channels])
+        self._has_bin_floor = bool(np.isfinite(self._bin_floor).any())
         self._has_floor = bool(np.isfinite(rows.floor).any())
         self._morphed = np.zeros(rows.nominal.size, dtype=bool)
         self._morphed[rows.morphs.row] = True
@@ -236,7 +258,7 @@ class Objective:
             rows.nominal - _least(rows.morphs.row, rows.morphs.odd, rows.morphs.even, rows.nominal.size)
             < rows.floor
         )
-        self.bends = bool(may_hit.any() or (rows.shifted.size and np.isfinite(self._bin_floor).any()))
+        self.bends = bool(may_hit.any() or self._has_bin_floor)
         self._shifted_rows = np.flatnonzero(np.isin(rows.bin, rows.shifted))
         self._number = np.full(self.n_bins, -1, dtype=np.intp)
         self._number[rows.shifted] = np.arange(rows.shifted.size)
@@ -392,6 +414,7 @@ class Objective:
         expected = _add_up(rows.bin, nu, self.n_bins)
         if rows.shifted.size:
             expected[rows.shifted] += parts.shifts * parts.errors
+        if self._has_bin_floor:
             smoothing = np.full(self.n_bins, self.smoothing)
             expected, parts.moves[:], parts.bends[:] = _floor(expected, self._bin_floor, smoothing)
         return nu, expected

@@ -14,7 +14,7 @@ from scipy import special
 
 from superbin.stats.arguments import FloatArray, FloatOrArray, Index, Numbers, plain
 from superbin.stats.limits.problem import Problem, crossing, prepare
-from superbin.stats.models import DEFAULT, UncertaintyModel
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
 
 __all__ = [
@@ -38,7 +38,7 @@ def asymptotic_cls(
     down: Numbers,
     *,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Asymptotic CLs of the test statistic with tilde; otherwise as `superbin.stats.limits.cls`.
 
@@ -59,7 +59,7 @@ def asymptotic_limit(
     *,
     level: Numbers = 0.95,
     signal_uncertainty: Numbers = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatOrArray:
     """Asymptotic CLs upper limit; arguments, result and errors as in `superbin.stats.limits.cls_limit`.
 
@@ -85,13 +85,13 @@ def observed_limit(problem: Problem) -> FloatArray:
     return crossing(lambda i, s: _log_cls(s, n[i], width[i], held.take(i)), problem)
 
 
-def asimov_limit(sigmas: FloatArray, problem: Problem) -> FloatArray:
-    """Limits of the nominal background, at a number of standard deviations each.
+def asimov_limit(sigmas: FloatArray, problem: Problem, auxiliary: FloatArray | None = None) -> FloatArray:
+    """Limits of the background that the auxiliary measurement favours, by default the nominal one, at a number of standard deviations each.
 
     There sqrt(q) is ``sigma - Phi^-1((1 - level) Phi(sigma))`` (Cowan et al., section 4.3); the counts of the rows do not enter.
     """
     width, held = problem.width, problem.held
-    auxiliary = held.nominal()
+    auxiliary = held.nominal() if auxiliary is None else auxiliary
     n = held.mean(auxiliary)
 
     def log_cls(i: Index, s: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from superbin.stats.limits.asymptotic import asimov_limit, observed_limit
 from superbin.stats.limits.exact import bayes_factor, limits_of_one
 from superbin.stats.limits.lhc import expected_lhc_limits, lhc_limit
 from superbin.stats.limits.problem import Problem, prepare
-from superbin.stats.models import DEFAULT
+from superbin.stats.models import DEFAULT, ModelName
 
 __all__ = [
     "METHODS",
@@ -23,7 +24,9 @@ __all__ = [
     "expected_limits",
 ]
 
-METHODS = ("cls", "bayes", "lhc", "asymptotic")
+Method: TypeAlias = Literal["cls", "bayes", "lhc", "asymptotic"]
+
+METHODS: tuple[Method, ...] = get_args(Method)
 """Every named limit: exact CLs and its Bayesian relative, the LHC's CLs, and the asymptotic one."""
 
 
@@ -34,7 +37,7 @@ class Bands:
     Attributes
     ----------
     low2, low1, median, high1, high2 : float
-        In ascending order.
+        In ascending order, unless limits do not rise with the count: where the downward uncertainty is many times the upward one.
     """
 
     low2: float
@@ -69,14 +72,14 @@ class Comparison:
 
 
 def expected_limits(
-    method: str,
+    method: Method,
     b: float,
     up: float,
     down: float,
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> Bands:
     """Median limit and its -2 to +2 sigma bands under background alone, pre-fit.
 
@@ -127,13 +130,13 @@ def compare_limits(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
-    methods: Sequence[str] = METHODS,
+    model: ModelName = DEFAULT,
+    methods: Sequence[Method] = METHODS,
 ) -> Comparison:
     """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
 
-    Limits of the LHC's CLs, whose bands take half a second, are left out, with the reason under ``missing``, where they are out of reach: for an
-    uncertain signal, and above 1e4 events.
+    Limits of the LHC's CLs, whose bands take a tenth of a second, are left out, with the reason under ``missing``, where they are out of reach: for
+    an uncertain signal, above 1e4 events, and where they would take more than some seconds.
 
     Examples
     --------
@@ -161,7 +164,9 @@ def compare_limits(
     return Comparison(limits, missing)
 
 
-def _lhc(problem: Problem, n: float, b: float, up: float, down: float, level: float, model: str) -> Limit:
+def _lhc(
+    problem: Problem, n: float, b: float, up: float, down: float, level: float, model: ModelName
+) -> Limit:
     if problem.width[0] > 0:
         raise InputError(
             "bands of the LHC's CLs with an uncertain signal take minutes; superbin.stats.limits.lhc_limit gives the observed limit"

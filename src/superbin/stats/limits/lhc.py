@@ -31,9 +31,10 @@ from superbin.stats.ensembles import (
     one_number,
     window,
 )
+from superbin.stats.limits.asymptotic import asimov_limit
 from superbin.stats.limits.exact import exact_limit, limits_of_one
 from superbin.stats.limits.problem import Problem, prepare
-from superbin.stats.models import DEFAULT, UncertaintyModel
+from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
 
 __all__ = ["expected_lhc_limits", "lhc_cls", "lhc_limit"]
@@ -43,6 +44,12 @@ SPAN = 14.0
 
 LARGEST_COUNT = 1e4
 """Events up to which counts are summed: bands take a minute there."""
+
+CALL, MOST_WORK = 100, 500_000
+"""Outcomes that take as long as the call itself, and outcomes that are looked at before the search is given up: two or three seconds."""
+
+MOST_BROYDEN, CLOSE = 16, 1e-8
+"""Steps of Broyden's method, and the error in standard deviations at which it ends."""
 
 SIGNAL_SPAN, STEP = 6.4, 0.8
 """Range and step of the trapezoidal rule over the auxiliary measurement of the signal: 1e-9 of a p-value."""
@@ -101,6 +108,7 @@ class _Exclusion:
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
         self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
         self.shifts = np.arange(-SIGNAL_SPAN, SIGNAL_SPAN + 0.5 * STEP, STEP) if k > 0 else np.zeros(1)
+        self.work = 0
         self.last = np.full((rows, self.shifts.size, self.counts.size), np.nan)
 
     def observed(self, s: FloatArray) -> FloatArray:
@@ -126,8 +134,19 @@ class _Exclusion:
             start = np.where(cold, np.where(mean > 0, guess, np.repeat(theta, n.size // rows)), start)
         around = np.append(theta, self.alone)
         low, high = held.span(around, SPAN)
+        statistic = _exclusion(held, n, signal, self.k, shift)
+
+        def counted(points: Index, a: FloatArray) -> tuple[FloatArray, FloatArray]:
+            self.work += CALL + points.size
+            if self.work > MOST_WORK:
+                raise InputError(
+                    f"the LHC's CLs for n = {self.data[0]:g} and background {float(held.centre()[0]):g} takes more than a few seconds; "
+                    "use the exact CLs limit or the asymptotic one (cls_limit, asymptotic_limit)"
+                )
+            return statistic(points, a)
+
         edge = edges(
-            _exclusion(held, n, signal, self.k, shift),
+            counted,
             target,
             (float(low.min()), float(high.max())),
             start,
@@ -135,17 +154,59 @@ class _Exclusion:
         ).reshape(shape)
         empty = np.flatnonzero(n == 0)
         if empty.size:  # there the statistic does not depend on the auxiliary measurement
-            value = _exclusion(held, n, signal, self.k, shift)(
-                empty, np.repeat(theta, n.size // rows)[empty]
-            )[0]
+            value = statistic(empty, np.repeat(theta, n.size // rows)[empty])[0]
             edge.ravel()[empty] = np.where(value >= target[empty], -np.inf, np.inf)
-        self.last[i] = edge
+        if not (
+            root >= np.sqrt(2 * s)
+        ).all():  # there every edge is infinite, which is no place to start from
+            self.last[i] = edge
         first = s * np.exp(self.k * y) + held.mean(theta)
         alone = np.repeat(self.alone, rows)
         p_signal = log_sum(held, counts, first, theta, edge, _normal(points - y[:, None], self.k), 1)
         p_alone = log_sum(held, counts, held.mean(alone), alone, edge, _normal(points, self.k), 1)
         zero = root <= 0
         return np.where(zero, 0.0, np.minimum(p_signal, 0.0)), np.where(zero, 0.0, np.minimum(p_alone, 0.0))
+
+    def bands(self, sigmas: FloatArray, log_alpha: float, s: FloatArray) -> FloatArray:
+        """Signals at which the expected CLs is alpha, from guesses; NaN where the quantiles of q~ jump, which only bounds can deal with.
+
+        For the unknown signal and root of q~ there are two equations, ``P(q~ >= root) = Phi(sigma)`` without the signal and alpha times that with
+        it, nearly linear in standard deviations: Broyden's method from the Jacobian of the asymptotic formulas.
+        """
+        wanted = np.stack([special.ndtri_exp(log_alpha + special.log_ndtr(sigmas)), sigmas])
+        x = np.stack([-wanted[0], np.log(s)])
+        inverse = np.zeros(
+            (2, 2, s.size)
+        )  # of the derivatives of both z in root and ln s: ((-1, 0), (-1, -wanted[0] + sigma))
+        inverse[0, 0], inverse[1, 1] = -1.0, 1 / np.maximum(sigmas - wanted[0], 0.1)
+        inverse[1, 0] = -inverse[1, 1]
+
+        def missing(i: Index, x: FloatArray) -> FloatArray:
+            tails = self.log_tails(i, np.exp(x[1]), x[0])
+            return np.asarray(special.ndtri_exp(np.minimum(np.stack(tails), -1e-300)) - wanted[:, i])
+
+        result = np.full(s.size, np.nan)
+        i = np.arange(s.size)
+        value, best, slow = missing(i, x), np.full(s.size, np.inf), np.zeros(s.size)
+        for _ in range(MOST_BROYDEN):
+            size = np.abs(value[:, i]).max(axis=0)
+            there = size <= CLOSE
+            result[i[there]] = np.exp(x[1, i[there]])
+            slow[i] = np.where(size < 0.5 * best[i], 0, slow[i] + 1)
+            best[i] = np.minimum(best[i], size)
+            step = -np.einsum("jki,ki->ji", inverse[:, :, i], value[:, i])
+            trial = x[:, i] + np.clip(step, -1.0, 1.0)
+            inside = (trial[0] > LEAST) & (trial[0] < np.sqrt(2 * np.exp(trial[1])))
+            keep = ~there & inside & (slow[i] < 3)
+            i, step, trial = i[keep], (trial - x[:, i])[:, keep], trial[:, keep]
+            if not i.size:
+                break
+            after = missing(i, trial)
+            change = np.einsum("jki,ki->ji", inverse[:, :, i], after - value[:, i])
+            along = np.einsum("ji,jki->ki", step, inverse[:, :, i]) / (step * change).sum(axis=0)
+            inverse[:, :, i] += (step - change)[:, None] * along[None]
+            x[:, i], value[:, i] = trial, after
+        return result
 
     def expected(self, i: Index, s: FloatArray, sigmas: FloatArray, guess: FloatArray) -> FloatArray:
         """Largest root of q~ that it reaches without a signal at least with the probability of being below `sigmas`."""
@@ -177,13 +238,16 @@ def _normal(x: FloatArray, k: float) -> FloatArray:
 def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
     """Signals at which ``CLs = 1 - level``: of the data, or of bands at a number of standard deviations each."""
     held, k, alpha = problem.held, float(problem.width[0]), problem.alpha[:1]
-    count = np.array([max(np.round(problem.n[0]), 0.0)])
-    near = float(exact_limit(replace(problem.take(np.zeros(1, dtype=np.intp)), n=count))[0])
-    rows = 1 if sigmas is None else sigmas.size
+    if sigmas is None:
+        rows, most = 1, 1.5
+        count = np.array([max(np.round(problem.n[0]), 0.0)])
+        first = exact_limit(replace(problem.take(np.zeros(1, dtype=np.intp)), n=count))
+    else:
+        rows, most = sigmas.size, 2.0
+        fitted = np.repeat(held.background_only(problem.n[:1], held.nominal())[0], rows)
+        first = asimov_limit(sigmas, problem.at(np.zeros(rows)), fitted)
     sigmas_of_counts = 6.5 - float(special.ndtri(alpha[0]))  # what is left out is a billionth of 1 - level
-    ensembles = _Exclusion(
-        held, problem.n[:1], k, rows, (1.5 if sigmas is None else 3.0) * near + 10, sigmas_of_counts
-    )
+    ensembles = _Exclusion(held, problem.n[:1], k, rows, most * float(first.max()) + 10, sigmas_of_counts)
     guess = np.ones(rows)
 
     def excess(i: Index, s: FloatArray) -> FloatArray:
@@ -196,8 +260,15 @@ def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
         log_cls = np.minimum(with_signal - alone, -1e-300)
         return np.asarray(special.ndtri_exp(log_cls) - special.ndtri(alpha))
 
-    first = np.full(rows, near) if sigmas is None else near * np.array([0.5, 0.7, 1.0, 1.4, 1.9])[:rows]
-    limit = falls_to_zero(excess, first, 1.05 * first, 1e-9 * first, np.full(rows, np.inf), TOLERANCE)
+    limit = np.full(rows, np.nan)
+    if sigmas is not None:
+        limit = ensembles.bands(sigmas, float(np.log(alpha[0])), first)
+    left = np.flatnonzero(np.isnan(limit))
+    if left.size:
+        low = first[left]
+        limit[left] = falls_to_zero(
+            lambda i, s: excess(left[i], s), low, 1.05 * low, 1e-9 * low, np.full(low.size, np.inf), TOLERANCE
+        )
     if not np.isfinite(limit).all():
         raise InputError(
             f"no limit for n = {problem.n[0]:g}: CLs does not fall to {alpha[0]:g}; use another method"
@@ -217,7 +288,7 @@ def _problem(
     down: Numbers,
     signal_uncertainty: Numbers,
     level: Numbers,
-    model: str,
+    model: ModelName,
 ) -> Problem:
     one_bin(n, b, up, down, model, LARGEST_COUNT)
     return prepare(n, b, up, down, signal_uncertainty=signal_uncertainty, level=level, model=model)[0]
@@ -231,7 +302,7 @@ def lhc_cls(
     down: Numbers,
     *,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> float:
     """CLs of `s` signal events in the LHC's ensembles: ``P(q~ >= observed | s)/P(q~ >= observed | 0)``, each around its own fit.
 
@@ -272,7 +343,10 @@ def lhc_cls(
             )[0]
         )
     ensembles = _Exclusion(problem.held, problem.n, float(problem.width[0]), 1, float(signal[0]))
-    with_signal, alone = ensembles.log_tails(np.zeros(1, dtype=np.intp), signal, ensembles.observed(signal))
+    root = ensembles.observed(signal)
+    if root[0] <= 0:
+        return 1.0
+    with_signal, alone = ensembles.log_tails(np.zeros(1, dtype=np.intp), signal, root)
     return float(np.exp(with_signal[0] - alone[0]))
 
 
@@ -284,7 +358,7 @@ def lhc_limit(
     *,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> float:
     """Upper limit on the signal at which `lhc_cls` is ``1 - level``.
 
@@ -314,7 +388,7 @@ def expected_lhc_limits(
     fitted_to: Numbers | None = None,
     level: float = 0.95,
     signal_uncertainty: float = 0.0,
-    model: str = DEFAULT,
+    model: ModelName = DEFAULT,
 ) -> FloatArray:
     """Limits at -2 to +2 standard deviations of q~ under background alone; pre-fit, or post-fit with `fitted_to` data.
 

@@ -23,6 +23,7 @@ names. To add one, write its class in a file of its own and name it in `MODELS`.
 from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import Literal, TypeAlias, cast
 
 from superbin.errors import UnknownNameError
 from superbin.stats.arguments import FloatArray
@@ -33,17 +34,20 @@ from superbin.stats.models.none import Exact
 from superbin.stats.models.protocol import UncertaintyModel
 from superbin.stats.models.split_lognormal import SplitLognormal
 
-__all__ = ["DEFAULT", "MODELS", "SHARP", "UncertaintyModel", "known", "uncertainty"]
+__all__ = ["DEFAULT", "MODELS", "SHARP", "ModelName", "UncertaintyModel", "known", "uncertainty"]
 
-MODELS: Mapping[str, type[UncertaintyModel]] = MappingProxyType(
-    {model.name: model for model in (SplitLognormal, Lognormal, Gaussian, Gamma, Exact)}
+ModelName: TypeAlias = Literal["split-lognormal", "lognormal", "gaussian", "gamma", "none"]
+"""The names of `MODELS`."""
+
+MODELS: Mapping[ModelName, type[UncertaintyModel]] = MappingProxyType(
+    {cast("ModelName", model.name): model for model in (SplitLognormal, Lognormal, Gaussian, Gamma, Exact)}
 )
 """Every uncertainty model by its name, the default first."""
 
-DEFAULT = SplitLognormal.name
+DEFAULT: ModelName = "split-lognormal"
 """The original tool's; what every function takes unless told."""
 
-SHARP = Exact.name
+SHARP: ModelName = "none"
 """The model without uncertainty: no shape of one, and left out where shapes are compared."""
 
 
@@ -61,7 +65,7 @@ def known(name: str) -> type[UncertaintyModel]:
     'on/off problem, Z_Bi'
     """
     try:
-        return MODELS[name]
+        return MODELS[cast("ModelName", name)]
     except (KeyError, TypeError):
         near = get_close_matches(str(name), MODELS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "choose one of these."

@@ -7,8 +7,12 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hist
+import numpy as np
 import pytest
+import uproot
 
 from superbin.domain.search import Search
 from superbin.errors import InputError
@@ -115,6 +119,51 @@ def pyhf(folder: Path) -> Path:
     return place
 
 
+def checkmate(folder: Path) -> Path:
+    place = folder / "analysis"
+    place.mkdir()
+    (place / "a_ref.dat").write_text("SR obs bkg bkg_err\nA 12 10.5 2\nB 3 4 1\n")
+    (place / "a_var.j").write_text('{"lumi": "36.1", "ecm": "13.0", "author": "me", "long_info": ["a", "b"]}')
+    (place / "a_cov.csv").write_text("A,B\n4,1\n1,1\n")
+    return place
+
+
+def histogram(values: list[float], axis: str = "met") -> Any:
+    h: Any = hist.Hist(
+        hist.axis.Variable(range(len(values) + 1), label=axis, name=axis), storage=hist.storage.Weight()
+    )
+    h.view().value[:] = h.view().variance[:] = values
+    return h
+
+
+def square(values: list[list[float]]) -> Any:
+    n = len(values)
+    return hist.Hist(hist.axis.Regular(n, 0, n), hist.axis.Regular(n, 0, n), data=np.array(values))
+
+
+def root(folder: Path, mark: str = "") -> Path:
+    path = folder / "t.root"
+    with uproot.recreate(path) as file:
+        file["data"] = histogram([12.0, 3.0], f"met{mark}")
+        file[f"top{mark}"] = histogram([10.5, 4.0])
+        file[f"top{mark}_jesUp"] = histogram([11.5, 4.0])
+        file[f"top{mark}_jesDown"] = histogram([9.5, 4.0])
+        file["covariance"] = square([[4.0, 1.0], [1.0, 1.0]])
+        file[f"T1{mark}_1000_100"] = histogram([1.0, 2.0])
+    return path
+
+
+def fit_diagnostics(folder: Path, mark: str = "") -> Path:
+    path = folder / "fit.root"
+    with uproot.recreate(path) as file:
+        where = f"shapes_prefit/sr{mark}"
+        for name in (f"top{mark}", "total_background"):
+            file[f"{where}/{name}"] = histogram([10.5, 4.0])
+        file[f"{where}/data"] = uproot.as_TGraph({"x": np.array([0.5, 1.5]), "y": np.array([12.0, 3.0])})
+        file[f"{where}/total_covar"] = square([[4.0, 1.0], [1.0, 1.0]])
+    return path
+
+
 FORMS: dict[str, Callable[[Path], Path]] = {
     "table": one("t.csv", TABLE),
     "beside": beside,
@@ -147,6 +196,9 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "smodels32": smodels(MODELS),
     "own": own,
     "pyhf": pyhf,
+    "checkmate": checkmate,
+    "root": root,
+    "fitdiagnostics": fit_diagnostics,
     "card": one(
         "card.txt",
         "imax 1\njmax 1\nkmax *\nbin sr\nobservation 15\nbin sr sr\nprocess s b\nprocess 0 1\nrate 2 10\nlumi lnN 1.02 0.9/1.1\nctl gmN 40 - 0.25\n",
@@ -192,7 +244,7 @@ def test_damaged(form: str, tmp_path: Path) -> None:
             said = (str(error),)
         assert all(text.isprintable() for text in said)
         shutil.rmtree(place)
-    assert refused > 10
+    assert refused > (2 if whole.suffix == ".root" else 10)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -251,6 +303,8 @@ def test_marks_in_names(form: str, mark: str, tmp_path: Path) -> None:
     """IMP-7: characters that do not print are refused in names and escaped wherever a text is printed."""
     whole = FORMS[form](tmp_path)
     for number, original in enumerate(files_of(whole)):
+        if original.suffix == ".root":
+            continue
         text = original.read_text(encoding="utf-8")
         # Into every word of the file, a few at a time.
         words = [m.end() for m in re.finditer(r"[A-Za-z]{1,}", text)]
@@ -263,3 +317,46 @@ def test_marks_in_names(form: str, mark: str, tmp_path: Path) -> None:
             files_of(target)[number].write_text(text[:end] + escaped + text[end:], encoding="utf-8")
             outcome(target, form)
             shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("make", [root, fit_diagnostics])
+@pytest.mark.parametrize("mark", ["\u202e", "\x1b[31m", "\u200b", "\x07"])
+def test_marks_in_root_names(make: Callable[[Path, str], Path], mark: str, tmp_path: Path) -> None:
+    """IMP-7: the same for names of histograms, channels and axes in ROOT files."""
+    outcome(make(tmp_path, mark), "root")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_links_are_followed_to_files_only(form: str, tmp_path: Path) -> None:
+    """IMP-7: a link to nothing or to itself is refused in words, as anything else that cannot be read."""
+    whole = FORMS[form](tmp_path)
+    for number in range(len(files_of(whole))):
+        place = tmp_path / f"{number}"
+        place.mkdir()
+        target = place / whole.name
+        shutil.copytree(whole, target) if whole.is_dir() else shutil.copy(whole, target)
+        file = files_of(target)[number]
+        file.unlink()
+        file.symlink_to(file if number % 2 else tmp_path / "nothing")
+        outcome(target, form)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMS) - {"root", "fitdiagnostics"}))
+def test_sizes(form: str, tmp_path: Path) -> None:
+    """IMP-7: a file larger than the bound is refused; ROOT files may be large, and their histograms have a bound of their own."""
+    whole = FORMS[form](tmp_path)
+    largest = max(files_of(whole), key=lambda p: p.stat().st_size)
+    with largest.open("ab") as stream:
+        stream.truncate(300 * 2**20)  # a hole, which takes no disk
+    with pytest.raises(InputError) as caught:
+        read(whole, options=Options(luminosity_fb=None if form == "own" else 1.0))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_written(form: str, tmp_path: Path) -> None:
+    """IMP-7: an import leaves its source and the folder around it as they were."""
+    whole = FORMS[form](tmp_path)
+    before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in tmp_path.rglob("*")}
+    outcome(whole, form)
+    assert {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in tmp_path.rglob("*")} == before

@@ -102,10 +102,20 @@ def test_ranges(x: list[str], expected: tuple[list[float], list[float]], tmp_pat
 
 
 def test_underflow(tmp_path: Path) -> None:
-    """IMP-10: an underflow begins where the mapping says."""
+    """IMP-10: a bin without lower end begins where the mapping says, and at 0 where no event has less."""
     x = ["{low: -.inf, high: 200}", "{low: 200, high: 400}"]
     path = table(tmp_path / "t.yaml", x, OBSERVED, BACKGROUND)
-    assert imported(path, lowest=0).bundle.search.low[:, 0].tolist() == [0, 200]
+    assert imported(path, lowest=5).bundle.search.low[:, 0].tolist() == [5, 200]
+    found = imported(path)
+    assert found.bundle.search.low[:, 0].tolist() == [0, 200]
+    assert "column 'MET': what has no lower end begins at 0" in found.notes
+    other = tmp_path / "o.yaml"
+    other.write_text(path.read_text().replace("MET", "BDT").replace(", units: GeV", ""))
+    with pytest.raises(InputError, match=r'BDT.* begins at minus infinity; .*"lowest"'):
+        imported(other)
+    assert imported(other, lowest=-1).bundle.search.low[:, 0].tolist() == [-1, 200]
+    with pytest.raises(InputError, match="mapping: lowest is 'x'"):
+        imported(other, lowest="x")
 
 
 def test_overflow(tmp_path: Path) -> None:
@@ -304,6 +314,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
     observed = column("Observed", ["{value: 1.5}", "{value: 3}"])
     background = column("Background", ["{value: -1}", "{value: 4}"])
     path = table(tmp_path / "t.yaml", ["{low: -.inf, high: 200}", RANGES[1]], observed, background)
+    path.write_text(path.read_text().replace("MET", "BDT"))
     with pytest.raises(InputError, match="3 faults: .*minus infinity.*observed is 1.5 in row 1.*-1 in row 1"):
         imported(path)
 

@@ -486,3 +486,43 @@ def test_an_entry_twice(tmp_path: Path) -> None:
     (tmp_path / "cov.csv").write_text("1,1,4\n1,2,1\n1,2,9\n2,2,5\n")
     with pytest.raises(DocumentError, match="cov.csv:3: the entry of 1 and 2 comes twice"):
         read_matrix(tmp_path / "cov.csv")
+
+
+def test_open_lower_ends(tmp_path: Path) -> None:
+    """IMP-4: ``< 200`` of a momentum and ``< 3`` of a count begin at 0, of anything else where the mapping says."""
+    path = tmp_path / "t.csv"
+    path.write_text("met;njet;observed;background\n<200;<3;12;10\n>200;>3;3;4\n")
+    search = read(path, options=Options(luminosity_fb=1.0)).bundle.search
+    assert search.low.tolist() == [[0, 0], [200, 4]]
+    assert search.high.tolist() == [[200, 2], [float("inf"), float("inf")]]
+    path.write_text("bdt low,bdt high,observed,background\n-inf,0.5,12,10\n0.5,inf,3,4\n")
+    with pytest.raises(DocumentError, match='begins at bdt of minus infinity; .*"lowest"'):
+        read(path, options=Options(luminosity_fb=1.0))
+    search = read(path, options=Options(luminosity_fb=1.0, mapping={"lowest": -1})).bundle.search
+    assert search.low.tolist() == [[-1], [0.5]]
+
+
+def test_tables_of_strangers(tmp_path: Path) -> None:
+    """IMP-4: bars without a frame, ranges in brackets, and a luminosity other than the source's."""
+    path = tmp_path / "t.txt"
+    path.write_text(
+        "# lumi 36.1/fb\nmet [GeV] | Obs. | Exp.\n--- | --- | ---\n[200-300) | 12 | 10.5 ± 2.5\n[300, inf) | 3 | 4.25 ± 1.5\n"
+    )
+    found = read(path, options=Options(luminosity_fb=10.0))
+    search = found.bundle.search
+    assert (search.low.tolist(), search.high.tolist()) == ([[200], [300]], [[300], [float("inf")]])
+    assert search.processes[0].estimate.syst_up.tolist() == [2.5, 1.5]
+    assert search.luminosity_fb == 10
+    assert "luminosity: 10 fb^-1 as you say; the source says 36.1" in found.notes
+
+
+def test_several_searches_beside_a_table(tmp_path: Path) -> None:
+    """IMP-1: a loose table of HEPData is not preferred to a CSV table beside it."""
+    (tmp_path / "a.csv").write_text("region,observed,background\nA,1,2\n")
+    (tmp_path / "b.yaml").write_text(
+        "independent_variables: []\ndependent_variables:\n- header: {name: Data}\n  values: [{value: 1}]\n"
+    )
+    with pytest.raises(
+        InputError, match=r"the folder holds 2 searches, a.csv \(csv\), b.yaml \(hepdata\); name one of them"
+    ):
+        read(tmp_path, options=Options(luminosity_fb=1.0))

@@ -1,0 +1,191 @@
+"""Limits of an analysis: of an aggregate signal region, of the likelihood of all bins, and as the search published them.
+
+Everything is computed from bins that were chosen by expectation. `region_limits` gives the limits of one region, `likelihood_answer` those
+of all bins together, `published_answer` looks the published one up. Specified in ``specs/results.md``.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from superbin.domain.aggregate import AggregateBin
+from superbin.domain.published import PublishedResults
+from superbin.domain.signal import SignalModel
+from superbin.errors import InputError
+from superbin.results import (
+    LEVEL,
+    LikelihoodAnswer,
+    LimitBand,
+    PublishedAnswer,
+    SignalUncertainty,
+    UpperLimit,
+)
+from superbin.stats.limits import METHODS, Limit, compare_limits, lhc_limit
+
+if TYPE_CHECKING:
+    from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.model import Systematics
+
+__all__ = ["likelihood_answer", "published_answer", "region_limits", "uncertainty_of"]
+
+_LIMITS = tuple(name for name in ("lhc", "cls", "asymptotic") if name in METHODS)
+
+
+UNCERTAIN_SIGNAL = "no expected limit: its bands with an uncertain signal take minutes"
+OTHER_REGION = "no expected limit: its bands are computed for the region for the limit alone"
+
+
+def uncertainty_of(
+    signal: SignalModel, aggregate: AggregateBin, *, extra: float = 0.0, theory: float | None = None
+) -> SignalUncertainty:
+    """Relative uncertainties of a signal in an aggregate bin.
+
+    Parameters
+    ----------
+    signal : SignalModel
+        Its variations change all bins together: what counts is what they change of the sum.
+    aggregate : AggregateBin
+        With this signal.
+    extra : float
+        A relative systematic uncertainty in addition to the signal's own, >= 0.
+    theory : float, optional
+        Of the cross section.
+    """
+    total = aggregate.signal
+    if total == 0:
+        return SignalUncertainty(0.0, 0.0, theory)
+    chosen = np.array(aggregate.bins) - 1
+    parts = [signal.relative_error, extra]
+    for up, down in signal.variations.values():
+        sides = (abs(float(side[chosen].sum()) / total - 1) for side in (up, down))
+        parts.append(sum(sides) / 2)
+    return SignalUncertainty(aggregate.signal_error / total, math.hypot(*parts), theory)
+
+
+def region_limits(
+    aggregate: AggregateBin,
+    uncertainty: SignalUncertainty,
+    cross_section_pb: float | None,
+    *,
+    lhc_bands: bool = True,
+) -> tuple[UpperLimit, ...]:
+    """Limits of an aggregate bin by the LHC's CLs, by prior-predictive CLs and by asymptotic formulas.
+
+    Parameters
+    ----------
+    aggregate : AggregateBin
+        Whose signal is above zero.
+    uncertainty : SignalUncertainty
+        Of the signal.
+    cross_section_pb : float or None
+        That of the signal.
+    lhc_bands : bool
+        Whether to compute expected limits by the LHC's CLs, half a second.
+
+    Returns
+    -------
+    tuple of UpperLimit
+        Without the uncertainty of the signal, then with it, where there is one. The LHC's CLs with it has no expected limit, which
+        would take minutes; a method that has no answer is left out.
+    """
+    made = []
+    for width in dict.fromkeys((0.0, uncertainty.experimental)):
+        for method, (band, status) in _by_method(aggregate, width, lhc_bands=lhc_bands).items():
+            made.append(
+                UpperLimit.of(
+                    method,
+                    band.times(1 / aggregate.signal),
+                    fit="prefit",
+                    signal_uncertainty=width,
+                    cross_section_pb=cross_section_pb,
+                    status=status,
+                )
+            )
+    return tuple(made)
+
+
+def _by_method(aggregate: AggregateBin, width: float, *, lhc_bands: bool) -> dict[str, tuple[LimitBand, str]]:
+    """Limits in events and their status, by method."""
+    b, n = aggregate.background, aggregate.observed
+    one_bin = n, b.nominal, b.up, b.down
+    complete = lhc_bands and width == 0
+    methods = _LIMITS if complete else tuple(name for name in _LIMITS if name != "lhc")
+    found = compare_limits(*one_bin, level=LEVEL, signal_uncertainty=width, methods=methods)
+    limits = {name: (_band(one), "exact") for name, one in found.limits.items()}
+    if not complete:
+        try:
+            observed = lhc_limit(*one_bin, level=LEVEL, signal_uncertainty=width)
+        except InputError:  # too many events
+            return limits
+        limits["lhc"] = LimitBand(observed), UNCERTAIN_SIGNAL if width else OTHER_REGION
+    return {name: limits[name] for name in _LIMITS if name in limits}
+
+
+def _band(limit: Limit) -> LimitBand:
+    five = limit.expected
+    return LimitBand(limit.observed, five.low2, five.low1, five.median, five.high1, five.high2)
+
+
+def likelihood_answer(likelihood: "PublishedLikelihood", signal: SignalModel) -> LikelihoodAnswer:
+    """Limits of the published full likelihood, without and with its uncertainties of the signal.
+
+    BLAS is kept to one thread, so that the answer does not depend on how many cores there are.
+    """
+    from superbin.likelihood import Fitter
+    from superbin.likelihood.fit import single_threaded
+    from superbin.likelihood.inference import discovery, fit_both, upper_limit
+
+    limits = []
+    with single_threaded():
+        treatments: tuple[tuple[Systematics, float | None], ...] = (("none", 0.0), ("published", None))
+        for systematics, width in treatments:
+            model = likelihood.model(signal.yields, systematics=systematics)
+            fitter = Fitter(model)
+            free, background = fit_both(fitter)
+            found = upper_limit(fitter, free, background, level=LEVEL)
+            band = LimitBand(found.observed, *(found.bands[n] for n in (-2, -1, 0, 1, 2)))
+            limits.append(
+                UpperLimit.of(
+                    "asymptotic",
+                    band,
+                    fit="postfit",
+                    signal_uncertainty=width,
+                    cross_section_pb=signal.cross_section_pb,
+                    status=found.status,
+                )
+            )
+    # Of the last model, with the uncertainties of the signal: what the collaboration would quote.
+    z = discovery(free, background).z
+    return LikelihoodAnswer(
+        kind="full",
+        channels=len(model.channels),
+        mu=float(free.mu) if free.ok else None,
+        z=z,
+        limits=tuple(limits),
+    )
+
+
+def published_answer(published: PublishedResults, signal: SignalModel) -> PublishedAnswer | None:
+    """The limit that a search published at the masses of a signal, interpolated, or at the nearest point of its map.
+
+    Returns
+    -------
+    PublishedAnswer or None
+        None where the model has other masses than the map.
+    """
+    masses: dict[str, float] = dict(signal.parameters)
+    found, how = published.limit(masses), "tabulated" if published.tabulated(masses) else "interpolated"
+    if found is None:
+        place = published.nearest(masses)
+        if place is None:
+            return None
+        masses, how, found = dict(place), "nearest", published.limit(place)
+    if found is None:
+        return None
+    pb = None if how == "nearest" else signal.cross_section_pb
+    observed, expected = (
+        None if fb is None or pb is None else fb / (1000 * pb)
+        for fb in (found.observed_fb, found.expected_fb)
+    )
+    return PublishedAnswer(how, masses, found.observed_fb, found.expected_fb, observed, expected)

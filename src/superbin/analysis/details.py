@@ -1,0 +1,76 @@
+"""What a paper tells beside the answer: simpler regions, sources of uncertainty, versions of packages."""
+
+import math
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from superbin.domain.covariance import Covariance
+from superbin.domain.search import Search
+from superbin.domain.signal import SignalModel
+from superbin.merge import Limits, trade_offs
+from superbin.results import Alternative, UncertaintySource
+
+if TYPE_CHECKING:
+    from superbin.likelihood import PublishedLikelihood
+
+__all__ = ["package_versions", "simpler_regions", "uncertainty_sources"]
+
+_SIZES = (1, 2, 3, 5)
+_PACKAGES = ("superbin", "numpy", "scipy", "iminuit", "pyhf", "matplotlib")
+
+
+def simpler_regions(
+    search: Search, signal: SignalModel, *, figure_of_merit: str, covariance: Covariance | None
+) -> tuple[Alternative, ...]:
+    """The best region of one rectangle, and the best of few bins, chosen for the same purpose.
+
+    Parameters
+    ----------
+    search, signal, figure_of_merit, covariance
+        As in `superbin.merge.optimize`.
+    """
+    with_signal = int((signal.yields > 0).sum())
+    found = trade_offs(
+        search,
+        signal,
+        shapes=("rectangle",) if search.observables else (),
+        sizes=[size for size in _SIZES if size <= with_signal],
+        figure_of_merit=figure_of_merit,
+        covariance=covariance,
+        limits=Limits(exact_seconds=0.0),
+    )
+    return tuple(
+        Alternative(
+            one.name,
+            one.merge.bins,
+            len(one.merge.cuts),
+            one.aggregate.signal,
+            one.aggregate.background.nominal,
+            one.aggregate.background.up,
+            one.aggregate.background.down,
+            one.z if math.isfinite(one.z) else None,
+            one.limit if math.isfinite(one.limit) else None,
+        )
+        for one in found
+    )
+
+
+def uncertainty_sources(
+    likelihood: "PublishedLikelihood", bins: Iterable[int]
+) -> tuple[UncertaintySource, ...]:
+    """What each nuisance parameter of a likelihood does to the background of an aggregate region, the largest first."""
+    from superbin.likelihood.variations import variations
+
+    return tuple(UncertaintySource(*shift) for shift in variations(likelihood).shifts(bins))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of superbin and of the packages that its numbers depend on."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

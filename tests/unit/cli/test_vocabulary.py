@@ -1,0 +1,63 @@
+"""Options mean the same in every command."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from superbin.cli import cli
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name."""
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=path)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands(found, f"{path} {name}")
+    else:
+        yield path, command
+
+
+COMMANDS = dict(commands(cli, "superbin"))
+
+
+def options(command: click.Command) -> dict[str, click.Option]:
+    return {name: p for p in command.params if isinstance(p, click.Option) for name in p.opts}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_one_vocabulary(name: str) -> None:
+    """CLI-61: the same words with the same kind of value in every command."""
+    found = options(COMMANDS[name])
+    assert not found.keys() & {"--output-file", "--outputs", "--out", "--machine"}
+    if "--output" in found:
+        assert "-o" in found["--output"].opts
+        assert isinstance(found["--output"].type, click.Path)
+    if "--json" in found:
+        assert found["--json"].is_flag
+        assert found["--json"].help == "Print JSON."
+    if "--force" in found:
+        assert found["--force"].is_flag
+        assert "--output" in found
+    for integer in ("--seed", "--size", "--processes", "--threads"):
+        if integer in found:
+            assert isinstance(found[integer].type, click.types.IntRange)
+    if "--workers" in found:
+        assert "--scheduler" in found
+    if "--bins" in found:
+        assert not isinstance(found["--bins"].type, click.types.IntParamType)
+    if "--figures" in found:
+        assert found["--figures"].secondary_opts == ["--no-figures"]
+    if "--figure" in found:
+        assert isinstance(found["--figure"].type, click.Path)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name: str) -> None:
+    """CLI-61: a help text that begins with a capital letter and ends with a full stop."""
+    for option in options(COMMANDS[name]).values():
+        assert option.help, option.opts
+        assert option.help[0].isupper() or not option.help[0].isalpha()
+        assert option.help.rstrip("]").endswith((".", ")")), (option.opts, option.help)
