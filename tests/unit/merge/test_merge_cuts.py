@@ -222,7 +222,7 @@ def test_fewest_sets_against_every_choice() -> None:
     rng = np.random.default_rng(7)
     for _ in range(60):
         sets = rng.random((int(rng.integers(2, 10)), int(rng.integers(2, 12)))) < 0.35
-        sets = np.concatenate([sets, ~sets.any(axis=0)[None, :]])
+        sets = np.concatenate([sets, ~sets.any(axis=0, keepdims=True)])
         sets = sets[sets.any(axis=1)]
         cost = rng.integers(1, 5, len(sets))
         choices = np.array(list(itertools.product([False, True], repeat=len(sets))))
