@@ -1,7 +1,7 @@
 """What the merges of superbin are worth: against SCIP, against every set, against greedy, and as bins multiply.
 
 Writes ``REPORT.md``, ``gains.csv`` and ``growth.png`` beside itself. ``--scip`` also solves four correlated
-problems with SCIP (``pip install pyscipopt``), some ten seconds each; without it that section is left as it is. Times are CPU seconds of one
+problems with SCIP (``pip install superbin[validation]``), some ten seconds each; without it that section is left as it is. Times are CPU seconds of one
 core; run with ``OMP_NUM_THREADS=1``.
 
     python validation/merging/compare.py [--scip] [--only SECTION ...]
@@ -58,12 +58,44 @@ def main() -> None:
         "Products that cut through bins": lambda: products(search, models[:60]),
         "Speed": lambda: speed(search, signal, read_search(PACKAGED / "cms-sus-16-033")),
         "Growth with the number of bins": growth,
+        "From 100 to 5000 bins": large,
+        "Certificates": lambda: section("CERTIFICATES.md", "Packaged points"),
+        "Certificates against every set": lambda: section("CERTIFICATES.md", "Against every set"),
+        "Certificates in other arithmetic": lambda: section("CERTIFICATES.md", "A second opinion"),
+        "Against random restarts": lambda: section("CERTIFICATES.md", "Random restarts"),
+        "Regions of CMS-SUS-19-006": regions,
     }
     wanted = arguments.only or list(parts)
     bodies = {title: work() if work and title in wanted else previous(title) for title, work in parts.items()}
     head = f"# Merges, validated\n\n{(__doc__ or '').splitlines()[0]}\nWritten by `compare.py`.\n"
     text = "".join(f"\n## {title}\n\n{body.strip()}\n" for title, body in bodies.items())
     (HERE / "REPORT.md").write_text(head + text, encoding="utf-8")
+
+
+def section(name: str, title: str) -> str:
+    """A section of a report beside this one."""
+    text = (HERE / name).read_text(encoding="utf-8")
+    return text.partition(f"## {title}\n")[2].partition("\n## ")[0].strip()
+
+
+def large() -> str:
+    """The figure of `growth.py`, and its ends."""
+    lines = [
+        line
+        for line in (HERE / "GROWTH.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| bins", "|---", "| 100 ", "| 160 ", "| 5000 "))
+    ]
+    return (
+        "Regular grids, a whole call of `optimize`; every size is in `GROWTH.md`, by `growth.py`.\n\n"
+        + "\n".join(lines)
+        + "\n\n![time and memory from 100 to 5000 bins](growth-sizes.png)"
+    )
+
+
+def regions() -> str:
+    """The report of `regions.py`, without its title."""
+    text = (HERE / "REGIONS.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].replace("\n## ", "\n### ").strip()
 
 
 def previous(title: str) -> str:
@@ -183,7 +215,7 @@ def misses(real: Problem) -> str:
             f"{losses.max():.1%} | {bad.mean() if bad.size else 0:.1%} |"
         )
     intro = (
-        "`midp`, which has no proof: best found against brute force on sub-problems of 12 bins. Provable figures "
+        "`midp` without a proof: best found against brute force on sub-problems of 12 bins. Provable figures "
         "of merit have no mismatch in the property tests. Random problems include bins of zero background, "
         "where the model of the uncertainty itself jumps. Constrained: at most 5 bins, at least a fifth of the "
         "background."

@@ -238,7 +238,8 @@ class _Search:
                 break
             batch = min(_BATCH, len(cells))
             first = np.argpartition(-cells.bound, batch - 1)
-            if self.covariance is not None and self.nodes >= shared:
+            # Cells that are handed over keep the shares they were bounded with.
+            if self.covariance is not None and self.record is None and self.nodes >= shared:
                 self.shared_again(cells.take(first[:batch]))
                 shared *= 2
             some, cells = cells.take(first[:batch]), cells.take(first[batch:])

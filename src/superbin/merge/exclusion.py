@@ -4,7 +4,7 @@ A search maximises, so the value is the inverse, ``1 / mu_95 = S / s_95``: how o
 excluded. A merge that is expected to exclude has a value above 1.
 
 * `limit`: s_95 is the exact CLs limit at the median count of background alone, the median of
-  `superbin.stats.limits.expected_limits`. That count is whole, so the limit jumps as the background grows: no proof.
+  `superbin.stats.limits.expected_limits`. That count is whole, so the limit jumps as the background grows; `superbin.merge.least_limits` bounds it.
 * `asimov_limit`: s_95 solves ``q(s, B, V) = c`` with c = 1.96^2, where q tests a signal s on the data set n = B under a
   Gaussian-constrained background, the asymptotic median limit (G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C
   71 (2011) 1554, section 4.3, doi:10.1140/epjc/s10052-011-1554-0). q is a maximum over one number, see

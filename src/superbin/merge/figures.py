@@ -4,13 +4,13 @@ All are expected, for signal s on background b with uncertainty ``+up -down``. A
 signal, continuous in it, and proportional to it where it is weak. To discover the signal, in standard deviations:
 
 * ``midp``: the expected Z, that is the exact mid-p significance at n = s + b, where it reaches one standard deviation. A
-  weaker signal has the value ``1 / mu``, where mu is the factor on the signal at which the expected Z is 1. No proof of optimality exists for it. The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
+  weaker signal has the value ``1 / mu``, where mu is the factor on the signal at which the expected Z is 1. Bounded by cells (`superbin.merge.cells`). The analysis quotes the expected Z (`expected_z`), which does not vanish with the signal.
 * ``profile_asimov``: Z_G, the Asimov significance of a Gaussian-constrained background. Provable.
 * ``s_over_sqrt_bv``: s / sqrt(b + up^2). Provable, fastest, and the crudest: it overrates small counts.
 
 To exclude it, the inverse of the expected 95 % CLs upper limit on its strength (`superbin.merge.exclusion`):
 
-* ``limit``: exact, at the median count of background alone. No proof of optimality exists for it.
+* ``limit``: exact, at the median count of background alone. Bounded by cells.
 * ``asimov_limit``: asymptotic, with a Gaussian-constrained background. Provable.
 """
 

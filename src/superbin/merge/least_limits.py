@@ -22,6 +22,7 @@ from scipy import special
 
 from superbin._support.arrays import FloatArray
 from superbin.merge.exclusion import LEVEL, asimov_events
+from superbin.merge.problem import BoolArray
 from superbin.merge.tails import Ranges, least_means, most_means
 from superbin.stats.smear import LINEAR_FROM
 
@@ -252,11 +253,11 @@ class _Points:
             )
         return least, log
 
-    def rises(self, s: FloatArray, rows: np.ndarray) -> np.ndarray:
+    def rises(self, s: FloatArray, rows: np.ndarray) -> BoolArray:
         """Whether every count beyond the least median, up to the largest, is known to be at least alpha times as probable with s as without."""
         n, column, low, high = self.n[rows], s[:, None], self.low[rows], self.high[rows]
         blocks = np.ceil((self.last[rows] - n) / (1 + _BLOCK * np.sqrt(n)))
-        fine = blocks <= _BLOCKS
+        fine: BoolArray = blocks <= _BLOCKS
         size = (self.last[rows] - n) / blocks
         for k in range(_BLOCKS):
             i = np.flatnonzero(fine & (k < blocks))

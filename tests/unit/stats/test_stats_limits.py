@@ -207,7 +207,7 @@ def test_uncertain_signal_of_very_many_events(n: float, x: float) -> None:
 
 @pytest.mark.parametrize("model", ["split-lognormal", "gaussian", "gamma", "lognormal"])
 @pytest.mark.parametrize("n", [2.5, 6000.0, 1e7])
-def test_uncertain_signal_tends_to_the_known_one(model: str, n: float) -> None:
+def test_uncertain_signal_tends_to_the_known_one(model: ModelName, n: float) -> None:
     """STAT-17: the table of many events against the integral of a known signal, two methods, as the uncertainty vanishes."""
     background = (0.9 * n, 0.2 * n, 0.1 * n)
     known = limits.cls_limit(n, *background, model=model)
