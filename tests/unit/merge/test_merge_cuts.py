@@ -221,12 +221,13 @@ def test_fewest_sets_against_every_choice() -> None:
     """MERGE-23: of covers with the fewest sets one with the least cost, by reduction and search, against all choices."""
     rng = np.random.default_rng(7)
     for _ in range(60):
-        sets = rng.random((int(rng.integers(2, 10)), int(rng.integers(2, 12)))) < 0.35
-        sets = np.concatenate([sets, ~sets.any(axis=0, keepdims=True)])
-        sets = sets[sets.any(axis=1)]
+        shape = int(rng.integers(2, 10)), int(rng.integers(2, 12))
+        drawn = np.asarray(rng.random(shape) < 0.35, dtype=np.bool_)
+        drawn = np.concatenate([drawn, ~np.any(drawn, axis=0)[None, :]])
+        sets: BoolArray = drawn[np.any(drawn, axis=1)]
         cost = rng.integers(1, 5, len(sets))
         choices = np.array(list(itertools.product([False, True], repeat=len(sets))))
-        covers = np.array([row for row in choices if sets[row].any(axis=0).all()])
+        covers = [row for row in choices if np.all(np.any(sets[row], axis=0))]
         least = min((int(row.sum()), int(cost[row].sum())) for row in covers)
         found = _searched(sets, cost)
         assert found is not None
