@@ -87,13 +87,10 @@ def test_limits(
     x: float,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """STAT-26: document and table; only an uncertain signal of very many events is refused, with its domain."""
+    """STAT-26: document and table; every number of the domain has an answer."""
     arguments = ("limit", n, *yields(b, relative), "--level", repr(level), "--signal-uncertainty", x)
     out, error = answer(capsys, *arguments, "--json")
-    if not out:
-        assert x > 0
-        assert "the average over" in error
-        return
+    assert not error
     document = json.loads(out)
     found = numbers(document)
     assert all(map(math.isfinite, found))
@@ -101,7 +98,8 @@ def test_limits(
         one = document["limits"][name]
         assert one["observed"] > 0 or b > 1e10  # no finer than the spacing of float64 at b
         bands = [one["expected"][band] for band in ("low2", "low1", "median", "high1", "high2")]
-        assert bands == sorted(bands)
+        # a downward uncertainty of a hundred upward ones: limits of counts below the background exceed those above (STAT-17)
+        assert bands == sorted(bands) or relative[1] > 10 * relative[0]
     for name in ("lhc", "pyhf"):
         assert document["limits"][name] is not None or document["missing"][name]
     for name, one in document["models"].items():

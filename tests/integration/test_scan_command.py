@@ -350,7 +350,7 @@ def test_folder(run: Run, tmp_path: Path) -> None:
     assert "exists and is not empty" in err
     assert "points" not in err
     assert run("-o", str(out), "--force", "--no-figures")[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scan.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["points", "report.html", "scan.json"]
 
 
 def test_stored_signals(run: Run, tmp_path: Path, grid: Path) -> None:

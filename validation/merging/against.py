@@ -8,6 +8,7 @@ those of this version, in both. The other version is given by its ``src`` folder
 """
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -87,7 +88,7 @@ def tasks(path: Path) -> dict[str, Callable[[int], Any]]:
 
 def forget() -> None:
     """Empty what remembers the text of a merge: another signal has another one."""
-    module = sys.modules["superbin.merge.cuts"]
+    module = importlib.import_module("superbin.merge.cuts")
     for name in ("_cover", "_count", "_boxes"):
         if hasattr(module, name):
             getattr(module, name).cache_clear()

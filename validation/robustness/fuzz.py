@@ -4,18 +4,21 @@
 another type, or files that are damaged, devices, pipes or links to themselves. `failures` runs some and says which broke the rule: exit code
 0 or 2, one printable line on standard error where it is 2, no traceback, no file left beside the ones that were asked for.
 
-    python validation/robustness/fuzz.py [--calls 2000] [--seed 1] [--seconds 600]
+    python validation/robustness/fuzz.py [--calls 2000] [--documents 4000] [--seed 1] [--seconds 600]
 
-prints the failures with what repeats them, and writes ``REPORT.md`` beside itself. The test suite runs some of the same calls.
+also damages documents of every form of a search, which must be imported or refused in one printable line; prints the failures with what
+repeats them, and writes ``REPORT.md`` beside itself. The test suite runs some of the same calls, and the same damage.
 """
 
 import argparse
 import contextlib
+import importlib
 import io
 import os
 import random
 import re
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -23,10 +26,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from superbin.cli import cli, main
+from superbin.errors import InputError
+from superbin.io.imports import Options, read
 
 HERE = Path(__file__).parent
 
@@ -159,7 +165,7 @@ def failure(code: int, error: str) -> str:
         return f"{len(lines)} lines of error"
     if code == 2 and not lines[0].isprintable():
         return "a character that does not print"
-    if code == 2 and len(lines[0]) > 1500:
+    if code == 2 and len(lines[0]) > 4000:
         return f"an error of {len(lines[0])} characters"
     return "the password" if "secret" in error else ""
 
@@ -205,9 +211,40 @@ def place() -> Iterator[Path]:
                 os.environ["SUPERBIN_DATABASE"] = database
 
 
+def damaged(number: int, seed: int, seconds: float) -> tuple[int, int, list[str]]:
+    """Damage documents of every form as the tests do: how many were read, how many refused, and what else happened."""
+    sys.path.insert(0, str(HERE.parents[1] / "tests" / "unit" / "io" / "imports"))
+    tests: Any = importlib.import_module("test_damaged")
+    start, refused, tried, faults = time.perf_counter(), 0, 0, []
+    for form, make in tests.FORMS.items():
+        rng = random.Random(f"{form} {seed}")
+        with tempfile.TemporaryDirectory() as name:
+            whole = make(Path(name))
+            for _ in range(number // len(tests.FORMS)):
+                if time.perf_counter() - start > seconds:
+                    break
+                target = Path(name) / "damaged" / whole.name
+                target.parent.mkdir()
+                shutil.copytree(whole, target) if whole.is_dir() else shutil.copy(whole, target)
+                for _ in range(rng.randint(1, 3)):
+                    tests.damage(rng.choice(tests.files_of(target)), rng)
+                tried += 1
+                try:
+                    said = read(target, options=Options(luminosity_fb=None if form == "own" else 1.0)).notes
+                except InputError as error:
+                    refused, said = refused + 1, (str(error),)
+                except Exception as error:  # noqa: BLE001 (anything else is a failure)
+                    faults.append(f"{form}: {type(error).__name__}: {error}")
+                    said = ()
+                faults += [f"{form}: {text!r}" for text in said if not text.isprintable()]
+                shutil.rmtree(target.parent)
+    return tried, refused, faults
+
+
 def main_() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--documents", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=600.0)
     options = parser.parse_args()
@@ -222,10 +259,16 @@ def main_() -> None:
                     f"{done[-1].fault}: {[w[:80] for w in done[-1].arguments]}\n    {done[-1].error.strip()[-300:]}",
                     flush=True,
                 )
-    write_report(done, options.seed, time.perf_counter() - start)
+    spent = time.perf_counter() - start
+    documents = damaged(options.documents, options.seed, options.seconds)
+    print("\n".join(documents[2]))
+    write_report(done, options.seed, spent, documents)
 
 
-def write_report(done: list[Outcome], seed: int, seconds: float) -> None:
+def write_report(
+    done: list[Outcome], seed: int, seconds: float, documents: tuple[int, int, list[str]]
+) -> None:
+    tried, refused, faults = documents
     codes = Counter(o.code for o in done)
     kinds = Counter(re.sub(r"\d+", "N", o.fault) for o in done if o.fault)
     slowest = max(done, key=lambda o: o.seconds)
@@ -241,7 +284,9 @@ def write_report(done: list[Outcome], seed: int, seconds: float) -> None:
         + "\n"
         f"| rule broken | calls |\n|---|---|\n{rows}\n"
         f"The calls took {seconds:.0f} s; the slowest one took {slowest.seconds:.1f} s (`superbin {' '.join(slowest.arguments[:2])}`). The peak of the process's memory was "
-        f"{peak:.0f} MB.\n",
+        f"{peak:.0f} MB.\n\n"
+        f"{tried} damaged documents of every form of a search: {refused} refused in one printable line, {tried - refused - len(faults)} imported, "
+        f"{len(faults)} neither.\n",
         encoding="utf-8",
     )
 

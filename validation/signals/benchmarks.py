@@ -130,7 +130,7 @@ def packaged() -> str:
         for masses, signal in signals.items():
             cms = YIELDS["T1bbbb", *masses][i]
             total, error = float(signal.yields[chosen].sum()), sum_error(later, signal, chosen)
-            cells.append(f"{total / cms:.2f} +- {error / cms:.2f}")
+            cells.append(f"{total / cms:.2f} +- {error / cms:.2f}" if total > 0 else f"no event, CMS {cms:g}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

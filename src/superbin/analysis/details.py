@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.merge import Limits, trade_offs
+from superbin.errors import InputError
+from superbin.merge import Limits, TradeOff, trade_offs
 from superbin.results import Alternative, UncertaintySource
 
 if TYPE_CHECKING:
@@ -31,15 +33,20 @@ def simpler_regions(
         As in `superbin.merge.optimize`.
     """
     with_signal = int((signal.yields > 0).sum())
-    found = trade_offs(
-        search,
-        signal,
-        shapes=("rectangle",) if search.observables else (),
-        sizes=[size for size in _SIZES if size <= with_signal],
-        figure_of_merit=figure_of_merit,
-        covariance=covariance,
-        limits=Limits(exact_seconds=0.0),
-    )
+    found: list[TradeOff] = []
+    sizes = [k for k in _SIZES if k <= with_signal]
+    for k in [0, *sizes] if search.observables else sizes:
+        # Regions that overlap may leave no set of that size.
+        with suppress(InputError):
+            found += trade_offs(
+                search,
+                signal,
+                shapes=() if k else ("rectangle",),
+                sizes=(k,) if k else (),
+                figure_of_merit=figure_of_merit,
+                covariance=covariance,
+                limits=Limits(exact_seconds=0.0),
+            )
     return tuple(
         Alternative(
             one.name,

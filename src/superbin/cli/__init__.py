@@ -7,6 +7,7 @@ defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminat
 
 import importlib
 import os
+import re
 import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any, Self
 
 import click
 
+from superbin._support.shown import printable
 from superbin.errors import SuperbinError
 
 __all__ = ["LazyGroup", "cli", "main"]
@@ -174,10 +176,10 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
     except SystemExit:
         # Click ends so, and in no other case, when whoever read the output is gone.
         return CLOSED_PIPE
-    except SuperbinError as error:
+    except (SuperbinError, UnicodeEncodeError, OSError) as error:
         if debug:
             raise
-        click.echo(f"superbin: error: {error}", err=True)
+        click.echo(f"superbin: error: {_said(error)}", err=True)
         return 2
     except Exception as error:
         if debug:
@@ -191,5 +193,25 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _said(error: SuperbinError | UnicodeEncodeError | OSError) -> str:
+    """One line of an error; those that are not superbin's own come from the system, mostly of a place that cannot be used."""
+    if isinstance(error, SuperbinError):
+        return _safe(str(error))
+    if isinstance(error, UnicodeEncodeError):
+        return f"'{_safe(error.object)}' is no text; write it in UTF-8"
+    name = "" if error.filename is None else f"{error.filename}: "
+    return f"{_one_line(f'{name}{error.strerror or error}')}; the file or folder cannot be used, name another one"
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")
+    return _safe(" ".join(text.split()).rstrip("."))
+
+
+_PASSWORD = re.compile(r"(:/{1,2}[^\s/:@'\"]*):[^\s@'\"]+@")
+_LONG = re.compile(r"\S{400,}")
+
+
+def _safe(text: str) -> str:
+    """What an error repeats of its input: no password of a URL, nothing that does not print, and words of at most 400 characters."""
+    text = _LONG.sub(lambda word: f"{word[0][:100]}...", _PASSWORD.sub(r"\1:***@", text))
+    return printable(text)

@@ -162,7 +162,7 @@ def optimize(
             search,
             signal,
             shapes=_possible(search, shapes),
-            sizes=sizes,
+            sizes=_possible_sizes(search, sizes),
             figure_of_merit=figure_of_merit,
             covariance=covariance,
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
@@ -311,6 +311,11 @@ def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
     table += [f"{n},{share:.6g},{int(n in row['bins'])}" for n, share in sorted(frequency.items())]
     write_text(folder / "stability.csv", "\n".join(table) + "\n")
     save(stability_bars(frequency, row["bins"], title=title).figure, folder / "stability")
+
+
+def _possible_sizes(search: "Search", sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """The default sizes that a search has bins for; sizes that were asked for are kept."""
+    return tuple(k for k in sizes if k <= search.n_bins) if sizes == DEFAULT_SIZES else sizes
 
 
 def _possible(search: "Search", shapes: tuple[str, ...]) -> "list[Shape]":

@@ -196,7 +196,8 @@ def _region(entry: Entry, i: int, region: Region) -> str:
 
 def _visible(entry: Entry, count: float, background: float, error: float) -> str:
     """Limit on the visible cross section of a region, 95 % CLs exact, as SModelS writes it."""
-    events = float(cls_limit(count, background, error, error))
+    # A symmetric error may reach below zero; a background does not.
+    events = float(cls_limit(count, background, error, min(error, background)))
     return f"{events / entry.luminosity_fb:.6g}*fb"
 
 

@@ -1,9 +1,10 @@
 """One solver per shape: what sets of bins a merge may be, and what is proved about the best of them.
 
 * ``free``: any set of bins with signal. For a provable figure of merit a prefix, or branch and bound where constraints or a
-  covariance stand in the way: certified. For ``midp`` a wide cast: the best threshold sets of the plane of
-  multipliers, prefixes of many orderings and greedy, evaluated exactly and improved by local search, so that
-  no flip or exchange of bins improves the result: best found, and bounded by cells where time is given for that.
+  covariance stand in the way: certified. For ``midp`` a wide cast: threshold sets of the plane of multipliers,
+  prefixes of many orderings and greedy, improved by a quick figure of merit; the best of them exactly, until no flip or
+  exchange of bins that the quick figure finds promising improves the result: best found, and
+  bounded by cells where time is given for that.
 * ``rectangle``, and any shape with few free bins: every set is evaluated, certified for every figure of merit; for a
   figure that is not cheap only if there are not too many rectangles.
 * ``two rectangles``: all pairs, certified for a provable figure of merit.

@@ -16,6 +16,9 @@ _STATUS = {
     "certified": "proved to be optimal: no allowed set of bins does better",
     "best found": "the best that was found, which does not prove that no other set does better",
 }
+_VAGUE = 100.0
+"""Percent that a proof leaves open from which it is not worth a sentence."""
+
 _OBSERVABLE_NAMES = {"ht": "HT", "mht": "MHT"}
 """How selections abbreviate observables; any other stands with its label already."""
 
@@ -77,6 +80,9 @@ def search_name(search: SearchSummary) -> str:
 
 def status(text: str) -> TeX:
     """What is proved of a merge, to follow *is*."""
+    within = re.fullmatch(r"within (\S+) %", text)
+    if within and float(within[1]) >= _VAGUE:
+        text = "best found"
     known = _STATUS.get(text)
     if known is not None:
         return TeX(known)

@@ -151,7 +151,7 @@ def _glyphs_alone() -> Iterator[None]:
         yield
         return
     kept = list(tables)
-    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB") if name not in kept)]
+    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB", "kern") if name not in kept)]
     try:
         yield
     finally:

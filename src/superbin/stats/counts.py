@@ -11,7 +11,7 @@ terms over the signal's count,
 
 whose second factors do not depend on the signal: one table serves all signals (`Sums`), and an uncertain signal, whose
 ``P(N_s = k)`` is an average. Above `MOST_TERMS` events, and for counts that are not whole, the sum is replaced by an integral over
-the background mean (`superbin.stats.integration`).
+the background mean (`superbin.stats.integration`), of an uncertain signal by an integral over the signal's mean (`Thresholds`).
 """
 
 import math
@@ -580,13 +580,20 @@ class Thresholds:
 def _tabulated(held: UncertaintyModel, n: float) -> tuple[FloatArray, FloatArray]:
     """Panels on which ``ln f`` is a polynomial, and its coefficients; what is negligible is left out."""
     nodes = np.polynomial.chebyshev.chebpts1(DEGREE)
-    left, right = np.zeros(1), np.array([n + np.sqrt(2 * FALL * n) + FALL])
+
+    def log_f(m: FloatArray) -> FloatArray:
+        rows = held.take(np.zeros(m.size, dtype=np.intp))
+        return _log_average(log_equal, rows, np.full(m.size, n), m.ravel()).reshape(m.shape)
+
+    most = n + np.sqrt(2 * FALL * n) + FALL
+    left, right = narrowed(lambda _, m: log_f(m), np.zeros(1), np.array([most]))
+    beyond = 3 * (right - left)  # f falls no slower than exponentially where it matters
+    left, right = np.maximum(left - beyond, 0.0), np.minimum(right + beyond, most)
     allowed, top = max(RESOLVED, 30 * float(_noise(np.array(n)))), -np.inf
     panels, tables = [], []
     for _ in range(MOST_LEVELS):
         x = left + 0.5 * (right - left) * (nodes[:, None] + 1)
-        rows = held.take(np.zeros(x.size, dtype=np.intp))
-        height = _log_average(log_equal, rows, np.full(x.size, n), x.ravel()).reshape(x.shape)
+        height = log_f(x)
         top = max(top, float(height.max()))
         matters = height.max(axis=0) > top - FALL
         logs = _CHEBYSHEV @ np.where(np.isfinite(height), height, -1e300)

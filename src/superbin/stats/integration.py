@@ -15,16 +15,13 @@ from numpy.polynomial import legendre
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index
 
-__all__ = ["EDGES", "EVEN", "Integrand", "log_integral", "narrowed"]
+__all__ = ["Integrand", "log_integral", "narrowed"]
 
 Integrand: TypeAlias = Callable[[Index, FloatArray], FloatArray]
 """Logarithm of the integrand of rows ``index`` at points of shape ``(len(index), nodes)``."""
 
 DROP = 36.0
 """What lies this far below the maximum, in the logarithm, is left out: 1e-15 of the whole."""
-
-EVEN = np.linspace(0.0, 1.0, 4)
-"""First panels for an integrand without such a place."""
 
 NODES = 20
 EDGES = np.array([0.0, *(4.0**-k for k in range(5, -1, -1))])
@@ -75,7 +72,6 @@ def log_integral(
     left: FloatArray,
     right: FloatArray,
     *,
-    edges: FloatArray = EDGES,
     noise: FloatArray | float = 0.0,
 ) -> FloatArray:
     """Logarithm of the integral of each row from `left` to `right`; minus infinity where the integrand vanishes.
@@ -88,9 +84,9 @@ def log_integral(
         When a panel does not converge, because what matters is narrower than the spacing of float64.
     """
     rows = left.size
-    row = np.repeat(np.arange(rows), edges.size - 1)
-    width = (right - left)[row] * np.tile(np.diff(edges), rows)
-    start = left[row] + (right - left)[row] * np.tile(edges[:-1], rows)
+    row = np.repeat(np.arange(rows), EDGES.size - 1)
+    width = (right - left)[row] * np.tile(np.diff(EDGES), rows)
+    start = left[row] + (right - left)[row] * np.tile(EDGES[:-1], rows)
     scale = np.full(rows, -np.inf)
     total = np.zeros(rows)
     allowed = np.maximum(np.broadcast_to(noise, rows), DOUBT)

@@ -192,8 +192,7 @@ def test_regions_as_a_workspace_and_as_hs3(bundle: Bundle, scan: ScanResult) -> 
     assert jsonpatch.apply_patch(background, patch) == alone
     document = json.loads(files_of(one, "hs3")["hs3.json"])
     assert document["metadata"]["hs3_version"] == "0.2"
-    (data,) = document["data"]
-    counts = {axis["name"]: axis["value"] for axis in data["axes"]}
+    counts = {axis["name"]: axis["value"] for data in document["data"] for axis in data["axes"]}
     assert [counts[f"n_region_{i}_0"] for i in (1, 2, 3)] == [12, 30, 3]
     for name in ("pyhf", "hs3"):
         with pytest.raises(InputError, match="an aggregate bin of its own at every point"):

@@ -145,6 +145,7 @@ def test_mode_of_statistics(tmp_path: Path) -> None:
     )
     assert ("card0.txt", 7, "statistics-mode") in found(cards(tmp_path, text))
     twice = "bin a\nobservation 1\nbin a a\nprocess s b\nprocess 0 1\nrate 1 2\nk lnN - 1.1\nk lnN - 1.2\n"
+    assert {code for _, _, code in found(cards(tmp_path, twice))} == {"acts-twice"}
     assert ("card0.txt", 8, "acts-twice") in found(cards(tmp_path, twice))
 
 

@@ -182,3 +182,26 @@ def test_minimum_at_a_floor() -> None:
     grid = np.linspace(0.3, 3.5, 320001)
     best = min(likelihood.nll({"t": t}) for t in grid[::100])
     assert fit.nll <= best + 1e-9
+
+
+def test_floor_of_a_channel_without_statistical_parameters() -> None:
+    """ENG-19: no bin expects less than its channel's floor, whether or not its bins have statistical parameters."""
+    falling = Sample(
+        "b", np.array([5.0, 8.0]), (Morph("a", np.array([4.0, 0.0]), np.array([-4.0, 0.0]), "code0"),)
+    )
+    signal = Sample("s", np.array([1.0, 1.0]), (Rate("r"),))
+    channel = Channel("c", np.array([3.0, 9.0]), (signal, falling), floor=0.5)
+    parameters = Parameter("r", 1.0, 0.0, 10.0), Parameter("a", 0.0, -7.0, 7.0, Normal())
+    likelihood = Likelihood(StatisticalModel((channel,), parameters, ("r",)))
+    assert likelihood.expected({"r": 0.0, "a": 1.0}).tolist() == [1.0, 8.0]
+    assert likelihood.expected({"r": 0.0, "a": 2.0}).tolist() == [0.5, 8.0]
+    assert likelihood.gradient({"r": 0.0, "a": 2.0})[1] == pytest.approx(2.0)  # the constraint alone
+
+
+def test_models_too_large_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENG-22: a model whose dense matrices would not fit is refused with its size and what to do."""
+    monkeypatch.setattr("superbin.likelihood.dense.objective.LARGEST", 20.0)
+    with pytest.raises(
+        InputError, match=r"rows \(samples in bins\) and 9 parameters.*leave out channels, merge samples"
+    ):
+        Likelihood(model()).fit()

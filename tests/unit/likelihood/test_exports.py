@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -354,6 +356,29 @@ def test_spey_finds_the_same_limit(two_bins: PublishedLikelihood) -> None:
     model.exclusion_confidence_level(poi_test=1.0)
     assert len(backend._fits) == before
     assert backend.is_alive
+
+
+@pytest.mark.skipif(find_spec("spey") is None, reason="spey is not installed (superbin[spey])")
+@pytest.mark.filterwarnings("ignore")
+def test_spey_opens_files_by_the_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LIK-54: ``spey.get_backend("superbin")`` with the entry point of the project makes a model of a card, whose limits are superbin's."""
+    import spey
+
+    declared = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
+    group = "spey.backend.plugins"
+    ((name, value),) = declared["project"]["entry-points"][group].items()
+    # An installation made before there was an entry point does not know it.
+    monkeypatch.setitem(spey._backend_entries, name, EntryPoint(name, value, group))
+    card = tmp_path / "card.txt"
+    card.write_text("bin a\nobservation 6\nbin a a\nprocess s b\nprocess 0 1\nrate 2 5.5\nk lnN - 1.2\n")
+    model = spey.get_backend("superbin")(source=str(card), analysis="card", xsection=1.0)
+    found = read(card).limit()
+    assert model.poi_upper_limit() == pytest.approx(found.observed, rel=1e-3)
+    expected = model.poi_upper_limit(expected=spey.ExpectationType.aposteriori)
+    assert expected == pytest.approx(found.expected, rel=1e-3)
+    fits = len(model.backend._fits)
+    assert model.poi_upper_limit() == pytest.approx(found.observed, rel=1e-3)
+    assert len(model.backend._fits) == fits
 
 
 def one(n: float, b: float, s: float, *, uncertainty: str = "k", control: bool = False) -> StatisticalModel:

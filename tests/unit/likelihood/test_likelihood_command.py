@@ -257,3 +257,15 @@ def test_keyword_values_are_words_and_values(tmp_path: Path) -> None:
     assert "leave out --keyword-value" in str(search.exception)
     outside = CliRunner().invoke(likelihood, ["limit", "T1bbbb", "1750", "1", "--outside"])
     assert "leave out --outside" in str(outside.exception)
+
+
+def test_lint_reads_standard_input_and_workspaces(tmp_path: Path) -> None:
+    """CARD-16: a card on standard input is named stdin, also in errors; a workspace is checked against its schema."""
+    card = COUNTING.format(name="a") + "k lnN - 1.1\n"
+    result = CliRunner().invoke(likelihood, ["lint", "-"], input=card.replace("kmax 1", "kmax *"))
+    assert result.stdout.startswith("stdin:11: acts-twice: ")
+    broken = CliRunner().invoke(likelihood, ["lint", "-"], input="bin a\nobservation 1\n")
+    assert str(broken.exception).startswith("stdin: the card ends before its rate line")
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"channels": []}')
+    assert "bad.json" in str(CliRunner().invoke(likelihood, ["lint", str(bad)]).exception)

@@ -14,9 +14,18 @@ from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge import cuts
 from superbin.merge.boxes import largest_boxes
-from superbin.merge.cuts import _grown, range_texts, selections
+from superbin.merge.cuts import (
+    _boxes,
+    _fewest_together,
+    _grown,
+    _searched,
+    count_selections,
+    cover,
+    range_texts,
+    selections,
+)
 from superbin.merge.problem import BoolArray, problem_from
-from superbin.merge.rectangles import Rectangles, rectangles
+from superbin.merge.rectangles import Rectangles, few_rectangles, rectangles
 
 
 def events(search: Search) -> tuple[FloatArray, FloatArray]:
@@ -196,10 +205,37 @@ def test_rectangles_and_largest_boxes_against_every_product(seed: int) -> None:
         assert boxes is not None
         assert {frozenset(np.flatnonzero(chosen)[row]) for row in boxes} == largest
         assert len(boxes) == len(largest)
+        # Few rectangles are looked up instead.
+        assert few_rectangles(search) is not None
+        assert {frozenset(np.flatnonzero(chosen)[row]) for row in _boxes(search, chosen.tobytes())} == largest
+        covered = cover(search, chosen).any(axis=0) if largest else np.zeros_like(chosen)
+        alone = int((chosen & ~covered).sum())
+        assert count_selections(search, chosen) == len(cover(search, chosen)) + alone
         # Where there are too many to list, one is grown around every bin.
         grown = _grown(search, chosen)
         assert all(any(set(np.flatnonzero(chosen)[row]) == other for other in inside) for row in grown)
         assert (grown.any(axis=0) == boxes.any(axis=0)).all()
+
+
+def test_fewest_sets_against_every_choice() -> None:
+    """MERGE-23: of covers with the fewest sets one with the least cost, by reduction and search, against all choices."""
+    rng = np.random.default_rng(7)
+    for _ in range(60):
+        shape = int(rng.integers(2, 10)), int(rng.integers(2, 12))
+        drawn = np.asarray(rng.random(shape) < 0.35, dtype=np.bool_)
+        drawn = np.concatenate([drawn, ~np.any(drawn, axis=0)[None, :]])
+        sets: BoolArray = drawn[np.any(drawn, axis=1)]
+        cost = rng.integers(1, 5, len(sets))
+        choices = np.array(list(itertools.product([False, True], repeat=len(sets))))
+        covers = [row for row in choices if np.all(np.any(sets[row], axis=0))]
+        least = min((int(row.sum()), int(cost[row].sum())) for row in covers)
+        found = _searched(sets, cost)
+        assert found is not None
+        assert (len(found), int(cost[found].sum())) == least
+        assert sets[found].any(axis=0).all()
+        reduced = _fewest_together(sets, None)
+        assert len(reduced) == least[0]
+        assert sets[reduced].any(axis=0).all()
 
 
 def test_sums_over_all_rectangles(cms_search: Search, t1bbbb: SignalModel) -> None:

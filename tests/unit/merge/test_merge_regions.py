@@ -1,5 +1,6 @@
 """A few exclusive regions for many signals: clauses MERGE-62 and CLI-44."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -196,3 +197,30 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*chosen, "-o", str(tmp_path / "other")])
     assert stop.value.code == 2
+
+
+def test_regions_against_every_partition() -> None:
+    """MERGE-62: three regions of seven bins lose what the best of all partitions does."""
+    rng = np.random.default_rng(5)
+    b = 10 ** rng.uniform(0.5, 2, 7)
+    search = Search.from_arrays(
+        "s",
+        observed=np.rint(b),
+        background=b,
+        error=0.2 * b,
+        luminosity_fb=1,
+        names=[f"SR-{i}" for i in range(7)],
+    )
+    signals = [
+        SignalModel("m", {"mass": i}, "s", rng.exponential(1, 7) * np.sqrt(b), np.zeros(7)) for i in range(4)
+    ]
+    s, matrix = np.array([signal.yields for signal in signals]), np.diag((0.2 * b) ** 2)
+    whole = combined_limits(s, b, matrix)
+    least = 1.0
+    # Every bin in one of three regions or in none; regions in the order of their first bins.
+    for home in itertools.product(range(-1, 3), repeat=7):
+        firsts = [home.index(i) for i in range(3) if i in home]
+        if len(firsts) == 3 and firsts == sorted(firsts):
+            w = (np.arange(3)[:, None] == np.array(home)).astype(float)
+            least = min(least, float((1 - whole / combined_limits(s @ w.T, w @ b, w @ matrix @ w.T)).mean()))
+    assert design_regions(search, signals, 3)[2].mean_loss == pytest.approx(least, abs=1e-3)

@@ -10,8 +10,11 @@ from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.merge import MERITS, cuts, optimize
+from superbin.merge.constraints import Rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import problem_from
+from superbin.merge.rectangles import rectangles
+from superbin.merge.unions import pairs_above
 
 
 def toy(seed: int, *, named: bool = False) -> tuple[Search, SignalModel]:
@@ -110,3 +113,24 @@ def test_lines_of_a_simpler_merge(cms_search: Search, t1bbbb: SignalModel) -> No
     assert best.overlap
     assert selection_lines(best)[0] == "  union of"
     assert selection_lines(best)[1:] == [f"    {cut}" for cut in best.cuts]
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+def test_pairs_above_a_value_against_all_pairs(correlated: bool) -> None:
+    """MERGE-61: every union of two rectangles that exceeds a value, with correlations of either sign; fewest bins first."""
+    rng = np.random.default_rng(11)
+    for seed in range(4):
+        search, signal = toy(seed)
+        sums = bin_sums(search, signal)
+        factors = rng.normal(size=(12, 3)) * np.sqrt(sums.variance_up)[:, None]
+        covariance = factors @ factors.T + np.diag(0.3 * sums.variance_up)
+        problem = problem_from(sums, covariance if correlated else None)
+        boxes, merit = rectangles(search), MERITS["midp"]
+        sets = np.array([a | b for a in boxes.sets for b in boxes.sets])
+        sets = np.unique(sets, axis=0)
+        values = merit.rank(problem.upward().totals(sets))
+        least = float(np.quantile(values, 0.9))
+        parts = list(pairs_above(problem, boxes, merit.rank, Rules.none(problem), least))
+        found = {row.tobytes() for some in parts for row in some}
+        assert found == {row.tobytes() for row in sets[values > least]}
+        assert parts[0].sum(axis=1).min() == sets[values > least].sum(axis=1).min()

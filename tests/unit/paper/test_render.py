@@ -252,6 +252,10 @@ class TestContent:
         assert "is proved to be optimal: no allowed set of bins does better" in text
         assert "of this shape were allowed: one range in each observable" in text
         assert "No allowed set of bins reaches more than $2.14$" in text
+        merge = replace(merge, status="within 2900 %", bound=64.0, gap=29.0)
+        text = source(replace(example_result, merge=merge), tmp_path)
+        assert "is the best that was found" in text
+        assert "No allowed set" not in text
 
     def test_statistical_methods(self, example_result: AnalysisResult, tmp_path: Path) -> None:
         """PAPER-2: the reader learns what the numbers neglect."""

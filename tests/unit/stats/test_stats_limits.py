@@ -1,5 +1,6 @@
 """Upper limits: textbook values, brute force, pyhf."""
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -182,3 +183,34 @@ def test_bad_input() -> None:
         limits.expected_limits("CLs", 1, 0, 0)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="one bin at a time"):
         limits.expected_limits("cls", [1.0, 2.0], 0, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [1e8, 1e10, 1e12])
+@pytest.mark.parametrize("x", [0.05, 0.2, 1.0])
+def test_uncertain_signal_of_very_many_events(n: float, x: float) -> None:
+    """STAT-17: over a known background equal to the count, the limit in units of sqrt(n) is that of a normal count, to 1/sqrt(n)."""
+
+    def excess(log_t: float) -> float:
+        average, _ = integrate.quad(
+            lambda y: special.ndtr(-math.exp(log_t + math.log1p(x) * y)) * math.exp(-0.5 * y * y),
+            -12,
+            12,
+            epsabs=1e-13,
+        )
+        return average / math.sqrt(2 * math.pi) / 0.5 - 0.05
+
+    normal = math.exp(optimize.brentq(excess, -3, 6))
+    assert limits.cls_limit(n, n, 0, 0, signal_uncertainty=x) / math.sqrt(n) == pytest.approx(
+        normal, rel=10 / math.sqrt(n)
+    )
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "gaussian", "gamma", "lognormal"])
+@pytest.mark.parametrize("n", [2.5, 6000.0, 1e7])
+def test_uncertain_signal_tends_to_the_known_one(model: ModelName, n: float) -> None:
+    """STAT-17: the table of many events against the integral of a known signal, two methods, as the uncertainty vanishes."""
+    background = (0.9 * n, 0.2 * n, 0.1 * n)
+    known = limits.cls_limit(n, *background, model=model)
+    assert limits.cls_limit(n, *background, model=model, signal_uncertainty=1e-6) == pytest.approx(
+        known, rel=1e-9
+    )

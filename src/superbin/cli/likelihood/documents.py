@@ -1,6 +1,8 @@
 """``superbin likelihood export``, ``combine`` and ``lint``."""
 
 import re
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,17 +30,42 @@ __all__ = ["combine", "export", "lint"]
 
 
 @click.command("lint")
-@click.argument("cards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "cards", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)
+)
 @json_option
 def lint(cards: tuple[Path, ...], machine: bool) -> None:
-    """Report everything odd in CMS Combine datacards, given as files or folders; nothing is changed."""
-    from dataclasses import asdict
+    """Report everything odd in CMS Combine datacards, given as files, folders or - for standard input; nothing is changed.
+
+    A workspace is checked against its schema, and refused with the place of the first error.
+    """
+    from dataclasses import asdict, replace
 
     from superbin.io.datacards import CODES, read_datacards
     from superbin.io.datacards import lint as findings_in
+    from superbin.likelihood.opening import is_workspace, open_file
 
-    read = read_datacards(cards)
-    findings = findings_in(read)
+    if len(cards) == 1 and cards[0].is_file() and is_workspace(cards[0]):
+        engine = open_file(cards[0]).engine
+        facts = {"channels": len(engine.bins), "parameters": len(engine.parameters), "findings": []}
+        click.echo(
+            as_json(facts)
+            if machine
+            else f"{cards[0]}: a workspace of {facts['channels']} channels and {facts['parameters']} parameters, no findings"
+        )
+        return
+    if cards == (Path("-"),):
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "stdin"
+            place.write_text(sys.stdin.read(), encoding="utf-8")
+            try:
+                read = read_datacards(place)
+            except InputError as error:
+                raise type(error)(str(error).replace(str(place), place.name)) from error
+            findings = [replace(f, file=place.name) for f in findings_in(read)]
+    else:
+        read = read_datacards(cards)
+        findings = list(findings_in(read))
     counts = Counter(finding.code for finding in findings)
     if machine:
         document = {

@@ -428,7 +428,7 @@ class _Reader:
                     before.down * entry.down,
                     before.up * entry.up,
                     symmetric=both,
-                    place=entry.place,
+                    place=before.place,
                 )
             found[entry.term] = entry
         return tuple(found.values())

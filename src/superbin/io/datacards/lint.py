@@ -199,8 +199,9 @@ def _empty_channels(cards: Datacards) -> Iterator[Finding]:
 
 
 def _entries(cards: Datacards) -> Iterator[Finding]:
+    twice = {remark.place for remark in cards.remarks if remark.code == "acts-twice"}
     for nuisance in cards.nuisances:
-        used = {entry.place for entry in nuisance.entries}
+        used = {entry.place for entry in nuisance.entries} | twice
         for line in nuisance.lines:
             if line not in used:
                 yield _finding(line, "inert-nuisance", f"{nuisance.kind} {nuisance.name!r} has only dashes")

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin.errors import InputError
 from superbin.likelihood.data import Data
 from superbin.likelihood.dense.effects import IntArray
 from superbin.likelihood.dense.rows import Total, make_rows
@@ -42,6 +43,20 @@ BoolArray = NDArray[np.bool_]
 
 TINY = 1e-100
 """Stands for a factor of zero in its logarithmic derivatives."""
+
+
+LARGEST = 1.5e8
+"""Rows times parameters: the Hessian takes some four matrices of this size, here 5 GB."""
+
+
+def _check_size(model: StatisticalModel) -> None:
+    rows = sum(channel.observed.size * len(channel.samples) for channel in model.channels)
+    n = len(model.parameters)
+    if rows * n > LARGEST:
+        raise InputError(
+            f"{model.name or 'the model'} has {rows} rows (samples in bins) and {n} parameters, which would take {rows * n * 32e-9:.0f} GB; dense matrices serve up "
+            f"to {LARGEST:.2g} rows times parameters: leave out channels, merge samples, or read it without statistical errors of bins"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,9 +225,15 @@ class Objective:
         Events within which floors are rounded off; zero for the model itself.
     bends : bool
         Whether some histogram can reach its floor within seven standard deviations.
+
+    Raises
+    ------
+    InputError
+        If the model is too large for dense matrices.
     """
 
     def __init__(self, model: StatisticalModel) -> None:
+        _check_size(model)
         self.model = model
         parameters = model.parameters
         self.n_parameters, self.n_bins = len(parameters), model.observed.size

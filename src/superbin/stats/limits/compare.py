@@ -37,7 +37,7 @@ class Bands:
     Attributes
     ----------
     low2, low1, median, high1, high2 : float
-        In ascending order.
+        In ascending order, unless limits do not rise with the count: where the downward uncertainty is many times the upward one.
     """
 
     low2: float
@@ -135,8 +135,8 @@ def compare_limits(
 ) -> Comparison:
     """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
 
-    Limits of the LHC's CLs, whose bands take half a second, are left out, with the reason under ``missing``, where they are out of reach: for an
-    uncertain signal, and above 1e4 events.
+    Limits of the LHC's CLs, whose bands take a tenth of a second, are left out, with the reason under ``missing``, where they are out of reach: for
+    an uncertain signal, above 1e4 events, and where they would take more than some seconds.
 
     Examples
     --------
