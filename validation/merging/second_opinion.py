@@ -222,8 +222,8 @@ def main() -> None:
         search = catalog.search(SEARCH)
         signal = catalog.signal(search, "T1bbbb", (1750.0, 1.0))
         matrix = covariances(search, "likelihood")[0]
-    correlated = drawn(np.random.default_rng(SMALL), "correlated", 10)
-    checked("10 random bins, correlated", correlated, 5e-3, sample, every[: 1 << 10, :10])
+    correlated = drawn(np.random.default_rng(SMALL), "correlated", 14)
+    checked("14 random bins, correlated", correlated, 1e-2, sample, every)
     checked("T1bbbb(1750, 1), 160 bins", problem_from(bin_sums(search, signal)), 0.01, sample, None)
     checked(
         "T1bbbb(1750, 1), the likelihood's correlations",
