@@ -8,9 +8,7 @@ A certificate is the list of settled cells with their multipliers. Two things ma
   (`mpmath.iv`), and the mid-p-value of that signal is integrated with 20 digits at nine points of the box, its corners among them. None may
   exceed the bound.
 
-One problem has the covariance of the published likelihood. The tangents of its cells are then summed in interval arithmetic from the exported fractions w_0 and the own
-variances d that were split off: ``w'Cw >= d w + 2 w_0'(C - diag d) w - w_0'(C - diag d) w_0`` holds for 0-1 vectors w where C - diag d is positive
-semidefinite, which is shown for every d that was used: a Cholesky factor of the matrix, plus a hair, in 40 digits.
+Both problems are without correlations; tangents of a covariance are checked against every set of small problems, by `certificates.py`.
 
 ``python validation/merging/second_opinion.py`` prints the table of `SECOND-OPINION.md`.
 """
@@ -73,37 +71,11 @@ def significance(p: mpmath.mpf) -> mpmath.mpf:
     return mp.sqrt(2) * mp.erfinv(1 - 2 * p)
 
 
-def positive(covariance: np.ndarray, own: np.ndarray) -> bool:
-    """Whether a covariance without the own variances is positive semidefinite, up to 1e-10 of the variances, by a Cholesky factor in 40 digits."""
-    some = np.flatnonzero(np.diag(covariance) > 0)
-    with mp.workdps(40):
-        scale = [mp.sqrt(float(covariance[i, i])) for i in some]
-        matrix = mp.matrix(len(some), len(some))
-        for a, i in enumerate(some):
-            for b, j in enumerate(some):
-                matrix[a, b] = mp.mpf(float(covariance[i, j])) / scale[a] / scale[b]
-            matrix[a, a] += mp.mpf("1e-10") - mp.mpf(float(own[i])) / scale[a] ** 2
-        try:
-            mp.cholesky(matrix)
-        except ValueError:
-            return False
-    return True
-
-
 def signal_at_most(problem: Problem, cells: Cells, i: int, point: tuple[float, float]) -> float:
     """The signal that a cell's multipliers leave a set of this background and upward variance, the upper end of an interval."""
     t = [iv.mpf(float(x)) for x in cells.multipliers[i]]
-    variance, offset = problem.variance_up, iv.mpf(0)
-    down = problem.variance_down
-    if problem.covariance_up is not None:
-        own = cells.own[i]
-        rest, w = problem.covariance_up - np.diag(own), cells.relaxed[i]
-        # The tangent in double precision, outward by far more than its rounding.
-        push = rest @ w
-        variance, down = own + 2 * push, np.sqrt(down)
-        offset = iv.mpf(float(w @ push) + 1e-11 * float(np.abs(w) @ np.abs(rest) @ np.abs(w)))
-    columns = (problem.signal, problem.background, variance, down)
-    total = (offset + iv.mpf(0)) * t[1]
+    columns = (problem.signal, problem.background, problem.variance_up, problem.variance_down)
+    total = iv.mpf(0)
     for j, kind in enumerate(cells.state[i]):
         if kind < 0:
             continue
