@@ -8,9 +8,7 @@ A certificate is the list of settled cells with their multipliers. Two things ma
   (`mpmath.iv`), and the mid-p-value of that signal is integrated with 20 digits at nine points of the box, its corners among them. None may
   exceed the bound.
 
-One problem has the covariance of the published likelihood. The tangents of its cells are then summed in interval arithmetic from the exported fractions w_0 and the own
-variances d that were split off: ``w'Cw >= d w + 2 w_0'(C - diag d) w - w_0'(C - diag d) w_0`` holds for 0-1 vectors w where C - diag d is positive
-semidefinite, which is shown for every d that was used: a Cholesky factor of the matrix, plus a hair, in 40 digits.
+Both problems are without correlations; tangents of a covariance are checked against every set of small problems, by `certificates.py`.
 
 ``python validation/merging/second_opinion.py`` prints the table of `SECOND-OPINION.md`.
 """
@@ -27,11 +25,10 @@ from mpmath import iv, mp
 
 from superbin import open_catalog
 from superbin.domain.aggregate import bin_sums
-from superbin.domain.correlations import covariances
 from superbin.domain.merits import MERITS
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Limits
-from superbin.merge.cells import Cells, _Search, cell_bound
+from superbin.merge.cells import Cells, cell_bound
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.problem import Problem, problem_from
 
@@ -74,38 +71,11 @@ def significance(p: mpmath.mpf) -> mpmath.mpf:
     return mp.sqrt(2) * mp.erfinv(1 - 2 * p)
 
 
-def positive(covariance: np.ndarray, own: np.ndarray) -> bool:
-    """Whether a covariance without the own variances is positive semidefinite, up to 1e-10 of the variances, by a Cholesky factor in 40 digits."""
-    some = np.flatnonzero(np.diag(covariance) > 0)
-    with mp.workdps(40):
-        scale = [mp.sqrt(float(covariance[i, i])) for i in some]
-        matrix = mp.matrix(len(some), len(some))
-        for a, i in enumerate(some):
-            for b, j in enumerate(some):
-                matrix[a, b] = mp.mpf(float(covariance[i, j])) / scale[a] / scale[b]
-            matrix[a, a] += mp.mpf("1e-10") - mp.mpf(float(own[i])) / scale[a] ** 2
-        try:
-            mp.cholesky(matrix)
-        except ValueError:
-            return False
-    return True
-
-
-def signal_at_most(
-    problem: Problem, own: np.ndarray, cells: Cells, i: int, point: tuple[float, float]
-) -> float:
+def signal_at_most(problem: Problem, cells: Cells, i: int, point: tuple[float, float]) -> float:
     """The signal that a cell's multipliers leave a set of this background and upward variance, the upper end of an interval."""
     t = [iv.mpf(float(x)) for x in cells.multipliers[i]]
-    variance, offset = problem.variance_up, iv.mpf(0)
-    down = problem.variance_down
-    if problem.covariance_up is not None:
-        rest, w = problem.covariance_up - np.diag(own), cells.relaxed[i]
-        # The tangent in double precision, outward by far more than its rounding.
-        push = rest @ w
-        variance, down = own + 2 * push, np.sqrt(down)
-        offset = iv.mpf(float(w @ push) + 1e-11 * float(np.abs(w) @ np.abs(rest) @ np.abs(w)))
-    columns = (problem.signal, problem.background, variance, down)
-    total = offset * t[1]
+    columns = (problem.signal, problem.background, problem.variance_up, problem.variance_down)
+    total = iv.mpf(0)
     for j, kind in enumerate(cells.state[i]):
         if kind < 0:
             continue
@@ -117,9 +87,7 @@ def signal_at_most(
     return float(total.b)
 
 
-def looked_at(
-    problem: Problem, own: np.ndarray, record: list[Cells], bound: float, sample: int
-) -> tuple[int, int, float]:
+def looked_at(problem: Problem, record: list[Cells], bound: float, sample: int) -> tuple[int, int, float]:
     """Cells, those re-evaluated, and by how much their figures stay below the bound at least."""
     every = [(cells, i) for cells in record for i in range(len(cells)) if (cells.state[i] == 0).sum() > FEW]
     # Those that come closest to the bound, and some others.
@@ -132,11 +100,10 @@ def looked_at(
         low, high = cells.low[i], cells.high[i]
         for f, g in itertools.product((0.0, 0.5, 1.0), repeat=2):
             b, v = low[0] + f * (high[0] - low[0]), max(low[1] + g * (high[1] - low[1]), 0.0)
-            signal = min(signal_at_most(problem, own, cells, i, (b, v)), float(cells.signal[i]) * (1 + 1e-12))
+            signal = min(signal_at_most(problem, cells, i, (b, v)), float(cells.signal[i]) * (1 + 1e-12))
             if signal <= 0:
                 continue
-            down = high[2] if problem.covariance_up is not None else np.sqrt(high[2])
-            z = float(significance(midp(signal + b, b, np.sqrt(v), min(down, b))))
+            z = float(significance(midp(signal + b, b, np.sqrt(v), min(np.sqrt(high[2]), b))))
             # Below one, the figure of merit is smaller than one, too.
             closest = min(closest, bound / max(z, 1.0) - 1)
     return len(every), len(pick), closest
@@ -145,10 +112,6 @@ def looked_at(
 def covered(problem: Problem, record: list[Cells], sets: np.ndarray) -> int:
     """How many of the sets are in no cell."""
     points = sets @ np.stack([problem.background, problem.variance_up, problem.variance_down], axis=1)
-    if problem.covariance_up is not None:
-        w = sets.astype(np.float64)
-        points[:, 1] = np.einsum("ij,ij->i", w @ problem.covariance_up, w)
-        points[:, 2] = w @ np.sqrt(problem.variance_down)
     missing = np.ones(len(sets), dtype=bool)
     for cells in record:
         for i in range(len(cells)):
@@ -170,14 +133,9 @@ def checked(name: str, problem: Problem, gap: float, sample: int, sets: np.ndarr
     archive.evaluate(np.eye(problem.n_bins, dtype=bool))
     cell_bound(archive, MERITS["midp"].largest, allowed, Limits(gap=gap, nodes=10**9, seconds=20))
     record: list[Cells] = []
-    search = _Search(
-        archive, MERITS["midp"].largest, allowed, Limits(gap=gap, nodes=10**9, seconds=900), least_down=False
+    found = cell_bound(
+        archive, MERITS["midp"].largest, allowed, Limits(gap=gap, nodes=10**9, seconds=600), record=record
     )
-    search.record = record
-    found = search.run()
-    assert found.complete
-    own = np.zeros(problem.n_bins) if problem.covariance_up is None else search.own
-    assert problem.covariance_up is None or positive(problem.covariance_up, own)
     best = archive.best[0]
     if sets is None:
         rng = np.random.default_rng(1)
@@ -192,7 +150,7 @@ def checked(name: str, problem: Problem, gap: float, sample: int, sets: np.ndarr
         sets = np.concatenate([near, sparse])
     sets = sets[(sets & (problem.signal > 0)).any(axis=1) & ~(sets & ~allowed.possible).any(axis=1)]
     start = time.process_time()
-    count, evaluated, closest = looked_at(problem, own, record, found.bound, sample)
+    count, evaluated, closest = looked_at(problem, record, found.bound, sample)
     missing = covered(problem, record, sets)
     print(
         f"| {name} | {archive.best[1]:.6f} | {found.bound:.6f} | {count} | {evaluated} | {closest:.1e} | {len(sets)} | {missing} "
@@ -221,17 +179,7 @@ def main() -> None:
     with open_catalog() as catalog:
         search = catalog.search(SEARCH)
         signal = catalog.signal(search, "T1bbbb", (1750.0, 1.0))
-        matrix = covariances(search, "likelihood")[0]
-    correlated = drawn(np.random.default_rng(SMALL), "correlated", 14)
-    checked("14 random bins, correlated", correlated, 1e-2, sample, every)
     checked("T1bbbb(1750, 1), 160 bins", problem_from(bin_sums(search, signal)), 0.01, sample, None)
-    checked(
-        "T1bbbb(1750, 1), the likelihood's correlations",
-        problem_from(bin_sums(search, signal), matrix),
-        0.06,
-        sample,
-        None,
-    )
 
 
 if __name__ == "__main__":
