@@ -8,15 +8,14 @@ from the prior-predictive `superbin.stats.tail` and `midp`, most at low counts.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from superbin.errors import InputError
 from superbin.stats.arguments import checked_yields
 from superbin.stats.asymptotic import q0, signed_q
 from superbin.stats.models import DEFAULT, ModelName, uncertainty
-from superbin.stats.toys import BLOCK, LARGEST_CHUNK, binomial_error, scalar, stream, thrown, whole
+from superbin.stats.toys import BLOCK, LARGEST_CHUNK, added, binomial_error, scalar, stream, thrown, whole
 
 __all__ = ["Q0Toys", "merge_q0", "throw_q0", "throw_q0_chunk"]
 
@@ -137,15 +136,4 @@ def merge_q0(parts: Iterable[Q0Toys]) -> Q0Toys:
     InputError
         When there is nothing to merge, or the chunks are of different seeds or counts.
     """
-    given = tuple(parts)
-    if len({(part.seed, part.observed) for part in given}) != 1:
-        raise InputError(
-            f"cannot merge {len(given)} chunks of seeds {sorted({part.seed for part in given})} and observed q0 "
-            f"{sorted({part.observed for part in given})}; give at least one chunk, all of one seed and count"
-        )
-    return replace(
-        given[0],
-        toys=sum(part.toys for part in given),
-        extreme=sum(part.extreme for part in given),
-        interrupted=any(part.interrupted for part in given),
-    )
+    return added(parts, same=("seed", "observed"))

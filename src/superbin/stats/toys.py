@@ -15,8 +15,8 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ __all__ = [
     "BLOCK",
     "LARGEST_CHUNK",
     "Toys",
+    "added",
     "binomial_error",
     "gather",
     "merge",
@@ -270,19 +271,39 @@ def merge(parts: Iterable[Toys]) -> Toys:
     >>> merge(throw_chunk(40, 25, 5, 5, index=i, toys=100) for i in (1, 0)).toys
     200
     """
+    return added(parts, same=("seed",))
+
+
+def added(parts: Iterable[P], *, same: tuple[str, ...]) -> P:
+    """Add up chunks of one kind: their sums, exactly rounded; interrupted if one was.
+
+    Parameters
+    ----------
+    parts : iterable
+        Dataclasses of one class.
+    same : tuple of str
+        Names of the fields that all chunks share; all others but ``interrupted`` are summed.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to add, or the shared fields differ.
+    """
     given = tuple(parts)
-    if len({part.seed for part in given}) != 1:
+    shared = sorted({tuple(getattr(part, name) for name in same) for part in given})
+    if len(shared) != 1:
         raise InputError(
-            f"cannot merge {len(given)} chunks of seeds {sorted({part.seed for part in given})}; "
-            "give at least one chunk, all of one seed"
+            f"cannot merge {len(given)} chunks with {', '.join(same)} = {shared}; give at least one chunk, all of one seed and count"
         )
-    return Toys(
-        sum(part.toys for part in given),
-        sum(part.above for part in given),
-        sum(part.equal for part in given),
-        given[0].seed,
-        any(part.interrupted for part in given),
-    )
+    first: Any = given[0]
+    names = [f.name for f in fields(first) if f.name not in {*same, "interrupted"}]
+    sums = {name: _sum([getattr(part, name) for part in given]) for name in names}
+    result: P = replace(first, **sums, interrupted=any(part.interrupted for part in given))
+    return result
+
+
+def _sum(values: list[Any]) -> Any:
+    return sum(values) if isinstance(values[0], int) else math.fsum(values)
 
 
 def numbers_of_toys(toys: int, chunk: int, workers: int) -> tuple[int, int, int]:

@@ -32,7 +32,7 @@ from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, checked_yields
 from superbin.stats.models import DEFAULT, ModelName, uncertainty
 from superbin.stats.models.smeared import Smeared
-from superbin.stats.toys import LARGEST_CHUNK, scalar, stream, thrown, whole
+from superbin.stats.toys import LARGEST_CHUNK, added, scalar, stream, thrown, whole
 
 __all__ = ["WeightedToys", "merge_weighted", "throw_weighted", "throw_weighted_chunk"]
 
@@ -268,20 +268,4 @@ def merge_weighted(parts: Iterable[WeightedToys]) -> WeightedToys:
     InputError
         When there is nothing to merge, or the chunks are of different seeds or counts.
     """
-    given = tuple(parts)
-    if len({(part.seed, part.log_scale) for part in given}) != 1:
-        raise InputError(
-            f"cannot merge {len(given)} chunks of seeds {sorted({part.seed for part in given})} and scales "
-            f"{sorted({part.log_scale for part in given})}; give at least one chunk, all of one seed and count"
-        )
-    return WeightedToys(
-        sum(part.toys for part in given),
-        given[0].deficit,
-        given[0].log_scale,
-        math.fsum(part.tail_sum for part in given),
-        math.fsum(part.tail_squares for part in given),
-        math.fsum(part.midp_sum for part in given),
-        math.fsum(part.midp_squares for part in given),
-        given[0].seed,
-        any(part.interrupted for part in given),
-    )
+    return added(parts, same=("seed", "deficit", "log_scale"))
