@@ -290,10 +290,11 @@ def added(parts: Iterable[P], *, same: tuple[str, ...]) -> P:
         When there is nothing to add, or the shared fields differ.
     """
     given = tuple(parts)
-    shared = sorted({tuple(getattr(part, name) for name in same) for part in given})
-    if len(shared) != 1:
+    shared = {name: sorted({getattr(part, name) for part in given}) for name in same}
+    if any(len(values) != 1 for values in shared.values()):
+        told = " and ".join(f"{name}s {values}" for name, values in shared.items())
         raise InputError(
-            f"cannot merge {len(given)} chunks with {', '.join(same)} = {shared}; give at least one chunk, all of one seed and count"
+            f"cannot merge {len(given)} chunks of {told}; give at least one chunk, all of one seed and count"
         )
     first: Any = given[0]
     names = [f.name for f in fields(first) if f.name not in {*same, "interrupted"}]
