@@ -77,7 +77,7 @@ def open_catalog(database: str | Path | None = None, *, refresh: bool = False) -
     >>> with open_catalog("sqlite://") as catalog:  # in memory
     ...     search = catalog.search("cms-pas-sus-16-014")
     ...     signal = catalog.signal("cms-pas-sus-16-014", "T1bbbb", (1750, 1))
-    >>> search.n_bins, round(signal.yields.sum(), 3)
+    >>> search.n_bins, round(float(signal.yields.sum()), 3)
     (160, 27.844)
     """
     store = Store(database)

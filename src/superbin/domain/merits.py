@@ -1,10 +1,10 @@
 """What a merge can be chosen for: one object per figure of merit, in one registry.
 
 A `Merit` holds the function, what searches and proofs need of it, and its words for commands, papers and maps. To add one,
-register it; every search, command and paper then knows it:
+make it and `register` it; every search, command and paper then knows it:
 
->>> from superbin.domain.merits import Merit, register
->>> register(Merit("s_over_b", "largest s/b", "maximise $s/b$", "s/b", lambda sums: sums.signal / sums.background))
+>>> from superbin.domain.merits import Merit
+>>> ratio = Merit("s_over_b", "largest s/b", "maximise $s/b$", "s/b", lambda sums: sums.signal / sums.background)
 
 Nothing here needs NumPy: functions that do are named as ``module:function`` and imported when they are first called.
 """

@@ -268,7 +268,7 @@ def simplified_limits(
     --------
     >>> one = simplified_limits([40], [25.0], [[25.0]], [10.0], auxiliary="fixed", expectation="prefit")
     >>> round(one.observed, 3), round(one.expected, 3)
-    (2.945, 1.471)
+    (2.947, 1.458)
     """
     n, b, s = (np.asarray(values, dtype=np.float64) for values in (observed, background, signal))
     matrix = np.asarray(covariance, dtype=np.float64)
