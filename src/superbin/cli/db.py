@@ -27,7 +27,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def db() -> None:
-    """Look into, fill and move the database of searches and signals.
+    """Inspect, fill, import and export the database of searches and signals.
 
     It is made on first use, with the searches that ship with superbin.
 

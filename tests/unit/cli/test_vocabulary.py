@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from superbin.cli import cli
+from superbin.cli import cli, main
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -61,3 +61,16 @@ def test_every_option_is_explained(name: str) -> None:
         assert option.help, option.opts
         assert option.help[0].isupper() or not option.help[0].isalpha()
         assert option.help.rstrip("]").endswith((".", ")")), (option.opts, option.help)
+
+
+@pytest.mark.parametrize("arguments", [[], ["db"], ["likelihood"], ["signal"]])
+def test_a_group_alone_prints_its_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-63: several lines of help on standard error, no error line, exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err.startswith(f"Usage: {' '.join(['superbin', *arguments])} [OPTIONS] COMMAND")
+    assert "error:" not in found.err
+    assert found.err.count("\n") > 8
