@@ -165,7 +165,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 def _guarded(arguments: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=arguments, prog_name="superbin", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:  # a group alone: its help, not an error that repeats it
+    except (
+        click.exceptions.NoArgsIsHelpError
+    ) as error:  # a group alone: its help, not an error that repeats it
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
