@@ -165,15 +165,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 def _guarded(arguments: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=arguments, prog_name="superbin", standalone_mode=False)
-    except (
-        click.exceptions.NoArgsIsHelpError
-    ) as error:  # a group alone: its help, not an error that repeats it
-        click.echo(error.format_message(), err=True)
-        return error.exit_code
     except click.ClickException as error:
-        # One line, like every error of ours; click's own would span three.
-        place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
-        click.echo(f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'", err=True)
+        click.echo(_misused(error), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("superbin: interrupted; nothing was left half-written", err=True)
@@ -196,6 +189,14 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
         )
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: click.ClickException) -> str:
+    """One line, like every error of ours, where click's own would span three; the help of a group that stands alone."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
+    return f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'"
 
 
 def _said(error: SuperbinError | UnicodeEncodeError | OSError) -> str:
