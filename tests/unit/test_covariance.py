@@ -10,7 +10,7 @@ from superbin.errors import InputError
 
 
 def test_one_matrix_is_both_sides() -> None:
-    """SEARCH-7."""
+    """SEARCH-7: one matrix serves for both sides of the covariance."""
     covariance = Covariance.of([[4, 1], [1, 9]])
     assert covariance.up is covariance.down
     assert covariance.source == "covariance"
@@ -52,7 +52,7 @@ def test_repair_leaves_a_covariance_alone(size: int, seed: int) -> None:
 
 
 def test_from_correlations() -> None:
-    """SEARCH-7."""
+    """SEARCH-7: correlations and errors make the covariance, and bad correlations are refused."""
     covariance = Covariance.of_correlations([[1, 0.5], [0.5, 1]], [2, 3], [1, 2])
     assert covariance.up.tolist() == [[4, 3], [3, 9]]
     assert covariance.down.tolist() == [[1, 1], [1, 4]]
@@ -63,7 +63,7 @@ def test_from_correlations() -> None:
 
 
 def test_digest_tells_matrices_apart() -> None:
-    """SEARCH-7."""
+    """SEARCH-7: equal matrices have the same digest, and different matrices do not."""
     one, other = Covariance.of([[1.0]]), Covariance.of([[2.0]])
     assert one.digest != other.digest
     assert one.digest == Covariance.of([[1.0]]).digest

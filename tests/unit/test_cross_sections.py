@@ -44,7 +44,7 @@ def test_units_by_the_packaged_histogram(t1bbbb: SignalModel) -> None:
 
 
 def test_between_masses_the_logarithm_is_linear() -> None:
-    """SIG-9."""
+    """SIG-9: between two masses the logarithm and the uncertainty are interpolated linearly."""
     low, middle, high = (cross_section("gluino", m) for m in (1750, 1752.5, 1755))
     assert middle.pb == pytest.approx(math.sqrt(low.pb * high.pb), rel=1e-12)
     assert low.relative_uncertainty is not None
@@ -56,7 +56,7 @@ def test_between_masses_the_logarithm_is_linear() -> None:
 
 @pytest.mark.parametrize("mass", [199.9, 3000.1, math.nan, math.inf, -1])
 def test_outside_is_refused(mass: float) -> None:
-    """SIG-9."""
+    """SIG-9: a mass outside the table is refused with the range and the option to use."""
     with pytest.raises(InputError, match="go from 200 to 3000 GeV and not to .*--cross-section"):
         cross_section("gluino", mass)
 
@@ -110,7 +110,7 @@ def test_eight_squarks(mass: int, ten_fold: float) -> None:
     [(310, 72.17), (605, 1.67649), (1010, 0.0582097), (1455, 0.0033998), (1685, 0.000920175)],
 )
 def test_the_thinned_squarks_are_close(mass: int, ten_fold: float) -> None:
-    """SIG-9."""
+    """SIG-9: the thinned squark table gives 0.8 of the ten-fold numbers within 0.4 %."""
     assert cross_section("squark", mass).pb == pytest.approx(0.8 * ten_fold, rel=4e-3)
 
 
@@ -153,5 +153,5 @@ def test_another_energy(packaged_catalog: Catalog, small_search: Search) -> None
     ],
 )
 def test_what_a_model_produces(model: str, process: str) -> None:
-    """SIG-10."""
+    """SIG-10: the name of a model says which particles are produced."""
     assert process_of(model) == process

@@ -153,7 +153,7 @@ def test_points_and_grids_are_frozen() -> None:
     ],
 )
 def test_bad_grids(changes: dict[str, Any], text: str) -> None:
-    """SIG-2."""
+    """SIG-2: a grid with bad masses, efficiencies, errors or events is refused with the reason."""
     points = changes.pop("points", PLANE[:8])
     with pytest.raises(InputError, match=text):
         make_grid(points, efficiencies=changes.pop("efficiencies", np.full((8, 12), 0.05)), **changes)
@@ -167,7 +167,7 @@ def test_all_events_may_be_in_bins() -> None:
 
 
 def test_from_points_sorts_and_shares() -> None:
-    """SIG-3."""
+    """SIG-3: a grid of points is sorted by mass and keeps common settings once."""
     others = [
         point(parameters={"m_mother": m, "m_lsp": x}, seed=m, settings={"tune": 14, "cut_flow": [m]})
         for m, x in ((1200, 1), (800, 500), (800, 1))
@@ -202,14 +202,14 @@ def test_from_points_names_the_programs() -> None:
     ],
 )
 def test_points_that_do_not_belong_together(changes: dict[str, Any], text: str) -> None:
-    """SIG-3."""
+    """SIG-3: points that differ in model, search, masses' names or bins, or come twice, are refused."""
     other = point(**({"parameters": {"m_mother": 1200, "m_lsp": 1}} | changes))
     with pytest.raises(InputError, match=text):
         SignalGrid.from_points([point(), other])
 
 
 def test_no_points() -> None:
-    """SIG-3."""
+    """SIG-3: a grid without points is refused."""
     with pytest.raises(InputError, match="no points"):
         SignalGrid.from_points([])
 
@@ -310,7 +310,7 @@ def test_leaving_out_is_leaving_out() -> None:
 
 
 def test_corners_cannot_be_left_out() -> None:
-    """SIG-8."""
+    """SIG-8: the corners of the hull, and no other points, do not count when left out."""
     outside = {PLANE[i] for i in np.flatnonzero(~make_grid().leave_out.inside)}
     assert outside == {(600, 1), (600, 550), (2200, 1), (2200, 2150)}
 
@@ -359,14 +359,14 @@ def test_edges_belong_to_the_grid(masses: tuple[float, float]) -> None:
 
 @pytest.mark.parametrize("masses", [(500, 600), (1000, 1000), (1000, -1), (math.nan, 1), (math.inf, 1)])
 def test_impossible_is_refused(masses: tuple[float, float]) -> None:
-    """SIG-2."""
+    """SIG-2: impossible masses are refused."""
     with pytest.raises(InputError, match="is impossible"):
         make_grid().at(*masses)
 
 
 @pytest.mark.parametrize("masses", [(), (1000,), (1000, 1, 1)])
 def test_two_masses(masses: tuple[float, ...]) -> None:
-    """SIG-2."""
+    """SIG-2: any number of masses other than two is refused."""
     with pytest.raises(InputError, match="two are needed"):
         make_grid().at(*masses)
 
@@ -382,7 +382,7 @@ def test_too_few_points() -> None:
 
 
 def test_points_on_a_line() -> None:
-    """SIG-7."""
+    """SIG-7: a grid whose points lie on a line is not interpolated."""
     grid = make_grid([(m, 1) for m in range(600, 2001, 200)])
     with pytest.raises(InputError, match="lie on a line"):
         grid.at(700, 1)
@@ -414,7 +414,7 @@ def test_own_cross_section() -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, math.nan, math.inf])
 def test_bad_numbers(bad: float) -> None:
-    """SIG-2."""
+    """SIG-2: a luminosity or a cross section that is zero, negative or not finite is refused."""
     with pytest.raises(InputError, match="luminosity_fb is"):
         make_grid().signal((1000, 1), luminosity_fb=bad, cross_section=1)
     with pytest.raises(InputError, match="the cross section is"):
@@ -422,7 +422,7 @@ def test_bad_numbers(bad: float) -> None:
 
 
 def test_source_says_what_it_is(packaged_catalog: Catalog) -> None:
-    """SIG-15."""
+    """SIG-15: the source gives the points, their error and the known accuracy at these masses."""
 
     def describe(grid: SignalGrid, *masses: float) -> str:
         return grid.signal(masses, luminosity_fb=1, cross_section=1).source

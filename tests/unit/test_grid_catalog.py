@@ -73,7 +73,7 @@ def test_a_grid_file_comes_before_them(
 
 
 def test_source_and_grid_contradict(catalog: Catalog, cms_search: Search, grid_file: Path) -> None:
-    """SIG-14."""
+    """SIG-14: the source table with a grid file is refused, and so is an unknown source."""
     with pytest.raises(InputError, match="drop one of the two"):
         catalog.signal(cms_search, "T1bbbb", (1750, 1), source="table", grid=grid_file)
     with pytest.raises(UnknownNameError, match="source is 'web'; it must be one of table, grid"):
@@ -128,7 +128,7 @@ def test_stored_points_of_a_model_without_a_grid(
 def test_cross_section_scales_stored_yields(
     catalog: Catalog, cms_search: Search, t1bbbb: SignalModel
 ) -> None:
-    """SIG-16."""
+    """SIG-16: a given cross section scales stored yields, and yields without their own are refused."""
     double = catalog.signal(cms_search, "T1bbbb", (1750, 1), cross_section=2 * 0.00359842)
     np.testing.assert_allclose(double.yields, 2 * t1bbbb.yields, rtol=1e-12)
     np.testing.assert_allclose(double.errors, 2 * t1bbbb.errors, rtol=1e-12)
@@ -143,7 +143,7 @@ def test_cross_section_scales_stored_yields(
 
 
 def test_cross_section_of_a_grid(catalog: Catalog, cms_search: Search, grid_file: Path) -> None:
-    """SIG-16."""
+    """SIG-16: a given cross section replaces the table's for the signal of a grid."""
     found = catalog.signal(cms_search, "T1bbbb", (1500, 1), grid=grid_file, cross_section=0.01)
     assert found.yields[69] == pytest.approx(0.2 * 129, rel=1e-3)
     assert found.cross_section_pb == 0.01

@@ -135,7 +135,7 @@ def test_bad_grid_files(old: str, new: str, text: str, written: Callable[[str], 
 
 
 def test_impossible_point_in_a_file(written: Callable[[str], Path]) -> None:
-    """SIG-2, SIG-13."""
+    """SIG-2, SIG-13: a grid file with an impossible point is refused."""
     text = GRID.replace("[1200.0, 1.0]]", "[1.0, 1200.0]]").replace("1200,1,2,", "1,1200,2,")
     with pytest.raises(DocumentError, match=r"T1bbbb\(1, 1200\) is impossible"):
         read_grid(written(text))
@@ -159,7 +159,7 @@ def test_not_gzip(tmp_path: Path) -> None:
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    """SIG-13."""
+    """SIG-13: missing files, a folder without points and a missing target folder are refused."""
     for read in (read_grid, read_point):
         with pytest.raises(InputError, match="cannot be read"):
             read(tmp_path / "none.csv")
@@ -176,7 +176,7 @@ def test_missing_files(tmp_path: Path) -> None:
 
 
 def test_point_round_trip(written: Callable[..., Path], tmp_path: Path) -> None:
-    """SIG-11, SIG-13."""
+    """SIG-11, SIG-13: a point file reads back the same after it is written."""
     read = read_point(written(json.dumps(POINT), "p.json"))
     write_point(read, tmp_path / "q.json")
     assert json.loads((tmp_path / "q.json").read_text()) == POINT
@@ -208,7 +208,7 @@ def test_point_round_trip(written: Callable[..., Path], tmp_path: Path) -> None:
     ],
 )
 def test_bad_points(key: str, value: Any, text: str, written: Callable[..., Path]) -> None:
-    """SIG-13."""
+    """SIG-13: a point file with a bad value is refused with its name and the value."""
     path = written(json.dumps(POINT | {key: value}), "p.json")
     with pytest.raises(DocumentError, match=re.escape(text)) as caught:
         read_point(path)
@@ -217,7 +217,7 @@ def test_bad_points(key: str, value: Any, text: str, written: Callable[..., Path
 
 @pytest.mark.parametrize("key", POINT)
 def test_missing_keys(key: str, written: Callable[..., Path]) -> None:
-    """SIG-13."""
+    """SIG-13: a point file without one of its keys is refused with the key."""
     path = written(json.dumps({k: v for k, v in POINT.items() if k != key}), "p.json")
     with pytest.raises(DocumentError, match=f"the key '{key}' is missing"):
         read_point(path)

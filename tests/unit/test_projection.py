@@ -54,7 +54,7 @@ def test_every_bin_falls_into_one_column(cms_search: Search, t1bbbb: SignalModel
 
 
 def test_plain_observables_show_every_range_once(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """PROJ-3."""
+    """PROJ-3: observables without overlapping ranges show each range in one column, without groups."""
     projections = project(cms_search, t1bbbb, cms_search.numbers)
     assert [c.text for c in by_name(projections, "njet").columns] == ["3-4", "5-6", "7-8", ">= 9"]
     assert [c.text for c in by_name(projections, "nb").columns] == ["0", "1", "2", ">= 3"]
@@ -78,7 +78,7 @@ def test_ht_columns_come_in_groups_of_mht(cms_search: Search, t1bbbb: SignalMode
 
 
 def test_notes_tell_what_is_uneven(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """PROJ-4."""
+    """PROJ-4: the note says where edges are uneven, and the selection says how the region is defined."""
     projections = project(cms_search, t1bbbb, cms_search.numbers)
     assert "groups" in by_name(projections, "ht").note
     assert "lower edge" in by_name(projections, "ht").note
@@ -87,13 +87,13 @@ def test_notes_tell_what_is_uneven(cms_search: Search, t1bbbb: SignalModel) -> N
 
 
 def test_columns_with_a_bin_of_the_aggregate_are_marked(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """PROJ-2."""
+    """PROJ-2: only the column with a bin of the aggregate is marked."""
     mht = by_name(project(cms_search, t1bbbb, [20]), "mht")
     assert [c.aggregate for c in mht.columns] == [False, False, False, True]
 
 
 def test_ranges_of_a_bin(cms_search: Search) -> None:
-    """SEARCH-1."""
+    """SEARCH-1: the ranges of a bin read as a person writes them."""
     ranges = {r.observable: r for r in bin_ranges(cms_search, 160)}
     assert {name: r.text for name, r in ranges.items()} == {
         "njet": ">= 9",
@@ -106,6 +106,6 @@ def test_ranges_of_a_bin(cms_search: Search) -> None:
 
 
 def test_unknown_bin(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """SEARCH-1."""
+    """SEARCH-1: a projection of an unknown bin is refused."""
     with pytest.raises(InputError, match="bin 161"):
         project(cms_search, t1bbbb, [161])

@@ -52,7 +52,7 @@ def test_subpackages_show_and_load_on_first_use() -> None:
 
 
 def test_the_package_runs() -> None:
-    """API-3."""
+    """API-3: `python -m superbin` runs the command line."""
     done = subprocess.run(
         [sys.executable, "-m", "superbin", "--help"], capture_output=True, text=True, check=True
     )

@@ -22,26 +22,26 @@ def changed(search: Search, **fields: object) -> Search:
 
 
 def test_bins_are_numbered_from_one(small_search: Search) -> None:
-    """SEARCH-1."""
+    """SEARCH-1: bins have numbers from 1, and order and repeats do not matter."""
     assert small_search.numbers == (1, 2, 3, 4)
     assert small_search.indices([4, 1, 1]) == (0, 3)
 
 
 @pytest.mark.parametrize("number", [0, 5, -1])
 def test_unknown_bin_is_named(small_search: Search, number: int) -> None:
-    """SEARCH-1."""
+    """SEARCH-1: an unknown bin is refused with its number and the range of numbers."""
     with pytest.raises(InputError, match=f"bin {number} does not exist.*bins 1 to 4"):
         small_search.indices([number])
 
 
 def test_empty_set_of_bins_is_refused(small_search: Search) -> None:
-    """SEARCH-1."""
+    """SEARCH-1: an empty set of bins is refused."""
     with pytest.raises(InputError, match="empty"):
         small_search.indices([])
 
 
 def test_arrays_are_frozen(small_search: Search) -> None:
-    """SEARCH-2."""
+    """SEARCH-2: the arrays of a search cannot be changed."""
     with pytest.raises(ValueError, match="read-only"):
         small_search.observed[0] = 1
 
@@ -61,19 +61,19 @@ def test_arrays_are_frozen(small_search: Search) -> None:
     ],
 )
 def test_inconsistent_search_is_refused(small_search: Search, fields: dict[str, object], text: str) -> None:
-    """SEARCH-3."""
+    """SEARCH-3: a search with a bad number, shape, edge or name is refused with the reason."""
     with pytest.raises(InputError, match=text):
         changed(small_search, **fields)
 
 
 def test_duplicate_process_is_refused(small_search: Search) -> None:
-    """SEARCH-3."""
+    """SEARCH-3: two processes of the same name are refused."""
     with pytest.raises(InputError, match="names must differ"):
         changed(small_search, processes=small_search.processes[:1] * 2)
 
 
 def test_duplicate_observable_is_refused(small_search: Search) -> None:
-    """SEARCH-3."""
+    """SEARCH-3: two observables of the same name are refused."""
     with pytest.raises(InputError, match="observables .* names must differ"):
         changed(small_search, observables=small_search.observables[:1] * 2)
 
@@ -88,13 +88,13 @@ def test_negative_zero_is_zero() -> None:
 
 @pytest.mark.parametrize("bad", [-1.0, np.inf, np.nan])
 def test_estimate_refuses_bad_uncertainty(bad: float) -> None:
-    """SEARCH-3."""
+    """SEARCH-3: a negative, infinite or NaN uncertainty is refused with its bin."""
     with pytest.raises(InputError, match="stat_up in bin 2"):
         Estimate(ONES, np.array([0, bad]), ONES, ONES, ONES)
 
 
 def test_digest_tells_contents_apart(small_search: Search) -> None:
-    """SEARCH-4."""
+    """SEARCH-4: the digest changes with the observed counts and not with the title."""
     same = changed(small_search, title="Another title")
     other = changed(small_search, observed=[40, 10, 8, 3])
     assert same.digest == small_search.digest
@@ -102,7 +102,7 @@ def test_digest_tells_contents_apart(small_search: Search) -> None:
 
 
 def test_signal_refuses_bad_yields() -> None:
-    """SEARCH-3."""
+    """SEARCH-3: a signal with a bad yield, parameter or cross section is refused."""
     with pytest.raises(InputError, match="yields of signal 'T0' in bin 2 is -1"):
         SignalModel("T0", {"m": 1}, "small", np.array([1.0, -1.0]), ONES)
     with pytest.raises(InputError, match="parameter m"):
@@ -122,7 +122,7 @@ def test_signal_refuses_bad_yields() -> None:
     ],
 )
 def test_ranges_read_as_written(observable: Observable, low: float, high: float, text: str) -> None:
-    """SEARCH-1."""
+    """SEARCH-1: ranges read as a person writes them."""
     assert observable.text(low, high) == text
 
 

@@ -21,7 +21,7 @@ def test_a_search_shows_what_it_is() -> None:
 
 
 def test_a_signal_shows_its_point() -> None:
-    """API-1."""
+    """API-1: the repr of a signal shows its point, its events and its search."""
     signal = SignalModel("T1", {"m": 1500.0}, "mine", np.array([1.0, 2.5]), np.array([0.1, 0.1]))
     assert repr(signal) == "<SignalModel T1(1500): 3.5 events, in 2 bins of mine>"
 

@@ -44,7 +44,7 @@ def test_digest_without_variations_is_that_of_earlier_versions() -> None:
 
 
 def test_digest_tells_variations_apart() -> None:
-    """RIMP-1."""
+    """RIMP-1: signals with different variations or errors have different digests."""
     signals = [
         signal(),
         signal(relative_error=0.1),
@@ -56,7 +56,7 @@ def test_digest_tells_variations_apart() -> None:
 
 
 def test_variations_are_frozen() -> None:
-    """RIMP-1."""
+    """RIMP-1: the variations of a signal are copies that cannot be changed."""
     given = np.array([5.0, 0.0])
     made = signal(variations={"jes": (given, given)})
     given[0] = 99
@@ -79,7 +79,7 @@ def test_variations_are_frozen() -> None:
     ],
 )
 def test_what_is_no_variation(changes: dict[str, Any], message: str) -> None:
-    """RIMP-1."""
+    """RIMP-1: a bad variation or relative error is refused with the reason."""
     with pytest.raises(InputError, match=message):
         signal(**changes)
 

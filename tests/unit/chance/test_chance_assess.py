@@ -261,7 +261,7 @@ class TestResult:
             chance.of_sets(small_search, [[1]], **change)
 
     def test_no_sets(self, small_search: Search) -> None:
-        """CHANCE-1."""
+        """CHANCE-1: an empty list of sets and a set with an unknown bin are refused."""
         with pytest.raises(InputError, match="no set of bins"):
             chance.of_sets(small_search, [])
         with pytest.raises(InputError, match="bin 9 does not exist"):
@@ -303,7 +303,7 @@ class TestScan:
             chance.of_scan(small_search, scan)
 
     def test_nothing_finished(self, small_search: Search) -> None:
-        """CHANCE-1."""
+        """CHANCE-1: a scan without a finished point is refused."""
         scan = scan_of(small_search, [ScanPoint({"m": 5.0}, "failed", reason="x")])
         with pytest.raises(InputError, match="none of the 1 points"):
             chance.of_scan(small_search, scan)

@@ -153,6 +153,6 @@ def test_correlations_of_a_covariance(cms_search: Search) -> None:
 
 
 def test_covariance_of_another_search_is_refused(small_search: Search) -> None:
-    """CHANCE-6."""
+    """CHANCE-6: a covariance with another number of bins is refused."""
     with pytest.raises(InputError, match="covariance is of 3 bins"):
         split_lognormal(small_search, Covariance(np.eye(3), np.eye(3), "made up"))

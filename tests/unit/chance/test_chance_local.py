@@ -32,7 +32,7 @@ def test_background_is_that_of_the_merged_bin(
 
 
 def test_covariance_of_another_search_is_refused(small_search: Search) -> None:
-    """CHANCE-2."""
+    """CHANCE-2: a covariance with another number of bins is refused."""
     unit = np.eye(3)
     with pytest.raises(InputError, match="covariance is of 3 bins"):
         family(small_search, np.eye(4, dtype=bool), Covariance(unit, unit, "made up"))

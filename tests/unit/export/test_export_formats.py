@@ -152,7 +152,7 @@ def _with(point: ScanPoint, total: object) -> ScanPoint:
 
 
 def test_one_point_is_no_map(bundle: Bundle) -> None:
-    """EXP-2."""
+    """EXP-2: SModelS refuses a bundle with one signal or none."""
     with pytest.raises(
         InputError, match=r"one point of T1bbbb makes no map, which SModelS interpolates; export a scan\.json"
     ):
@@ -163,7 +163,7 @@ def test_one_point_is_no_map(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("name", ["madanalysis", "spey"])
 def test_a_scan_has_no_common_region(scan: ScanResult, name: str) -> None:
-    """EXP-2."""
+    """EXP-2: MadAnalysis and spey refuse a scan, whose points have no common region."""
     with pytest.raises(InputError, match="an aggregate bin of its own at every point"):
         files_of(scan, name)
 
@@ -176,7 +176,7 @@ def test_a_scan_has_no_common_region(scan: ScanResult, name: str) -> None:
     ],
 )
 def test_one_signal(bundle: Bundle, name: str, text: str) -> None:
-    """EXP-2."""
+    """EXP-2: Combine and HS3 refuse a bundle of nine signals."""
     with pytest.raises(InputError, match=text):
         files_of(bundle, name)
 
@@ -311,7 +311,7 @@ for folder in sys.argv[1:]:
 
 
 def test_hepdata_is_valid(bundle: Bundle, scan: ScanResult, tmp_path: Path) -> None:
-    """EXP-4."""
+    """EXP-4: hepdata-validator accepts the submissions of a bundle and of a scan."""
     pytest.importorskip(
         "hepdata_validator", reason="hepdata-validator is not installed; pip install 'superbin[test]'"
     )
@@ -326,7 +326,7 @@ def test_hepdata_is_valid(bundle: Bundle, scan: ScanResult, tmp_path: Path) -> N
 
 
 def test_tables_have_a_row_per_signal(bundle: Bundle, scan: ScanResult) -> None:
-    """EXP-7."""
+    """EXP-7: the CSV table has one row per signal, and for a scan the limits in fb."""
     text = files_of(bundle, "csv")["signals.csv"].decode()
     assert text.startswith("# three-regions: Three regions; 12.9 fb-1")
     rows = list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
@@ -338,7 +338,7 @@ def test_tables_have_a_row_per_signal(bundle: Bundle, scan: ScanResult) -> None:
 
 
 def test_parquet(bundle: Bundle) -> None:
-    """EXP-7."""
+    """EXP-7: the Parquet table has one row per signal and the search's digest in its metadata."""
     pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     table = pq.read_table(io.BytesIO(files_of(bundle, "parquet")["signals.parquet"]))
     assert table.num_rows == len(POINTS)

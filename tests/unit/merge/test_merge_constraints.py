@@ -47,7 +47,7 @@ SUMS = BinSums(np.array([1.0, 0.0, 2.0, 1.0]), 3 * ONES, ONES, ONES)
     ],
 )
 def test_impossible_constraints(constraints: Constraints, text: str) -> None:
-    """MERGE-30."""
+    """MERGE-30: constraints that are malformed, contradict or cannot be met are refused with the reason."""
     with pytest.raises(InputError, match=text):
         rules(problem_from(SUMS), constraints)
 
@@ -63,7 +63,7 @@ def test_impossible_constraints(constraints: Constraints, text: str) -> None:
     ],
 )
 def test_covariances_that_are_none(covariance: FloatArray, text: str) -> None:
-    """MERGE-30."""
+    """MERGE-30: a matrix that cannot be a covariance of the bins is refused with the reason."""
     with pytest.raises(InputError, match=text):
         problem_from(SUMS, covariance)
 
@@ -71,7 +71,7 @@ def test_covariances_that_are_none(covariance: FloatArray, text: str) -> None:
 @pytest.mark.parametrize("part", ["signal", "background", "variance_up", "variance_down"])
 @pytest.mark.parametrize("value", [np.nan, -1.0, np.inf])
 def test_numbers_that_are_none(part: str, value: float) -> None:
-    """MERGE-30."""
+    """MERGE-30: a NaN, negative or infinite number is refused with its name and its bin."""
     wrong = getattr(SUMS, part).copy()
     wrong[2] = value
     with pytest.raises(InputError, match=f"{part} in bin 3"):

@@ -133,7 +133,7 @@ def test_a_product_that_cuts_through_a_bin_is_no_rectangle(cms_search: Search) -
 
 
 def test_bins_no_cut_can_tell_apart(small_search: Search) -> None:
-    """MERGE-24."""
+    """MERGE-24: a bin with the same ranges as another one is written with its number."""
     low, high = small_search.low.copy(), small_search.high.copy()
     low[1], high[1] = low[0], high[0]
     twins = dataclasses.replace(small_search, low=low, high=high, combinable=np.ones((4, 4), dtype=bool))
@@ -320,7 +320,7 @@ def test_words_of_the_search(label: str, discrete: bool, low: float, high: float
 
 @pytest.mark.parametrize("bins", [[], [0], [161]])
 def test_bins_that_do_not_exist(cms_search: Search, bins: list[int]) -> None:
-    """MERGE-24."""
+    """MERGE-24: an empty set of bins and unknown numbers are refused."""
     with pytest.raises(InputError, match="bin"):
         cuts(cms_search, bins)
 

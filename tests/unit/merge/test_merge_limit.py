@@ -171,7 +171,7 @@ def test_unfinished_proofs_and_the_fast_path(cms_search: Search, t1bbbb: SignalM
 
 
 def test_no_signal() -> None:
-    """MERGE-30."""
+    """MERGE-30: a signal that is zero in every bin is refused."""
     ones = np.ones(3)
     with pytest.raises(InputError, match="zero in every bin"):
         problem_from(BinSums(0 * ones, ones, ones, ones))

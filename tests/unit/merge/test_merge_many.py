@@ -108,7 +108,7 @@ def test_no_merge_gains_on_the_best_known(exclusive: bool) -> None:
 
 
 def test_as_many_merges_as_signals_lose_nothing() -> None:
-    """MERGE-28."""
+    """MERGE-28: with as many merges as signals, no signal loses anything."""
     search, signals = case(5, 3)
     assert merges_for_grid(fleet(search, signals), 3)[-1].worst_loss == pytest.approx(0, abs=1e-12)
 
@@ -157,7 +157,7 @@ def test_exact_limits_for_many() -> None:
 
 
 def test_bad_input() -> None:
-    """MERGE-30."""
+    """MERGE-30: merges for a grid refuse missing signals, unknown names and bad numbers."""
     search, signals = case(1, 2)
     with pytest.raises(InputError, match="no signal"):
         fleet(search, [])

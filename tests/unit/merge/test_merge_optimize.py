@@ -69,7 +69,7 @@ def test_no_single_change_improves(cms_search: Search, t1bbbb: SignalModel, figu
 
 
 def test_candidates_are_distinct_and_ordered(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """MERGE-14."""
+    """MERGE-14: the listed sets differ, go from best to worst and start with the optimum."""
     listed = candidates(cms_search, t1bbbb, top=25)
     assert len({c.bins for c in listed}) == 25
     assert [c.value for c in listed] == sorted((c.value for c in listed), reverse=True)
@@ -95,7 +95,7 @@ def test_baseline_and_candidates_by_other_figures(
 
 
 def test_unknown_figure_and_no_signal(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """MERGE-30."""
+    """MERGE-30: an unknown figure of merit, a signal of zero and a top of 0 are refused."""
     with pytest.raises(UnknownNameError, match="'simple'.*midp"):
         optimize(cms_search, t1bbbb, figure_of_merit="simple")
     zero = SignalModel("none", {"m": 1.0}, cms_search.name, np.zeros(160), np.zeros(160))
@@ -106,7 +106,7 @@ def test_unknown_figure_and_no_signal(cms_search: Search, t1bbbb: SignalModel) -
 
 
 def test_certain_background_of_zero_is_refused() -> None:
-    """MERGE-30."""
+    """MERGE-30: signal in a bin with a certain background of zero is refused."""
     one = np.ones(3)
     with pytest.raises(InputError, match="bin 2 expects signal but no background"):
         greedy(BinSums(one, np.array([1.0, 0.0, 1.0]), np.array([1.0, 0.0, 1.0]), np.zeros(3)))

@@ -163,7 +163,7 @@ def test_regions_as_a_workspace(search: Search) -> None:
 
 
 def test_bad_input(search: Search) -> None:
-    """MERGE-62."""
+    """MERGE-62: a bin in two regions, zero regions and a signal without events are refused."""
     models = signals(search)
     with pytest.raises(InputError, match="SR1 is in two regions"):
         merged_bundle(search, [(1, 2), (2, 3)])

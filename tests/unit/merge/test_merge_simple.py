@@ -68,7 +68,7 @@ def test_simpler_within_the_tolerance(figure: str, seed: int) -> None:
 
 
 def test_regions_without_ranges_are_their_own_selections() -> None:
-    """MERGE-61."""
+    """MERGE-61: the selections of regions without ranges are the names of the regions."""
     search, signal = toy(1, named=True)
     best, found = optimize(search, signal), optimize(search, signal, simplify=0.1)
     assert len(found.bins) < len(best.bins)
@@ -86,26 +86,26 @@ def test_the_packaged_signal(cms_search: Search, t1bbbb: SignalModel) -> None:
 
 @pytest.mark.parametrize("simplify", [-0.1, 1.0, float("nan")])
 def test_tolerances_that_are_none(cms_search: Search, t1bbbb: SignalModel, simplify: float) -> None:
-    """MERGE-61."""
+    """MERGE-61: a tolerance that is negative, 1 or NaN is refused."""
     with pytest.raises(InputError, match="simplify is"):
         optimize(cms_search, t1bbbb, simplify=simplify)
 
 
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.02", 0.02), ("0", 0.0), (" 0.5% ", 0.005)])
 def test_shares_on_the_command_line(text: str, share: float) -> None:
-    """CLI-42."""
+    """CLI-42: a share may be written as a percentage or as a number."""
     assert Share().convert(text, None, None) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("text", ["two", "100%", "-1%", "1.5", "nan"])
 def test_shares_that_are_none(text: str) -> None:
-    """CLI-42."""
+    """CLI-42: a word, NaN, a negative share and a share of 1 or more are refused."""
     with pytest.raises(click.BadParameter):
         Share().convert(text, None, None)
 
 
 def test_lines_of_a_simpler_merge(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """CLI-42."""
+    """CLI-42: the printed lines give the selections, bins and loss, and mark selections that overlap."""
     simple = optimize(cms_search, t1bbbb, simplify=0.02)
     assert selection_lines(simple)[-1].startswith("  2 selections, proved the fewest, of ")
     assert " in place of 3 of 9 bins, at a loss of 1." in selection_lines(simple)[-1]

@@ -26,7 +26,7 @@ def exact(bins: int = 6) -> tuple[Search, SignalModel]:
 
 
 def test_without_uncertainties_nothing_moves() -> None:
-    """MERGE-63."""
+    """MERGE-63: without uncertainties every draw chooses the same merge with the same value."""
     search, signal = exact()
     best = optimize(search, signal, figure_of_merit="profile_asimov")
     found = stability(search, signal, best.bins, figure_of_merit="profile_asimov", draws=5)
@@ -68,7 +68,7 @@ def test_fluctuations_have_the_correlations(cms_search: Search, t1bbbb: SignalMo
 
 
 def test_bad_input(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """MERGE-63."""
+    """MERGE-63: zero draws and a figure without any chosen bin are refused."""
     with pytest.raises(InputError, match="0 draws"):
         stability(cms_search, t1bbbb, [1], draws=0)
     with pytest.raises(InputError, match="never|ever"):

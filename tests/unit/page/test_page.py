@@ -137,7 +137,7 @@ def test_formulas_are_set(example_result: AnalysisResult) -> None:
 
 
 def test_other_values_have_no_page() -> None:
-    """PAGE-1."""
+    """PAGE-1: a value that is no result, scan or validation is refused."""
     with pytest.raises(InputError, match="a page is of a result, a scan or a validation, and not of str"):
         page("text")
 

@@ -57,7 +57,7 @@ def test_texts_of_the_map_keep_clear_of_each_other(cms_search: Search) -> None:
 
 
 def test_nothing_to_draw_is_refused() -> None:
-    """FIG-16, FIG-17."""
+    """FIG-16, FIG-17: both figures refuse an input without merges."""
     with pytest.raises(InputError, match="no merge"):
         merge_front([], {})
     with pytest.raises(InputError, match="no merge"):

@@ -159,7 +159,7 @@ def test_limits_along_a_line(points: list[tuple[float, float]], along: str, said
 
 
 def test_a_plane_is_no_line() -> None:
-    """FIG-28."""
+    """FIG-28: points that do not lie on a line are refused."""
     with pytest.raises(InputError, match="do not lie on a line"):
         brazil_plot(scan(plane()))
 

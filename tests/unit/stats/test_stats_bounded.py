@@ -59,7 +59,7 @@ def test_search_without_a_crossing_ends() -> None:
 
 @pytest.mark.parametrize("value", [1.0, float("nan"), 0.0])
 def test_search_for_the_limit_of_pyhf_ends(value: float) -> None:
-    """STAT-26, WS-8."""
+    """STAT-26, WS-8: the search for pyhf's limit stops after a bounded number of steps and is refused."""
     known: dict[float, list[float]] = {}
 
     def cls(mu: float) -> list[float]:

@@ -128,7 +128,7 @@ def test_auxiliary_distribution(name: str, yields: tuple[float, float, float]) -
 
 @pytest.mark.parametrize("name", ["lognormal", "gamma"])
 def test_relative_models_refuse_nothing(name: str) -> None:
-    """STAT-3, STAT-32."""
+    """STAT-3, STAT-32: the relative models refuse an uncertain background of zero."""
     with pytest.raises(InputError, match="relative to b"):
         one(name, (0.0, 1.0, 0.0))
 
