@@ -29,13 +29,13 @@ def fitter(t1bbbb: SignalModel) -> Fitter:
 
 
 def test_bench_likelihood_value(benchmark: Benchmark, fitter: Fitter) -> None:
-    """LIK-28."""
+    """LIK-28: this times one value of the likelihood, which is finite."""
     x = fitter.objective.initial
     assert np.isfinite(benchmark(fitter.objective.nll, x, fitter.observed))
 
 
 def test_bench_likelihood_gradient(benchmark: Benchmark, fitter: Fitter) -> None:
-    """LIK-28."""
+    """LIK-28: this times one gradient of the likelihood, which is finite."""
     point = benchmark(fitter.objective.point, fitter.objective.initial, fitter.observed)
     assert np.isfinite(point.gradient).all()
 

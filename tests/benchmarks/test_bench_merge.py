@@ -46,7 +46,7 @@ def test_free(
     figure: str,
     correlated: bool,
 ) -> None:
-    """MERGE-15, MERGE-16, MERGE-18."""
+    """MERGE-15, MERGE-16, MERGE-18: this times the free search, certified except for mid-p."""
     problem = problem_from(bin_sums(cms_search, t1bbbb), matrix if correlated else None)
     archive, proof = benchmark(SOLVERS["free"], task(cms_search, problem, figure), 1)
     assert archive.found
@@ -73,7 +73,7 @@ def test_shapes(
     figure: str,
     size: int | None,
 ) -> None:
-    """MERGE-17, MERGE-19."""
+    """MERGE-17, MERGE-19: this times other shapes and an exact number of bins."""
     problem = problem_from(bin_sums(cms_search, t1bbbb))
     work = task(cms_search, problem, figure, Constraints(exactly=size))
     archive, _ = benchmark(SOLVERS[shape], work, 1)

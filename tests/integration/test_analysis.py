@@ -33,7 +33,7 @@ def result(cms_search: Search, t1bbbb: SignalModel) -> AnalysisResult:
 
 
 def test_document_has_what_is_promised(result: AnalysisResult) -> None:
-    """RES-1."""
+    """RES-1: the result document has every promised part."""
     document = json.loads(result_to_json(result))
     assert document["schema"] == "superbin/result/2"
     assert document["superbin"]
@@ -61,12 +61,12 @@ def test_expected_value_in_the_observed_row_of_an_older_document(result: Analysi
 
 
 def test_document_comes_back_equal(result: AnalysisResult) -> None:
-    """RES-3."""
+    """RES-3: a result that is written and read back is equal."""
     assert result_from_json(result_to_json(result)) == result
 
 
 def test_numbers_belong_together(result: AnalysisResult, cms_search: Search, t1bbbb: SignalModel) -> None:
-    """RES-1, RES-4."""
+    """RES-1, RES-4: yields, counts and significances agree, and only expected numbers have Asimov ones."""
     covariance = cms_search.covariance
     assert result.yields == combine(cms_search, t1bbbb, result.merge.bins, covariance=covariance)
     assert result.expected.count == pytest.approx(result.yields.signal + result.yields.background.nominal)
@@ -166,7 +166,7 @@ def test_correlated_workspace_agrees_with_the_sum_of_bins(
 
 
 def test_data_do_not_enter_the_choice(cms_search: Search, t1bbbb: SignalModel) -> None:
-    """RES-5."""
+    """RES-5: a search without observed events gives the same merge."""
     blind = dataclasses.replace(cms_search, observed=np.zeros(cms_search.n_bins))
     first, second = (superbin.analyze(s, t1bbbb, toys=0) for s in (cms_search, blind))
     assert first.merge == second.merge
@@ -178,7 +178,7 @@ def test_data_do_not_enter_the_choice(cms_search: Search, t1bbbb: SignalModel) -
 
 
 def test_same_seed_same_document(cms_search: Search, t1bbbb: SignalModel, result: AnalysisResult) -> None:
-    """RES-3."""
+    """RES-3: the same seed gives the same document, and another seed other toys."""
     again = superbin.analyze(cms_search, t1bbbb, toys=200_000, seed=7)
     assert result_to_json(again) == result_to_json(result)
     other = superbin.analyze(cms_search, t1bbbb, toys=200_000, seed=8)
@@ -205,7 +205,7 @@ def test_broken_document_is_refused(result: AnalysisResult, change: object, text
 
 
 def test_no_json_is_refused(tmp_path: object) -> None:
-    """RES-2."""
+    """RES-2: text that is not JSON and a missing file are refused."""
     with pytest.raises(DocumentError, match="not JSON"):
         result_from_json("{")
     with pytest.raises(InputError, match=r"cannot read .*missing\.json"):

@@ -217,5 +217,5 @@ def test_a_document_of_version_1_is_read() -> None:
 
 
 def test_what_comes_back_is_equal(answer: AnalysisResult) -> None:
-    """RES-3."""
+    """RES-3: an answer that is written and read back is equal."""
     assert result_from_json(result_to_json(answer)) == answer

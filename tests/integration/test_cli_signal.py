@@ -208,7 +208,7 @@ def test_other_commands_take_the_same_options(grid: Path, capsys: pytest.Capture
 
 
 def test_unknown_model(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-4."""
+    """CLI-4: an unknown model is refused with the nearest name."""
     assert run("signal", "show", "T1bbb", 1750, 1) == 2
     assert "the nearest is 'T1bbbb'" in capsys.readouterr().err
 

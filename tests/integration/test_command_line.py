@@ -57,7 +57,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_writes_everything(output: Path) -> None:
-    """CLI-1."""
+    """CLI-1: `run` writes the result, the workspace, the figures and the paper, and no leftovers."""
     result = load_result(output / "result.json")
     assert result.signal.label == "T1bbbb(1750, 1)"
     assert json.loads((output / "workspace.json").read_text())["version"] == "1.0.0"
@@ -121,7 +121,7 @@ def test_the_aggregate_as_a_likelihood_of_its_own(output: Path) -> None:
 
 
 def test_existing_output_is_refused_and_kept(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-3, OUT-3."""
+    """CLI-3, OUT-3: an existing output folder is refused and stays as it was."""
     before = sorted(p.name for p in output.iterdir())
     assert run("run", "T1bbbb", "1750", "1", "-o", str(output)) == 2
     assert "--force" in capsys.readouterr().err
@@ -129,7 +129,7 @@ def test_existing_output_is_refused_and_kept(output: Path, capsys: pytest.Captur
 
 
 def test_force_replaces(tmp_path: Path) -> None:
-    """OUT-3."""
+    """OUT-3: `--force` replaces what was in the output folder."""
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").write_text("")
@@ -212,7 +212,7 @@ def test_bad_input_is_one_line(
 
 
 def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-3."""
+    """CLI-3: an output folder below a file is refused."""
     (tmp_path / "file").write_text("")
     assert run("run", "T1bbbb", "1750", "1", "-o", str(tmp_path / "file" / "out")) == 2
     assert "cannot write" in capsys.readouterr().err
@@ -320,7 +320,7 @@ def test_pvalue_by_pyhf_toys(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_pvalue_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-2."""
+    """CLI-2: `pvalue --json` prints p-values, toys and times, and `--workspace` writes the count."""
     target = tmp_path / "w.json"
     arguments = ("pvalue", "12", "4", "2", "1", "--observed", "--json", "--toys", "1000", "--pyhf")
     assert run(*arguments, "--workspace", str(target)) == 0
@@ -362,7 +362,7 @@ def test_pvalue_expected_bands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_pvalue_figure(tmp_path: Path) -> None:
-    """CLI-2."""
+    """CLI-2: `pvalue --figure` writes a PNG file."""
     assert run("pvalue", "12", "4", "2", "1", "--toys", "0", "--figure", str(tmp_path / "n.png")) == 0
     assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
 
@@ -371,13 +371,13 @@ def test_pvalue_figure(tmp_path: Path) -> None:
     "arguments", [["-h"], ["run", "-h"], ["pvalue", "--help"], ["db", "-h"], ["--version"]]
 )
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-5."""
+    """CLI-5: help and version print and exit with code 0."""
     assert run(*arguments) == 0
     assert "superbin" in capsys.readouterr().out
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """CLI-5."""
+    """CLI-5: `--help` imports no heavy package."""
     code = (
         "import sys, superbin.cli\n"
         "try: superbin.cli.main(['--help'])\n"

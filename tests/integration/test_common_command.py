@@ -90,7 +90,7 @@ def test_signals_of_the_database(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bad_input(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-3."""
+    """CLI-3: bad input to `common` gives exit code 2 and one error line each."""
     assert run() == 2
     assert run("--stored") == 2
     assert run("T9", "--stored") == 2

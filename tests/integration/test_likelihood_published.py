@@ -62,7 +62,7 @@ def test_size(published: PublishedLikelihood, fitter: Fitter) -> None:
 
 
 def test_likelihood_at_the_minima(result: Evaluation) -> None:
-    """LIK-8, LIK-10, LIK-11."""
+    """LIK-8, LIK-10, LIK-11: both fits find the known minima, with their branches."""
     assert result.status == "converged"
     assert result.free.nll == pytest.approx(85.95942570937, abs=1e-8)
     assert result.background.nll == pytest.approx(86.90637, abs=1e-5)
@@ -88,7 +88,7 @@ def test_bounds_hold_and_gradients_push_against_them(fitter: Fitter, result: Eva
 
 
 def test_significance(result: Evaluation) -> None:
-    """LIK-14, LIK-15."""
+    """LIK-14, LIK-15: observed, pre-fit and post-fit significances have the reference values."""
     assert result.observed.z == pytest.approx(1.376, abs=0.001)
     assert result.prefit.z == pytest.approx(2.35, abs=0.005)
     assert result.postfit.z == pytest.approx(3.24, abs=0.05)
@@ -103,7 +103,7 @@ def test_post_fit_significance_of_the_prototype(fitter: Fitter, result: Evaluati
 
 
 def test_limits(result: Evaluation) -> None:
-    """LIK-17."""
+    """LIK-17: observed and expected limits have the reference values."""
     assert result.limit.observed == pytest.approx(1.0730, abs=5e-5)
     assert result.limit.expected == pytest.approx(0.5201, abs=5e-5)
 

@@ -140,7 +140,7 @@ def test_unknown_correlations_are_refused(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-3."""
+    """CLI-3: a bad size or shape gives exit code 2 and one error line."""
     assert run("--size", "0") == 2
     assert run("--size", "161", "--shape", "free") == 2
     assert run("--shape", "circle") == 2

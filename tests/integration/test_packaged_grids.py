@@ -32,7 +32,7 @@ def run(*arguments: object) -> int:
 
 
 def test_models(packaged_catalog: Catalog) -> None:
-    """SIG-18."""
+    """SIG-18: the catalog lists the packaged models, and T1bbbb has a table and a grid."""
     assert tuple(packaged_catalog.models(CMS)) == MODELS
     assert packaged_catalog.models(CMS)["T1bbbb"] == ("table", "grid")
 
@@ -174,6 +174,6 @@ def test_both_sources_are_listed(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_outside_a_packaged_grid(model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """SIG-7, CLI-3."""
+    """SIG-7, CLI-3: a mass outside the grid is refused with exit code 2."""
     assert run("signal", "show", model, 2300, 1) == 2
     assert "lies outside the grid" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_modifiers_add_up_to_the_total_uncertainty(aggregate: AggregateBin) -> N
 
 
 def test_shared_statistics_are_one_modifier(aggregate: AggregateBin) -> None:
-    """WS-2."""
+    """WS-2: two processes with shared statistics carry the same modifier."""
     samples = {s["name"]: s for s in workspace.build(aggregate)["channels"][0]["samples"]}
     assert set(samples) == {"signal", "lostlep", "hadtau", "znn", "qcd"}
     for name in ("lostlep", "hadtau"):
@@ -70,7 +70,7 @@ def test_factor_stays_above_zero(aggregate: AggregateBin) -> None:
 
 
 def test_process_without_events_varies_additively(aggregate: AggregateBin) -> None:
-    """WS-3."""
+    """WS-3: a process of zero nominal gets a `histosys` modifier."""
     empty = dataclasses.replace(
         aggregate.processes[0], nominal=0.0, stat_up=0.7, stat_down=0.0, syst_up=0.0, syst_down=0.0
     )
@@ -150,7 +150,7 @@ def test_deviation_of_the_interpolation() -> None:
 
 
 def test_backend_is_given_back(aggregate: AggregateBin) -> None:
-    """WS-5."""
+    """WS-5: a fit leaves pyhf's backend as it was."""
     before = pyhf.get_backend()
     workspace.asymptotic_q0(workspace.build(aggregate))
     assert pyhf.get_backend() == before
@@ -169,7 +169,7 @@ def test_strength_is_not_stopped_by_its_bound(aggregate: AggregateBin) -> None:
 
 @pytest.mark.parametrize(("field", "text"), [("signal", "signal"), ("background", "background")])
 def test_nothing_to_fit_is_refused(aggregate: AggregateBin, field: str, text: str) -> None:
-    """WS-1."""
+    """WS-1: a merged bin without signal or without background is refused."""
     nothing = 0.0 if field == "signal" else Background(0.0, 1.0, 0.0)
     changed = dataclasses.replace(aggregate, **{field: nothing})  # type: ignore[arg-type]  # one of two fields
     with pytest.raises(InputError, match=text):
@@ -177,7 +177,7 @@ def test_nothing_to_fit_is_refused(aggregate: AggregateBin, field: str, text: st
 
 
 def test_broken_workspace_is_refused() -> None:
-    """WS-1."""
+    """WS-1: a workspace that breaks pyhf's schema is not written."""
     with pytest.raises(pyhf.exceptions.InvalidSpecification):
         workspace.to_json({"channels": []})
 
@@ -282,7 +282,7 @@ def test_every_nuisance_has_bounds(aggregate: AggregateBin) -> None:
     [((10**6, 25, 5, 5), "beyond the bounds"), ((10**9, 1e9, 1e6, 1e6), "outside the domain of pyhf's fits")],
 )
 def test_outside_the_domain_pyhf_is_refused(case: tuple[float, ...], why: str) -> None:
-    """WS-10."""
+    """WS-10: pyhf is not asked beyond the bounds or outside the domain of its fits."""
     document = workspace.background_only(case[0], Background(*case[1:]))
     with pytest.raises(InputError, match=why):
         workspace.asymptotic_q0(document)

@@ -144,14 +144,14 @@ WORDS = st.sampled_from(
 @MANY
 @given(lines=st.lists(st.lists(WORDS, max_size=7), max_size=14))
 def test_soup_of_keywords(folder: Path, lines: list[list[str]]) -> None:
-    """CARD-12."""
+    """CARD-12: random lines of card words are read or refused with a `DocumentError`."""
     parse(folder, "\n".join(" ".join(words) for words in lines).encode())
 
 
 @FEW
 @given(content=st.binary(max_size=200))
 def test_any_bytes(folder: Path, content: bytes) -> None:
-    """CARD-12."""
+    """CARD-12: random bytes are read or refused with a `DocumentError`."""
     parse(folder, content)
 
 

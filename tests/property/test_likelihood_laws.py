@@ -144,7 +144,7 @@ def test_fits_end_in_a_minimum_or_say_why(seed: int) -> None:
 @settings(deadline=None, max_examples=30)
 @given(SEEDS, st.randoms(use_true_random=False))
 def test_merging_is_additive_and_order_does_not_matter(seed: int, random: "Callable[..., object]") -> None:
-    """LIK-23."""
+    """LIK-23: a merged channel expects the sum of its bins, in any order of the bins."""
     model = random_model(seed)
     bins = [int(b) + 1 for b in model.bins if b >= 0]
     shuffled = list(bins)

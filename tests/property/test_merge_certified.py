@@ -264,7 +264,7 @@ def test_best_found_misses_rarely(constrained: bool, real: Problem) -> None:
 
 
 def test_never_below_greedy_or_any_single_bin(real: Problem) -> None:
-    """MERGE-12."""
+    """MERGE-12: the free search is never below greedy's set or the best single bin."""
     rng = np.random.default_rng(14)
     for i in range(30):
         problem = draw(rng, real, correlated=bool(i % 2))

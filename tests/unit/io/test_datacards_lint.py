@@ -93,7 +93,7 @@ def test_oddities_of_one_line(tmp_path: Path, code: str, line: str) -> None:
 
 
 def test_ranges_that_vary(tmp_path: Path) -> None:
-    """CARD-16."""
+    """CARD-16: a flat nuisance with different factors in two cards is a finding."""
     c = cards(tmp_path, signal_region(0, "x lnU - 1.1 - -"), signal_region(1, "x lnU - 1.2 - -"))
     assert found(c) == [("card0.txt", 8, "varying-range")]
 
@@ -114,7 +114,7 @@ def test_control_region_out_of_balance(tmp_path: Path) -> None:
 
 
 def test_empty_channel(tmp_path: Path) -> None:
-    """CARD-16."""
+    """CARD-16: a channel that expects no background is a finding."""
     text = "observation 1\nbin a a\nprocess s b\nprocess 0 1\nrate 1 0\n"
     assert found(cards(tmp_path, text)) == [("card0.txt", 1, "empty-channel")]
 
@@ -231,7 +231,7 @@ def test_suspicious_signals_are_named(tmp_path: Path) -> None:
 
 
 def test_recipe_with_another_value(tmp_path: Path) -> None:
-    """CARD-17."""
+    """CARD-17: a word in a background column becomes the number that the recipe gives."""
     c = cards(tmp_path, signal_region(0, one="WORD"))
     repaired, (change,) = repair(c, Recipe(background_word=0.01))
     assert repaired.terms[1].rate == 0.01
@@ -241,13 +241,13 @@ def test_recipe_with_another_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("option", ["background_word", "signal_placeholder"])
 def test_recipes_refuse_rates_that_are_none(option: str, value: float) -> None:
-    """CARD-17."""
+    """CARD-17: a recipe refuses a rate that is not a finite number above zero."""
     with pytest.raises(InputError, match=f"{option} is .*; it must be a finite number of events > 0"):
         Recipe(**{option: value})  # type: ignore[arg-type]
 
 
 def test_recipes_refuse_what_is_no_expression_or_floor() -> None:
-    """CARD-17."""
+    """CARD-17: a recipe refuses a bad regular expression and a negative floor."""
     with pytest.raises(InputError, match="must be a regular expression"):
         Recipe(signal_regions="(")
     with pytest.raises(InputError, match="background_floor is -1"):
@@ -320,7 +320,7 @@ def test_the_same_names_in_a_combination(tmp_path: Path) -> None:
 
 
 def test_twice_within_a_card(tmp_path: Path) -> None:
-    """CARD-18."""
+    """CARD-18: two equal channels of one card are found."""
     text = "bin p q\nobservation 5 5\nbin p p q q\nprocess s b s b\nprocess 0 1 0 1\nrate 1 4 1 4\nx lnN - 1.1 - 1.1\n"
     assert [(a.name, b.name) for a, b in repeated(cards(tmp_path, text))] == [("p", "q")]
 

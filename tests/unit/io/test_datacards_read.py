@@ -80,7 +80,7 @@ def test_log_normal_entries(two: Datacards) -> None:
 
 
 def test_gamma_rate_parameter_and_group(two: Datacards) -> None:
-    """CARD-6, CARD-7, CARD-8."""
+    """CARD-6, CARD-7, CARD-8: a `gmN`, a rate parameter and a group are read with all their parts."""
     (gamma,) = two.gammas
     assert (gamma.name, gamma.count, [(e.term, e.alpha) for e in gamma.entries]) == ("side", 20, [(1, 0.5)])
     (rate,) = two.rate_parameters
@@ -112,7 +112,7 @@ def test_one_bin_line_and_numbers_first(tmp_path: Path) -> None:
     "change", [lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t, lambda t: t + "\n\n"]
 )
 def test_line_ends_and_byte_order_mark(tmp_path: Path, change: object) -> None:
-    """CARD-1."""
+    """CARD-1: other line ends, a byte order mark and empty lines change nothing."""
     assert callable(change)
     path = tmp_path / "two.txt"
     path.write_bytes(TWO_CHANNELS.encode())
@@ -150,14 +150,14 @@ def test_combining_shares_by_name(tmp_path: Path) -> None:
 
 
 def test_combining_is_associative(tmp_path: Path) -> None:
-    """CARD-13."""
+    """CARD-13: three cards combine to the same result in any grouping."""
     texts = [TWO_CHANNELS.replace("north", f"n{i}").replace("south", f"s{i}") for i in range(3)]
     a, b, c = (read_datacards(write(tmp_path, f"{i}.txt", text)) for i, text in enumerate(texts))
     assert combine([combine([a, b]), c]) == combine([a, combine([b, c])]) == combine([a, b, c])
 
 
 def test_folder_in_natural_order(tmp_path: Path) -> None:
-    """CARD-15."""
+    """CARD-15: a folder gives its `*.txt` files at any depth in natural order."""
     for i in (10, 9, 1):
         write(tmp_path, f"card_{i}.txt", ONE_CHANNEL.replace("bin a a", f"bin c{i} c{i}"))
     (tmp_path / "inner").mkdir()
@@ -207,7 +207,7 @@ def test_parameters_that_contradict_each_other(tmp_path: Path, line: str, other:
 
 
 def test_same_file_twice(tmp_path: Path) -> None:
-    """CARD-14."""
+    """CARD-14: a file that is named twice is refused."""
     path = write(tmp_path, "a.txt", ONE_CHANNEL)
     with pytest.raises(InputError, match="named twice"):
         read_datacards([path, tmp_path / "." / "a.txt"])

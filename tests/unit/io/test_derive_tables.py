@@ -169,7 +169,7 @@ def test_qcd_without_events(table: dict[str, Estimate]) -> None:
 
 
 def test_seven_digits(derive: ModuleType, tmp_path: Path) -> None:
-    """TAB-13."""
+    """TAB-13: a nominal value keeps seven significant digits."""
     cards = toy(tmp_path, s0=CARDS["s0"].replace("SIGNAL 10 ", "SIGNAL 1234.56789 "))
     assert derive.estimates(cards, 1)["lostlep"].nominal[0] == 1234.568
 
@@ -190,7 +190,7 @@ def test_missing_process(derive: ModuleType, tmp_path: Path) -> None:
 
 
 def test_transfer_factor_needs_a_rate(derive: ModuleType, tmp_path: Path) -> None:
-    """TAB-10."""
+    """TAB-10: a transfer factor with a photon rate of zero is refused."""
     with pytest.raises(InputError, match="a transfer factor needs > 0"):
         derive.estimates(toy(tmp_path, p2=CARDS["p2"].replace("0.0 16", "0.0 0")), 3)
 

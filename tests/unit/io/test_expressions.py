@@ -42,7 +42,7 @@ def test_values(text: str, expected: list[float]) -> None:
 
 
 def test_names() -> None:
-    """RIMP-10."""
+    """RIMP-10: an expression knows the names of its branches."""
     assert Expression.parse("a > 1 and abs(jet.pt) < b").names == {"a", "b", "jet.pt"}
 
 
@@ -85,7 +85,7 @@ def test_what_is_refused(text: str) -> None:
 
 @given(st.text(alphabet="abn() <>&|~+-*/%.0123456789=,", max_size=30))
 def test_any_text_parses_or_is_refused(text: str) -> None:
-    """RIMP-10."""
+    """RIMP-10: random text either evaluates or is refused with an `InputError`."""
     try:
         expression = Expression.parse(text)
     except InputError:

@@ -102,7 +102,7 @@ def test_prefit_by_default(tmp_path: Path) -> None:
 
 
 def test_post_fit_on_request_only(tmp_path: Path) -> None:
-    """RIMP-11."""
+    """RIMP-11: post-fit shapes are read on request only, and with a warning."""
     path = write(tmp_path / "fit.root", signal={"sr": [0.0] * 2, "cr": [0.0] * 3})
     got = imported(path, postfit=True)
     np.testing.assert_allclose(
@@ -153,7 +153,7 @@ def test_channels(tmp_path: Path) -> None:
     ],
 )
 def test_faults(changes: Any, message: str, tmp_path: Path) -> None:
-    """RIMP-11, RIMP-12."""
+    """RIMP-11, RIMP-12: bad observed counts and backgrounds that miss their total are refused."""
     with pytest.raises(DocumentError, match=message):
         imported(write(tmp_path / "fit.root", **changes))
 

@@ -39,7 +39,7 @@ def test_contents_and_errors(file: Path) -> None:
 
 
 def test_by_name(file: Path) -> None:
-    """TAB-15."""
+    """TAB-15: a histogram is read by its full name, and another name is refused."""
     assert read_histogram(str(file), "folder/yields").values.sum() == 6.0
     with pytest.raises(
         UnknownNameError, match=r"no one-dimensional histogram 'yields'; there are: folder/yields"
@@ -120,7 +120,7 @@ def test_not_finite(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """TAB-15."""
+    """TAB-15: a missing file and a folder are refused."""
     with pytest.raises(InputError, match=r"none\.root: there is no such file"):
         read_histogram(tmp_path / "none.root")
     with pytest.raises(InputError, match="there is no such file"):

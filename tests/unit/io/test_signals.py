@@ -42,7 +42,7 @@ def filled(axis: Any = None) -> Any:
 
 
 def test_arrays(search: Search) -> None:
-    """RIMP-2."""
+    """RIMP-2: arrays become a scaled signal, and yields of the wrong shape or sign are refused."""
     made = signal_from_arrays(
         search, [1, 2, 3], [0.1, 0.2, 0.3], model="Z", parameters={"m": 5}, variations={"a": ([2, 2, 2], [1, 1, 1])},
         relative_error=0.1, scale=2,
@@ -82,7 +82,7 @@ def test_histogram_of_two_axes() -> None:
 
 
 def test_wrong_histograms(search: Search) -> None:
-    """RIMP-2."""
+    """RIMP-2: wrong bins, wrong edges, missing variances and plain lists are refused."""
     with pytest.raises(InputError, match="has 2 bins; search 's' has 3"):
         signal_from_histogram(search, hist.Hist(hist.axis.Regular(2, 0, 1)), model="Z")
     other: Any = hist.Hist(hist.axis.Variable([200, 350, 500, 900]))
@@ -125,7 +125,7 @@ def test_root_grid(search: Search, tmp_path: Path) -> None:
 
 
 def test_root_faults(search: Search, tmp_path: Path) -> None:
-    """RIMP-3."""
+    """RIMP-3: one-sided variations, wrong bins and bad patterns are refused."""
     path = tmp_path / "grid.root"
     with uproot.recreate(path) as file:
         file["a_1"] = filled()
@@ -191,14 +191,14 @@ def test_tables(search: Search, tmp_path: Path) -> None:
     ],
 )
 def test_faulty_tables(text: str, message: str, search: Search, tmp_path: Path) -> None:
-    """RIMP-4."""
+    """RIMP-4: a faulty CSV table is refused with its row or column."""
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DocumentError, match=message):
         signals_from_table(tmp_path / "t.csv", search, model="Z")
 
 
 def test_faulty_parquet(search: Search, tmp_path: Path) -> None:
-    """RIMP-4."""
+    """RIMP-4: a missing, broken or incomplete Parquet file is refused."""
     path = tmp_path / "t.parquet"
     with pytest.raises(InputError, match="there is no such file"):
         signals_from_table(path, search, model="Z")

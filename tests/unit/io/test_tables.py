@@ -28,7 +28,7 @@ def test_search_round_trip(small_search: Search, tmp_path: Path) -> None:
 
 
 def test_signal_round_trip(small_signal: SignalModel, tmp_path: Path) -> None:
-    """TAB-6, TAB-7."""
+    """TAB-6, TAB-7: a signal that is written reads back with the same digest and header."""
     write_signal(small_signal, tmp_path / "signal.csv")
     again = read_signal(tmp_path / "signal.csv")
     assert again.digest == small_signal.digest
@@ -211,7 +211,7 @@ BAD_SIGNAL: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("case", BAD_SIGNAL)
 def test_bad_signal(small_signal: SignalModel, tmp_path: Path, case: str) -> None:
-    """TAB-5, TAB-7."""
+    """TAB-5, TAB-7: a faulty signal file is refused with its name and reason."""
     change, message = BAD_SIGNAL[case]
     path = tmp_path / "s.csv"
     write_signal(small_signal, path)
@@ -223,7 +223,7 @@ def test_bad_signal(small_signal: SignalModel, tmp_path: Path, case: str) -> Non
 
 
 def test_missing_and_undecodable_files(small_search: Search, tmp_path: Path) -> None:
-    """TAB-5."""
+    """TAB-5: a missing file and a byte that is not UTF-8 are refused."""
     with pytest.raises(InputError, match=r"search\.json: cannot be read"):
         read_search(tmp_path)
     write_search(small_search, tmp_path)

@@ -139,7 +139,7 @@ def test_normalisation(tmp_path: Path) -> None:
 
 
 def test_negative_bins(tmp_path: Path) -> None:
-    """RIMP-7."""
+    """RIMP-7: a negative sum in a bin is refused, or set to zero on request."""
     path = write(
         tmp_path / "t.root", met=np.array([250.0, 250.0]), njet=np.array([2, 2]), w=np.array([1.0, -2.0])
     )
@@ -177,7 +177,7 @@ def test_ntuples(tmp_path: Path) -> None:
 
 
 def test_faults(tmp_path: Path) -> None:
-    """RIMP-7, RIMP-10."""
+    """RIMP-7, RIMP-10: bad trees, branches, weights and expressions are refused."""
     path = tmp_path / "t.root"
     with uproot.recreate(path) as file:
         branches = {"met": np.array([250.0]), "njet": np.array([2]), "w": np.array([np.nan])}

@@ -440,7 +440,7 @@ def test_a_control_region_measures_what_it_shares() -> None:
 def test_combinations_that_are_refused(
     parts: dict[str, StatisticalModel], shared: list[str] | None, message: str
 ) -> None:
-    """COMB-2."""
+    """COMB-2: a combination with too few parts, no signal or bad shared names is refused."""
     with pytest.raises(InputError, match=message):
         combine(parts, shared=shared)
 

@@ -22,7 +22,7 @@ def run(*arguments: str, code: int = 0) -> str:
 
 
 def test_lint_counts_and_places(tmp_path: Path) -> None:
-    """LIK-27."""
+    """LIK-27: `lint` counts the findings and gives the file and line of each."""
     card = tmp_path / "card.txt"
     card.write_text(
         "bin a\nobservation 3\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL oops\nk lnN - 1.0\n"
@@ -118,7 +118,7 @@ def test_cards_are_fitted_as_they_are_written(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_is_refused(
     arguments: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LIK-27, LIK-26."""
+    """LIK-27, LIK-26: an unknown source, or an argument that does not fit it, is refused."""
     monkeypatch.chdir(tmp_path)
     Path("card.txt").write_text(CARD, encoding="utf-8")
     result = CliRunner().invoke(likelihood, ["limit", *arguments])
@@ -140,7 +140,7 @@ def test_limit_follows_its_options() -> None:
 
 @pytest.mark.parametrize("scope", ["control", "variations"])
 def test_covariance_of_chosen_bins(scope: str, tmp_path: Path) -> None:
-    """LIK-27, LIK-22."""
+    """LIK-27, LIK-22: `covariance` covers the chosen bins; that of variations sums to the squared total."""
     out = tmp_path / "c.json"
     run("covariance", "--scope", scope, "--bins", "29,30,70", "-o", str(out))
     document = json.loads(out.read_text())
@@ -154,7 +154,7 @@ def test_covariance_of_chosen_bins(scope: str, tmp_path: Path) -> None:
 
 
 def test_export_writes_documents_and_says_what_is_lost(tmp_path: Path) -> None:
-    """LIK-27, LIK-25."""
+    """LIK-27, LIK-25: `export` writes its four documents and prints what is lost."""
     text = run("export", *SIGNAL, "-o", str(tmp_path / "out"))
     assert "code4: factors differ from combine by at most" in text
     assert "METResolutionSys: no native form" in text

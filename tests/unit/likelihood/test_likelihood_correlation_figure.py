@@ -9,7 +9,7 @@ from superbin.plot.correlation import correlation_matrix
 
 
 def test_draws_the_matrix_it_is_given() -> None:
-    """LIK-29."""
+    """LIK-29: the figure shows the given matrix from -1 to 1."""
     before = dict(mpl.rcParams)
     matrix = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.0], [-0.2, 0.0, 1.0]])
     drawn = correlation_matrix(matrix, blocks=[2], attribution="Test", luminosity_fb=12.9, sqrt_s_tev=13)
@@ -30,7 +30,7 @@ def test_draws_the_matrix_it_is_given() -> None:
     ],
 )
 def test_refuses_what_is_no_correlation(matrix: np.ndarray, text: str) -> None:
-    """LIK-29."""
+    """LIK-29: a matrix that is not square or leaves [-1, 1] is refused."""
     with pytest.raises(InputError, match=text):
         correlation_matrix(matrix)
 

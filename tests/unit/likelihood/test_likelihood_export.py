@@ -139,7 +139,7 @@ def test_report_names_what_is_lost(two_bins: PublishedLikelihood) -> None:
 
 
 def test_a_model_without_signal_has_no_strength(two_bins: PublishedLikelihood) -> None:
-    """LIK-26."""
+    """LIK-26: a model without signal and a bad patch name are refused."""
     with pytest.raises(InputError, match="no signal"):
         full_workspace(two_bins.background())
     with pytest.raises(InputError, match="patch name 'a b' must consist of"):

@@ -73,7 +73,7 @@ def test_interval_ends_where_q_is_one(on_off: OnOff) -> None:
 
 
 def test_interval_stops_at_zero(on_off: OnOff) -> None:
-    """LIK-16."""
+    """LIK-16: the lower end of the interval is cut at zero."""
     fitter = Fitter(on_off(6, 20, 0.25).model([2.0]))
     found = interval(fitter, fitter.fit())
     assert found.low == 0.0
@@ -137,13 +137,13 @@ def test_an_impossible_start_is_reported(compiled: Callable[..., PublishedLikeli
 
 @pytest.mark.parametrize("mu", [-1.0, math.nan, math.inf])
 def test_impossible_strengths_are_refused(two_bins: PublishedLikelihood, mu: float) -> None:
-    """LIK-26."""
+    """LIK-26: a negative, NaN or infinite signal strength is refused."""
     with pytest.raises(InputError, match="a signal strength must be a finite number >= 0"):
         Fitter(two_bins.model([2.0, 3.0])).fit(mu=mu)
 
 
 def test_no_other_point_is_better(two_bins: PublishedLikelihood) -> None:
-    """LIK-10."""
+    """LIK-10: no random point near the fit has a lower likelihood value."""
     fitter = Fitter(two_bins.model([2.0, 3.0]))
     fit = fitter.fit()
     rng = np.random.default_rng(3)
@@ -155,7 +155,7 @@ def test_no_other_point_is_better(two_bins: PublishedLikelihood) -> None:
 
 
 def test_warm_and_cold_fits_agree(two_bins: PublishedLikelihood) -> None:
-    """LIK-10."""
+    """LIK-10: a fit from a known start and one from scratch find the same minimum."""
     fitter = Fitter(two_bins.model([2.0, 3.0]))
     free = fitter.fit()
     for mu in (0.0, 0.3, 1.7, 6.0):
@@ -176,7 +176,7 @@ def test_minuit_finds_the_same(two_bins: PublishedLikelihood, mu: float | None) 
 
 
 def test_minos_finds_the_same_interval(two_bins: PublishedLikelihood) -> None:
-    """LIK-13, LIK-16."""
+    """LIK-13, LIK-16: MINOS finds the same upper end of the interval."""
     fitter = Fitter(two_bins.model([4.0, 3.0]))
     free = fitter.fit()
     ours, theirs = interval(fitter, free), minos(fitter, free)
@@ -218,7 +218,7 @@ def test_limits_and_significance_agree_with_pyhf(compiled: Callable[..., Publish
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 1.5, -0.1])
 def test_levels_outside_are_refused(two_bins: PublishedLikelihood, level: float) -> None:
-    """LIK-26."""
+    """LIK-26: a confidence level that is not between 0 and 1 is refused."""
     fitter = Fitter(two_bins.model([2.0, 3.0]))
     fit = fitter.fit()
     with pytest.raises(InputError, match="confidence level"):
@@ -314,7 +314,7 @@ def test_toys_draw_counts_and_centres(two_bins: PublishedLikelihood) -> None:
 
 
 def test_toy_tails_have_errors_at_the_edges() -> None:
-    """LIK-18."""
+    """LIK-18: p of none or all of 100 toys has an error, and p without toys is NaN."""
     assert ToyTail(100, 0, 0, 0).p_error == pytest.approx(math.sqrt(99) / 1000)
     assert ToyTail(100, 100, 0, 0).p_error == pytest.approx(math.sqrt(99) / 1000)
     assert math.isnan(ToyTail(0, 0, 3, 0).p)

@@ -41,7 +41,7 @@ def combine(theta: float, down: float, up: float) -> float:
 
 @pytest.mark.parametrize("theta", THETAS)
 def test_combine_follows_its_definition(theta: float) -> None:
-    """LIK-5."""
+    """LIK-5: the `combine` interpolation equals its definition."""
     expected = [combine(theta, *pair) for pair in PAIRS]
     np.testing.assert_allclose(
         exponents("combine").values(np.array([theta])), expected, rtol=1e-13, atol=1e-15
@@ -51,7 +51,7 @@ def test_combine_follows_its_definition(theta: float) -> None:
 @pytest.mark.parametrize("theta", THETAS)
 @pytest.mark.parametrize("code", ["code1", "code4"])
 def test_histfactory_codes_agree_with_pyhf(theta: float, code: Interpolation) -> None:
-    """LIK-5."""
+    """LIK-5: `code1` and `code4` give pyhf's factors."""
     histograms = [[[[down], [1.0], [up]]] for down, up in PAIRS]
     theirs = getattr(pyhf.interpolators, code)(histograms)(np.full((len(PAIRS), 1), theta))
     ours = np.exp(exponents(code).values(np.array([theta])))
@@ -85,7 +85,7 @@ def test_combine_takes_nearly_symmetric_pairs_as_symmetric() -> None:
 
 
 def test_a_free_rate_is_its_own_logarithm() -> None:
-    """LIK-4."""
+    """LIK-4: a free rate enters as its logarithm, with the right derivatives."""
     made = Exponents.make(
         np.zeros(1, dtype=np.intp), np.ones(1, dtype=bool), np.zeros(1), np.zeros(1), "combine"
     )

@@ -86,7 +86,7 @@ def test_words_as_backgrounds_are_refused(compiled: Compiled) -> None:
 
 
 def test_words_as_signals_of_control_regions_are_refused(compiled: Compiled) -> None:
-    """LIK-26."""
+    """LIK-26: a word as a signal rate in a control region is refused with its line."""
     card = "bin a b\nobservation 1 2\nbin a a b b\nprocess s b s b\nprocess 0 1 0 1\nrate 1 2 WORD 3\n"
     with pytest.raises(
         DocumentError, match=r"card\.txt:6: the rate of signal 's' in control region 'b' is the word 'WORD'"
@@ -146,7 +146,7 @@ def test_gamma_without_events_keeps_its_alpha(compiled: Compiled) -> None:
 
 
 def test_gamma_without_events_on_an_open_signal_is_refused(compiled: Compiled) -> None:
-    """LIK-26."""
+    """LIK-26: a signal whose `gmN` counts no event is refused."""
     card = "bin a\nobservation 0\nbin a a\nprocess s b\nprocess 0 1\nrate {} 1\nside gmN 0 0.1 -\n"
     with pytest.raises(DocumentError, match=r"card.txt:7: gmN 'side' counts no event"):
         compiled(card.format("SIGNAL"))
@@ -162,13 +162,13 @@ def test_several_signals_in_a_bin_are_refused(compiled: Compiled) -> None:
 
 
 def test_cards_without_signal_are_refused(compiled: Compiled) -> None:
-    """LIK-26."""
+    """LIK-26: cards without a signal column are refused."""
     with pytest.raises(InputError, match="none of the 1 channels is a bin with a column for a signal"):
         compiled("bin a\nobservation 0\nbin a\nprocess b\nprocess 1\nrate 1\n")
 
 
 def test_unknown_names_are_refused(compiled: Compiled) -> None:
-    """LIK-26."""
+    """LIK-26: an unknown process or nuisance in an option is refused by name."""
     card = "bin a\nobservation 0\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL 1\n"
     with pytest.raises(InputError, match="no card of 'datacards' has a process 'zero'"):
         compiled(card, zero_count=["zero"])
@@ -188,14 +188,14 @@ def test_unknown_names_are_refused(compiled: Compiled) -> None:
     ],
 )
 def test_bad_signals_are_refused(two_bins: PublishedLikelihood, yields: list[float], text: str) -> None:
-    """LIK-26."""
+    """LIK-26: signal yields of the wrong length, negative, not finite or all zero are refused."""
     with pytest.raises(InputError, match=text):
         two_bins.model(yields)
 
 
 @pytest.mark.parametrize("option", ["systematics", "zero_count", "interpolation"])
 def test_unknown_options_are_refused(two_bins: PublishedLikelihood, option: str) -> None:
-    """LIK-26."""
+    """LIK-26: an unknown value of an option is refused."""
     with pytest.raises(UnknownNameError, match=f"{option} is 'maybe'; it must be one of"):
         two_bins.model([1.0, 1.0], **{option: "maybe"})  # type: ignore[arg-type]
 
@@ -258,7 +258,7 @@ def brute_force(model: CountingModel, x: list[float], counts: list[float]) -> fl
 
 
 def test_value_is_the_formula(two_bins: PublishedLikelihood) -> None:
-    """LIK-8."""
+    """LIK-8: the value equals the formula summed with plain loops."""
     model = two_bins.model([2.0, 3.0])
     objective = Objective(model)
     rng = np.random.default_rng(1)
@@ -272,14 +272,14 @@ def test_value_is_the_formula(two_bins: PublishedLikelihood) -> None:
 
 
 def test_something_observed_where_nothing_is_expected_is_infinitely_unlikely(compiled: Compiled) -> None:
-    """LIK-8."""
+    """LIK-8: an event where none is expected makes the value infinite."""
     likelihood = compiled("bin a\nobservation 1\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL 0\n")
     objective = Objective(likelihood.model([1.0]))
     assert objective.nll(np.array([0.0]), objective.data()) == math.inf
 
 
 def test_packed_documents_survive_writing_and_are_deterministic(tmp_path: Path) -> None:
-    """LIK-1."""
+    """LIK-1: a packed likelihood is written back with equal bytes and is below 300 kB."""
     data = Path(superbin.__file__).parent / "data"
     source = data / "cms-pas-sus-16-014" / "likelihood.json.gz"
     document = read(source)
@@ -296,7 +296,7 @@ def test_packed_documents_survive_writing_and_are_deterministic(tmp_path: Path) 
     ids=["empty", "no gzip", "no json", "no object", "other format"],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    """LIK-1."""
+    """LIK-1: a file that is no packed likelihood is refused by name."""
     path = tmp_path / "l.gz"
     path.write_bytes(content)
     with pytest.raises(DocumentError, match=r"l\.gz: not a"):
@@ -307,7 +307,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     "part", ["background_floor", "channels", "terms", "parameters", "zero_count", "branches", "name"]
 )
 def test_documents_with_a_missing_part_are_refused(part: str) -> None:
-    """LIK-1."""
+    """LIK-1: a document that lacks a part is refused."""
     document = {
         "format": "superbin-likelihood-2", "background_floor": 0.0, "name": "n", "source": "s", "notes": [], "zero_count": [],
         "global_systematics": [], "branches": {}, "channels": [["a", 1.0, 0]],
@@ -320,7 +320,7 @@ def test_documents_with_a_missing_part_are_refused(part: str) -> None:
 
 
 def test_unknown_parameters_are_named(two_bins: PublishedLikelihood) -> None:
-    """LIK-26."""
+    """LIK-26: an unknown parameter is refused with names near to it."""
     with pytest.raises(
         UnknownNameError, match=r"no parameter 'alpho' in this model; near to it: \['alpha'\]"
     ):
@@ -353,7 +353,7 @@ def test_merging_keeps_only_what_acts(two_bins: PublishedLikelihood, compiled: C
 
 
 def test_merging_refuses_missing_controls_and_bins(compiled: Compiled) -> None:
-    """LIK-26."""
+    """LIK-26: a merge without its control region, or of unknown or no bins, is refused."""
     model = compiled(
         "bin a\nobservation 4\nbin a a\nprocess s k\nprocess 0 1\nrate SIGNAL 3\nfree lnU - 100\n"
     ).model([1.0])

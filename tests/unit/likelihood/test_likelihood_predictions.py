@@ -24,7 +24,7 @@ def interval_ends(count: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize("count", [0.0, 1.0, 2.5, 21.0, 9222.0])
 def test_garwood(count: float) -> None:
-    """LIK-21."""
+    """LIK-21: the interval of a count is Garwood's, from chi-square quantiles."""
     low, high = garwood_interval(count)
     assert (high - count, count - low) == pytest.approx(interval_ends(count), rel=1e-10)
 
@@ -97,7 +97,7 @@ def test_zero_counts_only_go_up(compiled: Callable[..., PublishedLikelihood]) ->
 
 
 def test_predictions_need_their_control_regions(compiled: Callable[..., PublishedLikelihood]) -> None:
-    """LIK-26."""
+    """LIK-26: a free rate without a control region is refused."""
     card = "bin a\nobservation 4\nbin a a\nprocess s b\nprocess 0 1\nrate SIGNAL 3\nphi lnU - 100\n"
     with pytest.raises(InputError, match="free rate 'phi' has 0 control regions"):
         variations(compiled(card))
@@ -105,7 +105,7 @@ def test_predictions_need_their_control_regions(compiled: Callable[..., Publishe
 
 @pytest.mark.parametrize("bins", [[], [3], [0]])
 def test_impossible_bins_are_refused(two_bins: PublishedLikelihood, bins: list[int]) -> None:
-    """LIK-26."""
+    """LIK-26: a total of no bins or of unknown bins is refused."""
     with pytest.raises(InputError, match=r"bins"):
         variations(two_bins).total(bins)
 
@@ -157,6 +157,6 @@ def test_predictions_of_zero_counts(compiled: Callable[..., PublishedLikelihood]
 
 
 def test_unknown_scopes_are_refused(two_bins: PublishedLikelihood) -> None:
-    """LIK-26."""
+    """LIK-26: an unknown scope is refused with the scopes that exist."""
     with pytest.raises(UnknownNameError, match="scope is 'all'; it must be one of control, background"):
         predict(two_bins, "all")  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ def test_normal_background_by_brute_force() -> None:
 
 
 def test_what_cannot_be_simplified() -> None:
-    """LIK-59."""
+    """LIK-59: a signal of the wrong length and an unknown scope are refused."""
     with pytest.raises(InputError, match="the signal needs 2 values"):
         simplify(lognormal(1.2), draws=100).limit(np.array([1.0]))
     with pytest.raises(InputError, match="choose control or background"):
