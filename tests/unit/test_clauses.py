@@ -52,3 +52,12 @@ def test_every_named_clause_exists() -> None:
         for name, path in named(folder, suffix).items():
             if name.split("-")[0] in kinds:
                 assert name in clauses, f"{path.relative_to(ROOT)} names {name}"
+
+
+def test_docstrings_of_tests_say_what_they_check() -> None:
+    """A clause alone is no description."""
+    alone = re.compile(r'"""(?:[A-Z]+-\d+(?:, | to )?)+\."""')
+    found = [
+        str(p.relative_to(ROOT)) for p in (ROOT / "tests").rglob("*.py") if alone.search(p.read_text("utf-8"))
+    ]
+    assert not found
