@@ -64,7 +64,7 @@ def test_plane_is_resumed(run: Run, tmp_path: Path) -> None:
     two.unlink()
     code, out, err = run(*arguments)
     assert (code, out) == (0, "")
-    assert "1 of 2 points stand in" in err
+    assert "1 of 2 points are in" in err
     assert one.stat().st_mtime_ns == kept
     assert two.read_bytes() == first
     code, _, err = run(*arguments, "--seed", "5")

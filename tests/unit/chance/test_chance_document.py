@@ -8,7 +8,7 @@ import pytest
 
 from superbin import chance
 from superbin.domain.search import Search
-from superbin.errors import DocumentError, OutputError
+from superbin.errors import DocumentError, InputError
 from superbin.results.chance import ChanceResult, chance_from_json, chance_to_json, load_chance
 
 
@@ -34,7 +34,7 @@ def test_breaches(found: ChanceResult, tmp_path: Path) -> None:
         chance_from_json(json.dumps({**document, "schema": "superbin/scan/1"}))
     with pytest.raises(DocumentError, match=r"\$\.chance\.p"):
         chance_from_json(json.dumps({**document, "chance": {**document["chance"], "p": 2}}))
-    with pytest.raises(OutputError, match="superbin chance"):
+    with pytest.raises(InputError, match="superbin chance"):
         load_chance(tmp_path / "none.json")
 
 

@@ -45,8 +45,8 @@ SPAN = 14.0
 LARGEST_COUNT = 1e4
 """Events up to which counts are summed: bands take a minute there."""
 
-CALL, MOST_WORK = 100, 500_000
-"""Outcomes that take as long as the call itself, and outcomes that are looked at before the search is given up: two or three seconds."""
+CALL, MOST_WORK = 100, 4_000_000
+"""Outcomes that take as long as the call itself, and outcomes that are looked at before the search is given up: some ten seconds."""
 
 MOST_BROYDEN, CLOSE = 16, 1e-8
 """Steps of Broyden's method, and the error in standard deviations at which it ends."""
@@ -140,7 +140,7 @@ class _Exclusion:
             self.work += CALL + points.size
             if self.work > MOST_WORK:
                 raise InputError(
-                    f"the LHC's CLs for n = {self.data[0]:g} and background {float(held.centre()[0]):g} takes more than a few seconds; "
+                    f"the LHC's CLs for n = {self.data[0]:g} and background {float(held.centre()[0]):g} takes more than some ten seconds; "
                     "use the exact CLs limit or the asymptotic one (cls_limit, asymptotic_limit)"
                 )
             return statistic(points, a)
