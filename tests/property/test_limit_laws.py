@@ -1,10 +1,11 @@
 """Laws every upper limit obeys, on numbers hypothesis chooses."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -17,7 +18,7 @@ count = st.integers(0, 60)
 background = st.floats(0.05, 40)
 share = st.floats(0.0, 0.75)
 few = settings(max_examples=8, deadline=None)
-fewer = settings(max_examples=4, deadline=None)
+fewer = settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """Where the signal is uncertain, which takes a second a case."""
 
 
@@ -77,7 +78,8 @@ def test_bands_are_ordered(model: ModelName, b: float, up: float, down: float, x
         signal = x if method != "lhc" or min(up, down) > 0.1 else 0.0
         bands = limits.expected_limits(method, b, up * b, down * b, model=model, signal_uncertainty=signal)
         five = [bands.low2, bands.low1, bands.median, bands.high1, bands.high2]
-        assert five == sorted(five)
+        # to the precision of limits by the LHC's CLs: bands that meet differ by rounding
+        assert all(low <= high * (1 + 1e-6) for low, high in pairwise(five))
         assert five[0] > 0
 
 
