@@ -505,8 +505,8 @@ def read_csv() -> tuple[Rates, LimitRates]:
         rates.setdefault(_key(row), []).append(rate)
     limits: LimitRates = {}
     for row in _rows("limits.csv"):
-        rate = Rate(float(row["typical"]), float(row["worst"]), float(row["worst_z0"]))
-        limits.setdefault((*_key(row), float(row["s"])), []).append(rate)
+        cells = [row[f"{alpha:.4g}"].split() for alpha in LIMIT_ALPHAS if row[f"{alpha:.4g}"]]
+        limits[(*_key(row), float(row["s"]))] = [Rate(*map(float, three)) for three in cells]
     return rates, limits
 
 
@@ -531,11 +531,12 @@ def write_csv(rates: Rates, limits: LimitRates) -> None:
                 rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
     with (HERE / "limits.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*COLUMNS, "s", "alpha", "typical", "worst", "worst_z0"])
+        # By alpha: the typical rate, the worst, and the nuisance at which that is.
+        rows.writerow([*COLUMNS, "s", *(f"{alpha:.4g}" for alpha in LIMIT_ALPHAS)])
         for (ensemble, method, kind, one, s), found_at in limits.items():
-            for alpha, rate in zip(LIMIT_ALPHAS, found_at, strict=False):
-                numbers = [f"{x:.4g}" for x in (*own(one), s, alpha, rate.typical, rate.worst)]
-                rows.writerow([ensemble, method, kind, *numbers, f"{rate.truth:g}"])
+            cells = [f"{rate.typical:.4g} {rate.worst:.4g} {rate.truth:g}" for rate in found_at]
+            cells += [""] * (LIMIT_ALPHAS.size - len(cells))
+            rows.writerow([ensemble, method, kind, *(f"{x:.4g}" for x in (*own(one), s)), *cells])
 
 
 def own(one: Bin) -> tuple[float, float, float]:

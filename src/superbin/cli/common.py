@@ -274,8 +274,8 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
     }
     title = f"{len(document['signals'])} signals in {document['search']}, regions together"
     save(loss_curve(losses, title=title).figure, folder / "loss")
-    notes = _write_workspaces(folder / "pyhf", bundle)
-    for name in ("smodels", "spey"):
+    notes = []
+    for name in ("pyhf", "smodels", "spey"):
         try:
             files = FORMATS[name].files(entry_of(bundle))
         except InputError as error:
@@ -286,30 +286,6 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     return notes
-
-
-def _write_workspaces(folder: Path, bundle: "Bundle") -> list[str]:
-    """Write the regions as a workspace with a patch per signal; returns why not, if it cannot be."""
-    from superbin import workspace
-    from superbin._support.files import write_text
-
-    try:
-        background = workspace.regions(bundle.search, bundle.search.covariance)
-    except InputError as error:
-        return [f"no export to pyhf: {error}"]
-    folder.mkdir()
-    names = [f"signal_{i}" for i in range(1, len(bundle.signals) + 1)]
-    patches = workspace.patch_set(
-        background,
-        {name: workspace.signal_patch(signal) for name, signal in zip(names, bundle.signals, strict=True)},
-        labels=["signal"],
-        values=[[i] for i in range(1, len(names) + 1)],
-        description=f"{bundle.search.title}: "
-        + ", ".join(f"{name} = {signal.label}" for name, signal in zip(names, bundle.signals, strict=True)),
-    )
-    write_text(folder / "BkgOnly.json", workspace.to_json(background))
-    write_text(folder / "patchset.json", workspace.to_json(patches, schema="patchset.json"))
-    return []
 
 
 def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]") -> dict[str, Any]:

@@ -149,7 +149,7 @@ def _regions(result: AnalysisResult) -> list[str]:
     ours, original = (merit.shown(value) for value in (merged.value, merged.greedy.value))
     count = len(merged.greedy.bins)
     lines.append(
-        f"{merit.goal} ({merit.symbol}): {ours:.3f}; the greedy search of the original tool finds {original:.3f} with "
+        f"{merit.goal} ({merit.symbol}): {ours:.3f}; the greedy search (CMS Mini Analysis Tool) finds {original:.3f} with "
         f"{count} {'bin' if count == 1 else 'bins'}"
     )
     lines += [

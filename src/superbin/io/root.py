@@ -8,7 +8,7 @@ import contextlib
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -318,10 +318,28 @@ def _places(packed: NDArray[np.int8], width: int, shape: tuple[int, ...]) -> NDA
 def _of_many_axes(path: Path, name: str, item: Any) -> Histogram:
     """A THn or a THnSparse."""
     everything, squares, axes = _cells(path, name, item)
-    inner = (slice(1, -1),) * everything.ndim
-    values, magnitudes = everything[inner], np.abs(everything)
+    values = everything[(slice(1, -1),) * everything.ndim]
     with np.errstate(invalid="ignore"):
-        errors = np.sqrt(squares[inner]) if squares.size else np.sqrt(np.abs(values))
+        errors = (
+            np.sqrt(squares[(slice(1, -1),) * everything.ndim]) if squares.size else np.sqrt(np.abs(values))
+        )
+    return _made(path, name, item, axes, everything, values, errors, weighted=bool(squares.size))
+
+
+def _made(
+    path: Path,
+    name: str,
+    item: Any,
+    axes: Sequence[Any],
+    everything: FloatArray,
+    values: FloatArray,
+    errors: FloatArray,
+    *,
+    weighted: bool,
+) -> Histogram:
+    """A histogram from its contents with and without under- and overflow, checked."""
+    magnitudes = np.abs(everything)
+    outside = float(magnitudes.sum() - magnitudes[(slice(1, -1),) * everything.ndim].sum())
     return _checked(
         path,
         Histogram(
@@ -332,8 +350,8 @@ def _of_many_axes(path: Path, name: str, item: Any) -> Histogram:
             edges=tuple(np.asarray(axis.edges(), dtype=float) for axis in axes),
             labels=tuple(tuple(map(str, axis.labels() or ())) for axis in axes),
             axes=tuple(str(axis.member("fTitle")) for axis in axes),
-            outside=max(float(magnitudes.sum() - magnitudes[inner].sum()), 0.0),
-            weighted=bool(squares.size),
+            outside=max(outside, 0.0),
+            weighted=weighted,
         ),
     )
 
@@ -371,21 +389,7 @@ def _histogram(path: Path, name: str, item: Any) -> Histogram:
             # uproot takes a negative content for no event at all.
             errors = np.sqrt(np.abs(values))
     axes = [item.axis(i) for i in range(everything.ndim)]
-    magnitudes = np.abs(everything)
-    return _checked(
-        path,
-        Histogram(
-            name,
-            values,
-            errors,
-            title=str(item.member("fTitle")),
-            edges=tuple(np.asarray(axis.edges(), dtype=float) for axis in axes),
-            labels=tuple(tuple(map(str, axis.labels() or ())) for axis in axes),
-            axes=tuple(str(axis.member("fTitle")) for axis in axes),
-            outside=max(float(magnitudes.sum() - magnitudes[inner].sum()), 0.0),
-            weighted=weighted,
-        ),
-    )
+    return _made(path, name, item, axes, everything, values, errors, weighted=weighted)
 
 
 def _choose(path: Path, cycles: list[str], name: str | None) -> str:

@@ -28,7 +28,7 @@ _EXACT = 50
 """Threshold sets per signal that get the exact figure of merit."""
 
 _ROUGH = 600
-"""The same for a figure of merit that has a stand-in: so many get the stand-in, `_FINAL` the figure itself."""
+"""The same for a figure of merit that has a stand-in: this number get the stand-in, `_FINAL` the figure itself."""
 
 _FINAL = 8
 

@@ -46,7 +46,7 @@ _POINTS = (16, 48, 128)
 _STRIPS, _FEW_STRIPS = 400, 24
 _CORNER, _CORNER_STRIPS = (1.0, 1.25), 24
 _PIECE, _PIECES = 0.5, 8
-"""Background is looked at in pieces of this part of the width of the count, so many at most."""
+"""Background is looked at in pieces of this fraction of the width of the count, and at most this number of them."""
 
 _BLOCK, _BLOCKS = 0.3, 6
 """Counts whose probabilities are compared together, in units of the root of the count, and how often at most."""

@@ -28,7 +28,7 @@ _FEW_AT_ONCE = 48
 _MARGIN = 1e-3
 _SPREADS = 1.0
 """How much further off the quick figure of merit may be for neighbours that were not evaluated than for those that were: this, and
-so many times the spread among those."""
+this multiple of the spread among those."""
 
 _STEP = 1e-9
 """Relative gain of a quick figure of merit that is no rounding."""

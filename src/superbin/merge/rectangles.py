@@ -248,7 +248,7 @@ def rectangles(search: Search) -> Rectangles:
     if max(products, *(float(count) for count in counts)) * words > _LARGEST:
         raise InputError(
             f"search {search.name!r} has {search.n_bins} bins and {products:.3g} products of ranges; at most "
-            f"{_LARGEST // words:.3g} of so many bins are tried, so merge its finest observable first or do not ask for rectangles"
+            f"{_LARGEST // words:.3g} are tried with that number of bins, so merge its finest observable first or do not ask for rectangles"
         )
     axes = [_Axis.of(edges.start[:, j], edges.stop[:, j]) for j in columns]
     found = list(

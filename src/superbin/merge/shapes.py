@@ -78,7 +78,7 @@ _LIMITED = 48
 """Sets a stand-in ranks highest that get the exact figure of merit."""
 
 _EVERY = 20_000
-"""Rectangles up to which all get the exact figure of merit; of more, so many of the best by a quick one."""
+"""Rectangles up to which all get the exact figure of merit; of more, this number of the best by a quick one."""
 
 _CHUNK = 4096
 

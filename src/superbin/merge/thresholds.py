@@ -29,7 +29,7 @@ _LINES = 40
 
 _LONGER = 2
 _LONG = 32
-"""Prefixes of up to so many times the bins of the best one without correlations, and some more, are compared with correlations."""
+"""Prefixes of up to this factor times the bins of the best one without correlations, and some more, are compared with correlations."""
 
 _CROSSINGS = 1 << 19
 """Crossings of lines that are looked at together."""

@@ -160,7 +160,7 @@ def merge_front(
     Parameters
     ----------
     sizes : sequence of (int, float)
-        Best free merges of exactly so many bins, with their significance.
+        Number of bins, and significance of the best free merge of exactly that number.
     shapes : mapping of str to (int, float)
         Other merges by name.
     title : str

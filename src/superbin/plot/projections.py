@@ -424,7 +424,7 @@ def _annotate(
 
 
 def _selection(projection: Projection, space: float) -> str:
-    """Selection and note, in lines that fit an axes so many points wide."""
+    """Selection and note, in lines that fit an axes of this width in points."""
     text = " ".join(filter(None, [f"Selection: {projection.selection}.", projection.note]))
     return wrapped(label(readable(text)), SMALLEST, space - 2 * _PAD, lines=6)
 

@@ -103,7 +103,7 @@ def wrapped(text: str, size: float, limit: float, *, lines: int | None = None) -
     limit : float
         Width in points. A single word that is wider is cut; mathematics never is.
     lines : int, optional
-        At most so many lines; the last one ends in an ellipsis when text was left out.
+        Largest number of lines; the last one ends in an ellipsis when text was left out.
     """
     rows: list[str] = []
     for word in _words(text):
