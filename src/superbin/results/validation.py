@@ -1,4 +1,4 @@
-"""What a validation found: one row per comparison, with what it was compared with and the tolerance stated before."""
+"""What a validation found: one row per comparison, with what it was compared with and the tolerance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Comparison:
     against : str
         What it is compared with.
     tolerance : str
-        What is demanded, stated before it was computed; empty where a number is only measured.
+        What is demanded, a constant of the program; empty where a number is only measured.
     result : str
         What was found.
     passed : bool or None
