@@ -14,9 +14,11 @@ from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.domain.signal import SignalModel
 from superbin.io.tables import read_search, read_signal
 
-# No example is timed: a busy machine is no failure.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# No example is timed: a busy machine is no failure. The same examples in every run: a red gate is red everywhere.
+# `--hypothesis-profile explore` draws new ones.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("gate")
 
 
 def array(values: ArrayLike) -> FloatArray:
