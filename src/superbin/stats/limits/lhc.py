@@ -10,6 +10,7 @@ signal gives its quantiles, as in pyhf's ``ToyCalculator``.
 .. [1] ATLAS and CMS, Procedure for the LHC Higgs boson search combination in Summer 2011, CMS NOTE 2011/005 (also ATL-PHYS-PUB 2011-11).
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +33,7 @@ from superbin.stats.ensembles import (
 )
 from superbin.stats.limits.asymptotic import asimov_limit
 from superbin.stats.limits.exact import exact_limit, limits_of_one
-from superbin.stats.limits.lines import ROTATED, Ensemble, Lines
+from superbin.stats.limits.lines import ROTATED, Ensemble, Lines, spread
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
@@ -44,6 +45,9 @@ LARGEST_COUNT = 1e4
 
 CALL, MOST_WORK = 100, 4_000_000
 """Outcomes that take as long as the call itself, and outcomes that are looked at before the search is given up: some ten seconds."""
+
+STEP = 0.5
+"""Largest step of the counts that are looked at, in standard deviations of the count or of what shifts its edges."""
 
 MOST_BROYDEN, CLOSE = 16, 1e-8
 """Steps of Broyden's method, and the error in standard deviations at which it ends."""
@@ -110,12 +114,16 @@ class _Exclusion:
         self.held, self.data, self.k = held, data, k
         self.alone = held.background_only(data, held.nominal())[0]
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
-        self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
-        self.outcomes, lines = None, 1
+        counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
+        self.outcomes, lines, step = None, 1, 1
         if k > 0:
             strongest = fit(held, data, np.full(1, most), held.nominal()).nuisance
             self.outcomes = held.outcomes(np.append(self.alone, strongest), k * least)
             lines = ROTATED if self.outcomes is None else self.outcomes[0].size
+            # of many events every few counts stand for all: what is summed is smooth
+            width = math.hypot(float(spread(held, self.alone)[0]), k * least)
+            step = max(1, int(STEP * min(math.sqrt(mean), width)))
+        self.counts, self.log_step = counts[::step], math.log(step)
         self.depth, self.work = 0.5 * sigmas * sigmas, 0
         self.last = np.full((rows, lines, self.counts.size), np.nan)
 
@@ -132,7 +140,7 @@ class _Exclusion:
         theta, y, alone = fitted.nuisance, fitted.shift, np.repeat(self.alone, s.size)
         with_signal = Ensemble(theta, y, s * np.exp(k * y) + held.mean(theta))
         without = Ensemble(alone, np.zeros(s.size), held.mean(alone))
-        lines = Lines.of(held, k, s, counts, (with_signal, without), self.outcomes)
+        lines = Lines.of(held, k, s, counts, self.log_step, (with_signal, without), self.outcomes)
         shape = (s.size, *self.last.shape[1:])
         matters = np.broadcast_to(np.maximum(*lines.chances) > -self.depth, shape)
 

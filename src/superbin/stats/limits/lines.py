@@ -19,7 +19,7 @@ from superbin.stats.arguments import FloatArray
 from superbin.stats.models import UncertaintyModel
 from superbin.stats.poisson import log_equal
 
-__all__ = ["ROTATED", "Ensemble", "Lines"]
+__all__ = ["ROTATED", "Ensemble", "Lines", "spread"]
 
 PARALLEL = np.arange(-6.5, 6.51, 0.5)
 """Trapezoidal rule over parallel lines, in standard deviations: CLs to 1e-5, and to some 0.1 % where the mean has a kink."""
@@ -82,6 +82,7 @@ class Lines:
         k: float,
         s: FloatArray,
         counts: FloatArray,
+        log_step: float,
         ensembles: tuple[Ensemble, Ensemble],
         outcomes: tuple[FloatArray, FloatArray] | None,
     ) -> "Lines":
@@ -95,6 +96,8 @@ class Lines:
             Logarithmic width of the signal.
         s, counts : FloatArray
             Signals and counts.
+        log_step : float
+            Logarithm of the number of counts that each of these stands for.
         ensembles : tuple of two Ensemble
             With the signals and without.
         outcomes : tuple of two arrays, optional
@@ -103,7 +106,7 @@ class Lines:
         theta, y, mean = (
             [getattr(one, part)[:, None, None] for one in ensembles] for part in ("nuisance", "shift", "mean")
         )
-        first, second = (log_equal(counts, m) for m in mean)
+        first, second = (log_equal(counts, m) + log_step for m in mean)
         none = np.zeros_like(theta[0])
         if not k > 0:
             return cls(
@@ -149,13 +152,18 @@ def _steepest(
     It rises with the mean of the background in proportion to one minus ``n`` over the fitted mean, less the same without signal, and with that of
     the signal in proportion to the former.
     """
-    mean, slope = held.mean(theta), 0.5 * (held.mean(theta + 1) - held.mean(theta - 1))
-    signal = s * np.exp(k * y)
+    mean, signal = held.mean(theta), s * np.exp(k * y)
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(counts < mean, counts * signal / (mean * (mean + signal - counts)), 1.0)
-    across, along = part * slope, np.maximum(k * signal, 1e-300)
+    across, along = part * spread(held, theta), np.maximum(k * signal, 1e-300)
     length = np.hypot(across, along)
     return across / length, along / length
+
+
+def spread(held: UncertaintyModel, nuisance: FloatArray) -> FloatArray:
+    """Half the difference of the background means that auxiliary measurements one standard deviation above and below favour."""
+    low, high = held.span(nuisance, 1.0)
+    return np.asarray(0.5 * (held.mean(high) - held.mean(low)))
 
 
 def _normalised(log: FloatArray) -> FloatArray:
