@@ -1,12 +1,29 @@
 """What `superbin` exports at the top: a change here is a change for users."""
 
+import difflib
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 import superbin
+from tests.surface import surface
+
+
+def test_public_surface_is_the_promised_one() -> None:
+    """API-7: names, parameters and defaults of the frozen packages are those of ``specs/surface.txt``."""
+    promised = (Path(__file__).parents[2] / "specs" / "surface.txt").read_text("utf-8")
+    changes = [
+        line
+        for line in difflib.unified_diff(promised.splitlines(), surface().splitlines(), lineterm="", n=0)
+        if line[0] in "+-" and not line.startswith(("+++", "---"))
+    ]
+    assert not changes, (
+        "the public surface changed; if on purpose, tell it in CHANGELOG.md and run "
+        "python tests/surface.py > specs/surface.txt"
+    )
 
 
 def test_top_level_names() -> None:

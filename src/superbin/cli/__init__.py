@@ -86,7 +86,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         del ctx
-        known = {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+        known = {name: command.get_short_help_str(200) for name, command in self.commands.items()}
         known |= {name: line for name, (_, line) in self.lazy.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(known.items()))
@@ -172,7 +172,7 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
         click.echo("superbin: interrupted; nothing was left half-written", err=True)
         return INTERRUPTED
     except SystemExit:
-        # Click ends so, and in no other case, when whoever read the output is gone.
+        # Click ends so, and in no other case, when the reader of the output is gone.
         return CLOSED_PIPE
     except (SuperbinError, UnicodeEncodeError, OSError) as error:
         if debug:
@@ -192,7 +192,7 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
 
 
 def _misused(error: click.ClickException) -> str:
-    """One line, like every error of ours, where click's own would span three; the help of a group that stands alone."""
+    """One line, like every error of ours, where click's own would span three; the help of a group without a command."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"

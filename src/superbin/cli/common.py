@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import (
     as_json,
     correlations_option,
@@ -239,10 +240,10 @@ def _design(
             ],
         }
         lines = [
-            f"{len(best.labels)} signals in {search.name}, expected limits of all regions together against those of all bins",
+            f"{counted(len(best.labels), 'signal')} in {search.name}, expected limits of all regions together against those of all bins",
             f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
             *(f"{len(s.regions):>4}{s.mean_loss:>12.1%}{s.worst_loss:>12.1%}" for s in curve),
-            f"{len(best.regions)} regions, best found:",
+            f"{counted(len(best.regions), 'region')}, best found:",
             *(f"  AR{i}: bins {', '.join(map(str, region))}" for i, region in enumerate(best.regions, 1)),
         ]
         if folder is not None:
@@ -272,7 +273,7 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in curve],
         "Worst signal": [(step["k"], step["worst_loss"]) for step in curve],
     }
-    title = f"{len(document['signals'])} signals in {document['search']}, regions together"
+    title = f"{counted(len(document['signals']), 'signal')} in {document['search']}, regions together"
     save(loss_curve(losses, title=title).figure, folder / "loss")
     notes = []
     for name in ("pyhf", "smodels", "spey"):
@@ -326,7 +327,7 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
     from superbin.plot import loss_curve, save
 
     sharing = "exclusive" if document["exclusive"] else "overlapping"
-    title = f"{len(document['signals'])} signals in {document['search']}, {sharing} merges"
+    title = f"{counted(len(document['signals']), 'signal')} in {document['search']}, {sharing} merges"
     steps = document["curve"]
     losses = {
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in steps],
@@ -341,7 +342,7 @@ def _text(document: dict[str, Any]) -> str:
     out = f"; {len(document['left_out'])} left out" if document["left_out"] else ""
     bound = "" if one["bound"] is None else f", not above {one['bound']:.4f}"
     lines = [
-        f"{count} signals in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
+        f"{counted(count, 'signal')} in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
         f"one merge for all, largest {one['objective']} efficiency: {one['efficiency']:.4f}{bound} ({one['status']})",
         f"  bins {', '.join(map(str, one['bins']))}",
         *(f"    {cut}" for cut in one["cuts"]),
@@ -352,6 +353,6 @@ def _text(document: dict[str, Any]) -> str:
     last = document["curve"][-1]
     for i, merge in enumerate(last["merges"]):
         users = last["assignment"].count(i)
-        lines.append(f"merge {i + 1} of {last['k']}, best for {users} signal{'s' if users != 1 else ''}:")
+        lines.append(f"merge {i + 1} of {last['k']}, best for {counted(users, 'signal')}:")
         lines.extend(f"    {cut}" for cut in merge["cuts"])
     return "\n".join(lines)

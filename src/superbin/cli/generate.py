@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
 from superbin.cli.renamed import RenamedOptions
@@ -202,7 +203,9 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
 def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
     left = [point for point in points if not _finished(_path(output, job.model, point), job)]
     if len(left) < len(points):
-        click.echo(f"{len(points) - len(left)} of {len(points)} points are in {output} already", err=True)
+        click.echo(
+            f"{len(points) - len(left)} of {counted(len(points), 'point')} are in {output} already", err=True
+        )
     if left:
         _make(job, left, [job.events] * len(left), output, processes)
 
@@ -224,8 +227,8 @@ def _improve(
     if not again:
         return
     click.echo(
-        f"{len(again)} of {len(points)} points have an error above {100 * error:g} %: made again with "
-        f"{sum(number for _, number in again)} events",
+        f"{len(again)} of {counted(len(points), 'point')} have an error above {100 * error:g} %: made again with "
+        f"{counted(sum(number for _, number in again), 'event')}",
         err=True,
     )
     _make(job, [point for point, _ in again], [number for _, number in again], output, processes)
@@ -248,7 +251,7 @@ def _make(
     click.echo(f"{outcome.done} points written to {output}", err=True)
     if outcome.failed:
         raise InputError(
-            f"{len(outcome.failed)} of {len(points)} points failed, as listed; the others are kept"
+            f"{len(outcome.failed)} of {counted(len(points), 'point')} failed, as listed; the others are kept"
         )
 
 
@@ -520,11 +523,11 @@ class _Line(ProgressLine):
     def campaign(self, progress: "Progress") -> None:
         left = "" if progress.remaining is None else f", {duration(progress.remaining)} left"
         self.show(
-            f"{progress.points}/{progress.all_points} points, {progress.events} events, "
+            f"{progress.points}/{counted(progress.all_points, 'point')}, {counted(progress.events, 'event')}, "
             f"{progress.rate:.0f} events/s{left}"
         )
 
     def point(self, done: int) -> None:
         rate = done / max(self.seconds, 1e-9)
         left = "" if self._events is None else f", {duration((self._events - done) / rate)} left"
-        self.show(f"{done} events, {rate:.0f} events/s{left}")
+        self.show(f"{counted(done, 'event')}, {rate:.0f} events/s{left}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from superbin._support.json import json_text
+from superbin._support.shown import counted
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
 
@@ -130,14 +131,10 @@ def selection_lines(merged: "MergeResult", indent: str = "  ") -> list[str]:
     if best is not None and best.bins != merged.bins:
         fewest = ", proved the fewest," if best.fewest else ""
         lines.append(
-            f"{indent}{_counted(len(merged.cuts), 'selection')}{fewest} of {_counted(len(merged.bins), 'bin')} in place of "
-            f"{best.selections} of {_counted(len(best.bins), 'bin')}, at a loss of {best.loss:.2%}; --simplify 0 for the best"
+            f"{indent}{counted(len(merged.cuts), 'selection')}{fewest} of {counted(len(merged.bins), 'bin')} in place of "
+            f"{best.selections} of {counted(len(best.bins), 'bin')}, at a loss of {best.loss:.2%}; --simplify 0 for the best"
         )
     return lines
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def search_option(command: F) -> F:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     Share,
@@ -126,7 +127,9 @@ def run(
             likelihood = catalog.published_likelihood(search) if has_likelihood else None
             published = catalog.limits(search, model)
             theory = catalog.cross_section_of(signal, search)
-        _progress(f"designing the aggregate signal regions for {signal.label} in {search.n_bins} bins")
+        _progress(
+            f"designing the aggregate signal regions for {signal.label} in {counted(search.n_bins, 'bin')}"
+        )
         result = analyze(
             search,
             signal,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.cli.options import (
     correlations_option,
@@ -224,7 +225,7 @@ def scan(
     failed = sum(point.status != "done" for point in result.points)
     if failed:
         raise InputError(
-            f"{failed} of {len(result.points)} points failed, each for the reason given with it; the others are kept"
+            f"{failed} of {counted(len(result.points), 'point')} failed, each for the reason given with it; the others are kept"
         )
 
 
@@ -308,7 +309,7 @@ class _Report:
     def _text(self, progress: "Progress", seconds: float) -> str:
         done = progress.total - progress.left
         filled = self.width * done // progress.total
-        parts = [f"[{'#' * filled}{'.' * (self.width - filled)}] {done}/{progress.total} points"]
+        parts = [f"[{'#' * filled}{'.' * (self.width - filled)}] {done}/{counted(progress.total, 'point')}"]
         if progress.restored:
             parts.append(f"{progress.restored} from before")
         if progress.failed:
@@ -333,7 +334,7 @@ def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
         if report.last is not None:
             done = report.last.total - report.last.left
             click.echo(
-                f"superbin: {done} of {report.last.total} points are stored in {place}; run the same command again to "
+                f"superbin: {done} of {counted(report.last.total, 'point')} are stored in {place}; run the same command again to "
                 "continue",
                 err=True,
             )
@@ -423,7 +424,7 @@ def _summary(
     done = [point for point in result.points if point.status == "done"]
     failed = [point for point in result.points if point.status != "done"]
     lines = [
-        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
+        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {counted(len(done), 'point')}"
         + (f", {len(failed)} failed" if failed else ""),
         f"bins chosen for the {_goal(result)}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
     ]
@@ -438,7 +439,10 @@ def _summary(
             lines.append(
                 "limits are those of bins chosen for the significance; for the lowest: --figure-of-merit limit"
             )
-        lines += ["", f"The most discrepant points (Z is local: {len(done)} points were looked at)"]
+        lines += [
+            "",
+            f"The most discrepant points (Z is local: {counted(len(done), 'point')} were looked at)",
+        ]
         lines += _table(result, done, row_options)
     if failed:
         lines += ["", "Failed points"]
@@ -462,7 +466,9 @@ def _excluded(done: "Sequence[ScanPoint]") -> list[str]:
         limit is not None and limit.observed is not None and limit.observed < 1 for limit in limits
     )
     expected = sum(limit is not None and limit.median is not None and limit.median < 1 for limit in limits)
-    return [f"excluded at 95 % CLs by their one bin: {observed} points observed, {expected} expected"]
+    return [
+        f"excluded at 95 % CLs by their one bin: {counted(observed, 'point')} observed, {expected} expected"
+    ]
 
 
 def _ratios(points: "Sequence[ScanPoint]", kind: str, side: str) -> list[float]:
@@ -477,7 +483,7 @@ def _against_published(done: "Sequence[ScanPoint]") -> list[str]:
     lines = []
     for kind, words in KINDS.items():
         parts = [
-            f"{side} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {len(ratios)} points"
+            f"{side} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {counted(len(ratios), 'point')}"
             for side in SIDES
             if (ratios := _ratios(done, kind, side))
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli import LazyGroup
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
@@ -262,5 +263,5 @@ def pack(folder: Path, output: Path, process: str | None, source: str | None) ->
     write_grid(grid, output)
     low, high = grid.events.min(), grid.events.max()
     click.echo(
-        f"{output}: {grid.model}, {len(grid.points)} points of {_span([float(low), float(high)])} events, {grid.source}"
+        f"{output}: {grid.model}, {counted(len(grid.points), 'point')} of {_span([float(low), float(high)])} events, {grid.source}"
     )

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.files import MAX_BYTES, check_regular
+from superbin._support.shown import counted
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
@@ -206,7 +207,7 @@ def _uhi(search: Search, histogram: Any, name: str) -> FloatArray:
 def _listed(search: Search, values: FloatArray, name: str) -> FloatArray:
     if values.size != search.n_bins:
         raise InputError(
-            f"{name} has {values.size} bins; search {search.name!r} has {search.n_bins}, and bins must be the same"
+            f"{name} has {counted(values.size, 'bin')}; search {search.name!r} has {search.n_bins}, and bins must be the same"
         )
     return values.ravel()
 
@@ -299,7 +300,7 @@ def signals_from_efficiencies(
 def _parameters(model: str, names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
     if len(names) != len(values):
         raise InputError(
-            f"{point_label(model, values)} has {len(values)} parameters; {', '.join(names)} names {len(names)}"
+            f"{point_label(model, values)} has {counted(len(values), 'parameter')}; {', '.join(names)} names {len(names)}"
         )
     return dict(zip(names, map(float, values), strict=True))
 
@@ -593,7 +594,9 @@ def _csv(path: Path) -> dict[str, list[Any]]:
         raise DocumentError(f"{path}: two columns have the same name; the columns are {', '.join(names)}")
     for i, row in enumerate(table[1:], start=1):
         if len(row) != len(names):
-            raise DocumentError(f"{path}: row {i}: {len(row)} cells for {len(names)} columns")
+            raise DocumentError(
+                f"{path}: row {i}: {counted(len(row), 'cell')} for {counted(len(names), 'column')}"
+            )
     return {name: [row[j].strip() for row in table[1:]] for j, name in enumerate(names)}
 
 
@@ -769,7 +772,7 @@ def signal_from_tree(
                 f"the weights in {search.bin_name(i + 1)} sum to {sums[i]:g}, below zero; simulate more events, or take such bins "
                 "as zero with negative='zero'"
             )
-        how += f"; {int((sums < 0).sum())} bins of negative sum were set to zero"
+        how += f"; {counted(int((sums < 0).sum()), 'bin')} of negative sum were set to zero"
         sums = np.maximum(sums, 0.0)
     names = ", ".join(Path(one).name for one in paths[:3]) + (" ..." if len(paths) > 3 else "")
     return SignalModel(

@@ -19,6 +19,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io._text import read_text
 from superbin.statistical_model import (
@@ -104,7 +105,7 @@ class _Node:
                 raise node.error(f"is {value:g}; it must not be below {low:g}")
             values.append(value)
         if size is not None and len(values) != size:
-            raise self.error(f"has {len(values)} entries; {of} has {size} bins")
+            raise self.error(f"has {counted(len(values), 'entry')}; {of} has {counted(size, 'bin')}")
         return np.array(values, dtype=np.float64)
 
 
@@ -412,7 +413,7 @@ class _Reader:
                 raise config[key].error(f"configures what {name!r} does not have; leave it out")
             values = self._bounds(config) if key == "bounds" else config[key].numbers().tolist()
             if len(values) != required.size:
-                raise config[key].error(f"has {len(values)} entries; {name!r} has {required.size}")
+                raise config[key].error(f"has {counted(len(values), 'entry')}; {name!r} has {required.size}")
             setattr(required, attribute, values)
         if "fixed" in config:
             if not isinstance(config["fixed"].value, bool):
@@ -439,7 +440,7 @@ class _Reader:
                     )
                     if before[0].shape != nominal.shape:
                         raise sample["data"].error(
-                            f"has {nominal.size} entries; the channel has {before[0].size} bins"
+                            f"has {counted(nominal.size, 'entry')}; the channel has {before[0].size} bins"
                         )
                     by_channel[channel["name"].text()] = (before[0] + nominal, before[1] + squares)
         for name, by_channel in totals.items():
@@ -590,7 +591,8 @@ def model_from_workspace(
     poi = config["poi"].text()
     if poi and poi not in reader.sets:
         raise config["poi"].error(
-            f"is {poi!r}, which no modifier of the workspace has; name a parameter of one"
+            f"is {poi!r}, which no modifier of the workspace has: it has no signal; add one with --patch FILE "
+            "(patch= in Python), or name another parameter"
         )
     if poi and not reader.sets[poi].scalar:
         raise config["poi"].error(

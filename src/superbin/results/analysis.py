@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.domain.merits import named
 from superbin.results.details import Alternative, UncertaintySource
@@ -527,7 +527,7 @@ class AnalysisResult(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {
-            "": f"{len(self.merge.bins)} of {self.search.n_bins} bins of {self.search.name}",
+            "": f"{len(self.merge.bins)} of {counted(self.search.n_bins, 'bin')} of {self.search.name}",
             "merge": self.merge.status,
             "signal": f"{self.yields.signal:.4g}",
             "background": f"{self.yields.background.nominal:.4g}",

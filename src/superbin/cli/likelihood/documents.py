@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.subject import (
     Subject,
     card_options,
@@ -80,7 +81,10 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
         return
     for finding in findings:
         click.echo(f"{finding.file}:{finding.line}: {finding.code}: {finding.message}")
-    click.echo(f"{len(read.files)} cards, {len(read.channels)} channels, {len(findings)} findings", err=True)
+    click.echo(
+        f"{counted(len(read.files), 'card')}, {counted(len(read.channels), 'channel')}, {counted(len(findings), 'finding')}",
+        err=True,
+    )
     for code, count in sorted(counts.items()):
         click.echo(f"{count:6d} {code}: {CODES[code]}", err=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
     bin_numbers_of,
@@ -207,7 +208,7 @@ def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bo
     if machine:
         click.echo(as_json(document))
         return
-    click.echo(f"{subject.title}: {len(found.bins)} bins, fit of scope {scope}")
+    click.echo(f"{subject.title}: {counted(len(found.bins), 'bin')}, fit of scope {scope}")
     for name, (observed, expected) in limits.items():
         click.echo(
             f"  {name.replace('_', ' '):<22} mu < {strength(observed)} observed, {strength(expected)} expected"

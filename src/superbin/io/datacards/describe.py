@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
 from superbin.io.datacards.model import (
     FROM_TEMPLATE,
@@ -442,7 +443,7 @@ class _Builder:
     def check_size(self, shape: Shape, data: Shape, place: Place, channel: CardChannel) -> None:
         if shape.values.size != data.values.size:
             raise DocumentError(
-                f"{place}: {shape.where} has {shape.values.size} bins, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
+                f"{place}: {shape.where} has {counted(shape.values.size, 'bin')}, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
             )
 
     def variations(self, i: int, nominal: Shape) -> tuple[list[tuple[str, float, Shape, Shape]], bool, float]:
@@ -463,7 +464,7 @@ class _Builder:
             for shape in (down, up):
                 if shape.values.size != nominal.values.size:
                     raise DocumentError(
-                        f"{entry.place}: {shape.where} has {shape.values.size} bins, {nominal.where} has {nominal.values.size}; a variation needs the same"
+                        f"{entry.place}: {shape.where} has {counted(shape.values.size, 'bin')}, {nominal.where} has {nominal.values.size}; a variation needs the same"
                     )
                 if not shape.integral > 0:
                     raise DocumentError(

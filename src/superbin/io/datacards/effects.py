@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io.datacards.edits import Edited, edit
 from superbin.io.datacards.formulas import parse_formula
@@ -506,7 +507,7 @@ class _Reader:
         old = self.effects.gammas.get(name, GammaNuisance(name, count, (), ()))
         if old.count != count:
             raise record.error(
-                f"gmN {name!r} counts {count} events here and {old.count} on line {old.lines[0].line}"
+                f"gmN {name!r} counts {counted(count, 'event')} here and {old.count} on line {old.lines[0].line}"
             )
         entries = tuple(self.alpha(record, count, i, cell[0]) for i, cell in sorted(line.cells.items()))
         others = (e.term for g in self.effects.gammas.values() if g.name != name for e in g.entries)

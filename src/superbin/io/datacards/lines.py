@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from superbin._support.shown import counted
 from superbin.io.datacards.model import Term
 from superbin.io.datacards.records import Record
 
@@ -95,7 +96,7 @@ def read_line(record: Record, terms: tuple[Term, ...], note: Note) -> Line:
         _check_count(record, arguments)
     if len(cells) < len(terms):
         raise record.error(
-            f"{word} {name!r} has {len(cells)} entries for {len(terms)} columns; is the line truncated?"
+            f"{word} {name!r} has {counted(len(cells), 'entry')} for {counted(len(terms), 'column')}; is the line truncated?"
         )
     if len(cells) > len(terms):
         words = " ".join(cells[len(terms) :])

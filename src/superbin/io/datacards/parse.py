@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
 from superbin.io.datacards.effects import Effects, read_effects
 from superbin.io.datacards.model import (
@@ -206,7 +207,7 @@ def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Cha
         if len(record.tokens) - 1 != len(columns):
             raise record.error(
                 f"{len(record.tokens) - 1} entries after {record.tokens[0]!r}, but the bin line "
-                f"(line {header.columns.place.line}) has {len(columns)} columns"
+                f"(line {header.columns.place.line}) has {counted(len(columns), 'column')}"
             )
     terms = tuple(
         _term(channel, process, _process_number(numbers, text), value, rate, sources)
@@ -216,9 +217,9 @@ def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Cha
     )
     _check_terms(terms, names, numbers)
     channels = _channels(header, tuple(dict.fromkeys(columns)), sources)
-    counted = {c.name for c in channels if c.template is None}
+    counting = {c.name for c in channels if c.template is None}
     for term in terms:
-        if term.rate != 0 and (term.channel in counted) != (term.template is None):
+        if term.rate != 0 and (term.channel in counting) != (term.template is None):
             with_histogram = term.template or next(c.template for c in channels if c.name == term.channel)
             place = term.place if with_histogram is None else with_histogram.place
             raise DocumentError(
@@ -291,7 +292,7 @@ def _channels(header: _Header, columns: tuple[str, ...], sources: Sources) -> tu
             "the same channel twice in one bin line; every channel has one observation"
         )
     if len(record.tokens) - 1 != len(declared):
-        raise record.error(f"{len(record.tokens) - 1} observations for {len(declared)} channels")
+        raise record.error(f"{len(record.tokens) - 1} observations for {counted(len(declared), 'channel')}")
     missing = [name for name in columns if name not in declared]
     empty = [name for name in declared if name not in columns]
     if missing:

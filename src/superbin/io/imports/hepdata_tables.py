@@ -17,6 +17,7 @@ import numpy as np
 from superbin._support.arrays import FloatArray
 from superbin._support.files import lies_in
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source
@@ -538,7 +539,7 @@ def _old_table(block: Sequence[tuple[int, str]], path: Path, position: int) -> l
         return []
     for number, cells in rows:
         if len(cells) != len(axes):
-            raise DocumentError(f"{path}:{number}: {len(cells)} cells; *data names {len(axes)}")
+            raise DocumentError(f"{path}:{number}: {counted(len(cells), 'cell')}; *data names {len(axes)}")
     columns = [
         [_old_cell(cells[k], f"{path}:{number}", is_x=k < n_x) for number, cells in rows]
         for k in range(len(axes))

@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -96,7 +97,9 @@ class RootImporter:
                 + ", ".join(f"{name} has {found[name].outside:g} there" for name in outside[:10])
             )
         notes += [f"{name}: not used, {why.removeprefix(f'{path}: ')}" for name, why in broken.items()]
-        notes.insert(0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {observed.size} bins")
+        notes.insert(
+            0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {counted(observed.size, 'bin')}"
+        )
         draft = Draft(
             place=str(path),
             name=path.stem,

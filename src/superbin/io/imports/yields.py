@@ -10,6 +10,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -55,7 +56,7 @@ class YieldsImporter:
                 processes.append(_process(name, named[name], n_bins, source, faults))
         faults.check()
         notes = [
-            f"JSON histograms of {len(data)} bins",
+            f"JSON histograms of {counted(len(data), 'bin')}",
             "bins: numbers, no ranges; the file has indices only",
         ]
         notes += [f"{key} {name!r}: background, up and down as distances" for name in chosen]
