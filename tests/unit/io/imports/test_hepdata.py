@@ -160,7 +160,7 @@ def test_negative_expectation(tmp_path: Path) -> None:
     background = column("Background", ["{value: 5}", "{value: -0.5}"])
     result = imported(table(tmp_path / "t.yaml", RANGES, OBSERVED, background), negative="zero")
     assert result.bundle.search.processes[0].estimate.nominal.tolist() == [5, 0]
-    assert any("-0.5 events in 1 rows set to zero" in note for note in result.notes)
+    assert any("-0.5 events in 1 row set to zero" in note for note in result.notes)
 
 
 def test_density(tmp_path: Path) -> None:
