@@ -162,7 +162,7 @@ def _empty(connection: Connection, search: Search, search_id: int) -> None:
         left = connection.scalar(select(func.count()).select_from(schema.signals).where(of_search)) or 0
         if left:
             raise InputError(
-                f"search {search.name!r} has other bins than the stored one, whose {left} signals would lose "
+                f"search {search.name!r} has other bins than the stored one, whose {counted(left, 'signal')} would lose "
                 "theirs; give the new search another name, or import it into another database"
             )
         connection.execute(delete(bins).where(bins.c.search_id == search_id))

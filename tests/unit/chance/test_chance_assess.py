@@ -305,7 +305,7 @@ class TestScan:
     def test_nothing_finished(self, small_search: Search) -> None:
         """CHANCE-1: a scan without a finished point is refused."""
         scan = scan_of(small_search, [ScanPoint({"m": 5.0}, "failed", reason="x")])
-        with pytest.raises(InputError, match="none of the 1 points"):
+        with pytest.raises(InputError, match="none of the 1 point"):
             chance.of_scan(small_search, scan)
 
 

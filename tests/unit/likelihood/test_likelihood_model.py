@@ -163,7 +163,7 @@ def test_several_signals_in_a_bin_are_refused(compiled: Compiled) -> None:
 
 def test_cards_without_signal_are_refused(compiled: Compiled) -> None:
     """LIK-26: cards without a signal column are refused."""
-    with pytest.raises(InputError, match="none of the 1 channels is a bin with a column for a signal"):
+    with pytest.raises(InputError, match="none of the 1 channel is a bin with a column for a signal"):
         compiled("bin a\nobservation 0\nbin a\nprocess b\nprocess 1\nrate 1\n")
 
 

@@ -272,7 +272,7 @@ def test_bins_in_a_table_of_their_own(tmp_path: Path) -> None:
     assert [(o.name, o.discrete) for o in search.observables] == [("met", False), ("numberofjets", True)]
     assert search.low.tolist() == [[200, 2], [400, 4]]
     assert search.high.tolist() == [[400, 3], [np.inf, np.inf]]
-    with pytest.raises(InputError, match="of the bins has 1 rows; 'Yields' has 2"):
+    with pytest.raises(InputError, match="of the bins has 1 row; 'Yields' has 2"):
         short = ("Definition", written(["{value: 1}"], column("MET", ["{value: 1-2}"])))
         joined(tmp_path, tables[0], short, tables={"bins": "Definition"})
 
