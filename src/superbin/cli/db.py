@@ -1,4 +1,4 @@
-"""``superbin db``: look into, fill and move the database of searches and signals."""
+"""``superbin db``: inspect, fill, import and export the database of searches and signals."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -261,23 +261,26 @@ def _existing(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) ->
 
 @db.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), callback=_existing)
-@click.option("--as", "kind", metavar="KIND", help="The form of the search, where it is not recognised.")
+@click.option("--as", "kind", metavar="KIND", help="Form of the search, if it is not recognised.")
 @click.option(
     "--mapping",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file that says which column or table is what.",
+    help="JSON file that says what each column or table is.",
 )
-@click.option("--name", help="Name of the search; by default from the source.")
+@click.option("--name", metavar="NAME", help="Name of the search; by default from the source.")
 @click.option(
     "--luminosity",
+    metavar="X",
     type=click.FloatRange(min=0, min_open=True),
-    help="Integrated luminosity in fb^-1, where the source does not say it.",
+    help="Integrated luminosity in fb^-1, if the source does not say it.",
 )
 @click.option(
-    "--repair-covariance", is_flag=True, help="Take the nearest covariance where the given matrix is none."
+    "--repair-covariance",
+    is_flag=True,
+    help="Take the nearest covariance if the matrix is not positive semidefinite.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be stored, and store nothing.")
-@click.option("--replace", is_flag=True, help="Take the place of what is stored under the same name.")
+@click.option("--replace", is_flag=True, help="Replace the search or signals stored under the same name.")
 @database_option
 def import_(
     paths: tuple[Path, ...],
@@ -386,7 +389,7 @@ def _mapping(path: Path | None) -> dict[str, Any]:
 @click.argument("search")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder or zip file to write.")
-@click.option("--force", is_flag=True, help="Replace what stands there.")
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @database_option
 def export(search: str, path: Path | None, output: Path | None, force: bool, database: str | None) -> None:
     """Write a SEARCH with all that belongs to it, to a folder of text tables or one zip file.
@@ -414,7 +417,7 @@ def export(search: str, path: Path | None, output: Path | None, force: bool, dat
 
 @db.command("inspect")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--as", "kind", metavar="KIND", help="The form, where it is not recognised.")
+@click.option("--as", "kind", metavar="KIND", help="Form of the search, if it is not recognised.")
 @_json_option
 def inspect(path: Path, kind: "Form | None", machine: bool) -> None:
     """List what is in a file, folder or archive, and propose a mapping for `superbin db import`; nothing is stored."""
@@ -447,7 +450,7 @@ def template(name: str, output: Path, force: bool) -> None:
 
 @db.command("delete")
 @click.argument("search")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
 @database_option
 def delete(search: str, dry_run: bool, database: str | None) -> None:
     """Delete a SEARCH with its signals, scans and files."""

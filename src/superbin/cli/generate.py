@@ -46,27 +46,37 @@ _LARGEST_SPECTRUM = 50_000_000
     help="Masses to simulate, a point a line: m_mother,m_lsp, with a comma or blanks between.",
 )
 @click.option(
-    "--max-points", type=click.IntRange(min=1), help="Generate only the first N points, from coarse to fine."
+    "--max-points",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Generate only the first N points, from coarse to fine.",
 )
 @click.option(
-    "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
+    "--events",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Number of events per point; by default 5000, or all events of a file.",
 )
 @click.option(
     "--error",
     metavar="PERCENT",
     type=click.FloatRange(min=0, min_open=True),
-    help="Then make points again whose total has a larger Monte Carlo error, with the events that bring it there.",
+    help="Then simulate points again whose total has a larger Monte Carlo error, with enough events to reach it.",
 )
 @click.option(
     "--max-events",
+    metavar="N",
     type=click.IntRange(min=1),
     default=200_000,
     show_default=True,
-    help="With --error: events per point at most.",
+    help="With --error: largest number of events per point.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @click.option(
     "--processes",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -75,24 +85,29 @@ _LARGEST_SPECTRUM = 50_000_000
 @click.option(
     "--slha",
     type=click.Path(path_type=Path),
-    help="A spectrum of your own, with its decays; .slha or .slha.gz.",
+    help="Spectrum with its decays; .slha or .slha.gz.",
 )
 @click.option(
     "--mother",
     "mothers",
+    metavar="NUMBER",
     type=int,
     multiple=True,
     default=(1000021,),
     show_default=True,
-    help="With --slha, the PDG number of what is produced in pairs; repeat for several squarks.",
+    help="With --slha, the PDG number of what is produced in pairs; may be given more than once.",
 )
 @click.option(
     "--from-events",
     type=click.Path(path_type=Path),
-    help="Events of your own: HepMC, or LHE that Pythia showers.",
+    help="Events: HepMC, or LHE, which Pythia showers.",
 )
 @click.option(
-    "--set", "changes", metavar="CARD.NAME=VALUE", multiple=True, help="Change a constant; repeatable."
+    "--set",
+    "changes",
+    metavar="CARD.NAME=VALUE",
+    multiple=True,
+    help="Change a constant; may be given more than once.",
 )
 @click.option("--show-constants", is_flag=True, help="Print every constant as JSON and do nothing.")
 @click.option(
@@ -105,12 +120,12 @@ _LARGEST_SPECTRUM = 50_000_000
     "--sqrt-s",
     metavar="TEV",
     type=click.FloatRange(min=0, min_open=True),
-    help="Energy of the collisions, if it is not the search's; efficiencies are then those of the other energy.",
+    help="Energy of the collisions, if not that of the search; the efficiencies are then those at this energy.",
 )
 @click.option(
     "--displaced-as-prompt",
     is_flag=True,
-    help="Take particles that fly more than 1 cm (c tau) as if they decayed at once.",
+    help="Treat particles with c tau above 1 cm as if they decayed at once.",
 )
 @search_option
 @database_option

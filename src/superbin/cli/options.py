@@ -53,8 +53,8 @@ def correlations_option(command: F) -> F:
     return click.option(
         "--correlations",
         metavar="NAME",
-        help="How background uncertainties of merged bins combine: with the search's own covariance (the default where it "
-        "has one), by its name, such as likelihood or covariance; or none, in quadrature over bins.",
+        help="Correlations between the backgrounds of bins: the name of the search's covariance, such as likelihood or "
+        "covariance (the default where the search has one), or none, which adds uncertainties in quadrature.",
     )(command)
 
 
@@ -85,10 +85,11 @@ def seconds_option(command: F) -> F:
     """Add ``--seconds``."""
     return click.option(
         "--seconds",
+        metavar="X",
         type=click.FloatRange(min=0),
         default=3.0,
         show_default=True,
-        help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
+        help="Seconds in which to prove how close the merge is to the optimum; 0 for no proof. The result states what was proved.",
     )(command)
 
 
@@ -117,8 +118,8 @@ def simplify_option(command: F) -> F:
         metavar="SHARE",
         default="0.5%",
         show_default=True,
-        help="How much of the best figure of merit the merge may lose for a shorter description: fewest selections, then fewest "
-        "bins. 0 for the best merge.",
+        help="Part of the best figure of merit that the merge may lose for a simpler description: fewest selections, then "
+        "fewest bins. 0 takes the best merge.",
     )(command)
 
 
@@ -142,9 +143,10 @@ def search_option(command: F) -> F:
     return click.option(
         "--search",
         "search_name",
+        metavar="NAME",
         default=DEFAULT_SEARCH,
         show_default=True,
-        help="Search to reinterpret.",
+        help="Name of the search.",
     )(command)
 
 
@@ -178,10 +180,11 @@ def toys_option(command: F) -> F:
     """Add ``--toys``."""
     return click.option(
         "--toys",
+        metavar="N",
         type=click.IntRange(min=0),
         default=1_000_000,
         show_default=True,
-        help="Pseudo-experiments per p-value; 0 for none.",
+        help="Number of pseudo-experiments per p-value; 0 for none.",
     )(command)
 
 
@@ -189,10 +192,11 @@ def seed_option(command: F) -> F:
     """Add ``--seed``."""
     return click.option(
         "--seed",
+        metavar="N",
         type=click.IntRange(min=0),
         default=0,
         show_default=True,
-        help="Seed of the pseudo-experiments.",
+        help="Random seed.",
     )(command)
 
 
@@ -213,7 +217,7 @@ def pyhf_option(command: F) -> F:
         "--pyhf",
         "ask_pyhf",
         is_flag=True,
-        help="Ask pyhf as well, with asymptotic formulas; it takes seconds.",
+        help="Also compute pyhf's asymptotic result; takes seconds.",
     )(command)
 
 
@@ -221,9 +225,10 @@ def pyhf_toys_option(command: F) -> F:
     """Add ``--pyhf-toys``."""
     return click.option(
         "--pyhf-toys",
+        metavar="N",
         type=click.IntRange(min=0, max=1_000_000),
         default=0,
-        help="Toys of the exported workspace by pyhf, too; it takes some 10 ms for each.",
+        help="Number of toys of the exported workspace by pyhf; each takes some 10 ms.",
     )(command)
 
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     type=Share(),
     metavar="SHARE",
     default=0.0,
-    help="A relative systematic uncertainty of the signal, 10% or 0.1, in addition to those given with it.",
+    help="Relative systematic uncertainty of the signal, 10% or 0.1, in addition to those stored with it.",
 )
 @click.option(
     "--likelihood/--no-likelihood",
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     help="Draw the figures; without them the paper has none.",
 )
 @click.option(
-    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
+    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @paper_options
 def run(

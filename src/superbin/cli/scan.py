@@ -83,7 +83,7 @@ _SIMPLIFY = 0.005
     "--max-points",
     metavar="N",
     type=click.IntRange(min=1),
-    help="For a quick look: number of points, spread over all.",
+    help="Take only N points, spread over all, for a quick look.",
 )
 @search_option
 @correlations_option
@@ -102,19 +102,19 @@ _SIMPLIFY = 0.005
     "--processes",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Processes of this machine that share the work; by default one for every core.",
+    help="Number of processes on this machine; by default one per core.",
 )
 @click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Share the work on a Dask cluster of N workers started here.",
+    help="Start a Dask cluster of N workers on this machine.",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Use the Dask cluster of this scheduler.")
+@click.option("--retry-failed", is_flag=True, help="Compute the failed points again.")
 @click.option(
-    "--scheduler", metavar="ADDRESS", help="Share the work on the Dask cluster of a running scheduler."
+    "--fresh", is_flag=True, help="Compute all points again, and replace what is stored of this scan."
 )
-@click.option("--retry-failed", is_flag=True, help="Compute points again that are stored as failed.")
-@click.option("--fresh", is_flag=True, help="Forget what is stored of this scan, and compute all points.")
 @database_option
 @click.option(
     "-o",

@@ -1,4 +1,4 @@
-"""What ``superbin run`` prints: the answer first, then the signal regions, the limits and the significances, with what they stand on."""
+"""What ``superbin run`` prints: the answer first, then the signal regions, the limits and the significances, with their sources."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -333,7 +333,7 @@ def _expected(panel: Significance) -> list[str]:
     return lines
 
 
-# --- what it stands on ------------------------------------------------------------------------------------
+# --- sources ------------------------------------------------------------------------------------
 
 
 def _sources(result: AnalysisResult) -> list[str]:

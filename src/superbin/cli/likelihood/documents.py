@@ -243,11 +243,11 @@ def _part(
     "--shared",
     metavar="NAME",
     multiple=True,
-    help="A parameter that the likelihoods share: NAME, or NAME=LABEL:OTHER,LABEL:OTHER where it has other names in them. By default all "
+    help="A parameter shared by the likelihoods: NAME, or NAME=LABEL:OTHER,LABEL:OTHER if it has other names in them. By default all "
     "parameters of the same name.",
 )
-@click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
-@click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
+@click.option("--separate", is_flag=True, help="Share only the signal strength.")
+@click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in cards.")
 @card_options[1]
 @card_options[2]
 @click.option(
@@ -256,7 +256,7 @@ def _part(
     type=click.Choice(["hs3", "pyhf", "card"]),
     default="hs3",
     show_default=True,
-    help="What to write with -o; pyhf is a folder.",
+    help="Format of --output; pyhf writes a folder.",
 )
 @click.option(
     "-o",

@@ -43,6 +43,7 @@ PROCESSES = {"--workers": "--processes"}
 processes_option: Callable[..., Any] = click.option(
     "--processes",
     "processes",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -51,15 +52,15 @@ processes_option: Callable[..., Any] = click.option(
 
 
 card_options: tuple[Callable[..., Any], ...] = (
-    click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
+    click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in a card."),
     click.option(
         "--keyword-value",
         "keywords",
         metavar="WORD=VALUE",
         multiple=True,
-        help="Replaces $WORD in the shapes lines of a card; may be given several times.",
+        help="Value of $WORD in the shapes lines of a card; may be given more than once.",
     ),
-    click.option("--outside", is_flag=True, help="Let a card name ROOT files outside its folder."),
+    click.option("--outside", is_flag=True, help="Allow a card to name ROOT files outside its folder."),
 )
 """Options of whatever reads cards."""
 
@@ -96,8 +97,10 @@ def _with_subject(command: F, *, required: bool) -> F:
             type=click.Path(path_type=Path),
             help="JSON Patch or patch set that adds the signal to a workspace.",
         ),
-        click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
-        click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
+        click.option("--patch-name", metavar="NAME", help="Name of the patch in a patch set."),
+        click.option(
+            "--measurement", metavar="NAME", help="Measurement of a workspace; by default the first."
+        ),
         *card_options,
         click.option(
             "--systematics",
@@ -120,7 +123,12 @@ def _with_subject(command: F, *, required: bool) -> F:
             help="How log-normal factors depend on their nuisance; by default combine for searches and cards, HistFactory's code4 "
             "for workspaces.",
         ),
-        click.option("--bins", "bin_numbers", help="Merge these bins, such as 29,30,69, into one first."),
+        click.option(
+            "--bins",
+            "bin_numbers",
+            metavar="NUMBERS",
+            help="Merge these bins into one before the fit, such as 29,30,69.",
+        ),
         database_option,
     )
     for decorator in reversed(decorators):
