@@ -126,7 +126,7 @@ def of_scan(
     if scan.search.digest != search.digest:
         raise InputError(
             f"the scan is of {scan.search.name!r} as it was with digest {scan.search.digest[:12]}; this "
-            f"{search.name!r} has {search.digest[:12]}, scan it anew"
+            f"{search.name!r} has {search.digest[:12]}; scan it again"
         )
     done = [point for point in scan.points if point.status == DONE and point.bins]
     if not done:

@@ -204,7 +204,7 @@ def _said(error: SuperbinError | UnicodeEncodeError | OSError) -> str:
     if isinstance(error, SuperbinError):
         return _safe(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return f"'{_safe(error.object)}' is no text; write it in UTF-8"
+        return f"'{_safe(error.object)}' is not a text; write it in UTF-8"
     name = "" if error.filename is None else f"{error.filename}: "
     return f"{_one_line(f'{name}{error.strerror or error}')}; the file or folder cannot be used, name another one"
 

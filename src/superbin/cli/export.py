@@ -88,7 +88,7 @@ def _compared(entry: "Entry", reference: Path) -> "Entry":
     scan = load_any(reference)
     if not isinstance(scan, ScanResult):
         raise InputError(
-            f"{reference} is no scan; give a scan.json made with superbin scan --likelihood-limit"
+            f"{reference} is not a scan; give a scan.json made with superbin scan --likelihood-limit"
         )
     return with_likelihood_limits(entry, scan)
 

@@ -77,7 +77,7 @@ def limit(
     from superbin.stats import as_count
     from superbin.stats.models import MODELS
 
-    # What is no number of events at all is explained better by the check of its range.
+    # What is not a number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
     options = {"level": level, "signal_uncertainty": signal_uncertainty}
     found = limits_by_model(

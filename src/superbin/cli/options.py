@@ -104,7 +104,7 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         try:
             share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
         except ValueError:
-            self.fail(f"{text!r} is no number; write 2% or 0.02", param, ctx)
+            self.fail(f"{text!r} is not a number; write 2% or 0.02", param, ctx)
         if not 0 <= share < 1:
             self.fail(f"{text} is not from 0 to below 100%", param, ctx)
         return share

@@ -291,7 +291,7 @@ def _number(place: str, cell: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise DocumentError(
-            f"{place}: {cell!r} is no finite number >= 0; write masses in GeV and limits in fb"
+            f"{place}: {cell!r} is not a finite number >= 0; write masses in GeV and limits in fb"
         )
     return value
 

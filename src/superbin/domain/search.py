@@ -435,7 +435,7 @@ class Search(Shown):
         for number in given:
             if isinstance(number, bool) or not isinstance(number, Integral):
                 raise InputError(
-                    f"{number!r} is no number of a bin; search {self.name!r} has bins 1 to {self.n_bins}"
+                    f"{number!r} is not a number of a bin; search {self.name!r} has bins 1 to {self.n_bins}"
                 )
         chosen = sorted(set(given))
         if not chosen:

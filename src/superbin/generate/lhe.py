@@ -178,7 +178,7 @@ class _Scan:
                 header.append((self.number, line))
         if not begun:
             raise DocumentError(
-                f"{self.path} does not begin with <LesHouchesEvents>; it is no file of Les Houches events"
+                f"{self.path} does not begin with <LesHouchesEvents>; it is not a file of Les Houches events"
             )
         raise self._cut("the file ends before <init>")
 
@@ -278,5 +278,5 @@ class _Scan:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise DocumentError(f"{self.where}: {word[:40]!r} is not a finite number; one must stand there")
+            raise DocumentError(f"{self.where}: {word[:40]!r} is not a finite number; one is expected there")
         return value

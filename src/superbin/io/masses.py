@@ -62,7 +62,7 @@ def read_masses(
                 f"{place}: {shown} is {counted(len(point), 'number')} for {counted(len(names), 'mass')}; {example}"
             )
         if point in points:
-            raise DocumentError(f"{place}: {shown} stands in line {points[point]} already; remove one")
+            raise DocumentError(f"{place}: {shown} is in line {points[point]} already; remove one")
         points[point] = number
     if not points:
         raise DocumentError(f"{path} holds no point; {example}")

@@ -452,7 +452,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise InputError(f"{pattern!r} is no regular expression ({error})") from None
+        raise InputError(f"{pattern!r} is not a regular expression ({error})") from None
 
 
 def _groups(match: re.Match[str], name: str) -> list[float]:
@@ -584,7 +584,7 @@ def _csv(path: Path) -> dict[str, list[Any]]:
     try:
         table = list(csv.reader(io.StringIO("\n".join(lines)), skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise DocumentError(f"{path}: is no CSV table ({error})") from error
+        raise DocumentError(f"{path}: is not a CSV table ({error})") from error
     if len(table) < 2:
         raise DocumentError(
             f"{path}: the table has no rows; its first line names the columns, bin and yield among them"
@@ -863,7 +863,7 @@ def _by_regions(
     wrong = [name for name in names if name not in regions] or [name for name in regions if name not in names]
     if wrong:
         raise InputError(
-            f"regions must name every region of search {search.name!r} once; {wrong[0]!r} is amiss"
+            f"regions must name every region of search {search.name!r} once; {wrong[0]!r} is missing or unknown"
         )
     expressions = [Expression.parse(regions[name]) for name in names]
 

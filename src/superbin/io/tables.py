@@ -204,7 +204,7 @@ def write_search(search: Search, directory: Path) -> None:
     for name in (p.name for p in search.processes):
         if name != name.strip() or not name.isprintable():
             raise InputError(
-                f"process name {name!r} cannot stand in a table; use printable text without outer blanks"
+                f"process name {name!r} cannot be written in a table; use printable text without outer blanks"
             )
     head = {
         "format": _FORMAT,

@@ -149,7 +149,7 @@ class CountingModel(Shown):
             import difflib
 
             near = difflib.get_close_matches(name, self.index, n=3)
-            raise UnknownNameError(f"no parameter {name!r} in this model; near to it: {near or 'nothing'}")
+            raise UnknownNameError(f"no parameter {name!r} in this model; similar names: {near or 'nothing'}")
         return self.index[name]
 
     def restricted(self, channels: Iterable[int]) -> "CountingModel":

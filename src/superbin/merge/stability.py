@@ -1,4 +1,4 @@
-"""How firmly a merge stands on numbers that fluctuate: background estimates, and simulated signals.
+"""How much a merge depends on numbers that fluctuate: background estimates and simulated signals.
 
 `stability` draws estimates of the background around the published ones, with their uncertainties and correlations, and yields
 of the signal with their Monte Carlo errors; in each draw the best merge is searched. How often a bin is chosen says how much it

@@ -299,7 +299,7 @@ class TestScan:
     def test_another_search(self, small_search: Search) -> None:
         """CHANCE-1: a scan of other numbers is refused."""
         scan = scan_of(replace(small_search, luminosity_fb=11.0), [done(1, 1)])
-        with pytest.raises(InputError, match="scan it anew"):
+        with pytest.raises(InputError, match="scan it again"):
             chance.of_scan(small_search, scan)
 
     def test_nothing_finished(self, small_search: Search) -> None:

@@ -103,7 +103,7 @@ def test_the_same_channels_twice_are_refused(compiled: Compiled) -> None:
 
 
 def test_cards_as_they_are_written(compiled: Compiled) -> None:
-    """LIK-30: all signals under one strength; a word for a signal is no number."""
+    """LIK-30: all signals under one strength; a word for a signal is not a number."""
     card = (
         "bin a\nobservation 6\nbin a a a\nprocess g q b\nprocess -1 0 1\nrate {} 3 5.5\nside gmN 11 - - 0.5\n"
     )
@@ -322,7 +322,7 @@ def test_documents_with_a_missing_part_are_refused(part: str) -> None:
 def test_unknown_parameters_are_named(two_bins: PublishedLikelihood) -> None:
     """LIK-26: an unknown parameter is refused with names near to it."""
     with pytest.raises(
-        UnknownNameError, match=r"no parameter 'alpho' in this model; near to it: \['alpha'\]"
+        UnknownNameError, match=r"no parameter 'alpho' in this model; similar names: \['alpha'\]"
     ):
         two_bins.model([1.0, 1.0]).position("alpho")
 

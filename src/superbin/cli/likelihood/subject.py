@@ -162,7 +162,7 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     if signal:
         return _search(chosen["search_name"], place, signal, chosen)
     raise InputError(
-        f"{place!r} is no search with a likelihood, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
+        f"{place!r} is not a search with a likelihood, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
     )
 
 

@@ -333,7 +333,7 @@ class _Builder:
         if formula.name in above:
             circle = " -> ".join((*above[above.index(formula.name) :], formula.name))
             raise DocumentError(
-                f"{formula.lines[0]}: the formulas go round in a circle, {circle}; one must be a number"
+                f"{formula.lines[0]}: the formulas depend on each other in a circle, {circle}; one must be a number"
             )
         if len(above) > 50:
             raise DocumentError(

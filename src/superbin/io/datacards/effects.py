@@ -141,7 +141,7 @@ class _Reader:
         for line in records:
             if len(line.tokens) < 2:
                 raise line.error(
-                    f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
+                    f"{line.tokens[0]!r} is alone on its line; a nuisance line has a name, a kind and entries"
                 )
             record = self.plain(line) if line.tokens[0].endswith(_NOFLOAT) else line
             kind = record.tokens[1]
@@ -297,7 +297,7 @@ class _Reader:
         new = MeasuredParameter(name, mean, down, up, lower, upper, (record.place,))
         if name in self.effects.measured:
             raise record.error(
-                f"param {name!r} stands on line {self.effects.measured[name].lines[0].line} already"
+                f"param {name!r} is on line {self.effects.measured[name].lines[0].line} already"
             )
         self.effects.measured[name] = new
         if self.effects.n_nuisance_lines is not None:
@@ -480,7 +480,7 @@ class _Reader:
         entries = tuple(Slope(i, cell[0], record.place) for i, cell in sorted(line.cells.items()))
         if name in self.effects.linear:
             raise record.error(
-                f"{kind} {name!r} stands on an earlier line already; one line holds all its entries"
+                f"{kind} {name!r} is on an earlier line already; one line holds all its entries"
             )
         self.effects.linear[name] = LinearNuisance(name, kind, lower, upper, entries, (record.place,))
 
@@ -496,9 +496,7 @@ class _Reader:
                 f"gmM {name!r} has the uncertainty {sizes[0]:g}; 1e-6 to 1 are read, since a wider gamma distribution is infinite at zero"
             )
         if name in self.effects.widths:
-            raise record.error(
-                f"gmM {name!r} stands on an earlier line already; one line holds all its entries"
-            )
+            raise record.error(f"gmM {name!r} is on an earlier line already; one line holds all its entries")
         if sizes:
             self.effects.widths[name] = GammaWidth(name, sizes[0], tuple(sorted(line.cells)), (record.place,))
 
@@ -579,7 +577,7 @@ class _Reader:
         }
         for member in members:
             if member not in known:
-                raise record.error(f"group {name!r} names {member!r}, which is no nuisance of this card")
+                raise record.error(f"group {name!r} names {member!r}, which is not a nuisance of this card")
         old = effects.groups.get(name)
         if old is None and record.tokens[2] == "+=":
             raise record.error(f"group {name!r} is extended before it is defined; write '=' the first time")
@@ -602,7 +600,7 @@ def _kappa(term: int, cell: Cell, record: Record) -> Kappa:
 def _range(record: Record, text: str) -> tuple[float, float]:
     parts = text[1:-1].split(",")
     if not (text.startswith("[") and text.endswith("]") and len(parts) == 2):
-        raise record.error(f"{text!r} of {record.tokens[0]!r} is no range; write [low,high], or nothing")
+        raise record.error(f"{text!r} of {record.tokens[0]!r} is not a range; write [low,high], or nothing")
     what = f"range of {record.tokens[0]!r}"
     low, high = record.number(parts[0].strip(), what), record.number(parts[1].strip(), what)
     if not low <= high:

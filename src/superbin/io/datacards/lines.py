@@ -100,7 +100,7 @@ def read_line(record: Record, terms: tuple[Term, ...], note: Note) -> Line:
         )
     if len(cells) > len(terms):
         words = " ".join(cells[len(terms) :])
-        note(record, "ignored-words", f"{words!r} stands after the last column of {name!r} and is ignored")
+        note(record, "ignored-words", f"{words!r} is after the last column of {name!r} and is ignored")
     line = Line(name, kind, optional, arguments, {}, record)
     for i, text in enumerate(cells[: len(terms)]):
         if _DASH.fullmatch(text):
@@ -131,7 +131,7 @@ def read_cell(record: Record, line: Line, text: str) -> Cell:
     Raises
     ------
     DocumentError
-        If it is no number, or has no meaning for the kind of the line.
+        If it is not a number, or has no meaning for the kind of the line.
     """
     name, kind = line.name, line.kind
     parts = text.split("/")

@@ -195,7 +195,7 @@ def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Cha
     if not header.bins or len(header.processes) != 2:
         raise rate.error(
             f"the rate line comes after {len(header.bins)} bin and {len(header.processes)} process lines; "
-            "one or two bin lines and two process lines (names and numbers) must stand before it"
+            "one or two bin lines and two process lines (names and numbers) must come before it"
         )
     names, numbers = _names_and_numbers(header.processes)
     columns = header.columns.tokens[1:]
@@ -272,7 +272,7 @@ def _check_terms(terms: tuple[Term, ...], names: Record, numbers: Record) -> Non
     for term in terms:
         if (term.channel, term.process) in seen:
             raise names.error(
-                f"process {term.process!r} stands twice in channel {term.channel!r}; merge the columns"
+                f"process {term.process!r} is twice in channel {term.channel!r}; merge the columns"
             )
         seen.add((term.channel, term.process))
         if signal.setdefault(term.process, term.is_signal) != term.is_signal:

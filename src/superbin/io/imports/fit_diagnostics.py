@@ -199,7 +199,7 @@ def _signals(root: RootFile, channels: Sequence[_Channel], options: Options) -> 
         unknown = [name for name in named if name not in processes]
         if unknown:
             raise InputError(
-                f"{root.path}: the mapping's signal {unknown[0]!r} is no process; there are {', '.join(processes)}"
+                f"{root.path}: the mapping's signal {unknown[0]!r} is not a process; there are {', '.join(processes)}"
             )
         return named
     total = np.concatenate([_values(c, "total_signal", c.size) for c in channels])

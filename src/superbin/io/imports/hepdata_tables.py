@@ -80,7 +80,7 @@ class Value:
     text : str
         As it is written; empty for a range.
     number : float
-        NaN where it is no number.
+        NaN where it is not a number.
     low, high : float
         Edges; NaN where it has none.
     errors : tuple of Error
@@ -473,7 +473,7 @@ def _size(content: Any, value: float, place: str) -> float:
     percent = re.fullmatch(r"([^%]*)%+", text)
     size = _number(percent.group(1) if percent else text)
     if not math.isfinite(size):
-        raise DocumentError(f"{place}: the uncertainty {text!r} is no finite number")
+        raise DocumentError(f"{place}: the uncertainty {text!r} is not a finite number")
     return abs(value) * size / 100 if percent else size
 
 

@@ -108,7 +108,7 @@ class Matrix:
 
 
 ALONE = (
-    "this is a covariance, which is no search without its bins: put it into one folder with the table of the bins, or name it "
+    "this is a covariance, which is not a search without its bins: put it into one folder with the table of the bins, or name it "
     'with a mapping, {"covariance": FILE}'
 )
 """What to do with a matrix that was named in the place of a search."""
@@ -134,7 +134,7 @@ def as_matrix(values: object, place: str, *, names: Sequence[str] = (), correlat
     try:
         matrix = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DocumentError(f"{place}: the matrix is no square table of numbers ({error})") from error
+        raise DocumentError(f"{place}: the matrix is not a square table of numbers ({error})") from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise DocumentError(
             f"{place}: the matrix has shape {matrix.shape}; as many lines as columns are needed"

@@ -297,7 +297,7 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise InputError(f"{text!r} is no regular expression ({error})") from None
+        raise InputError(f"{text!r} is not a regular expression ({error})") from None
     return text
 
 
@@ -462,7 +462,7 @@ def _stat(
         if name is None:
             return np.zeros(h.values.size)
         if name not in found or found[name].values.shape != h.values.shape:
-            faults.add(f"the mapping's errors {name!r} of {h.name} is no histogram of the same bins")
+            faults.add(f"the mapping's errors {name!r} of {h.name} is not a histogram of the same bins")
             return np.zeros(h.values.size)
         values = found[name].values.ravel()
         for i in np.flatnonzero(values < 0):

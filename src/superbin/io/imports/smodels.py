@@ -267,7 +267,7 @@ def _order(source: Source, head: _Tags, known: Sequence[str]) -> tuple[list[str]
     try:
         matrix = np.array(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DocumentError(f"{head.path}: the covariance is no table of numbers: {error}") from error
+        raise DocumentError(f"{head.path}: the covariance is not a table of numbers: {error}") from error
     if matrix.shape != (len(order), len(order)):
         raise DocumentError(
             f"{head.path}: the covariance has shape {matrix.shape}; there are {counted(len(order), 'region')} in the order"

@@ -503,7 +503,7 @@ def _split(text: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise InputError(f"is no row of a table ({error})") from error
+        raise InputError(f"is not a row of a table ({error})") from error
 
 
 # --- which column is what ---------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def _is_yields(content: Any) -> bool:
 def _observed(data: Any, source: Source) -> FloatArray:
     text = [v for v in data if isinstance(v, str)] if isinstance(data, list) else []
     if not isinstance(data, list) or not data or text:
-        found = f"holds {text[0]!r}" if text else "is no list of numbers"
+        found = f"holds {text[0]!r}" if text else "is not a list of numbers"
         raise DocumentError(f"{source.path}: data {found}; this channel has no observed events to import")
     labels = tuple(f"bin {i + 1}" for i in range(len(data)))
     return whole_counts(_numbers(data, "data", source, -np.inf), labels, str(source.path))
