@@ -78,7 +78,7 @@ def cross_section_table(process: str, *, sqrt_s_tev: float = _TEV) -> "CrossSect
     """
     if process not in processes():
         raise UnknownNameError(
-            f"there is not a table of cross sections for {process!r} pairs, only for {', '.join(processes())}; {_CURE}"
+            f"there is no table of cross sections for {process!r} pairs, only for {', '.join(processes())}; {_CURE}"
         )
     if sqrt_s_tev != _TEV:
         raise InputError(

@@ -158,7 +158,7 @@ class Tested:
 
 
 class NotFoundError(Exception):
-    """Carries why there is not a number to the function that reports it."""
+    """Carries why there is no number to the function that reports it."""
 
 
 class FitFailedError(NotFoundError):

@@ -49,7 +49,7 @@ LARGEST = 1e8
 
 
 class _FailedError(Exception):
-    """Carries why there is not a number to the function that reports it."""
+    """Carries why there is no number to the function that reports it."""
 
 
 class _LowerMinimumError(Exception):
