@@ -45,6 +45,7 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+
 def setup(app: object) -> None:
     """Draw the pictures of pages that are not notebooks."""
     app.connect("builder-inited", _draw_pictures)  # type: ignore[attr-defined]

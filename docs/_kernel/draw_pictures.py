@@ -118,7 +118,9 @@ def _models() -> Figure:
     figure, axes = plt.subplots(figsize=(6, 3.8))
     counts = np.arange(3, 16)
     for model in stats.models.MODELS:
-        axes.plot(counts, stats.significance(stats.midp(counts, 4.0, 2.0, 1.2, model=model)), ".-", label=model)
+        axes.plot(
+            counts, stats.significance(stats.midp(counts, 4.0, 2.0, 1.2, model=model)), ".-", label=model
+        )
     axes.set_xlabel("Observed events over a background of 4 +2 $-$1.2")
     axes.set_ylabel("Significance Z (mid-p)")
     axes.legend()

@@ -269,7 +269,7 @@ def _pull(told: Told) -> float | None:
 
 
 def _quick(told: Told) -> float:
-    """2 (sqrt(n) - sqrt(b)), the original tool's quick figure."""
+    """2 (sqrt(n) - sqrt(b)), the CMS Mini Analysis Tool's quick figure."""
     return 2 * (math.sqrt(told.n) - math.sqrt(told.background[0]))
 
 

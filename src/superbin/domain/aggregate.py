@@ -1,6 +1,6 @@
 """Adding bins up: what a merged bin expects, with asymmetric uncertainties.
 
-The original tool's convention is called ``none`` for the correlations it assumes between bins: up and down
+The CMS Mini Analysis Tool's convention is called ``none`` for the correlations it assumes between bins: up and down
 uncertainties add separately, in quadrature over bins, processes and sources; within a bin the statistical
 uncertainties of processes that share their events (`Search.shared_stat`) add linearly first. The variance of a
 sum is therefore the sum of per-bin variances. With a `Covariance`, the total uncertainty of a set of bins is

@@ -122,7 +122,7 @@ class Significance:
     count : float
         The count they are for: s + b when expected, a whole number when observed.
     q : float
-        2 (sqrt(n) - sqrt(b)), the original tool's quick figure.
+        2 (sqrt(n) - sqrt(b)), the CMS Mini Analysis Tool's quick figure.
     pull : float or None
         (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation; None where that is infinite.
     midp, tail : PValue
@@ -188,7 +188,7 @@ class CountDistribution:
 
 @dataclass(frozen=True, slots=True)
 class GreedyBaseline:
-    """What the original tool's greedy search gives under the same figure of merit."""
+    """What the CMS Mini Analysis Tool's greedy search gives under the same figure of merit."""
 
     bins: tuple[int, ...]
     value: float
