@@ -227,7 +227,9 @@ class GammaNuisance:
 
 @dataclass(frozen=True, slots=True)
 class RateParameter:
-    """A free factor on the rate of some terms (``rateParam`` with a number).
+    """A factor on the rate of some terms (``rateParam`` with a number).
+
+    It is free, unless a `MeasuredParameter` or `FreeParameter` of the same name gives its value, range and constraint.
 
     Parameters
     ----------

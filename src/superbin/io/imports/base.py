@@ -8,7 +8,7 @@ import contextlib
 import gzip
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -17,6 +17,7 @@ from superbin._support.files import MAX_BYTES
 from superbin._support.shown import printable
 from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
+from superbin.io._faults import Faults
 from superbin.io._text import read_text
 
 __all__ = ["LARGEST_FILE", "Faults", "Imported", "Importer", "Options", "Source", "printable"]
@@ -215,56 +216,3 @@ class Importer(Protocol):
             If it breaks its form; the text names file and place.
         """
         ...
-
-
-class _SeveralError(DocumentError):
-    """Faults of one file, kept apart for a report that they become part of."""
-
-    def __init__(self, text: str, faults: tuple[str, ...] = ()) -> None:
-        super().__init__(text)
-        self.faults = faults
-
-
-class Faults:
-    """Faults of one file, gathered so that all are reported at once."""
-
-    _SHOWN = 20
-
-    def __init__(self, path: Path, unit: str = "line") -> None:
-        self.path, self.unit = path, unit
-        self.found: list[str] = []
-
-    def add(self, text: str, line: int | None = None) -> None:
-        """Note one."""
-        self.found.append(text if line is None else f"{self.unit} {line}: {text}")
-
-    @contextlib.contextmanager
-    def gathering(self) -> Iterator[None]:
-        """Note what the body refuses as a fault, and go on after it."""
-        try:
-            yield
-        except _SeveralError as error:
-            place = str(error).partition(f": {len(error.faults)} faults: ")[0]
-            self.found += (
-                error.faults if place == str(self.path) else [f"{place}: {text}" for text in error.faults]
-            )
-        except DocumentError as error:
-            self.add(str(error).removeprefix(f"{self.path}: ").removeprefix(f"{self.path}/"))
-
-    def check(self) -> None:
-        """Raise if there are any.
-
-        Raises
-        ------
-        DocumentError
-        """
-        if not self.found:
-            return
-        if len(self.found) == 1:
-            raise DocumentError(f"{self.path}: {self.found[0]}")
-        shown = self.found[: self._SHOWN]
-        more = len(self.found) - len(shown)
-        raise _SeveralError(
-            f"{self.path}: {len(self.found)} faults: {'; '.join(shown)}{f'; and {more} more' if more else ''}",
-            tuple(self.found),
-        )
