@@ -2,12 +2,17 @@
 
 from html import escape
 
-__all__ = ["Shown", "printable"]
+__all__ = ["Shown", "number", "printable"]
 
 
 def printable(text: str) -> str:
     """The text with control characters, bidirectional marks and the like written as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def number(value: float | None) -> str:
+    """A number with six digits; a value that was not found as ``none``."""
+    return "none" if value is None else f"{value:.6g}"
 
 
 class Shown:
