@@ -133,8 +133,8 @@ def _roots(problem: Problem) -> FloatArray:
     correlation = problem.covariance_up / np.outer(*(np.where(sigma > 0, sigma, 1.0),) * 2)
     np.fill_diagonal(correlation, 1.0)
     size, direction = np.linalg.eigh(correlation)
-    root: FloatArray = direction * np.sqrt(np.maximum(size, 0.0))
-    return root / np.sqrt((root**2).sum(axis=1))[:, None]
+    root = direction * np.sqrt(np.maximum(size, 0.0))
+    return np.asarray(root / np.sqrt((root**2).sum(axis=1))[:, None])
 
 
 def _weights(background: FloatArray, variance: FloatArray) -> FloatArray:
@@ -183,4 +183,4 @@ def _rescaled(covariance: FloatArray | None, before: FloatArray, after: FloatArr
     if covariance is None:
         return None
     factor = np.sqrt(np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0))
-    return covariance * np.outer(factor, factor)
+    return np.asarray(covariance * np.outer(factor, factor))
