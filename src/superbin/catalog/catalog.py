@@ -353,6 +353,10 @@ class Catalog:
             f"model {model!r} has neither stored signals nor a grid in the bins of {name!r}; {nearest(model, models)}"
         )
 
+    def only_stored(self, search: str | Search, model: str) -> bool:
+        """Whether signals of a model are stored in the bins of a search, and no grid of it belongs to the search."""
+        return self.models(_name(search)).get(model, ()) == ("table",)
+
     def grid(self, search: str | Search, model: str, path: str | Path | None = None) -> SignalGrid:
         """Read the grid of a model in the bins of a search: the one that belongs to the search, or a file.
 

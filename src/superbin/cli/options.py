@@ -1,6 +1,7 @@
 """Options and output habits that commands share."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,7 @@ __all__ = [
     "selection_lines",
     "signal_options",
     "simplify_option",
+    "staged_output",
     "toys_option",
     "without_signal",
 ]
@@ -228,6 +230,13 @@ def pyhf_toys_option(command: F) -> F:
         default=0,
         help="Toys of the exported workspace by pyhf, too; it takes some 10 ms for each.",
     )(command)
+
+
+def staged_output(path: Path | None, *, force: bool = False) -> AbstractContextManager[Path | None]:
+    """Check a folder for output before work begins, and fill it at the end; None without a folder."""
+    from superbin._support.files import staged_directory
+
+    return nullcontext() if path is None else staged_directory(path, force=force)
 
 
 def as_json(document: object) -> str:
