@@ -8,8 +8,9 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from superbin.errors import DocumentError, OutputError
@@ -17,6 +18,7 @@ from superbin.errors import DocumentError, OutputError
 __all__ = [
     "MAX_BYTES",
     "check_regular",
+    "files_within",
     "lies_in",
     "read_limited",
     "staged_directory",
@@ -27,6 +29,9 @@ __all__ = [
 
 MAX_BYTES = 128 * 2**20
 """As much of a document as is read, after decompression: some hundred times the largest that superbin writes."""
+
+MOST_FILES = 20_000
+"""As many files and folders as are looked at in one folder."""
 
 
 def read_limited(path: str | Path) -> bytes:
@@ -60,6 +65,37 @@ def check_regular(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DocumentError(f"{path} is a device, a pipe or a socket; name a file")
+
+
+def files_within(folder: str | Path, *, most: int = MOST_FILES) -> Iterator[Path]:
+    """Regular files in a folder at any depth: nearest first, each folder in the order of names.
+
+    Links to folders are not followed; what cannot be looked at is left out.
+
+    Raises
+    ------
+    DocumentError
+        After `most` files and folders, so that a disk named by mistake is refused at once.
+    """
+    waiting, seen = deque([Path(folder)]), 0
+    while waiting:
+        place = waiting.popleft()
+        try:
+            with os.scandir(place) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in inside:
+            seen += 1
+            if seen > most:
+                raise DocumentError(
+                    f"{folder}: holds more than {most} files and folders; name the folder of the search itself"
+                )
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(place / entry.name)
+                elif entry.is_file():
+                    yield place / entry.name
 
 
 def lies_in(path: str | Path, folder: str | Path) -> bool:
