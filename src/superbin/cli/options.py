@@ -1,5 +1,6 @@
 """Options and output habits that commands share."""
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from superbin._support.files import MAX_BYTES
 from superbin._support.json import json_text
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
+from superbin.errors import InputError
 
 if TYPE_CHECKING:
     from superbin.results import MergeResult
@@ -29,6 +32,7 @@ __all__ = [
     "signal_options",
     "simplify_option",
     "staged_output",
+    "standard_input",
     "toys_option",
     "without_signal",
 ]
@@ -37,6 +41,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 POSITIONAL_NUMBERS = {"ignore_unknown_options": True}
 """Lets a negative number reach its check, which explains itself better than an unknown option does."""
+
+
+def standard_input() -> str:
+    """The text on standard input, within the bounds of a file's.
+
+    Raises
+    ------
+    InputError
+        If it is closed, is not UTF-8, or is larger than `superbin._support.files.MAX_BYTES`.
+    """
+    from superbin.io._text import decoded
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("standard input is closed; name a file, or send one with <")
+    stream = getattr(sys.stdin, "buffer", None)
+    content = sys.stdin.read().encode() if stream is None else stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InputError(f"standard input has more than {MAX_BYTES >> 20} MB; name another file")
+    return decoded(content, "standard input")
 
 
 def database_option(command: F) -> F:
