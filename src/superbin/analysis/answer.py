@@ -5,12 +5,14 @@ of all bins together, `published_answer` looks the published one up. Specified i
 """
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from superbin.domain.aggregate import AggregateBin
 from superbin.domain.published import PublishedResults
+from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.results import (
@@ -25,9 +27,11 @@ from superbin.stats.limits import METHODS, Limit, compare_limits, lhc_limit
 
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood import found as likelihood_found
+    from superbin.likelihood.imported import ImportedLikelihood
     from superbin.likelihood.model import Systematics
 
-__all__ = ["likelihood_answer", "published_answer", "region_limits", "uncertainty_of"]
+__all__ = ["likelihood_answer", "published_answer", "region_limits", "simplified_answer", "uncertainty_of"]
 
 _LIMITS = tuple(name for name in ("lhc", "cls", "asymptotic") if name in METHODS)
 
@@ -127,43 +131,104 @@ def _band(limit: Limit) -> LimitBand:
     return LimitBand(limit.observed, five.low2, five.low1, five.median, five.high1, five.high2)
 
 
-def likelihood_answer(likelihood: "PublishedLikelihood", signal: SignalModel) -> LikelihoodAnswer:
-    """Limits of the published full likelihood, without and with its uncertainties of the signal.
+def likelihood_answer(
+    likelihood: "PublishedLikelihood | ImportedLikelihood", signal: SignalModel
+) -> LikelihoodAnswer:
+    """Limits of the full likelihood of a search, without and with the uncertainties of the signal.
 
     BLAS is kept to one thread, so that the answer does not depend on how many cores there are.
     """
-    from superbin.likelihood import Fitter
     from superbin.likelihood.fit import single_threaded
-    from superbin.likelihood.inference import discovery, fit_both, upper_limit
+    from superbin.likelihood.imported import ImportedLikelihood
 
-    limits = []
+    of = _by_engine if isinstance(likelihood, ImportedLikelihood) else _by_fitter
+    treatments: tuple[tuple[Systematics, float | None], ...] = (("none", 0.0), ("published", None))
     with single_threaded():
-        treatments: tuple[tuple[Systematics, float | None], ...] = (("none", 0.0), ("published", None))
-        for systematics, width in treatments:
-            model = likelihood.model(signal.yields, systematics=systematics)
-            fitter = Fitter(model)
-            free, background = fit_both(fitter)
-            found = upper_limit(fitter, free, background, level=LEVEL)
-            band = LimitBand(found.observed, *(found.bands[n] for n in (-2, -1, 0, 1, 2)))
-            limits.append(
-                UpperLimit.of(
-                    "asymptotic",
-                    band,
-                    fit="postfit",
-                    signal_uncertainty=width,
-                    cross_section_pb=signal.cross_section_pb,
-                    status=found.status,
-                )
-            )
+        found = [(of(likelihood, signal, systematics), width) for systematics, width in treatments]  # type: ignore[arg-type]
     # Of the last model, with the uncertainties of the signal: what the collaboration would quote.
-    z = discovery(free, background).z
+    last = found[-1][0]
     return LikelihoodAnswer(
         kind="full",
-        channels=len(model.channels),
-        mu=float(free.mu) if free.ok else None,
-        z=z,
-        limits=tuple(limits),
+        channels=last.channels,
+        mu=last.mu,
+        z=last.z,
+        limits=tuple(
+            UpperLimit.of(
+                "asymptotic",
+                _limit_band(one.limit),
+                fit="postfit",
+                signal_uncertainty=width,
+                cross_section_pb=signal.cross_section_pb,
+                status=one.limit.status,
+            )
+            for one, width in found
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What a likelihood with a signal gives."""
+
+    channels: int
+    mu: float | None
+    z: float | None
+    limit: "likelihood_found.UpperLimit"
+
+
+def _by_fitter(likelihood: "PublishedLikelihood", signal: SignalModel, systematics: "Systematics") -> _Fitted:
+    from superbin.likelihood import Fitter
+    from superbin.likelihood.inference import discovery, fit_both, upper_limit
+
+    model = likelihood.model(signal.yields, systematics=systematics)
+    fitter = Fitter(model)
+    free, background = fit_both(fitter)
+    limit = upper_limit(fitter, free, background, level=LEVEL)
+    mu = float(free.mu) if free.ok else None
+    return _Fitted(len(model.channels), mu, discovery(free, background).z, limit)
+
+
+def _by_engine(likelihood: "ImportedLikelihood", signal: SignalModel, systematics: "Systematics") -> _Fitted:
+    engine = likelihood.engine(signal, systematics="none" if systematics == "none" else "published")
+    seen = engine.significance()
+    z = seen.z if seen.z is not None and math.isfinite(seen.z) else None
+    return _Fitted(likelihood.channels, seen.mu, z, engine.limit(level=LEVEL))
+
+
+def _limit_band(limit: "likelihood_found.UpperLimit") -> LimitBand:
+    return LimitBand(limit.observed, *(limit.bands[n] for n in (-2, -1, 0, 1, 2)))
+
+
+def simplified_answer(search: Search, signal: SignalModel) -> LikelihoodAnswer | None:
+    """Limits of all bins with the covariance that the search published: a simplified likelihood, asymptotic, with an exact signal.
+
+    Backgrounds are normal and not below zero; expected limits are post-fit, with auxiliary data at the fit, as those of a full likelihood.
+
+    Returns
+    -------
+    LikelihoodAnswer or None
+        None where the search has no covariance, or bins of it overlap.
+    """
+    from superbin.likelihood.fit import single_threaded
+    from superbin.likelihood.quadratic import simplified_limits
+
+    exclusive = search.combinable is None or bool(search.combinable.all())
+    if search.covariance is None or not exclusive:
+        return None
+    covariance = (search.covariance.up + search.covariance.down) / 2
+    background = np.sum([process.estimate.nominal for process in search.processes], axis=0)
+    with single_threaded():
+        found = simplified_limits(search.observed, background, covariance, signal.yields)
+    band = LimitBand(found.observed, *(found.bands[n] for n in (-2, -1, 0, 1, 2)))
+    limit = UpperLimit.of(
+        "asymptotic",
+        band,
+        fit="postfit",
+        signal_uncertainty=0.0,
+        cross_section_pb=signal.cross_section_pb,
+        status="converged" if found.observed is not None else "no limit: a fit failed",
+    )
+    return LikelihoodAnswer("simplified", search.n_bins, found.mu, found.z, (limit,))
 
 
 def published_answer(published: PublishedResults, signal: SignalModel) -> PublishedAnswer | None:

@@ -18,7 +18,13 @@ from scipy.special import ndtr
 
 from superbin import merge, workspace
 from superbin._support.arrays import FloatArray
-from superbin.analysis.answer import likelihood_answer, published_answer, region_limits, uncertainty_of
+from superbin.analysis.answer import (
+    likelihood_answer,
+    published_answer,
+    region_limits,
+    simplified_answer,
+    uncertainty_of,
+)
 from superbin.analysis.details import package_versions, simpler_regions, uncertainty_sources
 from superbin.analysis.projection import bin_ranges, project
 from superbin.domain.aggregate import AggregateBin, Background, combine
@@ -50,6 +56,7 @@ from superbin.stats.toys import throw
 
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.imported import ImportedLikelihood
 
 __all__ = [
     "DEFAULT_TOYS",
@@ -102,7 +109,8 @@ def analyze(
     signal_uncertainty: float = 0.0,
     cross_section_error: float | None = None,
     cross_section_order: str = "",
-    likelihood: "PublishedLikelihood | None" = None,
+    likelihood: "PublishedLikelihood | ImportedLikelihood | None" = None,
+    simplified: bool = False,
     published: PublishedResults | None = None,
     report: Report | None = None,
 ) -> AnalysisResult:
@@ -138,8 +146,10 @@ def analyze(
         deviation above and below.
     cross_section_order : str
         To which order of perturbation theory the cross section is known, such as ``"NLO+NLL"``.
-    likelihood : PublishedLikelihood, optional
-        That of the search, for the limits of all bins together; some seconds.
+    likelihood : PublishedLikelihood or ImportedLikelihood, optional
+        That of the search, from `superbin.catalog.Catalog.open_likelihood`, for the limits of all bins together; some seconds.
+    simplified : bool
+        Whether to give the limits of all bins from the covariance of the search where there is no likelihood.
     published : PublishedResults, optional
         Limits that the search published of the model, from `superbin.catalog.Catalog.limits`.
     report : callable, optional
@@ -217,6 +227,9 @@ def analyze(
     if likelihood is not None:
         all_bins = likelihood_answer(likelihood, signal)
         clock.done("limits of the full likelihood")
+    elif simplified:
+        all_bins = simplified_answer(search, signal)
+        clock.done("limits of the simplified likelihood")
     return AnalysisResult(
         search=SearchSummary.of(search),
         signal=_signal_summary(signal, cross_section_error, cross_section_order),

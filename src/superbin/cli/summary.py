@@ -112,7 +112,8 @@ def _theory(name: str, limit: UpperLimit, error: float) -> str:
 
 
 def _likelihood_name(answer: LikelihoodAnswer) -> str:
-    channels = "1 channel" if answer.channels == 1 else f"{answer.channels} channels"
+    what = "channel" if answer.kind == "full" else "bin"
+    channels = f"1 {what}" if answer.channels == 1 else f"{answer.channels} {what}s"
     return f"the {answer.kind} likelihood of {channels}"
 
 
