@@ -5,8 +5,9 @@ of all bins together, `published_answer` looks the published one up. Specified i
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -23,21 +24,23 @@ from superbin.results import (
     SignalUncertainty,
     UpperLimit,
 )
-from superbin.stats.limits import METHODS, Limit, compare_limits, lhc_limit
+from superbin.stats.limits import METHODS, Limit, compare_limits, expected_lhc_limits, lhc_limit
 
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
-    from superbin.likelihood import found as likelihood_found
     from superbin.likelihood.imported import ImportedLikelihood
     from superbin.likelihood.model import Systematics
 
 __all__ = ["likelihood_answer", "published_answer", "region_limits", "simplified_answer", "uncertainty_of"]
 
+LhcBands: TypeAlias = Literal["all", "exact", "none"]
+"""Which limits by the LHC's CLs have expected ones: with the signal exact and uncertain, exact alone, or none."""
+
 _LIMITS = tuple(name for name in ("lhc", "cls", "asymptotic") if name in METHODS)
 
 
-UNCERTAIN_SIGNAL = "no expected limit: its bands with an uncertain signal take minutes"
-OTHER_REGION = "no expected limit: its bands are computed for the region for the limit alone"
+NO_TIME = "no expected limit: its bands are not computed without time (seconds)"
+TOO_LONG = "no expected limit: its bands would take more than some ten seconds"
 
 
 def uncertainty_of(
@@ -72,7 +75,7 @@ def region_limits(
     uncertainty: SignalUncertainty,
     cross_section_pb: float | None,
     *,
-    lhc_bands: bool = True,
+    lhc_bands: LhcBands = "all",
 ) -> tuple[UpperLimit, ...]:
     """Limits of an aggregate bin by the LHC's CLs, by prior-predictive CLs and by asymptotic formulas.
 
@@ -84,18 +87,20 @@ def region_limits(
         Of the signal.
     cross_section_pb : float or None
         That of the signal.
-    lhc_bands : bool
-        Whether to compute expected limits by the LHC's CLs, half a second.
+    lhc_bands : {"all", "exact", "none"}
+        Which limits by the LHC's CLs have expected ones: a tenth of a second to a second for an exact signal, one to some seconds for an
+        uncertain one.
 
     Returns
     -------
     tuple of UpperLimit
-        Without the uncertainty of the signal, then with it, where there is one. The LHC's CLs with it has no expected limit, which
-        would take minutes; a method that has no answer is left out.
+        Without the uncertainty of the signal, then with it, where there is one. The status of a limit by the LHC's CLs without an expected one
+        says why; a method that has no answer is left out.
     """
     made = []
     for width in dict.fromkeys((0.0, uncertainty.experimental)):
-        for method, (band, status) in _by_method(aggregate, width, lhc_bands=lhc_bands).items():
+        wanted = lhc_bands == "all" or (lhc_bands == "exact" and width == 0)
+        for method, (band, status) in _by_method(aggregate, width, lhc_bands=wanted).items():
             made.append(
                 UpperLimit.of(
                     method,
@@ -112,17 +117,26 @@ def region_limits(
 def _by_method(aggregate: AggregateBin, width: float, *, lhc_bands: bool) -> dict[str, tuple[LimitBand, str]]:
     """Limits in events and their status, by method."""
     b, n = aggregate.background, aggregate.observed
-    one_bin = n, b.nominal, b.up, b.down
-    complete = lhc_bands and width == 0
-    methods = _LIMITS if complete else tuple(name for name in _LIMITS if name != "lhc")
-    found = compare_limits(*one_bin, level=LEVEL, signal_uncertainty=width, methods=methods)
+    errors = b.nominal, b.up, b.down
+    found = compare_limits(
+        n,
+        *errors,
+        level=LEVEL,
+        signal_uncertainty=width,
+        methods=tuple(name for name in _LIMITS if name != "lhc"),
+    )
     limits = {name: (_band(one), "exact") for name, one in found.limits.items()}
-    if not complete:
+    try:
+        observed = lhc_limit(n, *errors, level=LEVEL, signal_uncertainty=width)
+    except InputError:  # too many events
+        return limits
+    limits["lhc"] = LimitBand(observed), NO_TIME
+    if lhc_bands:
         try:
-            observed = lhc_limit(*one_bin, level=LEVEL, signal_uncertainty=width)
-        except InputError:  # too many events
-            return limits
-        limits["lhc"] = LimitBand(observed), UNCERTAIN_SIGNAL if width else OTHER_REGION
+            five = expected_lhc_limits(*errors, level=LEVEL, signal_uncertainty=width)
+            limits["lhc"] = LimitBand(observed, *map(float, five)), "exact"
+        except InputError:
+            limits["lhc"] = LimitBand(observed), TOO_LONG
     return {name: limits[name] for name in _LIMITS if name in limits}
 
 
@@ -155,11 +169,11 @@ def likelihood_answer(
         limits=tuple(
             UpperLimit.of(
                 "asymptotic",
-                _limit_band(one.limit),
+                one.band,
                 fit="postfit",
                 signal_uncertainty=width,
                 cross_section_pb=signal.cross_section_pb,
-                status=one.limit.status,
+                status=one.status,
             )
             for one, width in found
         ),
@@ -173,7 +187,8 @@ class _Fitted:
     channels: int
     mu: float | None
     z: float | None
-    limit: "likelihood_found.UpperLimit"
+    band: LimitBand
+    status: str
 
 
 def _by_fitter(likelihood: "PublishedLikelihood", signal: SignalModel, systematics: "Systematics") -> _Fitted:
@@ -185,18 +200,20 @@ def _by_fitter(likelihood: "PublishedLikelihood", signal: SignalModel, systemati
     free, background = fit_both(fitter)
     limit = upper_limit(fitter, free, background, level=LEVEL)
     mu = float(free.mu) if free.ok else None
-    return _Fitted(len(model.channels), mu, discovery(free, background).z, limit)
+    z = discovery(free, background).z
+    return _Fitted(len(model.channels), mu, z, _limit_band(limit.observed, limit.bands), limit.status)
 
 
 def _by_engine(likelihood: "ImportedLikelihood", signal: SignalModel, systematics: "Systematics") -> _Fitted:
     engine = likelihood.engine(signal, systematics="none" if systematics == "none" else "published")
     seen = engine.significance()
     z = seen.z if seen.z is not None and math.isfinite(seen.z) else None
-    return _Fitted(likelihood.channels, seen.mu, z, engine.limit(level=LEVEL))
+    limit = engine.limit(level=LEVEL)
+    return _Fitted(likelihood.channels, seen.mu, z, _limit_band(limit.observed, limit.bands), limit.status)
 
 
-def _limit_band(limit: "likelihood_found.UpperLimit") -> LimitBand:
-    return LimitBand(limit.observed, *(limit.bands[n] for n in (-2, -1, 0, 1, 2)))
+def _limit_band(observed: float | None, bands: Mapping[Any, float | None]) -> LimitBand:
+    return LimitBand(observed, *(bands[n] for n in (-2, -1, 0, 1, 2)))
 
 
 def simplified_answer(search: Search, signal: SignalModel) -> LikelihoodAnswer | None:
@@ -219,10 +236,9 @@ def simplified_answer(search: Search, signal: SignalModel) -> LikelihoodAnswer |
     background = np.sum([process.estimate.nominal for process in search.processes], axis=0)
     with single_threaded():
         found = simplified_limits(search.observed, background, covariance, signal.yields)
-    band = LimitBand(found.observed, *(found.bands[n] for n in (-2, -1, 0, 1, 2)))
     limit = UpperLimit.of(
         "asymptotic",
-        band,
+        _limit_band(found.observed, found.bands),
         fit="postfit",
         signal_uncertainty=0.0,
         cross_section_pb=signal.cross_section_pb,

@@ -19,6 +19,7 @@ from scipy.special import ndtr
 from superbin import merge, workspace
 from superbin._support.arrays import FloatArray
 from superbin.analysis.answer import (
+    LhcBands,
     likelihood_answer,
     published_answer,
     region_limits,
@@ -137,7 +138,8 @@ def analyze(
     pyhf_toys : int
         Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 throws none.
     seconds : float
-        Time for a proof of how good each of both merges is, >= 0; 0 proves nothing of an exact figure of merit.
+        Time for a proof of how good each of both merges is, >= 0; 0 proves nothing of an exact figure of merit, and leaves out the
+        expected limits by the LHC's CLs other than the one that is quoted, which take some seconds.
     signal_uncertainty : float
         A relative systematic uncertainty of the signal, in addition to those that it has itself, >= 0. Limits are given without and
         with the uncertainty of the signal.
@@ -209,7 +211,9 @@ def analyze(
 
     for_limit = merit(merged.figure_of_merit).limit
     width = uncertainty(aggregate)
-    limits = region_limits(aggregate, width, signal.cross_section_pb, lhc_bands=for_limit)
+    limits = region_limits(
+        aggregate, width, signal.cross_section_pb, lhc_bands=_lhc_bands(for_limit, seconds)
+    )
     clock.done("limits of the aggregate bin")
     other = _other(
         search,
@@ -509,9 +513,17 @@ def _other(
         expected=expected,
         observed=observed,
         limits=region_limits(
-            aggregate, width, signal.cross_section_pb, lhc_bands=merit(figure_of_merit).limit
+            aggregate,
+            width,
+            signal.cross_section_pb,
+            lhc_bands=_lhc_bands(merit(figure_of_merit).limit, limits.exact_seconds),
         ),
     )
+
+
+def _lhc_bands(for_limit: bool, seconds: float) -> LhcBands:
+    """All bands take some seconds; without time for them, the one that is quoted."""
+    return "all" if seconds > 0 else "exact" if for_limit else "none"
 
 
 def _midp(aggregate: AggregateBin) -> tuple[PValue, PValue]:

@@ -215,7 +215,9 @@ def patches(document: object, *, source: str = "patch set") -> tuple[str, ...]:
     return tuple(node["metadata"]["name"].text() for node in _Node(source, document)["patches"])
 
 
-def patch_list(content: Any, *, source: str = "patch set") -> list[tuple[str, Mapping[str, float], list[Any]]]:
+def patch_list(
+    content: Any, *, source: str = "patch set"
+) -> list[tuple[str, Mapping[str, float], list[Any]]]:
     """Patches of a patch set with their names and parameters; a single patch has neither.
 
     Raises

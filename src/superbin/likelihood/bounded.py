@@ -149,7 +149,9 @@ def _bounded_step(
         target = slope + curvature @ step
         if free.size:
             step[free] = -cho_solve(
-                cho_factor(curvature[np.ix_(free, free)], check_finite=False), target[free], check_finite=False
+                cho_factor(curvature[np.ix_(free, free)], check_finite=False),
+                target[free],
+                check_finite=False,
             )
         pull = slope + curvature @ step
         wrong = np.flatnonzero((variables & ~zero & (x + step < 0)) | (zero & (pull < 0)))

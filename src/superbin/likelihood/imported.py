@@ -16,7 +16,7 @@ from superbin._support.arrays import FloatArray
 from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError
 from superbin.io.signals import named_point
-from superbin.io.workspaces import patch_list, patched, with_known_poi
+from superbin.io.workspaces import patch_list, patched
 from superbin.likelihood.engine import Engine
 from superbin.likelihood.reading import engine_of, model_of_files, model_of_workspace
 from superbin.statistical_model import (
@@ -314,7 +314,7 @@ def _with_new(
             if parameter not in known:
                 further.append(Parameter(parameter, constraint=Normal()))
             morphs.append((parameter, spread(down - signal.yields), spread(up - signal.yields)))
-        for i in np.flatnonzero(signal.errors > 0):
+        for i in np.flatnonzero(signal.errors > 0).tolist():
             parameter = _unused(f"statistics of {title} in {names[i]}", model)
             further.append(Parameter(parameter, constraint=Normal()))
             shift = np.zeros(len(names))

@@ -152,7 +152,7 @@ class Quadratic:
 
     @cached_property
     def _to_z(self) -> FloatArray:
-        return np.linalg.pinv(self.root)
+        return np.asarray(np.linalg.pinv(self.root), dtype=np.float64)
 
     def _bounded(
         self, counts: FloatArray, centre: FloatArray, mu: float | None, start: FloatArray

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
-from superbin.errors import DocumentError, InputError
+from superbin.errors import InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import DraftSignal
 from superbin.io.imports.models import model_draft, model_signals, signal_regions
