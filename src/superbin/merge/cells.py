@@ -307,13 +307,13 @@ class _Search:
         """Multipliers of background and variance over all useful sizes, with the fractions where their tangents touch."""
         useful = (self.s > 0) & self.rules.possible
         own = self.rows[_V] if self.covariance is None else self.own
-        steps = [np.zeros(1)]
         grids = []
-        for row in (self.b, own):
+        for row, both in ((self.b, True), (own, False)):
             some = useful & (row > 0)
             ratios = self.s[some] / row[some] if some.any() else np.ones(1)
             low, high = np.quantile(ratios, 0.02) / 10, ratios.max() * 2
-            grids.append(np.concatenate([*steps, np.geomspace(min(low, high / 10), high, _TABLE)]))
+            grid = np.geomspace(min(low, high / 10), high, _TABLE)
+            grids.append(np.concatenate([-grid[::-1] if both else grid[:0], np.zeros(1), grid]))
         self.table = np.stack([part.ravel() for part in np.meshgrid(*grids, indexing="ij")], axis=1)
         m, n = len(self.table), self.problem.n_bins
         state = np.where(self.rules.required, 1, np.where(self.rules.possible, 0, -1))
@@ -340,7 +340,7 @@ class _Search:
         """Cells with the multipliers of the table, where they bound the signal better than the parents'."""
         value = (
             self.table_value
-            + cells.high[:, _B, None] * self.table[:, 0]
+            + np.where(self.table[:, 0] > 0, cells.high[:, _B, None], cells.low[:, _B, None]) * self.table[:, 0]
             + cells.high[:, _V, None] * self.table[:, 1]
         )
         pick = np.argmin(value, axis=1)
