@@ -55,6 +55,7 @@ _FEW = 5
 """With so few free bins every set is tried."""
 
 _UNDERFLOW = 1e-280
+_SCALED_BELOW = 1e-200
 _VISIBLE = 1.0
 _DESCENT = 4
 _ROUNDS = 1
@@ -94,7 +95,7 @@ def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> Flo
 def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
     p, _ = midp_at_least(signal + ranges.high, ranges)
     z = np.asarray(-special.ndtri(np.clip(p, _UNDERFLOW, 1.0)))
-    far = np.flatnonzero(p < 10 * _UNDERFLOW)
+    far = np.flatnonzero(p < _SCALED_BELOW)
     if far.size:
         z[far] = -special.ndtri_exp(log_midp_at_least(signal[far] + ranges.high[far], ranges.take(far)))
     return z
