@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["Shown", "listed", "number", "printable", "shortened"]
+__all__ = ["Shown", "counted", "listed", "number", "printable", "shortened"]
+
+_ENDS = {"h": "es", "s": "es", "x": "es"}
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 bin, 2 bins, 0 searches, 3 entries."""
+    if number == 1:
+        return f"{number} {noun}"
+    if noun.endswith("ry"):
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{_ENDS.get(noun[-1], 's')}"
 
 
 def printable(text: str) -> str:

@@ -1,8 +1,9 @@
-"""What ``superbin run`` prints: the answer first, then the signal regions, the limits and the significances, with what they stand on."""
+"""What ``superbin run`` prints: the answer first, then the signal regions, the limits and the significances, with their sources."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from superbin._support.shown import counted
 from superbin.cli.options import number, selection_lines, without_signal
 from superbin.domain.merits import named
 from superbin.results import (
@@ -116,8 +117,7 @@ def _theory(name: str, limit: UpperLimit, error: float) -> str:
 
 def _likelihood_name(answer: LikelihoodAnswer) -> str:
     what = "channel" if answer.kind == "full" else "bin"
-    channels = f"1 {what}" if answer.channels == 1 else f"{answer.channels} {what}s"
-    return f"the {answer.kind} likelihood of {channels}"
+    return f"the {answer.kind} likelihood of {counted(answer.channels, what)}"
 
 
 # --- signal regions ---------------------------------------------------------------------------------------
@@ -146,7 +146,8 @@ def _regions(result: AnalysisResult) -> list[str]:
     for region in regions[: 1 if same else None]:
         merged = region.merge
         heading = "both" if same else _WORDS[region.purpose]
-        lines.append(f"{heading}: bins {', '.join(map(str, merged.bins))} of {result.search.n_bins}")
+        noun = "bin" if len(merged.bins) == 1 else "bins"
+        lines.append(f"{heading}: {noun} {', '.join(map(str, merged.bins))} of {result.search.n_bins}")
         lines += selection_lines(merged)
         lines += without_signal(merged.without_signal)
     merit, merged = named(result.merge.figure_of_merit), result.merge
@@ -154,7 +155,7 @@ def _regions(result: AnalysisResult) -> list[str]:
     count = len(merged.greedy.bins)
     lines.append(
         f"{merit.goal} ({merit.symbol}): {ours:.3f}; the greedy search (CMS Mini Analysis Tool) finds {original:.3f} with "
-        f"{count} {'bin' if count == 1 else 'bins'}"
+        f"{counted(count, 'bin')}"
     )
     lines += [
         f"correlations {c.correlations}: background {plain(c.background.nominal, c.background.up, c.background.down)}, "
@@ -340,7 +341,7 @@ def _expected(panel: Significance) -> list[str]:
     return lines
 
 
-# --- what it stands on ------------------------------------------------------------------------------------
+# --- sources ------------------------------------------------------------------------------------
 
 
 def _sources(result: AnalysisResult) -> list[str]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io._faults import Faults
 from superbin.io._text import read_text
@@ -113,7 +114,7 @@ class _Node:
                 raise node.error(f"is {value:g}; it must not be below {low:g}")
             values.append(value)
         if size is not None and len(values) != size:
-            raise self.error(f"has {len(values)} entries; {of} has {size} bins")
+            raise self.error(f"has {counted(len(values), 'entry')}; {of} has {counted(size, 'bin')}")
         return np.array(values, dtype=np.float64)
 
 
@@ -469,7 +470,7 @@ class _Reader:
                 raise config[key].error(f"configures what {name!r} does not have; leave it out")
             values = self._bounds(config) if key == "bounds" else config[key].numbers().tolist()
             if len(values) != required.size:
-                raise config[key].error(f"has {len(values)} entries; {name!r} has {required.size}")
+                raise config[key].error(f"has {counted(len(values), 'entry')}; {name!r} has {required.size}")
             setattr(required, attribute, values)
         if "fixed" in config:
             if not isinstance(config["fixed"].value, bool):
@@ -681,7 +682,8 @@ def model_from_workspace(
     with faults.gathering():
         if poi and poi not in reader.sets:
             raise config["poi"].error(
-                f"is {poi!r}, which no modifier of the workspace has; name a parameter of one"
+                f"is {poi!r}, which no modifier of the workspace has: it has no signal; add one with --patch FILE "
+                "(patch= in Python), or name another parameter"
             )
         if poi and not reader.sets[poi].scalar:
             raise config["poi"].error(

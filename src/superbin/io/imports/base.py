@@ -172,7 +172,7 @@ class Source:
         Raises
         ------
         InputError
-            If it cannot be read, is no regular file, or is larger than `LARGEST_FILE`.
+            If it cannot be read, is not a regular file, or is larger than `LARGEST_FILE`.
         DocumentError
             If it is not UTF-8 text.
         """
@@ -180,10 +180,10 @@ class Source:
         with contextlib.suppress(OSError):
             found = path.stat()
             if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{path} is no regular file; devices, pipes and folders are not read")
+                raise InputError(f"{path} is not a regular file; devices, pipes and folders are not read")
             if found.st_size > LARGEST_FILE:
                 raise InputError(
-                    f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is no table of a search"
+                    f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is not a table of a search"
                 )
         with contextlib.suppress(OSError), path.open("rb") as stream:
             if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
