@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from superbin._support.shown import counted
+from superbin.cli.options import standard_input
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _entry(source: Path) -> "Entry":
     from superbin.results.load import load_any, result_of
 
     if str(source) == "-":
-        return entry_of(result_of(sys.stdin.read(), place="standard input"))
+        return entry_of(result_of(standard_input(), place="standard input"))
     documents = [source / name for name in ("result.json", "scan.json", "chance.json")]
     if source.suffix == ".json" or (source.is_dir() and any(path.is_file() for path in documents)):
         return entry_of(load_any(source))

@@ -520,10 +520,10 @@ def _cross_section(
     if fitting:
         return fitting[0]["pb"], fitting[0]["origin"]
     if wanted is not None:
-        there = f"only at {offers[0]['sqrt_s_tev']:g} TeV" if offers else "none at all"
+        there = f"; there is one at {offers[0]['sqrt_s_tev']:g} TeV" if offers else ""
         raise InputError(
-            f"--cross-section is file, and the files state {there}, not at the {search.sqrt_s_tev:g} TeV of {search.name}; "
-            "give it in pb"
+            f"--cross-section is file, and the files state none above 0 at the {search.sqrt_s_tev:g} TeV of "
+            f"{search.name}{there}: give it in pb"
         )
     return None, ""
 

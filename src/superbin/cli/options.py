@@ -1,15 +1,19 @@
 """Options and output habits that commands share."""
 
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from superbin._support.files import MAX_BYTES
 from superbin._support.json import json_text
 from superbin._support.shown import counted
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
+from superbin.errors import InputError
 
 if TYPE_CHECKING:
     from superbin.results import MergeResult
@@ -28,6 +32,8 @@ __all__ = [
     "selection_lines",
     "signal_options",
     "simplify_option",
+    "staged_output",
+    "standard_input",
     "toys_option",
     "without_signal",
 ]
@@ -36,6 +42,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 POSITIONAL_NUMBERS = {"ignore_unknown_options": True}
 """Lets a negative number reach its check, which explains itself better than an unknown option does."""
+
+
+def standard_input() -> str:
+    """The text on standard input, within the bounds of a file's.
+
+    Raises
+    ------
+    InputError
+        If it is closed, is not UTF-8, or is larger than `superbin._support.files.MAX_BYTES`.
+    """
+    from superbin.io._text import decoded
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("standard input is closed; name a file, or send one with <")
+    stream = getattr(sys.stdin, "buffer", None)
+    content = sys.stdin.read().encode() if stream is None else stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InputError(f"standard input has more than {MAX_BYTES >> 20} MB; name another file")
+    return decoded(content, "standard input")
 
 
 def database_option(command: F) -> F:
@@ -230,6 +255,13 @@ def pyhf_toys_option(command: F) -> F:
         default=0,
         help="Number of toys of the exported workspace by pyhf; each takes some 10 ms.",
     )(command)
+
+
+def staged_output(path: Path | None, *, force: bool = False) -> AbstractContextManager[Path | None]:
+    """Check a folder for output before work begins, and fill it at the end; None without a folder."""
+    from superbin._support.files import staged_directory
+
+    return nullcontext() if path is None else staged_directory(path, force=force)
 
 
 def as_json(document: object) -> str:

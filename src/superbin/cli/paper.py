@@ -1,12 +1,12 @@
 """``superbin paper``: the LaTeX paper of a result or a scan, from its document alone."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from superbin.cli.options import standard_input
 from superbin.errors import InputError, SuperbinError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def paper(
     from superbin.results.load import load_any, result_of
     from superbin.results.scan import ScanResult
 
-    result = result_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_any(file)
+    result = result_of(standard_input(), place="standard input") if str(file) == "-" else load_any(file)
     if not isinstance(result, AnalysisResult | ScanResult):
         raise InputError(f"{file} holds a global p-value; a paper is of a result.json or a scan.json")
     with staged_directory(output, force=force) as folder:

@@ -1,12 +1,12 @@
 """``superbin plot``: the figures of a result again, from its document alone."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from superbin._support.shown import counted
+from superbin.cli.options import standard_input
 from superbin.cli.renamed import RenamedOptions
 from superbin.errors import InputError
 
@@ -57,7 +57,7 @@ def plot(
     from superbin.results.load import drawable_of, load_drawable
 
     result = (
-        drawable_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_drawable(file)
+        drawable_of(standard_input(), place="standard input") if str(file) == "-" else load_drawable(file)
     )
     drawn = _figures(result)
     unknown = [name for name in names if name not in drawn]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from superbin.catalog.catalog import Source
     from superbin.domain.signal import SignalModel
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.imported import ImportedLikelihood
     from superbin.results import AnalysisResult
 
 
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     "ask_likelihood",
     default=True,
     show_default=True,
-    help="Use the published full likelihood, where the search has one: its limits, and the workspace of the aggregate bin with its control regions; some seconds.",
+    help="Use the full likelihood, where the search has one (published, a pyhf workspace, Combine datacards): its limits, and the workspace of the aggregate bin with its control regions. Where it has a covariance alone: the limits of the simplified likelihood. Some seconds.",
 )
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
@@ -123,8 +124,7 @@ def run(
             signal = catalog.signal(
                 search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
-            has_likelihood = ask_likelihood and catalog.has_likelihood(search)
-            likelihood = catalog.published_likelihood(search) if has_likelihood else None
+            likelihood = catalog.open_likelihood(search) if ask_likelihood else None
             published = catalog.limits(search, model)
             theory = catalog.cross_section_of(signal, search)
         _progress(
@@ -144,6 +144,7 @@ def run(
             cross_section_error=theory.relative_uncertainty,
             cross_section_order=theory.order,
             likelihood=likelihood,
+            simplified=ask_likelihood,
             published=published,
             report=_part,
         )
@@ -186,16 +187,23 @@ def _part(name: str, seconds: float) -> None:
 
 
 def _write_documents(
-    result: "AnalysisResult", signal: "SignalModel", likelihood: "PublishedLikelihood | None", folder: Path
+    result: "AnalysisResult",
+    signal: "SignalModel",
+    likelihood: "PublishedLikelihood | ImportedLikelihood | None",
+    folder: Path,
 ) -> None:
     from superbin import workspace
     from superbin._support.files import write_text
-    from superbin.analysis import likelihood_workspace
     from superbin.results import result_to_json
 
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
-    if likelihood is not None:
+    if likelihood is None:
+        return
+    from superbin.analysis import likelihood_workspace
+    from superbin.likelihood import PublishedLikelihood
+
+    if isinstance(likelihood, PublishedLikelihood):
         correlated = likelihood_workspace(likelihood, signal, result.merge.bins)
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 

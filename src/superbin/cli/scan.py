@@ -77,7 +77,7 @@ _SIMPLIFY = 0.005
 @click.option(
     "--stored",
     is_flag=True,
-    help="Scan the signals of the model that are stored in the database in place of a grid.",
+    help="Scan the signals of the model that are stored in the database in place of a grid; the default where there is no grid.",
 )
 @click.option(
     "--max-points",
@@ -189,6 +189,8 @@ def scan(
     )
     with stage as folder, open_catalog(database) as catalog:
         search = catalog.search(search_name)
+        if grid is points_file is cross_sections_file is None:
+            stored = stored or catalog.only_stored(search, model)
         targets = (
             _stored_targets(catalog, search, model)
             if stored

@@ -228,7 +228,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        lines.append(f"{number:>5}{events:>10.4g}{error:>10.2g}  {ranges}")
+        lines.append(f"{number:>5}{events:>10.4g}{error:>10.2g}  {ranges or search.bin_name(number)}")
     return lines
 
 

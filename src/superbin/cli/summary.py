@@ -18,6 +18,9 @@ from superbin.results.rounding import plain
 
 __all__ = ["summary"]
 
+NO_TIME = "its bands are not computed without time (seconds)"
+WITH_TIME = "its bands take some seconds, and --seconds is 0"
+
 METHODS = {"lhc": "LHC CLs", "cls": "prior-predictive CLs", "asymptotic": "asymptotic CLs"}
 _WORDS = {"discovery": "discovery", "limit": "the limit"}
 FITS = {"prefit": "pre-fit", "postfit": "post-fit"}
@@ -113,7 +116,8 @@ def _theory(name: str, limit: UpperLimit, error: float) -> str:
 
 
 def _likelihood_name(answer: LikelihoodAnswer) -> str:
-    return f"the {answer.kind} likelihood of {counted(answer.channels, 'channel')}"
+    what = "channel" if answer.kind == "full" else "bin"
+    return f"the {answer.kind} likelihood of {counted(answer.channels, what)}"
 
 
 # --- signal regions ---------------------------------------------------------------------------------------
@@ -244,13 +248,14 @@ def _footnotes(result: AnalysisResult, regions: Sequence[AggregateRegion]) -> li
             f"signal uncertainty in the region for {_WORDS[regions[0].purpose]}: Monte Carlo {percent(width.mc)}, "
             f"systematic {percent(width.systematic)}{theory}"
         )
-    if any(limit.method == "lhc" and limit.uncertain for region in regions for limit in region.limits):
-        lines.append("LHC CLs with an uncertain signal: the observed limit alone, its bands take minutes")
-    same = len(regions) > 1 and regions[0].merge.bins == regions[1].merge.bins
-    if not same and any(
-        limit.status.startswith("no expected limit: its bands are computed") for limit in result.limits
-    ):
-        lines.append("LHC CLs in the region for discovery: the observed limit alone")
+    regional = [limit for region in regions for limit in region.limits]
+    for status in dict.fromkeys(limit.status for limit in regional if limit.method == "lhc"):
+        if status != "exact":
+            reason = status.removeprefix("no expected limit: ")
+            lines.append(f"LHC CLs with the observed limit alone: {reason.replace(NO_TIME, WITH_TIME)}")
+    names = {limit.method for limit in regional}
+    if names and "lhc" not in names:
+        lines.append("LHC CLs: none, more than 10000 events or some ten seconds of computing")
     lines += _costs(result)
     if result.published is None:
         lines.append("published limit: superbin has none for this model in this search")

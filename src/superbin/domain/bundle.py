@@ -24,6 +24,7 @@ FILES: Mapping[str, str] = MappingProxyType(
         r"grids/[\w.+-]+\.csv\.gz": "a signal grid",
         r"likelihood\.json\.gz": "the likelihood in superbin's packed form",
         r"workspace\.json": "the likelihood as a pyhf workspace",
+        r"patches/[\w.+-]+\.json": "patches of the workspace, which add signals",
         r"cards/[\w.+/-]+": "a datacard of the likelihood, or a file that a card names",
         r"card-recipe\.json": "what the datacards of this search need before they can be used",
         r"third-moments\.json": "third moments of the backgrounds by bin, events cubed",

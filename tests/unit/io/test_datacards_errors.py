@@ -63,7 +63,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "observation nan": (changed("observation 5 6", "observation 5 nan"), 6, "observation 'nan' is not a finite number"),
     "channel twice": (changed("bin a b\n", "bin a a\n"), 5, "the same channel twice in one bin line"),
     "channel unknown": (changed("bin a a b b", "bin a a c c"), 7, "channel 'c' is not among the declared ones"),
-    "channel without column": (changed("bin a a b b", "bin a a a a"), 8, "process 's' is twice in channel 'a'"),
+    "process twice": (changed("process s t s t", "process s t s s"), 8, "process 's' is twice in channel 'b'"),
     "channel empty": (changed("bin a b\nobservation 5 6", "bin a b c\nobservation 5 6 7"), 7, "channel 'c' is declared but"),
     "no bin": (without("bin"), 8, "after 0 bin and 2 process lines"),
     "bin line empty": (changed("bin a a b b", "bin"), 7, "the bin line of the table is empty"),
@@ -140,8 +140,11 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "rateParam range": (CARD + "f rateParam a t 1 [0-5]\n", 14, "is no range"),
     "rateParam outside": (CARD + "f rateParam a t 9 [0,5]\n", 14, "outside its range"),
     "rateParam reversed": (CARD + "f rateParam a t 1 [2,0]\n", 14, "low <= high"),
-    "rateParam other start": (CARD + "f rateParam a t 1\nf rateParam b t 2\n", 15, "another start or range than on line 14"),
-    "rateParam twice": (CARD + "f rateParam a t 1\nf rateParam * t 1\n", 15, "'f' acts twice"),
+    "gmN twice": (CARD + "g gmN 10 - 0.4 - -\n", 14, "'g' acts twice on process 't' in channel 'a'"),
+    "trG twice": (changed("kmax 3", "kmax 5") + "h trG - 0.1 - -\nh trG - 0.2 - -\n", 15, "'h' acts twice on process 't'"),
+    "unif ranges": (changed("kmax 3", "kmax 5") + "h unif -1 1 - 0.1 - -\nh unif -1 2 - - - 0.1\n", 15, "another kind or range on line 14"),
+    "gmM widths": (changed("kmax 3", "kmax 5") + "h gmM - 0.1 - -\nh gmM - - - 0.2\n", 15, "the uncertainty 0.2 here and 0.1 on line 14"),
+    "formula and param": (changed("kmax 3", "kmax 4") + "f rateParam a t (@0) r\nf param 1 0.1\n", 15, "only one with a number can be constrained"),
     "rateParam name taken": (CARD + "x rateParam a t 1\n", 14, "'x' is rateParam here but lnN"),
     "group form": (CARD + "q group x y\n", 14, "must be written 'q group = nuisance"),
     "group member": (CARD + "q group = x z\n", 14, "names 'z', which is no nuisance"),
@@ -168,6 +171,40 @@ def test_bad_card(tmp_path: Path, case: str) -> None:
     place = f"{path}:{line}: " if line is not None else f"{path}: "
     assert str(caught.value).startswith(place)
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    """IMP-2, CARD-12: every faulty line of every card is in one report, but for what may follow from another fault."""
+    faulty = (
+        changed("observation 5 6", "observation 5 -1")
+        .replace("rate 1 4 1 5", "rate nan 4 1 -5")
+        .replace("x lnN 1.1 - 1.1 -", "x lnN 1.1")
+        .replace("y lnN", "y lnX")
+    )
+    (tmp_path / "a.txt").write_text(faulty + "all group = x nothing\n", encoding="utf-8")
+    with pytest.raises(DocumentError) as caught:
+        read_datacards(tmp_path / "a.txt")
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'a.txt'}: 5 faults: line 10: rate 'nan'")
+    for part in (
+        "line 10: rate -5",
+        "line 6: observation -1",
+        "line 11: lnN 'x' has 1",
+        "line 12: nuisance kind 'lnX'",
+    ):
+        assert text.count(part) == 1
+    # The header is read first, without it the table has no meaning; one shapes line is one fault.
+    (tmp_path / "b.txt").write_text(changed("imax 2", "imax two").replace("jmax 1", "jmax"), encoding="utf-8")
+    (tmp_path / "c.txt").write_text(
+        changed("shapes * * FAKE", "shapes * * in.root w:$PROCESS"), encoding="utf-8"
+    )
+    with pytest.raises(DocumentError) as caught:
+        read_datacards(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}: 8 faults: a.txt: line 10: rate 'nan'")
+    assert "b.txt: line 1: imax is 'two'" in str(caught.value)
+    assert "b.txt: line 2: jmax has no value" in str(caught.value)
+    assert str(caught.value).count("RooFit workspace") == 1
     assert "\n" not in str(caught.value)
 
 

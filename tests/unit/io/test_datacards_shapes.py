@@ -302,6 +302,46 @@ def test_bad_histograms(tmp_path: Path, case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_all_faults_of_histograms_at_once(tmp_path: Path) -> None:
+    """IMP-2, CARD-12: every histogram that is missing or does not fit is in one report."""
+    card = write(
+        tmp_path,
+        "jes shape - 1\njer shape - 1\nk shape 1 -\n",
+        histograms={"b_jesUp": histogram([1.0]), "b_jesDown": histogram(DOWN), "b_jerUp": histogram(UP)},
+        background="17",
+    )
+    with pytest.raises(DocumentError) as caught:
+        read(card)
+    text = str(caught.value)
+    assert text.startswith(f"{card}: 2 faults: line ")
+    assert "line 10: the rate of process 'b'" in text
+    assert "no histogram 's_kDown'" in text
+    card = write(
+        tmp_path,
+        "jes shape - 1\njer shape - 1\nk shape 1 -\n",
+        histograms={"b_jesUp": histogram([1.0]), "b_jesDown": histogram(DOWN), "b_jerUp": histogram(UP)},
+    )
+    with pytest.raises(
+        DocumentError, match=r"3 faults: .*line 13: .*line 11: .*b_jesUp has 1 bins.*line 12: .*b_jerDown"
+    ):
+        read(card)
+
+
+def test_cycles_by_name(tmp_path: Path) -> None:
+    """CARD-19: a name may end in a cycle, as ROOT's Get takes it."""
+    card = write(tmp_path)
+    with uproot.update(tmp_path / "h.root") as file:
+        file["s"] = histogram([5.0, 5.0, 5.0])
+    for cycle, values in ((1, SIGNAL), (2, [5.0, 5.0, 5.0])):
+        lines = card.read_text(encoding="utf-8").splitlines()
+        lines.insert(4, f"shapes s * h.root s;{cycle}")
+        (tmp_path / "cycle.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        np.testing.assert_allclose(expected(read(tmp_path / "cycle.txt"), r=1.0) - BACKGROUND, values)
+    (tmp_path / "cycle.txt").write_text("\n".join(lines).replace("s;2", "s;3"), encoding="utf-8")
+    with pytest.raises(DocumentError, match=r"has no histogram 's;3'"):
+        read(tmp_path / "cycle.txt")
+
+
 def test_bad_files(tmp_path: Path) -> None:
     """CARD-12, CARD-19: missing and damaged files, trees, and files outside the folder."""
     card = write(tmp_path)

@@ -200,6 +200,32 @@ def test_broken_documents(message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_all_faults_at_once() -> None:
+    """IMP-2, ENG-15: one report with the JSON path of every fault, each once."""
+    space = document()
+    _set(*B, "data", value=[1, "5"])(space)
+    _set("channels", 0, "samples", 0, "data", value=[1])(space)
+    _set("channels", 1, "samples", 0, "modifiers", 0, "type", value="normsis")(space)
+    with pytest.raises(DocumentError) as caught:
+        model_from_workspace(space, source="w.json")
+    text = str(caught.value)
+    assert text.startswith("w.json: 3 faults: ")
+    for path in (
+        "channels[0].samples[1].data[1] is",
+        "channels[0].samples[0].data has 1",
+        "channels[1].samples[0].modifiers[0].type",
+    ):
+        assert text.count(f"$.{path}") == 1
+    space = document()
+    _set("measurements", 0, "config", "parameters", 1, "inits", value=[7])(space)
+    _set("measurements", 0, "config", "parameters", 2, "fixed", value=1)(space)
+    _set("measurements", 0, "config", "poi", value="sigma")(space)
+    with pytest.raises(
+        DocumentError, match=r"w.json: 3 faults: .*is at odds: .*true or false.*poi is 'sigma'"
+    ):
+        model_from_workspace(space, source="w.json")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("{", ":1: not JSON"), ('{"a": NaN}', "NaN is not a finite number"), ("[]", r"\$ is \[\]")],

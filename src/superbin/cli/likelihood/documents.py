@@ -1,7 +1,6 @@
 """``superbin likelihood export``, ``combine`` and ``lint``."""
 
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from superbin.cli.likelihood.subject import (
     subject_options,
 )
 from superbin.cli.likelihood.text import strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, standard_input
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
     if cards == (Path("-"),):
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "stdin"
-            place.write_text(sys.stdin.read(), encoding="utf-8")
+            place.write_text(standard_input(), encoding="utf-8")
             try:
                 read = read_datacards(place)
             except InputError as error:

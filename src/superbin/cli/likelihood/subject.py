@@ -1,6 +1,5 @@
 """SOURCE and SIGNAL: what ``superbin likelihood`` works on, and its options."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from superbin.cli.options import database_option, search_option, signal_options
+from superbin.cli.options import database_option, search_option, signal_options, standard_input
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -270,7 +269,7 @@ def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
         "interpolation": chosen["interpolation"],
         "bins": bin_numbers_of(chosen["bin_numbers"]),
     }
-    opened = open_text(sys.stdin.read(), **settings) if place == STDIN else open_file(Path(place), **settings)
+    opened = open_text(standard_input(), **settings) if place == STDIN else open_file(Path(place), **settings)
     for note in opened.notes:
         click.echo(note, err=True)
     title = "standard input" if place == STDIN else str(place)

@@ -35,6 +35,7 @@ CODES = MappingProxyType(
         "ignored-words": "words after the last column are ignored, as by Combine",
         "zero-entry": "a factor of zero is no effect, as in Combine",
         "acts-twice": "a nuisance has two lines for one column; both count, as in Combine",
+        "first-start": "a rateParam has another start or range than on its first line; those of the first are taken, as in Combine",
         "gamma-rate": "count times alpha of a gmN stands for another rate in the table, as in Combine",
         "nofloat": "the suffix [nofloat] is left out; the nuisance is that of the plain name",
         "edit-nothing": "an instruction of the card finds nothing to act on, or what it asks for has no effect",

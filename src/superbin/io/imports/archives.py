@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from superbin._support.files import MOST_FILES
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import LARGEST_FILE, Source
 
 __all__ = ["is_archive", "opened"]
 
-MOST_FILES = 20_000
 LARGEST_TOTAL = 2 * LARGEST_FILE
 LARGEST_RATIO = 200
 """Unpacked over packed size, from `FREE` bytes on; tables of numbers reach about ten."""

@@ -23,6 +23,7 @@ import codecs
 import csv
 import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
-from superbin._support.shown import counted
+from superbin._support.shown import counted, listed
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -196,7 +197,7 @@ def _only_table(source: Source) -> Path:
     found = _tables(source)
     if len(found) != 1:
         raise InputError(
-            f"{source.path}: {counted(len(found), 'table')} with observed events ({', '.join(p.name for p in found) or 'none'}); name one "
+            f"{source.path}: {counted(len(found), 'table')} with observed events ({listed([p.name for p in found]) or 'none'}); name one "
             "of them instead of the folder"
         )
     return found[0]
@@ -652,9 +653,11 @@ def _given_errors(columns: _Columns, processes: dict[str, dict[str, int]]) -> No
 
 def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
     """Two columns of one name side by side are lower and upper edge, as some public tables write them."""
-    names = list(plain)
+    names, where = list(plain), defaultdict(list)
     for i, column in enumerate(plain):
-        places = [k for k, other in enumerate(plain) if other == column]
+        where[column].append(i)
+    for i, column in enumerate(plain):
+        places = where[column]
         if len(places) == 2 and places[1] == places[0] + 1:
             names[i] = f"{column} {'low' if i == places[0] else 'high'}"
         elif len(places) > 1:
