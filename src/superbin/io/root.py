@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.files import MAX_BYTES, check_regular
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
 __all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
@@ -287,7 +288,7 @@ def _cells(path: Path, name: str, item: Any) -> tuple[FloatArray, FloatArray, li
     size = math.prod(shape)
     if size > _MOST_CELLS:
         raise DocumentError(
-            f"{path}: histogram {name!r} has {size} cells in {len(shape)} dimensions; at most {_MOST_CELLS} are read, project it to fewer "
+            f"{path}: histogram {name!r} has {counted(size, 'cell')} in {len(shape)} dimensions; at most {_MOST_CELLS} are read, project it to fewer "
             "axes or bins"
         )
     if item.classname.startswith("THnT"):

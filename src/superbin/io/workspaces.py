@@ -19,6 +19,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io._faults import Faults
 from superbin.io._text import read_text
@@ -38,7 +39,15 @@ from superbin.statistical_model import (
 )
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["model_from_workspace", "patched", "patches", "read_workspace", "workspace_from_document"]
+__all__ = [
+    "model_from_workspace",
+    "patch_list",
+    "patched",
+    "patches",
+    "read_workspace",
+    "with_known_poi",
+    "workspace_from_document",
+]
 
 VERSION = "1.0.0"
 GAMMA_BOUNDS = (1e-10, 10.0)
@@ -105,7 +114,7 @@ class _Node:
                 raise node.error(f"is {value:g}; it must not be below {low:g}")
             values.append(value)
         if size is not None and len(values) != size:
-            raise self.error(f"has {len(values)} entries; {of} has {size} bins")
+            raise self.error(f"has {counted(len(values), 'entry')}; {of} has {counted(size, 'bin')}")
         return np.array(values, dtype=np.float64)
 
 
@@ -206,6 +215,48 @@ def patches(document: object, *, source: str = "patch set") -> tuple[str, ...]:
         If it is none.
     """
     return tuple(node["metadata"]["name"].text() for node in _Node(source, document)["patches"])
+
+
+def patch_list(
+    content: Any, *, source: str = "patch set"
+) -> list[tuple[str, Mapping[str, float], list[Any]]]:
+    """Patches of a patch set with their names and parameters; a single patch has neither.
+
+    Raises
+    ------
+    DocumentError
+        If it is neither.
+    """
+    if isinstance(content, list):
+        return [("", {}, content)]
+    names = patches(content, source=source)
+    labels = content.get("metadata", {}).get("labels", [])
+    single: list[tuple[str, Mapping[str, float], list[Any]]] = []
+    for name, patch in zip(names, content["patches"], strict=True):
+        values = patch["metadata"].get("values", [])
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        point = (
+            {str(label): float(value) for label, value in zip(labels, values, strict=True)}
+            if numbers and len(labels) == len(values)
+            else {}
+        )
+        if not isinstance(patch.get("patch"), list):
+            raise DocumentError(f"{source}: patch {name!r} has no list of operations")
+        single.append((name, point, patch["patch"]))
+    return single
+
+
+def with_known_poi(document: Any) -> Any:
+    """Return the workspace without a parameter of interest that only its patches bring."""
+    try:
+        names = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
+        measurements = [
+            m if m["config"]["poi"] in names else m | {"config": m["config"] | {"poi": ""}}
+            for m in document["measurements"]
+        ]
+    except (KeyError, TypeError):
+        return document  # which is refused with the place of what is missing
+    return document | {"measurements": measurements}
 
 
 def patched(workspace: Any, patch: Any, name: str | None = None, *, source: str = "patch") -> Any:
@@ -419,7 +470,7 @@ class _Reader:
                 raise config[key].error(f"configures what {name!r} does not have; leave it out")
             values = self._bounds(config) if key == "bounds" else config[key].numbers().tolist()
             if len(values) != required.size:
-                raise config[key].error(f"has {len(values)} entries; {name!r} has {required.size}")
+                raise config[key].error(f"has {counted(len(values), 'entry')}; {name!r} has {required.size}")
             setattr(required, attribute, values)
         if "fixed" in config:
             if not isinstance(config["fixed"].value, bool):
@@ -631,7 +682,8 @@ def model_from_workspace(
     with faults.gathering():
         if poi and poi not in reader.sets:
             raise config["poi"].error(
-                f"is {poi!r}, which no modifier of the workspace has; name a parameter of one"
+                f"is {poi!r}, which no modifier of the workspace has: it has no signal; add one with --patch FILE "
+                "(patch= in Python), or name another parameter"
             )
         if poi and not reader.sets[poi].scalar:
             raise config["poi"].error(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.shown import Shown, number
+from superbin._support.shown import Shown, counted, number
 from superbin.errors import InputError
 from superbin.statistical_model.effects import BinRates, Effect, Formula, LogMorph, Morph
 from superbin.statistical_model.expressions import variables
@@ -72,7 +72,9 @@ class Sample(Shown):
             size = len(effect.parameters) if isinstance(effect, BinRates) else None
             size = effect.low.size if isinstance(effect, Morph | LogMorph) else size
             if size is not None and size != nominal.size:
-                raise InputError(f"sample {self.name!r} has {nominal.size} bins, an effect on it has {size}")
+                raise InputError(
+                    f"sample {self.name!r} has {counted(nominal.size, 'bin')}, an effect on it has {size}"
+                )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,7 +122,7 @@ class Channel(Shown):
         for sample in self.samples:
             if sample.nominal.size != observed.size:
                 raise InputError(
-                    f"channel {self.name!r} counts {observed.size} bins, its sample {sample.name!r} has {sample.nominal.size}"
+                    f"channel {self.name!r} counts {counted(observed.size, 'bin')}, its sample {sample.name!r} has {sample.nominal.size}"
                 )
 
 

@@ -271,9 +271,9 @@ def test_formulas_fuzzed(text: str) -> None:
         ),
         (
             "f rateParam a t (@0) g\ng rateParam b t (@0) f\n",
-            r"card.txt:10: the formulas go round in a circle, f -> g -> f",
+            r"card.txt:10: the formulas depend on each other in a circle, f -> g -> f",
         ),
-        ("f rateParam a t (@0) f\n", r"the formulas go round in a circle, f -> f"),
+        ("f rateParam a t (@0) f\n", r"the formulas depend on each other in a circle, f -> f"),
     ],
 )
 def test_bad_references(tmp_path: Path, lines: str, message: str) -> None:

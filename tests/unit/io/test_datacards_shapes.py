@@ -282,7 +282,7 @@ def test_cycles_of_one_name(tmp_path: Path) -> None:
 BAD: dict[str, tuple[dict[str, object], str]] = {
     "missing histogram": ({"lines": "jes shape - 1\n"}, r"card.txt:11: .*h.root has no histogram 'b_jesDown'; its histograms begin with"),
     "number of bins": ({"histograms": {"b": histogram([1.0, 2.0])}}, r"card.txt:4: .*h.root: b has 2 bins, the data of channel 'c' .* has 3"),
-    "bins of a variation": ({"lines": "jes shape - 1\n", "histograms": JES | {"b_jesUp": histogram([1.0])}}, r"card.txt:11: .*b_jesUp has 1 bins"),
+    "bins of a variation": ({"lines": "jes shape - 1\n", "histograms": JES | {"b_jesUp": histogram([1.0])}}, r"card.txt:11: .*b_jesUp has 1 bin"),
     "negative data": ({"histograms": {"data_obs": histogram([1.0, -2.0, 1.0])}}, r"card.txt:4: .*data_obs counts -2 events in bin 2"),
     "nan": ({"histograms": {"b": histogram([1.0, math.nan, 1.0])}}, r"card.txt:4: .*'b' in bin 2 is nan; it must be a finite number"),
     "empty": ({"histograms": {"b": histogram([0.0, 0.0, 0.0])}}, r"card.txt:4: .*b has the integral 0, but the rate"),

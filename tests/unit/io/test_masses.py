@@ -40,7 +40,7 @@ def test_forms(content: str, tmp_path: Path) -> None:
         ("1000,,1\n", r"points:1: '1000,,1' .*'' is not a finite number"),
         ("m_lsp,m_mother\n1,1000\n", r"points:1: 'm_lsp,m_mother' is not a list of masses"),
         ("1000,1\nm_mother,m_lsp\n", r"points:2: 'm_mother,m_lsp' is not a list of masses"),
-        ("1000,1\n# x\n1000.0 1\n", r"points:3: '1000.0 1' stands in line 1 already; remove one"),
+        ("1000,1\n# x\n1000.0 1\n", r"points:3: '1000.0 1' is in line 1 already; remove one"),
         ("m_mother,m_lsp\n", r"points holds no point; write m_mother,m_lsp in GeV"),
     ],
 )

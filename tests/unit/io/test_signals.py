@@ -141,7 +141,7 @@ def test_root_faults(search: Search, tmp_path: Path) -> None:
         signals_from_root(path, search, pattern=r"c_(\d+)")
     with pytest.raises(InputError, match="no histogram's name matches 'x'; there are a_1"):
         signals_from_root(path, search, pattern="x")
-    with pytest.raises(InputError, match="is no regular expression"):
+    with pytest.raises(InputError, match="is not a regular expression"):
         signals_from_root(path, search, pattern="(")
 
 

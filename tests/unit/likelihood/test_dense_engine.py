@@ -548,7 +548,7 @@ def test_fixed_strength_is_let_go() -> None:
     assert fixed.fit().mu == 1.0
     limit = fixed.limit()
     assert limit.observed == pytest.approx(counting(5, 2, 5).limit().observed, rel=1e-9)
-    assert limit.doubts[0] == "mu is fixed in the published model and was let go"
+    assert limit.doubts[0] == "mu is fixed in the published model and was freed"
 
 
 def test_nothing_expected_nothing_seen() -> None:

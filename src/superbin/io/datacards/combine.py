@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from superbin._support.files import files_within
 from superbin.errors import DocumentError, InputError
 from superbin.io._faults import Faults
 from superbin.io._text import read_text
@@ -125,7 +126,7 @@ def _expand(paths: Sequence[str | Path], *, folders: bool = True) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir() and folders:
-            inside = sorted((p for p in path.rglob("*.txt") if p.is_file()), key=_natural)
+            inside = sorted((p for p in files_within(path) if p.name.endswith(".txt")), key=_natural)
             if not inside:
                 raise InputError(f"{path}: the folder holds no *.txt file; name the cards or their folder")
             files += inside

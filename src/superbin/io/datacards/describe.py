@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
 from superbin.io._faults import Faults
 from superbin.io.datacards.model import (
@@ -344,7 +345,7 @@ class _Builder:
         if formula.name in above:
             circle = " -> ".join((*above[above.index(formula.name) :], formula.name))
             raise DocumentError(
-                f"{formula.lines[0]}: the formulas go round in a circle, {circle}; one must be a number"
+                f"{formula.lines[0]}: the formulas depend on each other in a circle, {circle}; one must be a number"
             )
         if len(above) > 50:
             raise DocumentError(
@@ -457,7 +458,7 @@ class _Builder:
     def check_size(self, shape: Shape, data: Shape, place: Place, channel: CardChannel) -> None:
         if shape.values.size != data.values.size:
             raise DocumentError(
-                f"{place}: {shape.where} has {shape.values.size} bins, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
+                f"{place}: {shape.where} has {counted(shape.values.size, 'bin')}, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
             )
 
     def variations(self, i: int, nominal: Shape) -> tuple[list[tuple[str, float, Shape, Shape]], bool, float]:
@@ -480,7 +481,7 @@ class _Builder:
         shape = self.templates.variation(template, entry.source + side, entry.place)
         if shape.values.size != nominal.values.size:
             raise DocumentError(
-                f"{entry.place}: {shape.where} has {shape.values.size} bins, {nominal.where} has {nominal.values.size}; a variation needs the same"
+                f"{entry.place}: {shape.where} has {counted(shape.values.size, 'bin')}, {nominal.where} has {nominal.values.size}; a variation needs the same"
             )
         if not shape.integral > 0:
             raise DocumentError(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io._faults import Faults
 from superbin.io.datacards.edits import Edited, edit
@@ -319,7 +320,7 @@ class _Reader:
         new = MeasuredParameter(name, mean, down, up, lower, upper, (record.place,))
         if name in self.effects.measured:
             raise record.error(
-                f"param {name!r} stands on line {self.effects.measured[name].lines[0].line} already"
+                f"param {name!r} is on line {self.effects.measured[name].lines[0].line} already"
             )
         self.effects.measured[name] = new
         if self.effects.n_nuisance_lines is not None:
@@ -540,7 +541,7 @@ class _Reader:
         old = self.effects.gammas.get(name, GammaNuisance(name, count, (), ()))
         if old.count != count:
             raise record.error(
-                f"gmN {name!r} counts {count} events here and {old.count} on line {old.lines[0].line}"
+                f"gmN {name!r} counts {counted(count, 'event')} here and {old.count} on line {old.lines[0].line}"
             )
         entries = tuple(self.alpha(record, count, i, cell[0]) for i, cell in sorted(line.cells.items()))
         others = (e.term for g in self.effects.gammas.values() if g.name != name for e in g.entries)
@@ -612,7 +613,7 @@ class _Reader:
         }
         for member in members:
             if member not in known:
-                raise record.error(f"group {name!r} names {member!r}, which is no nuisance of this card")
+                raise record.error(f"group {name!r} names {member!r}, which is not a nuisance of this card")
         old = effects.groups.get(name)
         if old is None and record.tokens[2] == "+=":
             raise record.error(f"group {name!r} is extended before it is defined; write '=' the first time")
@@ -635,7 +636,7 @@ def _kappa(term: int, cell: Cell, record: Record) -> Kappa:
 def _range(record: Record, text: str) -> tuple[float, float]:
     parts = text[1:-1].split(",")
     if not (text.startswith("[") and text.endswith("]") and len(parts) == 2):
-        raise record.error(f"{text!r} of {record.tokens[0]!r} is no range; write [low,high], or nothing")
+        raise record.error(f"{text!r} of {record.tokens[0]!r} is not a range; write [low,high], or nothing")
     what = f"range of {record.tokens[0]!r}"
     low, high = record.number(parts[0].strip(), what), record.number(parts[1].strip(), what)
     if not low <= high:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from superbin._support.shown import counted
 from superbin.io.datacards.model import Channel, Datacards, Kappa, LogNuisance, Place, Placeholder, Term
 from superbin.io.datacards.twice import repeated
 
@@ -284,5 +285,5 @@ def _missing(cards: Datacards) -> Iterator[Finding]:
                     cards.terms[i].place,
                     "missing-systematic",
                     f"{nuisance.name!r} does not act on {_where(cards.terms[i])}, but on {process!r} in "
-                    f"{len(candidates) - len(absent)} of {len(candidates)} channels",
+                    f"{len(candidates) - len(absent)} of {counted(len(candidates), 'channel')}",
                 )

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
 from superbin.io._faults import Faults
 from superbin.io.datacards.effects import Effects, read_effects
@@ -209,7 +210,7 @@ def _columns(
     if not header.bins or len(header.processes) != 2:
         raise rate.error(
             f"the rate line comes after {len(header.bins)} bin and {len(header.processes)} process lines; "
-            "one or two bin lines and two process lines (names and numbers) must stand before it"
+            "one or two bin lines and two process lines (names and numbers) must come before it"
         )
     names, numbers = _names_and_numbers(header.processes)
     columns = header.columns.tokens[1:]
@@ -221,7 +222,7 @@ def _columns(
         if len(record.tokens) - 1 != len(columns):
             raise record.error(
                 f"{len(record.tokens) - 1} entries after {record.tokens[0]!r}, but the bin line "
-                f"(line {header.columns.place.line}) has {len(columns)} columns"
+                f"(line {header.columns.place.line}) has {counted(len(columns), 'column')}"
             )
     terms: list[Term] = []
     for channel, process, text, value in zip(
@@ -252,9 +253,9 @@ def _columns(
 def _check_table(
     header: _Header, channels: tuple[Channel, ...], terms: Sequence[Term], faults: Faults
 ) -> None:
-    counted = {c.name for c in channels if c.template is None}
+    counting = {c.name for c in channels if c.template is None}
     for term in terms:
-        if term.rate != 0 and (term.channel in counted) != (term.template is None):
+        if term.rate != 0 and (term.channel in counting) != (term.template is None):
             with_histogram = term.template or next(c.template for c in channels if c.name == term.channel)
             place = term.place if with_histogram is None else with_histogram.place
             with faults.gathering():
@@ -299,7 +300,7 @@ def _check_terms(terms: Sequence[Term], names: Record, numbers: Record) -> None:
     for term in terms:
         if (term.channel, term.process) in seen:
             raise names.error(
-                f"process {term.process!r} stands twice in channel {term.channel!r}; merge the columns"
+                f"process {term.process!r} is twice in channel {term.channel!r}; merge the columns"
             )
         seen.add((term.channel, term.process))
         if signal.setdefault(term.process, term.is_signal) != term.is_signal:
@@ -321,7 +322,7 @@ def _channels(
             "the same channel twice in one bin line; every channel has one observation"
         )
     if len(record.tokens) - 1 != len(declared):
-        raise record.error(f"{len(record.tokens) - 1} observations for {len(declared)} channels")
+        raise record.error(f"{len(record.tokens) - 1} observations for {counted(len(declared), 'channel')}")
     missing = [name for name in columns if name not in declared]
     empty = [name for name in declared if name not in columns]
     if missing:

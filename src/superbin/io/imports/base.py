@@ -6,6 +6,7 @@ An importer is one module with one `Importer` object, listed in `superbin.io.imp
 import codecs
 import contextlib
 import gzip
+import os
 import stat
 import zlib
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from superbin._support.files import MAX_BYTES
+from superbin._support.files import MAX_BYTES, MOST_FILES
 from superbin._support.shown import printable
 from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
@@ -139,14 +140,20 @@ class Source:
         Raises
         ------
         InputError
-            If the folder cannot be read.
+            If the folder cannot be read, or holds more than `MOST_FILES`.
         """
         if not self.is_folder:
             return (self.path,)
         try:
-            return tuple(sorted(p for p in self.path.iterdir() if not p.name.startswith(".") and p.is_file()))
+            with os.scandir(self.path) as entries:
+                names = [entry.name for entry in entries if entry.name[:1] != "." and entry.is_file()]
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}; the folder must be readable") from error
+        if len(names) > MOST_FILES:
+            raise InputError(
+                f"{self.path}: holds {len(names)} files; at most {MOST_FILES} are looked at, name the one that is meant"
+            )
+        return tuple(self.path / name for name in sorted(names))
 
     def head(self, size: int = 4096) -> bytes:
         """The first bytes of a file, unpacked where its name ends in ``.gz``; empty for a folder."""
@@ -165,7 +172,7 @@ class Source:
         Raises
         ------
         InputError
-            If it cannot be read, is no regular file, or is larger than `LARGEST_FILE`.
+            If it cannot be read, is not a regular file, or is larger than `LARGEST_FILE`.
         DocumentError
             If it is not UTF-8 text.
         """
@@ -173,10 +180,10 @@ class Source:
         with contextlib.suppress(OSError):
             found = path.stat()
             if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{path} is no regular file; devices, pipes and folders are not read")
+                raise InputError(f"{path} is not a regular file; devices, pipes and folders are not read")
             if found.st_size > LARGEST_FILE:
                 raise InputError(
-                    f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is no table of a search"
+                    f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is not a table of a search"
                 )
         with contextlib.suppress(OSError), path.open("rb") as stream:
             if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
