@@ -249,7 +249,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
     metavar="NAME",
     help="Particle produced in pairs, such as gluino, for the cross section; by default that of the model's name.",
 )
-@click.option("--source", metavar="TEXT", help="Where the points come from, in one line; kept in the file.")
+@click.option("--source", metavar="WORDS", help="Where the points come from, in one line; kept in the file.")
 def pack(folder: Path, output: Path, process: str | None, source: str | None) -> None:
     """Pack the points of a FOLDER into a grid file.
 

@@ -175,7 +175,8 @@ def _limits(result: AnalysisResult) -> list[str]:
         ("from", "method", "signal", "mu obs.", "mu exp.", "68 %", "95 %", "fb obs.", "fb exp.", "excluded")
     ]
     same = len(regions) > 1 and regions[0].merge.bins == regions[1].merge.bins
-    for region in regions[: 1 if same else None]:
+    # The limits of the region for the limit have their bands.
+    for region in [result.region_for("limit")] if same else regions:
         name = "both regions" if same else f"region for {_WORDS[region.purpose]}"
         rows += [_row(name, limit) for limit in region.limits if limit.method != "asymptotic"]
     if result.likelihood is not None:
@@ -257,10 +258,10 @@ def _footnotes(result: AnalysisResult, regions: Sequence[AggregateRegion]) -> li
         lines.append("LHC CLs: none, more than 10000 events or some ten seconds of computing")
     lines += _costs(result)
     if result.published is None:
-        lines.append("published limit: the search published none of this model that superbin knows")
+        lines.append("published limit: superbin has none for this model in this search")
     elif result.published.how == "nearest":
         lines.append(
-            "published limit: the map does not reach these masses; that of its nearest point is not compared"
+            "published limit: the map does not reach these masses; the limit of its nearest point is not compared"
         )
     return lines
 

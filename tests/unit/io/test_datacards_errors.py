@@ -162,7 +162,7 @@ def test_the_card_itself_is_good(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_card(tmp_path: Path, case: str) -> None:
-    """CARD-12, and the clause of each case: file, line, one line of text."""
+    """CARD-4, CARD-5, CARD-9, CARD-10, CARD-12: refused with file, line and one line of text."""
     text, line, message = BAD[case]
     path = tmp_path / "card.txt"
     path.write_text(text, encoding="utf-8")

@@ -82,7 +82,7 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
     type=click.Choice(["control", "background", "variations"]),
     default="control",
     show_default=True,
-    help="control: fit of all channels but those with signal. background: fit of all channels without signal. variations (of a search without SIGNAL): nuisance by nuisance "
+    help="What is fitted: control, all channels but those with signal; background, all channels without signal; variations (of a search without SIGNAL), nuisance by nuisance "
     "with an upper and a lower side.",
 )
 @click.option(
@@ -165,7 +165,7 @@ def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) 
     type=click.Choice(["control", "background"]),
     default="control",
     show_default=True,
-    help="control: fit of all channels but those with signal. background: fit of all channels at mu = 0.",
+    help="What is fitted: control, all channels but those with signal; background, all channels at mu = 0.",
 )
 @click.option(
     "--draws",
