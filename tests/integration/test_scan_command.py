@@ -162,7 +162,7 @@ def test_table(run: Run, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     _, out, _ = run("--json", "--correlations", "none")
     result = scan_from_json(out)
     _, out, _ = run("--correlations", "none")
-    assert "(Z is local: 9 points were looked at)" in out
+    assert "(Z is local, of 9 points)" in out
     by_z = sorted(result.points, key=lambda p: -(p.observed.z or 0) if p.observed else 0)
     commands = [line.strip() for line in out.splitlines() if line.strip().startswith("superbin run")]
     assert len(commands) == 9
