@@ -137,7 +137,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "rateParam file": (CARD + "f rateParam a t w.root:ws\n", 14, "is a function of the RooFit workspace"),
     "rateParam short": (CARD + "f rateParam a t\n", 14, "needs a channel, a process, and a number"),
     "rateParam nowhere": (CARD + "f rateParam c t 1\n", 14, "the card has no such column"),
-    "rateParam range": (CARD + "f rateParam a t 1 [0-5]\n", 14, "is no range"),
+    "rateParam range": (CARD + "f rateParam a t 1 [0-5]\n", 14, "is not a range"),
     "rateParam outside": (CARD + "f rateParam a t 9 [0,5]\n", 14, "outside its range"),
     "rateParam reversed": (CARD + "f rateParam a t 1 [2,0]\n", 14, "low <= high"),
     "gmN twice": (CARD + "g gmN 10 - 0.4 - -\n", 14, "'g' acts twice on process 't' in channel 'a'"),
@@ -147,7 +147,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "formula and param": (changed("kmax 3", "kmax 4") + "f rateParam a t (@0) r\nf param 1 0.1\n", 15, "only one with a number can be constrained"),
     "rateParam name taken": (CARD + "x rateParam a t 1\n", 14, "'x' is rateParam here but lnN"),
     "group form": (CARD + "q group x y\n", 14, "must be written 'q group = nuisance"),
-    "group member": (CARD + "q group = x z\n", 14, "names 'z', which is no nuisance"),
+    "group member": (CARD + "q group = x z\n", 14, "names 'z', which is not a nuisance"),
     "group extended first": (CARD + "q group += x\n", 14, "extended before it is defined"),
     "group twice": (CARD + "q group = x\nq group = y\n", 15, "is defined again; the first time was line 14"),
 }  # fmt: skip

@@ -322,7 +322,7 @@ def test_all_faults_of_histograms_at_once(tmp_path: Path) -> None:
         histograms={"b_jesUp": histogram([1.0]), "b_jesDown": histogram(DOWN), "b_jerUp": histogram(UP)},
     )
     with pytest.raises(
-        DocumentError, match=r"3 faults: .*line 13: .*line 11: .*b_jesUp has 1 bins.*line 12: .*b_jerDown"
+        DocumentError, match=r"3 faults: .*line 13: .*line 11: .*b_jesUp has 1 bin.*line 12: .*b_jerDown"
     ):
         read(card)
 

@@ -35,7 +35,7 @@ def test_forms(content: str, tmp_path: Path) -> None:
         ("# x\n\n1500 -inf\n", r"points:3: '1500 -inf' .*'-inf' is not a finite number"),
         ("1e999 1\n", r"points:1: .*'1e999' is too large"),
         ("1_000 1\n", r"points:1: .*'1_000' is not a finite number"),
-        ("1000\n", r"points:1: '1000' is 1 numbers for 2 masses"),
+        ("1000\n", r"points:1: '1000' is 1 number for 2 masses"),
         ("1000,1,5\n", r"points:1: '1000,1,5' is 3 numbers for 2 masses"),
         ("1000,,1\n", r"points:1: '1000,,1' .*'' is not a finite number"),
         ("m_lsp,m_mother\n1,1000\n", r"points:1: 'm_lsp,m_mother' is not a list of masses"),

@@ -174,7 +174,7 @@ BROKEN: dict[str, Callable[[Document], None]] = {
     r"is a second observation 'SR'": lambda d: d["observations"].append(d["observations"][0]),
     r"type is 'normsis'; known modifiers are histosys, lumi": _set(*B, "modifiers", 0, "type", value="normsis"),
     r"has factors 0 and 1\.1; log-normal factors are above zero": _set(*B, "modifiers", 0, "data", "lo", value=0),
-    r"modifiers\[1\]\.data\.hi_data has 1 entries; the sample has 2 bins": _set(*B, "modifiers", 1, "data", "hi_data", value=[1]),
+    r"modifiers\[1\]\.data\.hi_data has 1 entry; the sample has 2 bins": _set(*B, "modifiers", 1, "data", "hi_data", value=[1]),
     r"modifiers\[2\]\.data\[0\] is -1; it must not be below 0": _set(*B, "modifiers", 2, "data", value=[-1, 1]),
     r"gives 'mu' 1 normal parameter\(s\), elsewhere the name has 1 free": _set(*B, "modifiers", 0, "name", value="mu"),
     r"repeats normsys 'jes' on sample 'b'": lambda d: d["channels"][0]["samples"][1]["modifiers"].append(d["channels"][0]["samples"][1]["modifiers"][0]),

@@ -146,7 +146,7 @@ class _Reader:
     def line(self, line: Record) -> None:
         if len(line.tokens) < 2:
             raise line.error(
-                f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
+                f"{line.tokens[0]!r} is alone on its line; a nuisance line has a name, a kind and entries"
             )
         record = self.plain(line) if line.tokens[0].endswith(_NOFLOAT) else line
         kind = record.tokens[1]
