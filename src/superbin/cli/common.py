@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import (
     as_json,
     correlations_option,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     type=(float, float),
     multiple=True,
     metavar="M1 M2",
-    help="Masses of a signal of MODEL, from its grid or stored; repeat for more. By default every point of the grid, or where there is none the stored signals.",
+    help="Masses of a signal of MODEL, from its grid or stored; may be given more than once. By default every point of the grid, or where there is none the stored signals.",
 )
 @click.option(
     "--grid",
@@ -45,20 +46,20 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Grid of efficiencies to use in place of the packaged one.",
 )
-@click.option("--stored", is_flag=True, help="All signals of MODEL that are stored in the database instead.")
+@click.option("--stored", is_flag=True, help="Take all signals of MODEL that are stored in the database.")
 @click.option(
     "--signal",
     "files",
     metavar="FILE",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A signal's table (CSV) to add; repeat for more.",
+    help="Add the signal of this table (CSV); may be given more than once.",
 )
 @click.option(
     "--max-signals",
     metavar="N",
     type=click.IntRange(min=1),
-    help="For a quick look: number of signals, spread over all.",
+    help="Take only N signals, spread over all, for a quick look.",
 )
 @search_option
 @click.option(
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     type=click.Choice(["mean", "worst"]),
     default="mean",
     show_default=True,
-    help="What the one common merge makes largest: the mean efficiency over the signals, or the smallest.",
+    help="What the common merge maximises: the mean efficiency over the signals, or the worst one.",
 )
 @click.option(
     "--aggregates",
@@ -74,29 +75,32 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Also the best 1, 2, ... K merges, each signal using the best of them.",
+    help="Also design the best 1, 2, ... K merges; each signal uses the best of them.",
 )
-@click.option("--exclusive", is_flag=True, help="No bin in two of the K merges; by default they may overlap.")
+@click.option(
+    "--exclusive", is_flag=True, help="Use no bin in two of the K merges; by default merges may overlap."
+)
 @click.option(
     "--regions",
     metavar="K",
     type=click.IntRange(min=1),
-    help="Design K exclusive regions that are used together instead, with the covariance, for the expected limits of all signals.",
+    help="Design K exclusive regions instead, used together with their covariance, for the best expected limits of all signals.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="With --regions: folder for the regions as a search (bundle) with its signals, tables and exports; must not exist yet.",
+    help="With --regions: folder for the regions as a search with its signals, tables and exports; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @figure_of_merit_option
 @click.option(
     "--least",
+    metavar="X",
     type=click.FloatRange(min=0),
     default=0.5,
     show_default=True,
-    help="Leave out signals whose own best merge does not exceed this figure of merit.",
+    help="Leave out signals whose own best merge has at most this figure of merit.",
 )
 @correlations_option
 @database_option
@@ -132,8 +136,8 @@ def common(
 ) -> None:
     """Choose one merge of bins for many signals of MODEL, and K merges with what each number of them loses.
 
-    The efficiency of a merge for a signal is its figure of merit over that of the signal's own best merge; the loss is
-    what is missing to 1. Only expectations enter.
+    The efficiency of a merge for a signal is its figure of merit over that of the signal's own best merge; loss = 1 -
+    efficiency. Only expectations enter.
 
     \b
     superbin common T1bbbb --aggregates 6 --figure curves
@@ -270,11 +274,11 @@ def _design(
     worst = int(best.losses.argmax())
     count = len(best.labels)
     lines = [
-        f"{count} signal{'s' if count != 1 else ''} in {search.name}, expected limits of all regions together against those of all bins",
+        f"{counted(count, 'signal')} in {search.name}, expected limits of all regions together against those of all bins",
         f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
         *(f"{len(s.regions):>4}{s.mean_loss:>12.1%}{s.worst_loss:>12.1%}" for s in curve),
         f"with {len(best.regions)} the largest loss is that of {best.labels[worst]}: {best.losses[worst]:.1%}",
-        f"{len(best.regions)} region{'s' if len(best.regions) != 1 else ''}, best found:",
+        f"{counted(len(best.regions), 'region')}, best found:",
     ]
     for i, (region, text) in enumerate(zip(best.regions, texts, strict=True), 1):
         lines.append(f"  AR{i}: bin{'s' if len(region) != 1 else ''} {', '.join(map(str, region))}")
@@ -381,7 +385,7 @@ def _text(document: dict[str, Any]) -> list[str]:
     out = f"; {len(document['left_out'])} left out" if document["left_out"] else ""
     bound = "" if one["bound"] is None else f", not above {one['bound']:.4f}"
     lines = [
-        f"{count} signals in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
+        f"{counted(count, 'signal')} in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
         f"one merge for all, largest {one['objective']} efficiency: {one['efficiency']:.4f}{bound} ({one['status']})",
         f"  bins {', '.join(map(str, one['bins']))}",
         *_lines(one["cuts"], overlap=one["overlap"]),
@@ -392,6 +396,6 @@ def _text(document: dict[str, Any]) -> list[str]:
     last = document["curve"][-1]
     for i, merge in enumerate(last["merges"]):
         users = last["assignment"].count(i)
-        lines.append(f"merge {i + 1} of {last['k']}, best for {users} signal{'s' if users != 1 else ''}:")
+        lines.append(f"merge {i + 1} of {last['k']}, best for {counted(users, 'signal')}:")
         lines += _lines(merge["cuts"], overlap=merge["overlap"])
     return lines

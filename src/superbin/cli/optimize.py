@@ -63,7 +63,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     multiple=True,
     default=DEFAULT_SHAPES,
     show_default=True,
-    help="Allowed form of the merge; repeat for several.",
+    help="Shape of the merge; may be given more than once.",
 )
 @click.option(
     "--size",
@@ -82,14 +82,15 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for a pyhf workspace of every merge, all of them as a patch set, and their significances; must not exist yet.",
+    help="Folder for a pyhf workspace of every merge, a patch set of all merges, and their significances; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
     "--candidates",
+    metavar="N",
     type=click.IntRange(min=0, max=1000),
     default=0,
-    help="With --output: also the N best distinct sets of bins that the free search met.",
+    help="With --output: also the N best distinct sets of bins that the free search found.",
 )
 @click.option(
     "--stability",
@@ -97,7 +98,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     metavar="N",
     type=click.IntRange(min=0, max=100_000),
     default=0,
-    help="Search the best merge N times on backgrounds and simulated signals that fluctuate: how often each bin is chosen.",
+    help="Repeat the search N times with fluctuated backgrounds and simulated signals, and print how often each bin is chosen.",
 )
 @toys_option
 @pyhf_toys_option

@@ -1,4 +1,4 @@
-"""How much the choice of the bins depends on numbers that fluctuate: background estimates, and simulated signals.
+"""How much the choice of the bins depends on numbers that fluctuate: background estimates and simulated signals.
 
 `stability` draws backgrounds around the published ones, with their uncertainties and correlations, and yields of the signal
 with their Monte Carlo errors; in each draw the best merge is searched. How often a bin is chosen says how much it

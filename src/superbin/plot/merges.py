@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.plot.style import COLOURS, axes_size, figure_of, header, style
 from superbin.plot.text import fitting_size, label
@@ -294,7 +295,7 @@ def bin_map(
             share = (right - left) / len(merges)
             ax = figure.add_axes((left + i * share, 0.24, share - 0.12 / width, 0.65))
             cells.append(_panel(ax, bins, merge, rows, columns))
-            ax.set_title(f"{name}\n{len(merge.bins)} bins", fontsize=11)
+            ax.set_title(f"{name}\n{counted(len(merge.bins), 'bin')}", fontsize=11)
             _label(ax, rows, columns, first=i == 0)
             panels.append(ax)
         figure.text(left, 0.96, label(title), fontsize=12, style="italic")

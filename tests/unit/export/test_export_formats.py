@@ -154,7 +154,7 @@ def _with(point: ScanPoint, total: object) -> ScanPoint:
 def test_one_point_is_no_map(bundle: Bundle) -> None:
     """EXP-2: SModelS refuses a bundle with one signal or none."""
     with pytest.raises(
-        InputError, match=r"one point of T1bbbb makes no map, which SModelS interpolates; export a scan\.json"
+        InputError, match=r"1 point of T1bbbb makes no map, which SModelS interpolates; export a scan\.json"
     ):
         files_of(Bundle(bundle.search, bundle.signals[:1]), "smodels")
     with pytest.raises(InputError, match="there are no signals"):
