@@ -240,13 +240,16 @@ def _write(
     write_text(folder / "significances.csv", "\n".join(table) + "\n")
     document["significances"] = [asdict(row) for row in rows]
     write_text(folder / "merges.json", as_json(document) + "\n")
+    from superbin.results.rounding import plain
+
     lines = _side_by_side(rows)
     worst = largest_disagreement(rows)
     if worst is not None and worst.difference is not None:
-        error = "" if worst.error is None else f" +- {worst.error:.2g}"
+        size = abs(worst.difference)
+        shown = f"{size:.4f}" if worst.error is None else plain(size, worst.error)
         lines.append(
             f"superbin and pyhf differ most in the {worst.count} {worst.method} Z of {worst.name}: pyhf's is "
-            f"{abs(worst.difference):.4f}{error} {'larger' if worst.difference > 0 else 'smaller'}"
+            f"{shown} {'larger' if worst.difference > 0 else 'smaller'}"
         )
     lines += [f"no workspace of {name}: {reason}" for name, reason in written.missing.items()]
     return lines
@@ -385,19 +388,24 @@ def _shown(offer: "TradeOff") -> str:
 
 
 def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
+    from superbin.results.rounding import plain
+
     merit = MERITS[figure_of_merit]
     head = merit.symbol if merit.limit else "merit"
     lines = [
         f"{label} in {search}, {merit.goal} ({figure_of_merit})",
-        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'median':>8}{'68 %':>14}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
+        f"{'shape':<18}{'bins':>5}{'signal':>16}{'background':>18}{'exp. Z':>8}{'median':>8}{'68 %':>14}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
     ]
     for offer in offers:
         merged = offer.merge
         bands = _bands(offer)
         span = f"{number(bands.low1, 2)} to {number(bands.high1, 2)}"
         gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
+        total = offer.aggregate
+        events = plain(total.signal, total.signal_error)
+        background = plain(total.background.nominal, total.background.up, total.background.down)
         lines.append(
-            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
+            f"{offer.name:<18}{len(merged.bins):>5}{events:>16}{background:>18}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
             f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
         )
         lines.extend(selection_lines(merged, indent="    "))

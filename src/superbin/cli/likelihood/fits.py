@@ -240,11 +240,17 @@ def _fit_text(subject: Subject, document: Mapping[str, Any]) -> str:
 
 
 def _pull_text(pull: Mapping[str, Any]) -> str:
+    from superbin.results.rounding import plain
+
     impacts = f"{number(pull['impact_up'])} {number(pull['impact_down'])}"
-    return f"  {pull['name']:<45} {pull['value']:7.3f} +- {number(pull['error'])}   impact {impacts}"
+    value, error = pull["value"], pull["error"]
+    shown = number(value) if error is None else plain(value, error)
+    return f"  {pull['name']:<45} {shown:>16}   impact {impacts}"
 
 
 def _limit_text(subject: Subject, document: Mapping[str, Any]) -> str:
+    from superbin.results.rounding import plain
+
     title = f"{subject.title}: {document['level']:.0%} CL upper limits"
     values = {"observed": document["observed"], "expected": document["expected"]}
     values |= {f"{n} sigma": value for n, value in document["bands"].items() if n != "0"}
@@ -260,7 +266,7 @@ def _limit_text(subject: Subject, document: Mapping[str, Any]) -> str:
     if "one_bin" in document:
         one = document["one_bin"]
         lines.append(
-            f"exact limit of bin {one['bin']} alone ({one['background']:.3g} +- {one['uncertainty']:.2g} events): "
+            f"exact limit of bin {one['bin']} alone ({plain(one['background'], one['uncertainty'])} events): "
             f"observed {strength(one['observed'])}, expected {strength(one['expected'])}"
         )
     if "toys" in document:
