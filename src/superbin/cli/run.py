@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     Share,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     type=Share(),
     metavar="SHARE",
     default=0.0,
-    help="A relative systematic uncertainty of the signal, 10% or 0.1, in addition to those given with it.",
+    help="Relative systematic uncertainty of the signal, 10% or 0.1, in addition to those stored with it.",
 )
 @click.option(
     "--likelihood/--no-likelihood",
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
     help="Draw the figures; without them the paper has none.",
 )
 @click.option(
-    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
+    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @paper_options
 def run(
@@ -126,7 +127,9 @@ def run(
             likelihood = catalog.open_likelihood(search) if ask_likelihood else None
             published = catalog.limits(search, model)
             theory = catalog.cross_section_of(signal, search)
-        _progress(f"designing the aggregate signal regions for {signal.label} in {search.n_bins} bins")
+        _progress(
+            f"designing the aggregate signal regions for {signal.label} in {counted(search.n_bins, 'bin')}"
+        )
         result = analyze(
             search,
             signal,

@@ -95,7 +95,9 @@ def read(
     path = Path(path)
     if not _is_workspace(path):
         if patch is not None or patch_name is not None or measurement is not None:
-            raise InputError(f"{path}: is no workspace; patches and measurements belong to HistFactory JSON")
+            raise InputError(
+                f"{path}: is not a workspace; patches and measurements belong to HistFactory JSON"
+            )
         return read_cards(path, mass=mass, outside=outside, keywords=keywords)
     if mass is not None or keywords:
         raise InputError(f"{path}: is a workspace, which has no mass or keyword to fill in; leave them out")

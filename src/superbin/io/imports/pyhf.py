@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import DraftSignal
@@ -70,7 +71,7 @@ class PyhfImporter:
             notes.append(f"signals: {len(signals)}, from {signals[0].name} to {signals[-1].name}")
         size = sum(c.observed.size for c in channels)
         draft.notes[:0] = [
-            f"a pyhf workspace: {len(model.channels)} channels, {len(channels)} of them with {size} bins are the search",
+            f"a pyhf workspace: {counted(len(model.channels), 'channel')}, {len(channels)} of them with {counted(size, 'bin')} are the search",
             *notes,
         ]
         draft.signals = signals
