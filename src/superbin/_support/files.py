@@ -42,7 +42,7 @@ def read_limited(path: str | Path) -> bytes:
     OSError
         If it cannot be read; the caller says what should stand there.
     DocumentError
-        If it is larger, not a whole gzip file, or a device or a pipe, from which reading may never end.
+        If it is larger, not a complete gzip file, or a device or a pipe, from which reading may never end.
     """
     path = Path(path)
     check_regular(path)
@@ -119,13 +119,13 @@ def unpacked(content: bytes, place: str | Path) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
             return _bounded(packed.read(MAX_BYTES + 1), place)
     except (OSError, EOFError, zlib.error) as error:
-        raise DocumentError(f"{place}: not a whole gzip file ({error}); copy or pack it again") from error
+        raise DocumentError(f"{place}: not a complete gzip file ({error}); copy or pack it again") from error
 
 
 def _bounded(content: bytes, place: str | Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise DocumentError(
-            f"{place}: more than {MAX_BYTES // 2**20} MB, which is no document of superbin's; name another file"
+            f"{place}: more than {MAX_BYTES // 2**20} MB, more than any document of superbin; name another file"
         )
     return content
 

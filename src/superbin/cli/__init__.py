@@ -87,7 +87,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         del ctx
-        known = {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+        known = {name: command.get_short_help_str(200) for name, command in self.commands.items()}
         known |= {name: line for name, (_, line) in self.lazy.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(known.items()))
@@ -175,7 +175,7 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
         _say("superbin: interrupted; nothing was left half-written")
         return INTERRUPTED
     except SystemExit:
-        # Click ends so, and in no other case, when whoever read the output is gone.
+        # Click ends so, and in no other case, when the reader of the output is gone.
         return CLOSED_PIPE
     except (SuperbinError, UnicodeEncodeError, OSError, MemoryError) as error:
         if debug:
@@ -199,7 +199,7 @@ def _say(line: str) -> None:
 
 
 def _misused(error: click.ClickException) -> str:
-    """One line, like every error of ours, where click's own would span three; the help of a group that stands alone."""
+    """One line, like every error of ours, where click's own would span three; the help of a group without a command."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
@@ -211,7 +211,7 @@ def _said(error: SuperbinError | UnicodeEncodeError | OSError | MemoryError) -> 
     if isinstance(error, SuperbinError):
         return _safe(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return f"'{_safe(error.object)}' is no text; write it in UTF-8"
+        return f"'{_safe(error.object)}' is not a text; write it in UTF-8"
     if isinstance(error, MemoryError):
         return "not enough memory; ask for less at once, or use a machine with more"
     name = "" if error.filename is None else f"{error.filename}: "

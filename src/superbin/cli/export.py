@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import standard_input
 from superbin.errors import InputError
 
@@ -61,7 +62,7 @@ def export(source: Path, name: str, output: Path, reference: Path | None, force:
         sys.stdout.buffer.flush()
         return
     _write(files, output, force=force)
-    click.echo(f"{output}: {len(files)} {'file' if len(files) == 1 else 'files'} written")
+    click.echo(f"{output}: {counted(len(files), 'file')} written")
 
 
 def _entry(source: Path) -> "Entry":
@@ -88,7 +89,7 @@ def _compared(entry: "Entry", reference: Path) -> "Entry":
     scan = load_any(reference)
     if not isinstance(scan, ScanResult):
         raise InputError(
-            f"{reference} is no scan; give a scan.json made with superbin scan --likelihood-limit"
+            f"{reference} is not a scan; give a scan.json made with superbin scan --likelihood-limit"
         )
     return with_likelihood_limits(entry, scan)
 
@@ -114,7 +115,7 @@ def _single(files: Mapping[str, bytes], name: str) -> bytes:
     if len(files) > 1:
         more = ", ..." if len(files) > _NAMED else ""
         raise InputError(
-            f"{name} writes {len(files)} files here ({', '.join(sorted(files)[:_NAMED])}{more}), which do not fit into one stream; "
+            f"{name} writes {counted(len(files), 'file')} here ({', '.join(sorted(files)[:_NAMED])}{more}), which do not fit into one stream; "
             "give -o FOLDER or -o FILE.zip"
         )
     return next(iter(files.values()))

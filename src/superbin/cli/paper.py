@@ -32,7 +32,7 @@ def paper_options(command: F) -> F:
             "--template",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="A Jinja2 template of your own for the paper; it may extend superbin's.",
+            help="Jinja2 template for the paper; may extend superbin's.",
         ),
         click.option(
             "--paper-class",
@@ -60,7 +60,7 @@ def paper_options(command: F) -> F:
     "--figures/--no-figures", default=True, show_default=True, help="Draw the figures into the folder."
 )
 @click.option(
-    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
+    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 def paper(

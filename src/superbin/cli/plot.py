@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import standard_input
 from superbin.cli.renamed import RenamedOptions
 from superbin.errors import InputError
@@ -71,7 +72,7 @@ def plot(
     with staged_directory(output, force=force) as folder:
         for name in chosen:
             save(drawn[name], folder / name, formats=formats)
-    click.echo(f"{len(chosen)} {'figure' if len(chosen) == 1 else 'figures'} written to {output}")
+    click.echo(f"{counted(len(chosen), 'figure')} written to {output}")
 
 
 def _figures(result: "Drawable") -> "Mapping[str, Any]":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
-from superbin._support.shown import shortened
+from superbin._support.shown import counted, shortened
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
@@ -250,7 +250,7 @@ def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
         cells = cells_of(path, number, line)
         if len(cells) != len(columns):
             raise DocumentError(
-                f"{path}:{number}: {len(cells)} cells for {len(columns)} columns; is the line truncated?"
+                f"{path}:{number}: {counted(len(cells), 'cell')} for {counted(len(columns), 'column')}; is the line truncated?"
             )
         yield Row(path, number, dict(zip(columns, cells, strict=True)))
 

@@ -22,7 +22,7 @@ def read_text(path: Path) -> str:
     InputError
         If there is no such file or it cannot be read.
     DocumentError
-        If it is not UTF-8, the text names the line; or if it is not a whole gzip file, or larger than
+        If it is not UTF-8, the text names the line; or if it is not a complete gzip file, or larger than
         `superbin._support.files.MAX_BYTES`.
     """
     try:
@@ -60,7 +60,7 @@ def parse_number(text: str) -> float:
     Raises
     ------
     InputError
-        If it is no number, NaN, infinite or too large; the caller adds the place.
+        If it is not a number, NaN, infinite or too large; the caller adds the place.
     """
     shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
     if _NUMBER.fullmatch(text) is None:

@@ -49,7 +49,7 @@ def test_commands(fuzz: ModuleType) -> None:
         (["limit", "3", "1", "--level", "postgresql://me:secret@host/x"], "me:***@"),
         (["likelihood", "lint", "a\u202eb"], "a\\u202eb"),
         (["likelihood", "lint", "x" * 5000], "x" * 100 + "..."),
-        (["export", "\ud800"], "no text"),
+        (["export", "\ud800"], "not a text"),
         (["pvalue", "1", "1", "1", "1", "--uncertainty", "y " * 5000], " ... "),
         (["db", "import", "postgresql://me:a@secret@host/x"], "me:***@host"),
         (["db", "import", "postgresql://me:very secret@host/x"], "me:***@host"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.subject import (
     Subject,
     card_options,
@@ -79,7 +80,10 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
         return
     for finding in findings:
         click.echo(f"{finding.file}:{finding.line}: {finding.code}: {finding.message}")
-    click.echo(f"{len(read.files)} cards, {len(read.channels)} channels, {len(findings)} findings", err=True)
+    click.echo(
+        f"{counted(len(read.files), 'card')}, {counted(len(read.channels), 'channel')}, {counted(len(findings), 'finding')}",
+        err=True,
+    )
     for code, count in sorted(counts.items()):
         click.echo(f"{count:6d} {code}: {CODES[code]}", err=True)
 
@@ -238,11 +242,11 @@ def _part(
     "--shared",
     metavar="NAME",
     multiple=True,
-    help="A parameter that the likelihoods share: NAME, or NAME=LABEL:OTHER,LABEL:OTHER where it has other names in them. By default all "
+    help="A parameter shared by the likelihoods: NAME, or NAME=LABEL:OTHER,LABEL:OTHER if it has other names in them. By default all "
     "parameters of the same name.",
 )
-@click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
-@click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
+@click.option("--separate", is_flag=True, help="Share only the signal strength.")
+@click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in cards.")
 @card_options[1]
 @card_options[2]
 @click.option(
@@ -251,7 +255,7 @@ def _part(
     type=click.Choice(["hs3", "pyhf", "card"]),
     default="hs3",
     show_default=True,
-    help="What to write with -o; pyhf is a folder.",
+    help="Format of --output; pyhf writes a folder.",
 )
 @click.option(
     "-o",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from superbin._support.shown import counted
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import (
     cards,
@@ -146,7 +147,7 @@ def _folder_advice(source: Source) -> str:
     found = [f"{p.name} ({importer.name})" for p in inner if (importer := _recognised_within(p)) is not None]
     if found:
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-        return f"the folder holds {len(found)} searches, {', '.join(found[:_MOST_NAMED])}{more}; name one of them"
+        return f"the folder holds {counted(len(found), 'search')}, {', '.join(found[:_MOST_NAMED])}{more}; name one of them"
     shown = ", ".join(p.name for p in inner[:_MOST_NAMED]) or "nothing"
     forms = ", ".join(importer.name for importer in IMPORTERS)
     return (

@@ -133,7 +133,7 @@ def _unpack(path: Path, target: Path, packed: int) -> None:
         else:
             _untar(path, target, budget)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise DocumentError(f"{path}: is no whole archive ({error}); copy or pack it again") from error
+        raise DocumentError(f"{path}: is not a complete archive ({error}); copy or pack it again") from error
     except (NotImplementedError, RuntimeError) as error:
         raise DocumentError(
             f"{path}: cannot be unpacked ({error}); encrypted archives are not read"

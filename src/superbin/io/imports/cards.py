@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from superbin._support.files import MOST_FILES, files_within
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
@@ -70,7 +71,7 @@ class CardsImporter:
             )
         size = sum(c.observed.size for c in channels)
         draft.notes[:0] = [
-            f"Combine datacards: {len(paths)} cards, {len(model.channels)} channels, {len(channels)} of them with {size} bins are the search",
+            f"Combine datacards: {counted(len(paths), 'card')}, {counted(len(model.channels), 'channel')}, {len(channels)} of them with {counted(size, 'bin')} are the search",
             *notes,
         ]
         draft.texts = {"source": f"Combine datacards {source.path.name}"}

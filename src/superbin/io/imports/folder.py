@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from superbin._support.files import MOST_FILES, lies_in
+from superbin._support.shown import counted
 from superbin.domain.bundle import Bundle, meaning
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
@@ -37,7 +38,7 @@ class FolderImporter:
         search = read_search(source.path)
         paths = _files(source)
         _check_texts(search, source)
-        notes = [f"superbin's own folder: search {search.name!r} of {search.n_bins} bins"]
+        notes = [f"superbin's own folder: search {search.name!r} of {counted(search.n_bins, 'bin')}"]
         signals, files = [], {}
         for path in paths:
             name = path.relative_to(source.path).as_posix()
@@ -51,7 +52,7 @@ class FolderImporter:
             else:
                 notes.append(f"{name}: not used")
         if signals:
-            notes.append(f"signals: {len(signals)} points")
+            notes.append(f"signals: {counted(len(signals), 'point')}")
         try:
             bundle = Bundle(search, tuple(signals), files)
         except DocumentError:
@@ -113,7 +114,7 @@ def _files(source: Source) -> list[Path]:
         if p.is_file() and (not p.name.startswith(".") or (p.parent == signals and p.name.startswith("..")))
     )
     if len(found) > MOST_FILES:
-        raise InputError(f"{source.path}: holds {len(found)} files; at most {MOST_FILES} are read")
+        raise InputError(f"{source.path}: holds {counted(len(found), 'file')}; at most {MOST_FILES} are read")
     for path in found:
         if not lies_in(path, source.path):
             raise DocumentError(f"{path}: is a link out of the folder; copy the file into it")

@@ -8,6 +8,7 @@ from typing import Any
 
 from superbin._support.files import files_within
 from superbin._support.json import json_text
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io.imports import Form, Options, TableSummary, inspect, read, recognise
 from superbin.io.imports.archives import opened
@@ -65,7 +66,7 @@ class Survey:
         lines += _shown([f"file {name}" for name in self.files])
         lines += _shown(
             [
-                f"table {t.name!r} ({t.role}: {t.reason}): {t.n_rows} rows of {', '.join(t.columns)}"
+                f"table {t.name!r} ({t.role}: {t.reason}): {counted(t.n_rows, 'row')} of {', '.join(t.columns)}"
                 for t in self.tables
             ]
         )

@@ -32,7 +32,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
-from superbin._support.shown import listed
+from superbin._support.shown import counted, listed
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -125,7 +125,7 @@ def table_draft(source: Source, options: Options) -> Draft:
         faults.check()
     commas = ", with decimal commas" if table.decimal_comma else ""
     how = "in JSON" if table.separator == "JSON" else f"cells separated by {table.separator}{commas}"
-    notes.insert(0, f"a table of {len(table.rows)} rows, {how}")
+    notes.insert(0, f"a table of {counted(len(table.rows), 'row')}, {how}")
     observed = _counts(table, roles.observed, faults)
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
@@ -197,7 +197,7 @@ def _only_table(source: Source) -> Path:
     found = _tables(source)
     if len(found) != 1:
         raise InputError(
-            f"{source.path}: {len(found)} tables with observed events ({listed([p.name for p in found]) or 'none'}); name one "
+            f"{source.path}: {counted(len(found), 'table')} with observed events ({listed([p.name for p in found]) or 'none'}); name one "
             "of them instead of the folder"
         )
     return found[0]
@@ -218,7 +218,7 @@ def _matrix_beside(source: Source, path: Path, options: Options, notes: list[str
     notes += [f"{p.name}: not used" for p in others]
     if len(beside) > 1:
         raise InputError(
-            f"{source.path}: {len(beside)} files look like a covariance ({', '.join(p.name for p in beside)}); say which with a "
+            f"{source.path}: {counted(len(beside), 'file')} look like a covariance ({', '.join(p.name for p in beside)}); say which with a "
             f'mapping, {{"covariance": "{beside[0].name}"}}'
         )
     return read_matrix(beside[0]) if beside else None
@@ -461,7 +461,7 @@ def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]
 
 
 def _wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> str:
-    text = f"{len(row)} cells for {len(columns)} columns; is a cell missing, or one too many?"
+    text = f"{counted(len(row), 'cell')} for {counted(len(columns), 'column')}; is a cell missing, or one too many?"
     if separator == "," and len(row) > len(columns):
         text += " Separate cells by semicolons where commas are decimal commas"
     return text
@@ -504,7 +504,7 @@ def _split(text: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise InputError(f"is no row of a table ({error})") from error
+        raise InputError(f"is not a row of a table ({error})") from error
 
 
 # --- which column is what ---------------------------------------------------------------------------------
