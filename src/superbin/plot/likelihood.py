@@ -103,7 +103,7 @@ def profile_scan(result: Scan, *, ax: Axes | None = None) -> LikelihoodArtists:
                     ax.plot([end, end], [0.0, rise], color=COLOURS[3], linestyle=":", linewidth=0.8)
         if result.best is not None:
             ax.axvline(result.best, color=SIGNAL_COLOUR, linewidth=0.8)
-        ax.set_xlabel(result.parameter)
+        ax.set_xlabel(label(result.parameter))
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
         ax.set_ylim(bottom=0.0)
     return LikelihoodArtists(figure_of(ax), (ax,))
@@ -125,6 +125,8 @@ def profile_plane(result: Surface, *, ax: Axes | None = None) -> LikelihoodArtis
     """
     _need(result.status, "scan")
     q = np.array([[math.nan if v is None else v for v in row] for row in result.q]).T
+    if not np.isfinite(q).any():
+        raise InputError("no point of the scan has a value of q, so there is nothing to draw")
     with style():
         ax = ax if ax is not None else _new((6.4, 5.2))
         mesh = ax.pcolormesh(
@@ -145,8 +147,8 @@ def profile_plane(result: Surface, *, ax: Axes | None = None) -> LikelihoodArtis
             )
         if result.best is not None:
             ax.plot(*result.best, marker="+", color=SIGNAL_COLOUR, markersize=10)
-        ax.set_xlabel(result.parameters[0])
-        ax.set_ylabel(result.parameters[1])
+        ax.set_xlabel(label(result.parameters[0]))
+        ax.set_ylabel(label(result.parameters[1]))
     return LikelihoodArtists(figure_of(ax), (ax,))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.shown import Shown, number
+from superbin.errors import InputError
 from superbin.results.documents import converter
 from superbin.results.values import binomial_error
 
@@ -60,6 +61,10 @@ class Scan(Shown):
     status: str
     doubts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.q):
+            raise InputError(f"{len(self.values)} values and {len(self.q)} q; a scan has one q for each value")
+
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.parameter, {
             "points": str(len(self.values)),
@@ -97,6 +102,10 @@ class Surface(Shown):
     best: tuple[float, float] | None
     status: str
     doubts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.q) != len(self.x) or any(len(row) != len(self.y) for row in self.q):
+            raise InputError(f"q does not have {len(self.x)} rows of {len(self.y)} values, one for each x and y")
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return " and ".join(self.parameters), {
