@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from superbin.errors import InputError
 from superbin.stats import limits
@@ -108,6 +108,101 @@ def test_expected_bands_by_toys() -> None:
                 root = q[0][int(np.clip((1 - beta + shift) * 40_000, 0, 39_999))]
                 share.append(np.mean(q[1] >= root) / np.mean(q[0] >= root))
             assert share[1] - 0.006 < 0.05 < share[0] + 0.006
+
+
+def brute_force(s: float, n: int, b: float, tau: float, k: float) -> float:
+    """CLs with an uncertain signal over a background that an off-source count of ``b tau`` measures, or that is known for tau = 0, in scalars.
+
+    Every pair of counts is looked at; the auxiliary measurements of the signal from which on it is as extreme as the data are bisected.
+    """
+    off = b * tau
+
+    def cost(count: float, others: float, signal: float, mean: float) -> float:
+        total = signal + mean
+        poisson = 2 * (total - (count * math.log(total) if count else 0.0))
+        return poisson + (2 * (tau * mean - (others * math.log(mean) if others else 0.0)) if tau else 0.0)
+
+    def background(count: float, others: float, signal: float) -> float:
+        """Solve ``count/(signal + mean) + others/mean = 1 + tau``."""
+        if not tau:
+            return b
+        one, half = 1 + tau, 0.5 * (count + others - (1 + tau) * signal)
+        root = (half + math.sqrt(half * half + one * others * signal)) / one
+        return max(root, 1e-12)
+
+    def profiled(count: float, others: float, y: float) -> tuple[float, float]:
+        def of(x: float) -> float:
+            signal = s * math.exp(k * x)
+            return cost(count, others, signal, background(count, others, signal)) + (x - y) ** 2
+
+        found = optimize.minimize_scalar(of, bounds=(y - 12, y), method="bounded", options={"xatol": 1e-9})
+        return float(found.fun), float(found.x)
+
+    def q(count: float, others: float, y: float) -> float:
+        favoured = others / tau if tau else b
+        signal = s * math.exp(k * y)
+        if count >= favoured + signal:
+            return 0.0
+        free = (favoured, count - favoured) if count > favoured else (background(count, others, 0.0), 0.0)
+        return profiled(count, others, y)[0] - cost(count, others, free[1], free[0])
+
+    observed = q(n, off, 0.0) * (1 - 1e-9)
+    shift = profiled(n, off, 0.0)[1]
+    fitted = s * math.exp(k * shift)
+    ensembles = ((background(n, off, fitted), fitted, shift), (background(n, off, 0.0), 0.0, 0.0))
+    p = [0.0, 0.0]
+    for others in range(int(off + 9 * math.sqrt(off) + 12) if tau else 1):
+        for count in range(int(n + b + 9 * math.sqrt(n + b + s) + s)):
+            chances = [
+                stats.poisson.pmf(count, mean + signal)
+                * (stats.poisson.pmf(others, tau * mean) if tau else 1.0)
+                for mean, signal, _ in ensembles
+            ]
+            if max(chances) < 1e-8 or q(count, others, 12.0) < observed:
+                continue
+            low, high = -12.0, 12.0
+            if q(count, others, low) < observed:
+                while high - low > 1e-6:
+                    middle = 0.5 * (low + high)
+                    low, high = (low, middle) if q(count, others, middle) >= observed else (middle, high)
+            else:
+                high = -12.0
+            for i, chance in enumerate(chances):
+                p[i] += chance * stats.norm.sf(high - ensembles[i][2])
+    return float(p[0] / p[1])
+
+
+@pytest.mark.parametrize(
+    ("s", "n", "b", "tau", "x"),
+    [(6.0, 3, 2.5, 0.0, 0.3), (3.3, 0, 1.2, 0.0, 1.0), (5.0, 4, 3.0, 0.0, 0.02), (5.0, 2, 1.5, 1.0, 0.3)],
+)
+def test_uncertain_signal_by_brute_force(s: float, n: int, b: float, tau: float, x: float) -> None:
+    """STAT-28: where the background is known, or measured by a count, the edges of the signal's auxiliary measurement are summed."""
+    model: ModelName = "gamma" if tau else "none"
+    sigma = math.sqrt(b / tau) if tau else 0.0
+    found = limits.lhc_cls(s, n, b, sigma, sigma, signal_uncertainty=x, model=model)
+    assert found == pytest.approx(brute_force(s, n, b, tau, math.log1p(x)), rel=1e-5)
+
+
+@pytest.mark.parametrize("model", ["lognormal", "none", "gamma"])
+def test_signal_of_a_small_uncertainty(model: ModelName) -> None:
+    """STAT-28: tends to the known signal; where the count alone fluctuates, to half of P(N = n), as for a background of a small uncertainty."""
+    yields = (3.0, 1.0, 1.0) if model == "lognormal" else (3.0, 0.0, 0.0)
+    found = limits.lhc_cls(6.0, 4, *yields, signal_uncertainty=1e-5, model=model)
+    if model == "lognormal":
+        assert found == pytest.approx(limits.lhc_cls(6.0, 4, *yields, model=model), rel=1e-4)
+    else:
+        middle = [stats.poisson.cdf(3, m) + 0.5 * stats.poisson.pmf(4, m) for m in (9.0, 3.0)]
+        assert found == pytest.approx(middle[0] / middle[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "gamma"])
+def test_many_events_with_an_uncertain_signal(model: ModelName) -> None:
+    """STAT-28, STAT-18: sums over every few counts, at five thousand events: within 2 % of the asymptotic ones."""
+    yields = (5000.0, 400.0, 400.0)
+    found = limits.lhc_limit(5100, *yields, signal_uncertainty=0.2, model=model)
+    want = limits.asymptotic_limit(5100, *yields, signal_uncertainty=0.2, model=model)
+    assert found == pytest.approx(want, rel=0.02)
 
 
 def test_refusals() -> None:
