@@ -161,7 +161,6 @@ class Part(Protocol):
 
 
 P = TypeVar("P", bound=Part)
-T = TypeVar("T")
 
 
 def thrown(
