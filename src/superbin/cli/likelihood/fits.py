@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.subject import (
     PROCESSES,
     Subject,
@@ -239,7 +240,7 @@ def _fit_text(subject: Subject, document: Mapping[str, Any]) -> str:
     expected = f"{number(z['prefit'])} pre-fit, {number(z['postfit'])} post-fit"
     shown = f"{strength(limits['observed'])} observed, {strength(limits['expected'])} expected"
     lines = [
-        f"{subject.title}: {document['channels']} channels, {document['parameters']} nuisances",
+        f"{subject.title}: {counted(document['channels'], 'channel')}, {counted(document['parameters'], 'nuisance')}",
         ", ".join(f"{key} {value}" for key, value in document["options"].items()),
         f"status {document['status']}, {document['seconds']:.1f} s",
         f"mu = {strength(document['mu_hat'])} +- {strength(document['mu_err'])}, interval "
