@@ -331,7 +331,7 @@ def combine(
         click.echo(as_json(document))
         return
     click.echo(
-        f"{made.model.name}: {counted(len(made.model.channels), 'channel')}, {counted(len(made.model.parameters), 'parameter')}; status {limit.status}"
+        f"{made.model.name}: {counted(len(engine.bins), 'channel')}, {counted(len(engine.parameters) - 1, 'nuisance')}; status {limit.status}"
     )
     names = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in list(made.shared.items())[:20])
     click.echo(f"shared: {names or 'nothing'}{' and more' if len(made.shared) > 20 else ''}")

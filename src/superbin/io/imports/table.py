@@ -68,7 +68,7 @@ _KINDS = {
     **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
 }
 _SIGNAL = re.compile(
-    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|T\d+[\s_(-]+\d{2,}|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
+    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|T\d+[\s_(-]+\d{2,}|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d[\d.]*\s*[,;]\s*\d[\d.]*\s*\)"
 )
 _LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
 _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
