@@ -61,7 +61,7 @@ card_options: tuple[Callable[..., Any], ...] = (
     ),
     click.option("--outside", is_flag=True, help="Allow a card to name ROOT files outside its folder."),
 )
-"""Options of whatever reads cards."""
+"""Options of commands that read cards."""
 
 
 def keyword_values(texts: tuple[str, ...]) -> dict[str, str]:
