@@ -238,12 +238,14 @@ def _show_model(catalog: "Catalog", search: str, model: str) -> tuple[object, st
 def _show_signal(
     catalog: "Catalog", search: str, model: str, parameters: tuple[float, ...]
 ) -> tuple[object, str]:
+    from superbin.results.rounding import plain
+
     signal = catalog.signal(search, model, parameters, source="table")
     stored = next(s for s in catalog.signals(search) if s.digest == signal.digest)
     sigma = signal.cross_section_pb
     lines = [
         f"{signal.label} in {search}",
-        f"{signal.yields.sum():.3f} +- {float((signal.errors**2).sum()) ** 0.5:.3f} expected events"
+        f"{plain(float(signal.yields.sum()), float((signal.errors**2).sum()) ** 0.5)} expected events"
         + (f" at {sigma:g} pb" if sigma is not None else ""),
         f"{_origin(stored)}, digest {stored.digest}",
         f"source: {signal.source}",

@@ -74,6 +74,7 @@ def limit(
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
     from superbin.cli.panel import limits_by_model, limits_verdict
+    from superbin.results.rounding import plain
     from superbin.stats import as_count
     from superbin.stats.models import MODELS
 
@@ -128,7 +129,7 @@ def limit(
         )
     if toys is not None:
         click.echo(
-            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {toys.cls:.3g} +- {toys.cls_err:.2g}, should be {1 - level:.3g}"
+            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {plain(toys.cls, toys.cls_err)}, should be {1 - level:.3g}"
         )
     click.echo("\n".join(_models(found.others)))
     for name, why in found.missing.items():

@@ -245,13 +245,16 @@ def _write(
     write_text(folder / "significances.csv", "\n".join(table) + "\n")
     document["significances"] = [asdict(row) for row in rows]
     write_text(folder / "merges.json", as_json(document) + "\n")
+    from superbin.results.rounding import plain
+
     lines = _side_by_side(rows)
     worst = largest_disagreement(rows)
     if worst is not None and worst.difference is not None:
-        error = "" if worst.error is None else f" +- {worst.error:.2g}"
+        size = abs(worst.difference)
+        shown = f"{size:.4f}" if worst.error is None else plain(size, worst.error)
         lines.append(
             f"superbin and pyhf differ most in the {worst.count} {worst.method} Z of {worst.name}: pyhf's is "
-            f"{abs(worst.difference):.4f}{error} {'larger' if worst.difference > 0 else 'smaller'}"
+            f"{shown} {'larger' if worst.difference > 0 else 'smaller'}"
         )
     lines += [f"no workspace of {name}: {reason}" for name, reason in written.missing.items()]
     return lines
@@ -403,16 +406,36 @@ def _shown(offer: "TradeOff") -> str:
 
 
 def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
+    from superbin.results.rounding import plain
+
     merit = MERITS[figure_of_merit]
     head = merit.symbol if merit.limit else "merit"
-    rows = [("shape", "bins", "exp. Z", "median", "68 %", "limit", "loss", head, "gap", "time", "status")]
+    rows = [
+        (
+            "shape",
+            "bins",
+            "signal",
+            "background",
+            "exp. Z",
+            "median",
+            "68 %",
+            "limit",
+            "loss",
+            head,
+            "gap",
+            "time",
+            "status",
+        )
+    ]
     for offer in offers:
-        merged = offer.merge
+        merged, total = offer.merge, offer.aggregate
         bands = _bands(offer)
         rows.append(
             (
                 offer.name,
                 str(len(merged.bins)),
+                plain(total.signal, total.signal_error),
+                plain(total.background.nominal, total.background.up, total.background.down),
                 f"{offer.z:.3f}",
                 number(bands.median),
                 f"{number(bands.low1, 2)} to {number(bands.high1, 2)}",
@@ -424,7 +447,7 @@ def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOf
                 merged.status,
             )
         )
-    heading, *texts = aligned(rows, left=(0, 10))
+    heading, *texts = aligned(rows, left=(0, 12))
     lines = [f"{label} in {search}, {merit.goal} ({figure_of_merit})", heading]
     for offer, text in zip(offers, texts, strict=True):
         lines.append(text)

@@ -258,18 +258,23 @@ def _fit_text(subject: Subject, document: Mapping[str, Any]) -> str:
         lines.append("toys: " + ", ".join(f"{key} {value}" for key, value in document["toys"].items()))
     pulls = document.get("pulls", ())
     if pulls:
-        rows = [("parameter", "value", "error", "impact, up", "down"), *map(_pull_cells, pulls)]
+        rows = [("parameter", "value", "impact, up", "down"), *map(_pull_cells, pulls)]
         lines += [f"  {line}" for line in aligned(rows)]
     lines.append(doubts_text(document.get("doubts", ())))
     return "\n".join(line for line in lines if line)
 
 
 def _pull_cells(pull: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = (pull["value"], pull["error"], pull["impact_up"], pull["impact_down"])
-    return (pull["name"], *map(number, numbers))
+    from superbin.results.rounding import plain
+
+    value, error = pull["value"], pull["error"]
+    shown = number(value) if error is None else plain(value, error)
+    return (pull["name"], shown, number(pull["impact_up"]), number(pull["impact_down"]))
 
 
 def _limit_text(subject: Subject, document: Mapping[str, Any]) -> str:
+    from superbin.results.rounding import plain
+
     title = f"{subject.title}: {document['level']:.0%} CL upper limits"
     values = {"observed": document["observed"], "expected": document["expected"]}
     values |= {f"{n} sigma": value for n, value in document["bands"].items() if n != "0"}
@@ -285,7 +290,7 @@ def _limit_text(subject: Subject, document: Mapping[str, Any]) -> str:
     if "one_bin" in document:
         one = document["one_bin"]
         lines.append(
-            f"exact limit of bin {one['bin']} alone ({one['background']:.3g} +- {one['uncertainty']:.2g} events): "
+            f"exact limit of bin {one['bin']} alone ({plain(one['background'], one['uncertainty'])} events): "
             f"observed {strength(one['observed'])}, expected {strength(one['expected'])}"
         )
     if "toys" in document:
