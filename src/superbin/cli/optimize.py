@@ -24,6 +24,7 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 from superbin.cli.tables import aligned
 from superbin.domain.merits import MERITS
@@ -170,6 +171,7 @@ def optimize(
             covariance=covariance,
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
+            progress=counter("merges"),
         )
         document: dict[str, Any] = {
             "search": search.name,
@@ -188,6 +190,7 @@ def optimize(
                 covariance=covariance,
                 draws=draws,
                 seed=seed,
+                progress=counter("searches"),
             )
             document["stability"] = _stability_row(stable, offers[0])
             lines += _stability_lines(document["stability"])

@@ -1,7 +1,7 @@
 """Merges of several shapes and sizes side by side, in numbers that can be compared whatever the bins were chosen for."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,7 @@ def trade_offs(
     covariance: Covariance | None = None,
     limits: Limits | None = None,
     simplify: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TradeOff, ...]:
     """Choose the best merge of every shape, and of exactly k bins for every size.
 
@@ -75,6 +76,8 @@ def trade_offs(
         Some of `superbin.merge.SHAPES`.
     sizes : iterable of int
         Numbers of bins, of free shape.
+    progress : callable, optional
+        Called with the numbers of merges done and of all.
 
     Returns
     -------
@@ -87,7 +90,10 @@ def trade_offs(
         As `superbin.merge.optimize`.
     """
     found = []
-    for name, shape, constraints in _questions(shapes, sizes):
+    questions = list(_questions(shapes, sizes))
+    for done, (name, shape, constraints) in enumerate(questions):
+        if progress is not None:
+            progress(done, len(questions))
         start = time.perf_counter()
         merge = optimize(
             search,
@@ -101,6 +107,8 @@ def trade_offs(
         )
         seconds = time.perf_counter() - start
         found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))
+    if progress is not None:
+        progress(len(questions), len(questions))
     totals = _totals([aggregate for _, _, aggregate, _ in found])
     z, strength = expected_z(totals), MERITS["limit"](totals)
     worth = strength if MERITS[figure_of_merit].limit else MERITS["midp"](totals)

@@ -184,7 +184,7 @@ class ToyTail:
     Attributes
     ----------
     toys : int
-        Toys thrown whose fits converged.
+        Toys whose fits converged.
     above : int
         Of these, toys with a test statistic >= the observed one.
     failed : int
@@ -192,7 +192,7 @@ class ToyTail:
     seed : int
         Seed of the random streams.
     values : tuple of float
-        The test statistic of each toy that converged, in the order they were thrown.
+        The test statistic of each toy that converged, in the order of the toys.
     """
 
     toys: int
