@@ -177,7 +177,7 @@ def test_words_of_pythia(run: Run, tmp_path: Path) -> None:
         (("T1bbbb", "--set", "selection.overall_factor=7"), "selection.overall_factor is 7; it must be"),
         (("T1bbbb", "--events", "0"), "--events"),
         (("mine", "--slha", "none.slha"), "cannot read none.slha"),
-        (("mine", "1000", "--from-events", "none.hepmc"), "1 masses were given"),
+        (("mine", "1000", "--from-events", "none.hepmc"), "1 mass given"),
         (("mine", "1000", "1", "--from-events", "none.hepmc"), "there is no file none.hepmc"),
     ],
 )
@@ -193,7 +193,7 @@ def test_bad_input(run: Run, tmp_path: Path, arguments: tuple[str, ...], text: s
     ("content", "text"),
     [
         ("1000,1\n1000;2\n", "plane.csv:2: '1000;2' is not a list of masses"),
-        ("1000,1\n1000.0,1\n", "plane.csv:2: '1000.0,1' stands in line 1 already"),
+        ("1000,1\n1000.0,1\n", "plane.csv:2: '1000.0,1' is in line 1 already"),
         ("# none\n", "holds no point"),
         ("1000 1\n1000 nan\n", "plane.csv:2: '1000 nan' is not a list of masses"),
         ("1000,1\n1000,1200\n", "T1bbbb(1000, 1200) is kinematically closed"),

@@ -190,7 +190,7 @@ def test_files(tmp_path: Path) -> None:
         ("model,a,observed_fb,expected_fb\n", None, "no heading"),
         ("model,a,a,observed_fb,expected_fb\n", None, "no heading"),
         (LIMITS + "T,1,4,5\n", None, r"limits.csv:5: 4 cells; the heading has 5"),
-        (LIMITS + "T,1,4,x,5\n", None, r"limits.csv:5: 'x' is no finite number >= 0"),
+        (LIMITS + "T,1,4,x,5\n", None, r"limits.csv:5: 'x' is not a finite number >= 0"),
         (LIMITS + "T,1,4,nan,5\n", None, r"limits.csv:5: 'nan'"),
         (LIMITS + "T,1,4,-5,\n", None, r"limits.csv:5: '-5'"),
         (LIMITS + "T,1,inf,5,\n", None, r"limits.csv:5: 'inf'"),

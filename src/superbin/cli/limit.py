@@ -38,12 +38,13 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @click.argument("down", type=float)
 @click.option(
     "--signal-uncertainty",
+    metavar="X",
     type=float,
     default=0.0,
     show_default=True,
     help="Relative log-normal uncertainty of the signal: 0.2 for 20 %.",
 )
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level.")
+@click.option("--level", metavar="X", type=float, default=0.95, show_default=True, help="Confidence level.")
 @uncertainty_option
 @pyhf_option
 @pyhf_toys_option
@@ -66,17 +67,18 @@ def limit(
 
     Expected limits hold for background alone as predicted, before any fit to data: their median, with the bands that hold
     68 % and 95 % of the outcomes; those of pyhf, which --pyhf adds, hold for the background fitted to the data. Other uncertainty
-    models stand below, for comparison.
+    models are shown below for comparison.
 
     \b
     superbin limit 40 25 5 5
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
     from superbin.cli.panel import limits_by_model, limits_verdict
+    from superbin.results.rounding import plain
     from superbin.stats import as_count
     from superbin.stats.models import MODELS
 
-    # What is no number of events at all is explained better by the check of its range.
+    # What is not a number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
     options = {"level": level, "signal_uncertainty": signal_uncertainty}
     found = limits_by_model(
@@ -115,7 +117,7 @@ def limit(
         }
         click.echo(as_json(document))
         return
-    click.echo(f"{level:.6g} upper limits on the signal events")
+    click.echo(f"{100 * level:.6g} % CL upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
     click.echo("\n".join(_table(result, check, asked=asked)))
     for name, why in notes.items():
@@ -127,7 +129,7 @@ def limit(
         )
     if toys is not None:
         click.echo(
-            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {toys.cls:.3g} +- {toys.cls_err:.2g}, should be {1 - level:.3g}"
+            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {plain(toys.cls, toys.cls_err)}, should be {1 - level:.3g}"
         )
     click.echo("\n".join(_models(found.others)))
     for name, why in found.missing.items():

@@ -1,6 +1,5 @@
 """``superbin optimize``: the best merges of several shapes, side by side."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,10 +20,12 @@ from superbin.cli.options import (
     selection_lines,
     signal_options,
     simplify_option,
+    staged_output,
     toys_option,
     without_signal,
 )
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import aligned
 from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from superbin.analysis import SignificanceRow
     from superbin.catalog.catalog import Source
     from superbin.domain.aggregate import AggregateBin
+    from superbin.domain.merits import Merit
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import Stability, TradeOff
@@ -62,7 +64,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     multiple=True,
     default=DEFAULT_SHAPES,
     show_default=True,
-    help="Allowed form of the merge; repeat for several.",
+    help="Shape of the merge; may be given more than once.",
 )
 @click.option(
     "--size",
@@ -81,14 +83,15 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for a pyhf workspace of every merge, all of them as a patch set, and their significances; must not exist yet.",
+    help="Folder for a pyhf workspace of every merge, a patch set of all merges, and their significances; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
     "--candidates",
+    metavar="N",
     type=click.IntRange(min=0, max=1000),
     default=0,
-    help="With --output: also the N best distinct sets of bins that the free search met.",
+    help="With --output: also the N best distinct sets of bins that the free search found.",
 )
 @click.option(
     "--stability",
@@ -96,7 +99,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     metavar="N",
     type=click.IntRange(min=0, max=100_000),
     default=0,
-    help="Search the best merge N times on backgrounds and simulated signals that fluctuate: how often each bin is chosen.",
+    help="Repeat the search N times with fluctuated backgrounds and simulated signals, and print how often each bin is chosen.",
 )
 @toys_option
 @pyhf_toys_option
@@ -142,17 +145,17 @@ def optimize(
     superbin optimize T1bbbb 1750 1 -o merges --candidates 10 --stability 200
     """
     from superbin import merge
-    from superbin._support.files import staged_directory
     from superbin.catalog import open_catalog
     from superbin.domain.aggregate import combine
     from superbin.domain.correlations import convention, covariances
 
     if candidates and output is None:
         raise click.UsageError("--candidates are written to a folder; name it with --output")
-    stage: AbstractContextManager[Path | None] = (
-        nullcontext() if output is None else staged_directory(output, force=force)
-    )
-    with stage as folder, open_catalog(database) as catalog:
+    with (
+        staged_output(output, force=force) as folder,
+        staged_output(figures) as drawings,
+        open_catalog(database) as catalog,
+    ):
         search = catalog.search(search_name)
         signal = catalog.signal(
             search, model, parameters, source=source, grid=grid, cross_section=cross_section
@@ -189,7 +192,9 @@ def optimize(
             document["stability"] = _stability_row(stable, offers[0])
             lines += _stability_lines(document["stability"])
             if folder is not None:
-                _write_stability(folder, document["stability"], f"{signal.label} in {search.name}")
+                _write_stability(
+                    folder, document["stability"], f"{signal.label} in {search.name}", MERITS[figure_of_merit]
+                )
         if folder is not None:
             found = merge.candidates(
                 search, signal, figure_of_merit=figure_of_merit, top=max(candidates, 1), covariance=covariance
@@ -200,8 +205,8 @@ def optimize(
             }
             lines += _write(folder, search, signal, offers, met, document, (toys, pyhf_toys, seed))
             lines.append(f"written to {output}")
-        if figures is not None:
-            _draw(search, f"{signal.label} in {search.name}", offers, figures)
+        if drawings is not None:
+            _draw(search, f"{signal.label} in {search.name}", offers, drawings)
     click.echo(as_json(document) if json_ else "\n".join(lines))
 
 
@@ -240,13 +245,16 @@ def _write(
     write_text(folder / "significances.csv", "\n".join(table) + "\n")
     document["significances"] = [asdict(row) for row in rows]
     write_text(folder / "merges.json", as_json(document) + "\n")
+    from superbin.results.rounding import plain
+
     lines = _side_by_side(rows)
     worst = largest_disagreement(rows)
     if worst is not None and worst.difference is not None:
-        error = "" if worst.error is None else f" +- {worst.error:.2g}"
+        size = abs(worst.difference)
+        shown = f"{size:.4f}" if worst.error is None else plain(size, worst.error)
         lines.append(
             f"superbin and pyhf differ most in the {worst.count} {worst.method} Z of {worst.name}: pyhf's is "
-            f"{abs(worst.difference):.4f}{error} {'larger' if worst.difference > 0 else 'smaller'}"
+            f"{shown} {'larger' if worst.difference > 0 else 'smaller'}"
         )
     lines += [f"no workspace of {name}: {reason}" for name, reason in written.missing.items()]
     return lines
@@ -254,15 +262,13 @@ def _write(
 
 def _side_by_side(rows: "Sequence[SignificanceRow]") -> list[str]:
     methods = ("exact", "toys", "asymptotic")
-    lines = [f"{'Z (superbin / pyhf)':<20}{'':<10}" + "".join(f"{method:>17}" for method in methods)]
+    table: list[Sequence[str]] = [("Z (superbin / pyhf)", "", *methods)]
     pairs = list(dict.fromkeys((row.name, row.count) for row in rows))
     found = {(row.name, row.count, row.method): row for row in rows}
     for name, count in pairs:
         cells = (found[name, count, method] for method in methods)
-        lines.append(
-            f"{name:<20}{count:<10}" + "".join(f"{number(c.superbin):>9} /{number(c.pyhf):>6}" for c in cells)
-        )
-    return lines
+        table.append((name, count, *(f"{number(c.superbin)} / {number(c.pyhf)}" for c in cells)))
+    return aligned(table, left=(0, 1))
 
 
 def _stability_row(stable: "Stability", offer: "TradeOff") -> dict[str, Any]:
@@ -302,7 +308,7 @@ def _stability_lines(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
+def _write_stability(folder: Path, row: dict[str, Any], title: str, merit: "Merit") -> None:
     from superbin._support.files import write_text
     from superbin.plot import save, stability_bars
 
@@ -310,7 +316,24 @@ def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
     table = ["bin,frequency,in_merge"]
     table += [f"{n},{share:.6g},{int(n in row['bins'])}" for n, share in sorted(frequency.items())]
     write_text(folder / "stability.csv", "\n".join(table) + "\n")
-    save(stability_bars(frequency, row["bins"], title=title).figure, folder / "stability")
+    spread = {
+        ("best of each draw", "drawn"): row["claimed"],
+        ("best of each draw", "published"): row["kept"],
+        (f"{row['merge']} merge", "drawn"): row["reference_claimed"],
+        (f"{row['merge']} merge", "published"): [row["reference"]] * 3,
+    }
+    table = ["merge,numbers,low,median,high"]
+    for (name, numbers), values in spread.items():
+        table.append(f"{name},{numbers}," + ",".join(f"{value:.6g}" for value in values))
+    write_text(folder / "stability-spread.csv", "\n".join(table) + "\n")
+    drawn = stability_bars(
+        frequency,
+        row["bins"],
+        spread={f"{name},\n{numbers} numbers": values for (name, numbers), values in spread.items()},
+        quantity="1/mu95" if merit.limit else "Figure of merit",
+        title=f"{title}, {merit.goal}",
+    )
+    save(drawn.figure, folder / "stability")
 
 
 def _possible_sizes(search: "Search", sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -361,7 +384,6 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
 
 
 def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: Path) -> None:
-    from superbin._support.files import staged_directory
     from superbin.analysis.projection import bin_ranges
     from superbin.plot import bin_map, merge_front, save
 
@@ -369,13 +391,12 @@ def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: 
     sizes = [(len(offer.merge.bins), offer.z) for offer in offers if offer not in shapes]
     if offers:
         title += f", {MERITS[offers[0].merge.figure_of_merit].goal}"
-    with staged_directory(folder) as stage:
-        marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
-        save(merge_front(sizes, marked, title=title).figure, stage / "front")
-        if shapes:
-            ranges = {i: bin_ranges(search, i) for i in search.numbers}
-            merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
-            save(bin_map(ranges, merges, title=title).figure, stage / "map")
+    marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
+    save(merge_front(sizes, marked, title=title).figure, folder / "front")
+    if shapes and search.observables:
+        ranges = {i: bin_ranges(search, i) for i in search.numbers}
+        merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
+        save(bin_map(ranges, merges, title=title).figure, folder / "map")
 
 
 def _shown(offer: "TradeOff") -> str:
@@ -385,21 +406,51 @@ def _shown(offer: "TradeOff") -> str:
 
 
 def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
+    from superbin.results.rounding import plain
+
     merit = MERITS[figure_of_merit]
     head = merit.symbol if merit.limit else "merit"
-    lines = [
-        f"{label} in {search}, {merit.goal} ({figure_of_merit})",
-        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'median':>8}{'68 %':>14}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
+    rows = [
+        (
+            "shape",
+            "bins",
+            "signal",
+            "background",
+            "exp. Z",
+            "median",
+            "68 %",
+            "limit",
+            "loss",
+            head,
+            "gap",
+            "time",
+            "status",
+        )
     ]
     for offer in offers:
-        merged = offer.merge
+        merged, total = offer.merge, offer.aggregate
         bands = _bands(offer)
-        span = f"{number(bands.low1, 2)} to {number(bands.high1, 2)}"
-        gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
-        lines.append(
-            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
-            f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
+        rows.append(
+            (
+                offer.name,
+                str(len(merged.bins)),
+                plain(total.signal, total.signal_error),
+                plain(total.background.nominal, total.background.up, total.background.down),
+                f"{offer.z:.3f}",
+                number(bands.median),
+                f"{number(bands.low1, 2)} to {number(bands.high1, 2)}",
+                f"{offer.limit:.3f}",
+                f"{offer.loss:.1%}",
+                f"{merit.shown(merged.value):.4f}",
+                "-" if merged.gap is None else f"{merged.gap:.1e}",
+                f"{1e3 * offer.seconds:.0f} ms",
+                merged.status,
+            )
         )
-        lines.extend(selection_lines(merged, indent="    "))
-        lines.extend("  " + line for line in without_signal(merged.without_signal))
+    heading, *texts = aligned(rows, left=(0, 12))
+    lines = [f"{label} in {search}, {merit.goal} ({figure_of_merit})", heading]
+    for offer, text in zip(offers, texts, strict=True):
+        lines.append(text)
+        lines.extend(selection_lines(offer.merge, indent="    "))
+        lines.extend("  " + line for line in without_signal(offer.merge.without_signal))
     return "\n".join(lines)

@@ -1,11 +1,12 @@
 """``superbin plot``: the figures of a result again, from its document alone."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
+from superbin.cli.options import standard_input
 from superbin.cli.renamed import RenamedOptions
 from superbin.errors import InputError
 
@@ -46,7 +47,7 @@ def plot(
 ) -> None:
     """Draw the figures of FILE: a result.json, scan.json or chance.json, a folder with one, or - for standard input.
 
-    FILE may also be what superbin likelihood scan, impacts or yields printed with --json.
+    FILE may also be what superbin likelihood scan, impacts or yields printed with --json, or what superbin likelihood covariance wrote.
 
     \b
     superbin plot out/result.json
@@ -56,7 +57,7 @@ def plot(
     from superbin.results.load import drawable_of, load_drawable
 
     result = (
-        drawable_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_drawable(file)
+        drawable_of(standard_input(), place="standard input") if str(file) == "-" else load_drawable(file)
     )
     drawn = _figures(result)
     unknown = [name for name in names if name not in drawn]
@@ -71,7 +72,7 @@ def plot(
     with staged_directory(output, force=force) as folder:
         for name in chosen:
             save(drawn[name], folder / name, formats=formats)
-    click.echo(f"{len(chosen)} {'figure' if len(chosen) == 1 else 'figures'} written to {output}")
+    click.echo(f"{counted(len(chosen), 'figure')} written to {output}")
 
 
 def _figures(result: "Drawable") -> "Mapping[str, Any]":
@@ -79,7 +80,7 @@ def _figures(result: "Drawable") -> "Mapping[str, Any]":
     from superbin.plot import likelihood
     from superbin.plot.drawn import Drawn
     from superbin.results import AnalysisResult
-    from superbin.results.likelihood import Impacts, Scan, Surface, Yields
+    from superbin.results.likelihood import Correlations, Impacts, Scan, Surface, Yields
     from superbin.results.scan import ScanResult
 
     if isinstance(result, AnalysisResult):
@@ -91,6 +92,7 @@ def _figures(result: "Drawable") -> "Mapping[str, Any]":
         Surface: ("profile", likelihood.profile_plane),
         Impacts: ("impacts", likelihood.impact_ranking),
         Yields: ("yields", likelihood.channel_yields),
+        Correlations: ("correlations", likelihood.correlations),
     }
     name, draw = single.get(type(result), ("largest-significance", drawing.largest_significance))
     return Drawn({name: lambda: draw(result).figure})

@@ -42,12 +42,10 @@ class Merit:
     symbol : str
         Of the number that is shown for it.
     exact : Reference
-        Function of `superbin.domain.sums.Totals`: one value per set, zero without signal, rising with it.
+        Function of `superbin.domain.sums.Totals`: one value per set, zero without signal, rising with it. A set without a finite
+        value is never preferred.
     quick : Reference, optional
         What ranks very many sets, of the upward uncertainty alone; by default `exact`.
-    best_few : Reference, optional
-        As `exact`, for who keeps the best few sets: with their number and the value of the worst of them as further arguments, -inf
-        for what cannot be among them; by default `exact`.
     grows : Reference, optional
         What the greedy search wants to grow; by default `exact`.
     stand_in : Merit, optional
@@ -77,7 +75,6 @@ class Merit:
     symbol: str
     exact: Reference
     quick: Reference | None = None
-    best_few: Reference | None = None
     grows: Reference | None = None
     stand_in: "Merit | None" = None
     best: Reference | None = None
@@ -90,12 +87,12 @@ class Merit:
     jumps: bool = False
 
     def __call__(self, totals: Any) -> Any:
-        """Value for every set, shape (n_sets,), of their `superbin.domain.sums.Totals`."""
-        return _resolved(self.exact)(totals)
+        """Value for every set, shape (n_sets,), of their `superbin.domain.sums.Totals`; zero where it is not finite."""
+        return _finite(self.exact, totals)
 
     def rank(self, totals: Any) -> Any:
         """As a call, fast and approximate, of the upward uncertainty alone."""
-        return _resolved(self.quick or self.exact)(totals)
+        return _finite(self.quick or self.exact, totals)
 
     def among_best(self, totals: Any, keep: int, floor: float) -> Any:
         """As a call, for who remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
@@ -103,7 +100,7 @@ class Merit:
 
     def growth(self, totals: Any) -> Any:
         """What the greedy search wants to grow."""
-        return _resolved(self.grows or self.exact)(totals)
+        return _finite(self.grows or self.exact, totals)
 
     def significance(self, totals: Any) -> Any:
         """The test whose threshold a provable limit is."""
@@ -136,6 +133,15 @@ class Merit:
         return 1 / value if self.limit else value
 
 
+def _finite(reference: Reference, totals: Any) -> Any:
+    """Values of sets; zero for those of which the function makes nothing finite, such as s/b without background."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        values = _resolved(reference)(totals)
+    return np.where(np.isfinite(values), values, 0.0)
+
+
 def _resolved(reference: Reference) -> Any:
     return pkgutil.resolve_name(reference) if isinstance(reference, str) else reference
 
@@ -159,7 +165,6 @@ _KNOWN = (
         "figure of merit",
         exact=_FIGURES + "midp",
         quick=_FIGURES + "quick_midp",
-        best_few=_FIGURES + "best_midp",
         grows=_FIGURES + "expected_z",
         best=_FIGURES + "best_midp",
         at_most="superbin.merge.cells:midp_at_most",
@@ -190,6 +195,7 @@ _KNOWN = (
             "limit",
             *_LIMIT_WORDS,
             exact=_EXCLUSION + "quick_limit",
+            best=_EXCLUSION + "best_quick_limit",
             quick=_EXCLUSION + "rough_limit",
             limit=True,
             proportional=True,

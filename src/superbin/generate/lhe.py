@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
 from superbin.generate.gate import Beams, Gate, is_exotic
 
@@ -197,7 +198,7 @@ class _Scan:
         words = self._next("<init>").split()
         place = self.where
         if len(words) < 10:
-            raise DocumentError(f"{place}: {len(words)} numbers follow <init>; ten are needed")
+            raise DocumentError(f"{place}: {counted(len(words), 'number')} follow <init>; ten are needed")
         numbers = [self._number(word) for word in words[:10]]
         self.beams = Beams((int(numbers[0]), int(numbers[1])), (numbers[2], numbers[3]))
         self.gate.beams(place, self.beams)
@@ -208,7 +209,7 @@ class _Scan:
             values = self._next("<init>").split()
             if len(values) < 4:
                 raise DocumentError(
-                    f"{self.where}: {count} processes are announced in line {place.rpartition(' ')[2]}, and this is none; "
+                    f"{self.where}: {counted(count, 'process')} are announced in line {place.rpartition(' ')[2]}, and this is none; "
                     "each has four numbers"
                 )
             total += self._number(values[0])
@@ -223,7 +224,9 @@ class _Scan:
     def _event(self) -> None:
         words = self._next("<event>").split()
         if len(words) < 6:
-            raise DocumentError(f"{self.where}: {len(words)} numbers follow <event>; six are needed")
+            raise DocumentError(
+                f"{self.where}: {counted(len(words), 'number')} follow <event>; six are needed"
+            )
         count = int(self._number(words[0]))
         self._number(words[2])
         first = self.number
@@ -254,7 +257,7 @@ class _Scan:
             what = (
                 "</event> stands here"
                 if "</event>" in line
-                else f"this line has {len(words)} numbers, not 13"
+                else f"this line has {counted(len(words), 'number')}, not 13"
             )
             raise DocumentError(
                 f"{self.where}: line {first} announces {count} particles, and {what}; write the event again"
@@ -303,5 +306,5 @@ class _Scan:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise DocumentError(f"{self.where}: {word[:40]!r} is not a finite number; one must stand there")
+            raise DocumentError(f"{self.where}: {word[:40]!r} is not a finite number; one is expected there")
         return value

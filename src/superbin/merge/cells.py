@@ -55,6 +55,7 @@ _FEW = 5
 """With so few free bins every set is tried."""
 
 _UNDERFLOW = 1e-280
+_SCALED_BELOW = 1e-200
 _VISIBLE = 1.0
 _DESCENT = 4
 _ROUNDS = 1
@@ -94,7 +95,7 @@ def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> Flo
 def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
     p, _ = midp_at_least(signal + ranges.high, ranges)
     z = np.asarray(-special.ndtri(np.clip(p, _UNDERFLOW, 1.0)))
-    far = np.flatnonzero(p < 10 * _UNDERFLOW)
+    far = np.flatnonzero(p < _SCALED_BELOW)
     if far.size:
         z[far] = -special.ndtri_exp(log_midp_at_least(signal[far] + ranges.high[far], ranges.take(far)))
     return z
@@ -307,13 +308,13 @@ class _Search:
         """Multipliers of background and variance over all useful sizes, with the fractions where their tangents touch."""
         useful = (self.s > 0) & self.rules.possible
         own = self.rows[_V] if self.covariance is None else self.own
-        steps = [np.zeros(1)]
         grids = []
-        for row in (self.b, own):
+        for row, both in ((self.b, True), (own, False)):
             some = useful & (row > 0)
             ratios = self.s[some] / row[some] if some.any() else np.ones(1)
             low, high = np.quantile(ratios, 0.02) / 10, ratios.max() * 2
-            grids.append(np.concatenate([*steps, np.geomspace(min(low, high / 10), high, _TABLE)]))
+            grid = np.geomspace(min(low, high / 10), high, _TABLE)
+            grids.append(np.concatenate([-grid[::-1] if both else grid[:0], np.zeros(1), grid]))
         self.table = np.stack([part.ravel() for part in np.meshgrid(*grids, indexing="ij")], axis=1)
         m, n = len(self.table), self.problem.n_bins
         state = np.where(self.rules.required, 1, np.where(self.rules.possible, 0, -1))
@@ -340,7 +341,8 @@ class _Search:
         """Cells with the multipliers of the table, where they bound the signal better than the parents'."""
         value = (
             self.table_value
-            + cells.high[:, _B, None] * self.table[:, 0]
+            + np.where(self.table[:, 0] > 0, cells.high[:, _B, None], cells.low[:, _B, None])
+            * self.table[:, 0]
             + cells.high[:, _V, None] * self.table[:, 1]
         )
         pick = np.argmin(value, axis=1)

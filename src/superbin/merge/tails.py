@@ -32,10 +32,13 @@ LARGEST = 1e5
 _SLACK_BEYOND = 1e-3
 
 _SMOOTH = 3.0
+_CORNERS = 0.1
+_SLACK_CORNERS = 1.5e-3
 
 _ABOVE, _BELOW = (np.polynomial.legendre.leggauss(points) for points in (32, 20))
 _TRIED = np.concatenate([np.linspace(0, 40, 81), np.geomspace(40.5, 1000, 100)])
 _REACH = 8.0
+_FARTHEST = 1000.0
 _BROAD = 0.45
 _ROOT_TWO_PI = np.sqrt(2 * np.pi)
 
@@ -137,45 +140,69 @@ def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatA
     n = np.maximum(count, 1e-12)
     above = _above(n, ranges)
     below = _below(n, ranges)
-    # Where the background is nominally zero the integrand starts like the n-th power of z.
-    rough = (n > LARGEST) | ((ranges.high == 0) & (n < _SMOOTH))
-    slack = np.where(rough, _SLACK_BEYOND, SLACK)
-    least: FloatArray = (above + below) * (1 - slack)
+    least: FloatArray = (above + below) * (1 - _slack(n, ranges))
     return least, below
 
 
 def log_midp_at_least(count: FloatArray, ranges: Ranges) -> FloatArray:
-    """Natural logarithm of a bound as in `midp_at_least`, rougher, and where that underflows.
+    """Natural logarithm of a bound as in `midp_at_least`, also where that underflows.
 
-    The mean rises with z, so that ``p >= P(z > z_k) P(N = n) / 2`` at the mean of any z_k, or at a smaller one.
+    The same integral, scaled; and as the mean rises with z, ``p >= P(z > z_k) P(N = n) / 2`` at the mean of any z_k, or at a smaller
+    one, where the probabilities of counts underflow, too.
     """
-    n = np.maximum(count, 1e-12)[:, None]
+    some = np.maximum(count, 1e-12)
+    n = some[:, None]
     mean = np.minimum(least_means(_TRIED[None, :], ranges), n)
     with np.errstate(divide="ignore"):
         equal = special.xlogy(n, mean) - mean - special.gammaln(n + 1)
-    best: FloatArray = (special.log_ndtr(-_TRIED) + equal).max(axis=1) - np.log(2) - 1e-9 * n[:, 0]
-    return best
+        inside, first = _above_scaled(some, ranges)
+        scaled = np.log(np.maximum(inside, 0.0)) - first**2 / 2
+    rough: FloatArray = (special.log_ndtr(-_TRIED) + equal).max(axis=1) - np.log(2) - 1e-9 * some
+    # Products that are no normal numbers have lost digits.
+    scaled = np.where(inside > 1e-280, scaled + np.log1p(-_slack(some, ranges)) - 1e-12 * first**2, -np.inf)
+    return np.maximum(rough, scaled)
+
+
+def _slack(n: FloatArray, ranges: Ranges) -> FloatArray:
+    # Where the background is nominally zero the integrand starts like the n-th power of z.
+    rough = (n > LARGEST) | ((ranges.high == 0) & (n < _SMOOTH))
+    # The least mean of a range follows one end of it, then its inside, then the other end: with corners in its second derivative.
+    corners = np.minimum((ranges.high - ranges.low) / (_CORNERS * np.maximum(ranges.up, 1e-300)), 1.0)
+    return np.where(rough, _SLACK_BEYOND, SLACK + _SLACK_CORNERS * corners)
 
 
 def _above(n: FloatArray, ranges: Ranges) -> FloatArray:
+    scaled, first = _above_scaled(n, ranges)
+    together: FloatArray = scaled * np.exp(-np.minimum(first**2 / 2, 1e4))
+    return together
+
+
+def _above_scaled(n: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
+    """The integral over z > 0 times ``exp(first**2 / 2)``, and that first z of the integral."""
     none = ranges.high == 0
-    b = np.where(none, 1.0, ranges.low)
-    slope = np.maximum(np.log1p(ranges.up / b), 1e-9)
+    low = np.where(none, 1.0, ranges.low)
+    at, centre, slope = low, np.zeros_like(low), np.ones_like(low)
+    # Where the least mean of the range reaches the count.
+    for _ in range(3):
+        slope = np.maximum(np.log1p(ranges.up / at), 1e-9)
+        centre = np.log(np.maximum(n / at, 1.0)) / slope
+        at = np.clip(ranges.up * (centre - 1), low, np.maximum(ranges.high, low))
     with np.errstate(divide="ignore", over="ignore"):
-        centre = np.where(none, n / np.maximum(ranges.up, 1e-300), np.log(np.maximum(n / b, 1.0)) / slope)
+        centre = np.where(none, n / np.maximum(ranges.up, 1e-300), centre)
         width = np.where(none, np.sqrt(n + 1) / np.maximum(ranges.up, 1e-300), 1 / (slope * np.sqrt(n + 1)))
     width, centre = np.clip(width, 1e-6, 1e9), np.minimum(centre, 1e9)
-    peak = np.minimum(centre / (1 + width**2), 30.0)
+    peak = np.minimum(centre / (1 + width**2), _FARTHEST)
     narrow = width / np.sqrt(1 + width**2)
     # Where the count is small the integrand is not nearly normal.
     first = np.where((narrow > _BROAD) & (peak < _REACH), 0.0, np.maximum(peak - _REACH * narrow, 0.0))
     last = peak + _REACH * narrow
     x, weights = _ABOVE
     z = first[:, None] + (last - first)[:, None] * (1 + x) / 2
-    inside = _weighted(n, z, ranges, weights) * (last - first) / 2
+    values = np.exp(-(z * z - first[:, None] ** 2) / 2) / _ROOT_TWO_PI * _tail(n, least_means(z, ranges))
+    inside = values @ weights * (last - first) / 2
     end = _tail(n, least_means(last[:, None], ranges))[:, 0]
-    together: FloatArray = inside + special.ndtr(-last) * end
-    return together
+    together: FloatArray = inside + np.exp(special.log_ndtr(-last) + first**2 / 2) * end
+    return together, first
 
 
 def _below(n: FloatArray, ranges: Ranges) -> FloatArray:

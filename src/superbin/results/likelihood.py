@@ -9,11 +9,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
+from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown, number
 from superbin.results.documents import converter
 from superbin.results.values import binomial_error
 
 __all__ = [
     "ChannelYields",
+    "Correlations",
     "Goodness",
     "Impact",
     "Impacts",
@@ -27,8 +32,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Scan(Shown):
     """The profile likelihood along one parameter.
 
     Attributes
@@ -55,6 +60,13 @@ class Scan:
     status: str
     doubts: tuple[str, ...] = ()
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.parameter, {
+            "points": str(len(self.values)),
+            "best": number(self.best),
+            "status": self.status,
+        }
+
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self) | {
@@ -62,8 +74,8 @@ class Scan:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
+@dataclass(frozen=True, slots=True, repr=False)
+class Surface(Shown):
     """The profile likelihood over two parameters.
 
     Attributes
@@ -85,6 +97,12 @@ class Surface:
     best: tuple[float, float] | None
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return " and ".join(self.parameters), {
+            "points": f"{len(self.x)} x {len(self.y)}",
+            "status": self.status,
+        }
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -121,8 +139,8 @@ class Impact:
     down: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Impacts:
+@dataclass(frozen=True, slots=True, repr=False)
+class Impacts(Shown):
     """All parameters of a fit, the largest impact first.
 
     Attributes
@@ -141,6 +159,9 @@ class Impacts:
     parameters: tuple[Impact, ...]
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.status, {"mu": number(self.mu), "parameters": str(len(self.parameters))}
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -182,13 +203,19 @@ class ToyTail:
         return binomial_error(self.above, self.toys) if self.toys else math.nan
 
 
-@dataclass(frozen=True, slots=True)
-class ToyLimit:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToyLimit(Shown):
     """CLs at one mu from toys of both hypotheses."""
 
     mu: float
     signal: ToyTail
     background: ToyTail
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return f"mu {self.mu:.6g}", {
+            "CLs": f"{number(self.cls)} +- {self.cls_error:.2g}",
+            "toys": str(self.signal.toys),
+        }
 
     @property
     def cls(self) -> float:
@@ -204,8 +231,8 @@ class ToyLimit:
         return math.hypot(s.p_error / b.p, s.p * b.p_error / b.p**2)
 
 
-@dataclass(frozen=True, slots=True)
-class ToyBand:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToyBand(Shown):
     """Upper limits by toys.
 
     Attributes
@@ -233,6 +260,14 @@ class ToyBand:
     seed: int
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {
+            "observed": number(self.observed),
+            "expected": number(self.expected),
+            "level": number(self.level),
+        }
+        return self.status, found | {"toys": str(self.toys), "seed": str(self.seed)}
 
     @property
     def expected(self) -> float | None:
@@ -263,8 +298,8 @@ class ToyBand:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Goodness:
+@dataclass(frozen=True, slots=True, repr=False)
+class Goodness(Shown):
     """Goodness of fit against the saturated model.
 
     Attributes
@@ -288,6 +323,14 @@ class Goodness:
     status: str
     doubts: tuple[str, ...] = ()
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {
+            "statistic": number(self.statistic),
+            "degrees of freedom": str(self.freedom),
+            "p": number(self.p_asymptotic),
+        }
+        return self.status, found | ({} if self.toys is None else {"p by toys": number(self.toys.p)})
+
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         toys = self.toys
@@ -306,8 +349,8 @@ class Goodness:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelYields:
+@dataclass(frozen=True, slots=True, repr=False)
+class ChannelYields(Shown):
     """Events of one channel.
 
     Attributes
@@ -327,9 +370,16 @@ class ChannelYields:
     total: tuple[float, ...]
     error: tuple[float, ...]
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.name, {
+            "bins": str(len(self.observed)),
+            "observed": number(sum(self.observed)),
+            "expected": number(sum(self.total)),
+        }
 
-@dataclass(frozen=True, slots=True)
-class Yields:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Yields(Shown):
     """Events of all channels before or after a fit.
 
     Attributes
@@ -349,13 +399,49 @@ class Yields:
     status: str
     doubts: tuple[str, ...] = ()
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.stage, {"channels": str(len(self.channels)), "status": self.status}
+
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
 
 
-def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields | None:
-    """What a document of ``superbin likelihood scan``, ``impacts`` or ``yields`` with ``--json`` holds; None for any other.
+@dataclass(frozen=True, slots=True)
+class Correlations:
+    """How the predictions of bins are correlated.
+
+    Attributes
+    ----------
+    covariance : tuple of tuple of float
+        Events squared.
+    groups : tuple of (str, int)
+        Names of successive groups of bins, mathtext, and how many bins each has; empty where there is nothing to tell apart.
+    attribution : str
+        Whose data they are.
+    luminosity_fb, sqrt_s_tev : float or None
+        fb^-1 and TeV, where they are known.
+    """
+
+    covariance: tuple[tuple[float, ...], ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    attribution: str = ""
+    luminosity_fb: float | None = None
+    sqrt_s_tev: float | None = None
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Correlations, shape (n_bins, n_bins); zero beside a bin without variance."""
+        covariance = np.asarray(self.covariance, dtype=np.float64)
+        error = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        scale = np.where(error > 0, error, 1.0)
+        found = np.clip(covariance / np.outer(scale, scale), -1.0, 1.0)
+        np.fill_diagonal(found, 1.0)
+        return np.asarray(found)
+
+
+def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields | Correlations | None:
+    """What a document of ``superbin likelihood scan``, ``impacts``, ``yields`` or ``covariance`` as JSON holds; None for any other.
 
     Raises
     ------
@@ -368,6 +454,10 @@ def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields |
             if kind is Scan:
                 values["intervals"] = {float(rise): ends for rise, ends in document["intervals"].items()}
             return converter().structure(values, kind)
+    for key in ("covariance", "covariance_up"):
+        if {key, "expected", "scope"} <= set(document):
+            about = document.get("about") or {}
+            return converter().structure({**about, "covariance": document[key]}, Correlations)
     return None
 
 

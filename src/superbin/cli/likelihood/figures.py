@@ -9,6 +9,7 @@ import click
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
+    from superbin.plot.correlation import CorrelationArtists
     from superbin.plot.likelihood import LikelihoodArtists
 
 __all__ = ["figures_option", "write_figure"]
@@ -28,11 +29,11 @@ figures_option: Callable[..., Any] = click.option(
     "--figure",
     type=click.Path(path_type=Path),
     callback=_checked,
-    help="Draw it, as PDF and PNG of this name.",
+    help="File for the figure; PDF and PNG with this name.",
 )
 
 
-def write_figure(artists: "LikelihoodArtists", path: Path) -> None:
+def write_figure(artists: "LikelihoodArtists | CorrelationArtists", path: Path) -> None:
     """Write a figure as PDF and PNG."""
     from superbin.plot import save
 

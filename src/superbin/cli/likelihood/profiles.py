@@ -9,6 +9,7 @@ from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import head, json_option, open_subject, progress, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 __all__ = ["impacts", "scan"]
@@ -20,18 +21,23 @@ __all__ = ["impacts", "scan"]
     "-p",
     "--parameter",
     "names",
+    metavar="NAME",
     multiple=True,
     help="Parameter to scan, by default the signal strength; give it twice for a plane.",
 )
 @click.option(
     "--range",
     "ranges",
+    metavar="LOW HIGH",
     type=(float, float),
     multiple=True,
-    help="Its range, by default three standard deviations; one per parameter.",
+    help="Range of the parameter; by default three standard deviations. One per parameter.",
 )
 @click.option(
-    "--points", type=click.IntRange(min=2), help="Values per parameter; by default 31, or 15 for a plane."
+    "--points",
+    metavar="N",
+    type=click.IntRange(min=2),
+    help="Values per parameter; by default 31, or 15 for a plane.",
 )
 @figures_option
 @json_option
@@ -80,10 +86,11 @@ def scan(
 @subject_options
 @click.option(
     "--top",
+    metavar="N",
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="How many impacts to repeat by fits with the parameter held; the others are by the covariance.",
+    help="Number of impacts computed by fits with the parameter fixed; the others come from the covariance.",
 )
 @figures_option
 @json_option
@@ -103,13 +110,11 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     click.echo(
         f"{subject.title}: status {found.status}, mu = {strength(found.mu)} +- {strength(found.mu_error)}"
     )
+    rows = [("parameter", "pull", "impact, up / down")]
     for one in found.parameters[: max(top, 1)]:
-        pulled = (
-            f"pull {number(one.pull, 2):>6} +- {number(one.constraint, 2)}"
-            if one.pull is not None
-            else one.kind
-        )
+        pulled = f"{number(one.pull, 2)} +- {number(one.constraint, 2)}" if one.pull is not None else one.kind
         by_fits = f"{strength(one.up)} / {strength(one.down)}" if one.up is not None else strength(one.linear)
-        click.echo(f"  {one.name:<45} {pulled:<22} impact {by_fits}")
+        rows.append((one.name, pulled, by_fits))
+    click.echo("\n".join(f"  {line}" for line in aligned(rows)))
     if found.doubts:
         click.echo(doubts_text(found.doubts))

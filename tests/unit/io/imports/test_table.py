@@ -104,7 +104,7 @@ def read_json(folder: Path, content: Any) -> Any:
         ({"observed": [12, 3.5], "error": [-1, "x"]}, "3 faults: row 2: observed is 3.5.*row 1: error is -1.*row 2: error 'x'"),
         ({"observed": [12]}, "different numbers of values: 'region' 2, 'observed' 1"),
         ({"error": [[1], [2]]}, "column 'error' holds values that are neither numbers nor texts"),
-        ({"covariance": [[1]]}, "matrix is of 1 bins and the table has 2"),
+        ({"covariance": [[1]]}, "matrix is of 1 bin and the table has 2"),
         ({"luminosity": "many"}, "luminosity_fb is 'many'"),
     ],
 )  # fmt: skip
@@ -284,6 +284,8 @@ def test_whole_numbers_are_no_ranges(tmp_path: Path) -> None:
         ("lumi = 139.", 139.0),
         ("luminosity_fb: 35.9", 35.9),
         ("luminosity: 2300 /pb", 2.3),
+        ("CMS, 36.1 fb^{-1} at 8 TeV", 36.1),
+        ("137/fb of data with gluinos of 2 TeV", 137.0),
         ("Luminosity: 20.3 fb^-1", 20.3),
     ],
 )
