@@ -125,4 +125,4 @@ def test_figure() -> None:
     assert drawn.spread == {}
     beside = stability_bars({5: 0.2}, [5], spread={"best of each draw,\ndrawn numbers": (1.0, 1.5, 1.7)})
     (point,) = beside.spread.values()
-    assert point.lines[0].get_xdata().tolist() == [1.5]
+    assert np.asarray(point.lines[0].get_xdata()).tolist() == [1.5]
