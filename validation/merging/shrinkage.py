@@ -29,8 +29,7 @@ from superbin.domain.merits import MERITS
 from superbin.domain.sums import Totals
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.fleet import own_best
-from superbin.merge.problem import BoolArray, Problem, problem_from
-from superbin.merge.stability import _weights
+from superbin.merge.problem import BoolArray, Problem, control_weights, problem_from
 
 estimates: Any = importlib.import_module("chosen_from_estimates")  # beside this file
 
@@ -41,7 +40,7 @@ FIGURES = ("midp", "limit")
 
 def best(problem: Problem, figure: str, share: float) -> BoolArray:
     """The best merge of raised estimates."""
-    raised = problem.background + share * _weights(problem.background, problem.variance_up)
+    raised = problem.background + share * control_weights(problem.background, problem.variance_up)
     changed = replace(problem, background=raised)
     return own_best(changed, MERITS[figure], rules(changed, Constraints()))[0]
 
