@@ -112,7 +112,7 @@ def _text(
         f"# {title}",
         f"# {entry.reference}; superbin {entry.made_by}, search digest {entry.digest}",
         f"imax {len(counts[0]) - 1}",
-        f"jmax {len(set(rows[1])) - 2}",
+        f"jmax {len(set(rows[1][2:])) - 1}",
         f"kmax {len(nuisances)}",
         "---",
         *(_aligned(list(counts)) if len(counts[0]) > 2 else map(" ".join, counts)),
