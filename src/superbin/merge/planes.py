@@ -18,7 +18,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,8 @@ _FEW = 5
 DEBUG = False
 _KEPT = 80
 _TABLE = 9
+_NEW = 400
+_APART = (1.5, 1.7)
 _WIDTH = 0.2
 _NEEDED_STEPS = 7
 _CLOSE = 2e-4
@@ -151,7 +153,7 @@ class _Node:
     planes: _Planes
     own: FloatArray
     split_for: int
-    solved: list[IntArray] = field(default_factory=list)
+    more: bool = False
 
 
 class _Tree:
@@ -393,8 +395,9 @@ class _Tree:
     def processed(self, node: _Node) -> _Node | None:
         """A node with its boxes and planes worked out as far as they go; none if it holds nothing better."""
         self.nodes += 1
-        node.solved = []
         tried: set[int] = set()
+        most_boxes = len(self.boxes.low) + _NEW
+        node.more = False
         for _ in range(400):
             self.possible_boxes(node)
             if not node.boxes.size:
@@ -427,6 +430,9 @@ class _Tree:
                 rows = np.argsort(-excess, kind="stable")[: max(_BATCH, len(excess) // 4)]
                 rows = rows[excess[rows] >= 0.6 * excess[top]]
                 wide, along = self.wide(node, rows, best[rows])
+                if wide[0] and len(self.boxes.low) > most_boxes:
+                    node.more = True
+                    break
                 if wide[0]:
                     rows, along = rows[wide], along[wide]
                     halves = self.boxes.halves(node.boxes[rows], along)
@@ -479,7 +485,7 @@ class _Tree:
     def branched(self, node: _Node) -> list[_Node]:
         """Both halves of a node: by a bin, or by background or variance where its boxes are far apart."""
         low, high = self.boxes.low[node.boxes], self.boxes.high[node.boxes]
-        for j, ratio in ((0, 1.5), (1, 1.7)):
+        for j, ratio in ((0, _APART[0]), (1, _APART[1])):
             first, last = float(low[:, j].min()), float(high[:, j].max())
             if last > ratio * first and len(low) > 1:
                 middle = (low[:, j] + high[:, j]) / 2
@@ -492,6 +498,8 @@ class _Tree:
                         replace(node, boxes=node.boxes[some], signal=node.signal[some])
                         for some in (below, ~below)
                     ]
+        if node.more:
+            return [node]
         free = node.state == 0
         totals = self.totals(node.planes, node.state)
         excess = np.log(node.signal / np.maximum(self.boxes.known[node.boxes], 1e-300))
