@@ -19,7 +19,6 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
 EXTRAS = (
-    "awkward",
     "dask",
     "distributed",
     "fastjet",
@@ -30,7 +29,7 @@ EXTRAS = (
     "pythia8mc",
     "spey",
 )
-"""Modules that only extras bring; the smoke test checks that none of them is there."""
+"""Modules that only extras bring (awkward comes with uproot); the smoke test checks that none of them is there."""
 
 
 @nox.session

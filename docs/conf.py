@@ -1,6 +1,8 @@
 """Configuration of the documentation build."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from importlib.metadata import version as _version
 from pathlib import Path
@@ -30,7 +32,7 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "_kernel"]
+exclude_patterns = ["_build", "_kernel", "_pictures"]
 
 nb_execution_mode = "force"
 nb_execution_in_temp = True
@@ -42,6 +44,17 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+
+
+def setup(app: object) -> None:
+    """Draw the pictures of pages that are not notebooks."""
+    app.connect("builder-inited", _draw_pictures)  # type: ignore[attr-defined]
+
+
+def _draw_pictures(_: object) -> None:
+    here = Path(__file__).parent
+    subprocess.run([sys.executable, here / "_kernel" / "draw_pictures.py", here / "_pictures"], check=True)
+
 
 html_theme = "furo"
 html_title = "superbin"

@@ -16,6 +16,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -228,7 +229,8 @@ def regions(search: Search, covariance: Covariance | None = None) -> Document:
     """Several exclusive regions as a workspace of background alone: one channel each, correlated by shared log-normal modifiers.
 
     The covariance C of the backgrounds b is that of their logarithms, ``ln(1 + C_ij / (b_i b_j))``; every eigenvector of it
-    with a positive eigenvalue is one modifier ``background_1``, ``background_2``, ... of all channels.
+    with a positive eigenvalue is one modifier ``background_1``, ``background_2``, ... of all channels. Channels have the names
+    of the regions, with underscores for other characters than letters and digits; without distinct names ``region_1``, ``region_2``, ...
 
     Parameters
     ----------
@@ -260,7 +262,7 @@ def regions(search: Search, covariance: Covariance | None = None) -> Document:
     size, direction = np.linalg.eigh(np.log(np.maximum(1 + matrix / np.outer(b, b), 1e-3)))
     effects = (direction * np.sqrt(np.maximum(size, 0.0)))[:, size > 1e-9 * size.max(initial=0.0)]
     names = [f"background_{j + 1}" for j in range(effects.shape[1])]
-    channels = [f"region_{i + 1}" for i in range(b.size)]
+    channels = _channels(search)
     samples = (
         {
             "name": "background",
@@ -284,6 +286,12 @@ def regions(search: Search, covariance: Covariance | None = None) -> Document:
     }
 
 
+def _channels(search: Search) -> list[str]:
+    names = [re.sub(r"\W", "_", name, flags=re.ASCII) for name in search.names]
+    distinct = all(names) and len({name.casefold() for name in names}) == search.n_bins
+    return names if distinct else [f"region_{number}" for number in search.numbers]
+
+
 def signal_patch(signal: SignalModel) -> list[Document]:
     """The JSON Patch that adds a signal to a workspace of `regions`."""
     modifiers = [{"name": "mu", "type": "normfactor", "data": None}]
@@ -302,7 +310,7 @@ def patch_set(
     patches: Mapping[str, list[Document]],
     *,
     labels: Sequence[str],
-    values: Sequence[Sequence[float]],
+    values: Sequence[Sequence[float | str]],
     description: str,
 ) -> Document:
     """Patches of a workspace as a patch set, which knows the workspace by its digest.
@@ -314,7 +322,7 @@ def patch_set(
         JSON Patches by their names: letters, digits and underscores.
     labels : sequence of str
         Names of the values.
-    values : sequence of sequence of float
+    values : sequence of sequence of float or str
         Those of every patch, all different.
     description : str
     """

@@ -57,7 +57,7 @@ def test_toys(benchmark: BenchmarkFixture) -> None:
 
 @pytest.mark.benchmark(group="one p-value")
 def test_toys_in_a_python_loop(benchmark: BenchmarkFixture) -> None:
-    """The original tool's way, from its description, with a hundredth of the toys."""
+    """The CMS Mini Analysis Tool's way, from its description, with a hundredth of the toys."""
 
     def loop() -> float:
         source = random.Random(1)

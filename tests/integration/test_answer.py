@@ -83,9 +83,24 @@ def test_limits_are_where_their_cls_is_five_percent(answer: AnalysisResult) -> N
                 found = function(events, total.observed, b.nominal, b.up, b.down, signal_uncertainty=x)
                 assert found == pytest.approx(0.05, rel=1e-4)
             assert (lhc.mu.median is None) == (uncertain or region.purpose == "discovery")
-            assert ("take minutes" in lhc.status) == uncertain
+            assert ("without time" in lhc.status) == (lhc.mu.median is None)
             values = exact.mu.values[1:]
             assert sorted(v for v in values if v is not None) == list(values)
+
+
+def test_with_time_every_limit_by_the_lhc_cls_has_an_expected_one() -> None:
+    """RES-7: for both regions, with an exact and with an uncertain signal, which makes it weaker."""
+    result = superbin.analyze(a_search(), a_signal(), toys=0, seconds=0.01, signal_uncertainty=0.3)
+    for region in (result.region, result.region_for("limit")):
+        exact, uncertain = (region.limit("lhc", uncertain=u) for u in (False, True))
+        assert exact is not None
+        assert uncertain is not None
+        for limit in (exact, uncertain):
+            assert limit.status == "exact"
+            values = [v for v in limit.mu.values[1:] if v is not None]
+            assert len(values) == 5
+            assert values == sorted(values)
+        assert (exact.mu.median or 0) < (uncertain.mu.median or 0)
 
 
 def test_limits_on_the_cross_section(answer: AnalysisResult) -> None:

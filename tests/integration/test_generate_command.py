@@ -193,7 +193,7 @@ def test_bad_input(run: Run, tmp_path: Path, arguments: tuple[str, ...], text: s
     ("content", "text"),
     [
         ("1000,1\n1000;2\n", "plane.csv:2: '1000;2' is not a list of masses"),
-        ("1000,1\n1000.0,1\n", "plane.csv:2: '1000.0,1' stands in line 1 already"),
+        ("1000,1\n1000.0,1\n", "plane.csv:2: '1000.0,1' is in line 1 already"),
         ("# none\n", "holds no point"),
         ("1000 1\n1000 nan\n", "plane.csv:2: '1000 nan' is not a list of masses"),
         ("1000,1\n1000,1200\n", "T1bbbb(1000, 1200) is kinematically closed"),

@@ -236,6 +236,8 @@ MERGED = [
     ("JetMatching:merge = on", "MLM or FxFx"),
     ("Merging:doKTMerging = on", "CKKW-L or one of its kind"),
     ("<!-- CKKW-L sample with a merging scale of 30 GeV -->", "CKKW-L"),
+    (" 1 ickkw", "MLM"),
+    ("ickkw 3 ! FxFx", "FxFx"),
 ]
 PLAIN = [
     "0 = ickkw ! 0 no matching, 1 MLM", "-1.0 = ktdurham", "0.0 = xqcut", "# Matching parameter (MLM only)",
@@ -250,6 +252,20 @@ def test_merged_samples(search: Search, line: str, kind: str) -> None:
     message = refused(search, text, slha=spectrum())
     assert message.startswith(f"events.lhe, line {line_of(text, line)}: ")
     assert f"are to be merged by {kind}; a shower alone counts their jets twice" in message
+
+
+def test_several_multiplicities(search: Search) -> None:
+    """GEN-88: jets of the process and of the shower overlap, whether a header speaks of merging or not."""
+    card = [
+        "<MG5ProcCard>",
+        "generate p p > go go @0",
+        "add process p p > go go j, go > b b~ n1 @1",
+        "</MG5ProcCard>",
+    ]
+    message = refused(search, events_text(header="\n".join(card)), slha=spectrum())
+    assert "line 5: the processes of the file have 0 and 1 additional jets and are not merged" in message
+    same = [card[0], card[1], "add process p p > go go~ @1", card[3]]
+    assert accepted(search, events_text(header="\n".join(same)), slha=spectrum()).events == 10
 
 
 def test_samples_that_are_not_merged(search: Search) -> None:
@@ -290,6 +306,10 @@ BAD_EVENTS: dict[str, tuple[Callable[[str], str], str]] = {
     "unknown": (change(FIRST, FIRST.replace(str(GLUINO), "8765432")), "line 10: the particle 8765432 is unknown"),
     "in MeV": (change("1260.0 1260.0 0 0 9", "1.26e6 1.26e6 0 0 9"), ("line 8: the incoming 21 has 1.26e+06 GeV, more "
                "than its beam")),
+    "no cross section": (change("0.25 0.01", "0.0 0.01"), "line 4: the cross sections in <init> add up to 0 pb"),
+    "negative cross section": (change("0.25 0.01", "-0.25 0.01"), "line 4: the cross sections in <init> add up to -0.25 pb"),
+    "a line before": (lambda t: "<?xml version='1.0'?>\n" + t, "line 2: <LesHouchesEvents> comes after 1 other line"),
+    "long flight of what Pythia decays": (change(" 900 0 9", " 900 4000 9"), "line 10: 1000021 flies c tau = 4 m"),
     "long line": (change("</init>", "#" * 1_000_001 + "\n</init>"), "line 5: the line is longer than 1000000 characters"),
 }  # fmt: skip
 
@@ -315,6 +335,13 @@ def test_cut_files_to_the_cut(search: Search) -> None:
         DocumentError, match=r"cut\.lhe\.gz cannot be read after line \d+: .*copy or write it again"
     ):
         generate_from_events("mine", (900, 100), "cut.lhe.gz", search, slha=spectrum(), cards=CARDS)
+
+
+def test_events_out_of_balance(search: Search) -> None:
+    """GEN-85: energy that leaves is the energy that comes in; else it is noted, once."""
+    text = events_text().replace("1260.0 1260.0 0 0 9", "630.0 630.0 0 0 9")
+    (note,) = accepted(search, text, slha=spectrum()).settings["gate"]["notes"]
+    assert note.startswith("events.lhe, line 7: in event 1 partons with 1260 GeV come in and 2520 GeV leave")
 
 
 def test_lifetimes_in_the_file(search: Search) -> None:
@@ -365,6 +392,31 @@ def test_lifetimes_from_widths(search: Search, mm: float, fate: str) -> None:
     chain += f"DECAY {CHARGINO} {HBAR_C / 60}\n 1.0 2 {LSP} 211\n"
     with pytest.raises(DocumentError, match=rf"line \d+: {CHARGINO} flies c tau = 6 cm"):
         of_spectrum(chain, search)
+
+
+QNUMBERS = "BLOCK QNUMBERS 9000006\n 1 3\n 2 2\n 3 1\n 4 1\n"
+
+
+def test_new_particles_of_a_spectrum(search: Search) -> None:
+    """GEN-86, GEN-87: a particle that the file defines is held to the rules for supersymmetric ones."""
+    text = spectrum(extra=QNUMBERS).replace(f"1.0 3 1 -1 {LSP}", "1.0 3 1 -1 9000006")
+    with pytest.raises(DocumentError, match="has no mass of 9000006"):
+        of_spectrum(text, search)
+    text = text.replace(f" {LSP} 100", f" {LSP} 100\n 9000006 100")
+    with pytest.raises(DocumentError, match="has no decays of 9000006, .* add it to detector.invisible"):
+        of_spectrum(text, search)
+    text += f"DECAY 9000006 {HBAR_C / 2000}\n 1.0 2 5 -5\n"
+    with pytest.raises(DocumentError, match="9000006 flies c tau = 2 m"):
+        of_spectrum(text, search)
+
+
+def test_decays_at_one_loop(search: Search) -> None:
+    """GEN-89: SPheno's tables beside those of DECAY are no part of them."""
+    loops = f"DECAY1L {GLUINO} 2.0 # at one loop\n 0.6 3 2 -2 {LSP}\n 0.4 3 1 -1 {LSP}\n"
+    text = spectrum().replace(f"DECAY {LSP}", f"{loops}DECAY {LSP}")
+    np.testing.assert_array_equal(
+        of_spectrum(text, search).efficiencies, of_spectrum(spectrum(), search).efficiencies
+    )
 
 
 FOREIGN = {
@@ -493,7 +545,7 @@ def test_cross_section_of_events(run: Run) -> None:
     assert "no cross section is known" in out
     code, out, err = run(*source, "--sqrt-s", "8", "--cross-section", "file")
     assert code == 2
-    assert "the files state only at 8 TeV, not at the 13 TeV of" in err.splitlines()[-1]
+    assert "the files state none above 0 at the 13 TeV of cms-pas-sus-16-014; there is one at 8 TeV" in err
     for wrong in ("files", "-1", "nan", "0"):
         code, out, err = run(*source, "--cross-section", wrong)
         assert (code, out) == (2, "")
@@ -532,16 +584,18 @@ def hepmc(
     momentum: float = 300.0,
     sigma: float | None = None,
     weights: Sequence[float] | None = None,
+    mass: complex = 400.0,
+    beam_pairs: int = 1,
 ) -> Path:
     """Two protons to two particles, which decay to `product` and a photon each after `flight_mm` in their rest frame."""
     path = Path(name)
-    mass = 400.0
-    energy = math.hypot(momentum, mass)
+    energy = math.sqrt(momentum**2 + (mass**2).real) if mass.imag == 0 else 0.1 * momentum
+    mass = abs(mass)
     with pyhepmc.open(str(path), "w") as stream:
         for number in range(n):
             event = pyhepmc.GenEvent(pyhepmc.Units.GEV, pyhepmc.Units.MM)
             hard = pyhepmc.GenVertex((0, 0, 0, 0))
-            for sign, pid in zip((1, -1), beams, strict=True):
+            for sign, pid in zip((1, -1) * beam_pairs, beams * beam_pairs, strict=True):
                 status = 4 if beam is not None else 2
                 e = 6500.0 if beam is None else beam
                 hard.add_particle_in(pyhepmc.GenParticle((0, 0, sign * e, e), pid, status))
@@ -602,6 +656,46 @@ def test_bad_hepmc(search: Search, case: str) -> None:
     assert message.startswith("events.hepmc, line ")
     assert text in message
     assert "\n" not in message
+
+
+FINAL: dict[str, tuple[dict[str, Any], str]] = {
+    "parton": ({"product": 5}, "event 1: 5 in the final state is a parton; hadronise the events"),
+    "diquark": ({"product": 2203}, "event 1: 2203 in the final state is a parton"),
+    "W boson": ({"product": 24}, "event 1: 24 is left undecayed"),
+    "tau": ({"product": 15}, "event 1: 15 is left undecayed"),
+    "dark hadron": ({"product": 4900211}, "event 1: 4900211 is left undecayed"),
+    "fourth generation": ({"product": 17}, "event 1: 17 is left undecayed"),
+    "leptoquark": ({"product": 42}, "event 1: 42 is left undecayed"),
+    "dark photon": ({"decayed": 4900023, "flight_mm": 2000.0}, "event 1: 4900023 flies c tau = 2 m"),
+    "heavy neutrino": ({"decayed": 9900012, "flight_mm": 2000.0}, "event 1: 9900012 flies c tau = 2 m"),
+    "too much energy": ({"momentum": 3e5}, "event 1: the final state has 6e+05 GeV, more than the 13000 GeV"),
+    "too little energy": ({"mass": 400j}, "GeV; an energy is no smaller, write the event again"),
+    "huge weight": ({"weights": [1.0, 1e200, 1.0, 1.0]}, "event 2: its weight is 1e+200"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FINAL)
+def test_final_states_of_hepmc(search: Search, case: str) -> None:
+    """GEN-85, GEN-86, GEN-87, GEN-92: what the detector model cannot describe, supersymmetric or not."""
+    options, text = FINAL[case]
+    with pytest.raises(DocumentError) as caught:
+        of_hepmc(search, hepmc(**options))
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_hepmc_pileup_and_end(search: Search) -> None:
+    """GEN-83, GEN-85: several collisions in an event are refused; a file without its end mark may be cut, which is noted."""
+    path = hepmc(beam_pairs=2)
+    with pytest.raises(DocumentError, match="event 1: 4 particles are beams, so several collisions"):
+        of_hepmc(search, path)
+    text = hepmc().read_text()
+    path.write_text(text[: text.index("HepMC::Asciiv3-END")])
+    (note,) = of_hepmc(search, path).settings["gate"]["notes"]
+    assert note.startswith("events.hepmc ends after event 4 without the end mark of HepMC")
+    path.write_text(events_text())
+    with pytest.raises(DocumentError, match="events.hepmc holds no HepMC event"):
+        of_hepmc(search, path)
 
 
 @pytest.mark.parametrize("end", ["V -1", "P 8 6", "E 0 3", "W 1."])

@@ -21,7 +21,7 @@ PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
 COMPRESSED = {"T1tttt": 375, "T2tt": 185}
 CMS = "cms-pas-sus-16-014"
 LATER = "cms-sus-16-033"
-POINTS_LATER = 55
+POINTS_LATER = 65
 
 
 def run(*arguments: object) -> int:

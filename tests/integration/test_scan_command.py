@@ -263,7 +263,7 @@ def test_columns_are_apart(run: Run, tmp_path: Path) -> None:
         ("1100, -inf\n", r"points\.txt:1: .*'-inf' is not a finite number"),
         ("# nothing\n", r"points\.txt holds no point"),
         ("1100\n", r"points\.txt:1: '1100' is 1 numbers for 2 masses"),
-        ("1100, 1\n1100.0, 1\n", r"points\.txt:2: '1100.0, 1' stands in line 1 already"),
+        ("1100, 1\n1100.0, 1\n", r"points\.txt:2: '1100.0, 1' is in line 1 already"),
         (None, r"points\.txt: cannot be read"),
     ],
 )

@@ -179,7 +179,7 @@ def test_points_of_a_dropped_scan(
 def test_changed_result(
     tmp_path: Path, small_search: Search, header: ScanResult, points: list[FinishedPoint]
 ) -> None:
-    """STORE-15: a text that superbin did not write is no number."""
+    """STORE-15: a text that superbin did not write is not a number."""
     path = tmp_path / "s.sqlite"
     with Store(path) as store:
         store.add_search(small_search)

@@ -202,7 +202,7 @@ def make_limits(factor: float) -> tuple[UpperLimit, ...]:
                 fit="prefit",
                 signal_uncertainty=width,
                 cross_section_pb=0.00359,
-                status="no expected limit: its bands with an uncertain signal take minutes"
+                status="no expected limit: its bands are not computed without time (seconds)"
                 if alone
                 else "exact",
             )

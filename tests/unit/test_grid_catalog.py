@@ -118,7 +118,7 @@ def test_stored_points_of_a_model_without_a_grid(
     """SIG-14: other masses are refused with the nearest point; another number of them with the names."""
     catalog.add_signals([replace(t1bbbb, model="mine")])
     with pytest.raises(
-        UnknownNameError, match=r"mine\(1700, 1\) is not among the 1 points .*nearest is mine\(1750, 1\)"
+        UnknownNameError, match=r"mine\(1700, 1\) is not among the 1 point .*nearest is mine\(1750, 1\)"
     ):
         catalog.signal(cms_search, "mine", (1700, 1))
     with pytest.raises(InputError, match="has 2 parameters"):

@@ -168,12 +168,12 @@ def test_from_arrays_keeps_errors() -> None:
         ({"error": {"x": 1}}, "error names process 'x'"),
         ({"error": ([1, 1], [1, 1], [1, 1])}, "3 parts"),
         ({"error": [1, -1]}, "bin 2 is -1"),
-        ({"edges": {"met": [1, 2]}}, "describe 1 bins and observed has 2"),
+        ({"edges": {"met": [1, 2]}}, "describe 1 bin and observed has 2"),
         ({"edges": {"met": [1, 2, 3], "ht": [1, 2, 3]}}, r"give each as \(low, high\)"),
         ({"edges": {"met": ([1, 1], [2, 3])}}, "bin 1 and bin 2 of search 'x' overlap"),
         ({"combinable": [[True]]}, "combinable has shape"),
         ({"combinable": [[True, True], [False, True]]}, "same value both ways"),
-        ({"covariance": [[1.0]]}, "covariance is of 1 bins"),
+        ({"covariance": [[1.0]]}, "covariance is of 1 bin"),
     ],
 )
 def test_arrays_that_make_no_search(fields: dict[str, object], text: str) -> None:

@@ -6,7 +6,7 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.likelihood import Likelihood
-from superbin.statistical_model import Channel, Parameter, Rate, Sample, StatisticalModel
+from superbin.statistical_model import Channel, Normal, Parameter, Rate, Sample, StatisticalModel
 
 HOSTILE = "<script>&\u202e"
 
@@ -48,3 +48,20 @@ def test_the_table_of_a_notebook_is_escaped() -> None:
     assert "<script>" not in html
     assert "&lt;script&gt;&amp;\\u202e" in html
     assert html.count("<tr>") == 2
+
+
+def test_fits_and_limits_are_short() -> None:
+    """API-1: what a likelihood finds shows its numbers, and not the arrays that they were found with."""
+    signal = Sample("s", np.array([3.0] * 50), (Rate("mu"),))
+    background = Sample("b", np.array([5.0] * 50), (Rate("k"),))
+    channels = (Channel("SR", np.array([6.0] * 50), (signal, background)),)
+    parameters = (Parameter("mu", 1.0, 0.0, 10.0), Parameter("k", 1.0, 0.0, 10.0, Normal(1.0, 0.1)))
+    likelihood = Likelihood(StatisticalModel(channels, parameters, ("mu",), "toy"))
+    results = (likelihood.fit(), likelihood.limit(), likelihood.significance(), likelihood.cls(1.0))
+    assert repr(results[0]).startswith("<Fit converged: mu 0.333333 +- 0.")
+    assert repr(results[1]).startswith("<UpperLimit converged: observed 0.")
+    for value in (*results, results[0].minima[0], likelihood.model, channels[0], signal):
+        assert len(repr(value)) < 110
+        assert value._repr_html_().startswith("<table>")
+    assert repr(likelihood.model) == "<StatisticalModel toy: channels 1, parameters 2, signal strengths mu>"
+    assert repr(channels[0]) == "<Channel SR: bins 50, observed 300, samples 2>"

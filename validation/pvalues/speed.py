@@ -43,7 +43,7 @@ def best(function: Callable[[], object], repeats: int = 5) -> float:
 
 
 def python_loop() -> float:
-    """The original tool's toys, from their description: one Poisson count at a time."""
+    """The CMS Mini Analysis Tool's toys, from their description: one Poisson count at a time."""
     source = random.Random(1)
     above = equal = 0
     for _ in range(LOOP_TOYS):

@@ -24,7 +24,7 @@ def main() -> None:
             f"exact mid-p Z expected {convention.expected.z:.3f}, observed {convention.observed.z:.3f}"
         )
     print(
-        f"greedy search of the original: expected Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
+        f"greedy search (CMS Mini Analysis Tool): expected Z = {merged.greedy.value:.3f} with {len(merged.greedy.bins)} bins"
     )
     print("n, b +up -down: Z of midp, tail, asymptotic q0")
     for case in ((40, 25, 5, 5), (8, 0.6, 0.5, 0.3), (1000, 700, 60, 55)):

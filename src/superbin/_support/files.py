@@ -8,8 +8,9 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from superbin.errors import DocumentError, OutputError
@@ -17,6 +18,7 @@ from superbin.errors import DocumentError, OutputError
 __all__ = [
     "MAX_BYTES",
     "check_regular",
+    "files_within",
     "lies_in",
     "read_limited",
     "staged_directory",
@@ -28,6 +30,9 @@ __all__ = [
 MAX_BYTES = 128 * 2**20
 """As much of a document as is read, after decompression: some hundred times the largest that superbin writes."""
 
+MOST_FILES = 20_000
+"""As many files and folders as are looked at in one folder."""
+
 
 def read_limited(path: str | Path) -> bytes:
     """Read a file of at most `MAX_BYTES`, decompressed where its name ends in ``.gz``.
@@ -37,7 +42,7 @@ def read_limited(path: str | Path) -> bytes:
     OSError
         If it cannot be read; the caller says what should stand there.
     DocumentError
-        If it is larger, not a whole gzip file, or a device or a pipe, from which reading may never end.
+        If it is larger, not a complete gzip file, or a device or a pipe, from which reading may never end.
     """
     path = Path(path)
     check_regular(path)
@@ -62,6 +67,37 @@ def check_regular(path: Path) -> None:
         raise DocumentError(f"{path} is a device, a pipe or a socket; name a file")
 
 
+def files_within(folder: str | Path, *, most: int = MOST_FILES) -> Iterator[Path]:
+    """Regular files in a folder at any depth: nearest first, each folder in the order of names.
+
+    Links to folders are not followed; what cannot be looked at is left out.
+
+    Raises
+    ------
+    DocumentError
+        After `most` files and folders, so that a disk named by mistake is refused at once.
+    """
+    waiting, seen = deque([Path(folder)]), 0
+    while waiting:
+        place = waiting.popleft()
+        try:
+            with os.scandir(place) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in inside:
+            seen += 1
+            if seen > most:
+                raise DocumentError(
+                    f"{folder}: holds more than {most} files and folders; name the folder of the search itself"
+                )
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(place / entry.name)
+                elif entry.is_file():
+                    yield place / entry.name
+
+
 def lies_in(path: str | Path, folder: str | Path) -> bool:
     """Whether a path, all links followed, is a folder or in it; a path that cannot be one is not."""
     try:
@@ -83,13 +119,13 @@ def unpacked(content: bytes, place: str | Path) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
             return _bounded(packed.read(MAX_BYTES + 1), place)
     except (OSError, EOFError, zlib.error) as error:
-        raise DocumentError(f"{place}: not a whole gzip file ({error}); copy or pack it again") from error
+        raise DocumentError(f"{place}: not a complete gzip file ({error}); copy or pack it again") from error
 
 
 def _bounded(content: bytes, place: str | Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise DocumentError(
-            f"{place}: more than {MAX_BYTES // 2**20} MB, which is no document of superbin's; name another file"
+            f"{place}: more than {MAX_BYTES // 2**20} MB, more than any document of superbin; name another file"
         )
     return content
 
@@ -109,13 +145,17 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if _is_stream(path):
+            return _pour(path, content)
+        # A link stays one, and what it leads to is written.
+        target = Path(os.path.realpath(path))
+        handle, name = tempfile.mkstemp(prefix=_hidden(target), dir=target.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
             temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
+            temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -123,6 +163,28 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         raise OutputError(
             f"cannot write {path}: {_reason(error)}; choose a place you can write to"
         ) from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a device, a pipe or a socket stands there, which a file must not replace."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _pour(path: Path, content: bytes) -> None:
+    # Without waiting, so that a pipe that nobody reads is an error.
+    handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+
+
+def _hidden(path: Path) -> str:
+    """The beginning of a temporary name, short enough for the file system where the name itself is."""
+    return f".{path.name[:40]}."
 
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -155,10 +217,14 @@ def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]
     Raises
     ------
     OutputError
-        If something stands there and `force` is not given, if it is not a directory, or if the place cannot be
-        written.
+        If something stands there and `force` is not given, if it is not a directory or holds the working directory, or if the
+        place cannot be written.
     """
-    path = Path(path).absolute()
+    path = Path(os.path.realpath(path))
+    if path.is_dir() and lies_in(".", path):
+        raise OutputError(
+            f"{path} is the working folder or holds it, and would be replaced; name a folder in it"
+        )
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; choose another name for the output folder")
     if not force and path.is_dir() and any(path.iterdir()):
@@ -167,7 +233,7 @@ def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        stage = Path(tempfile.mkdtemp(prefix=_hidden(path), dir=path.parent))
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {_reason(error)}; choose a place you can write to"

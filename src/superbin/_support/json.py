@@ -216,7 +216,7 @@ def _text_breach(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "half a surrogate pair is no text"
+        return "half a surrogate pair is not a text"
     return None
 
 

@@ -5,12 +5,15 @@ of all bins together, `published_answer` looks the published one up. Specified i
 """
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from superbin.domain.aggregate import AggregateBin
 from superbin.domain.published import PublishedResults
+from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.results import (
@@ -21,19 +24,23 @@ from superbin.results import (
     SignalUncertainty,
     UpperLimit,
 )
-from superbin.stats.limits import METHODS, Limit, compare_limits, lhc_limit
+from superbin.stats.limits import METHODS, Limit, compare_limits, expected_lhc_limits, lhc_limit
 
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.imported import ImportedLikelihood
     from superbin.likelihood.model import Systematics
 
-__all__ = ["likelihood_answer", "published_answer", "region_limits", "uncertainty_of"]
+__all__ = ["likelihood_answer", "published_answer", "region_limits", "simplified_answer", "uncertainty_of"]
+
+LhcBands: TypeAlias = Literal["all", "exact", "none"]
+"""Which limits by the LHC's CLs have expected ones: with the signal exact and uncertain, exact alone, or none."""
 
 _LIMITS = tuple(name for name in ("lhc", "cls", "asymptotic") if name in METHODS)
 
 
-UNCERTAIN_SIGNAL = "no expected limit: its bands with an uncertain signal take minutes"
-OTHER_REGION = "no expected limit: its bands are computed for the region for the limit alone"
+NO_TIME = "no expected limit: its bands are not computed without time (seconds)"
+TOO_LONG = "no expected limit: its bands would take more than some ten seconds"
 
 
 def uncertainty_of(
@@ -68,7 +75,7 @@ def region_limits(
     uncertainty: SignalUncertainty,
     cross_section_pb: float | None,
     *,
-    lhc_bands: bool = True,
+    lhc_bands: LhcBands = "all",
 ) -> tuple[UpperLimit, ...]:
     """Limits of an aggregate bin by the LHC's CLs, by prior-predictive CLs and by asymptotic formulas.
 
@@ -80,18 +87,20 @@ def region_limits(
         Of the signal.
     cross_section_pb : float or None
         That of the signal.
-    lhc_bands : bool
-        Whether to compute expected limits by the LHC's CLs, half a second.
+    lhc_bands : {"all", "exact", "none"}
+        Which limits by the LHC's CLs have expected ones: a tenth of a second to a second for an exact signal, one to some seconds for an
+        uncertain one.
 
     Returns
     -------
     tuple of UpperLimit
-        Without the uncertainty of the signal, then with it, where there is one. The LHC's CLs with it has no expected limit, which
-        would take minutes; a method that has no answer is left out.
+        Without the uncertainty of the signal, then with it, where there is one. The status of a limit by the LHC's CLs without an expected one
+        says why; a method that has no answer is left out.
     """
     made = []
     for width in dict.fromkeys((0.0, uncertainty.experimental)):
-        for method, (band, status) in _by_method(aggregate, width, lhc_bands=lhc_bands).items():
+        wanted = lhc_bands == "all" or (lhc_bands == "exact" and width == 0)
+        for method, (band, status) in _by_method(aggregate, width, lhc_bands=wanted).items():
             made.append(
                 UpperLimit.of(
                     method,
@@ -108,17 +117,26 @@ def region_limits(
 def _by_method(aggregate: AggregateBin, width: float, *, lhc_bands: bool) -> dict[str, tuple[LimitBand, str]]:
     """Limits in events and their status, by method."""
     b, n = aggregate.background, aggregate.observed
-    one_bin = n, b.nominal, b.up, b.down
-    complete = lhc_bands and width == 0
-    methods = _LIMITS if complete else tuple(name for name in _LIMITS if name != "lhc")
-    found = compare_limits(*one_bin, level=LEVEL, signal_uncertainty=width, methods=methods)
+    errors = b.nominal, b.up, b.down
+    found = compare_limits(
+        n,
+        *errors,
+        level=LEVEL,
+        signal_uncertainty=width,
+        methods=tuple(name for name in _LIMITS if name != "lhc"),
+    )
     limits = {name: (_band(one), "exact") for name, one in found.limits.items()}
-    if not complete:
+    try:
+        observed = lhc_limit(n, *errors, level=LEVEL, signal_uncertainty=width)
+    except InputError:  # too many events
+        return limits
+    limits["lhc"] = LimitBand(observed), NO_TIME
+    if lhc_bands:
         try:
-            observed = lhc_limit(*one_bin, level=LEVEL, signal_uncertainty=width)
-        except InputError:  # too many events
-            return limits
-        limits["lhc"] = LimitBand(observed), UNCERTAIN_SIGNAL if width else OTHER_REGION
+            five = expected_lhc_limits(*errors, level=LEVEL, signal_uncertainty=width)
+            limits["lhc"] = LimitBand(observed, *map(float, five)), "exact"
+        except InputError:
+            limits["lhc"] = LimitBand(observed), TOO_LONG
     return {name: limits[name] for name in _LIMITS if name in limits}
 
 
@@ -127,43 +145,106 @@ def _band(limit: Limit) -> LimitBand:
     return LimitBand(limit.observed, five.low2, five.low1, five.median, five.high1, five.high2)
 
 
-def likelihood_answer(likelihood: "PublishedLikelihood", signal: SignalModel) -> LikelihoodAnswer:
-    """Limits of the published full likelihood, without and with its uncertainties of the signal.
+def likelihood_answer(
+    likelihood: "PublishedLikelihood | ImportedLikelihood", signal: SignalModel
+) -> LikelihoodAnswer:
+    """Limits of the full likelihood of a search, without and with the uncertainties of the signal.
 
     BLAS is kept to one thread, so that the answer does not depend on how many cores there are.
     """
-    from superbin.likelihood import Fitter
     from superbin.likelihood.fit import single_threaded
-    from superbin.likelihood.inference import discovery, fit_both, upper_limit
+    from superbin.likelihood.imported import ImportedLikelihood
 
-    limits = []
+    of = _by_engine if isinstance(likelihood, ImportedLikelihood) else _by_fitter
+    treatments: tuple[tuple[Systematics, float | None], ...] = (("none", 0.0), ("published", None))
     with single_threaded():
-        treatments: tuple[tuple[Systematics, float | None], ...] = (("none", 0.0), ("published", None))
-        for systematics, width in treatments:
-            model = likelihood.model(signal.yields, systematics=systematics)
-            fitter = Fitter(model)
-            free, background = fit_both(fitter)
-            found = upper_limit(fitter, free, background, level=LEVEL)
-            band = LimitBand(found.observed, *(found.bands[n] for n in (-2, -1, 0, 1, 2)))
-            limits.append(
-                UpperLimit.of(
-                    "asymptotic",
-                    band,
-                    fit="postfit",
-                    signal_uncertainty=width,
-                    cross_section_pb=signal.cross_section_pb,
-                    status=found.status,
-                )
-            )
+        found = [(of(likelihood, signal, systematics), width) for systematics, width in treatments]  # type: ignore[arg-type]
     # Of the last model, with the uncertainties of the signal: what the collaboration would quote.
-    z = discovery(free, background).z
+    last = found[-1][0]
     return LikelihoodAnswer(
         kind="full",
-        channels=len(model.channels),
-        mu=float(free.mu) if free.ok else None,
-        z=z,
-        limits=tuple(limits),
+        channels=last.channels,
+        mu=last.mu,
+        z=last.z,
+        limits=tuple(
+            UpperLimit.of(
+                "asymptotic",
+                one.band,
+                fit="postfit",
+                signal_uncertainty=width,
+                cross_section_pb=signal.cross_section_pb,
+                status=one.status,
+            )
+            for one, width in found
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What a likelihood with a signal gives."""
+
+    channels: int
+    mu: float | None
+    z: float | None
+    band: LimitBand
+    status: str
+
+
+def _by_fitter(likelihood: "PublishedLikelihood", signal: SignalModel, systematics: "Systematics") -> _Fitted:
+    from superbin.likelihood import Fitter
+    from superbin.likelihood.inference import discovery, fit_both, upper_limit
+
+    model = likelihood.model(signal.yields, systematics=systematics)
+    fitter = Fitter(model)
+    free, background = fit_both(fitter)
+    limit = upper_limit(fitter, free, background, level=LEVEL)
+    mu = float(free.mu) if free.ok else None
+    z = discovery(free, background).z
+    return _Fitted(len(model.channels), mu, z, _limit_band(limit.observed, limit.bands), limit.status)
+
+
+def _by_engine(likelihood: "ImportedLikelihood", signal: SignalModel, systematics: "Systematics") -> _Fitted:
+    engine = likelihood.engine(signal, systematics="none" if systematics == "none" else "published")
+    seen = engine.significance()
+    z = seen.z if seen.z is not None and math.isfinite(seen.z) else None
+    limit = engine.limit(level=LEVEL)
+    return _Fitted(likelihood.channels, seen.mu, z, _limit_band(limit.observed, limit.bands), limit.status)
+
+
+def _limit_band(observed: float | None, bands: Mapping[Any, float | None]) -> LimitBand:
+    return LimitBand(observed, *(bands[n] for n in (-2, -1, 0, 1, 2)))
+
+
+def simplified_answer(search: Search, signal: SignalModel) -> LikelihoodAnswer | None:
+    """Limits of all bins with the covariance that the search published: a simplified likelihood, asymptotic, with an exact signal.
+
+    Backgrounds are normal and not below zero; expected limits are post-fit, with auxiliary data at the fit, as those of a full likelihood.
+
+    Returns
+    -------
+    LikelihoodAnswer or None
+        None where the search has no covariance, or bins of it overlap.
+    """
+    from superbin.likelihood.fit import single_threaded
+    from superbin.likelihood.quadratic import simplified_limits
+
+    exclusive = search.combinable is None or bool(search.combinable.all())
+    if search.covariance is None or not exclusive:
+        return None
+    covariance = (search.covariance.up + search.covariance.down) / 2
+    background = np.sum([process.estimate.nominal for process in search.processes], axis=0)
+    with single_threaded():
+        found = simplified_limits(search.observed, background, covariance, signal.yields)
+    limit = UpperLimit.of(
+        "asymptotic",
+        _limit_band(found.observed, found.bands),
+        fit="postfit",
+        signal_uncertainty=0.0,
+        cross_section_pb=signal.cross_section_pb,
+        status="converged" if found.observed is not None else "no limit: a fit failed",
+    )
+    return LikelihoodAnswer("simplified", search.n_bins, found.mu, found.z, (limit,))
 
 
 def published_answer(published: PublishedResults, signal: SignalModel) -> PublishedAnswer | None:

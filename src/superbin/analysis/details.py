@@ -6,6 +6,8 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
@@ -15,6 +17,7 @@ from superbin.results import Alternative, UncertaintySource
 
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.imported import ImportedLikelihood
 
 __all__ = ["package_versions", "simpler_regions", "uncertainty_sources"]
 
@@ -64,11 +67,19 @@ def simpler_regions(
 
 
 def uncertainty_sources(
-    likelihood: "PublishedLikelihood", bins: Iterable[int]
+    likelihood: "PublishedLikelihood | ImportedLikelihood", bins: Iterable[int]
 ) -> tuple[UncertaintySource, ...]:
     """What each nuisance parameter of a likelihood does to the background of an aggregate region, the largest first."""
+    from superbin.likelihood.imported import ImportedLikelihood
     from superbin.likelihood.variations import variations
 
+    if isinstance(likelihood, ImportedLikelihood):
+        chosen = np.array(list(bins)) - 1
+        shifts = (
+            (name, float(up[chosen].sum()), float(down[chosen].sum())) for name, up, down in likelihood.shifts
+        )
+        found = [UncertaintySource(*shift) for shift in shifts if any(shift[1:])]
+        return tuple(sorted(found, key=lambda one: -max(abs(one.up), abs(one.down))))
     return tuple(UncertaintySource(*shift) for shift in variations(likelihood).shifts(bins))
 
 

@@ -18,7 +18,14 @@ from scipy.special import ndtr
 
 from superbin import merge, workspace
 from superbin._support.arrays import FloatArray
-from superbin.analysis.answer import likelihood_answer, published_answer, region_limits, uncertainty_of
+from superbin.analysis.answer import (
+    LhcBands,
+    likelihood_answer,
+    published_answer,
+    region_limits,
+    simplified_answer,
+    uncertainty_of,
+)
 from superbin.analysis.details import package_versions, simpler_regions, uncertainty_sources
 from superbin.analysis.projection import bin_ranges, project
 from superbin.domain.aggregate import AggregateBin, Background, combine
@@ -50,6 +57,7 @@ from superbin.stats.toys import throw
 
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.imported import ImportedLikelihood
 
 __all__ = [
     "DEFAULT_TOYS",
@@ -102,7 +110,8 @@ def analyze(
     signal_uncertainty: float = 0.0,
     cross_section_error: float | None = None,
     cross_section_order: str = "",
-    likelihood: "PublishedLikelihood | None" = None,
+    likelihood: "PublishedLikelihood | ImportedLikelihood | None" = None,
+    simplified: bool = False,
     published: PublishedResults | None = None,
     report: Report | None = None,
 ) -> AnalysisResult:
@@ -129,7 +138,8 @@ def analyze(
     pyhf_toys : int
         Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 throws none.
     seconds : float
-        Time for a proof of how good each of both merges is, >= 0; 0 proves nothing of an exact figure of merit.
+        Time for a proof of how good each of both merges is, >= 0; 0 proves nothing of an exact figure of merit, and leaves out the
+        expected limits by the LHC's CLs other than the one that is quoted, which take some seconds.
     signal_uncertainty : float
         A relative systematic uncertainty of the signal, in addition to those that it has itself, >= 0. Limits are given without and
         with the uncertainty of the signal.
@@ -138,8 +148,10 @@ def analyze(
         deviation above and below.
     cross_section_order : str
         To which order of perturbation theory the cross section is known, such as ``"NLO+NLL"``.
-    likelihood : PublishedLikelihood, optional
-        That of the search, for the limits of all bins together; some seconds.
+    likelihood : PublishedLikelihood or ImportedLikelihood, optional
+        That of the search, from `superbin.catalog.Catalog.open_likelihood`, for the limits of all bins together; some seconds.
+    simplified : bool
+        Whether to give the limits of all bins from the covariance of the search where there is no likelihood.
     published : PublishedResults, optional
         Limits that the search published of the model, from `superbin.catalog.Catalog.limits`.
     report : callable, optional
@@ -199,7 +211,9 @@ def analyze(
 
     for_limit = merit(merged.figure_of_merit).limit
     width = uncertainty(aggregate)
-    limits = region_limits(aggregate, width, signal.cross_section_pb, lhc_bands=for_limit)
+    limits = region_limits(
+        aggregate, width, signal.cross_section_pb, lhc_bands=_lhc_bands(for_limit, seconds)
+    )
     clock.done("limits of the aggregate bin")
     other = _other(
         search,
@@ -217,6 +231,9 @@ def analyze(
     if likelihood is not None:
         all_bins = likelihood_answer(likelihood, signal)
         clock.done("limits of the full likelihood")
+    elif simplified:
+        all_bins = simplified_answer(search, signal)
+        clock.done("limits of the simplified likelihood")
     return AnalysisResult(
         search=SearchSummary.of(search),
         signal=_signal_summary(signal, cross_section_error, cross_section_order),
@@ -496,9 +513,17 @@ def _other(
         expected=expected,
         observed=observed,
         limits=region_limits(
-            aggregate, width, signal.cross_section_pb, lhc_bands=merit(figure_of_merit).limit
+            aggregate,
+            width,
+            signal.cross_section_pb,
+            lhc_bands=_lhc_bands(merit(figure_of_merit).limit, limits.exact_seconds),
         ),
     )
+
+
+def _lhc_bands(for_limit: bool, seconds: float) -> LhcBands:
+    """All bands take some seconds; without time for them, the one that is quoted."""
+    return "all" if seconds > 0 else "exact" if for_limit else "none"
 
 
 def _midp(aggregate: AggregateBin) -> tuple[PValue, PValue]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 
 from superbin._support.files import unpacked
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.catalog import packaged
 from superbin.domain.bundle import Bundle, meaning
 from superbin.domain.cross_sections import CalculatedCrossSection, CrossSectionTable, process_of
@@ -30,6 +31,7 @@ from superbin.store.reading import nearest
 if TYPE_CHECKING:
     from superbin.likelihood import PublishedLikelihood
     from superbin.likelihood.engine import Engine
+    from superbin.likelihood.imported import ImportedLikelihood
 
 __all__ = ["SOURCES", "Catalog", "Source", "open_catalog"]
 
@@ -44,6 +46,7 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 _GRID = re.compile(r"grids/(.+)\.csv\.gz")
 _CROSS_SECTIONS = re.compile(r"cross-sections/(.+)\.csv")
 _LIKELIHOOD = "likelihood.json.gz"
+_FORMS_OF_LIKELIHOOD = ("workspace.json", "patches/", "cards/")
 _ACCURACY = "signal-accuracy.json"
 _CARD = "generator-card.json"
 
@@ -353,6 +356,10 @@ class Catalog:
             f"model {model!r} has neither stored signals nor a grid in the bins of {name!r}; {nearest(model, models)}"
         )
 
+    def only_stored(self, search: str | Search, model: str) -> bool:
+        """Whether signals of a model are stored in the bins of a search, and no grid of it belongs to the search."""
+        return self.models(_name(search)).get(model, ()) == ("table",)
+
     def grid(self, search: str | Search, model: str, path: str | Path | None = None) -> SignalGrid:
         """Read the grid of a model in the bins of a search: the one that belongs to the search, or a file.
 
@@ -380,9 +387,11 @@ class Catalog:
         if path is not None:
             found = replace(read_grid(path), statements=statements)
         elif model not in models:
+            there = f"{nearest(model, models)}; " if models else ""
+            stored = any(signal.model == model for signal in self.signals(name))
+            others = "; --stored takes its signals in the database" if stored else ""
             raise UnknownNameError(
-                f"there is no grid of model {model!r} for {name!r}; {nearest(model, models)}; "
-                "make one with: superbin signal generate"
+                f"there is no grid of model {model!r} for {name!r}; {there}make one with: superbin signal generate{others}"
             )
         else:
             file = f"grids/{model}.csv.gz"
@@ -394,7 +403,7 @@ class Catalog:
             )
         n_bins = self._search(search).n_bins
         if found.n_bins != n_bins:
-            raise InputError(f"{path} has {found.n_bins} bins, and search {name!r} has {n_bins}")
+            raise InputError(f"{path} has {counted(found.n_bins, 'bin')}, and search {name!r} has {n_bins}")
         return found
 
     # --- what else belongs to a search ------------------------------------------------------------------------
@@ -425,8 +434,33 @@ class Catalog:
 
         return read_files({file: self.store.file(name, file) for file in files}, name=name)
 
+    def open_likelihood(self, search: str | Search) -> "PublishedLikelihood | ImportedLikelihood | None":
+        """The likelihood of a search with its signal left open, in any form; None if it has none.
+
+        Returns
+        -------
+        PublishedLikelihood, ImportedLikelihood or None
+            What `published_likelihood` gives, or the workspace or the cards that the search was imported from, which take any signal in
+            its bins.
+
+        Raises
+        ------
+        InputError
+            As of `likelihood`, or if a bin of the search is none of its likelihood.
+        """
+        found = self._search(search)
+        if self.has_likelihood(search):
+            return self.published_likelihood(search)
+        files = [f for f in self.store.files(found.name) if f.startswith(_FORMS_OF_LIKELIHOOD)]
+        if not files:
+            return None
+        from superbin.likelihood.imported import ImportedLikelihood
+
+        content = {file: self.store.file(found.name, file) for file in files}
+        return ImportedLikelihood.from_files(content, found.names, name=found.name)
+
     def has_likelihood(self, search: str | Search) -> bool:
-        """Whether a search has a likelihood, so that `likelihood` reads it."""
+        """Whether a search published a likelihood with its signal left open, so that `published_likelihood` reads it."""
         return _LIKELIHOOD in self.store.files(_name(search))
 
     def published_likelihood(self, search: str | Search) -> "PublishedLikelihood":
@@ -561,7 +595,7 @@ def _check_files(bundle: Bundle) -> None:
             grid = _parsed_grid(content, place, ())
             if (grid.model, grid.search, grid.n_bins) != (match[1], name, bundle.search.n_bins):
                 raise InputError(
-                    f"{place}: is a grid of {grid.model!r} in {grid.n_bins} bins of {grid.search!r}; a grid of {match[1]!r} "
+                    f"{place}: is a grid of {grid.model!r} in {counted(grid.n_bins, 'bin')} of {grid.search!r}; a grid of {match[1]!r} "
                     f"in the {bundle.search.n_bins} of {name!r} belongs there"
                 )
         elif match := _CROSS_SECTIONS.fullmatch(file):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
+from superbin._support.shown import counted
 from superbin.chance.ensemble import Ensemble, fitted_background, split_lognormal
 from superbin.chance.local import Family, family
 from superbin.chance.throw import CHUNK, Climb, Reached, merge, throw_chunk
@@ -88,7 +89,7 @@ def of_rectangles(
     """
     found = rectangles(search)
     words = (
-        f"all {len(found)} distinct sets of the {search.n_bins} bins that one range in each of "
+        f"all {len(found)} distinct sets of the {counted(search.n_bins, 'bin')} that one range in each of "
         f"{', '.join(o.name for o in search.observables)} selects exactly"
     )
     task = _Task(search, found.sets, words, correlations, likelihood)
@@ -125,12 +126,12 @@ def of_scan(
     if scan.search.digest != search.digest:
         raise InputError(
             f"the scan is of {scan.search.name!r} as it was with digest {scan.search.digest[:12]}; this "
-            f"{search.name!r} has {search.digest[:12]}, scan it anew"
+            f"{search.name!r} has {search.digest[:12]}; scan it again"
         )
     done = [point for point in scan.points if point.status == DONE and point.bins]
     if not done:
         raise InputError(
-            f"none of the {len(scan.points)} points of the scan is finished; there is nothing to test"
+            f"none of the {counted(len(scan.points), 'point')} of the scan is finished; there is nothing to test"
         )
     chosen: dict[tuple[int, ...], list[str]] = {}
     for point in done:
@@ -177,7 +178,7 @@ def of_sets(
     chosen = dict.fromkeys(tuple(sorted(set(bins))) for bins in sets)
     if not chosen:
         raise InputError("there is no set of bins to test; give at least one")
-    words = f"{len(chosen)} given set{'s' if len(chosen) > 1 else ''} of bins"
+    words = f"{counted(len(chosen), 'given set')} of bins"
     task = _Task(search, _sets(search, chosen), words, correlations, likelihood)
     return _global(task, _Throwing(toys, seed, workers, on_progress))
 

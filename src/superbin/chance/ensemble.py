@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
@@ -118,7 +119,7 @@ def split_lognormal(search: Search, covariance: Covariance | None) -> SplitLogno
         return SplitLognormal(bins.background, up, np.minimum(down, bins.background), None)
     if len(covariance.up) != search.n_bins:
         raise InputError(
-            f"the covariance is of {len(covariance.up)} bins; search {search.name!r} has {search.n_bins}"
+            f"the covariance is of {counted(len(covariance.up), 'bin')}; search {search.name!r} has {search.n_bins}"
         )
     up, down = (np.sqrt(np.maximum(np.diag(m), 0.0)) for m in (covariance.up, covariance.down))
     correlation = 0.5 * (_scaled(covariance.up, up) + _scaled(covariance.down, down))

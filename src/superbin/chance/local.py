@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
@@ -79,7 +80,7 @@ def family(search: Search, sets: BoolArray, covariance: Covariance | None) -> Fa
     else:
         if len(covariance.up) != search.n_bins:
             raise InputError(
-                f"the covariance is of {len(covariance.up)} bins; search {search.name!r} has {search.n_bins}"
+                f"the covariance is of {counted(len(covariance.up), 'bin')}; search {search.name!r} has {search.n_bins}"
             )
         # Rounding may leave a perfectly anticorrelated set a hair below zero.
         squares = [np.maximum(((w @ m) * w).sum(axis=1), 0.0) for m in (covariance.up, covariance.down)]

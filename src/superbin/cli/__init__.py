@@ -12,6 +12,7 @@ import signal as system_signals  # not signal: that is the name of a module of c
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -86,7 +87,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         del ctx
-        known = {name: command.get_short_help_str(80) for name, command in self.commands.items()}
+        known = {name: command.get_short_help_str(200) for name, command in self.commands.items()}
         known |= {name: line for name, (_, line) in self.lazy.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(known.items()))
@@ -118,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         By default those of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Nothing is shown on a screen, and Matplotlib refuses to start with the name of a backend that it does not know.
+    os.environ["MPLBACKEND"] = "agg"
     debug = "--debug" in given
     if debug:
         # Accepted anywhere, since an error is met after the command was typed.
@@ -166,45 +169,51 @@ def _guarded(arguments: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=arguments, prog_name="superbin", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(_misused(error), err=True)
+        _say(_misused(error))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("superbin: interrupted; nothing was left half-written", err=True)
+        _say("superbin: interrupted; nothing was left half-written")
         return INTERRUPTED
     except SystemExit:
-        # Click ends so, and in no other case, when whoever read the output is gone.
+        # Click ends so, and in no other case, when the reader of the output is gone.
         return CLOSED_PIPE
-    except (SuperbinError, UnicodeEncodeError, OSError) as error:
+    except (SuperbinError, UnicodeEncodeError, OSError, MemoryError) as error:
         if debug:
             raise
-        click.echo(f"superbin: error: {_said(error)}", err=True)
+        _say(f"superbin: error: {_said(error)}")
         return 2
     except Exception as error:
         if debug:
             raise
-        click.echo(
+        _say(
             f"superbin: internal error: {type(error).__name__}: {_one_line(str(error))}; "
-            "run again with --debug and report it",
-            err=True,
+            "run again with --debug and report it"
         )
         return 1
     return code if isinstance(code, int) else 0
 
 
+def _say(line: str) -> None:
+    with suppress(OSError):  # standard error may be full or closed; the exit code still says what happened
+        click.echo(line, err=True)
+
+
 def _misused(error: click.ClickException) -> str:
-    """One line, like every error of ours, where click's own would span three; the help of a group that stands alone."""
+    """One line, like every error of ours, where click's own would span three; the help of a group without a command."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
     return f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'"
 
 
-def _said(error: SuperbinError | UnicodeEncodeError | OSError) -> str:
+def _said(error: SuperbinError | UnicodeEncodeError | OSError | MemoryError) -> str:
     """One line of an error; those that are not superbin's own come from the system, mostly of a place that cannot be used."""
     if isinstance(error, SuperbinError):
         return _safe(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return f"'{_safe(error.object)}' is no text; write it in UTF-8"
+        return f"'{_safe(error.object)}' is not a text; write it in UTF-8"
+    if isinstance(error, MemoryError):
+        return "not enough memory; ask for less at once, or use a machine with more"
     name = "" if error.filename is None else f"{error.filename}: "
     return f"{_one_line(f'{name}{error.strerror or error}')}; the file or folder cannot be used, name another one"
 
@@ -213,11 +222,22 @@ def _one_line(text: str) -> str:
     return _safe(" ".join(text.split()).rstrip("."))
 
 
-_PASSWORD = re.compile(r"(:/{1,2}[^\s/:@'\"]*):[^\s@'\"]+@")
+_PASSWORDS = (
+    # Of a URL, up to the last @ of the word; or of the line, unless what follows the colon is a port.
+    re.compile(r"(:/{1,2}[^\s/:]*:)(?!password@)\S*@"),
+    re.compile(r"(:/{1,2}[^\s/:]*:)(?!password@|\d+(?:[/?\s'\"]|$)).*@"),
+    # Of a query or a connection string.
+    re.compile(
+        r"((?:password|passwd|pwd|passphrase|token)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&;'\"]+)", re.IGNORECASE
+    ),
+)
 _LONG = re.compile(r"\S{400,}")
+_MOST, _END = 2000, 300
 
 
 def _safe(text: str) -> str:
-    """What an error repeats of its input: no password of a URL, nothing that does not print, and words of at most 400 characters."""
-    text = _LONG.sub(lambda word: f"{word[0][:100]}...", _PASSWORD.sub(r"\1:***@", text))
-    return printable(text)
+    """What an error repeats of its input: no password, nothing that does not print, words of 400 characters and 2000 in all."""
+    for password in _PASSWORDS:
+        text = password.sub(lambda found: f"{found[1]}***{'@' * found[0].endswith('@')}", text)
+    text = printable(_LONG.sub(lambda word: f"{word[0][:100]}...", text))
+    return text if len(text) <= _MOST else f"{text[: _MOST - _END]} ... {text[-_END:]}"

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     "scan_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Test the points of this scan.json in place of all rectangles of the search.",
+    help="Test the points of this scan.json instead of all rectangles of the search.",
 )
 @click.option(
     "--toys",
+    metavar="N",
     type=click.IntRange(min=1),
     default=100_000,
     show_default=True,
-    help="Pseudo-experiments of the whole search.",
+    help="Number of pseudo-experiments.",
 )
 @seed_option
 @click.option(
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--figure",
     type=click.Path(path_type=Path),
-    help="Draw the distribution of the largest significance here (.pdf or .png).",
+    help="File for a figure of the largest significance (.pdf or .png).",
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -68,7 +69,7 @@ def chance(
 
     A rectangle is a set of bins that one range per observable selects exactly. Pseudo-experiments draw the counts of all
     bins under background alone, as the control regions of the published likelihood determine it, and
-    count how often something stands out at least as much. Interrupted, it prints the result of the pseudo-experiments so far.
+    count how often some rectangle is at least as significant. Interrupted, it prints the result of the pseudo-experiments so far.
 
     \b
     superbin chance
@@ -147,12 +148,12 @@ def _summary(result: "ChanceResult") -> str:
         f"Drawn    {result.ensemble}",
     ]
     if chance_.interrupted:
-        lines.append("Stopped before the number asked for was thrown.")
+        lines.append("Stopped before all pseudo-experiments were done.")
     return "\n".join(lines)
 
 
 def _p(result: "ChanceResult") -> str:
     found = result.chance
     if not found.hits:
-        return f"p < {found.p_upper:.2g} at 95 % confidence: no pseudo-experiment does as much, throw more"
+        return f"p < {found.p_upper:.2g} at 95 % confidence: no pseudo-experiment is as significant; use more --toys"
     return f"p = {found.p:.4g} +- {found.p_err:.1g}, Z = {number(found.z)}"

@@ -1,17 +1,18 @@
 """``superbin common``: one merge for many signals, and a few for a grid of them."""
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import (
     as_json,
     correlations_option,
     database_option,
     figure_of_merit_option,
     search_option,
+    staged_output,
 )
 from superbin.cli.renamed import RenamedOptions
 from superbin.domain.merits import MERITS
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     type=(float, float),
     multiple=True,
     metavar="M1 M2",
-    help="Masses of a signal of MODEL, from its grid or stored; repeat for more. By default every point of the grid.",
+    help="Masses of a signal of MODEL, from its grid or stored; may be given more than once. By default every point of the grid, or where there is none the stored signals.",
 )
 @click.option(
     "--grid",
@@ -45,20 +46,20 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Grid of efficiencies to use in place of the packaged one.",
 )
-@click.option("--stored", is_flag=True, help="All signals of MODEL that are stored in the database instead.")
+@click.option("--stored", is_flag=True, help="Take all signals of MODEL that are stored in the database.")
 @click.option(
     "--signal",
     "files",
     metavar="FILE",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A signal's table (CSV) to add; repeat for more.",
+    help="Add the signal of this table (CSV); may be given more than once.",
 )
 @click.option(
     "--max-signals",
     metavar="N",
     type=click.IntRange(min=1),
-    help="For a quick look: number of signals, spread over all.",
+    help="Take only N signals, spread over all, for a quick look.",
 )
 @search_option
 @click.option(
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     type=click.Choice(["mean", "worst"]),
     default="mean",
     show_default=True,
-    help="What the one common merge makes largest: the mean efficiency over the signals, or the smallest.",
+    help="What the common merge maximises: the mean efficiency over the signals, or the worst one.",
 )
 @click.option(
     "--aggregates",
@@ -74,37 +75,45 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Also the best 1, 2, ... K merges, each signal using the best of them.",
+    help="Also design the best 1, 2, ... K merges; each signal uses the best of them.",
 )
-@click.option("--exclusive", is_flag=True, help="No bin in two of the K merges; by default they may overlap.")
+@click.option(
+    "--exclusive", is_flag=True, help="Use no bin in two of the K merges; by default merges may overlap."
+)
 @click.option(
     "--regions",
     metavar="K",
     type=click.IntRange(min=1),
-    help="Design K exclusive regions that are used together instead, with the covariance, for the expected limits of all signals.",
+    help="Design K exclusive regions instead, used together with their covariance, for the best expected limits of all signals.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="With --regions: folder for the regions as a search (bundle) with its signals, tables and exports; must not exist yet.",
+    help="With --regions: folder for the regions as a search with its signals, tables and exports; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @figure_of_merit_option
 @click.option(
     "--least",
+    metavar="X",
     type=click.FloatRange(min=0),
     default=0.5,
     show_default=True,
-    help="Leave out signals whose own best merge does not exceed this figure of merit.",
+    help="Leave out signals whose own best merge has at most this figure of merit.",
 )
 @correlations_option
 @database_option
 @click.option(
-    "--figure", "figures", type=click.Path(path_type=Path), help="Folder for the figure; must not exist yet."
+    "--figure",
+    "figures",
+    type=click.Path(path_type=Path),
+    help="Folder for the figure of the losses; must not exist yet.",
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@click.pass_context
 def common(
+    context: click.Context,
     model: str | None,
     points: tuple[tuple[float, float], ...],
     grid: Path | None,
@@ -127,8 +136,8 @@ def common(
 ) -> None:
     """Choose one merge of bins for many signals of MODEL, and K merges with what each number of them loses.
 
-    The efficiency of a merge for a signal is its figure of merit over that of the signal's own best merge; the loss is
-    what is missing to 1. Only expectations enter.
+    The efficiency of a merge for a signal is its figure of merit over that of the signal's own best merge; loss = 1 -
+    efficiency. Only expectations enter.
 
     \b
     superbin common T1bbbb --aggregates 6 --figure curves
@@ -142,29 +151,56 @@ def common(
 
     if output is not None and regions is None:
         raise click.UsageError(
-            "--output is for the search that --regions designs; give both, or --figures alone"
+            "--output is for the search that --regions designs; give both, or --figure alone"
         )
-    with open_catalog(database) as catalog:
-        search = catalog.search(search_name)
-        signals = _signals(catalog, search, model, (points, grid, stored, files))
-    if max_signals is not None:
-        signals = _spread(signals, max_signals)
-    covariance = covariances(search, correlations)[0]
     if regions is not None:
-        _design(search, signals, covariance, regions, (output, force, json_))
-        return
-    fleet = merge.fleet(search, signals, figure_of_merit=figure_of_merit, covariance=covariance, least=least)
-    one = merge.common_merge(fleet, objective=objective)
-    curve = merge.merges_for_grid(fleet, aggregates, exclusive=exclusive)
-    document = _document(fleet, one, curve)
-    document |= {
-        "correlations": convention(covariance),
-        "exclusive": exclusive,
-        "least": least,
-    }
-    if figures is not None:
-        _draw(document, figures)
-    click.echo(as_json(document) if json_ else _text(document))
+        _refuse(context)
+    with staged_output(output, force=force) as folder, staged_output(figures) as drawings:
+        with open_catalog(database) as catalog:
+            search = catalog.search(search_name)
+            signals = _signals(catalog, search, model, (points, grid, stored, files))
+        if max_signals is not None:
+            signals = _spread(signals, max_signals)
+        covariance = covariances(search, correlations)[0]
+        if regions is not None:
+            document, lines = _design(search, signals, covariance, regions, folder)
+            if folder is not None:
+                lines.append(f"written to {output}")
+        else:
+            fleet = merge.fleet(
+                search, signals, figure_of_merit=figure_of_merit, covariance=covariance, least=least
+            )
+            one = merge.common_merge(fleet, objective=objective)
+            document = _document(fleet, one, merge.merges_for_grid(fleet, aggregates, exclusive=exclusive))
+            document |= {
+                "correlations": convention(covariance),
+                "exclusive": exclusive,
+                "least": least,
+            }
+            lines = _text(document)
+        if drawings is not None:
+            _draw(document, drawings)
+    click.echo(as_json(document) if json_ else "\n".join(lines))
+
+
+_OF_MERGES = {
+    "objective": "--objective",
+    "aggregates": "--aggregates",
+    "exclusive": "--exclusive",
+    "figure_of_merit": "--figure-of-merit",
+    "least": "--least",
+}
+"""Options of merges of which each signal uses one; regions that are used together know none of them."""
+
+
+def _refuse(context: click.Context) -> None:
+    """Refuse options that mean nothing for regions."""
+    for name, option in _OF_MERGES.items():
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option} is for merges of which each signal uses one; --regions designs exclusive regions for the expected "
+                "limits of all signals: drop one of the two"
+            )
 
 
 def _signals(
@@ -181,7 +217,7 @@ def _signals(
         return signals
     if points:
         return [*(catalog.signal(search, model, point, grid=grid) for point in points), *signals]
-    if stored:
+    if stored or (grid is None and catalog.only_stored(search, model)):
         found = [s for s in catalog.signals(search) if s.model == model]
         if not found:
             raise InputError(
@@ -209,48 +245,49 @@ def _design(
     signals: "Sequence[SignalModel]",
     covariance: "Covariance | None",
     k: int,
-    written: tuple[Path | None, bool, bool],
-) -> None:
+    folder: Path | None,
+) -> tuple[dict[str, Any], list[str]]:
     """Design regions, write the search they are, and say what they lose."""
-    from superbin._support.files import staged_directory
     from superbin.merge import design_regions, merged_bundle
+    from superbin.merge.cuts import selections
 
-    output, force, json_ = written
-    stage: AbstractContextManager[Path | None] = (
-        nullcontext() if output is None else staged_directory(output, force=force)
-    )
-    with stage as folder:
-        curve = design_regions(search, signals, k, covariance=covariance)
-        best = curve[-1]
-        document = {
-            "search": search.name,
-            "signals": list(best.labels),
-            "limits": best.limits.tolist(),
-            "bin_limits": best.bin_limits.tolist(),
-            "losses": best.losses.tolist(),
-            "curve": [
-                {
-                    "k": len(step.regions),
-                    "mean_loss": step.mean_loss,
-                    "worst_loss": step.worst_loss,
-                    "regions": [list(region) for region in step.regions],
-                }
-                for step in curve
-            ],
-        }
-        lines = [
-            f"{len(best.labels)} signals in {search.name}, expected limits of all regions together against those of all bins",
-            f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
-            *(f"{len(s.regions):>4}{s.mean_loss:>12.1%}{s.worst_loss:>12.1%}" for s in curve),
-            f"{len(best.regions)} regions, best found:",
-            *(f"  AR{i}: bins {', '.join(map(str, region))}" for i, region in enumerate(best.regions, 1)),
-        ]
-        if folder is not None:
-            kept = [signal for signal in signals if signal.yields.any()]
-            bundle = merged_bundle(search, best.regions, signals=kept, covariance=covariance)
-            lines += _write_regions(folder, document, bundle)
-            lines.append(f"written to {output}")
-    click.echo(as_json(document) if json_ else "\n".join(lines))
+    curve = design_regions(search, signals, k, covariance=covariance)
+    best = curve[-1]
+    texts = [selections(search, region) for region in best.regions]
+    document: dict[str, Any] = {
+        "search": search.name,
+        "signals": list(best.labels),
+        "limits": best.limits.tolist(),
+        "bin_limits": best.bin_limits.tolist(),
+        "losses": best.losses.tolist(),
+        "cuts": [list(text.texts) for text in texts],
+        "curve": [
+            {
+                "k": len(step.regions),
+                "mean_loss": step.mean_loss,
+                "worst_loss": step.worst_loss,
+                "regions": [list(region) for region in step.regions],
+            }
+            for step in curve
+        ],
+    }
+    worst = int(best.losses.argmax())
+    count = len(best.labels)
+    lines = [
+        f"{counted(count, 'signal')} in {search.name}, expected limits of all regions together against those of all bins",
+        f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
+        *(f"{len(s.regions):>4}{s.mean_loss:>12.1%}{s.worst_loss:>12.1%}" for s in curve),
+        f"with {len(best.regions)} the largest loss is that of {best.labels[worst]}: {best.losses[worst]:.1%}",
+        f"{counted(len(best.regions), 'region')}, best found:",
+    ]
+    for i, (region, text) in enumerate(zip(best.regions, texts, strict=True), 1):
+        lines.append(f"  AR{i}: bin{'s' if len(region) != 1 else ''} {', '.join(map(str, region))}")
+        lines += _lines(text.texts, overlap=text.overlap)
+    if folder is not None:
+        kept = [signal for signal in signals if signal.yields.any()]
+        bundle = merged_bundle(search, best.regions, signals=kept, covariance=covariance)
+        lines += _write_regions(folder, document, bundle)
+    return document, lines
 
 
 def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> list[str]:
@@ -258,7 +295,6 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
     from superbin._support.files import write_text
     from superbin.export import FORMATS, entry_of
     from superbin.io.bundles import write_bundle
-    from superbin.plot import loss_curve, save
 
     write_bundle(bundle, folder / "search")
     columns = ("signals", "limits", "bin_limits", "losses")
@@ -267,13 +303,7 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
     table += [f'"{label}",{limit:.6g},{own:.6g},{loss:.6g}' for label, limit, own, loss in rows]
     write_text(folder / "losses.csv", "\n".join(table) + "\n")
     write_text(folder / "regions.json", as_json(document) + "\n")
-    curve = document["curve"]
-    losses = {
-        "Mean over the signals": [(step["k"], step["mean_loss"]) for step in curve],
-        "Worst signal": [(step["k"], step["worst_loss"]) for step in curve],
-    }
-    title = f"{len(document['signals'])} signals in {document['search']}, regions together"
-    save(loss_curve(losses, title=title).figure, folder / "loss")
+    _draw(document, folder)
     notes = []
     for name in ("pyhf", "smodels", "spey"):
         try:
@@ -289,7 +319,7 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
 
 
 def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]") -> dict[str, Any]:
-    from superbin.merge import cuts
+    from superbin.merge.cuts import selections
 
     return {
         "search": fleet.search.name,
@@ -301,6 +331,7 @@ def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]")
             "objective": one.objective,
             "bins": list(one.bins),
             "cuts": list(one.cuts),
+            "overlap": selections(fleet.search, one.bins).overlap,
             "efficiency": one.efficiency,
             "bound": one.bound,
             "status": one.status,
@@ -311,9 +342,7 @@ def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]")
                 "k": len(step.merges),
                 "mean_loss": step.mean_loss,
                 "worst_loss": step.worst_loss,
-                "merges": [
-                    {"bins": list(bins), "cuts": list(cuts(fleet.search, bins))} for bins in step.merges
-                ],
+                "merges": [_selected(fleet.search, bins) for bins in step.merges],
                 "assignment": list(step.assignment),
             }
             for step in curve
@@ -321,30 +350,45 @@ def _document(fleet: "Fleet", one: "CommonMerge", curve: "Sequence[GridMerges]")
     }
 
 
+def _selected(search: "Search", bins: "tuple[int, ...]") -> dict[str, Any]:
+    from superbin.merge.cuts import selections
+
+    text = selections(search, bins)
+    return {"bins": list(bins), "cuts": list(text.texts), "overlap": text.overlap}
+
+
+def _lines(cuts: "Sequence[str]", *, overlap: bool) -> list[str]:
+    """The selections of a merge, under ``union of`` where they overlap."""
+    return ["    union of", *(f"      {cut}" for cut in cuts)] if overlap else [f"    {cut}" for cut in cuts]
+
+
 def _draw(document: dict[str, Any], folder: Path) -> None:
-    from superbin._support.files import staged_directory
     from superbin.plot import loss_curve, save
 
-    sharing = "exclusive" if document["exclusive"] else "overlapping"
-    title = f"{len(document['signals'])} signals in {document['search']}, {sharing} merges"
     steps = document["curve"]
     losses = {
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in steps],
         "Worst signal": [(step["k"], step["worst_loss"]) for step in steps],
     }
-    with staged_directory(folder) as stage:
-        save(loss_curve(losses, title=title).figure, stage / "loss")
+    title = f"{len(document['signals'])} signals in {document['search']}, "
+    if "exclusive" in document:
+        title += f"{'exclusive' if document['exclusive'] else 'overlapping'} merges"
+        drawn = loss_curve(losses, title=title)
+    else:
+        title += "regions together"
+        drawn = loss_curve(losses, things="regions", loss="Loss of the expected limit", title=title)
+    save(drawn.figure, folder / "loss")
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(document: dict[str, Any]) -> list[str]:
     one, count = document["common"], len(document["signals"])
     out = f"; {len(document['left_out'])} left out" if document["left_out"] else ""
     bound = "" if one["bound"] is None else f", not above {one['bound']:.4f}"
     lines = [
-        f"{count} signals in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
+        f"{counted(count, 'signal')} in {document['search']}, {MERITS[document['figure_of_merit']].goal}{out}",
         f"one merge for all, largest {one['objective']} efficiency: {one['efficiency']:.4f}{bound} ({one['status']})",
         f"  bins {', '.join(map(str, one['bins']))}",
-        *(f"    {cut}" for cut in one["cuts"]),
+        *_lines(one["cuts"], overlap=one["overlap"]),
         f"{'exclusive' if document['exclusive'] else 'overlapping'} merges, each signal using the best of them:",
         f"{'k':>4}{'mean loss':>12}{'worst loss':>12}",
         *(f"{s['k']:>4}{s['mean_loss']:>12.1%}{s['worst_loss']:>12.1%}" for s in document["curve"]),
@@ -352,6 +396,6 @@ def _text(document: dict[str, Any]) -> str:
     last = document["curve"][-1]
     for i, merge in enumerate(last["merges"]):
         users = last["assignment"].count(i)
-        lines.append(f"merge {i + 1} of {last['k']}, best for {users} signal{'s' if users != 1 else ''}:")
-        lines.extend(f"    {cut}" for cut in merge["cuts"])
-    return "\n".join(lines)
+        lines.append(f"merge {i + 1} of {last['k']}, best for {counted(users, 'signal')}:")
+        lines += _lines(merge["cuts"], overlap=merge["overlap"])
+    return lines

@@ -1,4 +1,4 @@
-"""``superbin db``: look into, fill and move the database of searches and signals."""
+"""``superbin db``: inspect, fill, import and export the database of searches and signals."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
+from superbin.cli import LazyGroup
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
 from superbin.errors import InputError
 
@@ -25,7 +27,7 @@ _TEXTS = ("licence", "citation", "accuracy")
 _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy={}, context_settings={"help_option_names": ["-h", "--help"]})
 def db() -> None:
     """Inspect, fill, import and export the database of searches and signals.
 
@@ -49,7 +51,7 @@ def init(database: str | None) -> None:
 
 
 def _counted(searches: "Sequence[StoredSearch]") -> str:
-    return f"{len(searches)} searches, {sum(search.n_signals for search in searches)} signals"
+    return f"{counted(len(searches), 'search')}, {counted(sum(search.n_signals for search in searches), 'signal')}"
 
 
 @db.command("list")
@@ -81,7 +83,7 @@ def list_(database: str | None, machine: bool) -> None:
     for search in searches:
         click.echo(
             f"{search.name}  {search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV  "
-            f"{search.n_bins} bins  {_origin(search)}"
+            f"{counted(search.n_bins, 'bin')}  {_origin(search)}"
         )
         models = Counter(_model(signal) for signal in signals if signal.search == search.name)
         for model, points in sorted(models.items()):
@@ -93,7 +95,7 @@ def list_(database: str | None, machine: bool) -> None:
 
 
 def _points(count: int) -> str:
-    return f"{count} point{'' if count == 1 else 's'}"
+    return f"{counted(count, 'point')}"
 
 
 def _chosen(scan: "StoredScan") -> str:
@@ -181,12 +183,12 @@ def _show_search(catalog: "Catalog", name: str) -> tuple[object, str]:
     lines = [
         f"{search.name}: {search.title}",
         search.reference,
-        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {search.n_bins} bins{_axes(search)}",
+        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}{_axes(search)}",
         f"observed {search.observed.sum():.0f}",
         *(f"{p.name:<12} {p.estimate.nominal.sum():.2f}" for p in search.processes),
         *([] if search.covariance is None else [f"covariance of the bins: {search.covariance.source}"]),
         *(f"{file}: {meaning}" for file, meaning in files.items()),
-        f"{stored.n_signals} signals, {_origin(stored)}, digest {stored.digest}",
+        f"{counted(stored.n_signals, 'signal')}, {_origin(stored)}, digest {stored.digest}",
         f"source: {search.source}",
         *(f"{key}: {text}" for key in _TEXTS if (text := getattr(search, key))),
     ]
@@ -259,23 +261,26 @@ def _existing(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) ->
 
 @db.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), callback=_existing)
-@click.option("--as", "kind", metavar="KIND", help="The form of the search, where it is not recognised.")
+@click.option("--as", "kind", metavar="KIND", help="Form of the search, if it is not recognised.")
 @click.option(
     "--mapping",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file that says which column or table is what.",
+    help="JSON file that says what each column or table is.",
 )
-@click.option("--name", help="Name of the search; by default from the source.")
+@click.option("--name", metavar="NAME", help="Name of the search; by default from the source.")
 @click.option(
     "--luminosity",
+    metavar="X",
     type=click.FloatRange(min=0, min_open=True),
-    help="Integrated luminosity in fb^-1, where the source does not say it.",
+    help="Integrated luminosity in fb^-1, if the source does not say it.",
 )
 @click.option(
-    "--repair-covariance", is_flag=True, help="Take the nearest covariance where the given matrix is none."
+    "--repair-covariance",
+    is_flag=True,
+    help="Take the nearest covariance if the matrix is not positive semidefinite.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be stored, and store nothing.")
-@click.option("--replace", is_flag=True, help="Take the place of what is stored under the same name.")
+@click.option("--replace", is_flag=True, help="Replace the search or signals stored under the same name.")
 @database_option
 def import_(
     paths: tuple[Path, ...],
@@ -319,11 +324,9 @@ def import_(
     bundle = None if found is None else found.bundle
     stored = [*(() if bundle is None else bundle.signals), *signals]
     what = (
-        ""
-        if bundle is None
-        else f"search {bundle.search.name} with {bundle.search.n_bins} bin{'' if bundle.search.n_bins == 1 else 's'}, "
+        "" if bundle is None else f"search {bundle.search.name} with {counted(bundle.search.n_bins, 'bin')}, "
     )
-    what += f"{len(stored)} signal{'' if len(stored) == 1 else 's'}"
+    what += f"{counted(len(stored), 'signal')}"
     if bundle is not None and bundle.files:
         what += f", {', '.join(bundle.files)}"
     if dry_run:
@@ -386,7 +389,7 @@ def _mapping(path: Path | None) -> dict[str, Any]:
 @click.argument("search")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder or zip file to write.")
-@click.option("--force", is_flag=True, help="Replace what stands there.")
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @database_option
 def export(search: str, path: Path | None, output: Path | None, force: bool, database: str | None) -> None:
     """Write a SEARCH with all that belongs to it, to a folder of text tables or one zip file.
@@ -409,12 +412,12 @@ def export(search: str, path: Path | None, output: Path | None, force: bool, dat
         bundle = catalog.bundle(search)
     write_bundle(bundle, target, force=force)
     files = "".join(f", {name}" for name in bundle.files)
-    click.echo(f"{target}: wrote search {search}, {len(bundle.signals)} signals{files}")
+    click.echo(f"{target}: wrote search {search}, {counted(len(bundle.signals), 'signal')}{files}")
 
 
 @db.command("inspect")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--as", "kind", metavar="KIND", help="The form, where it is not recognised.")
+@click.option("--as", "kind", metavar="KIND", help="Form of the search, if it is not recognised.")
 @_json_option
 def inspect(path: Path, kind: "Form | None", machine: bool) -> None:
     """List what is in a file, folder or archive, and propose a mapping for `superbin db import`; nothing is stored."""
@@ -447,7 +450,7 @@ def template(name: str, output: Path, force: bool) -> None:
 
 @db.command("delete")
 @click.argument("search")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
 @database_option
 def delete(search: str, dry_run: bool, database: str | None) -> None:
     """Delete a SEARCH with its signals, scans and files."""
@@ -469,6 +472,4 @@ def delete(search: str, dry_run: bool, database: str | None) -> None:
 
 
 def _with(n_signals: int, n_scans: int) -> str:
-    return (
-        f"{n_signals} signal{'' if n_signals == 1 else 's'} and {n_scans} scan{'' if n_scans == 1 else 's'}"
-    )
+    return f"{counted(n_signals, 'signal')} and {counted(n_scans, 'scan')}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
+from superbin.cli.options import standard_input
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def export(source: Path, name: str, output: Path, reference: Path | None, force:
         sys.stdout.buffer.flush()
         return
     _write(files, output, force=force)
-    click.echo(f"{output}: {len(files)} {'file' if len(files) == 1 else 'files'} written")
+    click.echo(f"{output}: {counted(len(files), 'file')} written")
 
 
 def _entry(source: Path) -> "Entry":
@@ -68,7 +70,7 @@ def _entry(source: Path) -> "Entry":
     from superbin.results.load import load_any, result_of
 
     if str(source) == "-":
-        return entry_of(result_of(sys.stdin.read(), place="standard input"))
+        return entry_of(result_of(standard_input(), place="standard input"))
     documents = [source / name for name in ("result.json", "scan.json", "chance.json")]
     if source.suffix == ".json" or (source.is_dir() and any(path.is_file() for path in documents)):
         return entry_of(load_any(source))
@@ -87,7 +89,7 @@ def _compared(entry: "Entry", reference: Path) -> "Entry":
     scan = load_any(reference)
     if not isinstance(scan, ScanResult):
         raise InputError(
-            f"{reference} is no scan; give a scan.json made with superbin scan --likelihood-limit"
+            f"{reference} is not a scan; give a scan.json made with superbin scan --likelihood-limit"
         )
     return with_likelihood_limits(entry, scan)
 
@@ -113,7 +115,7 @@ def _single(files: Mapping[str, bytes], name: str) -> bytes:
     if len(files) > 1:
         more = ", ..." if len(files) > _NAMED else ""
         raise InputError(
-            f"{name} writes {len(files)} files here ({', '.join(sorted(files)[:_NAMED])}{more}), which do not fit into one stream; "
+            f"{name} writes {counted(len(files), 'file')} here ({', '.join(sorted(files)[:_NAMED])}{more}), which do not fit into one stream; "
             "give -o FOLDER or -o FILE.zip"
         )
     return next(iter(files.values()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
 from superbin.cli.renamed import RenamedOptions
@@ -45,27 +46,37 @@ _LARGEST_SPECTRUM = 50_000_000
     help="Masses to simulate, a point a line: m_mother,m_lsp, with a comma or blanks between.",
 )
 @click.option(
-    "--max-points", type=click.IntRange(min=1), help="Generate only the first N points, from coarse to fine."
+    "--max-points",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Generate only the first N points, from coarse to fine.",
 )
 @click.option(
-    "--events", type=click.IntRange(min=1), help="Events per point; 5000, or all of a file of events."
+    "--events",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Number of events per point; by default 5000, or all events of a file.",
 )
 @click.option(
     "--error",
     metavar="PERCENT",
     type=click.FloatRange(min=0, min_open=True),
-    help="Then make points again whose total has a larger Monte Carlo error, with the events that bring it there.",
+    help="Then simulate points again whose total has a larger Monte Carlo error, with enough events to reach it.",
 )
 @click.option(
     "--max-events",
+    metavar="N",
     type=click.IntRange(min=1),
     default=200_000,
     show_default=True,
-    help="With --error: events per point at most.",
+    help="With --error: largest number of events per point.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @click.option(
     "--processes",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -74,24 +85,29 @@ _LARGEST_SPECTRUM = 50_000_000
 @click.option(
     "--slha",
     type=click.Path(path_type=Path),
-    help="A spectrum of your own, with its decays; .slha or .slha.gz.",
+    help="Spectrum with its decays; .slha or .slha.gz.",
 )
 @click.option(
     "--mother",
     "mothers",
+    metavar="NUMBER",
     type=int,
     multiple=True,
     default=(1000021,),
     show_default=True,
-    help="With --slha, the PDG number of what is produced in pairs; repeat for several squarks.",
+    help="With --slha, the PDG number of what is produced in pairs; may be given more than once.",
 )
 @click.option(
     "--from-events",
     type=click.Path(path_type=Path),
-    help="Events of your own: HepMC, or LHE that Pythia showers.",
+    help="Events: HepMC, or LHE, which Pythia showers.",
 )
 @click.option(
-    "--set", "changes", metavar="CARD.NAME=VALUE", multiple=True, help="Change a constant; repeatable."
+    "--set",
+    "changes",
+    metavar="CARD.NAME=VALUE",
+    multiple=True,
+    help="Change a constant; may be given more than once.",
 )
 @click.option("--show-constants", is_flag=True, help="Print every constant as JSON and do nothing.")
 @click.option(
@@ -104,12 +120,12 @@ _LARGEST_SPECTRUM = 50_000_000
     "--sqrt-s",
     metavar="TEV",
     type=click.FloatRange(min=0, min_open=True),
-    help="Energy of the collisions, if it is not the search's; efficiencies are then those of the other energy.",
+    help="Energy of the collisions, if not that of the search; the efficiencies are then those at this energy.",
 )
 @click.option(
     "--displaced-as-prompt",
     is_flag=True,
-    help="Take particles that fly more than 1 cm (c tau) as if they decayed at once.",
+    help="Treat particles with c tau above 1 cm as if they decayed at once.",
 )
 @search_option
 @database_option
@@ -202,7 +218,9 @@ def _planned(model: str, parameters: tuple[float, ...], table: Path | None) -> l
 def _run(job: "Job", points: list[tuple[float, float]], output: Path, processes: int) -> None:
     left = [point for point in points if not _finished(_path(output, job.model, point), job)]
     if len(left) < len(points):
-        click.echo(f"{len(points) - len(left)} of {len(points)} points are in {output} already", err=True)
+        click.echo(
+            f"{len(points) - len(left)} of {counted(len(points), 'point')} are in {output} already", err=True
+        )
     if left:
         _make(job, left, [job.events] * len(left), output, processes)
 
@@ -224,8 +242,8 @@ def _improve(
     if not again:
         return
     click.echo(
-        f"{len(again)} of {len(points)} points have an error above {100 * error:g} %: made again with "
-        f"{sum(number for _, number in again)} events",
+        f"{len(again)} of {counted(len(points), 'point')} have an error above {100 * error:g} %: made again with "
+        f"{counted(sum(number for _, number in again), 'event')}",
         err=True,
     )
     _make(job, [point for point, _ in again], [number for _, number in again], output, processes)
@@ -248,7 +266,7 @@ def _make(
     click.echo(f"{outcome.done} points written to {output}", err=True)
     if outcome.failed:
         raise InputError(
-            f"{len(outcome.failed)} of {len(points)} points failed, as listed; the others are kept"
+            f"{len(outcome.failed)} of {counted(len(points), 'point')} failed, as listed; the others are kept"
         )
 
 
@@ -502,10 +520,10 @@ def _cross_section(
     if fitting:
         return fitting[0]["pb"], fitting[0]["origin"]
     if wanted is not None:
-        there = f"only at {offers[0]['sqrt_s_tev']:g} TeV" if offers else "none at all"
+        there = f"; there is one at {offers[0]['sqrt_s_tev']:g} TeV" if offers else ""
         raise InputError(
-            f"--cross-section is file, and the files state {there}, not at the {search.sqrt_s_tev:g} TeV of {search.name}; "
-            "give it in pb"
+            f"--cross-section is file, and the files state none above 0 at the {search.sqrt_s_tev:g} TeV of "
+            f"{search.name}{there}: give it in pb"
         )
     return None, ""
 
@@ -520,11 +538,11 @@ class _Line(ProgressLine):
     def campaign(self, progress: "Progress") -> None:
         left = "" if progress.remaining is None else f", {duration(progress.remaining)} left"
         self.show(
-            f"{progress.points}/{progress.all_points} points, {progress.events} events, "
+            f"{progress.points}/{counted(progress.all_points, 'point')}, {counted(progress.events, 'event')}, "
             f"{progress.rate:.0f} events/s{left}"
         )
 
     def point(self, done: int) -> None:
         rate = done / max(self.seconds, 1e-9)
         left = "" if self._events is None else f", {duration((self._events - done) / rate)} left"
-        self.show(f"{done} events, {rate:.0f} events/s{left}")
+        self.show(f"{counted(done, 'event')}, {rate:.0f} events/s{left}")

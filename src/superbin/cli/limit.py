@@ -38,12 +38,13 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @click.argument("down", type=float)
 @click.option(
     "--signal-uncertainty",
+    metavar="X",
     type=float,
     default=0.0,
     show_default=True,
     help="Relative log-normal uncertainty of the signal: 0.2 for 20 %.",
 )
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level.")
+@click.option("--level", metavar="X", type=float, default=0.95, show_default=True, help="Confidence level.")
 @uncertainty_option
 @pyhf_option
 @pyhf_toys_option
@@ -66,7 +67,7 @@ def limit(
 
     Expected limits hold for background alone as predicted, before any fit to data: their median, with the bands that hold
     68 % and 95 % of the outcomes; those of pyhf, which --pyhf adds, hold for the background fitted to the data. Other uncertainty
-    models stand below, for comparison.
+    models are shown below for comparison.
 
     \b
     superbin limit 40 25 5 5
@@ -76,7 +77,7 @@ def limit(
     from superbin.stats import as_count
     from superbin.stats.models import MODELS
 
-    # What is no number of events at all is explained better by the check of its range.
+    # What is not a number of events at all is explained better by the check of its range.
     count = as_count(n) if 0 <= n < float("inf") else n
     options = {"level": level, "signal_uncertainty": signal_uncertainty}
     found = limits_by_model(

@@ -1,6 +1,5 @@
 """``superbin optimize``: the best merges of several shapes, side by side."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +20,7 @@ from superbin.cli.options import (
     selection_lines,
     signal_options,
     simplify_option,
+    staged_output,
     toys_option,
     without_signal,
 )
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from superbin.analysis import SignificanceRow
     from superbin.catalog.catalog import Source
     from superbin.domain.aggregate import AggregateBin
+    from superbin.domain.merits import Merit
     from superbin.domain.search import Search
     from superbin.domain.signal import SignalModel
     from superbin.merge import Stability, TradeOff
@@ -62,7 +63,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     multiple=True,
     default=DEFAULT_SHAPES,
     show_default=True,
-    help="Allowed form of the merge; repeat for several.",
+    help="Shape of the merge; may be given more than once.",
 )
 @click.option(
     "--size",
@@ -81,14 +82,15 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for a pyhf workspace of every merge, all of them as a patch set, and their significances; must not exist yet.",
+    help="Folder for a pyhf workspace of every merge, a patch set of all merges, and their significances; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
     "--candidates",
+    metavar="N",
     type=click.IntRange(min=0, max=1000),
     default=0,
-    help="With --output: also the N best distinct sets of bins that the free search met.",
+    help="With --output: also the N best distinct sets of bins that the free search found.",
 )
 @click.option(
     "--stability",
@@ -96,7 +98,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     metavar="N",
     type=click.IntRange(min=0, max=100_000),
     default=0,
-    help="Search the best merge N times on backgrounds and simulated signals that fluctuate: how often each bin is chosen.",
+    help="Repeat the search N times with fluctuated backgrounds and simulated signals, and print how often each bin is chosen.",
 )
 @toys_option
 @pyhf_toys_option
@@ -142,17 +144,17 @@ def optimize(
     superbin optimize T1bbbb 1750 1 -o merges --candidates 10 --stability 200
     """
     from superbin import merge
-    from superbin._support.files import staged_directory
     from superbin.catalog import open_catalog
     from superbin.domain.aggregate import combine
     from superbin.domain.correlations import convention, covariances
 
     if candidates and output is None:
         raise click.UsageError("--candidates are written to a folder; name it with --output")
-    stage: AbstractContextManager[Path | None] = (
-        nullcontext() if output is None else staged_directory(output, force=force)
-    )
-    with stage as folder, open_catalog(database) as catalog:
+    with (
+        staged_output(output, force=force) as folder,
+        staged_output(figures) as drawings,
+        open_catalog(database) as catalog,
+    ):
         search = catalog.search(search_name)
         signal = catalog.signal(
             search, model, parameters, source=source, grid=grid, cross_section=cross_section
@@ -189,7 +191,9 @@ def optimize(
             document["stability"] = _stability_row(stable, offers[0])
             lines += _stability_lines(document["stability"])
             if folder is not None:
-                _write_stability(folder, document["stability"], f"{signal.label} in {search.name}")
+                _write_stability(
+                    folder, document["stability"], f"{signal.label} in {search.name}", MERITS[figure_of_merit]
+                )
         if folder is not None:
             found = merge.candidates(
                 search, signal, figure_of_merit=figure_of_merit, top=max(candidates, 1), covariance=covariance
@@ -200,8 +204,8 @@ def optimize(
             }
             lines += _write(folder, search, signal, offers, met, document, (toys, pyhf_toys, seed))
             lines.append(f"written to {output}")
-        if figures is not None:
-            _draw(search, f"{signal.label} in {search.name}", offers, figures)
+        if drawings is not None:
+            _draw(search, f"{signal.label} in {search.name}", offers, drawings)
     click.echo(as_json(document) if json_ else "\n".join(lines))
 
 
@@ -302,7 +306,7 @@ def _stability_lines(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
+def _write_stability(folder: Path, row: dict[str, Any], title: str, merit: "Merit") -> None:
     from superbin._support.files import write_text
     from superbin.plot import save, stability_bars
 
@@ -310,7 +314,24 @@ def _write_stability(folder: Path, row: dict[str, Any], title: str) -> None:
     table = ["bin,frequency,in_merge"]
     table += [f"{n},{share:.6g},{int(n in row['bins'])}" for n, share in sorted(frequency.items())]
     write_text(folder / "stability.csv", "\n".join(table) + "\n")
-    save(stability_bars(frequency, row["bins"], title=title).figure, folder / "stability")
+    spread = {
+        ("best of each draw", "drawn"): row["claimed"],
+        ("best of each draw", "published"): row["kept"],
+        (f"{row['merge']} merge", "drawn"): row["reference_claimed"],
+        (f"{row['merge']} merge", "published"): [row["reference"]] * 3,
+    }
+    table = ["merge,numbers,low,median,high"]
+    for (name, numbers), values in spread.items():
+        table.append(f"{name},{numbers}," + ",".join(f"{value:.6g}" for value in values))
+    write_text(folder / "stability-spread.csv", "\n".join(table) + "\n")
+    drawn = stability_bars(
+        frequency,
+        row["bins"],
+        spread={f"{name},\n{numbers} numbers": values for (name, numbers), values in spread.items()},
+        quantity="1/mu95" if merit.limit else "Figure of merit",
+        title=f"{title}, {merit.goal}",
+    )
+    save(drawn.figure, folder / "stability")
 
 
 def _possible_sizes(search: "Search", sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -361,7 +382,6 @@ def _row(offer: "TradeOff") -> dict[str, Any]:
 
 
 def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: Path) -> None:
-    from superbin._support.files import staged_directory
     from superbin.analysis.projection import bin_ranges
     from superbin.plot import bin_map, merge_front, save
 
@@ -369,13 +389,12 @@ def _draw(search: "Search", title: str, offers: "tuple[TradeOff, ...]", folder: 
     sizes = [(len(offer.merge.bins), offer.z) for offer in offers if offer not in shapes]
     if offers:
         title += f", {MERITS[offers[0].merge.figure_of_merit].goal}"
-    with staged_directory(folder) as stage:
-        marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
-        save(merge_front(sizes, marked, title=title).figure, stage / "front")
-        if shapes:
-            ranges = {i: bin_ranges(search, i) for i in search.numbers}
-            merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
-            save(bin_map(ranges, merges, title=title).figure, stage / "map")
+    marked = {offer.name: (len(offer.merge.bins), offer.z) for offer in shapes}
+    save(merge_front(sizes, marked, title=title).figure, folder / "front")
+    if shapes and search.observables:
+        ranges = {i: bin_ranges(search, i) for i in search.numbers}
+        merges = {f"{offer.name}, {_shown(offer)}": offer.merge for offer in shapes}
+        save(bin_map(ranges, merges, title=title).figure, folder / "map")
 
 
 def _shown(offer: "TradeOff") -> str:

@@ -1,14 +1,19 @@
 """Options and output habits that commands share."""
 
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from superbin._support.files import MAX_BYTES
 from superbin._support.json import json_text
+from superbin._support.shown import counted
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.domain.merits import MERITS
+from superbin.errors import InputError
 
 if TYPE_CHECKING:
     from superbin.results import MergeResult
@@ -27,6 +32,8 @@ __all__ = [
     "selection_lines",
     "signal_options",
     "simplify_option",
+    "staged_output",
+    "standard_input",
     "toys_option",
     "without_signal",
 ]
@@ -35,6 +42,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 POSITIONAL_NUMBERS = {"ignore_unknown_options": True}
 """Lets a negative number reach its check, which explains itself better than an unknown option does."""
+
+
+def standard_input() -> str:
+    """The text on standard input, within the bounds of a file's.
+
+    Raises
+    ------
+    InputError
+        If it is closed, is not UTF-8, or is larger than `superbin._support.files.MAX_BYTES`.
+    """
+    from superbin.io._text import decoded
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("standard input is closed; name a file, or send one with <")
+    stream = getattr(sys.stdin, "buffer", None)
+    content = sys.stdin.read().encode() if stream is None else stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InputError(f"standard input has more than {MAX_BYTES >> 20} MB; name another file")
+    return decoded(content, "standard input")
 
 
 def database_option(command: F) -> F:
@@ -52,8 +78,8 @@ def correlations_option(command: F) -> F:
     return click.option(
         "--correlations",
         metavar="NAME",
-        help="How background uncertainties of merged bins combine: with the search's own covariance (the default where it "
-        "has one), by its name, such as likelihood or covariance; or none, in quadrature over bins.",
+        help="Correlations between the backgrounds of bins: the name of the search's covariance, such as likelihood or "
+        "covariance (the default where the search has one), or none, which adds uncertainties in quadrature.",
     )(command)
 
 
@@ -84,10 +110,11 @@ def seconds_option(command: F) -> F:
     """Add ``--seconds``."""
     return click.option(
         "--seconds",
+        metavar="X",
         type=click.FloatRange(min=0),
         default=3.0,
         show_default=True,
-        help="Time for the proof of how good a merge is; 0 for none. What is proved by then is said.",
+        help="Seconds in which to prove how close the merge is to the optimum; 0 for no proof. The result states what was proved.",
     )(command)
 
 
@@ -102,7 +129,7 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         try:
             share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
         except ValueError:
-            self.fail(f"{text!r} is no number; write 2% or 0.02", param, ctx)
+            self.fail(f"{text!r} is not a number; write 2% or 0.02", param, ctx)
         if not 0 <= share < 1:
             self.fail(f"{text} is not from 0 to below 100%", param, ctx)
         return share
@@ -116,8 +143,8 @@ def simplify_option(command: F) -> F:
         metavar="SHARE",
         default="0.5%",
         show_default=True,
-        help="How much of the best figure of merit the merge may lose for a shorter description: fewest selections, then fewest "
-        "bins. 0 for the best merge.",
+        help="Part of the best figure of merit that the merge may lose for a simpler description: fewest selections, then "
+        "fewest bins. 0 takes the best merge.",
     )(command)
 
 
@@ -130,14 +157,10 @@ def selection_lines(merged: "MergeResult", indent: str = "  ") -> list[str]:
     if best is not None and best.bins != merged.bins:
         fewest = ", proved the fewest," if best.fewest else ""
         lines.append(
-            f"{indent}{_counted(len(merged.cuts), 'selection')}{fewest} of {_counted(len(merged.bins), 'bin')} in place of "
-            f"{best.selections} of {_counted(len(best.bins), 'bin')}, at a loss of {best.loss:.2%}; --simplify 0 for the best"
+            f"{indent}{counted(len(merged.cuts), 'selection')}{fewest} of {counted(len(merged.bins), 'bin')} in place of "
+            f"{best.selections} of {counted(len(best.bins), 'bin')}, at a loss of {best.loss:.2%}; --simplify 0 for the best"
         )
     return lines
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def search_option(command: F) -> F:
@@ -145,9 +168,10 @@ def search_option(command: F) -> F:
     return click.option(
         "--search",
         "search_name",
+        metavar="NAME",
         default=DEFAULT_SEARCH,
         show_default=True,
-        help="Search to reinterpret.",
+        help="Name of the search.",
     )(command)
 
 
@@ -181,10 +205,11 @@ def toys_option(command: F) -> F:
     """Add ``--toys``."""
     return click.option(
         "--toys",
+        metavar="N",
         type=click.IntRange(min=0),
         default=1_000_000,
         show_default=True,
-        help="Pseudo-experiments per p-value; 0 for none.",
+        help="Number of pseudo-experiments per p-value; 0 for none.",
     )(command)
 
 
@@ -192,10 +217,11 @@ def seed_option(command: F) -> F:
     """Add ``--seed``."""
     return click.option(
         "--seed",
+        metavar="N",
         type=click.IntRange(min=0),
         default=0,
         show_default=True,
-        help="Seed of the pseudo-experiments.",
+        help="Random seed.",
     )(command)
 
 
@@ -216,7 +242,7 @@ def pyhf_option(command: F) -> F:
         "--pyhf",
         "ask_pyhf",
         is_flag=True,
-        help="Ask pyhf as well, with asymptotic formulas; it takes seconds.",
+        help="Also compute pyhf's asymptotic result; takes seconds.",
     )(command)
 
 
@@ -224,10 +250,18 @@ def pyhf_toys_option(command: F) -> F:
     """Add ``--pyhf-toys``."""
     return click.option(
         "--pyhf-toys",
+        metavar="N",
         type=click.IntRange(min=0, max=1_000_000),
         default=0,
-        help="Toys of the exported workspace by pyhf, too; it takes some 10 ms for each.",
+        help="Number of toys of the exported workspace by pyhf; each takes some 10 ms.",
     )(command)
+
+
+def staged_output(path: Path | None, *, force: bool = False) -> AbstractContextManager[Path | None]:
+    """Check a folder for output before work begins, and fill it at the end; None without a folder."""
+    from superbin._support.files import staged_directory
+
+    return nullcontext() if path is None else staged_directory(path, force=force)
 
 
 def as_json(document: object) -> str:

@@ -1,12 +1,12 @@
 """``superbin paper``: the LaTeX paper of a result or a scan, from its document alone."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from superbin.cli.options import standard_input
 from superbin.errors import InputError, SuperbinError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def paper_options(command: F) -> F:
             "--template",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="A Jinja2 template of your own for the paper; it may extend superbin's.",
+            help="Jinja2 template for the paper; may extend superbin's.",
         ),
         click.option(
             "--paper-class",
@@ -60,7 +60,7 @@ def paper_options(command: F) -> F:
     "--figures/--no-figures", default=True, show_default=True, help="Draw the figures into the folder."
 )
 @click.option(
-    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
+    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 def paper(
@@ -86,7 +86,7 @@ def paper(
     from superbin.results.load import load_any, result_of
     from superbin.results.scan import ScanResult
 
-    result = result_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_any(file)
+    result = result_of(standard_input(), place="standard input") if str(file) == "-" else load_any(file)
     if not isinstance(result, AnalysisResult | ScanResult):
         raise InputError(f"{file} holds a global p-value; a paper is of a result.json or a scan.json")
     with staged_directory(output, force=force) as folder:

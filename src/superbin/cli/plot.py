@@ -1,11 +1,12 @@
 """``superbin plot``: the figures of a result again, from its document alone."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
+from superbin.cli.options import standard_input
 from superbin.cli.renamed import RenamedOptions
 from superbin.errors import InputError
 
@@ -56,7 +57,7 @@ def plot(
     from superbin.results.load import drawable_of, load_drawable
 
     result = (
-        drawable_of(sys.stdin.read(), place="standard input") if str(file) == "-" else load_drawable(file)
+        drawable_of(standard_input(), place="standard input") if str(file) == "-" else load_drawable(file)
     )
     drawn = _figures(result)
     unknown = [name for name in names if name not in drawn]
@@ -71,7 +72,7 @@ def plot(
     with staged_directory(output, force=force) as folder:
         for name in chosen:
             save(drawn[name], folder / name, formats=formats)
-    click.echo(f"{len(chosen)} {'figure' if len(chosen) == 1 else 'figures'} written to {output}")
+    click.echo(f"{counted(len(chosen), 'figure')} written to {output}")
 
 
 def _figures(result: "Drawable") -> "Mapping[str, Any]":

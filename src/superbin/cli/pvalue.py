@@ -53,10 +53,11 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @click.option("--observed", is_flag=True, help="N is data: a whole number of events.")
 @click.option(
     "--toys",
+    metavar="N",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Pseudo-experiments to check the exact numbers with.",
+    help="Number of pseudo-experiments to check the exact numbers with.",
 )
 @pyhf_option
 @pyhf_toys_option
@@ -64,10 +65,12 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option(
-    "--workspace", "export", type=click.Path(path_type=Path), help="Write the pyhf workspace here (.json)."
+    "--workspace", "export", type=click.Path(path_type=Path), help="File for the pyhf workspace (.json)."
 )
 @click.option(
-    "--figure", type=click.Path(path_type=Path), help="Draw the distribution of N here (.pdf or .png)."
+    "--figure",
+    type=click.Path(path_type=Path),
+    help="File for a figure of the distribution of N (.pdf or .png).",
 )
 def pvalue(
     n: float,
@@ -88,7 +91,7 @@ def pvalue(
 
     N is an expectation, signal plus background, and may be any number >= 0; with --observed it is data. The
     background mean follows the split log-normal: its logarithm is normal, with a width of its own on each side. Other
-    uncertainty models stand below, for comparison.
+    uncertainty models are shown below for comparison.
 
     \b
     superbin pvalue 40 25 5 5
@@ -266,7 +269,7 @@ def _pull(told: Told) -> float | None:
 
 
 def _quick(told: Told) -> float:
-    """2 (sqrt(n) - sqrt(b)), the original tool's quick figure."""
+    """2 (sqrt(n) - sqrt(b)), the CMS Mini Analysis Tool's quick figure."""
     return 2 * (math.sqrt(told.n) - math.sqrt(told.background[0]))
 
 

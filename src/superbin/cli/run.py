@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     Share,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from superbin.catalog.catalog import Source
     from superbin.domain.signal import SignalModel
     from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.imported import ImportedLikelihood
     from superbin.results import AnalysisResult
 
 
@@ -55,14 +57,14 @@ if TYPE_CHECKING:
     type=Share(),
     metavar="SHARE",
     default=0.0,
-    help="A relative systematic uncertainty of the signal, 10% or 0.1, in addition to those given with it.",
+    help="Relative systematic uncertainty of the signal, 10% or 0.1, in addition to those stored with it.",
 )
 @click.option(
     "--likelihood/--no-likelihood",
     "ask_likelihood",
     default=True,
     show_default=True,
-    help="Use the published full likelihood, where the search has one: its limits, and the workspace of the aggregate bin with its control regions; some seconds.",
+    help="Use the full likelihood, where the search has one (published, a pyhf workspace, Combine datacards): its limits, and the workspace of the aggregate bin with its control regions. Where it has a covariance alone: the limits of the simplified likelihood. Some seconds.",
 )
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
@@ -73,7 +75,7 @@ if TYPE_CHECKING:
     help="Draw the figures; without them the paper has none.",
 )
 @click.option(
-    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if a LaTeX is installed."
+    "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @paper_options
 def run(
@@ -122,11 +124,12 @@ def run(
             signal = catalog.signal(
                 search, model, parameters, source=source, grid=grid, cross_section=cross_section
             )
-            has_likelihood = ask_likelihood and catalog.has_likelihood(search)
-            likelihood = catalog.published_likelihood(search) if has_likelihood else None
+            likelihood = catalog.open_likelihood(search) if ask_likelihood else None
             published = catalog.limits(search, model)
             theory = catalog.cross_section_of(signal, search)
-        _progress(f"designing the aggregate signal regions for {signal.label} in {search.n_bins} bins")
+        _progress(
+            f"designing the aggregate signal regions for {signal.label} in {counted(search.n_bins, 'bin')}"
+        )
         result = analyze(
             search,
             signal,
@@ -141,6 +144,7 @@ def run(
             cross_section_error=theory.relative_uncertainty,
             cross_section_order=theory.order,
             likelihood=likelihood,
+            simplified=ask_likelihood,
             published=published,
             report=_part,
         )
@@ -183,16 +187,23 @@ def _part(name: str, seconds: float) -> None:
 
 
 def _write_documents(
-    result: "AnalysisResult", signal: "SignalModel", likelihood: "PublishedLikelihood | None", folder: Path
+    result: "AnalysisResult",
+    signal: "SignalModel",
+    likelihood: "PublishedLikelihood | ImportedLikelihood | None",
+    folder: Path,
 ) -> None:
     from superbin import workspace
     from superbin._support.files import write_text
-    from superbin.analysis import likelihood_workspace
     from superbin.results import result_to_json
 
     write_text(folder / "result.json", result_to_json(result))
     write_text(folder / "workspace.json", workspace.to_json(workspace.build(result.yields)))
-    if likelihood is not None:
+    if likelihood is None:
+        return
+    from superbin.analysis import likelihood_workspace
+    from superbin.likelihood import PublishedLikelihood
+
+    if isinstance(likelihood, PublishedLikelihood):
         correlated = likelihood_workspace(likelihood, signal, result.merge.bins)
         write_text(folder / "workspace-likelihood.json", workspace.to_json(correlated))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.catalog.packaged import DEFAULT_SEARCH
 from superbin.cli.options import (
     correlations_option,
@@ -76,13 +77,13 @@ _SIMPLIFY = 0.005
 @click.option(
     "--stored",
     is_flag=True,
-    help="Scan the signals of the model that are stored in the database in place of a grid.",
+    help="Scan the signals of the model that are stored in the database in place of a grid; the default where there is no grid.",
 )
 @click.option(
     "--max-points",
     metavar="N",
     type=click.IntRange(min=1),
-    help="For a quick look: number of points, spread over all.",
+    help="Take only N points, spread over all, for a quick look.",
 )
 @search_option
 @correlations_option
@@ -101,19 +102,19 @@ _SIMPLIFY = 0.005
     "--processes",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Processes of this machine that share the work; by default one for every core.",
+    help="Number of processes on this machine; by default one per core.",
 )
 @click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Share the work on a Dask cluster of N workers started here.",
+    help="Start a Dask cluster of N workers on this machine.",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Use the Dask cluster of this scheduler.")
+@click.option("--retry-failed", is_flag=True, help="Compute the failed points again.")
 @click.option(
-    "--scheduler", metavar="ADDRESS", help="Share the work on the Dask cluster of a running scheduler."
+    "--fresh", is_flag=True, help="Compute all points again, and replace what is stored of this scan."
 )
-@click.option("--retry-failed", is_flag=True, help="Compute points again that are stored as failed.")
-@click.option("--fresh", is_flag=True, help="Forget what is stored of this scan, and compute all points.")
 @database_option
 @click.option(
     "-o",
@@ -188,6 +189,8 @@ def scan(
     )
     with stage as folder, open_catalog(database) as catalog:
         search = catalog.search(search_name)
+        if grid is points_file is cross_sections_file is None:
+            stored = stored or catalog.only_stored(search, model)
         targets = (
             _stored_targets(catalog, search, model)
             if stored
@@ -224,7 +227,7 @@ def scan(
     failed = sum(point.status != "done" for point in result.points)
     if failed:
         raise InputError(
-            f"{failed} of {len(result.points)} points failed, each for the reason given with it; the others are kept"
+            f"{failed} of {counted(len(result.points), 'point')} failed, each for the reason given with it; the others are kept"
         )
 
 
@@ -308,7 +311,7 @@ class _Report:
     def _text(self, progress: "Progress", seconds: float) -> str:
         done = progress.total - progress.left
         filled = self.width * done // progress.total
-        parts = [f"[{'#' * filled}{'.' * (self.width - filled)}] {done}/{progress.total} points"]
+        parts = [f"[{'#' * filled}{'.' * (self.width - filled)}] {done}/{counted(progress.total, 'point')}"]
         if progress.restored:
             parts.append(f"{progress.restored} from before")
         if progress.failed:
@@ -333,7 +336,7 @@ def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
         if report.last is not None:
             done = report.last.total - report.last.left
             click.echo(
-                f"superbin: {done} of {report.last.total} points are stored in {place}; run the same command again to "
+                f"superbin: {done} of {counted(report.last.total, 'point')} are stored in {place}; run the same command again to "
                 "continue",
                 err=True,
             )
@@ -423,7 +426,7 @@ def _summary(
     done = [point for point in result.points if point.status == "done"]
     failed = [point for point in result.points if point.status != "done"]
     lines = [
-        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {len(done)} points"
+        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {counted(len(done), 'point')}"
         + (f", {len(failed)} failed" if failed else ""),
         f"bins chosen for the {_goal(result)}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
     ]
@@ -438,7 +441,10 @@ def _summary(
             lines.append(
                 "limits are those of bins chosen for the significance; for the lowest: --figure-of-merit limit"
             )
-        lines += ["", f"The most discrepant points (Z is local: {len(done)} points were looked at)"]
+        lines += [
+            "",
+            f"The most discrepant points (Z is local: {counted(len(done), 'point')} were looked at)",
+        ]
         lines += _table(result, done, row_options)
     if failed:
         lines += ["", "Failed points"]
@@ -462,7 +468,9 @@ def _excluded(done: "Sequence[ScanPoint]") -> list[str]:
         limit is not None and limit.observed is not None and limit.observed < 1 for limit in limits
     )
     expected = sum(limit is not None and limit.median is not None and limit.median < 1 for limit in limits)
-    return [f"excluded at 95 % CLs by their one bin: {observed} points observed, {expected} expected"]
+    return [
+        f"excluded at 95 % CLs by their one bin: {counted(observed, 'point')} observed, {expected} expected"
+    ]
 
 
 def _ratios(points: "Sequence[ScanPoint]", kind: str, side: str) -> list[float]:
@@ -477,7 +485,7 @@ def _against_published(done: "Sequence[ScanPoint]") -> list[str]:
     lines = []
     for kind, words in KINDS.items():
         parts = [
-            f"{side} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {len(ratios)} points"
+            f"{side} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {counted(len(ratios), 'point')}"
             for side in SIDES
             if (ratios := _ratios(done, kind, side))
         ]

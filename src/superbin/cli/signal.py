@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli import LazyGroup
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
@@ -119,7 +120,7 @@ def _span(ends: Sequence[float] | None) -> str:
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="How many bins to show.",
+    help="Number of bins to show.",
 )
 @click.option(
     "-o",
@@ -227,7 +228,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        lines.append(f"{number:>5}{events:>10.4g}{error:>10.2g}  {ranges}")
+        lines.append(f"{number:>5}{events:>10.4g}{error:>10.2g}  {ranges or search.bin_name(number)}")
     return lines
 
 
@@ -245,9 +246,10 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 )
 @click.option(
     "--process",
-    help="What is produced in pairs, such as gluino, for the cross section; by default what the model's name says.",
+    metavar="NAME",
+    help="Particle produced in pairs, such as gluino, for the cross section; by default that of the model's name.",
 )
-@click.option("--source", help="One line on where the points come from, kept in the file.")
+@click.option("--source", metavar="WORDS", help="Where the points come from, in one line; kept in the file.")
 def pack(folder: Path, output: Path, process: str | None, source: str | None) -> None:
     """Pack the points of a FOLDER into a grid file.
 
@@ -262,5 +264,5 @@ def pack(folder: Path, output: Path, process: str | None, source: str | None) ->
     write_grid(grid, output)
     low, high = grid.events.min(), grid.events.max()
     click.echo(
-        f"{output}: {grid.model}, {len(grid.points)} points of {_span([float(low), float(high)])} events, {grid.source}"
+        f"{output}: {grid.model}, {counted(len(grid.points), 'point')} of {_span([float(low), float(high)])} events, {grid.source}"
     )

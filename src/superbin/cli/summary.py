@@ -1,8 +1,9 @@
-"""What ``superbin run`` prints: the answer first, then the signal regions, the limits and the significances, with what they stand on."""
+"""What ``superbin run`` prints: the answer first, then the signal regions, the limits and the significances, with their sources."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from superbin._support.shown import counted
 from superbin.cli.options import number, selection_lines, without_signal
 from superbin.domain.merits import named
 from superbin.results import (
@@ -16,6 +17,9 @@ from superbin.results import (
 from superbin.results.rounding import plain
 
 __all__ = ["summary"]
+
+NO_TIME = "its bands are not computed without time (seconds)"
+WITH_TIME = "its bands take some seconds, and --seconds is 0"
 
 METHODS = {"lhc": "LHC CLs", "cls": "prior-predictive CLs", "asymptotic": "asymptotic CLs"}
 _WORDS = {"discovery": "discovery", "limit": "the limit"}
@@ -112,8 +116,8 @@ def _theory(name: str, limit: UpperLimit, error: float) -> str:
 
 
 def _likelihood_name(answer: LikelihoodAnswer) -> str:
-    channels = "1 channel" if answer.channels == 1 else f"{answer.channels} channels"
-    return f"the {answer.kind} likelihood of {channels}"
+    what = "channel" if answer.kind == "full" else "bin"
+    return f"the {answer.kind} likelihood of {counted(answer.channels, what)}"
 
 
 # --- signal regions ---------------------------------------------------------------------------------------
@@ -142,7 +146,8 @@ def _regions(result: AnalysisResult) -> list[str]:
     for region in regions[: 1 if same else None]:
         merged = region.merge
         heading = "both" if same else _WORDS[region.purpose]
-        lines.append(f"{heading}: bins {', '.join(map(str, merged.bins))} of {result.search.n_bins}")
+        noun = "bin" if len(merged.bins) == 1 else "bins"
+        lines.append(f"{heading}: {noun} {', '.join(map(str, merged.bins))} of {result.search.n_bins}")
         lines += selection_lines(merged)
         lines += without_signal(merged.without_signal)
     merit, merged = named(result.merge.figure_of_merit), result.merge
@@ -150,7 +155,7 @@ def _regions(result: AnalysisResult) -> list[str]:
     count = len(merged.greedy.bins)
     lines.append(
         f"{merit.goal} ({merit.symbol}): {ours:.3f}; the greedy search (CMS Mini Analysis Tool) finds {original:.3f} with "
-        f"{count} {'bin' if count == 1 else 'bins'}"
+        f"{counted(count, 'bin')}"
     )
     lines += [
         f"correlations {c.correlations}: background {plain(c.background.nominal, c.background.up, c.background.down)}, "
@@ -170,7 +175,8 @@ def _limits(result: AnalysisResult) -> list[str]:
         ("from", "method", "signal", "mu obs.", "mu exp.", "68 %", "95 %", "fb obs.", "fb exp.", "excluded")
     ]
     same = len(regions) > 1 and regions[0].merge.bins == regions[1].merge.bins
-    for region in regions[: 1 if same else None]:
+    # The limits of the region for the limit have their bands.
+    for region in [result.region_for("limit")] if same else regions:
         name = "both regions" if same else f"region for {_WORDS[region.purpose]}"
         rows += [_row(name, limit) for limit in region.limits if limit.method != "asymptotic"]
     if result.likelihood is not None:
@@ -242,16 +248,20 @@ def _footnotes(result: AnalysisResult, regions: Sequence[AggregateRegion]) -> li
             f"signal uncertainty in the region for {_WORDS[regions[0].purpose]}: Monte Carlo {percent(width.mc)}, "
             f"systematic {percent(width.systematic)}{theory}"
         )
-    if any(limit.method == "lhc" and limit.uncertain for region in regions for limit in region.limits):
-        lines.append("LHC CLs with an uncertain signal: the observed limit alone, its bands take minutes")
-    if any(limit.status.startswith("no expected limit: its bands are computed") for limit in result.limits):
-        lines.append("LHC CLs in the region for discovery: the observed limit alone")
+    regional = [limit for region in regions for limit in region.limits]
+    for status in dict.fromkeys(limit.status for limit in regional if limit.method == "lhc"):
+        if status != "exact":
+            reason = status.removeprefix("no expected limit: ")
+            lines.append(f"LHC CLs with the observed limit alone: {reason.replace(NO_TIME, WITH_TIME)}")
+    names = {limit.method for limit in regional}
+    if names and "lhc" not in names:
+        lines.append("LHC CLs: none, more than 10000 events or some ten seconds of computing")
     lines += _costs(result)
     if result.published is None:
-        lines.append("published limit: the search published none of this model that superbin knows")
+        lines.append("published limit: superbin has none for this model in this search")
     elif result.published.how == "nearest":
         lines.append(
-            "published limit: the map does not reach these masses; that of its nearest point is not compared"
+            "published limit: the map does not reach these masses; the limit of its nearest point is not compared"
         )
     return lines
 
@@ -332,7 +342,7 @@ def _expected(panel: Significance) -> list[str]:
     return lines
 
 
-# --- what it stands on ------------------------------------------------------------------------------------
+# --- sources ------------------------------------------------------------------------------------
 
 
 def _sources(result: AnalysisResult) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.options import as_json
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def validate(quick: bool, only: tuple[str, ...], output: Path | None, force: boo
     else:
         demanded = [c for c in report.comparisons if c.passed is not None]
         met = len(demanded) - len(report.failed)
-        click.echo(f"\n{met} of {len(demanded)} demands met in {sum(report.seconds.values()):.0f} s")
+        click.echo(
+            f"\n{met} of {counted(len(demanded), 'demand')} met in {sum(report.seconds.values()):.0f} s"
+        )
         if output is not None:
             click.echo(f"{output}: report.html, report.pdf, report.json")
     if report.failed:

@@ -1,6 +1,6 @@
 """Adding bins up: what a merged bin expects, with asymmetric uncertainties.
 
-The original tool's convention is called ``none`` for the correlations it assumes between bins: up and down
+The CMS Mini Analysis Tool's convention is called ``none`` for the correlations it assumes between bins: up and down
 uncertainties add separately, in quadrature over bins, processes and sources; within a bin the statistical
 uncertainties of processes that share their events (`Search.shared_stat`) add linearly first. The variance of a
 sum is therefore the sum of per-bin variances. With a `Covariance`, the total uncertainty of a set of bins is
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Process, Search
 from superbin.domain.signal import SignalModel
@@ -221,7 +222,7 @@ def _check_match(search: Search, signal: SignalModel) -> None:
         raise InputError(f"signal {signal.label} is in the bins of {signal.search!r}, not of {search.name!r}")
     if signal.yields.shape != (search.n_bins,):
         raise InputError(
-            f"signal {signal.label} has {signal.yields.size} yields; search {search.name!r} has {search.n_bins} bins"
+            f"signal {signal.label} has {counted(signal.yields.size, 'yield')}; search {search.name!r} has {counted(search.n_bins, 'bin')}"
         )
 
 
@@ -252,7 +253,7 @@ def _total(search: Search, side: str, chosen: NDArray[np.intp], covariance: Cova
     matrix: FloatArray = getattr(covariance, side)
     if len(matrix) != search.n_bins:
         raise InputError(
-            f"the covariance is of {len(matrix)} bins; search {search.name!r} has {search.n_bins}"
+            f"the covariance is of {counted(len(matrix), 'bin')}; search {search.name!r} has {search.n_bins}"
         )
     block = matrix[np.ix_(chosen, chosen)]
     return variance_of_sets(every, np.diag(block), block)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
@@ -24,6 +24,7 @@ FILES: Mapping[str, str] = MappingProxyType(
         r"grids/[\w.+-]+\.csv\.gz": "a signal grid",
         r"likelihood\.json\.gz": "the likelihood in superbin's packed form",
         r"workspace\.json": "the likelihood as a pyhf workspace",
+        r"patches/[\w.+-]+\.json": "patches of the workspace, which add signals",
         r"cards/[\w.+/-]+": "a datacard of the likelihood, or a file that a card names",
         r"card-recipe\.json": "what the datacards of this search need before they can be used",
         r"third-moments\.json": "third moments of the backgrounds by bin, events cubed",
@@ -69,7 +70,7 @@ class Bundle(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {
-            "": f"{self.search.n_bins} bins",
+            "": f"{counted(self.search.n_bins, 'bin')}",
             "signals": str(len(self.signals)),
             "files": ", ".join(sorted(self.files)) or "none",
         }
@@ -80,7 +81,7 @@ class Bundle(Shown):
         for signal in self.signals:
             if signal.search != self.search.name or signal.yields.shape != (self.search.n_bins,):
                 raise InputError(
-                    f"signal {signal.label} has {signal.yields.size} bins of {signal.search!r}; search "
+                    f"signal {signal.label} has {counted(signal.yields.size, 'bin')} of {signal.search!r}; search "
                     f"{self.search.name!r} has {self.search.n_bins}"
                 )
             point = signal.model, tuple(signal.parameters.values())

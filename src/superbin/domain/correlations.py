@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from superbin._support.shown import counted
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.errors import InputError, UnknownNameError
@@ -64,5 +65,7 @@ def covariances(search: Search, correlations: Correlations = None) -> tuple[Cova
     given = Covariance.given(correlations)
     if given is None or len(given.up) != search.n_bins:
         size = 0 if given is None else len(given.up)
-        raise InputError(f"the covariance is of {size} bins; search {search.name!r} has {search.n_bins}")
+        raise InputError(
+            f"the covariance is of {counted(size, 'bin')}; search {search.name!r} has {search.n_bins}"
+        )
     return (given, None)

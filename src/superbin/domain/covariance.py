@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.errors import InputError
 
 __all__ = ["Covariance"]
@@ -51,7 +51,7 @@ class Covariance(Shown):
     source: str
 
     def _shown(self) -> tuple[str, dict[str, str]]:
-        facts = {"": f"{len(self.up)} bins"}
+        facts = {"": f"{counted(len(self.up), 'bin')}"}
         if self.up is not self.down:
             facts["with"] = "upward and downward sides"
         return self.source, facts

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain import cross_sections
 from superbin.domain._spline import IntArray, Spline, coordinates
 from superbin.domain.signal import SignalModel, point_label
@@ -223,7 +223,10 @@ class SignalGrid(Shown):
     statements: tuple["AccuracyStatement", ...] = ()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
-        facts = {"": f"{len(self.points)} points", "in": f"{self.n_bins} bins of {self.search}"}
+        facts = {
+            "": f"{counted(len(self.points), 'point')}",
+            "in": f"{counted(self.n_bins, 'bin')} of {self.search}",
+        }
         return self.model, facts
 
     def __post_init__(self) -> None:
@@ -268,7 +271,7 @@ class SignalGrid(Shown):
         if np.shape(given) != (len(self.points), *n_bins) or not n_bins:
             raise InputError(
                 f"the {name} of grid {self.model!r} have shape {np.shape(given)}; "
-                f"one row for each of {len(self.points)} points and one column per bin is needed"
+                f"one row for each of {counted(len(self.points), 'point')} and one column per bin is needed"
             )
         rows = [
             _fractions(row, name=f"{name} of {point_label(self.model, masses)}", shape=n_bins)
@@ -517,7 +520,7 @@ class SignalGrid(Shown):
     def _spline(self) -> Spline:
         if len(self.points) < _FEWEST:
             raise InputError(
-                f"grid {self.model!r} has {len(self.points)} points; at least {_FEWEST} are needed to interpolate"
+                f"grid {self.model!r} has {counted(len(self.points), 'point')}; at least {_FEWEST} are needed to interpolate"
             )
         return Spline(self.points, self.efficiencies, self.errors, self.events)
 
@@ -548,7 +551,7 @@ class SignalGrid(Shown):
             )
         )
         raise InputError(
-            f"{point_label(self.model, masses)} lies outside the grid, whose {len(self.points)} points span {ranges} GeV; "
+            f"{point_label(self.model, masses)} lies outside the grid, whose {counted(len(self.points), 'point')} span {ranges} GeV; "
             f"the nearest is {point_label(self.model, nearest)}; nothing is extrapolated, generate a point there instead"
         )
 
@@ -565,7 +568,7 @@ def _few_digits(rows: list[FloatArray]) -> FloatArray:
 def _check_masses(model: str, names: tuple[str, ...], masses: tuple[float, ...]) -> None:
     if len(names) != 2 or len(masses) != 2:
         raise InputError(
-            f"model {model!r} has {len(masses)} masses here; two are needed, the produced particle's and the lightest's"
+            f"model {model!r} has {counted(len(masses), 'mass')} here; two are needed, the produced particle's and the lightest's"
         )
     mother, lightest = masses
     if not (math.isfinite(mother) and 0 <= lightest < mother):

@@ -45,9 +45,6 @@ class Merit:
         Function of `superbin.domain.sums.Totals`: one value per set, zero without signal, rising with it.
     quick : Reference, optional
         What ranks very many sets, of the upward uncertainty alone; by default `exact`.
-    best_few : Reference, optional
-        As `exact`, for who keeps the best few sets: with their number and the value of the worst of them as further arguments, -inf
-        for what cannot be among them; by default `exact`.
     grows : Reference, optional
         What the greedy search wants to grow; by default `exact`.
     stand_in : Merit, optional
@@ -77,7 +74,6 @@ class Merit:
     symbol: str
     exact: Reference
     quick: Reference | None = None
-    best_few: Reference | None = None
     grows: Reference | None = None
     stand_in: "Merit | None" = None
     best: Reference | None = None
@@ -159,7 +155,6 @@ _KNOWN = (
         "figure of merit",
         exact=_FIGURES + "midp",
         quick=_FIGURES + "quick_midp",
-        best_few=_FIGURES + "best_midp",
         grows=_FIGURES + "expected_z",
         best=_FIGURES + "best_midp",
         at_most="superbin.merge.cells:midp_at_most",
@@ -190,6 +185,7 @@ _KNOWN = (
             "limit",
             *_LIMIT_WORDS,
             exact=_EXCLUSION + "quick_limit",
+            best=_EXCLUSION + "best_quick_limit",
             quick=_EXCLUSION + "rough_limit",
             limit=True,
             proportional=True,

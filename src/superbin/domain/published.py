@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
 
 __all__ = [
@@ -266,7 +267,7 @@ def _rows(
     rows = []
     for (i, _), cells in zip(kept[1:], csv.reader(line for _, line in kept[1:]), strict=True):
         if len(cells) != width:
-            raise DocumentError(f"{path}:{i}: {len(cells)} cells; the heading has {width}")
+            raise DocumentError(f"{path}:{i}: {counted(len(cells), 'cell')}; the heading has {width}")
         rows.append((f"{path}:{i}", cells))
     return (heading[n], heading[n + 1]), rows
 
@@ -290,7 +291,7 @@ def _number(place: str, cell: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise DocumentError(
-            f"{place}: {cell!r} is no finite number >= 0; write masses in GeV and limits in fb"
+            f"{place}: {cell!r} is not a finite number >= 0; write masses in GeV and limits in fb"
         )
     return value
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain.covariance import Covariance
 from superbin.errors import InputError
 
@@ -174,7 +174,7 @@ class Search(Shown):
     def _shown(self) -> tuple[str, dict[str, str]]:
         across = ", ".join(o.name for o in self.observables) or "named regions"
         facts = {
-            "": f"{self.n_bins} bins",
+            "": f"{counted(self.n_bins, 'bin')}",
             "in": across,
             "at": f"{self.luminosity_fb:g} fb-1",
             "with": "correlations: " + ("none" if self.covariance is None else self.covariance.source),
@@ -309,7 +309,7 @@ class Search(Shown):
         self._check_processes()
         if self.covariance is not None and len(self.covariance.up) != self.n_bins:
             raise InputError(
-                f"the covariance is of {len(self.covariance.up)} bins; search {self.name!r} has {self.n_bins}"
+                f"the covariance is of {counted(len(self.covariance.up), 'bin')}; search {self.name!r} has {self.n_bins}"
             )
 
     def _check_names(self) -> None:
@@ -318,7 +318,7 @@ class Search(Shown):
             return
         if len(self.names) != self.n_bins:
             raise InputError(
-                f"search {self.name!r} has {len(self.names)} names for {self.n_bins} bins; give one name per bin"
+                f"search {self.name!r} has {len(self.names)} names for {counted(self.n_bins, 'bin')}; give one name per bin"
             )
         seen: dict[str, int] = {}
         for i, name in enumerate(self.names):
@@ -402,7 +402,7 @@ class Search(Shown):
             if process.estimate.nominal.shape != (self.n_bins,):
                 raise InputError(
                     f"process {process.name!r} has {process.estimate.nominal.shape} entries; "
-                    f"search {self.name!r} has {self.n_bins} bins"
+                    f"search {self.name!r} has {counted(self.n_bins, 'bin')}"
                 )
         for group in self.shared_stat:
             unknown = [name for name in group if name not in names]
@@ -435,7 +435,7 @@ class Search(Shown):
         for number in given:
             if isinstance(number, bool) or not isinstance(number, Integral):
                 raise InputError(
-                    f"{number!r} is no number of a bin; search {self.name!r} has bins 1 to {self.n_bins}"
+                    f"{number!r} is not a number of a bin; search {self.name!r} has bins 1 to {self.n_bins}"
                 )
         chosen = sorted(set(given))
         if not chosen:
@@ -493,7 +493,7 @@ def _ranges(
             low, high = steps[:-1], steps[1:]
         if low.shape != (n_bins,) or high.shape != (n_bins,):
             raise InputError(
-                f"edges of {observable.name!r} describe {low.size} bins and observed has {n_bins}; give (low, high) with "
+                f"edges of {observable.name!r} describe {counted(low.size, 'bin')} and observed has {n_bins}; give (low, high) with "
                 f"one entry per bin, or {n_bins + 1} edges where there is one observable"
             )
         if not pair and len(edges) > 1:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.errors import InputError
 
 __all__ = ["SignalModel", "point_label", "point_text"]
@@ -100,7 +100,10 @@ class SignalModel(Shown):
     total_error: float | None = None
 
     def _shown(self) -> tuple[str, dict[str, str]]:
-        facts = {"": f"{self.yields.sum():.4g} events", "in": f"{len(self.yields)} bins of {self.search}"}
+        facts = {
+            "": f"{self.yields.sum():.4g} events",
+            "in": f"{counted(len(self.yields), 'bin')} of {self.search}",
+        }
         return self.label, facts
 
     def __post_init__(self) -> None:

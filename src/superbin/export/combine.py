@@ -6,6 +6,7 @@ them is its own (a factor at one standard deviation is exact).
 
 from collections.abc import Mapping
 
+from superbin._support.shown import counted
 from superbin.domain.aggregate import AggregateBin, ProcessYield
 from superbin.errors import InputError
 from superbin.export.entry import Entry
@@ -17,8 +18,8 @@ def files(entry: Entry) -> Mapping[str, bytes]:
     """``datacard.txt`` of one region and one signal."""
     if len(entry.aggregates) != 1 or len(entry.points) != 1:
         raise InputError(
-            f"this datacard is of one region with one signal; this has {len(entry.aggregates)} regions and "
-            f"{len(entry.points)} signals; export a result.json"
+            f"this datacard is of one region with one signal; this has {counted(len(entry.aggregates), 'region')} and "
+            f"{counted(len(entry.points), 'signal')}; export a result.json"
         )
     total = entry.aggregates[0]
     if total.signal <= 0:

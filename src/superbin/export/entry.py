@@ -11,6 +11,7 @@ from importlib.metadata import version
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.aggregate import AggregateBin, Background, ProcessYield, combine
 from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
@@ -310,7 +311,7 @@ def with_likelihood_limits(entry: Entry, scan: ScanResult) -> Entry:
         found += 1
     if not found:
         raise InputError(
-            f"the scan of {scan.model} has limits of the full likelihood at none of the {len(entry.points)} points; make them with: "
+            f"the scan of {scan.model} has limits of the full likelihood at none of the {counted(len(entry.points), 'point')}; make them with: "
             "superbin scan --likelihood-limit"
         )
     return replace(entry, points=tuple(points))

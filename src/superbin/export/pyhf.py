@@ -4,9 +4,11 @@ One region is what `superbin.workspace.build` makes of it. Several are channels 
 bundle (`superbin.workspace.regions`); their signals are patches.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.export.entry import Entry
 from superbin.export.simplified import NO_REGION
@@ -26,12 +28,13 @@ def files(entry: Entry) -> Mapping[str, bytes]:
     if not bundle.signals:
         raise InputError(f"{entry.search} has no signals; import some with: superbin db import FILE")
     background = workspace.regions(bundle.search, bundle.search.covariance)
-    names = [f"signal_{i}" for i in range(1, len(bundle.signals) + 1)]
+    names = _patch_names(bundle.signals)
+    labels, values = _coordinates(bundle.signals)
     patches = workspace.patch_set(
         background,
         {name: workspace.signal_patch(signal) for name, signal in zip(names, bundle.signals, strict=True)},
-        labels=["signal"],
-        values=[[i] for i in range(1, len(names) + 1)],
+        labels=labels,
+        values=values,
         description=f"{bundle.search.title}: "
         + ", ".join(f"{name} = {signal.label}" for name, signal in zip(names, bundle.signals, strict=True)),
     )
@@ -39,6 +42,27 @@ def files(entry: Entry) -> Mapping[str, bytes]:
         "BkgOnly.json": workspace.to_json(background).encode(),
         "patchset.json": workspace.to_json(patches, schema="patchset.json").encode(),
     }
+
+
+def _patch_names(signals: Sequence[SignalModel]) -> list[str]:
+    """Such as ``T1bbbb_1750_1``, all different; pyhf takes letters, digits and underscores."""
+    names = [
+        _word("_".join([s.model, *(f"{value:.10g}" for value in s.parameters.values())])) for s in signals
+    ]
+    return names if len(set(names)) == len(names) else [f"{name}_{i}" for i, name in enumerate(names, 1)]
+
+
+def _coordinates(signals: Sequence[SignalModel]) -> tuple[list[str], list[list[float | str]]]:
+    """Labels and values of the patches: model and masses, or a number where the models have other masses."""
+    if len({tuple(signal.parameters) for signal in signals}) == 1:
+        labels = ["model", *map(_word, signals[0].parameters)]
+        if len(set(labels)) == len(labels):
+            return labels, [[signal.model, *map(float, signal.parameters.values())] for signal in signals]
+    return ["signal"], [[number] for number in range(1, len(signals) + 1)]
+
+
+def _word(text: str) -> str:
+    return re.sub(r"\W", "_", text, flags=re.ASCII)
 
 
 def combined(entry: Entry, form: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.export.entry import Entry, Point, Region
 from superbin.export.simplified import (
@@ -82,9 +83,11 @@ def _check(by_model: Mapping[str, list[Point]]) -> None:
                 f"the cross section of {unknown[0]} is not known; SModelS needs efficiencies or limits in fb"
             )
         if any(len(p.parameters) != 2 for p in points):
-            raise InputError(f"{model} has {len(points[0].parameters)} masses; maps of two are written")
+            raise InputError(
+                f"{model} has {counted(len(points[0].parameters), 'mass')}; maps of two are written"
+            )
         if len(points) < _FEWEST:
-            count = "one point" if len(points) == 1 else f"{len(points)} points"
+            count = counted(len(points), "point")
             verb = "makes" if len(points) == 1 else "make"
             raise InputError(
                 f"{count} of {model} {verb} no map, which SModelS interpolates; export a scan.json of {_FEWEST} points or more"
@@ -139,7 +142,7 @@ def _comment(entry: Entry, own: Mapping[int, Limits]) -> str:
     if entry.regions:
         said.append("errors of backgrounds are symmetric here, the mean of both sides")
         said.append(
-            f"superbin's own limits of this model at {len(own)} of {len(entry.points)} points are in superbin-limits.csv"
+            f"superbin's own limits of this model at {len(own)} of {counted(len(entry.points), 'point')} are in superbin-limits.csv"
         )
         said += differences(own.values())
     else:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.grid import SignalPoint
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
@@ -485,7 +486,7 @@ def generate_from_events(
     """
     if len(parameters) != 2:
         raise InputError(
-            f"{len(parameters)} masses were given; name the mass of what is produced and of the LSP"
+            f"{counted(len(parameters), 'mass')} were given; name the mass of what is produced and of the LSP"
         )
     gate, cards = Gate.of(search, cards or Cards.of(search), allow or Allowances())
     point = (float(parameters[0]), float(parameters[1]))

@@ -7,7 +7,7 @@ where; the gate refuses with the place, the rule and a cure, or keeps a note tha
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from superbin.generate.events import Particles
 from superbin.generate.pythia import is_known
 from superbin.generate.spectrum import CrossSection, Spectrum, check_decays, read_spectrum
 
-__all__ = ["Allowances", "Beams", "Gate", "is_supersymmetric"]
+__all__ = ["Allowances", "Beams", "Gate", "is_exotic"]
 
 FLAGGED_MM, REFUSED_MM = 0.1, 10.0
 """Proper decay lengths: jets of the former already have displaced tracks, those of the latter are no jets from the vertex."""
@@ -29,6 +29,16 @@ _ENERGY = 1e-3
 _PROTON = 2212
 _NUCLEI = 1_000_000_000
 """PDG numbers from here on are of nuclei."""
+_HADRONS = 9_000_000
+"""PDG numbers from a million on are of new particles, but from here on those of hadrons are among them."""
+_EXOTIC = frozenset(
+    (7, 8, 17, 18, *range(32, 43), 9900012, 9900014, 9900016, 9900023, 9900024, 9900041, 9900042)
+)
+"""New particles with other numbers: fourth generation, bosons and leptoquarks, left-right symmetry."""
+_PARTONS = frozenset((*range(1, 7), 21))
+_UNDECAYED = frozenset((15, 23, 24, 25))
+_WEIGHT = 1e100
+"""Squares of weights up to here, and of their inverses, are numbers that can be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +183,19 @@ class Gate:
             f"{self.energy_gev / 1000:g} TeV, or take them as they are with --sqrt-s {2 * low / 1000:g}"
         )
 
-    def no_beams(self, path: str, where: str, energy_gev: float) -> None:
-        """An event without beams: its final state has no more energy than the collisions."""
+    def no_beams(self, path: str) -> None:
+        """An event without beams."""
         self.note(
             f"{path} does not state its beams; make sure that they are protons of {self.energy_gev / 2:g} GeV"
         )
-        if energy_gev > self.energy_gev * (1 + 10 * _ENERGY):
-            raise DocumentError(
-                f"{where}: the final state has {energy_gev:.4g} GeV, more than the {self.energy_gev:g} GeV of the "
-                "collisions; check the unit of the file, or give its energy with --sqrt-s"
-            )
 
     def header(self, path: str, lines: Iterable[tuple[int, str]]) -> None:
         """No merged sample: its events overlap unless the shower vetoes some of them."""
+        jets: dict[int, int] = {}
         for number, line in lines:
+            process = _PROCESS.match(line.strip())
+            if process is not None:
+                jets.setdefault(sum(word in _JETS for word in process[1].split()), number)
             kind = _merging(line)
             if kind is not None:
                 raise DocumentError(
@@ -194,6 +203,12 @@ class Gate:
                     "a shower alone counts their jets twice, so shower and merge them in Pythia and give the HepMC "
                     "file, or generate one multiplicity without matching"
                 )
+        if len(jets) > 1:
+            raise DocumentError(
+                f"{path}, line {max(jets.values())}: the processes of the file have {' and '.join(map(str, sorted(jets)))} additional "
+                "jets and are not merged; a shower counts the jets twice, so merge them in Pythia and give the HepMC file, "
+                "or generate one multiplicity"
+            )
 
     def known(self, where: str, particle: int) -> None:
         """A particle that Pythia has in its tables, or a nucleus."""
@@ -202,9 +217,30 @@ class Gate:
                 f"{where}: the particle {particle} is unknown; write its PDG number, or define it in a block QNUMBERS"
             )
 
-    def left_whole(self, where: str, particle: int) -> None:
-        """Nothing supersymmetric that the detector would see may be left in a final state."""
-        if is_supersymmetric(particle) and abs(particle) not in self.invisible:
+    def final(self, where: str, particle: int) -> None:
+        """A complete event has hadrons and leptons in its final state, and nothing that decays before it is seen."""
+        number = abs(particle)
+        if number in _PARTONS or (1000 < number < 10_000 and not number // 10 % 10):
+            raise DocumentError(
+                f"{where}: {particle} in the final state is a parton; hadronise the events, or give them as Les Houches "
+                "events, which Pythia showers and hadronises"
+            )
+        if number in _UNDECAYED:
+            raise DocumentError(
+                f"{where}: {particle} is left undecayed; let the generator decay it, or give Les Houches events"
+            )
+
+    def energy(self, where: str, energy_gev: float) -> None:
+        """A final state has no more energy than the collisions."""
+        if energy_gev > self.energy_gev * (1 + 10 * _ENERGY):
+            raise DocumentError(
+                f"{where}: the final state has {energy_gev:.4g} GeV, more than the {self.energy_gev:g} GeV of the "
+                "collisions; check the unit of the file, or give its energy with --sqrt-s"
+            )
+
+    def left_whole(self, where: str, particle: int, defined: Collection[int] = ()) -> None:
+        """No new particle that the detector would see may be left in a final state."""
+        if (is_exotic(particle) or abs(particle) in defined) and abs(particle) not in self.invisible:
             raise DocumentError(
                 f"{where}: {particle} is left undecayed; let the generator decay it, or for Les Houches events give a "
                 "DECAY table with --slha (if it leaves no trace, add it to detector.invisible)"
@@ -241,7 +277,7 @@ class Gate:
         )
         for particle in reached:
             table = spectrum.decays[particle]
-            if is_supersymmetric(particle):
+            if is_exotic(particle) or particle in spectrum.defined:
                 self.lifetime(
                     f"{spectrum.place}, line {table.line}",
                     particle,
@@ -279,14 +315,21 @@ class Gate:
         if not np.isfinite(batch.weight).all():
             number = before + 1 + int(np.flatnonzero(~np.isfinite(batch.weight))[0])
             raise DocumentError(f"event {number}: its weight is not finite; make it again")
-        heavy = batch.final & (np.abs(batch.pdg) > 1_000_000) & (np.abs(batch.pdg) < 3_000_000)
-        for i in np.flatnonzero(heavy).tolist():
+        size = np.abs(batch.weight)
+        for bad in np.flatnonzero((size > _WEIGHT) | ((size < 1 / _WEIGHT) & (size > 0)))[:1]:
+            raise DocumentError(
+                f"event {before + 1 + int(bad)}: its weight is {batch.weight[bad]:g}; errors take its square, so its size "
+                f"must lie from {1 / _WEIGHT:g} to {_WEIGHT:g}: scale the weights, only their ratios count"
+            )
+        pdg = np.abs(batch.pdg)
+        new = ((pdg > 1_000_000) & (pdg < _HADRONS)) | np.isin(pdg, list(_EXOTIC))
+        for i in np.flatnonzero(batch.final & new).tolist():
             self.left_whole(f"event {_event(batch, i, before)} after all decays", int(batch.pdg[i]))
 
 
-def is_supersymmetric(particle: int) -> bool:
-    """Whether a PDG number is of a superpartner, or of a hadron that holds one."""
-    return 1_000_000 < abs(particle) < 3_000_000
+def is_exotic(particle: int) -> bool:
+    """Whether a PDG number is of no particle of the Standard Model: superpartners and hadrons that hold one, and other new ones."""
+    return 1_000_000 < abs(particle) < _HADRONS or abs(particle) in _EXOTIC
 
 
 def length(mm: float) -> str:
@@ -305,12 +348,15 @@ def _event(batch: Particles, particle: int, before: int) -> int:
 _NUMBER = r"([-+]?[\d.]+(?:[edED][-+]?\d+)?)"
 _NAMES = "(ickkw|xqcut|ktdurham|ptlund)"
 _CARD = (
-    re.compile(rf"^(?P<value>{_NUMBER})\s*=\s*(?P<name>{_NAMES})\b", re.IGNORECASE),
-    re.compile(rf"^(?P<name>{_NAMES})\s*=\s*(?P<value>{_NUMBER})", re.IGNORECASE),
+    re.compile(rf"^(?P<value>{_NUMBER})\s*(?:=\s*|\s)(?P<name>{_NAMES})\b", re.IGNORECASE),
+    re.compile(rf"^(?P<name>{_NAMES})\s*(?:=\s*|\s)(?P<value>{_NUMBER})", re.IGNORECASE),
 )
 _PYTHIA = re.compile(r"^(JetMatching:merge|Merging:do\w+)\s*=?\s*(on|yes|true|1|ok)\b", re.IGNORECASE)
 _WORDS = re.compile(r"\b(MLM|CKKW(?:-?L)?|FxFx|UMEPS|UNLOPS|NL3|MEPS(?:@N?LO)?)\b", re.IGNORECASE)
 _DENIED = re.compile(r"\b(no|not|non|without|un\w+ed|off|false|none|0)\b", re.IGNORECASE)
+_PROCESS = re.compile(r"^(?:generate|add\s+process)\b[^>]*>\s*([^,@\[/$]*)", re.IGNORECASE)
+_JETS = frozenset(("j", "g", "jet"))
+"""What MadGraph calls the jets of a process."""
 _SCHEMES = {1: "MLM", 2: "CKKW", 3: "FxFx", 4: "UNLOPS"}
 
 

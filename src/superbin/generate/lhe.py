@@ -13,11 +13,13 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
-from superbin.generate.gate import Beams, Gate, is_supersymmetric
+from superbin.generate.gate import Beams, Gate, is_exotic
 
 __all__ = ["LesHouchesFile", "numbered_lines", "scan"]
 
@@ -25,6 +27,8 @@ _LONGEST = 1_000_000
 """Bytes of a line; the longest that generators write are lists of weights, a tenth of that."""
 _TOLERANCE = 1e-3
 """By how much an incoming parton may have more than the beam's energy: digits."""
+_BALANCE = 1e-2
+"""By how much the energy of what leaves may miss that of the incoming partons: digits."""
 
 
 @dataclass(slots=True)
@@ -36,7 +40,7 @@ class LesHouchesFile:
     events : int
         Complete events, as many as were asked for at most.
     produced : dict of int to int
-        PDG numbers, without sign, of what is supersymmetric in final states, and the line of the first of each.
+        PDG numbers, without sign, of the new particles in final states, and the line of the first of each.
     particles : dict of int to int
         All PDG numbers, and the line of the first of each.
     spectrum : str or None
@@ -111,6 +115,7 @@ class _Scan:
         self.number = 0
         self.beams: Beams | None = None
         self.flights: dict[int, tuple[float, int, int]] = {}
+        self.unbalanced = False
         self.stream = self._numbered()
 
     def _numbered(self) -> Iterator[str]:
@@ -150,16 +155,12 @@ class _Scan:
 
     def _beginning(self) -> None:
         """The header with its spectrum, and <init>."""
-        begun = False
+        self._start()
         spectrum: list[str] | None = None
         header: list[tuple[int, str]] = []
         for line in self.stream:
             tag = line.strip()
-            if not begun:
-                begun = "<LesHouchesEvents" in line
-                if not begun and self.number >= 100:
-                    break
-            elif tag.startswith("<slha"):
+            if tag.startswith("<slha"):
                 spectrum, self.found.spectrum_line = [], self.number + 1
             elif tag.startswith("</slha") and spectrum is not None:
                 self.found.spectrum, spectrum = "\n".join(spectrum) + "\n", None
@@ -175,43 +176,71 @@ class _Scan:
                 )
             else:
                 header.append((self.number, line))
-        if not begun:
-            raise DocumentError(
-                f"{self.path} does not begin with <LesHouchesEvents>; it is no file of Les Houches events"
-            )
         raise self._cut("the file ends before <init>")
+
+    def _start(self) -> None:
+        """The first tag, which Pythia wants in the first line."""
+        for line in islice(self.stream, 100):
+            if "<LesHouchesEvents" not in line:
+                continue
+            before = self.number - 1
+            if before:
+                raise DocumentError(
+                    f"{self.where}: <LesHouchesEvents> comes after {before} other {'line' if before == 1 else 'lines'}; Pythia "
+                    "wants it in the first, remove what is before it"
+                )
+            return
+        raise DocumentError(
+            f"{self.path} does not begin with <LesHouchesEvents>; it is no file of Les Houches events"
+        )
 
     def _init(self) -> None:
         words = self._next("<init>").split()
         place = self.where
         if len(words) < 10:
-            raise DocumentError(f"{place}: {len(words)} numbers follow <init>; ten are needed")
+            raise DocumentError(f"{place}: {counted(len(words), 'number')} follow <init>; ten are needed")
         numbers = [self._number(word) for word in words[:10]]
         self.beams = Beams((int(numbers[0]), int(numbers[1])), (numbers[2], numbers[3]))
         self.gate.beams(place, self.beams)
-        total, count = 0.0, int(numbers[9])
+        total, count, strategy = 0.0, int(numbers[9]), int(numbers[8])
         if not 1 <= count <= 10_000:
             raise DocumentError(f"{place}: {words[9]} processes are announced; at least one is needed")
         for _ in range(count):
             values = self._next("<init>").split()
             if len(values) < 4:
                 raise DocumentError(
-                    f"{self.where}: {count} processes are announced in line {place.rpartition(' ')[2]}, and this is none; "
+                    f"{self.where}: {counted(count, 'process')} are announced in line {place.rpartition(' ')[2]}, and this is none; "
                     "each has four numbers"
                 )
             total += self._number(values[0])
+        if total == 0 or (total < 0 and strategy > 0):
+            raise DocumentError(
+                f"{self.where}: the cross sections in <init> add up to {total:g} pb, from which Pythia makes no event; write "
+                "those of the processes, in pb"
+            )
         energy = f"{self.gate.energy_gev / 1000:g} TeV"
         self.gate.offer(total, f"{place}: <init> of {count} process{'es' if count > 1 else ''} at {energy}")
 
     def _event(self) -> None:
         words = self._next("<event>").split()
         if len(words) < 6:
-            raise DocumentError(f"{self.where}: {len(words)} numbers follow <event>; six are needed")
+            raise DocumentError(
+                f"{self.where}: {counted(len(words), 'number')} follow <event>; six are needed"
+            )
         count = int(self._number(words[0]))
         self._number(words[2])
         first = self.number
+        incoming = outgoing = 0.0
         for _ in range(count):
-            self._particle(self._next("<event>"), first, count)
+            status, energy = self._particle(self._next("<event>"), first, count)
+            incoming += energy if status == -1 else 0.0
+            outgoing += energy if status == 1 else 0.0
+        if incoming and not self.unbalanced and abs(outgoing - incoming) > _BALANCE * incoming:
+            self.unbalanced = True
+            self.gate.note(
+                f"{self.path}, line {first}: in event {self.found.events + 1} partons with {incoming:g} GeV come in and "
+                f"{outgoing:g} GeV leave; make sure that the events are whole"
+            )
         for line in self.stream:
             tag = line.lstrip()
             if tag.startswith("</event>"):
@@ -221,13 +250,14 @@ class _Scan:
                 break
         raise self._cut(f"event {self.found.events + 1} has no </event>")
 
-    def _particle(self, line: str, first: int, count: int) -> None:
+    def _particle(self, line: str, first: int, count: int) -> tuple[int, float]:
+        """Check a particle; return its status and its energy in GeV."""
         words = line.split()
         if len(words) < 13:
             what = (
                 "</event> stands here"
                 if "</event>" in line
-                else f"this line has {len(words)} numbers, not 13"
+                else f"this line has {counted(len(words), 'number')}, not 13"
             )
             raise DocumentError(
                 f"{self.where}: line {first} announces {count} particles, and {what}; write the event again"
@@ -251,12 +281,13 @@ class _Scan:
             raise DocumentError(
                 f"{self.where}: the incoming {particle} has {values[3]:g} GeV, more than its beam; energies are in GeV"
             )
-        if is_supersymmetric(particle):
+        if is_exotic(particle):
             if status == 1:
                 self.found.produced.setdefault(abs(particle), self.number)
-            elif status == 2:
+            if status == 2 or (status == 1 and values[5] > 0 and abs(particle) not in self.gate.invisible):
                 total, number, line_number = self.flights.get(abs(particle), (0.0, 0, self.number))
                 self.flights[abs(particle)] = (total + values[5], number + 1, line_number)
+        return status, values[3]
 
     def _lifetimes(self) -> None:
         for particle, (total, number, line) in self.flights.items():
@@ -275,5 +306,5 @@ class _Scan:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise DocumentError(f"{self.where}: {word[:40]!r} is not a finite number; one must stand there")
+            raise DocumentError(f"{self.where}: {word[:40]!r} is not a finite number; one is expected there")
         return value

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from superbin._support.shown import counted
 from superbin.errors import InputError, MissingDependencyError, SuperbinError
 from superbin.generate.domains import POSITIVE, RATES, SWITCH, Domain, check_domains, each, number, whole
 from superbin.generate.events import Particles
@@ -241,7 +242,7 @@ def generate_events(
             yield made
         if empty == _PATIENCE:
             raise InputError(
-                f"Pythia made no event in {_PATIENCE} batches after {done} events: {_reasons(pythia)}"
+                f"Pythia made no event in {_PATIENCE} batches after {counted(done, 'event')}: {_reasons(pythia)}"
             )
 
 
@@ -257,7 +258,7 @@ def _weighted(made: Particles, hook: Any) -> Particles:
     hook.weights, hook.ended = [], 0
     if len(weights) != made.n_events:
         raise SuperbinError(
-            f"Pythia handed out {made.n_events} events and completed {len(weights)}, so that their weights are not known; "
+            f"Pythia handed out {counted(made.n_events, 'event')} and completed {len(weights)}, so that their weights are not known; "
             "run with generator.roulette=[]"
         )
     return replace(made, weight=made.weight * weights, generated=made.n_events + ended)

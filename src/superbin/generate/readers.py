@@ -15,10 +15,10 @@ import numpy as np
 from superbin.errors import DocumentError, InputError
 from superbin.generate.detector import DetectorCard
 from superbin.generate.events import Particles
-from superbin.generate.gate import REFUSED_MM, Beams, Gate, is_supersymmetric
+from superbin.generate.gate import REFUSED_MM, Beams, Gate, is_exotic
 from superbin.generate.lhe import LesHouchesFile, numbered_lines, scan
 from superbin.generate.pythia import GeneratorSettings, optional_imports, settings_lines, shower_events
-from superbin.generate.spectrum import Spectrum, for_pythia, read_spectrum
+from superbin.generate.spectrum import SUPERSYMMETRIC, Spectrum, for_pythia, read_spectrum
 from superbin.generate.streams import stdout_to
 
 __all__ = ["read_events"]
@@ -115,7 +115,9 @@ def _decays(path: Path, found: LesHouchesFile, gate: Gate, given: tuple[str | No
             gate.known(f"{path}, line {line}", particle)
     if text is None or spectrum is None:
         for particle, line in found.produced.items():
-            gate.left_whole(f"{path}, line {line}", particle)
+            # Of other new particles Pythia has decays; what it leaves whole is refused with its events.
+            if particle in SUPERSYMMETRIC:
+                gate.left_whole(f"{path}, line {line}", particle)
         return None
     return for_pythia(text, spectrum, first_line=first)
 
@@ -127,8 +129,16 @@ def _hepmc(
         import pyhepmc
     text, place = given
     spectrum = None if text is None else read_spectrum(text, place=place)
-    places = _places(path)
+    places, whole = _places(path)
     there = len(places)
+    if not there:
+        raise DocumentError(
+            f"{path} holds no HepMC event; check that it is a file of HepMC events, written to the end"
+        )
+    if not whole:
+        gate.note(
+            f"{path} ends after event {there} without the end mark of HepMC; if the file was cut there, later events are missing"
+        )
     wanted = there if events is None else min(events, there)
     reader = _HepMC(path, places, gate, spectrum)
     try:
@@ -141,8 +151,6 @@ def _hepmc(
         raise DocumentError(
             f"{path}: event {reader.count + 1} or one soon after cannot be read: {error}"
         ) from error
-    if not there:
-        raise DocumentError(f"{path} holds no HepMC event; check that it was written to the end")
     if reader.count < wanted:
         cure = "write the file again"
         if reader.count:
@@ -167,10 +175,12 @@ def _chunk(
         setup.print_errors, setup.print_warnings, setup.debug_level = before
 
 
-def _places(path: Path) -> list[int]:
-    """The lines that events begin in; pyhepmc stops without a word at a damaged event, and drops a weight that is none."""
+def _places(path: Path) -> tuple[list[int], bool]:
+    """The lines that events begin in, and whether an end mark follows; pyhepmc stops without a word at a damaged event, and drops a weight that is none."""
     places: list[int] = []
+    whole = False
     for number, line in numbered_lines(path):
+        whole = whole or (line.startswith(b"HepMC::") and b"-END_EVENT_LISTING" in line)
         if line.startswith(b"E "):
             places.append(number)
         elif not (places and line.startswith(b"W ")):
@@ -182,7 +192,7 @@ def _places(path: Path) -> list[int]:
                     f"{path}, line {number}: {shown!r} is not a finite number, in the weights or the heading of event "
                     f"{len(places)}; write the event again"
                 )
-    return places
+    return places, whole
 
 
 def _is_finite(word: bytes) -> bool:
@@ -193,6 +203,8 @@ def _is_finite(word: bytes) -> bool:
 
 
 _SHOWN = 40
+_SPACELIKE = 1e-2
+"""By how much an energy may be below a momentum, relative and in GeV: digits of single precision."""
 
 
 class _HepMC:
@@ -216,37 +228,54 @@ class _HepMC:
                 f"{where}: the momentum of {columns['pid'][bad]} is not finite; write the event again"
             )
         self._beams(where, columns, momenta[3])
-        for particle in set(columns["pid"][final].tolist()) - self.known:
-            if self.spectrum is None or abs(particle) not in self.spectrum.defined:
-                self.gate.known(where, particle)
-            self.gate.left_whole(where, particle)
-            self.known.add(particle)
-        self._supersymmetric(where, event, columns)
+        self._final(where, columns["pid"][final], momenta[:, final])
+        self._new_particles(where, event, columns)
         section = event.cross_section
         if section is not None:
             self.cross_section = float(section.xsec())
         self.count += 1
         return columns, weight
 
+    def _final(self, where: str, pids: Any, momenta: Any) -> None:
+        """The final state: known, decayed and hadronised, and of possible momenta."""
+        defined = frozenset() if self.spectrum is None else self.spectrum.defined
+        for particle in set(pids.tolist()) - self.known:
+            if abs(particle) not in defined:
+                self.gate.known(where, particle)
+            self.gate.left_whole(where, particle, defined)
+            self.gate.final(where, particle)
+            self.known.add(particle)
+        energy, momentum = momenta[3], np.sqrt((momenta[:3] ** 2).sum(axis=0))
+        for bad in np.flatnonzero(energy < momentum * (1 - _SPACELIKE) - _SPACELIKE)[:1]:
+            raise DocumentError(
+                f"{where}: {pids[bad]} has {energy[bad]:.4g} GeV and a momentum of {momentum[bad]:.4g} GeV; an energy is no "
+                "smaller, write the event again"
+            )
+        self.gate.energy(where, float(energy.sum()))
+
     def _beams(self, where: str, columns: dict[str, Any], energy: Any) -> None:
-        beams = np.flatnonzero(columns["status"] == 4)
+        beams = np.flatnonzero((columns["status"] == 4) & (columns["mother"] < 0))
+        if len(beams) > 2:
+            raise DocumentError(
+                f"{where}: {len(beams)} particles are beams, so several collisions are in one event; the detector model takes one, "
+                "give the events without pileup"
+            )
         if len(beams) == 2:
             a, b = beams.tolist()
             pids = columns["pid"]
             self.gate.beams(where, Beams((int(pids[a]), int(pids[b])), (float(energy[a]), float(energy[b]))))
         else:
-            total = float(energy[columns["status"] == 1].sum())
-            self.gate.no_beams(str(self.path), where, total)
+            self.gate.no_beams(str(self.path))
 
-    def _supersymmetric(self, where: str, event: Any, columns: dict[str, Any]) -> None:
-        found = [p for p in set(np.abs(columns["pid"]).tolist()) if is_supersymmetric(p)]
+    def _new_particles(self, where: str, event: Any, columns: dict[str, Any]) -> None:
+        found = [p for p in set(np.abs(columns["pid"]).tolist()) if is_exotic(p)]
         if not found:
             return
         if self.spectrum is not None:
             self.gate.decays(self.spectrum, tuple(sorted(found)))
         for vertex in event.vertices:
             for particle in vertex.particles_in:
-                if is_supersymmetric(particle.pid):
+                if is_exotic(particle.pid):
                     self._flight(where, particle, vertex)
 
     def _flight(self, where: str, particle: Any, vertex: Any) -> None:

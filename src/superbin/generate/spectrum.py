@@ -17,20 +17,31 @@ from dataclasses import dataclass, field
 
 from superbin.errors import DocumentError
 
-__all__ = ["CrossSection", "Decay", "DecayTable", "Spectrum", "check_decays", "for_pythia", "read_spectrum"]
+__all__ = [
+    "SUPERSYMMETRIC",
+    "CrossSection",
+    "Decay",
+    "DecayTable",
+    "Spectrum",
+    "check_decays",
+    "for_pythia",
+    "read_spectrum",
+]
 
 _QUARKS = {1: 0.33, 2: 0.33, 3: 0.5, 4: 1.5, 5: 4.8}
 _LEPTONS = {11: 0.000511, 13: 0.10566, 15: 1.77682}
 _FIXED_MASSES = _QUARKS | _LEPTONS | {23: 91.1876, 24: 80.385}
 """Masses in GeV by which Pythia opens and closes decays, whatever a spectrum says of particles below 100 GeV."""
 _HIGGS = 125.0
-_SUPERSYMMETRIC = range(1_000_001, 3_000_000)
+SUPERSYMMETRIC = range(1_000_001, 3_000_000)
+"""PDG numbers of superpartners and of hadrons that hold one."""
 _VIRTUAL = (6, 23, 24, 25)
 _FROM_FILE = (6, 25, 35, 36, 37)
 """What is not supersymmetric and heavy enough for Pythia to take its decays from the file."""
 _HBAR_C = 1.973269804e-13
 """In GeV mm (CODATA 2018)."""
-_HEADINGS = ("BLOCK", "DECAY", "XSECTION")
+_HEADINGS = ("BLOCK", "DECAY", "XSECTION", "DECAY1L")
+"""The last is of SPheno: decays at one loop, beside those of DECAY."""
 _SHOWN = 40
 _ORDERS = {0: "LO", 1: "NLO", 2: "NLO+NLL or NNLO"}
 _ENERGY = 1e-3
@@ -361,14 +372,14 @@ def check_decays(
     ------
     DocumentError
         If a decay table that is reached breaks its format or its branching ratios miss one by more than 0.01, or something
-        supersymmetric on the way has no mass, is visible and has no decays, has a width of zero, or has decays into more
+        supersymmetric or defined in a block QNUMBERS on the way has no mass, is visible and has no decays, has a width of zero, or has decays into more
         than its mass that take more than 0.01 of it, or into something unknown.
     """
     left, seen = list(produced), set(produced)
     reached: list[int] = []
     while left:
         particle = left.pop(0)
-        supersymmetric = particle in _SUPERSYMMETRIC
+        supersymmetric = particle in SUPERSYMMETRIC or particle in spectrum.defined
         if supersymmetric:
             _mass(spectrum, particle, top_mass)
         table = spectrum.decays.get(particle)
@@ -378,7 +389,7 @@ def check_decays(
             if supersymmetric and particle not in invisible:
                 raise DocumentError(
                     f"{spectrum.place} has no decays of {particle}, which is produced and not invisible; add a DECAY "
-                    "table with branching ratios"
+                    "table with branching ratios, or, if it leaves no trace, add it to detector.invisible"
                 )
             continue
         reached.append(particle)
@@ -387,7 +398,8 @@ def check_decays(
             _check_table(spectrum, particle, table, top_mass)
         for channel in table.open_channels:
             products = {abs(p) for p in channel.products}
-            new = {p for p in products if p in _SUPERSYMMETRIC or p in _FROM_FILE} - seen
+            followed = {p for p in products if p in SUPERSYMMETRIC or p in _FROM_FILE}
+            new = (followed | (products & spectrum.defined)) - seen
             left += sorted(new)
             seen |= new
     return tuple(reached)
@@ -431,7 +443,7 @@ def _mass(spectrum: Spectrum, particle: int, top_mass: float) -> float:
     number = abs(particle)
     if number in _FIXED_MASSES:
         return _FIXED_MASSES[number]
-    if number in _SUPERSYMMETRIC:
+    if number in SUPERSYMMETRIC or number in spectrum.defined:
         return spectrum.mass(number)
     return spectrum.masses.get(number, {6: top_mass, 25: _HIGGS}.get(number, 0.0))
 

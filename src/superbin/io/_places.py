@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
+from superbin._support.shown import counted, shortened
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import number_text, parse_number, read_text
 
@@ -66,20 +67,22 @@ class Head:
     def expect(self, key: str, value: object) -> None:
         """Refuse the file if an entry, which tells its format, is not the one that can be read."""
         if self.get(key) != value:
-            raise self.error(f"{key} is {self.content[key]!r}; this version of superbin reads {value}")
+            raise self.error(
+                f"{key} is {shortened(self.content[key])}; this version of superbin reads {value}"
+            )
 
     def text(self, key: str) -> str:
         """A string."""
         value = self.get(key)
         if not isinstance(value, str):
-            raise self.error(f"{key} is {value!r}; it must be a string")
+            raise self.error(f"{key} is {shortened(value)}; it must be a string")
         return value
 
     def flag(self, key: str) -> bool:
         """True or false."""
         value = self.get(key)
         if not isinstance(value, bool):
-            raise self.error(f"{key} is {value!r}; it must be true or false")
+            raise self.error(f"{key} is {shortened(value)}; it must be true or false")
         return value
 
     def number(self, key: str) -> float:
@@ -90,12 +93,12 @@ class Head:
         """An object of finite numbers."""
         value = self.get(key)
         if not isinstance(value, dict):
-            raise self.error(f"{key} is {value!r}; it must be an object of numbers")
+            raise self.error(f"{key} is {shortened(value)}; it must be an object of numbers")
         return {name: self._number(f"{key}.{name}", entry) for name, entry in value.items()}
 
     def _number(self, key: str, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"{key} is {value!r}; it must be a number")
+            raise self.error(f"{key} is {shortened(value)}; it must be a number")
         try:
             number = float(value)
         except OverflowError:
@@ -120,7 +123,7 @@ class Head:
         found: list[list[float]] = []
         for i, row in enumerate(self.entries(key)):
             if not isinstance(row, list):
-                raise self.error(f"{key}[{i}] is {row!r}; it must be a list")
+                raise self.error(f"{key}[{i}] is {shortened(row)}; it must be a list")
             found.append([self._number(f"{key}[{i}][{j}]", entry) for j, entry in enumerate(row)])
         return found
 
@@ -128,7 +131,7 @@ class Head:
         """A list of names."""
         found = self.entries(key)
         if not all(isinstance(name, str) for name in found):
-            raise self.error(f"{key} is {found!r}; it must be a list of names")
+            raise self.error(f"{key} is {shortened(found)}; it must be a list of names")
         return tuple(found)
 
     def parts(self, key: str) -> "list[Head]":
@@ -139,14 +142,14 @@ class Head:
         """A list of lists of names."""
         groups = self.entries(key)
         if not all(isinstance(g, list) and all(isinstance(name, str) for name in g) for g in groups):
-            raise self.error(f"{key} is {groups!r}; it must be a list of lists of process names")
+            raise self.error(f"{key} is {shortened(groups)}; it must be a list of lists of process names")
         return tuple(tuple(group) for group in groups)
 
     def entries(self, key: str) -> list[Any]:
         """A list of anything."""
         value = self.get(key)
         if not isinstance(value, list):
-            raise self.error(f"{key} is {value!r}; it must be a list")
+            raise self.error(f"{key} is {shortened(value)}; it must be a list")
         return value
 
 
@@ -247,7 +250,7 @@ def rows(path: Path, text: str, columns: Sequence[str]) -> Iterator[Row]:
         cells = cells_of(path, number, line)
         if len(cells) != len(columns):
             raise DocumentError(
-                f"{path}:{number}: {len(cells)} cells for {len(columns)} columns; is the line truncated?"
+                f"{path}:{number}: {counted(len(cells), 'cell')} for {counted(len(columns), 'column')}; is the line truncated?"
             )
         yield Row(path, number, dict(zip(columns, cells, strict=True)))
 

@@ -80,7 +80,7 @@ class Expression:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"{text[:80]!r} is no expression; write such as 'met > 200 and njet >= 4'"
+                f"{text[:80]!r} is not an expression; write such as 'met > 200 and njet >= 4'"
             ) from None
         return cls(text, frozenset(names), tree)
 

@@ -7,6 +7,7 @@ the masses, above the first point, are free.
 from collections.abc import Sequence
 from pathlib import Path
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._places import cells_of, lines
 from superbin.io._text import parse_number, read_text
@@ -58,10 +59,10 @@ def read_masses(
             raise DocumentError(f"{place}: {shown} is not a list of masses: {error}; {example}") from None
         if len(point) != len(names):
             raise DocumentError(
-                f"{place}: {shown} is {len(point)} numbers for {len(names)} masses; {example}"
+                f"{place}: {shown} is {counted(len(point), 'number')} for {counted(len(names), 'mass')}; {example}"
             )
         if point in points:
-            raise DocumentError(f"{place}: {shown} stands in line {points[point]} already; remove one")
+            raise DocumentError(f"{place}: {shown} is in line {points[point]} already; remove one")
         points[point] = number
     if not points:
         raise DocumentError(f"{path} holds no point; {example}")

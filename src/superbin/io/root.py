@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.files import MAX_BYTES, check_regular
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError, UnknownNameError
 
 __all__ = ["Histogram", "RootFile", "is_root", "opened", "read_histogram"]
@@ -104,6 +105,13 @@ class RootFile:
                     f"{self.path}: histogram {name!r} is of {size >> 20} MiB, {total >> 20} MiB with those before it; no search is that large"
                 )
 
+    def kind(self, name: str) -> str | None:
+        """ROOT class of an object, whose name may end in a cycle (``"yields;2"``); None if there is none."""
+        if ";" in name:
+            kind: str | None = self._file.classnames(recursive=True).get(name)
+            return kind
+        return self.kinds.get(name)
+
     def histogram(self, name: str) -> Histogram:
         """Read one TH1, TH2 or TH3."""
         self._check_size([self._cycles[name]])
@@ -112,7 +120,7 @@ class RootFile:
     def contents(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Read contents and errors of one TH1 or TH2 as ROOT's own ``Get`` finds and sees it.
 
-        Of several cycles that is the one the file lists first, which need not be the newest. Errors may be NaN, where a sum of squared weights is
+        A name may end in a cycle (``"yields;2"``); else, of several, that is the one the file lists first, which need not be the newest. Errors may be NaN, where a sum of squared weights is
         negative; contents are finite.
 
         Raises
@@ -120,7 +128,7 @@ class RootFile:
         DocumentError
             If a content is NaN or infinite.
         """
-        item = self._file[self._first[name]]
+        item = self._file[self._first.get(name, name)]
         everything = np.asarray(item.values(flow=True), dtype=float)
         inner = (slice(1, -1),) * everything.ndim
         values, squares = everything[inner], np.asarray(item.member("fSumw2"), dtype=float)
@@ -280,7 +288,7 @@ def _cells(path: Path, name: str, item: Any) -> tuple[FloatArray, FloatArray, li
     size = math.prod(shape)
     if size > _MOST_CELLS:
         raise DocumentError(
-            f"{path}: histogram {name!r} has {size} cells in {len(shape)} dimensions; at most {_MOST_CELLS} are read, project it to fewer "
+            f"{path}: histogram {name!r} has {counted(size, 'cell')} in {len(shape)} dimensions; at most {_MOST_CELLS} are read, project it to fewer "
             "axes or bins"
         )
     if item.classname.startswith("THnT"):

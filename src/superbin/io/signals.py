@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.files import MAX_BYTES, check_regular
+from superbin._support.shown import counted
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import DocumentError, InputError, MissingDependencyError, UnknownNameError
@@ -206,7 +207,7 @@ def _uhi(search: Search, histogram: Any, name: str) -> FloatArray:
 def _listed(search: Search, values: FloatArray, name: str) -> FloatArray:
     if values.size != search.n_bins:
         raise InputError(
-            f"{name} has {values.size} bins; search {search.name!r} has {search.n_bins}, and bins must be the same"
+            f"{name} has {counted(values.size, 'bin')}; search {search.name!r} has {search.n_bins}, and bins must be the same"
         )
     return values.ravel()
 
@@ -299,7 +300,7 @@ def signals_from_efficiencies(
 def _parameters(model: str, names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
     if len(names) != len(values):
         raise InputError(
-            f"{point_label(model, values)} has {len(values)} parameters; {', '.join(names)} names {len(names)}"
+            f"{point_label(model, values)} has {counted(len(values), 'parameter')}; {', '.join(names)} names {len(names)}"
         )
     return dict(zip(names, map(float, values), strict=True))
 
@@ -451,7 +452,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise InputError(f"{pattern!r} is no regular expression ({error})") from None
+        raise InputError(f"{pattern!r} is not a regular expression ({error})") from None
 
 
 def _groups(match: re.Match[str], name: str) -> list[float]:
@@ -583,7 +584,7 @@ def _csv(path: Path) -> dict[str, list[Any]]:
     try:
         table = list(csv.reader(io.StringIO("\n".join(lines)), skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise DocumentError(f"{path}: is no CSV table ({error})") from error
+        raise DocumentError(f"{path}: is not a CSV table ({error})") from error
     if len(table) < 2:
         raise DocumentError(
             f"{path}: the table has no rows; its first line names the columns, bin and yield among them"
@@ -593,7 +594,9 @@ def _csv(path: Path) -> dict[str, list[Any]]:
         raise DocumentError(f"{path}: two columns have the same name; the columns are {', '.join(names)}")
     for i, row in enumerate(table[1:], start=1):
         if len(row) != len(names):
-            raise DocumentError(f"{path}: row {i}: {len(row)} cells for {len(names)} columns")
+            raise DocumentError(
+                f"{path}: row {i}: {counted(len(row), 'cell')} for {counted(len(names), 'column')}"
+            )
     return {name: [row[j].strip() for row in table[1:]] for j, name in enumerate(names)}
 
 
@@ -769,7 +772,7 @@ def signal_from_tree(
                 f"the weights in {search.bin_name(i + 1)} sum to {sums[i]:g}, below zero; simulate more events, or take such bins "
                 "as zero with negative='zero'"
             )
-        how += f"; {int((sums < 0).sum())} bins of negative sum were set to zero"
+        how += f"; {counted(int((sums < 0).sum()), 'bin')} of negative sum were set to zero"
         sums = np.maximum(sums, 0.0)
     names = ", ".join(Path(one).name for one in paths[:3]) + (" ..." if len(paths) > 3 else "")
     return SignalModel(
@@ -860,7 +863,7 @@ def _by_regions(
     wrong = [name for name in names if name not in regions] or [name for name in regions if name not in names]
     if wrong:
         raise InputError(
-            f"regions must name every region of search {search.name!r} once; {wrong[0]!r} is amiss"
+            f"regions must name every region of search {search.name!r} once; {wrong[0]!r} is missing or unknown"
         )
     expressions = [Expression.parse(regions[name]) for name in names]
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from superbin._support.arrays import FloatArray
 from superbin._support.files import write_text
 from superbin._support.json import json_text
+from superbin._support.shown import counted
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Estimate, Observable, Process, Search
 from superbin.domain.signal import SignalModel
@@ -162,9 +163,13 @@ def read_matrix(path: Path, n_bins: int) -> FloatArray:
             continue
         cells = text.replace(",", " ").replace(";", " ").split()
         if n_lines == n_bins or len(cells) != n_bins:
-            found = f"more than {n_bins} lines" if n_lines == n_bins else f"{len(cells)} numbers"
+            found = (
+                f"more than {counted(n_bins, 'line')}"
+                if n_lines == n_bins
+                else f"{counted(len(cells), 'number')}"
+            )
             raise DocumentError(
-                f"{path}:{line}: {found}; a matrix of {n_bins} bins has {n_bins} lines of {n_bins} numbers"
+                f"{path}:{line}: {found}; a matrix of {counted(n_bins, 'bin')} has {counted(n_bins, 'line')} of {counted(n_bins, 'number')}"
             )
         try:
             matrix[n_lines] = cells
@@ -172,7 +177,9 @@ def read_matrix(path: Path, n_bins: int) -> FloatArray:
             raise DocumentError(f"{path}:{line}: {error}; a matrix holds numbers only") from error
         n_lines += 1
     if n_lines != n_bins:
-        raise DocumentError(f"{path}: {n_lines} lines; a matrix of {n_bins} bins has {n_bins} lines")
+        raise DocumentError(
+            f"{path}: {counted(n_lines, 'line')}; a matrix of {counted(n_bins, 'bin')} has {counted(n_bins, 'line')}"
+        )
     return matrix
 
 
@@ -197,7 +204,7 @@ def write_search(search: Search, directory: Path) -> None:
     for name in (p.name for p in search.processes):
         if name != name.strip() or not name.isprintable():
             raise InputError(
-                f"process name {name!r} cannot stand in a table; use printable text without outer blanks"
+                f"process name {name!r} cannot be written in a table; use printable text without outer blanks"
             )
     head = {
         "format": _FORMAT,

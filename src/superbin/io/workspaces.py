@@ -19,7 +19,9 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError, UnknownNameError
+from superbin.io._faults import Faults
 from superbin.io._text import read_text
 from superbin.statistical_model import (
     BinRates,
@@ -37,7 +39,15 @@ from superbin.statistical_model import (
 )
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["model_from_workspace", "patched", "patches", "read_workspace", "workspace_from_document"]
+__all__ = [
+    "model_from_workspace",
+    "patch_list",
+    "patched",
+    "patches",
+    "read_workspace",
+    "with_known_poi",
+    "workspace_from_document",
+]
 
 VERSION = "1.0.0"
 GAMMA_BOUNDS = (1e-10, 10.0)
@@ -104,7 +114,7 @@ class _Node:
                 raise node.error(f"is {value:g}; it must not be below {low:g}")
             values.append(value)
         if size is not None and len(values) != size:
-            raise self.error(f"has {len(values)} entries; {of} has {size} bins")
+            raise self.error(f"has {counted(len(values), 'entry')}; {of} has {counted(size, 'bin')}")
         return np.array(values, dtype=np.float64)
 
 
@@ -207,6 +217,48 @@ def patches(document: object, *, source: str = "patch set") -> tuple[str, ...]:
     return tuple(node["metadata"]["name"].text() for node in _Node(source, document)["patches"])
 
 
+def patch_list(
+    content: Any, *, source: str = "patch set"
+) -> list[tuple[str, Mapping[str, float], list[Any]]]:
+    """Patches of a patch set with their names and parameters; a single patch has neither.
+
+    Raises
+    ------
+    DocumentError
+        If it is neither.
+    """
+    if isinstance(content, list):
+        return [("", {}, content)]
+    names = patches(content, source=source)
+    labels = content.get("metadata", {}).get("labels", [])
+    single: list[tuple[str, Mapping[str, float], list[Any]]] = []
+    for name, patch in zip(names, content["patches"], strict=True):
+        values = patch["metadata"].get("values", [])
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        point = (
+            {str(label): float(value) for label, value in zip(labels, values, strict=True)}
+            if numbers and len(labels) == len(values)
+            else {}
+        )
+        if not isinstance(patch.get("patch"), list):
+            raise DocumentError(f"{source}: patch {name!r} has no list of operations")
+        single.append((name, point, patch["patch"]))
+    return single
+
+
+def with_known_poi(document: Any) -> Any:
+    """Return the workspace without a parameter of interest that only its patches bring."""
+    try:
+        names = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
+        measurements = [
+            m if m["config"]["poi"] in names else m | {"config": m["config"] | {"poi": ""}}
+            for m in document["measurements"]
+        ]
+    except (KeyError, TypeError):
+        return document  # which is refused with the place of what is missing
+    return document | {"measurements": measurements}
+
+
 def patched(workspace: Any, patch: Any, name: str | None = None, *, source: str = "patch") -> Any:
     """Return a workspace with a patch applied.
 
@@ -300,6 +352,7 @@ class _Reader:
     root: _Node
     factors: FactorCode
     morphs: MorphCode
+    faults: Faults
     configured: dict[str, _Node] = field(default_factory=dict)
     sets: dict[str, _Set] = field(default_factory=dict)
     statistical: dict[str, dict[str, int]] = field(default_factory=dict)  # name -> channel -> first bin
@@ -380,7 +433,11 @@ class _Reader:
     def parameters(self) -> tuple[Parameter, ...]:
         made: list[Parameter] = []
         for name, required in self.sets.items():
-            self._configure(name, required)
+            found = len(self.faults.found)
+            with self.faults.gathering():
+                self._configure(name, required)
+            if len(self.faults.found) > found:
+                continue
             for i, full in enumerate(required.names(name)):
                 low, high = required.bounds[i]
                 try:
@@ -392,7 +449,8 @@ class _Reader:
                     )
                 except InputError as error:
                     place = self.configured.get(name, self.root)
-                    raise place.error(f"is at odds: {error}") from error
+                    with self.faults.gathering():
+                        raise place.error(f"is at odds: {error}") from error
         return tuple(made)
 
     def _configure(self, name: str, required: _Set) -> None:
@@ -412,7 +470,7 @@ class _Reader:
                 raise config[key].error(f"configures what {name!r} does not have; leave it out")
             values = self._bounds(config) if key == "bounds" else config[key].numbers().tolist()
             if len(values) != required.size:
-                raise config[key].error(f"has {len(values)} entries; {name!r} has {required.size}")
+                raise config[key].error(f"has {counted(len(values), 'entry')}; {name!r} has {required.size}")
             setattr(required, attribute, values)
         if "fixed" in config:
             if not isinstance(config["fixed"].value, bool):
@@ -421,27 +479,23 @@ class _Reader:
 
     # -- staterror, whose parameters depend on all samples that carry it
 
-    def staterrors(self, channels: Sequence[_Node]) -> None:
+    def staterrors(self, channels: Sequence[_Node], observed: Mapping[str, FloatArray]) -> None:
         totals: dict[str, dict[str, tuple[FloatArray, FloatArray]]] = {}
         places: dict[str, _Node] = {}
         for channel in channels:
+            size = observed[channel["name"].text()].size
             for sample in channel["samples"]:
-                nominal = sample["data"].numbers()
-                for modifier in sample["modifiers"]:
-                    if modifier["type"].value != "staterror":
-                        continue
-                    name = modifier["name"].text()
-                    squares = modifier["data"].numbers(size=nominal.size, of="the sample", low=0.0) ** 2
-                    places.setdefault(name, modifier)
-                    by_channel = totals.setdefault(name, {})
-                    before = by_channel.get(
-                        channel["name"].text(), (np.zeros_like(nominal), np.zeros_like(nominal))
-                    )
-                    if before[0].shape != nominal.shape:
-                        raise sample["data"].error(
-                            f"has {nominal.size} entries; the channel has {before[0].size} bins"
-                        )
-                    by_channel[channel["name"].text()] = (before[0] + nominal, before[1] + squares)
+                with self.faults.gathering():
+                    nominal = _nominal(sample, channel["name"].text(), size)
+                    for modifier in sample["modifiers"]:
+                        if modifier["type"].value != "staterror":
+                            continue
+                        name = modifier["name"].text()
+                        squares = modifier["data"].numbers(size=size, of="the sample", low=0.0) ** 2
+                        places.setdefault(name, modifier)
+                        by_channel = totals.setdefault(name, {})
+                        before = by_channel.get(channel["name"].text(), (np.zeros(size), np.zeros(size)))
+                        by_channel[channel["name"].text()] = (before[0] + nominal, before[1] + squares)
         for name, by_channel in totals.items():
             first, widths, fixed = 0, [], []
             self.statistical[name] = {}
@@ -452,34 +506,48 @@ class _Reader:
                 some = (nominal > 0) & (squares > 0)
                 widths += np.where(some, np.sqrt(squares) / np.where(some, nominal, 1.0), 1.0).tolist()
                 fixed += (~some).tolist()
-            self.require(
-                places[name],
-                name,
-                _Set(
-                    "bin", first, False, [1.0] * first, [GAMMA_BOUNDS] * first, fixed, [1.0] * first, widths
-                ),
-            )
+            with self.faults.gathering():
+                self.require(
+                    places[name],
+                    name,
+                    _Set(
+                        "bin",
+                        first,
+                        False,
+                        [1.0] * first,
+                        [GAMMA_BOUNDS] * first,
+                        fixed,
+                        [1.0] * first,
+                        widths,
+                    ),
+                )
 
     # -- channels
 
     def channel(self, node: _Node, observed: FloatArray) -> Channel:
         name = node.only("name", "samples")["name"].text()
-        samples = tuple(self.sample(sample, name, observed.size) for sample in node["samples"])
-        if not samples:
+        samples: list[Sample] = []
+        for sample in node["samples"]:
+            with self.faults.gathering():
+                samples.append(self.sample(sample, name, observed.size))
+        if not list(node["samples"]):
             raise node["samples"].error("is empty; a channel needs a sample")
-        return Channel(name, observed, samples)
+        return Channel(name, observed, tuple(samples))
 
     def sample(self, node: _Node, channel: str, size: int) -> Sample:
         name = node.only("name", "data", "modifiers")["name"].text()
-        nominal = node["data"].numbers(size=size, of=f"the observation of channel {channel!r}")
+        nominal = _nominal(node, channel, size)
         effects: list[Effect] = []
         seen: set[tuple[str, str]] = set()
         for modifier in node["modifiers"]:
-            kind, modifier_name = modifier["type"].text(), modifier["name"].text()
-            if (kind, modifier_name) in seen:
-                raise modifier.error(f"repeats {kind} {modifier_name!r} on sample {name!r}; give each once")
-            seen.add((kind, modifier_name))
-            effects.append(self.effect(modifier, kind, modifier_name, channel, nominal))
+            with self.faults.gathering():
+                kind, modifier_name = modifier["type"].text(), modifier["name"].text()
+                if (kind, modifier_name) in seen:
+                    raise modifier.error(
+                        f"repeats {kind} {modifier_name!r} on sample {name!r}; give each once"
+                    )
+                seen.add((kind, modifier_name))
+                effects.append(self.effect(modifier, kind, modifier_name, channel, nominal))
         return Sample(name, nominal, tuple(effects))
 
     def effect(self, node: _Node, kind: str, name: str, channel: str, nominal: FloatArray) -> Effect:
@@ -521,7 +589,9 @@ class _Reader:
         return BinRates(self.sets[name].names(name))
 
     def staterror(self, _: _Node, name: str, channel: str, nominal: FloatArray) -> Effect:
-        first = self.statistical[name][channel]
+        first = self.statistical.get(name, {}).get(channel)
+        if first is None:  # a fault of this modifier, or another sample's, is noted already
+            return BinRates((None,) * nominal.size)
         return BinRates(self.sets[name].names(name)[first : first + nominal.size])
 
 
@@ -535,6 +605,10 @@ _EFFECTS: Mapping[str, Callable[[_Reader, _Node, str, str, FloatArray], Effect]]
     "staterror": _Reader.staterror,
 }
 """What each modifier of HistFactory is, by its type: given the reader, the modifier, its name, the channel and the sample's histogram."""
+
+
+def _nominal(sample: _Node, channel: str, size: int) -> FloatArray:
+    return sample["data"].numbers(size=size, of=f"the observation of channel {channel!r}")
 
 
 def _constraint(required: _Set, i: int) -> Constraint | None:
@@ -577,27 +651,47 @@ def model_from_workspace(
     root = _Node(source, document).only("channels", "measurements", "observations", "version")
     if root["version"].value != VERSION:
         raise root["version"].error(f"is {_shown(root['version'].value)}; superbin reads {VERSION}")
-    config = _measurement(root, measurement)
-    observed = _observations(root)
-    channels = _by_name(root["channels"], "channel")
-    reader = _Reader(root, factors, morphs, _configured(config))
-    for name_, node in channels.items():
-        if name_ not in observed:
-            raise node.error(f"is channel {name_!r}, which has no observation; add one to $.observations")
-    ordered = [channels[name_] for name_ in sorted(channels)]
-    reader.staterrors(ordered)
-    made = tuple(reader.channel(node, observed[node["name"].text()]) for node in ordered)
-    poi = config["poi"].text()
-    if poi and poi not in reader.sets:
-        raise config["poi"].error(
-            f"is {poi!r}, which no modifier of the workspace has; name a parameter of one"
-        )
-    if poi and not reader.sets[poi].scalar:
-        raise config["poi"].error(
-            f"is {poi!r}, which has a value in each bin; name a parameter with one value"
-        )
+    faults = Faults(source)
+    configured: dict[str, _Node] = {}
+    observed: dict[str, FloatArray] = {}
+    channels: dict[str, _Node] = {}
+    with faults.gathering():
+        config = _measurement(root, measurement)
+        poi = config["poi"].text()
+        configured = _configured(config)
+    with faults.gathering():
+        observed = _observations(root, faults)
+    with faults.gathering():
+        channels = _by_name(root["channels"], "channel")
+        for name_, node in channels.items():
+            with faults.gathering():
+                if name_ not in observed and not faults.found:
+                    raise node.error(
+                        f"is channel {name_!r}, which has no observation; add one to $.observations"
+                    )
+    reader = _Reader(root, factors, morphs, faults, configured)
+    ordered = [channels[name_] for name_ in sorted(channels.keys() & observed.keys())]
+    with faults.gathering():
+        reader.staterrors(ordered, observed)
+    made = []
+    for node in ordered:
+        with faults.gathering():
+            made.append(reader.channel(node, observed[node["name"].text()]))
+    faults.check()  # what follows depends on all modifiers
+    parameters = reader.parameters()
+    with faults.gathering():
+        if poi and poi not in reader.sets:
+            raise config["poi"].error(
+                f"is {poi!r}, which no modifier of the workspace has: it has no signal; add one with --patch FILE "
+                "(patch= in Python), or name another parameter"
+            )
+        if poi and not reader.sets[poi].scalar:
+            raise config["poi"].error(
+                f"is {poi!r}, which has a value in each bin; name a parameter with one value"
+            )
+    faults.check()
     try:
-        return StatisticalModel(made, reader.parameters(), (poi,) if poi else (), name or source)
+        return StatisticalModel(tuple(made), parameters, (poi,) if poi else (), name or source)
     except DocumentError:
         raise
     except InputError as error:
@@ -616,11 +710,12 @@ def _by_name(nodes: _Node, what: str) -> dict[str, _Node]:
     return found
 
 
-def _observations(root: _Node) -> dict[str, FloatArray]:
-    return {
-        name: node.only("name", "data")["data"].numbers(low=0.0)
-        for name, node in _by_name(root["observations"], "observation").items()
-    }
+def _observations(root: _Node, faults: Faults) -> dict[str, FloatArray]:
+    found: dict[str, FloatArray] = {}
+    for name, node in _by_name(root["observations"], "observation").items():
+        with faults.gathering():
+            found[name] = node.only("name", "data")["data"].numbers(low=0.0)
+    return found
 
 
 def _measurement(root: _Node, name: str | None) -> _Node:

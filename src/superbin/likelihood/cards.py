@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io.datacards import (
     Datacards,
@@ -174,7 +175,7 @@ def _channels(cards: Datacards, recipe: Recipe) -> tuple[dict[str, int], dict[st
     with_signal = {t.channel for t in cards.terms if t.is_signal and recipe.is_signal_region(t.channel)}
     if not with_signal:
         raise InputError(
-            f"none of the {len(cards.channels)} channels is a bin with a column for a signal (process number <= 0); add "
+            f"none of the {counted(len(cards.channels), 'channel')} is a bin with a column for a signal (process number <= 0); add "
             "the cards of the signal regions"
         )
     order = [channel.name for channel in cards.channels]

@@ -6,12 +6,17 @@ A value that could not be found is None, and `status` says why.
 from dataclasses import dataclass
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown, number
 
 __all__ = ["Exclusion", "FoundMinimum", "Significance", "UpperLimit"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundMinimum:
+def _doubts(doubts: tuple[str, ...]) -> dict[str, str]:
+    return {"doubts": str(len(doubts))} if doubts else {}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FoundMinimum(Shown):
     """A minimum that at least one start ended in.
 
     Attributes
@@ -31,9 +36,15 @@ class FoundMinimum:
     x: FloatArray
     starts: tuple[str, ...]
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return f"nll {self.nll:.8g}", {
+            "above the lowest": number(self.above),
+            "starts": str(len(self.starts)),
+        }
 
-@dataclass(frozen=True, slots=True)
-class Significance:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Significance(Shown):
     """Significance of rejecting mu = 0.
 
     Attributes
@@ -59,9 +70,14 @@ class Significance:
     status: str
     doubts: tuple[str, ...]
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.status, {"z": number(self.z), "p": number(self.p), "mu": number(self.mu)} | _doubts(
+            self.doubts
+        )
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exclusion(Shown):
     """CLs of one signal strength.
 
     Attributes
@@ -90,9 +106,13 @@ class Exclusion:
     doubts: tuple[str, ...]
     asimov: FoundMinimum | None
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        median = self.expected[len(self.expected) // 2] if self.expected else None
+        return self.status, {"CLs": number(self.cls), "expected": number(median)} | _doubts(self.doubts)
 
-@dataclass(frozen=True, slots=True)
-class UpperLimit:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UpperLimit(Shown):
     """Upper limit on mu by CLs.
 
     Attributes
@@ -123,3 +143,11 @@ class UpperLimit:
     doubts: tuple[str, ...]
     asimov: FoundMinimum | None
     others: tuple[FoundMinimum, ...]
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {
+            "observed": number(self.observed),
+            "expected": number(self.expected),
+            "level": number(self.level),
+        }
+        return self.status, found | _doubts(self.doubts)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import chdtrc
 
+from superbin._support.shown import counted
 from superbin.likelihood.data import Data
 from superbin.likelihood.engine import Engine, EngineFit
 from superbin.likelihood.toys import CHUNK, ToyTask, throw
@@ -58,7 +59,7 @@ def goodness(
     few = int(np.count_nonzero((engine.expected(fit.x) < FEW) & engine.counted))
     if few:
         doubts.append(
-            f"few events: {few} of {int(engine.counted.sum())} bins expect fewer than {FEW:g}; the asymptotic p-value is approximate there, toys are not"
+            f"few events: {few} of {counted(int(engine.counted.sum()), 'bin')} expect fewer than {FEW:g}; the asymptotic p-value is approximate there, toys are not"
         )
     tail = None
     if toys:

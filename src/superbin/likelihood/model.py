@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.errors import InputError, UnknownNameError
 
 __all__ = [
@@ -149,7 +149,7 @@ class CountingModel(Shown):
             import difflib
 
             near = difflib.get_close_matches(name, self.index, n=3)
-            raise UnknownNameError(f"no parameter {name!r} in this model; near to it: {near or 'nothing'}")
+            raise UnknownNameError(f"no parameter {name!r} in this model; similar names: {near or 'nothing'}")
         return self.index[name]
 
     def restricted(self, channels: Iterable[int]) -> "CountingModel":
@@ -202,7 +202,9 @@ class CountingModel(Shown):
         where = {int(b) + 1: i for i, b in enumerate(self.bins) if b >= 0}
         for b in wanted:
             if b not in where:
-                raise InputError(f"bin {b} has no channel in this likelihood; it holds {len(where)} bins")
+                raise InputError(
+                    f"bin {b} has no channel in this likelihood; it holds {counted(len(where), 'bin')}"
+                )
         return np.array([where[b] for b in wanted], dtype=np.intp)
 
     def _check_controls(self, needed: IntArray, control: list[int]) -> None:
@@ -344,7 +346,9 @@ class PublishedLikelihood(Shown):
         """
         signal = frozen_array(yields, name=f"the signal in the bins of {self.name!r}", shape=(self.n_bins,))
         if not signal.any():
-            raise InputError(f"the signal is zero in all {self.n_bins} bins; there is nothing to fit")
+            raise InputError(
+                f"the signal is zero in all {counted(self.n_bins, 'bin')}; there is nothing to fit"
+            )
         self._check_can_be_filled()
         template = self.template
         rates = np.where(template.signal, 0.0, template.rates)
@@ -373,7 +377,7 @@ class PublishedLikelihood(Shown):
             where = template.channels[template.term_channel[words[0]]]
             raise InputError(
                 f"the signal in channel {where!r} is a word, not a number; give the signal's yields in all "
-                f"{self.n_bins} bins"
+                f"{counted(self.n_bins, 'bin')}"
             )
         if not template.rates[template.signal].any():
             raise InputError("the signal is zero in all channels; there is nothing to fit")

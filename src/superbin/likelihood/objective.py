@@ -67,7 +67,7 @@ class Curvature:
     mixed : array, shape (n_channels,)
         The weight that the second derivatives by mu and a nuisance have.
     diagonal : array, shape (n_parameters,)
-        Everything that stands on the diagonal alone.
+        Everything that is on the diagonal alone.
     damping : float
         What it was damped with; zero for the true Hessian.
     """
@@ -155,7 +155,7 @@ class Objective:
 
     def _rates(self, x: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray]:
         exponent = add_up(self._term, k, self._channel.size)
-        # Beyond e^600 a rate is no number a fit can use; the bound turns overflow into a large finite value.
+        # Beyond e^600 a rate is not a number a fit can use; the bound turns overflow into a large finite value.
         terms = self.model.rates * np.exp(np.minimum(exponent, 600.0))
         signal = terms[self._signal]
         terms[self._signal] *= x[0]

@@ -128,7 +128,7 @@ def _for_workspace(source: str, settings: dict[str, Any]) -> Any:
 def _cards(path: Path, source: str, settings: dict[str, Any]) -> Opened:
     for name in _FOR_WORKSPACES:
         if settings.get(name) is not None:
-            raise InputError(f"{source}: is no workspace; leave out --{name.replace('_', '-')}")
+            raise InputError(f"{source}: is not a workspace; leave out --{name.replace('_', '-')}")
     cards = read_datacards(path, outside=bool(settings.get("outside")), keywords=settings.get("keywords"))
     words = f"{len(cards.files)} datacards, {source}"
     bins, interpolation = settings.get("bins"), settings.get("interpolation")

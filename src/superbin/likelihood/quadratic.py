@@ -8,6 +8,7 @@ a background may fall below zero, and in what expected limits stand on: `simplif
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
+from superbin.likelihood.bounded import Normal, bounded_minimum
 from superbin.likelihood.inference import cls
 
 __all__ = ["Quadratic", "SimplifiedLimits", "quadratic_limits", "simplified_limits"]
@@ -61,11 +63,12 @@ def _quadratic(
     return mean - c, b, c, rho
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Quadratic:
     """``lambda = mu s + a + b theta + c theta^2`` with ``theta = root z`` and standard normal z.
 
-    A `positive` one keeps every background above zero, by a logarithmic barrier that is lowered step by step.
+    A `positive` one keeps every background above zero: exactly where all of them are normal (`superbin.likelihood.bounded`), else by a
+    logarithmic barrier that is lowered step by step.
     """
 
     signal: FloatArray
@@ -130,6 +133,8 @@ class Quadratic:
         start: FloatArray | None = None,
     ) -> tuple[float, FloatArray, float]:
         """Minimise over z, and over mu >= 0 if it is None; return (mu, z, height)."""
+        if self.positive and not self.c.any():
+            return self._bounded(counts, centre, mu, centre if start is None else start)
         z = np.zeros(self.root.shape[1]) if start is None else start.copy()
         strength = 0.0 if mu is None else mu
         free = self._newton(counts, centre, mu, strength, z, 0.0)
@@ -140,6 +145,23 @@ class Quadratic:
         for barrier in BARRIERS:
             strength, z, _ = self._newton(counts, centre, mu, strength, z, barrier)
         return strength, z, self.height(strength, z, counts, centre)
+
+    @cached_property
+    def _normal(self) -> Normal:
+        return Normal.make(self.b, self.root, LEAST)
+
+    @cached_property
+    def _to_z(self) -> FloatArray:
+        return np.asarray(np.linalg.pinv(self.root), dtype=np.float64)
+
+    def _bounded(
+        self, counts: FloatArray, centre: FloatArray, mu: float | None, start: FloatArray
+    ) -> tuple[float, FloatArray, float]:
+        begin, middle = (self.a + self.b * (self.root @ z) for z in (start, centre))
+        strength, found, height = bounded_minimum(self.signal, self._normal, counts, middle, begin, mu=mu)
+        moving = self.b > 0
+        theta = np.where(moving, (found - self.a) / np.where(moving, self.b, 1.0), 0.0)
+        return strength, self._to_z @ theta, height
 
     def _newton(
         self,
@@ -209,10 +231,14 @@ class SimplifiedLimits:
         None where a fit failed.
     bands : mapping of int to float or None
         Expected limits at -2 to 2 standard deviations.
+    mu, z : float
+        Best-fit signal strength, >= 0, and asymptotic discovery significance.
     """
 
     observed: float | None
     bands: Mapping[int, float | None]
+    mu: float
+    z: float
 
     @property
     def expected(self) -> float | None:
@@ -301,7 +327,8 @@ def _bands(
     sigmas: Sequence[int],
 ) -> SimplifiedLimits:
     best, z_best, lowest = of_data.fit(counts, np.zeros(of_data.root.shape[1]))
-    _, z_zero, _ = of_data.fit(counts, np.zeros(of_data.root.shape[1]), mu=0.0)
+    _, z_zero, at_zero = of_data.fit(counts, np.zeros(of_data.root.shape[1]), mu=0.0)
+    z = math.sqrt(max(0.0, 2 * (at_zero - lowest)))
     nothing = np.zeros(model.root.shape[1])
     fitted = of_data.events(0.0, z_zero)
     moved = auxiliary == "moved"
@@ -310,8 +337,8 @@ def _bands(
     expected = from_fit if expectation == "postfit" else _asimov(model, predicted, nothing)
 
     def cls_above(mu: float) -> float:
-        z = np.zeros(of_data.root.shape[1])
-        q = max(0.0, 2 * (of_data.fit(counts, z, mu=mu, start=z_best)[2] - lowest)) if mu > best else 0.0
+        centre = np.zeros(of_data.root.shape[1])
+        q = max(0.0, 2 * (of_data.fit(counts, centre, mu=mu, start=z_best)[2] - lowest)) if mu > best else 0.0
         return math.log(max(cls(q, from_fit(mu) ** 2)[0], 1e-300)) - math.log(1 - level)
 
     scale = 1.0 / math.sqrt(float((model.signal**2 / np.maximum(fitted, 0.1)).sum()))
@@ -324,8 +351,8 @@ def _bands(
         start = max(bands[0] or 0.0, best)
         observed = _crossing(lambda mu: -cls_above(mu), best, start)
     except ValueError:
-        return SimplifiedLimits(None, dict.fromkeys(sigmas))
-    return SimplifiedLimits(observed, bands)
+        return SimplifiedLimits(None, dict.fromkeys(sigmas), best, z)
+    return SimplifiedLimits(observed, bands, best, z)
 
 
 def _asimov(model: Quadratic, counts: FloatArray, centre: FloatArray) -> Callable[[float], float]:

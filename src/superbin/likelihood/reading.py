@@ -3,19 +3,28 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
 from superbin.io.datacards.lint import same_channels
-from superbin.io.workspaces import model_from_workspace, read_workspace
+from superbin.io.workspaces import model_from_workspace, read_workspace, with_known_poi
 from superbin.likelihood.counting import CountingLikelihood, counting_model
 from superbin.likelihood.dense import Likelihood
 from superbin.likelihood.engine import Engine
 from superbin.statistical_model import StatisticalModel
 from superbin.statistical_model.effects import FactorCode, MorphCode
 
-__all__ = ["engine_of", "engine_of_cards", "read", "read_cards", "read_files"]
+__all__ = [
+    "engine_of",
+    "engine_of_cards",
+    "model_of_files",
+    "model_of_workspace",
+    "read",
+    "read_cards",
+    "read_files",
+]
 
 LARGE = 300
 """Parameters above which a purely counting model is fitted by the sparse engine: dense Hessians cost their cube."""
@@ -86,7 +95,9 @@ def read(
     path = Path(path)
     if not _is_workspace(path):
         if patch is not None or patch_name is not None or measurement is not None:
-            raise InputError(f"{path}: is no workspace; patches and measurements belong to HistFactory JSON")
+            raise InputError(
+                f"{path}: is not a workspace; patches and measurements belong to HistFactory JSON"
+            )
         return read_cards(path, mass=mass, outside=outside, keywords=keywords)
     if mass is not None or keywords:
         raise InputError(f"{path}: is a workspace, which has no mass or keyword to fill in; leave them out")
@@ -150,10 +161,28 @@ def read_files(files: Mapping[str, bytes], *, name: str = "", mass: float | None
     InputError, DocumentError
         As of `read`.
     """
+    return engine_of(model_of_files(files, name=name, mass=mass)[1])
+
+
+def model_of_workspace(document: object, *, source: str, name: str = "") -> StatisticalModel:
+    """The model of a parsed workspace, which may lack the parameter of interest that only patches bring.
+
+    Raises
+    ------
+    DocumentError
+        As of `superbin.io.workspaces.model_from_workspace`.
+    """
+    return model_from_workspace(with_known_poi(document), source=source, name=name)
+
+
+def model_of_files(
+    files: Mapping[str, bytes], *, name: str = "", mass: float | None = None
+) -> tuple[Any, StatisticalModel]:
+    """The model among the files of a bundle, with its parsed workspace or None for cards; arguments and errors as of `read_files`."""
     if "workspace.json" in files:
         place = f"{name}/workspace.json"
         document = parse_json(files["workspace.json"].decode("utf-8"), place)
-        return engine_of(model_from_workspace(document, source=place, name=name))
+        return document, model_of_workspace(document, source=place, name=name)
     inside = {
         file: content for file, content in files.items() if file.startswith("cards/") and ".." not in file
     }
@@ -165,7 +194,7 @@ def read_files(files: Mapping[str, bytes], *, name: str = "", mass: float | None
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         try:
-            return read_cards(Path(folder) / "cards", mass=mass)
+            return None, _model_of_cards(read_datacards(Path(folder) / "cards"), mass=mass, name=name)
         except InputError as error:
             raise type(error)(str(error).replace(folder, name)) from error
 
@@ -185,10 +214,14 @@ def engine_of_cards(cards: Datacards, *, mass: float | None = None, name: str = 
     DocumentError
         As of `superbin.io.datacards.describe`, or if several cards hold the same channels.
     """
+    return engine_of(_model_of_cards(cards, mass=mass, name=name))
+
+
+def _model_of_cards(cards: Datacards, *, mass: float | None, name: str) -> StatisticalModel:
     pairs = repeated(cards) if len(cards.files) > 1 else ()
     if pairs:
         raise DocumentError(f"{pairs[0][1].place}: {same_channels(pairs)}; leave one of each out")
-    return engine_of(describe(cards, mass=mass, name=name))
+    return describe(cards, mass=mass, name=name)
 
 
 def _is_workspace(path: Path) -> bool:

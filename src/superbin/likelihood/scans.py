@@ -243,7 +243,9 @@ def _position(engine: Engine, name: str) -> int:
         import difflib
 
         near = difflib.get_close_matches(name, engine.parameters, n=3)
-        raise InputError(f"the model has no parameter {name!r}; near to it: {', '.join(near) or 'nothing'}")
+        raise InputError(
+            f"the model has no parameter {name!r}; similar names: {', '.join(near) or 'nothing'}"
+        )
     j = engine.parameters.index(name)
     if engine.fixed[j] and name != engine.strength:
         raise InputError(f"parameter {name!r} is fixed in the model; it cannot be scanned")

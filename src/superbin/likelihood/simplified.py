@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown, number
 from superbin.errors import InputError
 from superbin.likelihood.background import FittedBackground, Scope, fitted_background
 from superbin.likelihood.engine import Engine, strength_of
@@ -24,8 +25,8 @@ __all__ = ["Scope", "Simplified", "simplify"]
 DRAWS = 20_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Simplified:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Simplified(Shown):
     """A simplified likelihood.
 
     Attributes
@@ -53,6 +54,15 @@ class Simplified:
     draws: int
     seed: int
     notes: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.scope, {
+            "bins": str(len(self.bins)),
+            "observed": number(float(self.observed.sum())),
+            "background": number(float(self.background.sum())),
+            "draws": str(self.draws),
+            "seed": str(self.seed),
+        }
 
     def limit(
         self, signal: FloatArray, *, third_moments: bool = True, level: float = 0.95

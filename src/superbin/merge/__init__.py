@@ -1,6 +1,6 @@
 """Choosing the bins to merge: figures of merit, searches for the best set, and its text as cuts.
 
-Start with `optimize`. `greedy` is the original tool's method, the baseline; `candidates` lists the best sets
+Start with `optimize`. `greedy` is the CMS Mini Analysis Tool's method, the baseline; `candidates` lists the best sets
 the search visited; `trade_offs` compares shapes and sizes; `cuts` writes any set as selections.
 `fleet` gathers many signals, which `common_merge` and
 `merges_for_grid` serve at once; `design_regions` finds a few exclusive regions that are used together, `merged_bundle` makes them a search. The ideas are in ``README.md`` beside this file, the proofs in ``docs/explanation/merging.md``.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.aggregate import bin_sums, combine, sum_error
 from superbin.domain.bundle import Bundle
 from superbin.domain.covariance import Covariance
@@ -191,7 +192,7 @@ def design_regions(
         raise InputError(f"k is {k}; ask for at least 1 region")
     if search.n_bins > _LARGEST:
         raise InputError(
-            f"search {search.name!r} has {search.n_bins} bins; regions are designed for at most {_LARGEST}: merge bins first"
+            f"search {search.name!r} has {counted(search.n_bins, 'bin')}; regions are designed for at most {_LARGEST}: merge bins first"
         )
     if search.combinable is not None and not search.combinable.all():
         raise InputError(f"regions of search {search.name!r} overlap; only exclusive ones can all be merged")
@@ -413,7 +414,7 @@ def merged_bundle(
     title = name or f"{search.name}-{len(rows)}-regions"
     merged = Search(
         name=title,
-        title=f"{search.title}, merged to {len(rows)} regions",
+        title=f"{search.title}, merged to {counted(len(rows), 'region')}",
         reference=search.reference,
         luminosity_fb=search.luminosity_fb,
         sqrt_s_tev=search.sqrt_s_tev,

@@ -341,7 +341,8 @@ class _Search:
         """Cells with the multipliers of the table, where they bound the signal better than the parents'."""
         value = (
             self.table_value
-            + np.where(self.table[:, 0] > 0, cells.high[:, _B, None], cells.low[:, _B, None]) * self.table[:, 0]
+            + np.where(self.table[:, 0] > 0, cells.high[:, _B, None], cells.low[:, _B, None])
+            * self.table[:, 0]
             + cells.high[:, _V, None] * self.table[:, 1]
         )
         pick = np.argmin(value, axis=1)

@@ -203,7 +203,7 @@ def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
     mask = np.zeros(n, dtype=bool)
     for number in numbers:
         if not isinstance(number, int | np.integer):
-            raise InputError(f"{name} bin {number!r} is no whole number; the bins are 1 to {n}")
+            raise InputError(f"{name} bin {number!r} is not a whole number; the bins are 1 to {n}")
         if not 1 <= number <= n:
             raise InputError(f"{name} bin {number!r} does not exist; the bins are 1 to {n}")
         mask[number - 1] = True

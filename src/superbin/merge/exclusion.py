@@ -13,6 +13,7 @@ excluded. A merge that is expected to exclude has a value above 1.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import special
@@ -27,6 +28,7 @@ __all__ = [
     "asimov_events",
     "asimov_exclusion",
     "asimov_limit",
+    "best_quick_limit",
     "limit",
     "quick_limit",
     "rough_limit",
@@ -48,8 +50,11 @@ _TIMES = 48
 _WIDE = 3.0
 """A background that varies by more than this times the width of the count is averaged over times."""
 
-_NEWTON = 12
-"""Steps towards the limit."""
+_NEWTON, _SETTLED = 12, 1e-10
+"""Steps towards the limit at most, and the relative length of one that is the last."""
+
+_TIED = 1e-9
+"""How much below the worst value that is remembered one is still looked at."""
 
 _NEAR, _MANY = 0.0004, 1000
 """Counts below the second, whose probability is this close to one half, are compared with it exactly."""
@@ -173,29 +178,55 @@ def quick_limit(totals: Totals) -> FloatArray:
 
     Within 2 % of `limit` for up to 1e4 events of background with relative uncertainties up to 3 (`validation/merging`).
     """
+    return _quick_limits(totals, 0.0)
+
+
+def best_quick_limit(totals: Totals, keep: int, floor: float) -> FloatArray:  # noqa: ARG001
+    """`quick_limit`, but -inf for what is not above `floor`: that takes one probability in place of a search for the limit."""
+    return _quick_limits(totals, floor)
+
+
+def _quick_limits(totals: Totals, floor: float) -> FloatArray:
+    signal = totals.signal
+    # Ties with the floor are kept.
+    most = signal / (floor * (1 - _TIED)) if floor > 0 else np.full_like(signal, np.inf)
     parts = [np.zeros(0)]
-    for i in range(0, len(totals.signal), _CHUNK):
-        b, up, down = (x[i : i + _CHUNK] for x in (totals.background, totals.up, totals.down))
-        parts.append(_quick_events(b, up, down))
-    return totals.signal / np.concatenate(parts)
+    for i in range(0, len(signal), _CHUNK):
+        b, up, down, enough = (x[i : i + _CHUNK] for x in (totals.background, totals.up, totals.down, most))
+        parts.append(_quick_events(b, up, down, enough))
+    events = np.concatenate(parts)
+    return np.where(np.isinf(events), -np.inf, signal / events)
 
 
-def _quick_events(b: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
+def _quick_events(b: FloatArray, up: FloatArray, down: FloatArray, most: FloatArray) -> FloatArray:
+    """The limits in events, infinite where they are above `most`."""
     smeared = _Smeared(b, up, down)
-    n = smeared.median()
-    target = np.log((1 - LEVEL) * smeared.at_most(n, np.zeros_like(n))[0])
+    median = smeared.median()
+    found = np.full_like(b, np.inf)
+    rows = np.arange(b.size)
+    if np.isfinite(most).any():
+        # The limit rises with the count: what is too much for the least that the median may be is too much.
+        n, alone = median.least()
+        rows = np.flatnonzero(smeared.at_most(n, most) < (1 - LEVEL) * alone)
+    n, alone = smeared.sure(median, rows)
+    target = np.log((1 - LEVEL) * alone)
     # ln P(N <= n | s) is close to concave and falls in s: Newton lands beyond the limit, then comes down to it.
-    s = 3 + np.sqrt(n)
-    low, high = np.zeros_like(s), np.full_like(s, np.inf)
+    s = 3 + np.sqrt(n[rows])
+    low, high = np.zeros_like(s), most[rows]
     for _ in range(_NEWTON):
-        value, slope = smeared.at_most(n, s)
-        above = np.log(np.maximum(value, 1e-300)) < target
+        value, slope = smeared.with_slope(n[rows], s, rows)
+        above = np.log(np.maximum(value, 1e-300)) < target[rows]
         high, low = np.where(above, np.minimum(high, s), high), np.where(above, low, np.maximum(low, s))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            trial = s + (np.log(value) - target) * value / slope
+            trial = s + (np.log(value) - target[rows]) * value / slope
         inside = (trial >= low) & (trial <= high)
-        s = np.where(inside, np.minimum(trial, 3 * s), np.where(np.isinf(high), 2 * s, (low + high) / 2))
-    return s
+        step = np.where(inside, np.minimum(trial, 3 * s), np.where(np.isinf(high), 2 * s, (low + high) / 2))
+        found[rows] = step
+        left = ~(inside & (np.abs(step - s) <= _SETTLED * s))
+        if not left.any():
+            break
+        rows, s, low, high = rows[left], step[left], low[left], high[left]
+    return found
 
 
 class _Smeared:
@@ -210,48 +241,52 @@ class _Smeared:
         from superbin.stats import smear
 
         self.b, self.up, self.down = b, up, down
-        x, w = np.polynomial.legendre.leggauss(_POINTS)
-        self.z = _FARTHEST * (1 + x) / 2
-        self.weight = w * np.exp(-self.z * self.z / 2)
+        x, w = _legendre(_POINTS)
+        z = _FARTHEST * (1 + x) / 2
+        self.weight = w * np.exp(-z * z / 2)
         self.weight /= 2 * self.weight.sum()
-        self.x, w = np.polynomial.legendre.leggauss(_TIMES)
-        self.times = w
+        self.x, self.times = _legendre(_TIMES)
         linear = smear.is_linear(b, down)
         self.vanishing = np.where(linear, special.ndtr(-b / np.where(down > 0, down, 1.0)), 0.0)
         reach = np.sqrt(b + 1)
         # Both halves of a background that is nominally zero lie above.
         self.sides = tuple(
-            (sign, np.flatnonzero(wide), np.flatnonzero(~wide))
-            for sign, wide in (
-                (1.0, (up > _WIDE * reach) & (b > 0)),
-                (-1.0, (down > _WIDE * reach) & (b > 0)),
+            (
+                sign,
+                (error > _WIDE * reach) & (b > 0),
+                smear.mean(sign * z, *(x[:, None] for x in (b, up, down))),
             )
+            for sign, error in ((1.0, up), (-1.0, down))
         )
 
-    def at_most(self, n: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``P(N <= n)`` with s signal events, and minus its derivative."""
+    def at_most(self, n: FloatArray, s: FloatArray, rows: IntArray | None = None) -> FloatArray:
+        """``P(N <= n)`` with s signal events, of some rows."""
+        return self._summed(n, s, rows, slopes=False)[0]
+
+    def with_slope(
+        self, n: FloatArray, s: FloatArray, rows: IntArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """The same, and minus its derivative with respect to s."""
+        return self._summed(n, s, rows, slopes=True)
+
+    def _summed(
+        self, n: FloatArray, s: FloatArray, rows: IntArray | None, *, slopes: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        rows = np.arange(self.b.size) if rows is None else rows
         value, slope = np.zeros_like(s), np.zeros_like(s)
-        for sign, wide, narrow in self.sides:
+        for sign, far, means in self.sides:
+            broad = far[rows]
+            narrow, wide = np.flatnonzero(~broad), np.flatnonzero(broad)
             if narrow.size:
-                found = self._over_background(sign, narrow, n[narrow], s[narrow])
-                value[narrow] += found[0]
-                slope[narrow] += found[1]
+                count, mean = n[narrow, None], s[narrow, None] + means[rows[narrow]]
+                value[narrow] += special.pdtr(count, mean) @ self.weight
+                if slopes:
+                    log = special.xlogy(count, mean) - mean - special.gammaln(count + 1)
+                    slope[narrow] += np.exp(log) @ self.weight
             if wide.size:
-                found = self._over_time(sign, wide, n[wide], s[wide])
+                found = self._over_time(sign, rows[wide], n[wide], s[wide])
                 value[wide] += found[0]
                 slope[wide] += found[1]
-        return value, slope
-
-    def _over_background(
-        self, sign: float, rows: IntArray, n: FloatArray, s: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        from superbin.stats import smear
-
-        b, up, down = (part[rows, None] for part in (self.b, self.up, self.down))
-        mean = s[:, None] + smear.mean(sign * self.z[None, :], b, up, down)
-        n = n[:, None]
-        value = special.pdtr(n, mean) @ self.weight
-        slope = np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1)) @ self.weight
         return value, slope
 
     def _over_time(
@@ -284,33 +319,71 @@ class _Smeared:
         weight = self.times * np.exp(log - log.max(axis=1, keepdims=True))
         return time, weight / weight.sum(axis=1, keepdims=True)
 
-    def median(self) -> FloatArray:
-        """The smallest count that background alone does not exceed with probability one half, exact where counts are few."""
+    def median(self) -> "_Median":
+        """The smallest count that background alone does not exceed with probability one half."""
+
+        def probability(n: FloatArray, rows: IntArray) -> FloatArray:
+            found = self.at_most(np.maximum(n, 0.0), np.zeros_like(n), rows)
+            return np.where(n >= 0, found, 0.0)
+
+        rows = np.arange(self.b.size)
+        # Between these counts, with their probabilities; the first is too small, the second is enough.
+        high = np.floor(self.b)
+        above, low, below = probability(high, rows), high - 1, probability(high - 1, rows)
+        for step in 2.0 ** np.arange(64):
+            short = np.flatnonzero(above < 0.5)
+            if not short.size:
+                break
+            low[short], below[short] = high[short], above[short]
+            high[short] += step
+            above[short] = probability(high[short], short)
+        for step in 2.0 ** np.arange(64):
+            long = np.flatnonzero(below >= 0.5)
+            if not long.size:
+                break
+            high[long], above[long] = low[long], below[long]
+            low[long] -= step
+            below[long] = probability(low[long], long)
+        while (open_ := np.flatnonzero(high - low > 1)).size:
+            middle = np.floor((low[open_] + high[open_]) / 2)
+            value = probability(middle, open_)
+            enough = value >= 0.5
+            high[open_], above[open_] = np.where(enough, (middle, value), (high[open_], above[open_]))
+            low[open_], below[open_] = np.where(enough, (low[open_], below[open_]), (middle, value))
+        near = np.minimum(np.abs(above - 0.5), np.abs(below - 0.5)) < _NEAR
+        return _Median(high, above, below, near & (high < _MANY))
+
+    def sure(self, median: "_Median", rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        """The median count and the probability not to exceed it, where some rows are compared with one half exactly."""
         from superbin.stats.counts import quantile
 
-        nothing = np.zeros_like(self.b)
-
-        def reached(n: FloatArray) -> BoolArray:
-            return (n >= 0) & (self.at_most(np.maximum(n, 0.0), nothing)[0] >= 0.5)
-
-        low, high, step = np.floor(self.b) - 1, np.floor(self.b), 1.0
-        while (short := ~reached(high)).any():
-            low, high, step = np.where(short, high, low), np.where(short, high + step, high), 2 * step
-        step = 1.0
-        while (long := reached(low)).any():
-            low, high, step = np.where(long, low - step, low), np.where(long, low, high), 2 * step
-        while (open_ := high - low > 1).any():
-            middle = np.floor((low + high) / 2)
-            enough = reached(middle)
-            high = np.where(open_ & enough, middle, high)
-            low = np.where(open_ & ~enough, middle, low)
+        n, probability = median.count.copy(), median.probability.copy()
         # The limit jumps with the count, most where counts are small.
-        sides = (self.at_most(np.maximum(n, 0.0), nothing)[0] for n in (high, high - 1))
-        near = np.minimum(*(np.abs(side - 0.5) for side in sides))
-        rows = np.flatnonzero((near < _NEAR) & (high < _MANY))
-        if rows.size:
-            high[rows] = quantile(0.5, *(part[rows] for part in (self.b, self.up, self.down)))
-        return high
+        near = rows[median.near[rows]]
+        if near.size:
+            n[near] = quantile(0.5, *(part[near] for part in (self.b, self.up, self.down)))
+            probability[near] = self.at_most(n[near], np.zeros(near.size), near)
+        return n, probability
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Median:
+    """Median counts by quadrature: the probability not to exceed them, or one less, and whether that is too close to tell."""
+
+    count: FloatArray
+    probability: FloatArray
+    below: FloatArray
+    near: BoolArray
+
+    def least(self) -> tuple[FloatArray, FloatArray]:
+        """The smallest count that may be the median, with its probability."""
+        less = self.near & (self.count > 0)
+        return self.count - less, np.where(less, self.below, self.probability)
+
+
+@cache
+def _legendre(points: int) -> tuple[FloatArray, FloatArray]:
+    return np.polynomial.legendre.leggauss(points)
 
 
 def _inverse(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.merge.archive import Archive
 from superbin.merge.constraints import Rules
@@ -28,7 +29,7 @@ def every_set(required: BoolArray, possible: BoolArray) -> Iterator[BoolArray]:
     free = np.flatnonzero(possible & ~required)
     if free.size > LARGEST:
         raise InputError(
-            f"{free.size} bins have 2^{free.size} sets; brute force takes at most {LARGEST} bins"
+            f"{counted(free.size, 'bin')} have 2^{counted(free.size, 'set')}; brute force takes at most {LARGEST} bins"
         )
     for first in range(0, 1 << free.size, _CHUNK):
         codes = np.arange(first, min(first + _CHUNK, 1 << free.size))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.aggregate import bin_sums
 from superbin.domain.covariance import Covariance
 from superbin.domain.merits import FigureOfMerit, Merit, merit
@@ -152,7 +153,7 @@ def fleet(
             left_out.append(signal.label)
     if shared is None or not kept:
         raise InputError(
-            f"none of the {len(signals)} signals reaches more than {least:g} in any merge; lower what is asked for "
+            f"none of the {counted(len(signals), 'signal')} reaches more than {least:g} in any merge; lower what is asked for "
             "or give others"
         )
     return Fleet(

@@ -1,4 +1,4 @@
-"""The original tool's greedy search, with an exact figure of merit instead of toys.
+"""The CMS Mini Analysis Tool's greedy search, with an exact figure of merit instead of toys.
 
 The original adds bins while the expected Z grows, and so does this for ``midp``; what it ends with is judged by the figure
 of merit, so that no bin wins by the Z it has without signal. It ranks bins by ``q = 2 (sqrt(s + b) - sqrt(b))`` and adds them in that order as long as its
@@ -44,7 +44,7 @@ was found, less what quick figures below 1 do not tell apart."""
 def greedy(sums: BinSums, *, figure_of_merit: FigureOfMerit = "midp") -> GreedyBaseline:
     """Merge bins in the order of q while the figure of merit grows.
 
-    A bin that does not make it grow is left out; for ``midp``, grow means the expected Z, as in the original. Bins with q below 0.01 are not tried; the
+    A bin that does not make it grow is left out; for ``midp``, grow means the expected Z, as in that tool. Bins with q below 0.01 are not tried; the
     search ends at 5 standard deviations or when a trial falls 0.5 below the best (for limits it does not). The best single bin by q is
     always taken first; where another bin alone does better than all that follows, the answer is that bin, so
     that the baseline is never worse than a single bin.

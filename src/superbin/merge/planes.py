@@ -53,7 +53,9 @@ _MEMORY = 4e8
 class _Boxes:
     """Boxes of background and variance that all nodes share, with the signal that a better set in them needs."""
 
-    def __init__(self, at_most: AtMost, down: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]) -> None:
+    def __init__(
+        self, at_most: AtMost, down: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+    ) -> None:
         self.at_most, self.down_of = at_most, down
         self.low, self.high, self.down = (np.zeros((0, 2)) for _ in range(3))
         self.known, self.beyond, self.at_known, self.at_beyond = (np.zeros(0) for _ in range(4))
@@ -75,7 +77,9 @@ class _Boxes:
         low, high = self.low[rows], self.high[rows]
         up, most_up = np.sqrt(np.maximum(low[:, 1], 0.0)), np.sqrt(np.maximum(high[:, 1], 0.0))
         least, down = (np.sqrt(np.maximum(self.down[rows, j], 0.0)) for j in (0, 1))
-        return Ranges(low[:, 0], high[:, 0], up, np.minimum(down, high[:, 0]), most_up, np.minimum(least, low[:, 0]))
+        return Ranges(
+            low[:, 0], high[:, 0], up, np.minimum(down, high[:, 0]), most_up, np.minimum(least, low[:, 0])
+        )
 
     def figure(self, rows: IntArray, signal: FloatArray, enough: float) -> FloatArray:
         return self.at_most(np.maximum(signal, 1e-300), self.ranges(rows), enough)
@@ -96,7 +100,9 @@ class _Boxes:
                 a, b = np.log(self.known[i]), np.log(self.beyond[i])
                 fa, fb = np.log(self.at_known[i] / target), np.log(self.at_beyond[i] / target)
                 line = a - fa * (b - a) / (fb - fa)
-                guess = np.where(self.known[i] > 0, np.clip(line, a + 0.02 * (b - a), b - 0.02 * (b - a)), b - 1.2 * fb)
+                guess = np.where(
+                    self.known[i] > 0, np.clip(line, a + 0.02 * (b - a), b - 0.02 * (b - a)), b - 1.2 * fb
+                )
                 if step > 3:
                     guess = np.where(self.known[i] > 0, (a + b) / 2, guess)
             fresh = ~np.isfinite(self.beyond[i])
@@ -117,7 +123,9 @@ class _Boxes:
             k = np.arange(len(i))
             low, high = np.repeat(self.low[i], 2, axis=0), np.repeat(self.high[i], 2, axis=0)
             first, last = self.low[i, j], self.high[i, j]
-            middle = np.where(last > 4 * first, np.maximum(np.sqrt(first * last), last / 8), (first + last) / 2)
+            middle = np.where(
+                last > 4 * first, np.maximum(np.sqrt(first * last), last / 8), (first + last) / 2
+            )
             high[2 * k, j], low[2 * k + 1, j] = middle, middle
             self.children[i] = self.add(low, high)[::2]
             new = self.children[i]
@@ -159,7 +167,9 @@ class _Node:
 class _Tree:
     """One run."""
 
-    def __init__(self, archive: Archive, at_most: AtMost, rules: Rules, limits: Limits, *, down: Callable, slow: bool) -> None:
+    def __init__(
+        self, archive: Archive, at_most: AtMost, rules: Rules, limits: Limits, *, down: Callable, slow: bool
+    ) -> None:
         self.archive, self.at_most, self.rules, self.limits, self.slow = archive, at_most, rules, limits, slow
         problem = archive.problem
         self.problem, n = problem, problem.n_bins
@@ -198,12 +208,20 @@ class _Tree:
         s, b, own = self.s[free], self.b[free], node.own[free]
         matrix = self.C[np.ix_(free, free)] - np.diag(own)
         push = 2 * self.C[np.ix_(free, chosen)].sum(axis=1)
-        fixed = float(self.s[chosen].sum()), float(self.b[chosen].sum()), float(self.C[np.ix_(chosen, chosen)].sum())
+        fixed = (
+            float(self.s[chosen].sum()),
+            float(self.b[chosen].sum()),
+            float(self.C[np.ix_(chosen, chosen)].sum()),
+        )
         low, high = self.boxes.low[box], self.boxes.high[box]
         heights = self.heights(node.planes, self.totals(node.planes, state), np.array([box]))[0]
         start = int(np.argmin(heights)) if len(heights) else -1
         if start >= 0:
-            c, d, w = node.planes.c[start], max(node.planes.d[start], 1e-12), node.planes.fractions[start][free]
+            c, d, w = (
+                node.planes.c[start],
+                max(node.planes.d[start], 1e-12),
+                node.planes.fractions[start][free],
+            )
         else:
             c, d, w = 0.0, 0.3 * self.s.sum() / max(high[1], 1e-300), np.full(free.size, 0.5)
 
@@ -234,7 +252,8 @@ class _Tree:
                 except np.linalg.LinAlgError:
                     hessian = np.zeros((2, 2))
             scaled, slope = hessian * np.outer(scale, scale), slope * scale
-            if DEBUG: print("      at",value,c,d,slope,scale,(w>0).sum(),own@w)
+            if DEBUG:
+                print("      at", value, c, d, slope, scale, (w > 0).sum(), own @ w)
             if np.abs(slope).max() < 1e-4 * value:
                 break
             better = False
@@ -253,7 +272,21 @@ class _Tree:
                     break
                 damping *= 6
             if DEBUG:
-                print('      it',value,c,d,'slope',slope/value,'H',scaled.ravel()/value,'damp',damping,'inside',inside.size, better)
+                print(
+                    "      it",
+                    value,
+                    c,
+                    d,
+                    "slope",
+                    slope / value,
+                    "H",
+                    scaled.ravel() / value,
+                    "damp",
+                    damping,
+                    "inside",
+                    inside.size,
+                    better,
+                )
             if not better:
                 break
         return self.plane(state, free, chosen, c, d, w, own, matrix, push)
@@ -284,12 +317,23 @@ class _Tree:
         pushed = matrix @ w
         scores = np.zeros(self.problem.n_bins)
         linear = self.s[free] - c * self.b[free] - d * (own + push + 2 * pushed)
-        parts = self.s[chosen].sum(), -c * self.b[chosen].sum(), -d * self.C[np.ix_(chosen, chosen)].sum(), d * (w @ pushed)
+        parts = (
+            self.s[chosen].sum(),
+            -c * self.b[chosen].sum(),
+            -d * self.C[np.ix_(chosen, chosen)].sum(),
+            d * (w @ pushed),
+        )
         constant = float(sum(parts))
         size = (
             self.s.sum()
             + abs(c) * self.b.sum()
-            + d * (np.abs(own).sum() + np.abs(push).sum() + 2 * (np.abs(matrix) @ w).sum() + np.abs(self.C[np.ix_(chosen, chosen)]).sum())
+            + d
+            * (
+                np.abs(own).sum()
+                + np.abs(push).sum()
+                + 2 * (np.abs(matrix) @ w).sum()
+                + np.abs(self.C[np.ix_(chosen, chosen)]).sum()
+            )
         )
         if self.sized:
             linear, added = self.counted(linear, chosen.size)
@@ -298,7 +342,14 @@ class _Tree:
         scores[free] = linear
         fractions = np.zeros(self.problem.n_bins)
         fractions[free], fractions[chosen] = w, 1.0
-        return _Planes(scores[None], np.array([constant]), np.array([c]), np.array([d]), np.array([size]), fractions[None])
+        return _Planes(
+            scores[None],
+            np.array([constant]),
+            np.array([c]),
+            np.array([d]),
+            np.array([size]),
+            fractions[None],
+        )
 
     def counted(self, linear: FloatArray, chosen: int) -> tuple[FloatArray, float]:
         """Scores less the best multiplier of the number of bins, and what it adds to the constant."""
@@ -371,7 +422,7 @@ class _Tree:
         b, own = self.b, node.own
         low, high = self.boxes.low[node.boxes], self.boxes.high[node.boxes]
         fixed = float(self.C[np.ix_(chosen, chosen)].sum())
-        least_v = self.least_variance(chosen, possible) 
+        least_v = self.least_variance(chosen, possible)
         keep = (
             (b[chosen].sum() * (1 - _WIDE) <= high[:, 0])
             & (b[possible].sum() * (1 + _WIDE) >= low[:, 0])
@@ -389,8 +440,14 @@ class _Tree:
         negative = np.minimum(self.C, 0.0)
         total = float(self.C[np.ix_(chosen, chosen)].sum())
         free = possible & ~chosen
-        gained = np.diag(self.C)[free] + 2 * self.C[np.ix_(free, chosen)].sum(axis=1) + negative[np.ix_(free, free)].sum(axis=1)
-        return (total + float(np.minimum(gained, 0.0).sum())) * (1 - _WIDE) - 1e-12 * float(np.diag(self.C).sum())
+        gained = (
+            np.diag(self.C)[free]
+            + 2 * self.C[np.ix_(free, chosen)].sum(axis=1)
+            + negative[np.ix_(free, free)].sum(axis=1)
+        )
+        return (total + float(np.minimum(gained, 0.0).sum())) * (1 - _WIDE) - 1e-12 * float(
+            np.diag(self.C).sum()
+        )
 
     def processed(self, node: _Node) -> _Node | None:
         """A node with its boxes and planes worked out as far as they go; none if it holds nothing better."""
@@ -416,8 +473,15 @@ class _Tree:
             best = np.argmin(heights, axis=1)
             node.signal = np.minimum(node.signal, heights[np.arange(len(best)), best])
             needed = self.boxes.need(node.boxes, node.signal, self.target)
-            keep = (node.signal > np.maximum(needed, 1e-300)) & (node.signal >= self.rules.min_signal * (1 - _WIDE))
-            node.boxes, node.signal, best, needed = node.boxes[keep], node.signal[keep], best[keep], needed[keep]
+            keep = (node.signal > np.maximum(needed, 1e-300)) & (
+                node.signal >= self.rules.min_signal * (1 - _WIDE)
+            )
+            node.boxes, node.signal, best, needed = (
+                node.boxes[keep],
+                node.signal[keep],
+                best[keep],
+                needed[keep],
+            )
             if not node.boxes.size:
                 return None
             self.fix(node, best, needed, heights[keep])
@@ -467,9 +531,18 @@ class _Tree:
         boxes, signal = node.boxes[rows], node.signal[rows]
         whole = self.boxes.ranges(boxes)
         end = np.where(node.planes.c[best] > 0, whole.high, whole.low)
-        narrow_b = replace(whole, low=end, high=end, down=np.minimum(whole.down, end), least_down=np.minimum(whole.least_down, end))
+        narrow_b = replace(
+            whole,
+            low=end,
+            high=end,
+            down=np.minimum(whole.down, end),
+            least_down=np.minimum(whole.least_down, end),
+        )
         narrow_v = replace(whole, up=whole.most_up)
-        found = [np.log(np.maximum(self.at_most(signal, r, self.target) / self.target, 1e-300)) for r in (whole, narrow_b, narrow_v)]
+        found = [
+            np.log(np.maximum(self.at_most(signal, r, self.target) / self.target, 1e-300))
+            for r in (whole, narrow_b, narrow_v)
+        ]
         left = np.minimum(found[1], found[2])
         return left < (1 - _WIDTH) * found[0], (found[2] < found[1]).astype(np.intp)
 
@@ -531,6 +604,8 @@ class _Tree:
             self.value = max(self.value, self.archive.best[1])
 
 
-def plane_bound(archive: Archive, at_most: AtMost, rules: Rules, limits: Limits, *, roots, down, slow=False) -> Certificate:
+def plane_bound(
+    archive: Archive, at_most: AtMost, rules: Rules, limits: Limits, *, roots, down, slow=False
+) -> Certificate:
     """As `superbin.merge.cells.cell_bound`, with correlations."""
     return _Tree(archive, at_most, rules, limits, down=down, slow=slow).run(roots)

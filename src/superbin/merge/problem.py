@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import counted
 from superbin.domain.aggregate import BinSums
 from superbin.domain.covariance import Covariance
 from superbin.domain.sums import Totals, variance_of_sets
@@ -155,7 +156,9 @@ def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None
         both = covariance if isinstance(covariance, Covariance) else Covariance.of(covariance)
         up, down = both.up, both.down
         if len(up) != shape[0]:
-            raise InputError(f"the covariance is of {len(up)} bins; {shape[0]} are needed, one row per bin")
+            raise InputError(
+                f"the covariance is of {counted(len(up), 'bin')}; {shape[0]} are needed, one row per bin"
+            )
         if both is not covariance:
             down = _rescaled(up, arrays["variance_down"])
         arrays |= {"variance_up": np.diag(up).copy(), "variance_down": np.diag(down).copy()}

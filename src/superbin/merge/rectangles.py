@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.search import Search
 from superbin.domain.sums import Totals, variance_of_sets
 from superbin.errors import InputError
@@ -118,7 +119,7 @@ class Rectangles:
         """
         if len(self) * self.search.n_bins > _DENSE:
             raise InputError(
-                f"search {self.search.name!r} has {len(self):,} rectangles of {self.search.n_bins} bins; a table of them takes "
+                f"search {self.search.name!r} has {len(self):,} rectangles of {counted(self.search.n_bins, 'bin')}; a table of them takes "
                 f"{len(self) * self.search.n_bins / 1e9:.1f} GB, and 1 GB is the most: merge its finest observable first"
             )
         return self.take(np.arange(len(self)))
@@ -177,7 +178,7 @@ class Rectangles:
             operations = float(len(self)) * problem.n_bins**2
             if operations > _OPERATIONS:
                 raise InputError(
-                    f"search {self.search.name!r} has {len(self):,} rectangles of {problem.n_bins} bins with a covariance: "
+                    f"search {self.search.name!r} has {len(self):,} rectangles of {counted(problem.n_bins, 'bin')} with a covariance: "
                     f"{operations:.1e} operations, and {_OPERATIONS:.0e} is the most; leave the correlations out, or do not ask for "
                     "rectangles"
                 )
@@ -247,7 +248,7 @@ def rectangles(search: Search) -> Rectangles:
     products, words = float(np.prod(counts)), -(-search.n_bins // 64)
     if max(products, *(float(count) for count in counts)) * words > _LARGEST:
         raise InputError(
-            f"search {search.name!r} has {search.n_bins} bins and {products:.3g} products of ranges; at most "
+            f"search {search.name!r} has {counted(search.n_bins, 'bin')} and {products:.3g} products of ranges; at most "
             f"{_LARGEST // words:.3g} are tried with that number of bins, so merge its finest observable first or do not ask for rectangles"
         )
     axes = [_Axis.of(edges.start[:, j], edges.stop[:, j]) for j in columns]

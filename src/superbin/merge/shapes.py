@@ -368,12 +368,10 @@ def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
         return archive, _exhausted(archive)
     values = task.quick(boxes.totals(task.problem))
     best = np.argsort(-values, kind="stable")
-    evaluated, refused = 0, 0
-    # The best by their sums; more as long as constraints refuse them.
+    # The best by their sums; more as long as constraints refuse them. What is only certain not to be among the best is evaluated.
     for i in range(0, best.size, _CHUNK):
-        found = archive.evaluate(boxes.take(best[i : i + _CHUNK]))
-        evaluated, refused = evaluated + found.size, refused + int(np.isinf(found).sum())
-        if evaluated - refused >= _EVERY or (archive.found and task.merit.provable):
+        archive.evaluate(boxes.take(best[i : i + _CHUNK]))
+        if archive.evaluated >= _EVERY or (archive.found and task.merit.provable):
             break
     return archive, _exhausted(archive) if task.merit.provable else Proof()
 

@@ -1,9 +1,14 @@
-"""How firmly a merge stands on numbers that fluctuate: background estimates, and simulated signals.
+"""How much the choice of the bins depends on numbers that fluctuate: background estimates and simulated signals.
 
-`stability` draws estimates of the background around the published ones, with their uncertainties and correlations, and yields
-of the signal with their Monte Carlo errors; in each draw the best merge is searched. How often a bin is chosen says how much it
+`stability` draws backgrounds around the published ones, with their uncertainties and correlations, and yields of the signal
+with their Monte Carlo errors; in each draw the best merge is searched. How often a bin is chosen says how much it
 belongs to the merge, and the figure of merit that the chosen set has with the published numbers says what the
 fluctuations cost.
+
+An estimate b with the upward uncertainty u is taken as that of a control count N whose events have a weight w each: ``b = w N`` and
+``u^2 = w^2 (N + 1)``. Given the count, and with a flat prior, the background has a gamma distribution with the mode b and the
+standard deviation u: a normal one where b is large against u, an exponential one where b is zero. With another background
+the uncertainty is that of another count, ``u'^2 = w b' + w^2``.
 """
 
 from collections.abc import Iterable
@@ -11,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import bin_sums
@@ -25,6 +31,9 @@ from superbin.merge.fleet import own_best
 from superbin.merge.problem import Problem, problem_from
 
 __all__ = ["Stability", "stability"]
+
+_MANY = 1e6
+"""Control events from which on the normal distribution stands in for the gamma distribution."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,9 +89,10 @@ def stability(
     Returns
     -------
     Stability
-        The backgrounds are log-normal about the published ones: b times exp(g) with g normal, whose widths are ``ln(1 + up/b)`` and
-        whose correlations are the covariance's. Relative uncertainties stay as they are. A bin without background stays so.
-        The search of each draw is the fast one, without local search.
+        Backgrounds have gamma distributions with the published value as mode and the upward uncertainty as standard deviation;
+        the correlations are the covariance's, of normals from which they are made. Upward uncertainties follow the drawn background
+        as those of a Poisson control count, downward ones in proportion, but no further than the upward ones. The search of each
+        draw is the fast one, without local search.
 
     Raises
     ------
@@ -116,34 +126,61 @@ def stability(
 
 
 def _roots(problem: Problem) -> FloatArray:
-    """A matrix that makes independent normals the logarithms' fluctuations."""
-    b = np.where(problem.background > 0, problem.background, 1.0)
-    width = np.where(problem.background > 0, np.log1p(np.sqrt(problem.variance_up) / b), 0.0)
+    """A matrix that gives independent unit normals the correlations of the backgrounds."""
     if problem.covariance_up is None:
-        return np.diag(width)
+        return np.eye(problem.background.size)
     sigma = np.sqrt(np.diag(problem.covariance_up))
     correlation = problem.covariance_up / np.outer(*(np.where(sigma > 0, sigma, 1.0),) * 2)
+    np.fill_diagonal(correlation, 1.0)
     size, direction = np.linalg.eigh(correlation)
-    root: FloatArray = width[:, None] * direction * np.sqrt(np.maximum(size, 0.0))
-    return root
+    root = direction * np.sqrt(np.maximum(size, 0.0))
+    return np.asarray(root / np.sqrt((root**2).sum(axis=1))[:, None])
+
+
+def _weights(background: FloatArray, variance: FloatArray) -> FloatArray:
+    """Events for one event of the control count: w of ``b = w N``, ``u^2 = w^2 (N + 1)``."""
+    # The root of w^2 + w b = u^2 without cancellation.
+    total = background + np.sqrt(background**2 + 4 * variance)
+    return 2 * variance / np.where(total > 0, total, 1.0)
+
+
+def _gamma(background: FloatArray, variance: FloatArray, normal: FloatArray) -> FloatArray:
+    """Gamma distributed backgrounds at normal scores: mode `background`, standard deviation the root of `variance`."""
+    weight = _weights(background, variance)
+    count = background / np.where(weight > 0, weight, 1.0)
+    few = (weight > 0) & (count < _MANY)
+    drawn = np.maximum(background + np.sqrt(variance) * normal, 0.0)
+    drawn[few] = weight[few] * special.gammaincinv(count[few] + 1, special.ndtr(normal[few]))
+    return drawn
 
 
 def _drawn(problem: Problem, roots: FloatArray, errors: FloatArray, rng: np.random.Generator) -> Problem:
-    """The problem with other estimates and another simulation."""
-    factor = np.exp(roots @ rng.standard_normal(roots.shape[1]))
+    """The problem with other backgrounds and another simulation."""
+    b, up, down = problem.background, problem.variance_up, problem.variance_down
+    background = _gamma(b, up, roots @ rng.standard_normal(roots.shape[1]))
+    weight = _weights(b, up)
+    new_up = weight * background + weight**2
+    ratio = np.where(b > 0, background / np.where(b > 0, b, 1.0), 1.0)
+    new_down = np.minimum(np.where(b > 0, down * ratio**2, background**2), new_up)
     yields = np.maximum(problem.signal + errors * rng.standard_normal(errors.size), 0.0)
     # What the simulation does not see in a bin that has nothing to be seen against stays unseen.
     signal = np.where(problem.signal > 0, yields, 0.0)
     if not signal.any():
         signal = problem.signal
-    square = factor**2
-    both = np.outer(factor, factor)
     return replace(
         problem,
         signal=signal,
-        background=problem.background * factor,
-        variance_up=problem.variance_up * square,
-        variance_down=problem.variance_down * square,
-        covariance_up=None if problem.covariance_up is None else problem.covariance_up * both,
-        covariance_down=None if problem.covariance_down is None else problem.covariance_down * both,
+        background=background,
+        variance_up=new_up,
+        variance_down=new_down,
+        covariance_up=_rescaled(problem.covariance_up, up, new_up),
+        covariance_down=_rescaled(problem.covariance_down, down, new_down),
     )
+
+
+def _rescaled(covariance: FloatArray | None, before: FloatArray, after: FloatArray) -> FloatArray | None:
+    """A covariance with other variances and the same correlations; one without variance of a bin keeps it at zero."""
+    if covariance is None:
+        return None
+    factor = np.sqrt(np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0))
+    return np.asarray(covariance * np.outer(factor, factor))

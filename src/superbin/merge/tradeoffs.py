@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from superbin._support.shown import counted
 from superbin.domain.aggregate import AggregateBin, combine
 from superbin.domain.covariance import Covariance
 from superbin.domain.merits import MERITS, FigureOfMerit
@@ -118,7 +119,7 @@ def _questions(
     for shape in shapes:
         yield shape, shape, None
     for size in sizes:
-        yield f"{size} bin{'s' if size > 1 else ''}", "free", Constraints(exactly=size)
+        yield f"{counted(size, 'bin')}", "free", Constraints(exactly=size)
 
 
 def _totals(aggregates: list[AggregateBin]) -> Totals:

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from superbin._support.shown import printable
+from superbin._support.shown import counted, printable
 from superbin.domain.merits import MERITS
 from superbin.domain.signal import point_label
 from superbin.domain.simplified import process_text
@@ -215,7 +215,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
         answer.append(f"{text}. At this cross section the signal is {_excluded(observed)} by this one bin.")
     merit = MERITS.get(result.merge.figure_of_merit)
     goal = result.merge.figure_of_merit if merit is None else merit.goal
-    chosen = f"{len(result.merge.bins)} of {result.search.n_bins} bins, chosen for the {goal}: {result.merge.status}. It is the union of:"
+    chosen = f"{len(result.merge.bins)} of {counted(result.search.n_bins, 'bin')}, chosen for the {goal}: {result.merge.status}. It is the union of:"
     methods = [
         (title, getattr(result.expected, name), getattr(result.observed, name))
         for name, title in _METHODS.items()
@@ -315,7 +315,7 @@ def _(result: ScanResult, point_folder: str | None) -> tuple[str, dict[str, Any]
     observed = sum((p.mu_limit.observed or math.inf) < 1 for p in done if p.mu_limit)
     expected = sum((p.mu_limit.median or math.inf) < 1 for p in done if p.mu_limit)
     answer = [
-        f"{len(done)} of {len(result.points)} signals finished; excluded at 95 % CL by their one bin: {observed} observed, {expected} expected."
+        f"{len(done)} of {counted(len(result.points), 'signal')} finished; excluded at 95 % CL by their one bin: {observed} observed, {expected} expected."
     ]
     full = [p for p in done if p.likelihood_limit]
     if full:

@@ -16,6 +16,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.simplified import process_text
 from superbin.errors import InputError
 from superbin.plot.maps import (
@@ -148,7 +149,7 @@ def limits_compared(result: ScanResult) -> MapArtists:
 def _check(result: ScanResult, kind: LimitKind, *, parameters: int) -> None:
     if len(result.parameters) != parameters:
         raise InputError(
-            f"the scan is over {len(result.parameters)} parameters ({', '.join(result.parameters)}); "
+            f"the scan is over {counted(len(result.parameters), 'parameter')} ({', '.join(result.parameters)}); "
             f"this figure needs {parameters}"
         )
     if not has_limits(result, likelihood=kind == "likelihood"):

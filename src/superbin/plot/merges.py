@@ -5,16 +5,19 @@ Specified in ``specs/figures.md``, FIG-16 to FIG-18.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
-from superbin.plot.style import COLOURS, figure_of, header, style
-from superbin.plot.text import label
+from superbin.plot.style import COLOURS, axes_size, figure_of, header, style
+from superbin.plot.text import fitting_size, label
 from superbin.results import MergeResult, Range
 from superbin.results.wording import readable
 
@@ -65,17 +68,25 @@ class LossArtists:
 
 @dataclass(frozen=True, slots=True)
 class StabilityArtists:
-    """What `stability_bars` drew: the bar of every bin shown, by published number."""
+    """What `stability_bars` drew: the bar of every bin shown, by published number, and a point with its errors per merge."""
 
     figure: Figure
     ax: Axes
     bars: dict[int, Rectangle]
+    spread: dict[str, ErrorbarContainer]
 
 
 def stability_bars(
-    frequency: Mapping[int, float], merge: Sequence[int], *, title: str = ""
+    frequency: Mapping[int, float],
+    merge: Sequence[int],
+    *,
+    spread: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    quantity: str = "Figure of merit",
+    title: str = "",
 ) -> StabilityArtists:
     """Draw how often each bin is chosen when the numbers fluctuate, the most frequent first; those of the merge in colour.
+
+    Beside it, if they are given, the spreads of the figure of merit.
 
     Parameters
     ----------
@@ -83,6 +94,10 @@ def stability_bars(
         By published number, from 0 to 1; at most forty bins are shown, and none that is never chosen.
     merge : sequence of int
         Bins of the merge chosen from the published numbers.
+    spread : mapping of str to (float, float, float)
+        By what is evaluated with which numbers: 16 % quantile, median and 84 % quantile of the figure of merit.
+    quantity : str
+        What they are spreads of, for the axis.
     title : str
         What stands above the figure at the left.
 
@@ -97,26 +112,67 @@ def stability_bars(
     if not shown:
         raise InputError("no bin is ever chosen; there is nothing to draw")
     with style():
-        ax = _axes((9.0, 5.0), (0.1, 0.16, 0.87, 0.72))
+        ax = _axes((9.0, 5.0), (0.09, 0.16, 0.5 if spread else 0.89, 0.72))
         colours = [COLOURS[1] if n in merge else "#c8c8c8" for n in shown]
         drawn = ax.bar(range(len(shown)), [frequency[n] for n in shown], color=colours)
         ax.set_xticks(range(len(shown)), [str(n) for n in shown], rotation=90, fontsize=9)
+        ax.tick_params(axis="x", which="both", length=0)
+        ax.xaxis.minorticks_off()
         ax.set_ylim(0, 1)
         ax.set_xlabel("Bin")
-        ax.set_ylabel("Chosen in part of the draws")
-        ax.figure.text(0.1, 0.93, label(title), fontsize=12, style="italic")
-    return StabilityArtists(figure_of(ax), ax, dict(zip(shown, drawn.patches, strict=True)))
+        ax.set_ylabel("Part of the draws with this bin")
+        ax.legend(
+            [Rectangle((0, 0), 1, 1, color=COLOURS[1]), Rectangle((0, 0), 1, 1, color="#c8c8c8")],
+            ["in the merge of the published numbers", "not in it"],
+            loc="upper right",
+            fontsize=10,
+        )
+        points = _spread_panel(figure_of(ax), spread, quantity) if spread else {}
+        ax.figure.text(0.09, 0.93, label(title), fontsize=12, style="italic")
+    return StabilityArtists(figure_of(ax), ax, dict(zip(shown, drawn.patches, strict=True)), points)
+
+
+def _spread_panel(
+    figure: Figure, spread: Mapping[str, Sequence[float]], quantity: str
+) -> dict[str, ErrorbarContainer]:
+    ax = figure.add_axes((0.78, 0.16, 0.2, 0.72))
+    points = {
+        name: ax.errorbar(
+            [middle], [-i], xerr=[[middle - low], [high - middle]], color=COLOURS[0], marker="o", capsize=3
+        )
+        for i, (name, (low, middle, high)) in enumerate(spread.items())
+    }
+    ax.set_yticks(
+        [-i for i in range(len(spread))],
+        ["\n".join(map(label, name.split("\n"))) for name in spread],
+        fontsize=10,
+    )
+    ax.tick_params(axis="y", which="both", length=0)
+    ax.yaxis.minorticks_off()
+    ax.set_ylim(0.5 - len(spread), 0.5)
+    ax.set_xlim(0, 1.1 * max(*(high for _, _, high in spread.values()), 0.1))
+    ax.set_xlabel(label(quantity))
+    return points
 
 
 def loss_curve(
-    losses: Mapping[str, Sequence[tuple[int, float]]], *, title: str = "", ax: Axes | None = None
+    losses: Mapping[str, Sequence[tuple[int, float]]],
+    *,
+    things: str = "merges",
+    loss: str = "Loss against the best merge of each signal",
+    title: str = "",
+    ax: Axes | None = None,
 ) -> LossArtists:
-    """Draw what is lost by serving many signals with k merges.
+    """Draw what is lost by serving many signals with k merges or regions.
 
     Parameters
     ----------
     losses : mapping of str to sequence of (int, float)
-        By what the legend calls them: k with the loss from 0 to 1, relative to every signal's own best merge.
+        By what the legend calls them: k with the loss from 0 to 1.
+    things : str
+        What there are k of.
+    loss : str
+        What is lost, for the axis.
     title : str
         What stands above the figure at the left.
     ax : Axes, optional
@@ -142,8 +198,8 @@ def loss_curve(
         ax.set_xticks(numbers if len(numbers) <= 12 else numbers[:: len(numbers) // 8])
         ax.xaxis.minorticks_off()
         ax.set_ylim(0, 1.25 * max(0.01, *(loss for points in losses.values() for _, loss in points)))
-        ax.set_xlabel("Number of merges")
-        ax.set_ylabel("Loss against each signal's own best")
+        ax.set_xlabel(f"Number of {things}")
+        ax.set_ylabel(label(loss), fontsize=fitting_size([loss], size=13.0, limit=axes_size(ax)[1]))
         ax.legend(loc="upper right", fontsize=11)
     return LossArtists(figure_of(ax), ax, drawn)
 
@@ -222,10 +278,12 @@ def bin_map(
     Raises
     ------
     InputError
-        If there are no merges or no bins.
+        If there are no merges or no bins, or the bins have no ranges.
     """
     if not merges or not bins:
         raise InputError("there is no merge to draw; give at least one, and the bins of its search")
+    if not all(bins.values()):
+        raise InputError("the regions have no ranges, so there is no plane to draw them in")
     rows, columns = (_keys(bins, measured=measured) for measured in (False, True))
     width = 1.5 + 2.6 * len(merges)
     with style():
@@ -237,7 +295,7 @@ def bin_map(
             share = (right - left) / len(merges)
             ax = figure.add_axes((left + i * share, 0.24, share - 0.12 / width, 0.65))
             cells.append(_panel(ax, bins, merge, rows, columns))
-            ax.set_title(f"{name}\n{len(merge.bins)} bins", fontsize=11)
+            ax.set_title(f"{name}\n{counted(len(merge.bins), 'bin')}", fontsize=11)
             _label(ax, rows, columns, first=i == 0)
             panels.append(ax)
         figure.text(left, 0.96, label(title), fontsize=12, style="italic")

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
+from superbin._support.shown import counted
 from superbin.domain.signal import point_label
 from superbin.errors import InputError
 from superbin.plot.maps import LARGEST_Z
@@ -142,7 +143,7 @@ def significance_scatter(result: ScanResult) -> ScatterArtists:
         ax.text(
             0.03,
             0.965,
-            label(f"{result.model}: {len(shown)} signals"),
+            label(f"{result.model}: {counted(len(shown), 'signal')}"),
             transform=ax.transAxes,
             va="top",
             fontsize=13,

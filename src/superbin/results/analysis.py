@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain.aggregate import AggregateBin, Background
 from superbin.domain.merits import named
 from superbin.results.details import Alternative, UncertaintySource
@@ -122,7 +122,7 @@ class Significance:
     count : float
         The count they are for: s + b when expected, a whole number when observed.
     q : float
-        2 (sqrt(n) - sqrt(b)), the original tool's quick figure.
+        2 (sqrt(n) - sqrt(b)), the CMS Mini Analysis Tool's quick figure.
     pull : float or None
         (n - b) / sqrt(b + sigma^2), sigma being the uncertainty on the side of the deviation; None where that is infinite.
     midp, tail : PValue
@@ -188,7 +188,7 @@ class CountDistribution:
 
 @dataclass(frozen=True, slots=True)
 class GreedyBaseline:
-    """What the original tool's greedy search gives under the same figure of merit."""
+    """What the CMS Mini Analysis Tool's greedy search gives under the same figure of merit."""
 
     bins: tuple[int, ...]
     value: float
@@ -527,7 +527,7 @@ class AnalysisResult(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {
-            "": f"{len(self.merge.bins)} of {self.search.n_bins} bins of {self.search.name}",
+            "": f"{len(self.merge.bins)} of {counted(self.search.n_bins, 'bin')} of {self.search.name}",
             "merge": self.merge.status,
             "signal": f"{self.yields.signal:.4g}",
             "background": f"{self.yields.background.nominal:.4g}",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain.aggregate import Background
 from superbin.results.documents import Form, Option
 from superbin.results.values import PValue, SearchSummary
@@ -159,7 +159,10 @@ class ChanceResult(Shown):
 
 def _breaches(result: ChanceResult) -> Iterator[tuple[str, str]]:
     if len(result.maximum.z) != len(result.maximum.reached):
-        yield "$.maximum", f"{len(result.maximum.z)} significances for {len(result.maximum.reached)} numbers"
+        yield (
+            "$.maximum",
+            f"{len(result.maximum.z)} significances for {counted(len(result.maximum.reached), 'number')}",
+        )
     if max(result.chance.hits, *result.maximum.reached) > result.chance.n:
         yield "$.chance.n", "fewer pseudo-experiments than did as much"
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from superbin._support.shown import Shown, number
 from superbin.results.documents import converter
 from superbin.results.values import binomial_error
 
@@ -27,8 +28,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Scan(Shown):
     """The profile likelihood along one parameter.
 
     Attributes
@@ -55,6 +56,13 @@ class Scan:
     status: str
     doubts: tuple[str, ...] = ()
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.parameter, {
+            "points": str(len(self.values)),
+            "best": number(self.best),
+            "status": self.status,
+        }
+
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self) | {
@@ -62,8 +70,8 @@ class Scan:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
+@dataclass(frozen=True, slots=True, repr=False)
+class Surface(Shown):
     """The profile likelihood over two parameters.
 
     Attributes
@@ -85,6 +93,12 @@ class Surface:
     best: tuple[float, float] | None
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return " and ".join(self.parameters), {
+            "points": f"{len(self.x)} x {len(self.y)}",
+            "status": self.status,
+        }
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -121,8 +135,8 @@ class Impact:
     down: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Impacts:
+@dataclass(frozen=True, slots=True, repr=False)
+class Impacts(Shown):
     """All parameters of a fit, the largest impact first.
 
     Attributes
@@ -141,6 +155,9 @@ class Impacts:
     parameters: tuple[Impact, ...]
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.status, {"mu": number(self.mu), "parameters": str(len(self.parameters))}
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -182,13 +199,19 @@ class ToyTail:
         return binomial_error(self.above, self.toys) if self.toys else math.nan
 
 
-@dataclass(frozen=True, slots=True)
-class ToyLimit:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToyLimit(Shown):
     """CLs at one mu from toys of both hypotheses."""
 
     mu: float
     signal: ToyTail
     background: ToyTail
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return f"mu {self.mu:.6g}", {
+            "CLs": f"{number(self.cls)} +- {self.cls_error:.2g}",
+            "toys": str(self.signal.toys),
+        }
 
     @property
     def cls(self) -> float:
@@ -204,8 +227,8 @@ class ToyLimit:
         return math.hypot(s.p_error / b.p, s.p * b.p_error / b.p**2)
 
 
-@dataclass(frozen=True, slots=True)
-class ToyBand:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToyBand(Shown):
     """Upper limits by toys.
 
     Attributes
@@ -233,6 +256,14 @@ class ToyBand:
     seed: int
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {
+            "observed": number(self.observed),
+            "expected": number(self.expected),
+            "level": number(self.level),
+        }
+        return self.status, found | {"toys": str(self.toys), "seed": str(self.seed)}
 
     @property
     def expected(self) -> float | None:
@@ -263,8 +294,8 @@ class ToyBand:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Goodness:
+@dataclass(frozen=True, slots=True, repr=False)
+class Goodness(Shown):
     """Goodness of fit against the saturated model.
 
     Attributes
@@ -288,6 +319,14 @@ class Goodness:
     status: str
     doubts: tuple[str, ...] = ()
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {
+            "statistic": number(self.statistic),
+            "degrees of freedom": str(self.freedom),
+            "p": number(self.p_asymptotic),
+        }
+        return self.status, found | ({} if self.toys is None else {"p by toys": number(self.toys.p)})
+
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         toys = self.toys
@@ -306,8 +345,8 @@ class Goodness:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelYields:
+@dataclass(frozen=True, slots=True, repr=False)
+class ChannelYields(Shown):
     """Events of one channel.
 
     Attributes
@@ -327,9 +366,16 @@ class ChannelYields:
     total: tuple[float, ...]
     error: tuple[float, ...]
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.name, {
+            "bins": str(len(self.observed)),
+            "observed": number(sum(self.observed)),
+            "expected": number(sum(self.total)),
+        }
 
-@dataclass(frozen=True, slots=True)
-class Yields:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Yields(Shown):
     """Events of all channels before or after a fit.
 
     Attributes
@@ -348,6 +394,9 @@ class Yields:
     covariance: tuple[tuple[float, ...], ...]
     status: str
     doubts: tuple[str, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.stage, {"channels": str(len(self.channels)), "status": self.status}
 
     def document(self) -> dict[str, Any]:
         """Return plain values for JSON."""

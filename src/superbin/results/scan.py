@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from superbin._support.shown import Shown
+from superbin._support.shown import Shown, counted
 from superbin.domain.aggregate import AggregateBin
 from superbin.domain.published import PublishedLimit
 from superbin.results.documents import Form, Option
@@ -249,7 +249,7 @@ class ScanResult(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         failed = sum(point.status != DONE for point in self.points)
-        facts = {"": f"{len(self.points)} points", "failed": str(failed), "in": self.search.name}
+        facts = {"": f"{counted(len(self.points), 'point')}", "failed": str(failed), "in": self.search.name}
         return self.model, facts
 
     @property

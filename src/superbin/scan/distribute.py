@@ -31,7 +31,7 @@ _SILENCE = 1.0
 _HOPELESS = 4
 """Times that workers may die before anything was ever computed."""
 
-_ADVICE = "most likely for want of memory; look at it alone with 'superbin run'"
+_ADVICE = "most likely because memory ran out; analyse it alone with 'superbin run'"
 
 
 def distribute(

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from superbin._support.shown import counted
 from superbin.domain.cross_sections import CrossSectionTable
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Search
@@ -105,7 +106,7 @@ def grid_targets(
     """
     if grid.search != search.name or grid.n_bins != search.n_bins:
         raise InputError(
-            f"grid {grid.model!r} is in the {grid.n_bins} bins of {grid.search!r}, not in the {search.n_bins} of "
+            f"grid {grid.model!r} is in the {counted(grid.n_bins, 'bin')} of {grid.search!r}, not in the {search.n_bins} of "
             f"{search.name!r}"
         )
     wanted = grid.points.tolist() if points is None else [tuple(map(float, point)) for point in points]
@@ -181,7 +182,7 @@ def spread(points: ArrayLike, count: int) -> tuple[int, ...]:
         If `count` is below 1.
     """
     if count < 1:
-        raise InputError(f"{count} points were asked for; ask for at least 1")
+        raise InputError(f"{counted(count, 'point')} were asked for; ask for at least 1")
     scaled = np.array(points, dtype=np.float64)
     if count >= len(scaled):
         return tuple(range(len(scaled)))

@@ -7,6 +7,7 @@ with different names in the parts may be shared under a new one. Everything else
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from superbin._support.shown import Shown
 from superbin.errors import InputError
 from superbin.statistical_model.effects import BinRates, Effect, Formula
 from superbin.statistical_model.expressions import Variable, replaced
@@ -56,8 +57,8 @@ class SharedName:
         return cls(name, parts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Combination:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Combination(Shown):
     """A combined model with what was done.
 
     Attributes
@@ -72,6 +73,10 @@ class Combination:
     model: StatisticalModel
     shared: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        name, lines = self.model._shown()
+        return name, lines | {"shared parameters": str(len(self.shared)), "notes": str(len(self.notes))}
 
 
 def combine(

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.statistical_model.expressions import Expression
 
@@ -105,7 +106,7 @@ class Morph:
             object.__setattr__(self, name, array)
         if self.low.shape != self.high.shape:
             raise InputError(
-                f"morph of {self.parameter!r} has {self.low.size} and {self.high.size} bins; both sides need the same"
+                f"morph of {self.parameter!r} has {self.low.size} and {counted(self.high.size, 'bin')}; both sides need the same"
             )
         if self.code not in get_args(MorphCode):
             raise InputError(
@@ -141,7 +142,7 @@ class LogMorph:
             object.__setattr__(self, name, array)
         if self.low.shape != self.high.shape:
             raise InputError(
-                f"log morph of {self.parameter!r} has {self.low.size} and {self.high.size} bins; both sides need the same"
+                f"log morph of {self.parameter!r} has {self.low.size} and {counted(self.high.size, 'bin')}; both sides need the same"
             )
         _check_region(self.parameter, self.region)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
+from superbin._support.shown import Shown, counted, number
 from superbin.errors import InputError
 from superbin.statistical_model.effects import BinRates, Effect, Formula, LogMorph, Morph
 from superbin.statistical_model.expressions import variables
@@ -16,8 +17,8 @@ from superbin.statistical_model.parameters import Parameter
 __all__ = ["Channel", "Sample", "StatisticalModel"]
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(Shown):
     """A process in a channel.
 
     Attributes
@@ -43,6 +44,13 @@ class Sample:
     total: float | None = None
     errors: FloatArray | None = None
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.name, {
+            "bins": str(self.nominal.size),
+            "events": number(float(self.nominal.sum())),
+            "effects": str(len(self.effects)),
+        }
+
     def __post_init__(self) -> None:
         nominal = frozen_array(self.nominal, name=f"sample {self.name!r}", low=-np.inf)
         object.__setattr__(self, "nominal", nominal)
@@ -64,11 +72,13 @@ class Sample:
             size = len(effect.parameters) if isinstance(effect, BinRates) else None
             size = effect.low.size if isinstance(effect, Morph | LogMorph) else size
             if size is not None and size != nominal.size:
-                raise InputError(f"sample {self.name!r} has {nominal.size} bins, an effect on it has {size}")
+                raise InputError(
+                    f"sample {self.name!r} has {counted(nominal.size, 'bin')}, an effect on it has {size}"
+                )
 
 
-@dataclass(frozen=True, eq=False)
-class Channel:
+@dataclass(frozen=True, eq=False, repr=False)
+class Channel(Shown):
     """A histogram that was counted.
 
     Attributes
@@ -95,6 +105,13 @@ class Channel:
     statistics: tuple[str | None, ...] = ()
     floor: float = -np.inf
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.name, {
+            "bins": str(self.observed.size),
+            "observed": number(float(self.observed.sum())),
+            "samples": str(len(self.samples)),
+        }
+
     def __post_init__(self) -> None:
         if self.statistics and len(self.statistics) != np.size(self.observed):
             raise InputError(
@@ -105,12 +122,12 @@ class Channel:
         for sample in self.samples:
             if sample.nominal.size != observed.size:
                 raise InputError(
-                    f"channel {self.name!r} counts {observed.size} bins, its sample {sample.name!r} has {sample.nominal.size}"
+                    f"channel {self.name!r} counts {counted(observed.size, 'bin')}, its sample {sample.name!r} has {sample.nominal.size}"
                 )
 
 
-@dataclass(frozen=True, eq=False)
-class StatisticalModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class StatisticalModel(Shown):
     """A likelihood in full, with its data.
 
     Attributes
@@ -134,6 +151,13 @@ class StatisticalModel:
     parameters: tuple[Parameter, ...]
     signal_strengths: tuple[str, ...] = ()
     name: str = ""
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        return self.name, {
+            "channels": str(len(self.channels)),
+            "parameters": str(len(self.parameters)),
+            "signal strengths": ", ".join(self.signal_strengths) or "none",
+        }
 
     def __post_init__(self) -> None:
         for what, names in (

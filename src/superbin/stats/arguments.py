@@ -151,7 +151,7 @@ def as_count(n: object) -> int:
     Raises
     ------
     InputError
-        When `n` is no whole number in that range.
+        When `n` is not a whole number in that range.
 
     Examples
     --------

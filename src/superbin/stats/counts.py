@@ -37,6 +37,7 @@ from superbin.stats.arguments import (
 )
 from superbin.stats.integration import log_integral, narrowed
 from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel, uncertainty
+from superbin.stats.poisson import log_equal
 
 __all__ = [
     "BANDS",
@@ -667,15 +668,6 @@ def _deep_at_most(n: FloatArray, mean: FloatArray) -> FloatArray:
         fraction = j * (j - 1 - n) / (base + 2 * j - fraction)
     with np.errstate(divide="ignore"):
         return np.asarray(log_equal(n, mean) + np.log(mean) - np.log(base - fraction))
-
-
-def log_equal(n: FloatArray, mean: FloatArray) -> FloatArray:
-    """``ln P(N = n)`` at a fixed mean."""
-    positive, some = np.where(n > 0, n, 1.0), np.where((mean > 0) & (mean < 1e300), mean, 1.0)
-    shape = positive.shape
-    value = poisson.log_probability(positive.ravel(), some.ravel()).reshape(shape)
-    value = np.where(mean == some, value, -np.inf)
-    return np.where(n > 0, value, -mean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,11 +112,8 @@ def discovery_tails(
     low, high = (float(end[0]) for end in held.span(nuisance, SPAN))
     start = held.inverse(np.maximum(n - root * np.sqrt(n), 0.0), np.ones(n.size))
     edge = edges(_discovery(held, n), root, (low, high), start, rising=False)
-    none = np.zeros((rows, 1))
-    centre, around = np.repeat(mean, rows), np.repeat(nuisance, rows)
-    p, rest = (
-        log_sum(held, counts, centre, around, edge.reshape(rows, 1, -1), none, side) for side in (0, 1)
-    )
+    below, above = held.log_auxiliary(edge.reshape(rows, 1, -1), nuisance)
+    p, rest = (log_sum(counts, np.repeat(mean, rows), part) for part in (below, above))
     return np.minimum(p, 0.0), np.minimum(rest, 0.0)
 
 

@@ -18,8 +18,8 @@ from scipy import special
 
 from superbin.errors import InputError
 from superbin.stats.arguments import FloatArray, Index, Numbers, checked_yields
-from superbin.stats.counts import log_equal
 from superbin.stats.models import ModelName, UncertaintyModel, uncertainty
+from superbin.stats.poisson import log_equal
 
 __all__ = [
     "INNER",
@@ -148,23 +148,9 @@ def window(*centres: float, sigmas: float = 10.0) -> FloatArray:
     return np.arange(low, high + 1)
 
 
-def log_sum(
-    held: UncertaintyModel,
-    counts: FloatArray,
-    mean: FloatArray,
-    nuisance: FloatArray,
-    edge: FloatArray,
-    weights: FloatArray,
-    side: int,
-) -> FloatArray:
-    """``ln P`` of being beyond the edge, one per row.
-
-    `mean`, `nuisance` of shape (rows,), `edge` (rows, shifts, counts), `weights` (rows, shifts): logarithms for the signal's auxiliary measurement.
-    """
-    beyond = held.log_auxiliary(edge, nuisance[:, None, None])[side]
-    n, centre = np.broadcast_arrays(counts, mean[:, None])
-    chance = log_equal(n, centre)
-    return np.asarray(special.logsumexp(beyond + chance[:, None, :] + weights[:, :, None], axis=(1, 2)))
+def log_sum(counts: FloatArray, mean: FloatArray, log_accepted: FloatArray) -> FloatArray:
+    """``ln P`` of what is accepted, one per mean; `log_accepted`, ``ln P`` at a count, of shape (means, parts, counts) is summed over its parts."""
+    return np.asarray(special.logsumexp(log_accepted + log_equal(counts, mean[:, None, None]), axis=(1, 2)))
 
 
 def one_number(name: str, array: FloatArray, largest: float) -> FloatArray:

@@ -2,7 +2,7 @@
 
 Three different questions, all pre-fit, none of which is "the" expected significance:
 
-* `at_mean`: the p-value of the count ``n = s + b``, taken for possible even where it is not whole: what the original tool quotes;
+* `at_mean`: the p-value of the count ``n = s + b``, taken for possible even where it is not whole: what the CMS Mini Analysis Tool quotes;
 * `at_quantiles`: the p-value of the median count under signal plus background, and of the counts at the edges of its
   bands of one and two standard deviations, the count distributed exactly, with the systematics of the background;
 * `superbin.stats.asimov_z`: the asymptotic approximation of the median.

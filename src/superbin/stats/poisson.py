@@ -18,6 +18,7 @@ __all__ = [
     "beyond_linear",
     "deviance",
     "log_at_most_uniform",
+    "log_equal",
     "log_mode_density",
     "log_probability",
     "log_ratio",
@@ -99,6 +100,16 @@ def log_probability(n: FloatArray, m: FloatArray) -> FloatArray:
     """``ln [m^n e^-m / Gamma(n + 1)]`` for n, m > 0."""
     u = log_ratio(m, n)
     return np.asarray(log_mode_density(n) - np.log(n) + n * (u - np.expm1(u)))
+
+
+def log_equal(n: FloatArray, mean: FloatArray) -> FloatArray:
+    """``ln P(N = n)`` at any mean >= 0; arguments broadcast."""
+    n, mean = np.broadcast_arrays(n, mean)
+    some = (n > 0) & (mean > 0) & (mean < 1e300)
+    value = log_probability(np.where(some, n, 1.0).ravel(), np.where(some, mean, 1.0).ravel()).reshape(
+        n.shape
+    )
+    return np.where(some, value, np.where(n > 0, -np.inf, -mean))
 
 
 def tail_and_rest(n: FloatArray, m: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -22,7 +22,7 @@ from superbin.stats.poisson import deviance
 __all__ = ["Fit", "fit"]
 
 MOST_STEPS, MOST_NEWTON = 120, 8
-CLOSE = 1e-8
+CLOSE = 1e-7
 ROUNDING = 2e-16
 GRID = 65
 GOLDEN_STEPS = 40
@@ -81,10 +81,11 @@ def fit(
     (array([32.296]), array([1.918]))
     """
     n, s, auxiliary, width, shift = np.broadcast_arrays(n, s, auxiliary, k, shift)
-    nuisance, cost = held.background_only(n, auxiliary)
-    found = Fit(np.array(nuisance), np.array(shift, dtype=np.float64), np.array(cost))
-    if not (s > 0).any():
-        return found
+    if (s > 0).all():
+        found = Fit(*(np.empty(n.shape) for _ in range(3)))
+    else:
+        nuisance, cost = held.background_only(n, auxiliary)
+        found = Fit(np.array(nuisance), np.array(shift, dtype=np.float64), np.array(cost))
     expected = s * np.exp(width * shift) + held.mean(auxiliary)
     for rows, method in (((s > 0) & (n <= expected), _pulled_down), ((s > 0) & (n > expected), _pulled_up)):
         if not rows.any():
@@ -135,34 +136,36 @@ def _branch(
     k: FloatArray,
     shift: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Solve ``rho = 1 - n/M(rho)``, M falling as rho grows: a secant between the ends, then Newton's method between bounds."""
+    """Solve ``rho = 1 - n/M(rho)``, M falling as rho grows: Newton's method between bounds, from the solution for ``M = M(0)/(1 + c rho)``."""
     uncertain = bool((k > 0).any())
     wide = np.where(k > 0, k, 1.0)
     base = np.log(s) + 2 * np.log(wide) + k * shift if uncertain else np.zeros(0)
 
-    def at(rho: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Both nuisances, the mean of the count, what is missing to a solution, and its derivative."""
+    def at(rho: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Both nuisances, the mean of the count, and its derivative."""
         nuisance, mean, slope = held.pulled(auxiliary, rho, sign)
         y, signal = shift, s
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             if uncertain:
                 y = np.where(k > 0, shift - special.wrightomega(np.log(rho) + base) / wide, shift)
                 signal = s * np.exp(k * y)
                 slope = slope - (k * signal) ** 2 / (1 + rho * k * k * signal)
-            total = np.minimum(signal + mean, LARGEST_MEAN)
-            ratio = n / total
-            return nuisance, y, total, 1 - ratio - rho, ratio / total * slope - 1
+            return nuisance, y, np.minimum(signal + mean, LARGEST_MEAN), slope
 
     low, high = np.zeros(n.shape), np.ones(n.shape)
-    first, last = (at(end)[3] for end in (low, high))
+    *_, total, slope = at(low)
     # where M is too small already at rho = 0, the nuisance is at the end of its branch
-    open_ = first > 0
-    rho = np.where(open_, first / np.where(open_, first - last, 1.0), 0.0)
-    high = np.where(open_, high, 0.0)
+    high = np.where(total > n, high, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rho = np.where(total > n, (1 - n / total) / (1 - n * slope / (total * total)), 0.0)
+    rho = np.where(rho > 0, rho, 0.5 * high)
     for step in range(MOST_STEPS):
-        nuisance, y, total, value, slope = at(rho)
+        nuisance, y, total, slope = at(rho)
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratio = n / total
+            value = 1 - ratio - rho
+            trial = rho - value / (ratio / total * slope - 1)
         low, high = np.where(value >= 0, rho, low), np.where(value >= 0, high, rho)
-        trial = rho - value / slope
         there = (np.abs(trial - rho) <= CLOSE * rho + ROUNDING) | (high == 0)
         if there.all():
             break

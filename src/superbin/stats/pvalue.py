@@ -1,6 +1,6 @@
 """Exact one-bin p-values, by quadrature instead of toys.
 
-Which to use: `midp` is what the original tool quotes, `tail` the conservative P(N >= n); both are prior-predictive
+Which to use: `midp` is what the CMS Mini Analysis Tool quotes, `tail` the conservative P(N >= n); both are prior-predictive
 ("hybrid"): the background mean is smeared as its uncertainty model says. `log_tail` and `log_midp` go on where
 float64 underflows. `tail_significance` and `midp_significance` give Z on both sides, also where p rounds to one. `tail_and_midp`
 gives both with everything that is asked of them. `significance` turns a p-value into Z,

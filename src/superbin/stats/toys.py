@@ -330,7 +330,7 @@ def whole(name: str, value: int, low: int, high: int | None) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise InputError(f"{name} = {value!r:.60} is no whole number; give an integer") from None
+        raise InputError(f"{name} = {value!r:.60} is not a whole number; give an integer") from None
     if isinstance(value, bool) or number < low or (high is not None and number > high):
         span = f"at least {low}" if high is None else f"from {low} to {high:.0e}"
         raise InputError(f"{name} = {value!r:.60} is out of range; give an integer {span}")

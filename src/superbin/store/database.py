@@ -11,6 +11,7 @@ from typing import NoReturn, Self
 
 from sqlalchemy import Connection, func, insert, inspect, select, update
 
+from superbin._support.shown import counted
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_label, point_text
@@ -461,11 +462,11 @@ def _refuse(
     names = next(tuple(s.parameters) for s in stored if s.model == model)
     if len(parameters) != len(names):
         raise InputError(
-            f"model {model!r} has {len(names)} parameters ({', '.join(names)}); {len(parameters)} were given"
+            f"model {model!r} has {counted(len(names), 'parameter')} ({', '.join(names)}); {len(parameters)} were given"
         )
     best = min(points, key=lambda point: math.dist(point, parameters))
     wanted, near = point_label(model, parameters), point_label(model, best)
     raise UnknownNameError(
-        f"{wanted} is not among the {len(points)} points stored for {search!r}; the nearest is {near}; "
+        f"{wanted} is not among the {counted(len(points), 'point')} stored for {search!r}; the nearest is {near}; "
         f"list them with: superbin db show {search} {model}"
     )

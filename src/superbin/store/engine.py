@@ -37,6 +37,7 @@ _HIDDEN = "***"
 _SECRET = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
 """Options in a URL whose value nobody should see."""
 
+_STRING = re.compile(r"\b(password|passwd|pwd)\s*=", re.IGNORECASE)
 _MEANT_AS_URL = re.compile(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?:", re.IGNORECASE)
 """How a URL begins that was mistyped; as the path of a file it would be repeated with its password."""
 
@@ -96,10 +97,14 @@ def locate(database: str | Path | None = None) -> URL:
     Raises
     ------
     DatabaseError
-        If the URL cannot be parsed, or the data directory cannot be made.
+        If the URL cannot be parsed, a connection string of another form is given, or the data directory cannot be made.
     """
     chosen = str(database or os.environ.get(_VARIABLE) or _default_file())
     if "://" not in chosen and not _MEANT_AS_URL.match(chosen):
+        if _STRING.search(chosen):
+            raise DatabaseError(
+                "the database is named by a connection string; write it as a URL, dialect://user:password@host:port/name"
+            )
         return URL.create("sqlite", database=str(Path(chosen).expanduser().absolute()))
     try:
         url = make_url(chosen)

@@ -53,7 +53,7 @@ def bin_rows(search: Search, search_id: int) -> Rows:
 
 
 def stored_files(search: Search, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Files of a search as they are stored: those of its bundle, and what of the search itself is no number per bin."""
+    """Files of a search as they are stored: those of its bundle, and what of the search itself is not a number per bin."""
     stored = dict(files)
     extras: dict[str, object] = {}
     if search.names:

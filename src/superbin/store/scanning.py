@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, func, insert, select
 
 from superbin._support.json import json_text, parse_json
+from superbin._support.shown import counted
 from superbin.domain.signal import point_text
 from superbin.errors import DatabaseError, InputError
 from superbin.results.documents import converter
@@ -157,7 +158,7 @@ def load(connection: Connection, scan: str) -> dict[str, ScanPoint]:
     numbers = Counter(row.status for row in points)
     if (numbers[DONE], numbers[FAILED]) != (header.n_done, header.n_failed):
         raise _damaged(
-            f"{len(points)} points are there and not {header.n_done} done and {header.n_failed} failed"
+            f"{counted(len(points), 'point')} are there and not {header.n_done} done and {header.n_failed} failed"
         )
     return {row.signal_digest: _point(names, scan, row._asdict()) for row in points}
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 
+from superbin._support.shown import counted
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel, point_text
 from superbin.errors import InputError, OutputError
@@ -161,7 +162,7 @@ def _empty(connection: Connection, search: Search, search_id: int) -> None:
         left = connection.scalar(select(func.count()).select_from(schema.signals).where(of_search)) or 0
         if left:
             raise InputError(
-                f"search {search.name!r} has other bins than the stored one, whose {left} signals would lose "
+                f"search {search.name!r} has other bins than the stored one, whose {counted(left, 'signal')} would lose "
                 "theirs; give the new search another name, or import it into another database"
             )
         connection.execute(delete(bins).where(bins.c.search_id == search_id))
@@ -253,7 +254,7 @@ def _key(signal: SignalModel) -> tuple[str, str]:
 def _check_signal(signal: SignalModel, place: _Place) -> None:
     if signal.yields.size != place.n_bins:
         raise InputError(
-            f"signal {signal.label} has {signal.yields.size} yields; search {signal.search!r} has {place.n_bins} bins"
+            f"signal {signal.label} has {counted(signal.yields.size, 'yield')}; search {signal.search!r} has {counted(place.n_bins, 'bin')}"
         )
     names = place.parameters.setdefault(signal.model, list(signal.parameters))
     if list(signal.parameters) != names:

@@ -1,4 +1,4 @@
-"""Merges against brute force, the greedy search of the original tool, and their own certificates."""
+"""Merges against brute force, the greedy search of the CMS Mini Analysis Tool, and their own certificates."""
 
 import itertools
 from collections.abc import Iterator

@@ -299,13 +299,13 @@ class TestScan:
     def test_another_search(self, small_search: Search) -> None:
         """CHANCE-1: a scan of other numbers is refused."""
         scan = scan_of(replace(small_search, luminosity_fb=11.0), [done(1, 1)])
-        with pytest.raises(InputError, match="scan it anew"):
+        with pytest.raises(InputError, match="scan it again"):
             chance.of_scan(small_search, scan)
 
     def test_nothing_finished(self, small_search: Search) -> None:
         """CHANCE-1: a scan without a finished point is refused."""
         scan = scan_of(small_search, [ScanPoint({"m": 5.0}, "failed", reason="x")])
-        with pytest.raises(InputError, match="none of the 1 points"):
+        with pytest.raises(InputError, match="none of the 1 point"):
             chance.of_scan(small_search, scan)
 
 

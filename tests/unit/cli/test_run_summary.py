@@ -43,7 +43,7 @@ def test_what_run_prints(example_result: AnalysisResult) -> None:
     assert "Choosing them by what was observed is not offered" in text
     alone = summary(replace(result, other=None, likelihood=None, published=None), Path("out"))
     assert "520 channels" not in alone
-    assert "none of this model that superbin knows" in alone
+    assert "superbin has none for this model" in alone
     unknown = replace(result.signal, cross_section_pb=None)
     limits = tuple(replace(limit, cross_section_fb=None) for limit in result.limits)
     without = summary(
@@ -52,3 +52,19 @@ def test_what_run_prints(example_result: AnalysisResult) -> None:
     )
     assert "no cross section is known" in without
     assert "fb obs." not in without
+
+
+def test_one_region_for_both_purposes(example_result: AnalysisResult) -> None:
+    """CLI-46: where both regions have the same bins, their limits are printed once, with the bands of the region for the limit."""
+    result = example_result
+    other = result.other
+    assert other is not None
+    assert result.region.purpose == "discovery"
+    without = tuple(replace(limit, mu=replace(limit.mu, median=None)) for limit in result.limits)
+    same = replace(other, merge=replace(other.merge, bins=result.merge.bins))
+    text = summary(replace(result, limits=without, other=same), Path("out"))
+    rows = [line for line in text.splitlines() if line.startswith("  both regions")]
+    quoted = other.quoted
+    assert quoted is not None
+    assert any("LHC CLs pre-fit" in row and f"{quoted.mu.median:#.3g}" in row for row in rows)
+    assert "region for discovery  LHC" not in text

@@ -55,6 +55,18 @@ def test_one_vocabulary(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_values_have_plain_names(name: str) -> None:
+    """CLI-61: no value is shown by a name of click's types, such as INTEGER RANGE."""
+    context = click.Context(COMMANDS[name], info_name=name)
+    for option in options(COMMANDS[name]).values():
+        shown = "" if option.is_flag else option.make_metavar(context)
+        assert not {"INTEGER", "RANGE", "FLOAT", "TEXT"} & set(shown.replace("<", " ").split()), (
+            option.opts,
+            shown,
+        )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
     """CLI-61: a help text that begins with a capital letter and ends with a full stop."""
     for option in options(COMMANDS[name]).values():

@@ -154,7 +154,7 @@ def _with(point: ScanPoint, total: object) -> ScanPoint:
 def test_one_point_is_no_map(bundle: Bundle) -> None:
     """EXP-2: SModelS refuses a bundle with one signal or none."""
     with pytest.raises(
-        InputError, match=r"one point of T1bbbb makes no map, which SModelS interpolates; export a scan\.json"
+        InputError, match=r"1 point of T1bbbb makes no map, which SModelS interpolates; export a scan\.json"
     ):
         files_of(Bundle(bundle.search, bundle.signals[:1]), "smodels")
     with pytest.raises(InputError, match="there are no signals"):
@@ -193,7 +193,7 @@ def test_regions_as_a_workspace_and_as_hs3(bundle: Bundle, scan: ScanResult) -> 
     document = json.loads(files_of(one, "hs3")["hs3.json"])
     assert document["metadata"]["hs3_version"] == "0.2"
     counts = {axis["name"]: axis["value"] for data in document["data"] for axis in data["axes"]}
-    assert [counts[f"n_region_{i}_0"] for i in (1, 2, 3)] == [12, 30, 3]
+    assert [counts[f"n_{name}_0"] for name in ("low", "mid_HT", "high")] == [12, 30, 3]
     for name in ("pyhf", "hs3"):
         with pytest.raises(InputError, match="an aggregate bin of its own at every point"):
             files_of(scan, name)

@@ -72,7 +72,7 @@ def test_outside(mass: float, tmp_path: Path) -> None:
             r"table.csv:1: .*uncertainty_percent or uncertainty_pb",
         ),
         ("mass_GeV,cross_section_pb\n# x\n", r"table.csv: the table has no rows"),
-        ("mass_GeV,cross_section_pb\n900\n", r"table.csv:2: 1 cells for 2 columns"),
+        ("mass_GeV,cross_section_pb\n900\n", r"table.csv:2: 1 cell for 2 columns"),
         ("mass_GeV,cross_section_pb\n900,x\n", r"table.csv:2: cross_section_pb 'x' is not a finite number"),
         (
             "mass_GeV,cross_section_pb\n900,nan\n",

@@ -51,7 +51,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "shapes parametric": (changed("shapes * * FAKE", "shapes * * in.root w:$PROCESS"), 4, "'w:s' is an object of a RooFit workspace"),
     "shapes outside": (changed("shapes * * FAKE", "shapes * * ../in.root h"), 4, "is outside the card's folder"),
     "shapes absolute": (changed("shapes * * FAKE", "shapes * * /etc/passwd h"), 4, "is outside the card's folder"),
-    "shapes table": (changed("shapes * * FAKE", "shapes * * in.csv h"), 4, "is no ROOT file"),
+    "shapes table": (changed("shapes * * FAKE", "shapes * * in.csv h"), 4, "is not a ROOT file"),
     "shapes keyword": (changed("shapes * * FAKE", "shapes * * in.root $ENERGY/h"), 4, "has a word with $"),
     "shapes for some": (changed("shapes * * FAKE", "shapes * * in.root h\nshapes t a FAKE"), 4, "do not both have a histogram"),
     "unknown header": (changed("shapes * * FAKE", "data x"), 4, "'data' is not a header line"),
@@ -63,7 +63,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "observation nan": (changed("observation 5 6", "observation 5 nan"), 6, "observation 'nan' is not a finite number"),
     "channel twice": (changed("bin a b\n", "bin a a\n"), 5, "the same channel twice in one bin line"),
     "channel unknown": (changed("bin a a b b", "bin a a c c"), 7, "channel 'c' is not among the declared ones"),
-    "channel without column": (changed("bin a a b b", "bin a a a a"), 8, "process 's' stands twice in channel 'a'"),
+    "process twice": (changed("process s t s t", "process s t s s"), 8, "process 's' is twice in channel 'b'"),
     "channel empty": (changed("bin a b\nobservation 5 6", "bin a b c\nobservation 5 6 7"), 7, "channel 'c' is declared but"),
     "no bin": (without("bin"), 8, "after 0 bin and 2 process lines"),
     "bin line empty": (changed("bin a a b b", "bin"), 7, "the bin line of the table is empty"),
@@ -79,7 +79,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "rate huge": (changed("rate 1 4 1 5", "rate 1 4 1 1e999"), 10, "rate '1e999' is too large"),
     "rate grouped": (changed("rate 1 4 1 5", "rate 1 4 1 1_000"), 10, "rate '1_000' is not a finite number"),
     "rate symbol": (changed("rate 1 4 1 5", "rate 1 4 1 -"), 10, "rate '-' is not a finite number"),
-    "nuisance alone": (changed("x lnN 1.1 - 1.1 -", "x"), 11, "'x' stands alone"),
+    "nuisance alone": (changed("x lnN 1.1 - 1.1 -", "x"), 11, "'x' is alone"),
     "unknown kind": (changed("x lnN 1.1 - 1.1 -", "x lnX 0 1"), 11, "nuisance kind 'lnX' of 'x' is not known"),
     "discrete": (changed("x lnN 1.1 - 1.1 -", "x discrete"), 11, "is not read: it chooses between shapes of a RooFit workspace"),
     "constraint": (changed("x lnN 1.1 - 1.1 -", "x constr @0 a 1"), 11, "a constraint on a formula is not read"),
@@ -93,7 +93,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "param error": (CARD + "p param 1 0\n", 14, "is not above zero"),
     "param pair": (CARD + "p param 1 1/2\n", 14, "write -x/+y"),
     "param mean": (CARD + "p param 1 1 [2,3]\n", 14, "has the mean 1 outside its range [2,3]"),
-    "param twice": (changed("kmax 3", "kmax 5") + "p param 1 1\np param 1 1\n", 15, "stands on line 14 already"),
+    "param twice": (changed("kmax 3", "kmax 5") + "p param 1 1\np param 1 1\n", 15, "is on line 14 already"),
     "extArg file": (CARD + "p extArg w.root:w\n", 14, "is from the RooFit workspace"),
     "extArg range": (CARD + "p extArg 1 [3,2]\n", 14, "low <= high"),
     "flatParam used": (CARD + "p flatParam\nf rateParam a t (@0) p\n", 14, "has no value, and a formula uses it"),
@@ -106,7 +106,7 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "edit short": (CARD + "nuisance edit drop a b\n", 14, "has 2 words after it and needs 3"),
     "edit nothing": (CARD + "nuisance edit drop t c y\n", 14, "finds nothing; correct the names, or add 'ifexists'"),
     "edit expression": (CARD + "nuisance edit drop (a+)+ * y\n", 14, "repeats what repeats"),
-    "edit bad expression": (CARD + "nuisance edit drop ( * y\n", 14, "is no regular expression"),
+    "edit bad expression": (CARD + "nuisance edit drop ( * y\n", 14, "is not a regular expression"),
     "edit add twice": (CARD + "nuisance edit add t a y lnN 1.2\n", 14, "add 'addq' or 'overwrite'"),
     "edit add directions": (CARD + "nuisance edit add t b y lnN 0.9 addq\n", 14, "go in different directions"),
     "edit rename unknown": (CARD + "nuisance edit rename z w\n", 14, "no nuisance 'z' is above this line"),
@@ -137,14 +137,17 @@ BAD: dict[str, tuple[str, int | None, str]] = {
     "rateParam file": (CARD + "f rateParam a t w.root:ws\n", 14, "is a function of the RooFit workspace"),
     "rateParam short": (CARD + "f rateParam a t\n", 14, "needs a channel, a process, and a number"),
     "rateParam nowhere": (CARD + "f rateParam c t 1\n", 14, "the card has no such column"),
-    "rateParam range": (CARD + "f rateParam a t 1 [0-5]\n", 14, "is no range"),
+    "rateParam range": (CARD + "f rateParam a t 1 [0-5]\n", 14, "is not a range"),
     "rateParam outside": (CARD + "f rateParam a t 9 [0,5]\n", 14, "outside its range"),
     "rateParam reversed": (CARD + "f rateParam a t 1 [2,0]\n", 14, "low <= high"),
-    "rateParam other start": (CARD + "f rateParam a t 1\nf rateParam b t 2\n", 15, "another start or range than on line 14"),
-    "rateParam twice": (CARD + "f rateParam a t 1\nf rateParam * t 1\n", 15, "'f' acts twice"),
+    "gmN twice": (CARD + "g gmN 10 - 0.4 - -\n", 14, "'g' acts twice on process 't' in channel 'a'"),
+    "trG twice": (changed("kmax 3", "kmax 5") + "h trG - 0.1 - -\nh trG - 0.2 - -\n", 15, "'h' acts twice on process 't'"),
+    "unif ranges": (changed("kmax 3", "kmax 5") + "h unif -1 1 - 0.1 - -\nh unif -1 2 - - - 0.1\n", 15, "another kind or range on line 14"),
+    "gmM widths": (changed("kmax 3", "kmax 5") + "h gmM - 0.1 - -\nh gmM - - - 0.2\n", 15, "the uncertainty 0.2 here and 0.1 on line 14"),
+    "formula and param": (changed("kmax 3", "kmax 4") + "f rateParam a t (@0) r\nf param 1 0.1\n", 15, "only one with a number can be constrained"),
     "rateParam name taken": (CARD + "x rateParam a t 1\n", 14, "'x' is rateParam here but lnN"),
     "group form": (CARD + "q group x y\n", 14, "must be written 'q group = nuisance"),
-    "group member": (CARD + "q group = x z\n", 14, "names 'z', which is no nuisance"),
+    "group member": (CARD + "q group = x z\n", 14, "names 'z', which is not a nuisance"),
     "group extended first": (CARD + "q group += x\n", 14, "extended before it is defined"),
     "group twice": (CARD + "q group = x\nq group = y\n", 15, "is defined again; the first time was line 14"),
 }  # fmt: skip
@@ -159,7 +162,7 @@ def test_the_card_itself_is_good(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_card(tmp_path: Path, case: str) -> None:
-    """CARD-12, and the clause of each case: file, line, one line of text."""
+    """CARD-4, CARD-5, CARD-9, CARD-10, CARD-12: refused with file, line and one line of text."""
     text, line, message = BAD[case]
     path = tmp_path / "card.txt"
     path.write_text(text, encoding="utf-8")
@@ -168,6 +171,40 @@ def test_bad_card(tmp_path: Path, case: str) -> None:
     place = f"{path}:{line}: " if line is not None else f"{path}: "
     assert str(caught.value).startswith(place)
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    """IMP-2, CARD-12: every faulty line of every card is in one report, but for what may follow from another fault."""
+    faulty = (
+        changed("observation 5 6", "observation 5 -1")
+        .replace("rate 1 4 1 5", "rate nan 4 1 -5")
+        .replace("x lnN 1.1 - 1.1 -", "x lnN 1.1")
+        .replace("y lnN", "y lnX")
+    )
+    (tmp_path / "a.txt").write_text(faulty + "all group = x nothing\n", encoding="utf-8")
+    with pytest.raises(DocumentError) as caught:
+        read_datacards(tmp_path / "a.txt")
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'a.txt'}: 5 faults: line 10: rate 'nan'")
+    for part in (
+        "line 10: rate -5",
+        "line 6: observation -1",
+        "line 11: lnN 'x' has 1",
+        "line 12: nuisance kind 'lnX'",
+    ):
+        assert text.count(part) == 1
+    # The header is read first, without it the table has no meaning; one shapes line is one fault.
+    (tmp_path / "b.txt").write_text(changed("imax 2", "imax two").replace("jmax 1", "jmax"), encoding="utf-8")
+    (tmp_path / "c.txt").write_text(
+        changed("shapes * * FAKE", "shapes * * in.root w:$PROCESS"), encoding="utf-8"
+    )
+    with pytest.raises(DocumentError) as caught:
+        read_datacards(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}: 8 faults: a.txt: line 10: rate 'nan'")
+    assert "b.txt: line 1: imax is 'two'" in str(caught.value)
+    assert "b.txt: line 2: jmax has no value" in str(caught.value)
+    assert str(caught.value).count("RooFit workspace") == 1
     assert "\n" not in str(caught.value)
 
 

@@ -14,7 +14,7 @@ from superbin.errors import DocumentError, InputError, SuperbinError
 from superbin.io.datacards import CODES, lint, read_datacards, repeated
 from superbin.io.datacards.formulas import parse_formula
 from superbin.io.datacards.parse import parse_card
-from superbin.likelihood import read
+from superbin.likelihood import read, read_cards
 from superbin.statistical_model import Normal
 from superbin.statistical_model.expressions import evaluate
 
@@ -87,8 +87,62 @@ def test_nuisances_that_act_twice(tmp_path: Path) -> None:
         assert expected(path, k=k) == pytest.approx([first, second])
     remark = next(f for f in lint(read_datacards(path)) if f.code == "acts-twice")
     assert (remark.line, "both lines count, as in Combine" in remark.message) == (11, True)
-    with pytest.raises(DocumentError, match=r"card.txt:11: 'k' acts twice on process 't'"):
-        read(card(tmp_path, "k lnU - 1.1 - 1.2\nk lnU - 1.3 - -\n"))
+    flat = card(tmp_path, "k lnU - 1.1 - 0.7/1.2\nk lnU - 1.3 - 0.8/1.25\n")
+    for k in (-0.7, 0.4):
+        second = 2 + 5 * pair(k, 0.7, 1.2) * pair(k, 0.8, 1.25)
+        assert expected(flat, k=k) == pytest.approx([1 + 4 * 1.43**k, second])
+
+
+def test_lines_of_one_name(tmp_path: Path) -> None:
+    """CARD-36, CARD-7: lines of one name on different columns are one parameter; a rateParam twice on a column is its square."""
+    lines = (
+        "u unif -1 1 - 0.1 - -\nu unif -1 1 - - - 0.2\nm gmM - 0.3 - -\nm gmM - - - 0.3\n"
+        "n trG - 0.1 - -\nn trG - - - -0.2\nf rateParam * t 1 [0,5]\nf rateParam b t 2\n"
+    )
+    path = card(tmp_path, lines)
+    u, m, n, f = 0.4, 1.2, 0.3, 1.7
+    first = 1 + 4 * (1 + 0.1 * u) * m * (1 + 0.1 * n) * f
+    second = 2 + 5 * (1 + 0.2 * u) * m * (1 - 0.2 * n) * f**2
+    assert expected(path, u=u, m=m, n=n, f=f) == pytest.approx([first, second])
+    likelihood = read(path)
+    free = next(p for p in likelihood.model.parameters if p.name == "f")
+    assert (free.initial, free.lower, free.upper) == (1.0, 0.0, 5.0)
+    assert {f.code for f in lint(read_datacards(path))} >= {"acts-twice", "first-start"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_constrained_rate(tmp_path: Path, order: int) -> None:
+    """CARD-7, CARD-20: a param of the same name constrains a rateParam, as Combine's manual says; an extArg gives its range."""
+    lines = ["f rateParam * t 3 [0,9]", "f param 1.0 0.2 [0.3,1.9]"][::order]
+    path = card(tmp_path, "\n".join(lines) + "\n")
+    assert expected(path, f=1.4) == pytest.approx([1 + 4 * 1.4, 2 + 5 * 1.4])
+    likelihood = read(path)
+    (f,) = (p for p in likelihood.model.parameters if p.name == "f")
+    assert (f.initial, f.lower, f.upper, f.constraint) == (1.0, 0.3, 1.9, Normal(1.0, 0.2))
+
+    def nll(f: float) -> float:
+        poisson = sum(m - n * math.log(m) for m, n in zip((1 + 4 * f, 2 + 5 * f), (5, 6), strict=True))
+        return poisson + 0.5 * ((f - 1) / 0.2) ** 2
+
+    difference = likelihood.nll({"r": 1.0, "f": 1.4}) - likelihood.nll({"r": 1.0, "f": 0.8})
+    assert difference == pytest.approx(nll(1.4) - nll(0.8), abs=1e-12)
+    free = read(card(tmp_path, "f extArg 1.5 [1,2]\nf rateParam a t 1\n"))
+    (f,) = (p for p in free.model.parameters if p.name == "f")
+    assert (f.initial, f.lower, f.upper, f.constraint) == (1.5, 1.0, 2.0, None)
+
+
+def test_constrained_rate_of_another_card(tmp_path: Path) -> None:
+    """CARD-13: the constraint of a rateParam may be in one of several cards."""
+    for name, line in (("a", "f rateParam * t 1"), ("b", "f param 1 0.2")):
+        (tmp_path / name).mkdir()
+        card(tmp_path / name, line + "\n")
+    model = read_cards({n: tmp_path / n / "card.txt" for n in "ab"}).model
+    assert next(p for p in model.parameters if p.name == "f").constraint == Normal(1.0, 0.2)
+
+
+def test_comments_below_the_table(tmp_path: Path) -> None:
+    """CARD-1: Combine cuts lines below the table at any #, above it names of histograms may hold one."""
+    assert expected(card(tmp_path, "k lnN - 1.1 - -#nothing\n"), k=1.0) == pytest.approx([5.4, 7.0])
 
 
 def test_gamma_factor(tmp_path: Path) -> None:
@@ -217,9 +271,9 @@ def test_formulas_fuzzed(text: str) -> None:
         ),
         (
             "f rateParam a t (@0) g\ng rateParam b t (@0) f\n",
-            r"card.txt:10: the formulas go round in a circle, f -> g -> f",
+            r"card.txt:10: the formulas depend on each other in a circle, f -> g -> f",
         ),
-        ("f rateParam a t (@0) f\n", r"the formulas go round in a circle, f -> f"),
+        ("f rateParam a t (@0) f\n", r"the formulas depend on each other in a circle, f -> f"),
     ],
 )
 def test_bad_references(tmp_path: Path, lines: str, message: str) -> None:

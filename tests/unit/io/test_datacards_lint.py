@@ -147,6 +147,9 @@ def test_mode_of_statistics(tmp_path: Path) -> None:
     twice = "bin a\nobservation 1\nbin a a\nprocess s b\nprocess 0 1\nrate 1 2\nk lnN - 1.1\nk lnN - 1.2\n"
     assert {code for _, _, code in found(cards(tmp_path, twice))} == {"acts-twice"}
     assert ("card0.txt", 8, "acts-twice") in found(cards(tmp_path, twice))
+    table = "bin a c\nobservation 1 1\nbin a a c c\nprocess s b s b\nprocess 0 1 0 1\nrate 1 2 1 2\n"
+    started = table + "k rateParam a b 1 [0,2]\nk rateParam c b 1\n"
+    assert {("card0.txt", 8, "first-start")} <= set(found(cards(tmp_path, started)))
 
 
 def test_codes_are_documented_and_reached() -> None:
@@ -154,7 +157,7 @@ def test_codes_are_documented_and_reached() -> None:
     tested = {
         *ENTRIES, "varying-range", "leaked-placeholder", "floored-rate", "unbalanced-control-region",
         "empty-channel", "missing-systematic", "signal-placeholder", "same-channels-twice", "edit-nothing", "unused-parameter",
-        "statistics-mode", "acts-twice",
+        "statistics-mode", "acts-twice", "first-start",
     }  # fmt: skip
     assert set(CODES) == tested
 

@@ -230,7 +230,7 @@ def test_words_after_the_last_column(tmp_path: Path) -> None:
     assert [(e.term, e.up) for e in nuisance(cards, "x").entries] == [(0, 1.1)]
     (remark,) = cards.remarks
     assert (remark.code, remark.place.line) == ("ignored-words", 8)
-    assert "'of the signal only' stands after the last column" in remark.message
+    assert "'of the signal only' is after the last column" in remark.message
 
 
 @pytest.mark.parametrize("zero", ["0", "0.", "0.00", ".0", "0e5"])

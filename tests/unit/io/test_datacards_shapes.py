@@ -282,7 +282,7 @@ def test_cycles_of_one_name(tmp_path: Path) -> None:
 BAD: dict[str, tuple[dict[str, object], str]] = {
     "missing histogram": ({"lines": "jes shape - 1\n"}, r"card.txt:11: .*h.root has no histogram 'b_jesDown'; its histograms begin with"),
     "number of bins": ({"histograms": {"b": histogram([1.0, 2.0])}}, r"card.txt:4: .*h.root: b has 2 bins, the data of channel 'c' .* has 3"),
-    "bins of a variation": ({"lines": "jes shape - 1\n", "histograms": JES | {"b_jesUp": histogram([1.0])}}, r"card.txt:11: .*b_jesUp has 1 bins"),
+    "bins of a variation": ({"lines": "jes shape - 1\n", "histograms": JES | {"b_jesUp": histogram([1.0])}}, r"card.txt:11: .*b_jesUp has 1 bin"),
     "negative data": ({"histograms": {"data_obs": histogram([1.0, -2.0, 1.0])}}, r"card.txt:4: .*data_obs counts -2 events in bin 2"),
     "nan": ({"histograms": {"b": histogram([1.0, math.nan, 1.0])}}, r"card.txt:4: .*'b' in bin 2 is nan; it must be a finite number"),
     "empty": ({"histograms": {"b": histogram([0.0, 0.0, 0.0])}}, r"card.txt:4: .*b has the integral 0, but the rate"),
@@ -300,6 +300,46 @@ def test_bad_histograms(tmp_path: Path, case: str) -> None:
     with pytest.raises(DocumentError, match=message) as caught:
         read(write(tmp_path, **arguments))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_all_faults_of_histograms_at_once(tmp_path: Path) -> None:
+    """IMP-2, CARD-12: every histogram that is missing or does not fit is in one report."""
+    card = write(
+        tmp_path,
+        "jes shape - 1\njer shape - 1\nk shape 1 -\n",
+        histograms={"b_jesUp": histogram([1.0]), "b_jesDown": histogram(DOWN), "b_jerUp": histogram(UP)},
+        background="17",
+    )
+    with pytest.raises(DocumentError) as caught:
+        read(card)
+    text = str(caught.value)
+    assert text.startswith(f"{card}: 2 faults: line ")
+    assert "line 10: the rate of process 'b'" in text
+    assert "no histogram 's_kDown'" in text
+    card = write(
+        tmp_path,
+        "jes shape - 1\njer shape - 1\nk shape 1 -\n",
+        histograms={"b_jesUp": histogram([1.0]), "b_jesDown": histogram(DOWN), "b_jerUp": histogram(UP)},
+    )
+    with pytest.raises(
+        DocumentError, match=r"3 faults: .*line 13: .*line 11: .*b_jesUp has 1 bin.*line 12: .*b_jerDown"
+    ):
+        read(card)
+
+
+def test_cycles_by_name(tmp_path: Path) -> None:
+    """CARD-19: a name may end in a cycle, as ROOT's Get takes it."""
+    card = write(tmp_path)
+    with uproot.update(tmp_path / "h.root") as file:
+        file["s"] = histogram([5.0, 5.0, 5.0])
+    for cycle, values in ((1, SIGNAL), (2, [5.0, 5.0, 5.0])):
+        lines = card.read_text(encoding="utf-8").splitlines()
+        lines.insert(4, f"shapes s * h.root s;{cycle}")
+        (tmp_path / "cycle.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        np.testing.assert_allclose(expected(read(tmp_path / "cycle.txt"), r=1.0) - BACKGROUND, values)
+    (tmp_path / "cycle.txt").write_text("\n".join(lines).replace("s;2", "s;3"), encoding="utf-8")
+    with pytest.raises(DocumentError, match=r"has no histogram 's;3'"):
+        read(tmp_path / "cycle.txt")
 
 
 def test_bad_files(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_missing_folder(tmp_path: Path) -> None:
     """PUB-1: the file that is missing is named."""
     derive = load("published_limits/derive.py")
     with pytest.raises(InputError, match=r"Figure_010-b.root: there is no such file; name the folder"):
-        derive.tables(tmp_path)
+        derive.tables(tmp_path, derive.FIGURES["cms-pas-sus-16-014"])
 
 
 ROW = (

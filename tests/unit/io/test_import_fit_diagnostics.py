@@ -162,7 +162,7 @@ def test_signals_by_mapping(tmp_path: Path) -> None:
     """RIMP-12: a signal that is named; an unknown one, and an unknown key, are refused."""
     path = write(tmp_path / "fit.root")
     assert imported(path, signals=["signal"]).bundle.search.digest == imported(path).bundle.search.digest
-    with pytest.raises(InputError, match="signal 'x' is no process; there are signal, ttbar, znn"):
+    with pytest.raises(InputError, match="signal 'x' is not a process; there are signal, ttbar, znn"):
         imported(path, signals=["x"])
     with pytest.raises(InputError, match="nothing reads the key 'observed'"):
         imported(path, observed="data")

@@ -157,7 +157,7 @@ def test_labels_and_correlations(tmp_path: Path) -> None:
         ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"backgrounds": ["x"]}, "no histogram 'x', which the mapping names"),
         ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"folder": "x"}, "no histogram in folder 'x'"),
         ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"bins": 3}, "nothing reads the key 'bins'"),
-        ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"signals": "("}, "is no regular expression"),
+        ({"data": shape([1, 1, 1]), "b": shape([1, 1, 1])}, {"signals": "("}, "is not a regular expression"),
         (
             {"data": shape([1, 1, 1]), "b": shape([1, 1, 1]), "c": shape([1, 1, 1]), "total": shape([9, 9, 9])},
             {},

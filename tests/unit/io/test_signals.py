@@ -141,7 +141,7 @@ def test_root_faults(search: Search, tmp_path: Path) -> None:
         signals_from_root(path, search, pattern=r"c_(\d+)")
     with pytest.raises(InputError, match="no histogram's name matches 'x'; there are a_1"):
         signals_from_root(path, search, pattern="x")
-    with pytest.raises(InputError, match="is no regular expression"):
+    with pytest.raises(InputError, match="is not a regular expression"):
         signals_from_root(path, search, pattern="(")
 
 
@@ -182,7 +182,7 @@ def test_tables(search: Search, tmp_path: Path) -> None:
         ("bin,yield\n1,x\n", "row 1: yield 'x' is not a finite number"),
         ("bin,yield\n1,nan\n", "row 1: yield 'nan' is not a finite number"),
         ("bin,yield\n1,-2\n", "in bin 1 is -2"),
-        ("bin,yield\n1\n", "row 1: 1 cells for 2 columns"),
+        ("bin,yield\n1\n", "row 1: 1 cell for 2 columns"),
         ("bin,yield,extra\n1,2,3\n", "unknown column 'extra'"),
         ("bin,yield,jes_up\n1,2,3\n", "'jes_up' lacks its other side"),
         ("bin,value\n1,2\n", "no column 'yield'"),

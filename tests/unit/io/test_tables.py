@@ -116,7 +116,7 @@ def test_process_name_no_table_can_hold(tmp_path: Path) -> None:
     """TAB-6: refused when written, so that reading cannot fail."""
     zeros = np.zeros(4)
     search = four_bins(Process("a\nb", "", Estimate(zeros, zeros, zeros, zeros, zeros)))
-    with pytest.raises(InputError, match=r"process name 'a\\nb' cannot stand in a table"):
+    with pytest.raises(InputError, match=r"process name 'a\\nb' cannot be written in a table"):
         write_search(search, tmp_path)
 
 

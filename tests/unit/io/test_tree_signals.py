@@ -148,7 +148,7 @@ def test_negative_bins(tmp_path: Path) -> None:
     made = signal_from_tree(path, "events", make_search(), weight="w", negative="zero")
     assert made.yields.tolist() == [0, 0, 0, 0]
     assert made.errors[0] == pytest.approx(5**0.5)
-    assert "1 bins of negative sum were set to zero" in made.source
+    assert "1 bin of negative sum were set to zero" in made.source
 
 
 def test_several_files_and_regions(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_several_files_and_regions(tmp_path: Path) -> None:
     made = signal_from_tree(paths, "events", search, regions={"A": "met > 150", "B": "met >= 300"})
     assert made.yields.tolist() == [5, 4]
     assert "6 events read, 6 selected, 1 of these in no bin" in made.source
-    with pytest.raises(InputError, match="'B' is amiss"):
+    with pytest.raises(InputError, match="'B' is missing or unknown"):
         signal_from_tree(paths, "events", search, regions={"A": "met > 150"})
     with pytest.raises(InputError, match="give regions"):
         signal_from_tree(paths, "events", search)

@@ -174,7 +174,7 @@ BROKEN: dict[str, Callable[[Document], None]] = {
     r"is a second observation 'SR'": lambda d: d["observations"].append(d["observations"][0]),
     r"type is 'normsis'; known modifiers are histosys, lumi": _set(*B, "modifiers", 0, "type", value="normsis"),
     r"has factors 0 and 1\.1; log-normal factors are above zero": _set(*B, "modifiers", 0, "data", "lo", value=0),
-    r"modifiers\[1\]\.data\.hi_data has 1 entries; the sample has 2 bins": _set(*B, "modifiers", 1, "data", "hi_data", value=[1]),
+    r"modifiers\[1\]\.data\.hi_data has 1 entry; the sample has 2 bins": _set(*B, "modifiers", 1, "data", "hi_data", value=[1]),
     r"modifiers\[2\]\.data\[0\] is -1; it must not be below 0": _set(*B, "modifiers", 2, "data", value=[-1, 1]),
     r"gives 'mu' 1 normal parameter\(s\), elsewhere the name has 1 free": _set(*B, "modifiers", 0, "name", value="mu"),
     r"repeats normsys 'jes' on sample 'b'": lambda d: d["channels"][0]["samples"][1]["modifiers"].append(d["channels"][0]["samples"][1]["modifiers"][0]),
@@ -198,6 +198,32 @@ def test_broken_documents(message: str) -> None:
         model_from_workspace(space, source="w.json")
     assert str(caught.value).startswith("w.json: ")
     assert "\n" not in str(caught.value)
+
+
+def test_all_faults_at_once() -> None:
+    """IMP-2, ENG-15: one report with the JSON path of every fault, each once."""
+    space = document()
+    _set(*B, "data", value=[1, "5"])(space)
+    _set("channels", 0, "samples", 0, "data", value=[1])(space)
+    _set("channels", 1, "samples", 0, "modifiers", 0, "type", value="normsis")(space)
+    with pytest.raises(DocumentError) as caught:
+        model_from_workspace(space, source="w.json")
+    text = str(caught.value)
+    assert text.startswith("w.json: 3 faults: ")
+    for path in (
+        "channels[0].samples[1].data[1] is",
+        "channels[0].samples[0].data has 1",
+        "channels[1].samples[0].modifiers[0].type",
+    ):
+        assert text.count(f"$.{path}") == 1
+    space = document()
+    _set("measurements", 0, "config", "parameters", 1, "inits", value=[7])(space)
+    _set("measurements", 0, "config", "parameters", 2, "fixed", value=1)(space)
+    _set("measurements", 0, "config", "poi", value="sigma")(space)
+    with pytest.raises(
+        DocumentError, match=r"w.json: 3 faults: .*is at odds: .*true or false.*poi is 'sigma'"
+    ):
+        model_from_workspace(space, source="w.json")
 
 
 @pytest.mark.parametrize(

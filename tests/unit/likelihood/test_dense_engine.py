@@ -197,6 +197,21 @@ def test_every_modifier_as_pyhf(factors: str, morphs: str, mu: float) -> None:
         assert ours.nll(x) == pytest.approx(pyhf_nll(model, data, ours, x), rel=1e-11)
 
 
+@pytest.mark.parametrize("low", [1e-10, 1e-7, 0.4, 0.6, 3.0])
+def test_expectations_far_below_the_counts(low: float) -> None:
+    """ENG-2: no digit is lost where a statistical factor at its lower bound leaves next to nothing of 17 counted events."""
+    document = workspace(
+        {"SR": [sample("b", [20.0, 15.0], normfactor("mu"), staterror("st", [2.0, 1.0]))]},
+        {"SR": [24.0, 17.0]},
+    )
+    ours = likelihood(document)
+    values = {"mu": 0.7, "st[0]": 1.1, "st[1]": low}
+    rates = [20.0 * 0.7 * 1.1, 15.0 * 0.7 * low]
+    expected = sum(m - n * math.log(m) + math.lgamma(n + 1) for m, n in zip(rates, (24, 17), strict=True))
+    expected += -norm.logpdf(1.0, 1.1, 0.1) - norm.logpdf(1.0, low, 1 / 15)
+    assert ours.nll(values) == pytest.approx(expected, rel=1e-13)
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 100_000), st.booleans())
 def test_random_workspaces_as_pyhf(seed: int, smooth: bool) -> None:
@@ -533,7 +548,7 @@ def test_fixed_strength_is_let_go() -> None:
     assert fixed.fit().mu == 1.0
     limit = fixed.limit()
     assert limit.observed == pytest.approx(counting(5, 2, 5).limit().observed, rel=1e-9)
-    assert limit.doubts[0] == "mu is fixed in the published model and was let go"
+    assert limit.doubts[0] == "mu is fixed in the published model and was freed"
 
 
 def test_nothing_expected_nothing_seen() -> None:

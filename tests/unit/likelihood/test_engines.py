@@ -126,7 +126,7 @@ def test_a_plane_has_the_scan_at_its_foot(engine: Engine) -> None:
         q = line.q[i]
         assert q is not None
         assert q - 1e-6 <= lowest <= q + 0.2
-    with pytest.raises(InputError, match="near to it: alpha"):
+    with pytest.raises(InputError, match="similar names: alpha"):
         scan(engine, "alpa")
     with pytest.raises(InputError, match="name two"):
         surface(engine, ("mu", "mu"))

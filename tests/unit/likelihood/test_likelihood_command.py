@@ -102,14 +102,14 @@ def test_cards_are_fitted_as_they_are_written(tmp_path: Path) -> None:
     [
         (
             ["nowhere.txt"],
-            "'nowhere.txt' is no search with a likelihood, card, folder or workspace, and as a model it needs",
+            "'nowhere.txt' is not a search with a likelihood, card, folder or workspace, and as a model it needs",
         ),
         (
             ["card.txt", "--systematics", "none"],
             "it is read as a card or workspace, which is taken as written",
         ),
         (["card.txt", "1750", "1"], "leave out '1750 1'"),
-        (["card.txt", "--patch", "p.json"], "is no workspace; leave out --patch"),
+        (["card.txt", "--patch", "p.json"], "is not a workspace; leave out --patch"),
         (["cms-pas-sus-16-014"], "is a search; name a signal with its parameters"),
         (["cms-pas-sus-16-014", "T1bbbb", "high", "1"], "they must be numbers"),
         (["T1bbbb", "1750", "1", "--mass", "120"], "leave out --mass"),

@@ -103,7 +103,7 @@ def test_the_same_channels_twice_are_refused(compiled: Compiled) -> None:
 
 
 def test_cards_as_they_are_written(compiled: Compiled) -> None:
-    """LIK-30: all signals under one strength; a word for a signal is no number."""
+    """LIK-30: all signals under one strength; a word for a signal is not a number."""
     card = (
         "bin a\nobservation 6\nbin a a a\nprocess g q b\nprocess -1 0 1\nrate {} 3 5.5\nside gmN 11 - - 0.5\n"
     )
@@ -163,7 +163,7 @@ def test_several_signals_in_a_bin_are_refused(compiled: Compiled) -> None:
 
 def test_cards_without_signal_are_refused(compiled: Compiled) -> None:
     """LIK-26: cards without a signal column are refused."""
-    with pytest.raises(InputError, match="none of the 1 channels is a bin with a column for a signal"):
+    with pytest.raises(InputError, match="none of the 1 channel is a bin with a column for a signal"):
         compiled("bin a\nobservation 0\nbin a\nprocess b\nprocess 1\nrate 1\n")
 
 
@@ -322,7 +322,7 @@ def test_documents_with_a_missing_part_are_refused(part: str) -> None:
 def test_unknown_parameters_are_named(two_bins: PublishedLikelihood) -> None:
     """LIK-26: an unknown parameter is refused with names near to it."""
     with pytest.raises(
-        UnknownNameError, match=r"no parameter 'alpho' in this model; near to it: \['alpha'\]"
+        UnknownNameError, match=r"no parameter 'alpho' in this model; similar names: \['alpha'\]"
     ):
         two_bins.model([1.0, 1.0]).position("alpho")
 

@@ -198,8 +198,8 @@ def test_a_covariance_of_another_search_is_refused(cms_search: Search, t1bbbb: S
     [
         (Constraints(forbidden=tuple(range(1, 161))), "every bin is forbidden; allow at least one"),
         (Constraints(exactly=161), "exactly 161 bins are asked for but only 160 are allowed"),
-        (Constraints(required=(2.5,)), "required bin 2.5 is no whole number; the bins are 1 to 160"),  # type: ignore[arg-type]
-        (Constraints(forbidden=("3",)), "forbidden bin '3' is no whole number"),  # type: ignore[arg-type]
+        (Constraints(required=(2.5,)), "required bin 2.5 is not a whole number; the bins are 1 to 160"),  # type: ignore[arg-type]
+        (Constraints(forbidden=("3",)), "forbidden bin '3' is not a whole number"),  # type: ignore[arg-type]
         (
             Constraints(at_most=1, min_background=900, min_signal=2),
             "no set of bins .* satisfies all constraints",

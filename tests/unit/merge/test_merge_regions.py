@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -178,9 +179,14 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """CLI-44: the folder holds a search that is read back, a table, a figure and exports."""
     chosen = ["common", "T1bbbb", "--at", "1750", "1", "--at", "1500", "800", "--at", "1000", "900"]
     with pytest.raises(SystemExit) as stop:
-        main([*chosen, "--regions", "2", "-o", str(tmp_path / "regions")])
+        main(
+            [*chosen, "--regions", "2", "-o", str(tmp_path / "regions"), "--figure", str(tmp_path / "figure")]
+        )
     assert stop.value.code == 0
-    assert "2 regions, best found:" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "2 regions, best found:" in printed
+    assert re.search(r"the largest loss is that of T1bbbb\(\d+, \d+\)", printed)
+    assert (tmp_path / "figure" / "loss.png").exists()
     folder = tmp_path / "regions"
     bundle = imports.read(folder / "search").bundle
     document = json.loads((folder / "regions.json").read_text())
@@ -193,10 +199,41 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     background = json.loads((folder / "pyhf" / "BkgOnly.json").read_text())
     patches = pyhf.PatchSet(json.loads((folder / "pyhf" / "patchset.json").read_text()))
     patches.verify(background)
-    assert [patch.name for patch in patches] == ["signal_1", "signal_2", "signal_3"]
-    with pytest.raises(SystemExit) as stop:
-        main([*chosen, "-o", str(tmp_path / "other")])
-    assert stop.value.code == 2
+    assert [patch.name for patch in patches] == ["T1bbbb_1750_1", "T1bbbb_1500_800", "T1bbbb_1000_900"]
+    # Each region is written as selections whose union it is, and the workspace names regions as the search does.
+    assert [line["k"] for line in document["curve"]] == [1, 2]
+    assert len(document["cuts"]) == 2
+    assert all(text in printed for region in document["cuts"] for text in region)
+    assert [channel["name"] for channel in background["channels"]] == list(bundle.search.names)
+    for wrong in (["-o", str(tmp_path / "other")], ["--regions", "2", "--objective", "worst"]):
+        with pytest.raises(SystemExit) as stop:
+            main([*chosen, *wrong])
+        assert stop.value.code == 2
+
+
+def test_every_command_takes_the_regions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLI-44: a search of regions without a grid is stored, scanned, described and merged by its stored signals."""
+    monkeypatch.setenv("SUPERBIN_DATABASE", str(tmp_path / "database.sqlite"))
+    chosen = ["common", "T1bbbb", "--at", "1750", "1", "--at", "1500", "800", "--at", "1000", "900"]
+    name = "cms-pas-sus-16-014-2-regions"
+    for words in (
+        [*chosen, "--regions", "2", "-o", str(tmp_path / "regions")],
+        ["db", "import", str(tmp_path / "regions" / "search")],
+        ["scan", "T1bbbb", "--search", name, "--processes", "1", "-o", str(tmp_path / "scan")],
+        ["common", "T1bbbb", "--search", name, "--aggregates", "1"],
+        ["signal", "show", "T1bbbb", "1750", "1", "--search", name],
+        ["optimize", "T1bbbb", "1750", "1", "--search", name, "--figure", str(tmp_path / "figures")],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0, words
+    printed = capsys.readouterr().out
+    assert "3 points" in printed
+    assert re.search(r"^ +2 .*AR2$", printed, re.MULTILINE)
+    # Regions without ranges have no plane to draw them in.
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["front.pdf", "front.png"]
 
 
 def test_regions_against_every_partition() -> None:

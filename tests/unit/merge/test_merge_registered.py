@@ -25,7 +25,7 @@ from superbin.merge.shapes import Shape
 def purity() -> Iterator[Merit]:
     """s / (1 + b), known for one test."""
     new = Merit(
-        "purity",
+        "test_purity",
         "largest s/(1 + b)",
         "maximise $s/(1+b)$",
         "s/(1 + b)",
@@ -39,7 +39,7 @@ def purity() -> Iterator[Merit]:
 @pytest.mark.parametrize("shape", merge.SHAPES)
 def test_every_shape(shape: Shape, cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-70: searches of every shape maximise it; no pair of bins and no single one is better in free shape."""
-    found = merge.optimize(cms_search, t1bbbb, figure_of_merit="purity", shape=shape)
+    found = merge.optimize(cms_search, t1bbbb, figure_of_merit="test_purity", shape=shape)
     problem = problem_from(bin_sums(cms_search, t1bbbb))
     n = problem.n_bins
     pairs = np.array(
@@ -66,7 +66,7 @@ def test_command_and_paper(tmp_path: Path) -> None:
             "1750",
             "1",
             "--figure-of-merit",
-            "purity",
+            "test_purity",
             "--toys",
             "0",
             "--no-figures",
@@ -83,7 +83,7 @@ def test_command_and_paper(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("purity")
 def test_many_signals(cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-70: fleets and common merges judge by it."""
-    fleet = merge.fleet(cms_search, [t1bbbb], figure_of_merit="purity")
+    fleet = merge.fleet(cms_search, [t1bbbb], figure_of_merit="test_purity")
     common = merge.common_merge(fleet)
     assert common.efficiency == pytest.approx(1.0, abs=1e-6)
     assert common.bound is None
@@ -93,8 +93,8 @@ def test_names() -> None:
     """MERGE-70: a name is taken once; a document's unknown one speaks for itself and evaluates nothing."""
     with pytest.raises(InputError, match="'midp' already"):
         register(MERITS["midp"])
-    with pytest.raises(UnknownNameError, match="'s_over_b'; there are midp, "):
-        merit("s_over_b")
+    with pytest.raises(UnknownNameError, match="'not_there'; there are midp, "):
+        merit("not_there")
     unknown = named("theirs")
     assert (unknown.goal, unknown.shown(2.0)) == ("theirs", 2.0)
     one = np.ones(1)

@@ -62,6 +62,8 @@ def test_nothing_to_draw_is_refused() -> None:
         merge_front([], {})
     with pytest.raises(InputError, match="no merge"):
         bin_map({}, {"free": merged(1)})
+    with pytest.raises(InputError, match="no ranges"):
+        bin_map({1: (), 2: ()}, {"free": merged(1)})
 
 
 def test_losses_by_number_of_merges() -> None:

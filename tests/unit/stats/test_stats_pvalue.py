@@ -213,5 +213,5 @@ def test_deficits_have_finite_significance() -> None:
 
 
 def test_original_example() -> None:
-    """STAT-5: the original tool's own example, p = 0.027115."""
+    """STAT-5: the CMS Mini Analysis Tool's own example, p = 0.027115."""
     assert superstats.midp(40, 25, 5, 5) == pytest.approx(0.027115, abs=5e-7)

@@ -169,7 +169,7 @@ def test_refresh_with_other_bins(store: Store, small_search: Search) -> None:
     store.fill_packaged(packaged(moved, at(moved, "A", 2, m=1)), digest="2")
     assert store.search("small").digest == moved.digest
     store.add_signals([at(moved, "B", 7, m=1)])
-    with pytest.raises(InputError, match=r"other bins than the stored one, whose 1 signals"):
+    with pytest.raises(InputError, match=r"other bins than the stored one, whose 1 signal"):
         store.fill_packaged(packaged(small_search), digest="3")
     assert store.packaged_digest == "2"
     assert contents(store) == [("A(1)", 2, True), ("B(1)", 7, False)]

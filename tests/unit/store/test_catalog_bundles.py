@@ -104,7 +104,7 @@ def test_a_packaged_search_as_a_bundle(catalog: Catalog, tmp_path: Path) -> None
         ("signal-accuracy.json", b"{}", "is not a list of statements"),
         ("cross-sections/stop.csv", b"x\n", "cross-sections/stop.csv:1: 'x' are not the columns"),
         ("likelihood.json.gz", b"no", "small/likelihood.json.gz: not a packed likelihood"),
-        ("grids/T2tt.csv.gz", b"no", "small/grids/T2tt.csv.gz: not a whole gzip file"),
+        ("grids/T2tt.csv.gz", b"no", "small/grids/T2tt.csv.gz: not a complete gzip file"),
         ("generator-card.json", b"\xff", "is not UTF-8 text"),
     ],
 )

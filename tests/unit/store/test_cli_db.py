@@ -55,14 +55,14 @@ def document(*arguments: str | Path) -> Any:
 def test_init(here: Path) -> None:
     """STORE-13: init makes and fills the database, and may be called again."""
     for _ in range(2):
-        assert output("init") == f"{here / 'db.sqlite'}: 2 searches, 1 signals\n"
+        assert output("init") == f"{here / 'db.sqlite'}: 2 searches, 1 signal\n"
     assert output("init", "--database", "other.sqlite").startswith(f"{here / 'other.sqlite'}: ")
 
 
 def test_list(here: Path, cms_search: Search, t1bbbb: SignalModel) -> None:
     """STORE-13: list names searches and models; as JSON with provenance and every point."""
     assert output("list") == (
-        f"{here / 'db.sqlite'}: 2 searches, 1 signals\n"
+        f"{here / 'db.sqlite'}: 2 searches, 1 signal\n"
         "cms-pas-sus-16-014  12.9 fb-1 at 13 TeV  160 bins  packaged\n"
         "  T1bbbb(m_mother, m_lsp)  1 point\n"
         "cms-sus-16-033  35.9 fb-1 at 13 TeV  174 bins  packaged\n"

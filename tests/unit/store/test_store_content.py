@@ -180,7 +180,7 @@ def test_replace_with_other_bins(
         "number": with_fewer_bins(small_search),
     }[change]
     with pytest.raises(
-        InputError, match=r"^search 'small' has other bins than the stored one, whose 1 signals"
+        InputError, match=r"^search 'small' has other bins than the stored one, whose 1 signal"
     ):
         store.add_search(new, replace=True)
     assert_same_search(store.search("small"), small_search)

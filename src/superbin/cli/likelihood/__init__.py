@@ -6,6 +6,7 @@ One module per group of verbs: `fits` (fit, limit, significance), `profiles` (sc
 
 import click
 
+from superbin.cli import LazyGroup
 from superbin.cli.likelihood.documents import combine, export, lint
 from superbin.cli.likelihood.experiments import gof, toys
 from superbin.cli.likelihood.fits import fit, limit, significance
@@ -15,7 +16,7 @@ from superbin.cli.likelihood.profiles import impacts, scan
 __all__ = ["likelihood"]
 
 
-@click.group()
+@click.group(cls=LazyGroup, lazy={})
 def likelihood() -> None:
     """Fit, test, combine and convert published likelihoods.
 
@@ -25,7 +26,6 @@ def likelihood() -> None:
     superbin likelihood limit BkgOnly.json --patch patchset.json --patch-name signal_600_1
     cat workspace.json | superbin likelihood significance -
 
-    \b
     SOURCE is the name of a search (then SIGNAL is MODEL and its parameters), a CMS Combine datacard, a folder
     of them, a HistFactory JSON workspace, or - for standard input. Cards and workspaces are taken as written, with the signal they hold;
     what is doubtful is printed. Without SOURCE, MODEL and its parameters are a signal of the search that --search names.

@@ -1,7 +1,6 @@
 """``superbin likelihood export``, ``combine`` and ``lint``."""
 
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.subject import (
     Subject,
     card_options,
@@ -20,7 +20,7 @@ from superbin.cli.likelihood.subject import (
     subject_options,
 )
 from superbin.cli.likelihood.text import strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, standard_input
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
     if cards == (Path("-"),):
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "stdin"
-            place.write_text(sys.stdin.read(), encoding="utf-8")
+            place.write_text(standard_input(), encoding="utf-8")
             try:
                 read = read_datacards(place)
             except InputError as error:
@@ -80,7 +80,10 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
         return
     for finding in findings:
         click.echo(f"{finding.file}:{finding.line}: {finding.code}: {finding.message}")
-    click.echo(f"{len(read.files)} cards, {len(read.channels)} channels, {len(findings)} findings", err=True)
+    click.echo(
+        f"{counted(len(read.files), 'card')}, {counted(len(read.channels), 'channel')}, {counted(len(findings), 'finding')}",
+        err=True,
+    )
     for code, count in sorted(counts.items()):
         click.echo(f"{count:6d} {code}: {CODES[code]}", err=True)
 
@@ -239,11 +242,11 @@ def _part(
     "--shared",
     metavar="NAME",
     multiple=True,
-    help="A parameter that the likelihoods share: NAME, or NAME=LABEL:OTHER,LABEL:OTHER where it has other names in them. By default all "
+    help="A parameter shared by the likelihoods: NAME, or NAME=LABEL:OTHER,LABEL:OTHER if it has other names in them. By default all "
     "parameters of the same name.",
 )
-@click.option("--separate", is_flag=True, help="Share nothing but the signal strength.")
-@click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in cards.")
+@click.option("--separate", is_flag=True, help="Share only the signal strength.")
+@click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in cards.")
 @card_options[1]
 @card_options[2]
 @click.option(
@@ -252,7 +255,7 @@ def _part(
     type=click.Choice(["hs3", "pyhf", "card"]),
     default="hs3",
     show_default=True,
-    help="What to write with -o; pyhf is a folder.",
+    help="Format of --output; pyhf writes a folder.",
 )
 @click.option(
     "-o",

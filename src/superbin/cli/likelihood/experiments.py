@@ -24,21 +24,27 @@ __all__ = ["gof", "toys"]
 
 @click.command("toys", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
-@click.option("--mu", type=float, help="Signal strength whose CLs to find; by default p0 of the background.")
+@click.option(
+    "--mu",
+    metavar="X",
+    type=float,
+    help="Signal strength whose CLs is computed; by default p0 of the background.",
+)
 @click.option(
     "-n",
     "--toys",
     "number_",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1000,
     show_default=True,
-    help="Toys per hypothesis.",
+    help="Number of toys per hypothesis.",
 )
 @seed_option
 @processes_option
 @json_option
 def toys(mu: float | None, number_: int, seed: int, processes: int, machine: bool, **chosen: Any) -> None:
-    """Throw toys: p0 of the background, or CLs of a signal strength. Limits by toys: ``limit --toys``."""
+    """Compute p0 of the background, or CLs of a signal strength, with toys. ``limit --toys`` computes limits."""
     from superbin.likelihood import toys as library
 
     subject, engine = open_subject(**chosen)
@@ -83,9 +89,16 @@ def toys(mu: float | None, number_: int, seed: int, processes: int, machine: boo
 
 @click.command("gof", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
-@click.option("--mu", type=float, help="Hold the signal strength; by default it is fitted.")
+@click.option("--mu", metavar="X", type=float, help="Hold the signal strength; by default it is fitted.")
 @click.option(
-    "-n", "--toys", "number_", type=click.IntRange(min=0), default=0, show_default=True, help="Toys."
+    "-n",
+    "--toys",
+    "number_",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Number of toys.",
 )
 @seed_option
 @processes_option

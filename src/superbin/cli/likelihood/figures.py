@@ -28,7 +28,7 @@ figures_option: Callable[..., Any] = click.option(
     "--figure",
     type=click.Path(path_type=Path),
     callback=_checked,
-    help="Draw it, as PDF and PNG of this name.",
+    help="File for the figure; PDF and PNG with this name.",
 )
 
 

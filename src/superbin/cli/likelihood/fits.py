@@ -35,11 +35,23 @@ UNASKED = 400
 
 @click.command("fit", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
-@click.option("--toys", type=click.IntRange(min=0), default=0, show_default=True, help="Toys for p0.")
+@click.option(
+    "--toys",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Number of toys for p0.",
+)
 @seed_option
 @processes_option
 @click.option(
-    "--pulls", "n_pulls", type=click.IntRange(min=0), default=0, help="Show the largest impacts on mu."
+    "--pulls",
+    "n_pulls",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Number of largest impacts on mu to print.",
 )
 @json_option
 def fit(toys: int, seed: int, processes: int, n_pulls: int, machine: bool, **chosen: Any) -> None:
@@ -57,13 +69,14 @@ def fit(toys: int, seed: int, processes: int, n_pulls: int, machine: bool, **cho
 
 @click.command("limit", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
-@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level.")
+@click.option("--level", metavar="X", type=float, default=0.95, show_default=True, help="Confidence level.")
 @click.option(
     "--toys",
+    metavar="N",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Toys per hypothesis and signal strength, for limits by toys.",
+    help="Number of toys per hypothesis and signal strength, for limits by toys.",
 )
 @seed_option
 @processes_option
@@ -98,7 +111,14 @@ def limit(level: float, toys: int, seed: int, processes: int, machine: bool, **c
 
 @click.command("significance", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
-@click.option("--toys", type=click.IntRange(min=0), default=0, show_default=True, help="Toys for p0.")
+@click.option(
+    "--toys",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Number of toys for p0.",
+)
 @seed_option
 @processes_option
 @json_option

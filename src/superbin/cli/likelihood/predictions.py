@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
     bin_numbers_of,
@@ -27,10 +28,11 @@ __all__ = ["covariance", "simplify", "yields"]
 @subject_options
 @click.option(
     "--mu",
+    metavar="X",
     type=float,
     help="Hold the signal strength; by default it is fitted (post-fit) or initial (pre-fit).",
 )
-@click.option("--prefit", is_flag=True, help="Before the fit.")
+@click.option("--prefit", is_flag=True, help="Print the prediction before the fit.")
 @figures_option
 @json_option
 def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, **chosen: Any) -> None:
@@ -80,10 +82,12 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
     type=click.Choice(["control", "background", "variations"]),
     default="control",
     show_default=True,
-    help="Fit of everything but the channels with signal, fit of all channels without signal, or (of a search without SIGNAL) nuisance by nuisance "
+    help="What is fitted: control, all channels but those with signal; background, all channels without signal; variations (of a search without SIGNAL), nuisance by nuisance "
     "with an upper and a lower side.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File for the JSON; by default it is printed."
+)
 def covariance(scope: Any, output: Path | None, **chosen: Any) -> None:
     """Write the background prediction of the bins with signal, with its covariance, as JSON.
 
@@ -161,17 +165,22 @@ def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) 
     type=click.Choice(["control", "background"]),
     default="control",
     show_default=True,
-    help="Fit everything but the bins with signal, or all channels at mu = 0.",
+    help="What is fitted: control, all channels but those with signal; background, all channels at mu = 0.",
 )
 @click.option(
-    "--draws", type=click.IntRange(min=10), default=20_000, show_default=True, help="Points for the moments."
+    "--draws",
+    metavar="N",
+    type=click.IntRange(min=10),
+    default=20_000,
+    show_default=True,
+    help="Number of points for the moments.",
 )
 @seed_option
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File to write as JSON; by default a summary is printed.",
+    help="File for the result as JSON; by default a summary is printed.",
 )
 @json_option
 def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bool, **chosen: Any) -> None:
@@ -207,7 +216,7 @@ def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bo
     if machine:
         click.echo(as_json(document))
         return
-    click.echo(f"{subject.title}: {len(found.bins)} bins, fit of scope {scope}")
+    click.echo(f"{subject.title}: {counted(len(found.bins), 'bin')}, fit of scope {scope}")
     for name, (observed, expected) in limits.items():
         click.echo(
             f"  {name.replace('_', ' '):<22} mu < {strength(observed)} observed, {strength(expected)} expected"

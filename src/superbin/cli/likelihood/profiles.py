@@ -20,18 +20,23 @@ __all__ = ["impacts", "scan"]
     "-p",
     "--parameter",
     "names",
+    metavar="NAME",
     multiple=True,
     help="Parameter to scan, by default the signal strength; give it twice for a plane.",
 )
 @click.option(
     "--range",
     "ranges",
+    metavar="LOW HIGH",
     type=(float, float),
     multiple=True,
-    help="Its range, by default three standard deviations; one per parameter.",
+    help="Range of the parameter; by default three standard deviations. One per parameter.",
 )
 @click.option(
-    "--points", type=click.IntRange(min=2), help="Values per parameter; by default 31, or 15 for a plane."
+    "--points",
+    metavar="N",
+    type=click.IntRange(min=2),
+    help="Values per parameter; by default 31, or 15 for a plane.",
 )
 @figures_option
 @json_option
@@ -80,10 +85,11 @@ def scan(
 @subject_options
 @click.option(
     "--top",
+    metavar="N",
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="How many impacts to repeat by fits with the parameter held; the others are by the covariance.",
+    help="Number of impacts computed by fits with the parameter fixed; the others come from the covariance.",
 )
 @figures_option
 @json_option

@@ -1,6 +1,5 @@
 """SOURCE and SIGNAL: what ``superbin likelihood`` works on, and its options."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from superbin.cli.options import database_option, search_option, signal_options
+from superbin.cli.options import database_option, search_option, signal_options, standard_input
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ PROCESSES = {"--workers": "--processes"}
 processes_option: Callable[..., Any] = click.option(
     "--processes",
     "processes",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -51,15 +51,15 @@ processes_option: Callable[..., Any] = click.option(
 
 
 card_options: tuple[Callable[..., Any], ...] = (
-    click.option("--mass", type=float, metavar="NUMBER", help="Replaces $MASS in a card."),
+    click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in a card."),
     click.option(
         "--keyword-value",
         "keywords",
         metavar="WORD=VALUE",
         multiple=True,
-        help="Replaces $WORD in the shapes lines of a card; may be given several times.",
+        help="Value of $WORD in the shapes lines of a card; may be given more than once.",
     ),
-    click.option("--outside", is_flag=True, help="Let a card name ROOT files outside its folder."),
+    click.option("--outside", is_flag=True, help="Allow a card to name ROOT files outside its folder."),
 )
 """Options of whatever reads cards."""
 
@@ -96,8 +96,10 @@ def _with_subject(command: F, *, required: bool) -> F:
             type=click.Path(path_type=Path),
             help="JSON Patch or patch set that adds the signal to a workspace.",
         ),
-        click.option("--patch-name", metavar="NAME", help="Which patch of a patch set."),
-        click.option("--measurement", metavar="NAME", help="Of a workspace; by default its first."),
+        click.option("--patch-name", metavar="NAME", help="Name of the patch in a patch set."),
+        click.option(
+            "--measurement", metavar="NAME", help="Measurement of a workspace; by default the first."
+        ),
         *card_options,
         click.option(
             "--systematics",
@@ -120,7 +122,12 @@ def _with_subject(command: F, *, required: bool) -> F:
             help="How log-normal factors depend on their nuisance; by default combine for searches and cards, HistFactory's code4 "
             "for workspaces.",
         ),
-        click.option("--bins", "bin_numbers", help="Merge these bins, such as 29,30,69, into one first."),
+        click.option(
+            "--bins",
+            "bin_numbers",
+            metavar="NUMBERS",
+            help="Merge these bins into one before the fit, such as 29,30,69.",
+        ),
         database_option,
     )
     for decorator in reversed(decorators):
@@ -154,7 +161,7 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     if signal:
         return _search(chosen["search_name"], place, signal, chosen)
     raise InputError(
-        f"{place!r} is no search with a likelihood, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
+        f"{place!r} is not a search with a likelihood, card, folder or workspace, and as a model it needs its parameters, such as T1bbbb 1750 1"
     )
 
 
@@ -262,7 +269,7 @@ def _file(place: str, chosen: Mapping[str, Any]) -> "tuple[Subject, Engine]":
         "interpolation": chosen["interpolation"],
         "bins": bin_numbers_of(chosen["bin_numbers"]),
     }
-    opened = open_text(sys.stdin.read(), **settings) if place == STDIN else open_file(Path(place), **settings)
+    opened = open_text(standard_input(), **settings) if place == STDIN else open_file(Path(place), **settings)
     for note in opened.notes:
         click.echo(note, err=True)
     title = "standard input" if place == STDIN else str(place)

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from superbin._support.files import files_within
 from superbin.errors import DocumentError, InputError
+from superbin.io._faults import Faults
 from superbin.io._text import read_text
 from superbin.io.datacards.model import (
     AutoStatistics,
@@ -80,14 +82,19 @@ def read_datacards(
     """
     if isinstance(paths, Mapping):
         files = _expand(list(paths.values()), folders=False)
-        cards = [_read(file, outside, keywords) for file in files]
+        cards = _read(files, outside, keywords)
         return combine([labelled(card, label) for card, label in zip(cards, paths, strict=True)])
     files = _expand([paths] if isinstance(paths, str | Path) else list(paths))
-    return combine([_read(file, outside, keywords) for file in files])
+    return combine(_read(files, outside, keywords))
 
 
-def _read(file: Path, outside: bool, keywords: Mapping[str, str] | None) -> Datacards:
-    return parse_card(read_text(file), str(file), outside=outside, keywords=keywords)
+def _read(files: Sequence[Path], outside: bool, keywords: Mapping[str, str] | None) -> list[Datacards]:
+    faults, cards = Faults(os.path.commonpath(files)), []
+    for file in files:
+        with faults.gathering():
+            cards.append(parse_card(read_text(file), str(file), outside=outside, keywords=keywords))
+    faults.check()
+    return cards
 
 
 def labelled(card: Datacards, label: str) -> Datacards:
@@ -119,7 +126,7 @@ def _expand(paths: Sequence[str | Path], *, folders: bool = True) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir() and folders:
-            inside = sorted((p for p in path.rglob("*.txt") if p.is_file()), key=_natural)
+            inside = sorted((p for p in files_within(path) if p.name.endswith(".txt")), key=_natural)
             if not inside:
                 raise InputError(f"{path}: the folder holds no *.txt file; name the cards or their folder")
             files += inside
@@ -163,7 +170,7 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
     channels: dict[str, Channel] = {}
     signal: dict[str, Term] = {}
     terms: list[Term] = []
-    parameters: dict[tuple[str, bool, bool], Parameter] = {}
+    parameters: dict[tuple[str, str], Parameter] = {}
     groups: dict[str, Group] = {}
     statistics: list[AutoStatistics] = []
     for card in cards:
@@ -171,12 +178,7 @@ def combine(cards: Sequence[Datacards]) -> Datacards:
         _check_signals(signal, card)
         for parameter in _parameters(card):
             new = _shifted(parameter, len(terms))
-            # A name may be both log-normal, in one channel, and a shape, in another; both have one constraint.
-            key = (
-                parameter.name,
-                isinstance(parameter, ShapeNuisance),
-                isinstance(parameter, MeasuredParameter),
-            )
+            key = parameter.name, _role(parameter)
             _check_meaning(parameters, new)
             old = parameters.get(key)
             parameters[key] = new if old is None else _joined(old, new)
@@ -318,16 +320,35 @@ def _joined(old: Parameter, new: Parameter) -> Parameter:
     return replace(old, **changes)
 
 
-def _check_meaning(parameters: Mapping[tuple[str, bool, bool], Parameter], new: Parameter) -> None:
-    """Refuse a name of two kinds, but for those that share a unit normal constraint."""
-    for key in ((new.name, a, b) for a in (False, True) for b in (False, True)):
-        old = parameters.get(key)
+_ROLES = ("factor", "shape", "value")
+
+
+def _role(parameter: Parameter) -> str:
+    """What a parameter does: a name may have several roles, a log-normal factor in one channel and a shape in another, say."""
+    match parameter:
+        case ShapeNuisance():
+            return "shape"
+        case MeasuredParameter() | FreeParameter():
+            return "value"
+        case _:
+            return "factor"
+
+
+def _check_meaning(parameters: Mapping[tuple[str, str], Parameter], new: Parameter) -> None:
+    """Refuse a name of two kinds, but for a rateParam of a value, and for those that share a unit normal constraint."""
+    for role in _ROLES:
+        old = parameters.get((new.name, role))
         if (
             old is not None
             and type(old) is not type(new)
             and not (_is_unit_normal(old) and _is_unit_normal(new))
+            and not _is_rate_of_value({type(old), type(new)})
         ):
             raise _conflict(old, new)
+
+
+def _is_rate_of_value(kinds: set[type[Parameter]]) -> bool:
+    return RateParameter in kinds and bool(kinds & {MeasuredParameter, FreeParameter})
 
 
 def _is_unit_normal(parameter: Parameter) -> bool:

@@ -11,6 +11,7 @@ rounded where Combine's workspace rounds them: constant yields to six digits, th
 """
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,9 @@ import numpy as np
 from scipy.special import gammaln, xlogy
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
+from superbin.io._faults import Faults
 from superbin.io.datacards.model import (
     FROM_TEMPLATE,
     Datacards,
@@ -143,14 +146,17 @@ class _Builder:
         self.columns = [_Column() for _ in cards.terms]
         self.rules = {rule.channel: rule for rule in cards.statistics}
         self.constraints_later: list[Parameter] = []
+        self.faults = Faults(cards.files[0] if len(cards.files) == 1 else os.path.commonpath(cards.files))
 
     def build(self, name: str) -> StatisticalModel:
         cards = self.cards
         for term in cards.terms:
-            if isinstance(term.rate, Placeholder):
-                raise DocumentError(
-                    f"{term.place}: the rate of process {term.process!r} in channel {term.channel!r} is the word {term.rate.text!r}; write the expected events"
-                )
+            with self.faults.gathering():
+                if isinstance(term.rate, Placeholder):
+                    raise DocumentError(
+                        f"{term.place}: the rate of process {term.process!r} in channel {term.channel!r} is the word {term.rate.text!r}; write the expected events"
+                    )
+        self.faults.check()
         signals = [t for t in cards.terms if t.is_signal]
         if signals:
             self.add(Parameter(STRENGTH, 1.0, 0.0, math.inf))
@@ -161,7 +167,12 @@ class _Builder:
         terms: dict[str, list[int]] = defaultdict(list)
         for i, term in enumerate(cards.terms):
             terms[term.channel].append(i)
-        channels = tuple(self.channel(channel, terms[channel.name]) for channel in cards.channels)
+        made = []
+        for channel in cards.channels:
+            with self.faults.gathering():
+                made.append(self.channel(channel, terms[channel.name]))
+        self.faults.check()
+        channels = tuple(made)
         parameters = [*self.unbounded(channels), *self.constraints_later]
         return StatisticalModel(channels, tuple(parameters), (STRENGTH,) if signals else (), name)
 
@@ -170,7 +181,8 @@ class _Builder:
 
         Elsewhere a negative rate could make a bin expect less than nothing, which no count forbids.
         """
-        open_ = {rate.name for rate in self.cards.rate_parameters if rate.lower is None}
+        valued = {p.name for p in self.cards.measured} | {p.name for p in self.cards.free}
+        open_ = {rate.name for rate in self.cards.rate_parameters if rate.lower is None} - valued
         for channel in channels:
             if not (channel.observed > 0).all():
                 open_.difference_update(
@@ -231,6 +243,7 @@ class _Builder:
     def rate(self, rate: RateParameter) -> None:
         lower = (0.0 if rate.initial >= 0 else -math.inf) if rate.lower is None else rate.lower
         upper = math.inf if rate.upper is None else rate.upper
+        # A param or extArg line of the same name, added before, gives value, range and constraint.
         self.add(Parameter(rate.name, rate.initial, lower, upper))
         for i in rate.terms:
             self.columns[i].factors.append(Rate(rate.name))
@@ -332,7 +345,7 @@ class _Builder:
         if formula.name in above:
             circle = " -> ".join((*above[above.index(formula.name) :], formula.name))
             raise DocumentError(
-                f"{formula.lines[0]}: the formulas go round in a circle, {circle}; one must be a number"
+                f"{formula.lines[0]}: the formulas depend on each other in a circle, {circle}; one must be a number"
             )
         if len(above) > 50:
             raise DocumentError(
@@ -386,10 +399,13 @@ class _Builder:
             samples = tuple(self.counting(i) for i in kept)
             return Channel(channel.name, np.array([channel.observed]), samples)
         data = self.data(channel, channel.template)
-        shapes = [self.nominal(i, data, channel) for i in kept]
+        shapes: dict[int, Shape] = {}
+        for i in kept:
+            with self.faults.gathering():
+                shapes[i] = self.nominal(i, data, channel)
         if channel.name in self.rules:
-            return self.with_statistics(channel, data, kept, shapes)
-        samples = tuple(self.fractions(i, shape) for i, shape in zip(kept, shapes, strict=True))
+            return self.with_statistics(channel, data, shapes)
+        samples = tuple(self.fractions(i, shape) for i, shape in shapes.items())
         return Channel(channel.name, data.values, samples)
 
     def counting(self, i: int) -> Sample:
@@ -442,7 +458,7 @@ class _Builder:
     def check_size(self, shape: Shape, data: Shape, place: Place, channel: CardChannel) -> None:
         if shape.values.size != data.values.size:
             raise DocumentError(
-                f"{place}: {shape.where} has {shape.values.size} bins, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
+                f"{place}: {shape.where} has {counted(shape.values.size, 'bin')}, the data of channel {channel.name!r} ({data.where}) has {data.values.size}; all histograms of a channel need the same"
             )
 
     def variations(self, i: int, nominal: Shape) -> tuple[list[tuple[str, float, Shape, Shape]], bool, float]:
@@ -456,21 +472,22 @@ class _Builder:
             )
         for nuisance, entry in self.columns[i].shapes:
             assert term.template is not None
-            down, up = (
-                self.templates.variation(term.template, entry.source + side, entry.place)
-                for side in ("Down", "Up")
-            )
-            for shape in (down, up):
-                if shape.values.size != nominal.values.size:
-                    raise DocumentError(
-                        f"{entry.place}: {shape.where} has {shape.values.size} bins, {nominal.where} has {nominal.values.size}; a variation needs the same"
-                    )
-                if not shape.integral > 0:
-                    raise DocumentError(
-                        f"{entry.place}: {shape.where} has the integral {shape.integral:g}; a variation needs one above zero"
-                    )
-            found.append((nuisance.name, entry.scale, down, up))
+            with self.faults.gathering():
+                down, up = (self.variation(term.template, entry, side, nominal) for side in ("Down", "Up"))
+                found.append((nuisance.name, entry.scale, down, up))
         return found, kinds == {True}, min([1.0, *(scale for _, scale, _, _ in found)])
+
+    def variation(self, template: Template, entry: ShapeEntry, side: str, nominal: Shape) -> Shape:
+        shape = self.templates.variation(template, entry.source + side, entry.place)
+        if shape.values.size != nominal.values.size:
+            raise DocumentError(
+                f"{entry.place}: {shape.where} has {counted(shape.values.size, 'bin')}, {nominal.where} has {nominal.values.size}; a variation needs the same"
+            )
+        if not shape.integral > 0:
+            raise DocumentError(
+                f"{entry.place}: {shape.where} has the integral {shape.integral:g}; a variation needs one above zero"
+            )
+        return shape
 
     def norms(self, nominal: Shape, morphs: list[tuple[str, float, Shape, Shape]]) -> list[Effect]:
         """What variations do to the integral."""
@@ -509,13 +526,11 @@ class _Builder:
         )
         return Sample(term.process, events * p, (*effects, *factors), floor=FLOOR * events, total=events)
 
-    def with_statistics(
-        self, channel: CardChannel, data: Shape, terms: list[int], shapes: list[Shape]
-    ) -> Channel:
+    def with_statistics(self, channel: CardChannel, data: Shape, shapes: Mapping[int, Shape]) -> Channel:
         """A channel with ``autoMCStats``: events per bin, and parameters for their statistical errors."""
         rule = self.rules[channel.name]
         samples, contributions = [], []
-        for i, shape in zip(terms, shapes, strict=True):
+        for i, shape in shapes.items():
             term, column = self.cards.terms[i], self.columns[i]
             scale = 1.0 if not column.gamma else 1.0 / column.gamma
             sample = self.events(i, shape, scale, rule.mode)
@@ -534,7 +549,7 @@ class _Builder:
         self.constraints_later += found.parameters
         made: list[Sample] = []
         for sample, contribution, rates, shifts, i in zip(
-            samples, contributions, found.rates, found.shifts, terms, strict=True
+            samples, contributions, found.rates, found.shifts, shapes, strict=True
         ):
             column = self.columns[i]
             scale = 1.0 if not column.gamma else 1.0 / column.gamma

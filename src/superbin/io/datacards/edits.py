@@ -127,7 +127,7 @@ class _Edit:
         try:
             return re.compile(text)
         except (re.error, OverflowError, RecursionError) as error:
-            raise self.record.error(f"{text!r} is no regular expression ({error})") from None
+            raise self.record.error(f"{text!r} is not a regular expression ({error})") from None
 
     def columns(self) -> list[int]:
         """Columns of the process and channel in the first two words."""

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
+from superbin.io._faults import Faults
 from superbin.io.datacards.edits import Edited, edit
 from superbin.io.datacards.formulas import parse_formula
 from superbin.io.datacards.lines import COLUMN_KINDS, Cell, Line, plain_kind, read_line
@@ -98,7 +100,7 @@ class Effects:
 
 
 def read_effects(
-    records: Iterable[Record], channels: tuple[Channel, ...], terms: tuple[Term, ...]
+    records: Iterable[Record], channels: tuple[Channel, ...], terms: tuple[Term, ...], faults: Faults
 ) -> Effects:
     """Read every line below the table.
 
@@ -108,20 +110,18 @@ def read_effects(
         The lines after `rate`.
     channels, terms : tuple
         The table they refer to.
-
-    Raises
-    ------
-    DocumentError
-        If a line has an unknown kind, the wrong number of entries, an entry without meaning, or contradicts an earlier line.
+    faults : Faults
+        Is told of a line of unknown kind, with the wrong number of entries, with an entry without meaning, or that contradicts an earlier
+        line. What depends on other lines (edits, groups) is not checked once there is a fault.
     """
-    return _Reader(channels, terms).read(records)
+    return _Reader(channels, terms, faults).read(records)
 
 
 class _Reader:
     """Goes through the lines once, then makes the nuisances of those with entries."""
 
-    def __init__(self, channels: tuple[Channel, ...], terms: tuple[Term, ...]) -> None:
-        self.channels, self.terms = channels, terms
+    def __init__(self, channels: tuple[Channel, ...], terms: tuple[Term, ...], faults: Faults) -> None:
+        self.channels, self.terms, self.faults = channels, terms, faults
         self.effects = Effects()
         self.state = Edited()
         self.groups: list[Record] = []
@@ -138,25 +138,29 @@ class _Reader:
 
     def read(self, records: Iterable[Record]) -> Effects:
         for line in records:
-            if len(line.tokens) < 2:
-                raise line.error(
-                    f"{line.tokens[0]!r} stands alone; a nuisance line has a name, a kind and entries"
-                )
-            record = self.plain(line) if line.tokens[0].endswith(_NOFLOAT) else line
-            kind = record.tokens[1]
-            if plain_kind(kind)[0] in COLUMN_KINDS:
-                self.columns(record)
-            elif kind in self.handlers:
-                self.handlers[kind](record)
-            else:
-                why = _REFUSED.get(kind.removesuffix("?"))
-                known = ", ".join([*COLUMN_KINDS, *self.handlers])
-                raise record.error(
-                    f"nuisance kind {kind!r} of {record.tokens[0]!r} is not "
-                    + (f"read: {why}" if why else f"known; {known} are")
-                )
+            with self.faults.gathering():
+                self.line(line)
         self.finish()
         return self.effects
+
+    def line(self, line: Record) -> None:
+        if len(line.tokens) < 2:
+            raise line.error(
+                f"{line.tokens[0]!r} is alone on its line; a nuisance line has a name, a kind and entries"
+            )
+        record = self.plain(line) if line.tokens[0].endswith(_NOFLOAT) else line
+        kind = record.tokens[1]
+        if plain_kind(kind)[0] in COLUMN_KINDS:
+            self.columns(record)
+        elif kind in self.handlers:
+            self.handlers[kind](record)
+        else:
+            why = _REFUSED.get(kind.removesuffix("?"))
+            known = ", ".join([*COLUMN_KINDS, *self.handlers])
+            raise record.error(
+                f"nuisance kind {kind!r} of {record.tokens[0]!r} is not "
+                + (f"read: {why}" if why else f"known; {known} are")
+            )
 
     def plain(self, record: Record) -> Record:
         """Take the suffix [nofloat] from the name: it is the nuisance of the plain name, floated with it."""
@@ -201,6 +205,8 @@ class _Reader:
 
     def edit(self, record: Record) -> None:
         self.effects.n_nuisance_lines = None
+        if self.faults.found:
+            return
         self.state.others = {*self.effects.kinds(), *(r.tokens[0] for r in self.flat)}
         edit(self.state, record, self.terms, self.effects.remark)
 
@@ -208,7 +214,8 @@ class _Reader:
 
     def rate_parameter(self, record: Record) -> None:
         name = record.tokens[0]
-        self.check_kind(record, name, "rateParam")
+        if name not in self.values():
+            self.check_kind(record, name, "rateParam")
         if len(record.tokens) not in (5, 6):
             raise record.error(
                 f"rateParam {name!r} needs a channel, a process, and a number, perhaps with a range [low,high], or a formula with its arguments"
@@ -254,10 +261,12 @@ class _Reader:
             raise record.error(f"rateParam {name!r} is a number here and a formula on an earlier line")
         old = self.effects.rate_parameters.get(name, RateParameter(name, initial, lower, upper, (), ()))
         if (old.initial, old.lower, old.upper) != (initial, lower, upper):
-            raise record.error(
-                f"rateParam {name!r} has another start or range than on line {old.lines[0].line}"
+            self.effects.remark(
+                record,
+                "first-start",
+                f"rateParam {name!r} has another start or range than on line {old.lines[0].line}, whose are taken, as in Combine",
             )
-        self.check_new(record, old.terms, new)
+        self.remark_twice(record, old.terms, new)
         self.effects.rate_parameters[name] = replace(
             old, terms=old.terms + new, lines=(*old.lines, record.place)
         )
@@ -276,12 +285,27 @@ class _Reader:
         old = self.effects.formulas.get(name, RateFormula(name, text, expression, arguments, (), ()))
         if (old.text, old.arguments) != (text, arguments):
             raise record.error(f"rateParam {name!r} is another formula than on line {old.lines[0].line}")
-        self.check_new(record, old.terms, terms)
+        self.remark_twice(record, old.terms, terms)
         self.effects.formulas[name] = replace(old, terms=old.terms + terms, lines=(*old.lines, record.place))
+
+    def values(self) -> dict[str, MeasuredParameter | FreeParameter]:
+        """Parameters that stand for a value, which a rateParam of the same name multiplies a rate with."""
+        return {**self.effects.measured, **self.effects.free}
+
+    def check_value(self, record: Record, kind: str) -> None:
+        """Refuse the name of a parameter of another kind; a rateParam takes its value, range and constraint from here."""
+        name = record.tokens[0]
+        if name in self.effects.formulas:
+            raise record.error(
+                f"{name!r} is {kind} here and a rateParam with a formula on line {self.effects.formulas[name].lines[0].line}; "
+                "only one with a number can be constrained"
+            )
+        if name not in self.effects.rate_parameters:
+            self.check_kind(record, name, kind)
 
     def parameter(self, record: Record) -> None:
         name = record.tokens[0]
-        self.check_kind(record, name, "param")
+        self.check_value(record, "param")
         if len(record.tokens) < 4:
             raise record.error(f"param {name!r} needs a mean and an error, and perhaps a range [low,high]")
         mean = record.number(record.tokens[2], f"mean of {name!r}")
@@ -296,7 +320,7 @@ class _Reader:
         new = MeasuredParameter(name, mean, down, up, lower, upper, (record.place,))
         if name in self.effects.measured:
             raise record.error(
-                f"param {name!r} stands on line {self.effects.measured[name].lines[0].line} already"
+                f"param {name!r} is on line {self.effects.measured[name].lines[0].line} already"
             )
         self.effects.measured[name] = new
         if self.effects.n_nuisance_lines is not None:
@@ -304,7 +328,7 @@ class _Reader:
 
     def external(self, record: Record) -> None:
         name = record.tokens[0]
-        self.check_kind(record, name, "extArg")
+        self.check_value(record, "extArg")
         if len(record.tokens) < 3:
             raise record.error(f"extArg {name!r} needs a value, and perhaps a range [low,high] or [const]")
         if any(":" in token for token in record.tokens[2:]):
@@ -363,13 +387,18 @@ class _Reader:
 
     def finish(self) -> None:
         for line in self.state.lines:
-            self.make(line)
+            with self.faults.gathering():
+                self.make(line)
+        if self.faults.found:
+            return
         for record in self.flat:
-            self.finish_flat(record)
+            with self.faults.gathering():
+                self.finish_flat(record)
         self.rename_measured()
         self.effects.frozen = tuple(self.state.frozen)
         for record in self.groups:
-            self.group(record)
+            with self.faults.gathering():
+                self.group(record)
 
     def make(self, line: Line) -> None:
         match line.kind:
@@ -409,8 +438,6 @@ class _Reader:
             raise record.error(
                 f"{line.name!r} is {kind} here but {old.kind} on an earlier line; one name is one parameter"
             )
-        if kind == "lnU":
-            self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
         self.effects.nuisances[line.name] = replace(
             old, entries=self.joined(record, old.entries, entries), lines=(*old.lines, record.place)
         )
@@ -477,11 +504,15 @@ class _Reader:
             if not lower < upper:
                 raise record.error(f"unif {name!r} has the range {lower:g} to {upper:g}; low < high")
         entries = tuple(Slope(i, cell[0], record.place) for i, cell in sorted(line.cells.items()))
-        if name in self.effects.linear:
+        old = self.effects.linear.get(name, LinearNuisance(name, kind, lower, upper, (), ()))
+        if (old.kind, old.lower, old.upper) != (kind, lower, upper):
             raise record.error(
-                f"{kind} {name!r} stands on an earlier line already; one line holds all its entries"
+                f"{kind} {name!r} has another kind or range on line {old.lines[0].line}; one name is one parameter"
             )
-        self.effects.linear[name] = LinearNuisance(name, kind, lower, upper, entries, (record.place,))
+        self.check_new(record, (e.term for e in old.entries), (e.term for e in entries))
+        self.effects.linear[name] = replace(
+            old, entries=(*old.entries, *entries), lines=(*old.lines, record.place)
+        )
 
     def width(self, line: Line) -> None:
         record, name = line.record, line.name
@@ -494,19 +525,23 @@ class _Reader:
             raise record.error(
                 f"gmM {name!r} has the uncertainty {sizes[0]:g}; 1e-6 to 1 are read, since a wider gamma distribution is infinite at zero"
             )
-        if name in self.effects.widths:
+        if not sizes:
+            return
+        old = self.effects.widths.get(name, GammaWidth(name, sizes[0], (), ()))
+        if old.width != sizes[0]:
             raise record.error(
-                f"gmM {name!r} stands on an earlier line already; one line holds all its entries"
+                f"gmM {name!r} has the uncertainty {sizes[0]:g} here and {old.width:g} on line {old.lines[0].line}; it has one"
             )
-        if sizes:
-            self.effects.widths[name] = GammaWidth(name, sizes[0], tuple(sorted(line.cells)), (record.place,))
+        terms = tuple(sorted(line.cells))
+        self.remark_twice(record, old.terms, terms)
+        self.effects.widths[name] = replace(old, terms=(*old.terms, *terms), lines=(*old.lines, record.place))
 
     def gamma(self, line: Line) -> None:
         record, name, count = line.record, line.name, int(line.arguments[0])
         old = self.effects.gammas.get(name, GammaNuisance(name, count, (), ()))
         if old.count != count:
             raise record.error(
-                f"gmN {name!r} counts {count} events here and {old.count} on line {old.lines[0].line}"
+                f"gmN {name!r} counts {counted(count, 'event')} here and {old.count} on line {old.lines[0].line}"
             )
         entries = tuple(self.alpha(record, count, i, cell[0]) for i, cell in sorted(line.cells.items()))
         others = (e.term for g in self.effects.gammas.values() if g.name != name for e in g.entries)
@@ -578,7 +613,7 @@ class _Reader:
         }
         for member in members:
             if member not in known:
-                raise record.error(f"group {name!r} names {member!r}, which is no nuisance of this card")
+                raise record.error(f"group {name!r} names {member!r}, which is not a nuisance of this card")
         old = effects.groups.get(name)
         if old is None and record.tokens[2] == "+=":
             raise record.error(f"group {name!r} is extended before it is defined; write '=' the first time")
@@ -601,7 +636,7 @@ def _kappa(term: int, cell: Cell, record: Record) -> Kappa:
 def _range(record: Record, text: str) -> tuple[float, float]:
     parts = text[1:-1].split(",")
     if not (text.startswith("[") and text.endswith("]") and len(parts) == 2):
-        raise record.error(f"{text!r} of {record.tokens[0]!r} is no range; write [low,high], or nothing")
+        raise record.error(f"{text!r} of {record.tokens[0]!r} is not a range; write [low,high], or nothing")
     what = f"range of {record.tokens[0]!r}"
     low, high = record.number(parts[0].strip(), what), record.number(parts[1].strip(), what)
     if not low <= high:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from superbin._support.shown import counted
 from superbin.io.datacards.model import Term
 from superbin.io.datacards.records import Record
 
@@ -95,11 +96,11 @@ def read_line(record: Record, terms: tuple[Term, ...], note: Note) -> Line:
         _check_count(record, arguments)
     if len(cells) < len(terms):
         raise record.error(
-            f"{word} {name!r} has {len(cells)} entries for {len(terms)} columns; is the line truncated?"
+            f"{word} {name!r} has {counted(len(cells), 'entry')} for {counted(len(terms), 'column')}; is the line truncated?"
         )
     if len(cells) > len(terms):
         words = " ".join(cells[len(terms) :])
-        note(record, "ignored-words", f"{words!r} stands after the last column of {name!r} and is ignored")
+        note(record, "ignored-words", f"{words!r} is after the last column of {name!r} and is ignored")
     line = Line(name, kind, optional, arguments, {}, record)
     for i, text in enumerate(cells[: len(terms)]):
         if _DASH.fullmatch(text):
@@ -130,7 +131,7 @@ def read_cell(record: Record, line: Line, text: str) -> Cell:
     Raises
     ------
     DocumentError
-        If it is no number, or has no meaning for the kind of the line.
+        If it is not a number, or has no meaning for the kind of the line.
     """
     name, kind = line.name, line.kind
     parts = text.split("/")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from superbin._support.shown import counted
 from superbin.io.datacards.model import Channel, Datacards, Kappa, LogNuisance, Place, Placeholder, Term
 from superbin.io.datacards.twice import repeated
 
@@ -34,6 +35,7 @@ CODES = MappingProxyType(
         "ignored-words": "words after the last column are ignored, as by Combine",
         "zero-entry": "a factor of zero is no effect, as in Combine",
         "acts-twice": "a nuisance has two lines for one column; both count, as in Combine",
+        "first-start": "a rateParam has another start or range than on its first line; those of the first are taken, as in Combine",
         "gamma-rate": "count times alpha of a gmN stands for another rate in the table, as in Combine",
         "nofloat": "the suffix [nofloat] is left out; the nuisance is that of the plain name",
         "edit-nothing": "an instruction of the card finds nothing to act on, or what it asks for has no effect",
@@ -283,5 +285,5 @@ def _missing(cards: Datacards) -> Iterator[Finding]:
                     cards.terms[i].place,
                     "missing-systematic",
                     f"{nuisance.name!r} does not act on {_where(cards.terms[i])}, but on {process!r} in "
-                    f"{len(candidates) - len(absent)} of {len(candidates)} channels",
+                    f"{len(candidates) - len(absent)} of {counted(len(candidates), 'channel')}",
                 )

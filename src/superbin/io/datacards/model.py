@@ -9,6 +9,7 @@ can list every change it makes. Where Combine itself ignores something, the read
 from dataclasses import dataclass
 from typing import Literal
 
+from superbin._support.shown import Shown
 from superbin.statistical_model.expressions import Expression
 
 __all__ = [
@@ -227,7 +228,9 @@ class GammaNuisance:
 
 @dataclass(frozen=True, slots=True)
 class RateParameter:
-    """A free factor on the rate of some terms (``rateParam`` with a number).
+    """A factor on the rate of some terms (``rateParam`` with a number).
+
+    It is free, unless a `MeasuredParameter` or `FreeParameter` of the same name gives its value, range and constraint.
 
     Parameters
     ----------
@@ -492,8 +495,8 @@ class Remark:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Datacards:
+@dataclass(frozen=True, slots=True, repr=False)
+class Datacards(Shown):
     """One likelihood, from one card or from many combined.
 
     Parameters
@@ -541,3 +544,11 @@ class Datacards:
     free: tuple[FreeParameter, ...] = ()
     frozen: tuple[str, ...] = ()
     statistics: tuple[AutoStatistics, ...] = ()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        return (self.files[0] if self.files else "none") + more, {
+            "channels": str(len(self.channels)),
+            "columns": str(len(self.terms)),
+            "remarks": str(len(self.remarks)),
+        }

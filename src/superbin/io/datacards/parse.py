@@ -7,14 +7,16 @@ are read by `superbin.io.datacards.effects`.
 
 Nuisance lines are read as Combine reads them: words beyond the last column are ignored, and zero is no effect; where
 that may not be what was meant there is a remark. One difference is on the strict side: an unknown header line is an
-error after the first keyword.
+error after the first keyword. All faults of a card are reported together, but those that may follow from earlier ones.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from superbin._support.shown import counted
 from superbin.errors import DocumentError
+from superbin.io._faults import Faults
 from superbin.io.datacards.effects import Effects, read_effects
 from superbin.io.datacards.model import (
     FROM_TEMPLATE,
@@ -23,6 +25,7 @@ from superbin.io.datacards.model import (
     Datacards,
     Place,
     Placeholder,
+    Template,
     Term,
 )
 from superbin.io.datacards.records import Record
@@ -65,12 +68,17 @@ def parse_card(
         RooFit workspace.
     """
     comments: list[Comment] = []
+    faults = Faults(file)
     records = _records(text, file, comments)
-    header, rate = _read_header(records, file)
+    header, rate = _read_header(records, file, faults)
+    faults.check()  # the table makes no sense without its header
     sources = Sources(header.shapes, file, outside=outside, keywords=keywords or {})
-    channels, terms = _columns(header, rate, sources)
-    effects = read_effects(records, channels, terms)
-    _check_count(header, "kmax", effects.n_nuisance_lines, "nuisance lines")
+    with faults.gathering():
+        channels, terms = _columns(header, rate, sources, faults)
+        effects = read_effects(records, channels, terms, faults)
+        if not faults.found:
+            _check_count(header, "kmax", effects.n_nuisance_lines, "nuisance lines")
+    faults.check()
     return _assemble(file, channels, terms, effects, comments)
 
 
@@ -104,14 +112,17 @@ def _assemble(
 
 def _records(text: str, file: str, comments: list[Comment]) -> Iterator[Record]:
     # Split at newlines only: str.splitlines also breaks at characters no editor counts as a line.
+    below = False
     for line, content in enumerate(text.split("\n"), start=1):
         place = Place(file, line)
         stripped = content.strip()
         if stripped.startswith("#"):
             comments.append(Comment(stripped.lstrip("#").strip(), place))
             continue
-        tokens = tuple(re.sub(r"(^|\s)#.*", "", stripped).split())
+        # Below the table, as in Combine, a comment needs no blank before it; above it, names of histograms may have a #.
+        tokens = tuple(re.sub(r"#.*" if below else r"(^|\s)#.*", "", stripped).split())
         if tokens and not stripped.startswith("--"):
+            below = below or tokens[0] == "rate"
             yield Record(place, tokens)
 
 
@@ -130,19 +141,19 @@ class _Header:
         return self.bins[-1]
 
 
-def _read_header(records: Iterator[Record], file: str) -> tuple[_Header, Record]:
+def _read_header(records: Iterator[Record], file: str, faults: Faults) -> tuple[_Header, Record]:
     header = _Header(file)
     started = False
     for record in records:
         keyword = record.tokens[0]
-        if keyword not in _HEADER:
-            if started:
-                raise record.error(f"{keyword!r} is not a header line; {', '.join(_HEADER[:5])}, ... are")
+        if not started and keyword not in _HEADER:
             continue  # combineCards.py and people write a title there
         started = True
         if keyword == "rate":
             return header, record
-        _take(header, keyword, record)
+        with faults.gathering():
+            _take(header, keyword, record)
+    faults.check()
     if not started:
         raise DocumentError(f"{file}:1: no imax, bin or rate line; this is not a datacard")
     raise DocumentError(f"{file}: the card ends before its rate line; it is truncated")
@@ -162,9 +173,11 @@ def _take(header: _Header, keyword: str, record: Record) -> None:
                 f"a third {keyword} line; two are allowed, the first at line {seen[0].place.line}"
             )
         seen.append(record)
-    else:
+    elif keyword in _HEADER:
         _once(header.observation, record)
         header.observation = record
+    else:
+        raise record.error(f"{keyword!r} is not a header line; {', '.join(_HEADER[:5])}, ... are")
 
 
 def _once(earlier: Record | None, record: Record) -> None:
@@ -190,11 +203,14 @@ def _check_count(header: _Header, keyword: str, found: int | None, what: str) ->
         raise record.error(f"{keyword} is {declared} but the card has {found} {what}; is the card truncated?")
 
 
-def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Channel, ...], tuple[Term, ...]]:
+def _columns(
+    header: _Header, rate: Record, sources: Sources, faults: Faults
+) -> tuple[tuple[Channel, ...], tuple[Term, ...]]:
+    """The table: its channels, and a term for every column, with something in place of those that are faulty."""
     if not header.bins or len(header.processes) != 2:
         raise rate.error(
             f"the rate line comes after {len(header.bins)} bin and {len(header.processes)} process lines; "
-            "one or two bin lines and two process lines (names and numbers) must stand before it"
+            "one or two bin lines and two process lines (names and numbers) must come before it"
         )
     names, numbers = _names_and_numbers(header.processes)
     columns = header.columns.tokens[1:]
@@ -206,28 +222,51 @@ def _columns(header: _Header, rate: Record, sources: Sources) -> tuple[tuple[Cha
         if len(record.tokens) - 1 != len(columns):
             raise record.error(
                 f"{len(record.tokens) - 1} entries after {record.tokens[0]!r}, but the bin line "
-                f"(line {header.columns.place.line}) has {len(columns)} columns"
+                f"(line {header.columns.place.line}) has {counted(len(columns), 'column')}"
             )
-    terms = tuple(
-        _term(channel, process, _process_number(numbers, text), value, rate, sources)
-        for channel, process, text, value in zip(
-            columns, names.tokens[1:], numbers.tokens[1:], rate.tokens[1:], strict=True
-        )
-    )
-    _check_terms(terms, names, numbers)
-    channels = _channels(header, tuple(dict.fromkeys(columns)), sources)
-    counted = {c.name for c in channels if c.template is None}
+    terms: list[Term] = []
+    for channel, process, text, value in zip(
+        columns, names.tokens[1:], numbers.tokens[1:], rate.tokens[1:], strict=True
+    ):
+        number = 1
+        events: float | Placeholder = FROM_TEMPLATE
+        template: Template | None = Template("", "", None, rate.place)
+        with faults.gathering():
+            number = _process_number(numbers, text)
+        with faults.gathering():
+            events = _rate(rate, value)
+            with faults.gathering(once=True):
+                template = sources.template(channel, process, needed=events != 0)
+            if events == FROM_TEMPLATE and template is None:
+                raise rate.error(
+                    f"rate -1 of process {process!r} in channel {channel!r} means the integral of its histogram, but it has none; write the expected events"
+                )
+        terms.append(Term(channel, process, number, events, rate.place, template))
+    with faults.gathering():
+        _check_terms(terms, names, numbers)
+    channels = _channels(header, tuple(dict.fromkeys(columns)), sources, faults)
+    if not faults.found:
+        _check_table(header, channels, terms, faults)
+    return channels, tuple(terms)
+
+
+def _check_table(
+    header: _Header, channels: tuple[Channel, ...], terms: Sequence[Term], faults: Faults
+) -> None:
+    counting = {c.name for c in channels if c.template is None}
     for term in terms:
-        if term.rate != 0 and (term.channel in counted) != (term.template is None):
+        if term.rate != 0 and (term.channel in counting) != (term.template is None):
             with_histogram = term.template or next(c.template for c in channels if c.name == term.channel)
             place = term.place if with_histogram is None else with_histogram.place
-            raise DocumentError(
-                f"{place}: in channel {term.channel!r} process {term.process!r} and the data do not both have a histogram; "
-                "give both one, or FAKE to both"
-            )
-    _check_count(header, "imax", len(channels), "channels")
-    _check_count(header, "jmax", len({t.process for t in terms}) - 1, "processes beside the first")
-    return channels, terms
+            with faults.gathering():
+                raise DocumentError(
+                    f"{place}: in channel {term.channel!r} process {term.process!r} and the data do not both have a histogram; "
+                    "give both one, or FAKE to both"
+                )
+    with faults.gathering():
+        _check_count(header, "imax", len(channels), "channels")
+    with faults.gathering():
+        _check_count(header, "jmax", len({t.process for t in terms}) - 1, "processes beside the first")
 
 
 def _names_and_numbers(processes: list[Record]) -> tuple[Record, Record]:
@@ -246,16 +285,6 @@ def _process_number(record: Record, text: str) -> int:
     return int(text)
 
 
-def _term(channel: str, process: str, number: int, text: str, rate: Record, sources: Sources) -> Term:
-    value = _rate(rate, text)
-    template = sources.template(channel, process, needed=value != 0)
-    if value == FROM_TEMPLATE and template is None:
-        raise rate.error(
-            f"rate -1 of process {process!r} in channel {channel!r} means the integral of its histogram, but it has none; write the expected events"
-        )
-    return Term(channel, process, number, value, rate.place, template)
-
-
 def _rate(record: Record, text: str) -> float | Placeholder:
     if _WORD.fullmatch(text) and not _NOT_A_NUMBER.fullmatch(text):
         return Placeholder(text)
@@ -265,13 +294,13 @@ def _rate(record: Record, text: str) -> float | Placeholder:
     return value
 
 
-def _check_terms(terms: tuple[Term, ...], names: Record, numbers: Record) -> None:
+def _check_terms(terms: Sequence[Term], names: Record, numbers: Record) -> None:
     seen: set[tuple[str, str]] = set()
     signal: dict[str, bool] = {}
     for term in terms:
         if (term.channel, term.process) in seen:
             raise names.error(
-                f"process {term.process!r} stands twice in channel {term.channel!r}; merge the columns"
+                f"process {term.process!r} is twice in channel {term.channel!r}; merge the columns"
             )
         seen.add((term.channel, term.process))
         if signal.setdefault(term.process, term.is_signal) != term.is_signal:
@@ -281,7 +310,9 @@ def _check_terms(terms: tuple[Term, ...], names: Record, numbers: Record) -> Non
             )
 
 
-def _channels(header: _Header, columns: tuple[str, ...], sources: Sources) -> tuple[Channel, ...]:
+def _channels(
+    header: _Header, columns: tuple[str, ...], sources: Sources, faults: Faults
+) -> tuple[Channel, ...]:
     record = header.observation
     if record is None:
         raise DocumentError(f"{header.file}: no observation line before the rate line; the card needs one")
@@ -291,7 +322,7 @@ def _channels(header: _Header, columns: tuple[str, ...], sources: Sources) -> tu
             "the same channel twice in one bin line; every channel has one observation"
         )
     if len(record.tokens) - 1 != len(declared):
-        raise record.error(f"{len(record.tokens) - 1} observations for {len(declared)} channels")
+        raise record.error(f"{len(record.tokens) - 1} observations for {counted(len(declared), 'channel')}")
     missing = [name for name in columns if name not in declared]
     empty = [name for name in declared if name not in columns]
     if missing:
@@ -304,9 +335,13 @@ def _channels(header: _Header, columns: tuple[str, ...], sources: Sources) -> tu
         )
     channels = []
     for name, text in zip(declared, record.tokens[1:], strict=True):
-        observed = record.number(text, "observation")
-        template = sources.template(name, DATA)
-        if observed < 0 and (observed != FROM_TEMPLATE or template is None):
-            raise record.error(f"observation {text} of channel {name!r} is negative; counts are >= 0")
+        observed: float = FROM_TEMPLATE
+        template: Template | None = Template("", "", None, record.place)
+        with faults.gathering(once=True):
+            template = sources.template(name, DATA)
+        with faults.gathering():
+            observed = record.number(text, "observation")
+            if observed < 0 and (observed != FROM_TEMPLATE or template is None):
+                raise record.error(f"observation {text} of channel {name!r} is negative; counts are >= 0")
         channels.append(Channel(name, observed, record.place, template))
     return tuple(channels)

@@ -26,7 +26,7 @@ class Record:
         Raises
         ------
         DocumentError
-            If it is no number, or too large for one.
+            If it is not a number, or too large for one.
         """
         try:
             return parse_number(text)

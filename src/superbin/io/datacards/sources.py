@@ -46,7 +46,7 @@ class Sources:
     Raises
     ------
     DocumentError
-        If a line is malformed or stands twice.
+        If a line is malformed or given twice.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Sources:
     def _check(self, record: Record, file: str, name: str) -> None:
         if Path(file).suffix.lower() in _TABLES:
             raise record.error(
-                f"the shapes are in {file!r}, which is no ROOT file; write them as TH1 into a ROOT file"
+                f"the shapes are in {file!r}, which is not a ROOT file; write them as TH1 into a ROOT file"
             )
         if ":" in name:
             raise record.error(PARAMETRIC.format(what=repr(name)))
@@ -127,7 +127,7 @@ class Sources:
             folder = self._folder.resolve()
             inside = (folder / file).resolve().is_relative_to(folder)
         except (OSError, ValueError, RuntimeError) as error:
-            raise record.error(f"{file!r} is no name of a file ({error}); name a ROOT file") from error
+            raise record.error(f"{file!r} is not a name of a file ({error}); name a ROOT file") from error
         if not (inside or self._outside):
             raise record.error(
                 f"{file!r} is outside the card's folder; move it there, or allow files outside the folder (--outside, outside=True in Python)"

@@ -94,7 +94,7 @@ class Templates:
         if template.variation is None:
             return False
         name = self._named(template.variation.replace("$SYSTEMATIC", systematic), template)
-        return _plain(name) in self._open(template).kinds
+        return self._open(template).kind(_plain(name)) is not None
 
     def _named(self, text: str, template: Template) -> str:
         if "$MASS" in text and self._mass is None:
@@ -123,7 +123,7 @@ class Templates:
         return self._known[key]
 
     def _fresh(self, file: RootFile, name: str, place: Place) -> Shape:
-        kind = file.kinds.get(_plain(name))
+        kind = file.kind(_plain(name))
         if kind is None:
             near = [
                 n for n in file.names("TH1", "TH2") if n.rpartition("/")[0] == _plain(name).rpartition("/")[0]

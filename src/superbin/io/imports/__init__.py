@@ -6,11 +6,12 @@ line here.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from superbin._support.shown import counted
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import (
     cards,
@@ -143,14 +144,10 @@ def _advice(source: Source) -> str:
 def _folder_advice(source: Source) -> str:
     """Which files and folders within are searches of their own."""
     inner = sorted(p for p in source.path.iterdir() if not p.name.startswith("."))[:200]
-    found = [
-        f"{p.name} ({importer.name})"
-        for p in inner
-        if (p.is_file() or p.is_dir()) and (importer := _recognised(Source(p))) is not None
-    ]
+    found = [f"{p.name} ({importer.name})" for p in inner if (importer := _recognised_within(p)) is not None]
     if found:
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-        return f"the folder holds {len(found)} searches, {', '.join(found[:_MOST_NAMED])}{more}; name one of them"
+        return f"the folder holds {counted(len(found), 'search')}, {', '.join(found[:_MOST_NAMED])}{more}; name one of them"
     shown = ", ".join(p.name for p in inner[:_MOST_NAMED]) or "nothing"
     forms = ", ".join(importer.name for importer in IMPORTERS)
     return (
@@ -232,6 +229,14 @@ def _recognised(source: Source) -> Importer | None:
     return next((importer for importer in IMPORTERS if importer.recognises(source)), None)
 
 
+def _recognised_within(path: Path) -> Importer | None:
+    """The importer for a file or folder in a folder; none for one that cannot be looked at."""
+    with suppress(InputError, OSError):
+        if path.is_file() or path.is_dir():
+            return _recognised(Source(path))
+    return None
+
+
 def _importer(source: Source, kind: Form | None, path: Path) -> Importer:
     names = [importer.name for importer in IMPORTERS]
     if kind is not None:
@@ -253,5 +258,5 @@ def _check_loose(source: Source, path: Path) -> None:
         for p in source.path.iterdir()
         if Source(p).suffix not in (".yaml", ".yml", ".json") and p.name[:1] != "."
     ]
-    if any((p.is_file() or p.is_dir()) and _recognised(Source(p)) is not None for p in others[:200]):
+    if any(_recognised_within(p) is not None for p in others[:200]):
         raise InputError(f"{path}: {_folder_advice(source)}")

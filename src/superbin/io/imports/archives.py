@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from superbin._support.files import MOST_FILES
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import LARGEST_FILE, Source
 
 __all__ = ["is_archive", "opened"]
 
-MOST_FILES = 20_000
 LARGEST_TOTAL = 2 * LARGEST_FILE
 LARGEST_RATIO = 200
 """Unpacked over packed size, from `FREE` bytes on; tables of numbers reach about ten."""
@@ -133,7 +133,7 @@ def _unpack(path: Path, target: Path, packed: int) -> None:
         else:
             _untar(path, target, budget)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise DocumentError(f"{path}: is no whole archive ({error}); copy or pack it again") from error
+        raise DocumentError(f"{path}: is not a complete archive ({error}); copy or pack it again") from error
     except (NotImplementedError, RuntimeError) as error:
         raise DocumentError(
             f"{path}: cannot be unpacked ({error}); encrypted archives are not read"

@@ -6,17 +6,19 @@ An importer is one module with one `Importer` object, listed in `superbin.io.imp
 import codecs
 import contextlib
 import gzip
+import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from superbin._support.files import MAX_BYTES
+from superbin._support.files import MAX_BYTES, MOST_FILES
 from superbin._support.shown import printable
 from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
+from superbin.io._faults import Faults
 from superbin.io._text import read_text
 
 __all__ = ["LARGEST_FILE", "Faults", "Imported", "Importer", "Options", "Source", "printable"]
@@ -138,14 +140,20 @@ class Source:
         Raises
         ------
         InputError
-            If the folder cannot be read.
+            If the folder cannot be read, or holds more than `MOST_FILES`.
         """
         if not self.is_folder:
             return (self.path,)
         try:
-            return tuple(sorted(p for p in self.path.iterdir() if not p.name.startswith(".") and p.is_file()))
+            with os.scandir(self.path) as entries:
+                names = [entry.name for entry in entries if entry.name[:1] != "." and entry.is_file()]
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}; the folder must be readable") from error
+        if len(names) > MOST_FILES:
+            raise InputError(
+                f"{self.path}: holds {len(names)} files; at most {MOST_FILES} are looked at, name the one that is meant"
+            )
+        return tuple(self.path / name for name in sorted(names))
 
     def head(self, size: int = 4096) -> bytes:
         """The first bytes of a file, unpacked where its name ends in ``.gz``; empty for a folder."""
@@ -164,7 +172,7 @@ class Source:
         Raises
         ------
         InputError
-            If it cannot be read, is no regular file, or is larger than `LARGEST_FILE`.
+            If it cannot be read, is not a regular file, or is larger than `LARGEST_FILE`.
         DocumentError
             If it is not UTF-8 text.
         """
@@ -172,10 +180,10 @@ class Source:
         with contextlib.suppress(OSError):
             found = path.stat()
             if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{path} is no regular file; devices, pipes and folders are not read")
+                raise InputError(f"{path} is not a regular file; devices, pipes and folders are not read")
             if found.st_size > LARGEST_FILE:
                 raise InputError(
-                    f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is no table of a search"
+                    f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is not a table of a search"
                 )
         with contextlib.suppress(OSError), path.open("rb") as stream:
             if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -215,56 +223,3 @@ class Importer(Protocol):
             If it breaks its form; the text names file and place.
         """
         ...
-
-
-class _SeveralError(DocumentError):
-    """Faults of one file, kept apart for a report that they become part of."""
-
-    def __init__(self, text: str, faults: tuple[str, ...] = ()) -> None:
-        super().__init__(text)
-        self.faults = faults
-
-
-class Faults:
-    """Faults of one file, gathered so that all are reported at once."""
-
-    _SHOWN = 20
-
-    def __init__(self, path: Path, unit: str = "line") -> None:
-        self.path, self.unit = path, unit
-        self.found: list[str] = []
-
-    def add(self, text: str, line: int | None = None) -> None:
-        """Note one."""
-        self.found.append(text if line is None else f"{self.unit} {line}: {text}")
-
-    @contextlib.contextmanager
-    def gathering(self) -> Iterator[None]:
-        """Note what the body refuses as a fault, and go on after it."""
-        try:
-            yield
-        except _SeveralError as error:
-            place = str(error).partition(f": {len(error.faults)} faults: ")[0]
-            self.found += (
-                error.faults if place == str(self.path) else [f"{place}: {text}" for text in error.faults]
-            )
-        except DocumentError as error:
-            self.add(str(error).removeprefix(f"{self.path}: ").removeprefix(f"{self.path}/"))
-
-    def check(self) -> None:
-        """Raise if there are any.
-
-        Raises
-        ------
-        DocumentError
-        """
-        if not self.found:
-            return
-        if len(self.found) == 1:
-            raise DocumentError(f"{self.path}: {self.found[0]}")
-        shown = self.found[: self._SHOWN]
-        more = len(self.found) - len(shown)
-        raise _SeveralError(
-            f"{self.path}: {len(self.found)} faults: {'; '.join(shown)}{f'; and {more} more' if more else ''}",
-            tuple(self.found),
-        )

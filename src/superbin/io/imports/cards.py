@@ -8,9 +8,12 @@ into the bundle. Keys of the mapping: ``channels``, names of the channels that a
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from superbin._support.files import MOST_FILES, files_within
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
@@ -22,6 +25,8 @@ __all__ = ["IMPORTER", "CardsImporter"]
 
 _KEYS = ("channels", "mass", "negative", "observed")
 _MOST_LOOKED_AT = 200
+_MOST_PASSED = 5_000
+"""Files and folders of any kind among which cards are looked for."""
 
 
 class CardsImporter:
@@ -32,7 +37,9 @@ class CardsImporter:
 
     def recognises(self, source: Source) -> bool:
         """A text file with the lines of a card, or a folder with one in any depth."""
-        return any(_is_card(Source(p)) for p in islice(_texts(source), _MOST_LOOKED_AT))
+        with suppress(DocumentError):  # too many files to look at them all
+            return any(_is_card(Source(p)) for p in islice(_texts(source, _MOST_PASSED), _MOST_LOOKED_AT))
+        return False
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the signal regions, and keep the cards."""
@@ -40,7 +47,9 @@ class CardsImporter:
         mass = mapping.get("mass")
         if mass is not None and (isinstance(mass, bool) or not isinstance(mass, int | float)):
             raise InputError(f"mapping: mass is {mass!r}; it must be a number")
-        paths = [p for p in _texts(source) if _is_card(Source(p))] if source.is_folder else [source.path]
+        paths = [source.path]
+        if source.is_folder:
+            paths = sorted(p for p in _texts(source) if _is_card(Source(p)))
         cards = read_datacards(paths)
         pairs = repeated(cards)
         if pairs and len(cards.files) > 1:
@@ -62,7 +71,7 @@ class CardsImporter:
             )
         size = sum(c.observed.size for c in channels)
         draft.notes[:0] = [
-            f"Combine datacards: {len(paths)} cards, {len(model.channels)} channels, {len(channels)} of them with {size} bins are the search",
+            f"Combine datacards: {counted(len(paths), 'card')}, {counted(len(model.channels), 'channel')}, {len(channels)} of them with {counted(size, 'bin')} are the search",
             *notes,
         ]
         draft.texts = {"source": f"Combine datacards {source.path.name}"}
@@ -75,13 +84,13 @@ class CardsImporter:
 IMPORTER = CardsImporter()
 
 
-def _texts(source: Source) -> Iterator[Path]:
+def _texts(source: Source, most: int = MOST_FILES) -> Iterator[Path]:
     """Text files that may be cards."""
     if not source.is_folder:
         yield source.path
         return
-    for path in sorted(islice(source.path.rglob("*.txt"), 20_000)):
-        if path.is_file() and not path.name.startswith("."):
+    for path in files_within(source.path, most=most):
+        if path.name.endswith(".txt") and not path.name.startswith("."):
             yield path
 
 

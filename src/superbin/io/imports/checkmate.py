@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft
@@ -33,7 +34,9 @@ class CheckMATEImporter:
         """Read the table, the luminosity beside it and, in a folder, the covariance."""
         found = _tables(source)
         if len(found) != 1:
-            raise InputError(f"{source.path}: {len(found)} tables *_ref.dat in it; name one of them")
+            raise InputError(
+                f"{source.path}: {counted(len(found), 'table')} *_ref.dat in it; name one of them"
+            )
         name = found[0].name.removesuffix("_ref.dat")
         faults = Faults(found[0])
         about: _About | None = None

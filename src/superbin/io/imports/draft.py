@@ -354,7 +354,7 @@ def whole_counts(values: Sequence[float] | FloatArray, labels: Sequence[str], pl
         if (counts[bad] < 0).any():
             why += "; a negative one marks a bin that was not measured, leave it out"
         elif np.isnan(counts[bad]).any():
-            why += "; this is no number at all"
+            why += "; this is not a number at all"
         else:
             why += "; this looks like a normalised distribution, which holds no events"
         raise DocumentError(f"{place}: observed is {shown}; {why}")

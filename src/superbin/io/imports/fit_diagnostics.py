@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -66,7 +67,7 @@ class FitDiagnosticsImporter:
         shown = ", ".join(c.name for c in channels)
         notes.insert(
             0,
-            f"Combine's fitDiagnostics, {fit} shapes: {len(channels)} channels ({shown}), {len(names)} bins",
+            f"Combine's fitDiagnostics, {fit} shapes: {counted(len(channels), 'channel')} ({shown}), {counted(len(names), 'bin')}",
         )
         draft = Draft(
             place=str(path),
@@ -198,7 +199,7 @@ def _signals(root: RootFile, channels: Sequence[_Channel], options: Options) -> 
         unknown = [name for name in named if name not in processes]
         if unknown:
             raise InputError(
-                f"{root.path}: the mapping's signal {unknown[0]!r} is no process; there are {', '.join(processes)}"
+                f"{root.path}: the mapping's signal {unknown[0]!r} is not a process; there are {', '.join(processes)}"
             )
         return named
     total = np.concatenate([_values(c, "total_signal", c.size) for c in channels])
@@ -292,7 +293,9 @@ def _matrix(
         notes.append("no covariance in the file; run combine with --saveWithUncertainties for one")
         return None
     if values.shape != (size, size):
-        raise DocumentError(f"{place}: the covariance has shape {values.shape}; there are {size} bins")
+        raise DocumentError(
+            f"{place}: the covariance has shape {values.shape}; there are {counted(size, 'bin')}"
+        )
     notes += [note, *_compared(channels, values, sum((c.signal_total for c in channels), 0.0))]
     return as_matrix(values, place, names=names)
 
@@ -303,7 +306,7 @@ def _by_labels(overall: Histogram, rows: Sequence[str], size: int, place: str) -
     if not any(labels):
         if overall.values.shape != (size, size):
             raise DocumentError(
-                f"{place}: overall_total_covar is {overall.values.shape[0]} bins without labels; there are {size} bins"
+                f"{place}: overall_total_covar is {overall.values.shape[0]} bins without labels; there are {counted(size, 'bin')}"
             )
         return overall.values
     missing = [row for row in rows if row not in labels]

@@ -7,7 +7,8 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from superbin._support.files import lies_in
+from superbin._support.files import MOST_FILES, lies_in
+from superbin._support.shown import counted
 from superbin.domain.bundle import Bundle, meaning
 from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
@@ -19,7 +20,6 @@ __all__ = ["IMPORTER", "FolderImporter"]
 _OWN = re.compile(
     r"search\.json|bins\.csv|backgrounds\.csv|covariance(_up|_down)?\.csv(\.gz)?|signals/[^/]+\.csv", re.ASCII
 )
-_MOST_FILES = 20_000
 
 
 class FolderImporter:
@@ -35,10 +35,10 @@ class FolderImporter:
     def read(self, source: Source, options: Options) -> Imported:
         """Read the search with its signals and files; the options say nothing that it does not."""
         _refuse_options(options, source)
-        paths = _files(source)
         search = read_search(source.path)
+        paths = _files(source)
         _check_texts(search, source)
-        notes = [f"superbin's own folder: search {search.name!r} of {search.n_bins} bins"]
+        notes = [f"superbin's own folder: search {search.name!r} of {counted(search.n_bins, 'bin')}"]
         signals, files = [], {}
         for path in paths:
             name = path.relative_to(source.path).as_posix()
@@ -52,7 +52,7 @@ class FolderImporter:
             else:
                 notes.append(f"{name}: not used")
         if signals:
-            notes.append(f"signals: {len(signals)} points")
+            notes.append(f"signals: {counted(len(signals), 'point')}")
         try:
             bundle = Bundle(search, tuple(signals), files)
         except DocumentError:
@@ -104,7 +104,7 @@ def _check_texts(search: Search, source: Source) -> None:
 def _files(source: Source) -> list[Path]:
     # Hidden files are no content, but a signal's file may be called after a model whose name begins with a point.
     signals = source.path / "signals"
-    every = list(islice(source.path.rglob("*"), 10 * _MOST_FILES))
+    every = list(islice(source.path.rglob("*"), 2 * MOST_FILES))
     for path in every:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise DocumentError(f"{path}: is a device or a pipe; only files are read")
@@ -113,8 +113,8 @@ def _files(source: Source) -> list[Path]:
         for p in every
         if p.is_file() and (not p.name.startswith(".") or (p.parent == signals and p.name.startswith("..")))
     )
-    if len(found) > _MOST_FILES:
-        raise InputError(f"{source.path}: holds {len(found)} files; at most {_MOST_FILES} are read")
+    if len(found) > MOST_FILES:
+        raise InputError(f"{source.path}: holds {counted(len(found), 'file')}; at most {MOST_FILES} are read")
     for path in found:
         if not lies_in(path, source.path):
             raise DocumentError(f"{path}: is a link out of the folder; copy the file into it")

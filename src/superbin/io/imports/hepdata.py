@@ -39,6 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -145,7 +146,8 @@ class HEPDataImporter:
         notes: list[str] = []
         table = _yields(record, mapping["tables"], notes)
         notes.insert(
-            0, f"HEPData: {len(record.tables)} tables, bins from table {table.name!r} of {table.n_rows} rows"
+            0,
+            f"HEPData: {counted(len(record.tables), 'table')}, bins from table {table.name!r} of {counted(table.n_rows, 'row')}",
         )
         notes += [f"table {name!r}: cannot be read, not used ({why})" for name, why in record.faults.items()]
         draft = _draft(table, mapping, notes)
@@ -325,7 +327,7 @@ def _proposed_table(record: Submission, place: str) -> str | list[str]:
     listed = found or [t.name for t in record.tables]
     which = "look like yields" if found else "are there, none with columns named observed and background"
     raise InputError(
-        f"{place}: {len(listed)} tables {which} ({_listed(listed)}); say which one has the bins with a mapping, "
+        f"{place}: {counted(len(listed), 'table')} {which} ({_listed(listed)}); say which one has the bins with a mapping, "
         f"{json.dumps({'tables': {'yields': listed[0]}}, ensure_ascii=False)}"
     )
 
@@ -353,7 +355,7 @@ def _proposed_errors(table: DataTable, columns: Mapping[str, Any]) -> dict[str, 
 
 def _which_column(table: DataTable, key: str, found: Sequence[Column]) -> str:
     names = [c.name for c in (found or table.dependent)]
-    what = f"{len(found)} columns look like {key}" if found else f"no column is named as {key}"
+    what = f"{counted(len(found), 'column')} look like {key}" if found else f"no column is named as {key}"
     example = json.dumps({"columns": {key: names[0] if found else "..."}}, ensure_ascii=False)
     return (
         f"{table.place}: table {table.name!r}: {what} ({_listed(names)}); say which with a mapping, {example}"
@@ -371,7 +373,7 @@ def _proposed_matrix(record: Submission, table: DataTable, place: str) -> dict[s
         ]
         if len(found) > 1:
             raise InputError(
-                f"{place}: {len(found)} tables look like the {role} of {table.n_rows} bins ({_listed(found)}); say which with a "
+                f"{place}: {counted(len(found), 'table')} look like the {role} of {counted(table.n_rows, 'bin')} ({_listed(found)}); say which with a "
                 f"mapping, {json.dumps({'tables': {role: found[0]}}, ensure_ascii=False)}"
             )
         if found:
@@ -389,7 +391,7 @@ def _named(record: Submission, name: object, key: str) -> DataTable:
     if len(found) == 1:
         return found[0]
     if len(found) > 1:
-        raise InputError(f"mapping: {key} is table {name!r}; {len(found)} tables are called so")
+        raise InputError(f"mapping: {key} is table {name!r}; {counted(len(found), 'table')} are called so")
     if str(name) in record.faults:
         raise DocumentError(record.faults[str(name)])
     raise InputError(
@@ -400,7 +402,7 @@ def _named(record: Submission, name: object, key: str) -> DataTable:
 def _column(table: DataTable, name: object, key: str) -> Column:
     found = [c for c in table.dependent if c.name == name]
     if len(found) != 1:
-        why = f"{len(found)} columns are called so" if found else "there is no such column"
+        why = f"{counted(len(found), 'column')} are called so" if found else "there is no such column"
         raise InputError(
             f"mapping: {key} is column {name!r}; {why} in table {table.name!r}, which has "
             f"{_listed([c.name for c in table.dependent])}"
@@ -742,7 +744,9 @@ def _nominal(
         raise InputError(f"mapping: negative is {mapping['negative']!r}; it must be zero")
     below = values < 0
     if below.any() and mapping.get("negative") == "zero":
-        notes.append(f"{what}: {values[below].sum():.3g} events in {int(below.sum())} rows set to zero")
+        notes.append(
+            f"{what}: {values[below].sum():.3g} events in {counted(int(below.sum()), 'row')} set to zero"
+        )
         values = np.maximum(values, 0.0)
     bad = ~np.isfinite(values) | (values < 0)
     if bad.any():

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io.imports.hepdata_tables import Column, DataTable, Value
 
@@ -46,7 +47,7 @@ def joined(tables: Sequence[DataTable], notes: list[str]) -> DataTable:
         return _beside(tables)
     raise InputError(
         f"{first.place}: tables {names} have neither the same rows nor the same columns; their columns are "
-        + "; ".join(f"{t.name!r}: {t.n_rows} rows by {_axes(t)}, {_columns(t)}" for t in tables)
+        + "; ".join(f"{t.name!r}: {counted(t.n_rows, 'row')} by {_axes(t)}, {_columns(t)}" for t in tables)
     )
 
 
@@ -110,7 +111,7 @@ def with_bins(table: DataTable, bins: DataTable, notes: list[str]) -> DataTable:
     """
     if bins.n_rows != table.n_rows:
         raise InputError(
-            f"{bins.place}: table {bins.name!r} of the bins has {bins.n_rows} rows; {table.name!r} has {table.n_rows}"
+            f"{bins.place}: table {bins.name!r} of the bins has {counted(bins.n_rows, 'row')}; {table.name!r} has {table.n_rows}"
         )
     columns = bins.independent + bins.dependent
     wanted = [key[0] for key in _keys(table)] if len(table.independent) == 1 else []

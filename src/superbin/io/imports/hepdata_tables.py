@@ -17,6 +17,7 @@ import numpy as np
 from superbin._support.arrays import FloatArray
 from superbin._support.files import lies_in
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source
@@ -79,7 +80,7 @@ class Value:
     text : str
         As it is written; empty for a range.
     number : float
-        NaN where it is no number.
+        NaN where it is not a number.
     low, high : float
         Edges; NaN where it has none.
     errors : tuple of Error
@@ -472,7 +473,7 @@ def _size(content: Any, value: float, place: str) -> float:
     percent = re.fullmatch(r"([^%]*)%+", text)
     size = _number(percent.group(1) if percent else text)
     if not math.isfinite(size):
-        raise DocumentError(f"{place}: the uncertainty {text!r} is no finite number")
+        raise DocumentError(f"{place}: the uncertainty {text!r} is not a finite number")
     return abs(value) * size / 100 if percent else size
 
 
@@ -538,7 +539,7 @@ def _old_table(block: Sequence[tuple[int, str]], path: Path, position: int) -> l
         return []
     for number, cells in rows:
         if len(cells) != len(axes):
-            raise DocumentError(f"{path}:{number}: {len(cells)} cells; *data names {len(axes)}")
+            raise DocumentError(f"{path}:{number}: {counted(len(cells), 'cell')}; *data names {len(axes)}")
     columns = [
         [_old_cell(cells[k], f"{path}:{number}", is_x=k < n_x) for number, cells in rows]
         for k in range(len(axes))

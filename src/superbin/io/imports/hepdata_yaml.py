@@ -6,6 +6,7 @@ its place, and the parser reads the rest. The run becomes a `Run` in the list. I
 through the parser, whose errors name the right line.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ import yaml
 from superbin.errors import DocumentError
 
 __all__ = ["Run", "documents"]
+
+MOST_ENTRIES = 10_000_000
+"""Entries that aliases may stand for; a few lines can stand for more than any memory holds."""
+_ALIAS = re.compile(r"(?:^|[\s\[{,])\*\w")
 
 SHORTEST = 64
 """Entries that a run has at least."""
@@ -81,10 +86,11 @@ def documents(text: str, path: Path) -> list[Any]:
     Raises
     ------
     DocumentError
-        If it is not YAML, or has a key twice in one mapping; the text names the line.
+        If it is not YAML, or has a key twice in one mapping, the text names the line; or if its aliases stand for more than
+        `MOST_ENTRIES`.
     """
     short, runs = _without_runs(text)
-    if runs:
+    if runs and not _ALIAS.search(short):
         try:
             found = _loaded(short)
         except (yaml.YAMLError, RecursionError, ValueError):
@@ -93,7 +99,7 @@ def documents(text: str, path: Path) -> list[Any]:
             if _put_back(found, runs) == set(runs):
                 return found
     try:
-        return _loaded(text)
+        found = _loaded(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = "" if mark is None else f":{mark.line + 1}"
@@ -102,6 +108,30 @@ def documents(text: str, path: Path) -> list[Any]:
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DocumentError(f"{path}: is not valid YAML ({' '.join(str(error).split())[:100]})") from error
+    if _ALIAS.search(text) and _size(found) > MOST_ENTRIES:
+        raise DocumentError(
+            f"{path}: its aliases (*name) stand for more than {MOST_ENTRIES} entries; write the table without aliases"
+        )
+    return found
+
+
+def _size(found: list[Any]) -> float:
+    """Entries with all aliases written out; infinite where one stands for what it is in."""
+    sizes: dict[int, float] = {}
+    waiting: list[Any] = [found]
+    while waiting:
+        node = waiting[-1]
+        inside = [
+            c for c in (node.values() if isinstance(node, dict) else node) if isinstance(c, dict | list)
+        ]
+        begun = sizes.setdefault(id(node), math.inf)  # infinite until all that is in it is counted
+        fresh = [c for c in inside if id(c) not in sizes]
+        if math.isinf(begun) and fresh:
+            waiting += fresh
+            continue
+        waiting.pop()
+        sizes[id(node)] = len(node) + sum(sizes[id(c)] for c in inside)
+    return sizes[id(found)]
 
 
 def _loaded(text: str) -> list[Any]:

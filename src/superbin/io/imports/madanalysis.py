@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -74,7 +75,10 @@ class MadAnalysisImporter:
             observed=observed,
             processes=(Process("background", "Background", Estimate(nominal, stat, stat, syst, syst)),),
             names=names,
-            notes=[f"MadAnalysis: {len(info.regions)} regions, {len(regions)} of them taken", *notes],
+            notes=[
+                f"MadAnalysis: {counted(len(info.regions), 'region')}, {len(regions)} of them taken",
+                *notes,
+            ],
             luminosity_fb=info.luminosity,
             texts={"source": f"MadAnalysis 5 analysis {info.name or source.path.stem}"},
             exclusive=False,

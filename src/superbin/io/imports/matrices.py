@@ -14,6 +14,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.domain.covariance import Covariance
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -63,7 +64,7 @@ class Matrix:
             return self.values[np.ix_(places, places)], f"rows by the names of the bins{left}"
         if size != n_bins:
             raise DocumentError(
-                f"{self.place}: the matrix is of {size} bins and the table has {n_bins}; both must be of the same bins"
+                f"{self.place}: the matrix is of {counted(size, 'bin')} and the table has {n_bins}; both must be of the same bins"
             )
         if self.names and names and not all(_is_number(name) for name in self.names):
             missing = next(name for name in names if name not in self.names)
@@ -107,7 +108,7 @@ class Matrix:
 
 
 ALONE = (
-    "this is a covariance, which is no search without its bins: put it into one folder with the table of the bins, or name it "
+    "this is a covariance, which is not a search without its bins: put it into one folder with the table of the bins, or name it "
     'with a mapping, {"covariance": FILE}'
 )
 """What to do with a matrix that was named in the place of a search."""
@@ -133,7 +134,7 @@ def as_matrix(values: object, place: str, *, names: Sequence[str] = (), correlat
     try:
         matrix = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DocumentError(f"{place}: the matrix is no square table of numbers ({error})") from error
+        raise DocumentError(f"{place}: the matrix is not a square table of numbers ({error})") from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise DocumentError(
             f"{place}: the matrix has shape {matrix.shape}; as many lines as columns are needed"
@@ -217,7 +218,7 @@ def _of_json(source: Source, text: str, correlations: bool) -> Matrix:
 
 def _of_tables(tables: Sequence[hepdata_tables.DataTable], place: str, correlations: bool) -> Matrix:
     if len(tables) != 1:
-        raise DocumentError(f"{place}: holds {len(tables)} tables; a matrix is one")
+        raise DocumentError(f"{place}: holds {counted(len(tables), 'table')}; a matrix is one")
     return of_table(tables[0], correlations=correlations or _says_correlations(tables[0].name))
 
 
@@ -252,7 +253,7 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     # Far more names than a full matrix or a triangle has are no matrix, and a table of them would not fit.
     if len(order) ** 2 > max(4 * len(rows), 4):
         raise DocumentError(
-            f"{table.place}: {len(rows)} entries name {len(order)} bins; a matrix has an entry for every pair"
+            f"{table.place}: {counted(len(rows), 'entry')} name {counted(len(order), 'bin')}; a matrix has an entry for every pair"
         )
     i, j = (np.fromiter(map(order.__getitem__, side), np.intp, len(side)) for side in (rows, columns))
     numbers = dependent.numbers
@@ -280,7 +281,7 @@ def _of_kind(table: hepdata_tables.DataTable, *, correlations: bool) -> hepdata_
     ]
     if len(found) != 1:
         raise DocumentError(
-            f"{table.place}: has {len(table.dependent)} columns ({', '.join(repr(c.name) for c in table.dependent[:10])}); say which "
+            f"{table.place}: has {counted(len(table.dependent), 'column')} ({', '.join(repr(c.name) for c in table.dependent[:10])}); say which "
             f'is the {kind} with a mapping, {{"columns": {{"{kind}": ...}}}}'
         )
     return found[0]
@@ -361,7 +362,7 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     for i, (number, row) in enumerate(cells):
         if len(row) != size:
             raise DocumentError(
-                f"{path}:{number}: {len(row)} numbers; a matrix of {size} lines has {size} numbers in each"
+                f"{path}:{number}: {counted(len(row), 'number')}; a matrix of {counted(size, 'line')} has {counted(size, 'number')} in each"
             )
         try:
             matrix[i] = [parse_number(cell) for cell in row]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Estimate, Process
 from superbin.errors import InputError
@@ -285,7 +286,7 @@ def model_draft(
         below = response.nominal < 0
         if below.any() and negative:
             notes.append(
-                f"{key}: {response.nominal[below].sum():.3g} events in {int(below.sum())} bins set to zero"
+                f"{key}: {response.nominal[below].sum():.3g} events in {counted(int(below.sum()), 'bin')} set to zero"
             )
         elif below.any():
             shown = ", ".join(f"{response.nominal[b]:g} in {labels[b]}" for b in np.flatnonzero(below)[:10])

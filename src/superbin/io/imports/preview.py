@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from superbin._support.shown import counted
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Search
 from superbin.io.imports.base import printable
@@ -25,7 +26,7 @@ def preview(bundle: Bundle) -> list[str]:
     backgrounds = _listed([p.name for p in search.processes])
     lines = [
         f"{search.name}: {search.title}" if search.title != search.name else search.name,
-        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {search.n_bins} bins, backgrounds: {backgrounds}",
+        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}, backgrounds: {backgrounds}",
         *_table(search),
     ]
     if search.covariance is not None:

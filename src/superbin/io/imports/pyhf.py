@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
-from superbin.errors import DocumentError, InputError
+from superbin._support.shown import counted
+from superbin.errors import InputError
 from superbin.io.imports.base import Imported, Options, Source
 from superbin.io.imports.draft import DraftSignal
 from superbin.io.imports.models import model_draft, model_signals, signal_regions
 from superbin.io.signals import named_point
-from superbin.io.workspaces import model_from_workspace, patched, patches
+from superbin.io.workspaces import model_from_workspace, patch_list, patched, with_known_poi
 
 __all__ = ["IMPORTER", "PyhfImporter", "is_patch"]
 
@@ -54,26 +55,31 @@ class PyhfImporter:
         mapping = options.mapping
         measurement = mapping.get("measurement")
         model = model_from_workspace(
-            _with_known_poi(document), source=str(path), name=path.name, measurement=measurement
+            with_known_poi(document), source=str(path), name=path.name, measurement=measurement
         )
         notes: list[str] = []
         channels = signal_regions(model, mapping.get("channels"), notes)
         draft = model_draft(model, channels, str(path), _name(source, path), mapping)
         signals = [*model_signals(model, channels, path.name, notes)]
+        kept: dict[str, bytes] = {}
         for patch in _patches(source, path):
-            signals += _patched_signals(document, patch, [c.name for c in channels], notes)
+            found = _patched_signals(document, patch, [c.name for c in channels], notes)
+            signals += found
+            if found:
+                kept[f"patches/{_kept_name(patch)}"] = Source.at(patch).text().encode()
         if signals:
             notes.append(f"signals: {len(signals)}, from {signals[0].name} to {signals[-1].name}")
         size = sum(c.observed.size for c in channels)
         draft.notes[:0] = [
-            f"a pyhf workspace: {len(model.channels)} channels, {len(channels)} of them with {size} bins are the search",
+            f"a pyhf workspace: {counted(len(model.channels), 'channel')}, {len(channels)} of them with {counted(size, 'bin')} are the search",
             *notes,
         ]
         draft.signals = signals
         draft.texts = {"source": f"pyhf workspace {path.name}"}
         search = draft.search(options, source, keys=_KEYS)
         draft.notes.append(f"the likelihood of all channels: kept in {_FILE}")
-        return draft.bundled(search, self.name, files={_FILE: json.dumps(document).encode()})
+        files = {_FILE: json.dumps(document).encode()}
+        return draft.bundled(search, self.name, files=files | kept)
 
 
 IMPORTER = PyhfImporter()
@@ -129,17 +135,9 @@ def _patches(source: Source, workspace: Path) -> list[Path]:
     return [p for p in source.files() if p != workspace and Source(p).suffix == ".json" and is_patch(p)]
 
 
-def _with_known_poi(document: Any) -> Any:
-    """The workspace without a parameter of interest that only its patches bring."""
-    try:
-        names = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
-        measurements = [
-            m if m["config"]["poi"] in names else m | {"config": m["config"] | {"poi": ""}}
-            for m in document["measurements"]
-        ]
-    except (KeyError, TypeError):
-        return document  # which is refused with the place of what is missing
-    return document | {"measurements": measurements}
+def _kept_name(patch: Path) -> str:
+    """Its name with characters that a bundle's files may have."""
+    return re.sub(r"[^\w.+-]", "_", patch.name, flags=re.ASCII).replace("..", "_")
 
 
 def _bare(document: Any) -> Any:
@@ -160,7 +158,7 @@ def _patched_signals(
     bare = _bare(document)
     found: list[DraftSignal] = []
     failed: list[str] = []
-    for name, values, patch in _single(content, path):
+    for name, values, patch in patch_list(content, source=str(path)):
         if len(found) >= _MOST_SIGNALS:
             raise InputError(f"{path}: holds more than {_MOST_SIGNALS} signals; split the patch set")
         try:
@@ -178,27 +176,6 @@ def _patched_signals(
     if failed:
         notes.append(f"{path.name}: {len(failed)} patches not used, such as {failed[0]}")
     return found
-
-
-def _single(content: Any, path: Path) -> list[tuple[str, Mapping[str, float], list[Any]]]:
-    """Patches with their names and parameters."""
-    if isinstance(content, list):
-        return [("", {}, content)]
-    names = patches(content, source=str(path))
-    labels = content.get("metadata", {}).get("labels", [])
-    single: list[tuple[str, Mapping[str, float], list[Any]]] = []
-    for name, patch in zip(names, content["patches"], strict=True):
-        values = patch["metadata"].get("values", [])
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        point = (
-            {str(label): float(value) for label, value in zip(labels, values, strict=True)}
-            if numbers and len(labels) == len(values)
-            else {}
-        )
-        if not isinstance(patch.get("patch"), list):
-            raise DocumentError(f"{path}: patch {name!r} has no list of operations")
-        single.append((name, point, patch["patch"]))
-    return single
 
 
 def _signals_of(

@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -96,7 +97,9 @@ class RootImporter:
                 + ", ".join(f"{name} has {found[name].outside:g} there" for name in outside[:10])
             )
         notes += [f"{name}: not used, {why.removeprefix(f'{path}: ')}" for name, why in broken.items()]
-        notes.insert(0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {observed.size} bins")
+        notes.insert(
+            0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {counted(observed.size, 'bin')}"
+        )
         draft = Draft(
             place=str(path),
             name=path.stem,
@@ -294,7 +297,7 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise InputError(f"{text!r} is no regular expression ({error})") from None
+        raise InputError(f"{text!r} is not a regular expression ({error})") from None
     return text
 
 
@@ -459,7 +462,7 @@ def _stat(
         if name is None:
             return np.zeros(h.values.size)
         if name not in found or found[name].values.shape != h.values.shape:
-            faults.add(f"the mapping's errors {name!r} of {h.name} is no histogram of the same bins")
+            faults.add(f"the mapping's errors {name!r} of {h.name} is not a histogram of the same bins")
             return np.zeros(h.values.size)
         values = found[name].values.ravel()
         for i in np.flatnonzero(values < 0):

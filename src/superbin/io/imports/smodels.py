@@ -20,6 +20,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.files import lies_in
+from superbin._support.shown import counted
 from superbin.domain import cross_sections
 from superbin.domain.grid import SignalGrid
 from superbin.domain.search import Estimate, Process, Search
@@ -71,7 +72,9 @@ class SModelSImporter:
         maps = _maps(source, order, faults)
         faults.check()
         chosen = [by_name[name] for name in order]
-        notes.insert(0, f"SModelS entry {identifier}: {len(chosen)} of {len(regions)} regions, {how}")
+        notes.insert(
+            0, f"SModelS entry {identifier}: {len(chosen)} of {counted(len(regions), 'region')}, {how}"
+        )
         names = tuple(order)
         none = np.zeros(len(chosen))
         error = np.array([region.error for region in chosen])
@@ -264,10 +267,10 @@ def _order(source: Source, head: _Tags, known: Sequence[str]) -> tuple[list[str]
     try:
         matrix = np.array(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DocumentError(f"{head.path}: the covariance is no table of numbers: {error}") from error
+        raise DocumentError(f"{head.path}: the covariance is not a table of numbers: {error}") from error
     if matrix.shape != (len(order), len(order)):
         raise DocumentError(
-            f"{head.path}: the covariance has shape {matrix.shape}; there are {len(order)} regions in the order"
+            f"{head.path}: the covariance has shape {matrix.shape}; there are {counted(len(order), 'region')} in the order"
         )
     return order, matrix, how
 

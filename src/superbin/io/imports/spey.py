@@ -12,6 +12,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -81,7 +82,7 @@ class SpeyImporter:
             observed=observed,
             processes=(Process("background", "Background", Estimate(background, none, none, up, down)),),
             names=names,
-            notes=[f"JSON arrays of {n_bins} bins", *notes],
+            notes=[f"JSON arrays of {counted(n_bins, 'bin')}", *notes],
             texts={key: str(content[key]) for key in ("source", "title") if key in content},
             luminosity_fb=luminosity,
             sqrt_s_tev=energy,
@@ -125,7 +126,9 @@ def _array(content: dict[str, Any], key: str, source: Source, size: int, *, low:
     if content.get(key) is None:
         raise DocumentError(f"{source.path}: {key} is missing; a list of {size or 'some'} numbers is needed")
     if array.ndim != 1 or array.size == 0 or array.size != size:
-        raise DocumentError(f"{source.path}: {key} has shape {array.shape}; {size} numbers are needed")
+        raise DocumentError(
+            f"{source.path}: {key} has shape {array.shape}; {counted(size, 'number')} are needed"
+        )
     # A count below zero is explained where counts are checked.
     if not np.isfinite(array).all() or (key != "data" and (array < low).any()):
         raise DocumentError(f"{source.path}: {key} must be finite numbers{' >= 0' if low == 0 else ''}")

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from superbin._support.files import files_within
 from superbin._support.json import json_text
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io.imports import Form, Options, TableSummary, inspect, read, recognise
 from superbin.io.imports.archives import opened
@@ -64,7 +66,7 @@ class Survey:
         lines += _shown([f"file {name}" for name in self.files])
         lines += _shown(
             [
-                f"table {t.name!r} ({t.role}: {t.reason}): {t.n_rows} rows of {', '.join(t.columns)}"
+                f"table {t.name!r} ({t.role}: {t.reason}): {counted(t.n_rows, 'row')} of {', '.join(t.columns)}"
                 for t in self.tables
             ]
         )
@@ -100,6 +102,7 @@ def survey(path: str | Path, *, kind: Form | None = None) -> Survey:
     UnknownNameError
         If there is no form of that name.
     """
+    files = _files(path)
     importer = recognise(path)
     tables: tuple[TableSummary, ...] = ()
     with contextlib.suppress(InputError):  # one table, or a form that has none to choose from
@@ -109,7 +112,7 @@ def survey(path: str | Path, *, kind: Form | None = None) -> Survey:
         path=str(path),
         kind=kind or (None if importer is None else importer.name),
         title="no form of a search is recognised" if importer is None else importer.title,
-        files=_files(path),
+        files=files,
         tables=tables,
         mapping=_mapping(tables) if problem else {},
         needs=needs,
@@ -147,8 +150,7 @@ def _files(path: str | Path) -> tuple[str, ...]:
     with opened(path) as source:
         if not source.is_folder:
             return ()
-        found = sorted(p for p in source.path.rglob("*") if p.is_file())
-        return tuple(p.relative_to(source.path).as_posix() for p in found)
+        return tuple(p.relative_to(source.path).as_posix() for p in sorted(files_within(source.path)))
 
 
 def _shown(lines: list[str]) -> list[str]:

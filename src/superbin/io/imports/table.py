@@ -23,6 +23,7 @@ import codecs
 import csv
 import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.json import parse_json
+from superbin._support.shown import counted, listed
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
@@ -123,7 +125,7 @@ def table_draft(source: Source, options: Options) -> Draft:
         faults.check()
     commas = ", with decimal commas" if table.decimal_comma else ""
     how = "in JSON" if table.separator == "JSON" else f"cells separated by {table.separator}{commas}"
-    notes.insert(0, f"a table of {len(table.rows)} rows, {how}")
+    notes.insert(0, f"a table of {counted(len(table.rows), 'row')}, {how}")
     observed = _counts(table, roles.observed, faults)
     processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
@@ -195,7 +197,7 @@ def _only_table(source: Source) -> Path:
     found = _tables(source)
     if len(found) != 1:
         raise InputError(
-            f"{source.path}: {len(found)} tables with observed events ({', '.join(p.name for p in found) or 'none'}); name one "
+            f"{source.path}: {counted(len(found), 'table')} with observed events ({listed([p.name for p in found]) or 'none'}); name one "
             "of them instead of the folder"
         )
     return found[0]
@@ -216,7 +218,7 @@ def _matrix_beside(source: Source, path: Path, options: Options, notes: list[str
     notes += [f"{p.name}: not used" for p in others]
     if len(beside) > 1:
         raise InputError(
-            f"{source.path}: {len(beside)} files look like a covariance ({', '.join(p.name for p in beside)}); say which with a "
+            f"{source.path}: {counted(len(beside), 'file')} look like a covariance ({', '.join(p.name for p in beside)}); say which with a "
             f'mapping, {{"covariance": "{beside[0].name}"}}'
         )
     return read_matrix(beside[0]) if beside else None
@@ -459,7 +461,7 @@ def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]
 
 
 def _wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> str:
-    text = f"{len(row)} cells for {len(columns)} columns; is a cell missing, or one too many?"
+    text = f"{counted(len(row), 'cell')} for {counted(len(columns), 'column')}; is a cell missing, or one too many?"
     if separator == "," and len(row) > len(columns):
         text += " Separate cells by semicolons where commas are decimal commas"
     return text
@@ -502,7 +504,7 @@ def _split(text: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise InputError(f"is no row of a table ({error})") from error
+        raise InputError(f"is not a row of a table ({error})") from error
 
 
 # --- which column is what ---------------------------------------------------------------------------------
@@ -651,9 +653,11 @@ def _given_errors(columns: _Columns, processes: dict[str, dict[str, int]]) -> No
 
 def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
     """Two columns of one name side by side are lower and upper edge, as some public tables write them."""
-    names = list(plain)
+    names, where = list(plain), defaultdict(list)
     for i, column in enumerate(plain):
-        places = [k for k, other in enumerate(plain) if other == column]
+        where[column].append(i)
+    for i, column in enumerate(plain):
+        places = where[column]
         if len(places) == 2 and places[1] == places[0] + 1:
             names[i] = f"{column} {'low' if i == places[0] else 'high'}"
         elif len(places) > 1:

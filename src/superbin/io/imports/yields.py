@@ -10,6 +10,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
@@ -55,7 +56,7 @@ class YieldsImporter:
                 processes.append(_process(name, named[name], n_bins, source, faults))
         faults.check()
         notes = [
-            f"JSON histograms of {len(data)} bins",
+            f"JSON histograms of {counted(len(data), 'bin')}",
             "bins: numbers, no ranges; the file has indices only",
         ]
         notes += [f"{key} {name!r}: background, up and down as distances" for name in chosen]
@@ -86,7 +87,7 @@ def _is_yields(content: Any) -> bool:
 def _observed(data: Any, source: Source) -> FloatArray:
     text = [v for v in data if isinstance(v, str)] if isinstance(data, list) else []
     if not isinstance(data, list) or not data or text:
-        found = f"holds {text[0]!r}" if text else "is no list of numbers"
+        found = f"holds {text[0]!r}" if text else "is not a list of numbers"
         raise DocumentError(f"{source.path}: data {found}; this channel has no observed events to import")
     labels = tuple(f"bin {i + 1}" for i in range(len(data)))
     return whole_counts(_numbers(data, "data", source, -np.inf), labels, str(source.path))

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import Shown, number
 from superbin.errors import InputError
 from superbin.likelihood.data import Data
 from superbin.likelihood.dense.newton import Minimum, minimize
@@ -42,15 +43,15 @@ CONTINUATION = 60
 """Steps by which a fit at a distant signal strength may be approached."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LocalMinimum(FoundMinimum):
     """A minimum with how it was reached."""
 
     _minimum: Minimum
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fit(Shown):
     """The lowest minimum found, and what else there is to know.
 
     Attributes
@@ -89,6 +90,11 @@ class Fit:
     data: Data
     iterations: int
     seconds: float
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        error = "" if self.mu_error is None else f" +- {self.mu_error:.3g}"
+        found = {"mu": number(self.mu) + error, "nll": f"{self.nll:.8g}", "parameters": str(len(self.values))}
+        return self.status, found | ({"doubts": str(len(self.doubts))} if self.doubts else {})
 
     @property
     def ok(self) -> bool:

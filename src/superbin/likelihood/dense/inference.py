@@ -73,12 +73,12 @@ def _pair(objective: Objective, random_starts: int) -> tuple[Fit, Fit, list[str]
     name = objective.model.parameters[poi].name
     low, high = float(objective.lower[poi]), float(objective.upper[poi])
     if objective.fixed[poi]:
-        notes.append(f"{name} is fixed in the published model and was let go")
+        notes.append(f"{name} is fixed in the published model and was freed")
     if low != 0:
         notes.append(f"{name} is kept at or above 0; its published lower bound is {low:g}")
     free, background = fit_pair(objective, random_starts=random_starts, poi_bounds=(0.0, high))
     if free.ok and free.mu is not None and free.mu >= high:
-        notes.append(f"the fit of {name} reached its published bound {high:g} and was let go beyond it")
+        notes.append(f"the fit of {name} reached its published bound {high:g} and was freed beyond it")
         free, background = fit_pair(objective, random_starts=random_starts, poi_bounds=(0.0, np.inf))
     _note_few(objective, background, notes)
     return free, background, notes

@@ -145,9 +145,12 @@ def _add_up(index: IntArray, values: FloatArray, n: int) -> FloatArray:
 def _poisson(n: FloatArray, rate: FloatArray) -> FloatArray:
     """``rate - n + n ln(n / rate)``, infinite where events were seen but none expected."""
     some = n > 0
-    d = (rate - n) / np.where(some, n, 1.0)
+    counted = np.where(some, n, 1.0)
+    d = (rate - n) / counted
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(some, n * (d - np.log1p(d)), rate)
+        # Near n digits would be lost in the ratio, far below it in the difference.
+        logarithm = np.where(d > -0.5, np.log1p(d), np.log(rate / counted))
+        terms = np.where(some, n * (d - logarithm), rate)
     return np.where(some & (rate <= 0), np.inf, terms)
 
 

@@ -33,14 +33,12 @@ from superbin.stats.ensembles import (
 )
 from superbin.stats.limits.asymptotic import asimov_limit
 from superbin.stats.limits.exact import exact_limit, limits_of_one
+from superbin.stats.limits.lines import ROTATED, Lines
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
 
 __all__ = ["expected_lhc_limits", "lhc_cls", "lhc_limit"]
-
-SPAN = 14.0
-"""Standard deviations of an auxiliary measurement that are looked at: CLs to 1e-25."""
 
 LARGEST_COUNT = 1e4
 """Events up to which counts are summed: bands take a minute there."""
@@ -51,21 +49,20 @@ CALL, MOST_WORK = 100, 4_000_000
 MOST_BROYDEN, CLOSE = 16, 1e-8
 """Steps of Broyden's method, and the error in standard deviations at which it ends."""
 
-SIGNAL_SPAN, STEP = 6.4, 0.8
-"""Range and step of the trapezoidal rule over the auxiliary measurement of the signal: 1e-9 of a p-value."""
-
 
 def _exclusion(
-    held: UncertaintyModel, n: FloatArray, s: FloatArray, k: float, shift: FloatArray
+    held: UncertaintyModel, k: float, n: FloatArray, s: FloatArray, lines: tuple[FloatArray, ...]
 ) -> Statistic:
-    """Root of q~, which rises with the auxiliary measurement; continued by a line below where it is zero."""
+    """Root of q~ along lines of auxiliary measurements, on which it rises; continued by a line below where it is zero."""
+    background, signal, across, along = lines
 
-    def statistic(i: Index, a: FloatArray) -> tuple[FloatArray, FloatArray]:
-        count, signal, y = n[i], s[i], shift[i]
+    def statistic(i: Index, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        count, strength = n[i], s[i]
+        a, y = background[i] + u * across[i], signal[i] + u * along[i]
         favoured = held.mean(a)
-        excess = count - favoured - signal * np.exp(k * y)
+        excess = count - favoured - strength * np.exp(k * y)
         above = excess > 0
-        with_signal = fit(held, np.where(above, 0.0, count), signal, a, k=k, shift=y)
+        with_signal = fit(held, np.where(above, 0.0, count), strength, a, k=k, shift=y)
         q, slope = with_signal.cost, held.cost_slope(with_signal.nuisance, a)
         below = count < favoured
         if below.any():
@@ -74,6 +71,7 @@ def _exclusion(
             slope = np.where(below, slope - held.cost_slope(alone, a), slope)
         value = np.sqrt(q)
         with np.errstate(divide="ignore", invalid="ignore"):
+            slope = slope * across[i] + 2 * (y - with_signal.shift) * along[i]
             slope = np.where(value > 0, 0.5 * slope / value, 0.0)
         line = -excess / np.sqrt(np.maximum(count, 1.0))
         return np.where(above, line, value), np.where(above, 0.0, slope)
@@ -94,47 +92,59 @@ class _Exclusion:
         Logarithmic width of the signal.
     rows : int
         Signals that will be asked for at a time, at most.
-    most : float
-        The largest signal.
+    least, most : float
+        About the smallest and at least the largest signal.
     sigmas : float
         How far counts are looked at around their expectations.
     """
 
     def __init__(
-        self, held: UncertaintyModel, data: FloatArray, k: float, rows: int, most: float, sigmas: float = 10.0
+        self,
+        held: UncertaintyModel,
+        data: FloatArray,
+        k: float,
+        rows: int,
+        least: float,
+        most: float,
+        sigmas: float = 10.0,
     ) -> None:
         self.held, self.data, self.k = held, data, k
         self.alone = held.background_only(data, held.nominal())[0]
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
         self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
-        self.shifts = np.arange(-SIGNAL_SPAN, SIGNAL_SPAN + 0.5 * STEP, STEP) if k > 0 else np.zeros(1)
+        self.outcomes, lines = None, 1
+        if k > 0:
+            strongest = fit(held, data, np.full(1, most), held.nominal()).nuisance
+            self.outcomes = held.outcomes(np.append(self.alone, strongest), k * least)
+            lines = ROTATED if self.outcomes is None else self.outcomes[0].size
         self.work = 0
-        self.last = np.full((rows, self.shifts.size, self.counts.size), np.nan)
+        self.last = np.full((rows, lines, self.counts.size), np.nan)
 
     def observed(self, s: FloatArray) -> FloatArray:
         """Root of q~ of the data."""
-        n, nominal = np.repeat(self.data, s.size), np.repeat(self.held.nominal(), s.size)
-        value = _exclusion(self.held, n, s, self.k, np.zeros(s.size))(np.arange(s.size), nominal)[0]
+        n, nominal, none = (np.repeat(x, s.size) for x in (self.data, self.held.nominal(), np.zeros(1)))
+        value = _exclusion(self.held, self.k, n, s, (nominal, none, none, none))(np.arange(s.size), none)[0]
         return np.maximum(value, 0.0)
 
     def log_tails(self, i: Index, s: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``ln P(q~ >= root^2)`` of rows i with the signal and without; zero where the root is."""
-        held, rows, counts = self.held, s.size, self.counts
-        with_signal = fit(held, np.repeat(self.data, rows), s, np.repeat(held.nominal(), rows), k=self.k)
-        theta, y = with_signal.nuisance, with_signal.shift
-        points = self.shifts + 0.5 * y[:, None]
-        shape = (rows, self.shifts.size, counts.size)
-        wanted = (counts, s[:, None, None], points[:, :, None], root[:, None, None] * (1 - TIE))
-        n, signal, shift, target = (np.broadcast_to(a, shape).ravel() for a in wanted)
+        held, k, rows, counts = self.held, self.k, s.size, self.counts
+        fitted = fit(held, np.repeat(self.data, rows), s, np.repeat(held.nominal(), rows), k=k)
+        theta, y = fitted.nuisance, fitted.shift
+        alone = np.repeat(self.alone, rows)
+        lines = Lines.of(held, k, s, counts, (theta, alone), (y, np.zeros(rows)), self.outcomes)
+        shape = (rows, *self.last.shape[1:])
+        wanted = (counts, s[:, None, None], root[:, None, None] * (1 - TIE))
+        n, signal, target = (np.broadcast_to(a, shape).ravel() for a in wanted)
+        points = lines.points(shape)
+        statistic = _exclusion(held, k, n, signal, points)
         start = self.last[i].ravel()
-        cold = np.isnan(start)
-        if cold.any():
-            mean = n - signal * np.exp(self.k * shift) + target * np.sqrt(np.maximum(n, 1.0))
-            guess = held.inverse(np.maximum(mean, 0.0), np.ones(n.size))
-            start = np.where(cold, np.where(mean > 0, guess, np.repeat(theta, n.size // rows)), start)
-        around = np.append(theta, self.alone)
-        low, high = held.span(around, SPAN)
-        statistic = _exclusion(held, n, signal, self.k, shift)
+        cold = np.flatnonzero(np.isnan(start))
+        if cold.size:
+            centre = np.broadcast_to(lines.centres[0], shape).ravel()[cold]
+            want = n[cold] + target[cold] * np.sqrt(np.maximum(n[cold], 1.0))
+            start[cold] = self._guess(points, cold, centre, signal[cold], want)
+        low, high = lines.span(held)
 
         def counted(points: Index, a: FloatArray) -> tuple[FloatArray, FloatArray]:
             self.work += CALL + points.size
@@ -145,27 +155,37 @@ class _Exclusion:
                 )
             return statistic(points, a)
 
-        edge = edges(
-            counted,
-            target,
-            (float(low.min()), float(high.max())),
-            start,
-            rising=True,
-        ).reshape(shape)
-        empty = np.flatnonzero(n == 0)
-        if empty.size:  # there the statistic does not depend on the auxiliary measurement
-            value = statistic(empty, np.repeat(theta, n.size // rows)[empty])[0]
-            edge.ravel()[empty] = np.where(value >= target[empty], -np.inf, np.inf)
+        edge = edges(counted, target, (low, high), start, rising=True).reshape(shape)
+        if not k > 0:
+            empty = np.flatnonzero(n == 0)
+            if empty.size:  # there the statistic does not depend on the auxiliary measurement
+                value = statistic(empty, np.repeat(theta, n.size // rows)[empty])[0]
+                edge.ravel()[empty] = np.where(value >= target[empty], -np.inf, np.inf)
         if not (
             root >= np.sqrt(2 * s)
         ).all():  # there every edge is infinite, which is no place to start from
             self.last[i] = edge
-        first = s * np.exp(self.k * y) + held.mean(theta)
-        alone = np.repeat(self.alone, rows)
-        p_signal = log_sum(held, counts, first, theta, edge, _normal(points - y[:, None], self.k), 1)
-        p_alone = log_sum(held, counts, held.mean(alone), alone, edge, _normal(points, self.k), 1)
+        beyond = lines.log_beyond(edge)
+        with_signal = log_sum(counts, s * np.exp(k * y) + held.mean(theta), beyond[0])
+        without = log_sum(counts, held.mean(alone), beyond[1])
         zero = root <= 0
-        return np.where(zero, 0.0, np.minimum(p_signal, 0.0)), np.where(zero, 0.0, np.minimum(p_alone, 0.0))
+        return np.where(zero, 0.0, np.minimum(with_signal, 0.0)), np.where(
+            zero, 0.0, np.minimum(without, 0.0)
+        )
+
+    def _guess(
+        self, lines: tuple[FloatArray, ...], i: Index, u: FloatArray, s: FloatArray, want: FloatArray
+    ) -> FloatArray:
+        """Where the mean on a line, as if it grew exponentially, is what is wanted."""
+        background, signal, across, along = (part[i] for part in lines)
+
+        def mean(u: FloatArray) -> FloatArray:
+            return self.held.mean(background + u * across) + s * np.exp(self.k * (signal + u * along))
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            here = mean(u)
+            step = np.log(want / here) / np.log(mean(u + 0.5) / here) * 0.5
+        return u + np.where(np.isfinite(step), step, 0.0)
 
     def bands(self, sigmas: FloatArray, log_alpha: float, s: FloatArray) -> FloatArray:
         """Signals at which the expected CLs is alpha, from guesses; NaN where the quantiles of q~ jump, which only bounds can deal with.
@@ -227,14 +247,6 @@ class _Exclusion:
         return result
 
 
-def _normal(x: FloatArray, k: float) -> FloatArray:
-    """Logarithms of the weights of a trapezoidal rule over a unit normal; nothing to weigh where the signal is certain."""
-    if not k > 0:
-        return np.zeros(x.shape)
-    log = -0.5 * x * x
-    return np.asarray(log - special.logsumexp(log, axis=1, keepdims=True))
-
-
 def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
     """Signals at which ``CLs = 1 - level``: of the data, or of bands at a number of standard deviations each."""
     held, k, alpha = problem.held, float(problem.width[0]), problem.alpha[:1]
@@ -247,7 +259,8 @@ def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
         fitted = np.repeat(held.background_only(problem.n[:1], held.nominal())[0], rows)
         first = asimov_limit(sigmas, problem.at(np.zeros(rows)), fitted)
     sigmas_of_counts = 6.5 - float(special.ndtri(alpha[0]))  # what is left out is a billionth of 1 - level
-    ensembles = _Exclusion(held, problem.n[:1], k, rows, most * float(first.max()) + 10, sigmas_of_counts)
+    ends = 0.5 * float(first.min()), most * float(first.max()) + 10
+    ensembles = _Exclusion(held, problem.n[:1], k, rows, *ends, sigmas_of_counts)
     guess = np.ones(rows)
 
     def excess(i: Index, s: FloatArray) -> FloatArray:
@@ -342,7 +355,8 @@ def lhc_cls(
                 log_cdf_of(problem.held, problem.n, signal) - log_cdf_of(problem.held, problem.n, 0 * signal)
             )[0]
         )
-    ensembles = _Exclusion(problem.held, problem.n, float(problem.width[0]), 1, float(signal[0]))
+    strength = float(signal[0])
+    ensembles = _Exclusion(problem.held, problem.n, float(problem.width[0]), 1, strength, strength)
     root = ensembles.observed(signal)
     if root[0] <= 0:
         return 1.0

@@ -3,7 +3,7 @@
 ========================  ========================================================================================
 name                      distribution of the mean
 ========================  ========================================================================================
-``split-lognormal``       the original tool's, see `superbin.stats.smear`; ``b >= 0``
+``split-lognormal``       the CMS Mini Analysis Tool's, see `superbin.stats.smear`; ``b >= 0``
 ``lognormal``             ``b (1 + sigma/b)^z``, ``sigma = (up + down)/2``; ``b > 0`` unless sigma is zero
 ``gaussian``              normal with width ``up`` above and ``down`` below ``b``, truncated at zero [1]_ (Z_N, there with
                           one width); a half-normal of width ``up`` for ``b = 0``
@@ -45,7 +45,7 @@ MODELS: Mapping[ModelName, type[UncertaintyModel]] = MappingProxyType(
 """Every uncertainty model by its name, the default first."""
 
 DEFAULT: ModelName = "split-lognormal"
-"""The original tool's; what every function takes unless told."""
+"""The CMS Mini Analysis Tool's; what every function takes unless told."""
 
 SHARP: ModelName = "none"
 """The model without uncertainty: no shape of one, and left out where shapes are compared."""

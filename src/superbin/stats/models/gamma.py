@@ -9,12 +9,15 @@ import numpy.typing as npt
 from superbin.stats import exact
 from superbin.stats.arguments import FloatArray
 from superbin.stats.models.smeared import FARTHEST, mean_uncertainty, refuse_relative
-from superbin.stats.poisson import beyond_linear, deviance, log_mode_density
+from superbin.stats.poisson import beyond_linear, deviance, log_equal, log_mode_density
 
 __all__ = ["Gamma"]
 
 SMALLEST_SPREAD = 1e-9
 """A relative spread below this changes no p-value in the tenth digit."""
+
+REACH, STEP = 6.5, 0.8
+"""Standard deviations of the off-source count that are summed over, and the step where the sum is of a smooth function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,20 @@ class Gamma:
         i = np.flatnonzero((count > 0) & ((mean == 0) | (count == np.inf)))
         log_above[i], log_below[i] = -np.inf, 0.0
         return log_below.reshape(shape), log_above.reshape(shape)
+
+    def outcomes(self, nuisances: FloatArray, scale: float) -> tuple[FloatArray, FloatArray]:
+        """Whole counts; where the Poisson distribution is smooth every few of them."""
+        if self.sharp[0]:
+            return self.off, np.zeros(1)
+        least, most = float(nuisances.min()), float(nuisances.max())
+        low, high = least - REACH * np.sqrt(least), most + REACH * np.sqrt(most) + 2 * REACH
+        step = max(1.0, np.floor(STEP * min(np.sqrt(least), scale * float(self.tau[0]))))
+        counts = np.arange(max(np.floor(low), 0.0), high + step, step)
+        return counts, np.zeros(counts.size)
+
+    def log_outcome(self, auxiliary: FloatArray, nuisance: FloatArray) -> FloatArray:
+        """Of a Poisson count."""
+        return log_equal(auxiliary, nuisance)
 
     def throw(self, random: np.random.Generator, nuisance: FloatArray, size: int) -> FloatArray:
         """Off-source counts."""

@@ -113,5 +113,15 @@ class UncertaintyModel(Protocol):
     def log_auxiliary(self, edge: FloatArray, nuisance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``ln P(auxiliary measurement <= edge)`` and ``ln P(> edge)`` around a nuisance."""
 
+    def outcomes(self, nuisances: FloatArray, scale: float) -> tuple[FloatArray, FloatArray] | None:
+        """Auxiliary measurements that stand for all, and the logarithms of their weights beside `log_outcome`, of the only row.
+
+        They sum what depends smoothly on the background mean, on a scale in events, around any of the nuisances. None where the auxiliary measurement is a unit
+        normal around the nuisance, and needs no such list.
+        """
+
+    def log_outcome(self, auxiliary: FloatArray, nuisance: FloatArray) -> FloatArray:
+        """Logarithm of the probability, or the density, of one of the `outcomes` around a nuisance."""
+
     def throw(self, random: np.random.Generator, nuisance: FloatArray, size: int) -> FloatArray:
         """Draw `size` auxiliary measurements around a nuisance, shape (1,)."""

@@ -20,6 +20,9 @@ FARTHEST = 1e8
 LARGEST_NORMAL = 40.0
 """Farther out, the unit normal itself underflows."""
 
+REACH, PANEL, SHORTEST, NODES = 6.5, 3.0, 0.05, 12
+"""Standard deviations of an absolute value that are integrated over, the panels in which they are, and the nodes on each."""
+
 _LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
 
 
@@ -265,6 +268,24 @@ class Smeared:
             inner = np.where(edge > 0, below + np.log1p(-np.exp(np.minimum(mirrored - below, 0.0))), -np.inf)
         outer = np.where(edge > 0, np.logaddexp(above, mirrored), 0.0)
         return np.where(self.folded, inner, below), np.where(self.folded, outer, above)
+
+    def outcomes(self, nuisances: FloatArray, scale: float) -> tuple[FloatArray, FloatArray] | None:
+        """One where the mean does not vary; absolute values where folded, in panels of Gauss-Legendre nodes."""
+        if self.sharp[0]:
+            return np.zeros(1), np.zeros(1)
+        if not self.folded[0]:
+            return None
+        end = float(np.abs(nuisances).max()) + REACH
+        panels = np.ceil(end / np.clip(PANEL * scale / self.width_above[0], SHORTEST, PANEL))
+        edges = np.linspace(0.0, end, int(panels) + 1)
+        x, w = np.polynomial.legendre.leggauss(NODES)
+        half = 0.5 * np.diff(edges)[:, None]
+        nodes = edges[:-1, None] + half * (x + 1)
+        return nodes.ravel(), np.log(half * w).ravel()
+
+    def log_outcome(self, auxiliary: FloatArray, nuisance: FloatArray) -> FloatArray:
+        """Of an absolute value; with a factor that does not matter."""
+        return np.logaddexp(-0.5 * (auxiliary - nuisance) ** 2, -0.5 * (auxiliary + nuisance) ** 2)
 
     def throw(self, random: np.random.Generator, nuisance: FloatArray, size: int) -> FloatArray:
         """Unit normals around z."""

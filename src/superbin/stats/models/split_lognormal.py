@@ -1,4 +1,4 @@
-"""The model ``split-lognormal``, the original tool's: a log-normal width on each side."""
+"""The model ``split-lognormal``, the CMS Mini Analysis Tool's: a log-normal width on each side."""
 
 import math
 from dataclasses import dataclass

@@ -160,7 +160,7 @@ def test_negative_expectation(tmp_path: Path) -> None:
     background = column("Background", ["{value: 5}", "{value: -0.5}"])
     result = imported(table(tmp_path / "t.yaml", RANGES, OBSERVED, background), negative="zero")
     assert result.bundle.search.processes[0].estimate.nominal.tolist() == [5, 0]
-    assert any("-0.5 events in 1 rows set to zero" in note for note in result.notes)
+    assert any("-0.5 events in 1 row set to zero" in note for note in result.notes)
 
 
 def test_density(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_bins_in_a_table_of_their_own(tmp_path: Path) -> None:
     assert [(o.name, o.discrete) for o in search.observables] == [("met", False), ("numberofjets", True)]
     assert search.low.tolist() == [[200, 2], [400, 4]]
     assert search.high.tolist() == [[400, 3], [np.inf, np.inf]]
-    with pytest.raises(InputError, match="of the bins has 1 rows; 'Yields' has 2"):
+    with pytest.raises(InputError, match="of the bins has 1 row; 'Yields' has 2"):
         short = ("Definition", written(["{value: 1}"], column("MET", ["{value: 1-2}"])))
         joined(tmp_path, tables[0], short, tables={"bins": "Definition"})
 

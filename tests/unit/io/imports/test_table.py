@@ -104,7 +104,7 @@ def read_json(folder: Path, content: Any) -> Any:
         ({"observed": [12, 3.5], "error": [-1, "x"]}, "3 faults: row 2: observed is 3.5.*row 1: error is -1.*row 2: error 'x'"),
         ({"observed": [12]}, "different numbers of values: 'region' 2, 'observed' 1"),
         ({"error": [[1], [2]]}, "column 'error' holds values that are neither numbers nor texts"),
-        ({"covariance": [[1]]}, "matrix is of 1 bins and the table has 2"),
+        ({"covariance": [[1]]}, "matrix is of 1 bin and the table has 2"),
         ({"luminosity": "many"}, "luminosity_fb is 'many'"),
     ],
 )  # fmt: skip
