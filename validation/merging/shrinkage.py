@@ -86,7 +86,12 @@ def main() -> None:
         for (figure, name), found in kept.items():
             value, z, bins = np.array(found).T
             named = name if isinstance(name, str) else f"lambda = {name:g}"
-            cells = (f"{1 - value.mean():.1%}", f"{1 - np.quantile(value, 0.16):.1%}", mean(z), f"{bins.mean():.1f}")
+            cells = (
+                f"{1 - value.mean():.1%}",
+                f"{1 - np.quantile(value, 0.16):.1%}",
+                mean(z),
+                f"{bins.mean():.1f}",
+            )
             rows.append(f"| {signal.label} | {figure} | {named} | " + " | ".join(cells) + " |")
             print(rows[-1], flush=True)
     text = [
