@@ -8,12 +8,14 @@ whose fit fails counts in `ToyTail.failed`, never as a pass.
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
 
-from superbin.errors import InputError
+from superbin._support.processes import leave_interrupts_to_parent, uninterrupted
+from superbin.errors import InputError, SuperbinError
 from superbin.likelihood.engine import Engine, EngineFit, test_statistic
 from superbin.results.likelihood import ToyLimit, ToyTail
 from superbin.stats.toys import whole
@@ -173,7 +175,14 @@ def _parts(tasks: list[ToyTask], jobs: list[tuple[int, int, int]], processes: in
     with ProcessPoolExecutor(
         min(processes, len(jobs)), mp_context=get_context("spawn"), initializer=_receive, initargs=(tasks,)
     ) as pool:
-        yield from pool.map(_remote, jobs)
+        with uninterrupted():
+            parts = pool.map(_remote, jobs)
+        try:
+            yield from parts
+        except BrokenProcessPool as error:
+            raise SuperbinError(
+                "a process ended before its toys were done, perhaps for want of memory; run again with fewer --processes"
+            ) from error
 
 
 _tasks: list[ToyTask] = []
@@ -181,6 +190,7 @@ _tasks: list[ToyTask] = []
 
 
 def _receive(tasks: list[ToyTask]) -> None:
+    leave_interrupts_to_parent()
     _tasks[:] = tasks
 
 

@@ -330,7 +330,7 @@ def combine(
         click.echo(as_json(document))
         return
     click.echo(
-        f"{made.model.name}: {document['channels']} channels, {document['parameters']} nuisances; status {limit.status}"
+        f"{made.model.name}: {counted(len(engine.bins), 'channel')}, {document['parameters']} nuisances; status {limit.status}"
     )
     names = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in list(made.shared.items())[:20])
     click.echo(f"shared: {names or 'nothing'}{' and more' if len(made.shared) > 20 else ''}")

@@ -9,6 +9,7 @@ from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import head, json_option, open_subject, progress, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 __all__ = ["impacts", "scan"]
@@ -109,13 +110,11 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     click.echo(
         f"{subject.title}: status {found.status}, mu = {strength(found.mu)} +- {strength(found.mu_error)}"
     )
+    rows = [("parameter", "pull", "impact, up / down")]
     for one in found.parameters[: max(top, 1)]:
-        pulled = (
-            f"pull {number(one.pull, 2):>6} +- {number(one.constraint, 2)}"
-            if one.pull is not None
-            else one.kind
-        )
+        pulled = f"{number(one.pull, 2)} +- {number(one.constraint, 2)}" if one.pull is not None else one.kind
         by_fits = f"{strength(one.up)} / {strength(one.down)}" if one.up is not None else strength(one.linear)
-        click.echo(f"  {one.name:<45} {pulled:<22} impact {by_fits}")
+        rows.append((one.name, pulled, by_fits))
+    click.echo("\n".join(f"  {line}" for line in aligned(rows)))
     if found.doubts:
         click.echo(doubts_text(found.doubts))
