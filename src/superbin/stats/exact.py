@@ -196,11 +196,10 @@ def _far_beta(a: FloatArray, c: FloatArray, tau: FloatArray) -> FloatArray:
     denominator = np.zeros_like(a)
     for j in range(1, MOST_TERMS):
         m = j // 2
-        even, odd = (
-            m * (c - m) / ((a + 2 * m - 1) * (a + 2 * m)),
-            (a + m) * (total + m) / ((a + 2 * m) * (a + 2 * m + 1)),
-        )
-        step = even * x if j % 2 == 0 else -odd * x
+        if j % 2 == 0:
+            step = m * (c - m) / ((a + 2 * m - 1) * (a + 2 * m)) * x
+        else:
+            step = -(a + m) * (total + m) / ((a + 2 * m) * (a + 2 * m + 1)) * x
         denominator = 1 / (1 + step * denominator)
         numerator = 1 + step / numerator
         fraction = fraction * numerator * denominator

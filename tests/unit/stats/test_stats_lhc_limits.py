@@ -1,6 +1,7 @@
 """CLs in the LHC's ensembles, exact: against toys, closed forms, pyhf's definition and asymptotics."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,3 +224,23 @@ def test_refusals() -> None:
         limits.lhc_limit(10**5, 1e5, 10, 10)
     with pytest.raises(InputError, match="outside the domain of limits"):
         limits.lhc_limit(3, 1, 0.1, 0.1, level=95)
+
+
+@pytest.mark.parametrize(
+    ("n", "yields", "options"),
+    [
+        (1, (1557.0, 0.0, 1277.0), {"level": 0.001, "model": "lognormal"}),
+        (100, (5.0, 1e15, 0.0), {"level": 1 - 1e-12, "signal_uncertainty": 1e-9, "model": "gamma"}),
+    ],
+)
+def test_data_far_from_the_background(n: int, yields: tuple[float, ...], options: dict[str, Any]) -> None:
+    """STAT-26, STAT-28: a finite limit, at which CLs is one minus the level; no warning."""
+    limit = limits.lhc_limit(n, *yields, **options)
+    level = options.pop("level")
+    assert limits.lhc_cls(limit, n, *yields, **options) == pytest.approx(1 - level, rel=1e-2)
+
+
+def test_what_does_not_fit_into_memory() -> None:
+    """STAT-26: an uncertainty of the signal of 1000 % at a level of 1 - 1e-12 is refused before anything is computed."""
+    with pytest.raises(InputError, match="takes more than some ten seconds"):
+        limits.lhc_limit(100, 100, 1000, 50, level=1 - 1e-12, signal_uncertainty=10)

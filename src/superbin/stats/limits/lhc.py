@@ -126,7 +126,7 @@ class _Exclusion:
         self._add_work(int(most / step) * lines * rows)
         centres = float(data[0]), mean, min(mean, nominal), float(data[0]) + most
         self.counts, self.log_step = window(*centres, sigmas=sigmas, step=step), math.log(step)
-        self.depth = 0.5 * sigmas * sigmas
+        self.depth = 0.5 * sigmas * sigmas + 10
         self.last = np.full((rows, lines, self.counts.size), np.nan)
 
     def _add_work(self, outcomes: int) -> None:
@@ -153,7 +153,9 @@ class _Exclusion:
         without = Ensemble(alone, np.zeros(s.size), held.mean(alone))
         lines = Lines.of(held, k, s, counts, self.log_step, (with_signal, without), self.outcomes)
         shape = (s.size, *self.last.shape[1:])
-        matters = np.broadcast_to(np.maximum(*lines.chances) > -self.depth, shape)
+        # what is as extreme as the data has a probability of about exp(-root^2/2)
+        depth = self.depth + 0.5 * root * root
+        matters = np.broadcast_to(np.maximum(*lines.chances) > -depth[:, None, None], shape)
 
         def chosen(*parts: FloatArray) -> tuple[FloatArray, ...]:
             return tuple(np.broadcast_to(part, shape)[matters] for part in parts)
@@ -268,7 +270,9 @@ def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
         rows, most = sigmas.size, 2.0
         fitted = np.repeat(held.background_only(problem.n[:1], held.nominal())[0], rows)
         first = asimov_limit(sigmas, problem.at(np.zeros(rows)), fitted)
-    sigmas_of_counts = 6.5 - float(special.ndtri(alpha[0]))  # what is left out is a billionth of 1 - level
+    sigmas_of_counts = 6.5 + max(
+        -float(special.ndtri(alpha[0])), 0.0
+    )  # what is left out is a billionth of 1 - level
     ends = 0.5 * float(first.min()), most * float(first.max()) + 10
     ensembles = _Exclusion(held, problem.n[:1], k, rows, *ends, sigmas_of_counts)
     guess = np.ones(rows)

@@ -16,6 +16,9 @@ __all__ = ["Gamma"]
 SMALLEST_SPREAD = 1e-9
 """A relative spread below this changes no p-value in the tenth digit."""
 
+MOST_OUTCOMES = 20_000
+"""Off-source counts that are summed over, at most."""
+
 REACH, STEP = 6.5, 0.8
 """Standard deviations of the off-source count that are summed over, and the step where the sum is of a smooth function."""
 
@@ -214,6 +217,7 @@ class Gamma:
         least, most = float(nuisances.min()), float(nuisances.max())
         low, high = least - REACH * np.sqrt(least), most + REACH * np.sqrt(most) + 2 * REACH
         step = max(1.0, np.floor(STEP * min(np.sqrt(least), scale * float(self.tau[0]))))
+        step = max(step, np.floor((high - low) / MOST_OUTCOMES))
         counts = np.arange(max(np.floor(low), 0.0), high + step, step)
         return counts, np.zeros(counts.size)
 
