@@ -79,7 +79,7 @@ def test_every_option_is_explained(name: str) -> None:
 
 
 def test_tables_and_counts() -> None:
-    """CLI-66: cells are at least two blanks apart, of any length; numbers have their nouns."""
+    """CLI-76: cells are at least two blanks apart, of any length; numbers have their nouns."""
     rows = [("a name that is longer than any heading", "123456789.5", "1"), ("b", "2", "-0.38 to 12.47")]
     for line, row in zip(aligned([("name", "events", "68 %"), *rows])[1:], rows, strict=True):
         assert line.split("  ")[0] == row[0]
@@ -94,7 +94,7 @@ def test_tables_and_counts() -> None:
 
 
 def test_counted_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-67: nothing for two seconds; then done, rate and remaining time."""
+    """CLI-77: nothing for two seconds; then done, rate and remaining time."""
     now = [100.0]
     monkeypatch.setattr("superbin.cli.progress.time.monotonic", lambda: now[0])
     report = counter("toys")
