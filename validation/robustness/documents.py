@@ -122,7 +122,9 @@ def changed(document: Any, rng: random.Random) -> tuple[Any, str]:
     # Keys of one name are one kind of place: long lists would else take all changes.
     kinds: dict[str, list[tuple[Any, Any]]] = {}
     for node, key in places(document):
-        kinds.setdefault(str(key) if isinstance(key, str) else f"[{min(key, 1)}] {len(kinds) // 8}", []).append((node, key))
+        kinds.setdefault(
+            str(key) if isinstance(key, str) else f"[{min(key, 1)}] {len(kinds) // 8}", []
+        ).append((node, key))
     node, key = rng.choice(kinds[rng.choice(sorted(kinds))])
     how = rng.random()
     if how < 0.1:
@@ -141,7 +143,9 @@ def changed(document: Any, rng: random.Random) -> tuple[Any, str]:
 def text_of(document: Any) -> str:
     """JSON, which YAML takes too, with what no value of Python gives."""
     text = json.dumps(document)
-    return text.replace('"DEEP"', "[" * 3000 + "]" * 3000).replace('"NAN"', "NaN").replace('"HALF"', '"\\ud800"')
+    return (
+        text.replace('"DEEP"', "[" * 3000 + "]" * 3000).replace('"NAN"', "NaN").replace('"HALF"', '"\\ud800"')
+    )
 
 
 def load(path: Path) -> Any:
@@ -180,11 +184,23 @@ def tried(number: int, seed: int, seconds: float) -> list[tuple[str, str, Outcom
             fault = outcome.fault
             if not fault and time.process_time() - cpu > LONGEST_SECONDS:
                 fault = f"{time.process_time() - cpu:.0f} s"
-            if not fault and max((len(line) for line in outcome.error.splitlines()), default=0) > LONGEST_LINE:
+            if (
+                not fault
+                and max((len(line) for line in outcome.error.splitlines()), default=0) > LONGEST_LINE
+            ):
                 fault = "a long line"
-            done.append((document.name, change, Outcome(outcome.arguments, outcome.code, outcome.error, fault, outcome.seconds)))
+            done.append(
+                (
+                    document.name,
+                    change,
+                    Outcome(outcome.arguments, outcome.code, outcome.error, fault, outcome.seconds),
+                )
+            )
             if fault:
-                print(f"{fault}: {document.name}, {change}: superbin {command}\n    {outcome.error.strip()[-400:]}", flush=True)
+                print(
+                    f"{fault}: {document.name}, {change}: superbin {command}\n    {outcome.error.strip()[-400:]}",
+                    flush=True,
+                )
             path.write_bytes(before)
             shutil.rmtree("written", ignore_errors=True)
             Path("written").unlink(missing_ok=True)

@@ -9,12 +9,7 @@ thousand calls: caches fill in the first half.
 prints both, draws ``memory.png`` and writes ``MEMORY.md`` beside itself. It needs Linux, whose ``/proc`` says what a process holds.
 """
 
-import argparse
-import gc
-import itertools
-import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 

@@ -77,6 +77,14 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     show_default=True,
     help="Also the best merge of exactly K bins; may be given more than once.",
 )
+@click.option(
+    "--raise-low",
+    metavar="EVENTS",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Also the free merge that is best if every background estimate is raised by EVENTS of its control count, such as 0.5: a search "
+    "prefers bins whose estimate is low by chance. What is printed of it holds for the published estimates.",
+)
 @seconds_option
 @correlations_option
 @database_option
@@ -120,6 +128,7 @@ def optimize(
     simplify: float,
     shapes: tuple[str, ...],
     sizes: tuple[int, ...],
+    raise_low: float,
     seconds: float,
     correlations: str | None,
     database: str | None,
@@ -171,6 +180,7 @@ def optimize(
             covariance=covariance,
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
+            raise_low=raise_low,
             progress=counter("merges"),
         )
         document: dict[str, Any] = {
