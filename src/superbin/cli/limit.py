@@ -117,7 +117,7 @@ def limit(
         }
         click.echo(as_json(document))
         return
-    click.echo(f"{level:.6g} upper limits on the signal events")
+    click.echo(f"{100 * level:.6g} % CL upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
     click.echo("\n".join(_table(result, check, asked=asked)))
     for name, why in notes.items():

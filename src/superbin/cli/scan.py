@@ -443,7 +443,7 @@ def _summary(
             )
         lines += [
             "",
-            f"The most discrepant points (Z is local: {counted(len(done), 'point')} were looked at)",
+            f"The most discrepant points (Z is local, of {counted(len(done), 'point')})",
         ]
         lines += _table(result, done, row_options)
     if failed:

@@ -16,6 +16,7 @@ from superbin.cli.options import (
     signal_options,
 )
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import aligned
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -58,12 +59,11 @@ def list_(search_name: str, database: str | None, machine: bool) -> None:
         click.echo(as_json({"search": search_name, "models": found}))
         return
     click.echo(f"{search_name}")
-    click.echo(f"{'model':<12}{'source':<8}{'points':>6}  {'events/point':<14}masses [GeV]")
+    rows = [("model", "source", "points", "events/point", "masses [GeV]")]
     for entry in found:
-        click.echo(
-            f"{entry['model']:<12}{entry['source']:<8}{entry['points']:>6}  {_span(entry['events']):<14}"
-            + ", ".join(f"{name} {_span(ends)}" for name, ends in entry["ranges"].items())
-        )
+        masses = ", ".join(f"{name} {_span(ends)}" for name, ends in entry["ranges"].items())
+        rows.append((entry["model"], entry["source"], str(entry["points"]), _span(entry["events"]), masses))
+    click.echo("\n".join(aligned(rows, left=(0, 1, 4))))
 
 
 def _sources(catalog: "Catalog", search: "Search") -> list[dict[str, Any]]:
@@ -227,13 +227,12 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
         lines.append(f"efficiency       {100 * document['efficiency']:.3g} % of produced events are in a bin")
     lines.append(f"from the {document['from']}: {document['source']}")
     order = sorted(search.numbers, key=lambda number: -document["yields"][number - 1])[:n_shown]
-    if order:
-        lines.append(f"{'bin':>5}  {'events':<18}  ranges")
+    rows = [("bin", "events", "ranges")]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        lines.append(f"{number:>5}  {plain(events, error):<18}  {ranges or search.bin_name(number)}")
-    return lines
+        rows.append((str(number), plain(events, error), ranges or search.bin_name(number)))
+    return lines + aligned(rows, left=(2,), least=5) if order else lines
 
 
 # --- pack -------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def profile_scan(result: Scan, *, ax: Axes | None = None) -> LikelihoodArtists:
                     ax.plot([end, end], [0.0, rise], color=COLOURS[3], linestyle=":", linewidth=0.8)
         if result.best is not None:
             ax.axvline(result.best, color=SIGNAL_COLOUR, linewidth=0.8)
-        ax.set_xlabel(result.parameter)
+        ax.set_xlabel(label(result.parameter))
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
         ax.set_ylim(bottom=0.0)
     return LikelihoodArtists(figure_of(ax), (ax,))
@@ -125,6 +125,8 @@ def profile_plane(result: Surface, *, ax: Axes | None = None) -> LikelihoodArtis
     """
     _need(result.status, "scan")
     q = np.array([[math.nan if v is None else v for v in row] for row in result.q]).T
+    if not np.isfinite(q).any():
+        raise InputError("no point of the scan has a value of q, so there is nothing to draw")
     with style():
         ax = ax if ax is not None else _new((6.4, 5.2))
         mesh = ax.pcolormesh(
@@ -145,8 +147,8 @@ def profile_plane(result: Surface, *, ax: Axes | None = None) -> LikelihoodArtis
             )
         if result.best is not None:
             ax.plot(*result.best, marker="+", color=SIGNAL_COLOUR, markersize=10)
-        ax.set_xlabel(result.parameters[0])
-        ax.set_ylabel(result.parameters[1])
+        ax.set_xlabel(label(result.parameters[0]))
+        ax.set_ylabel(label(result.parameters[1]))
     return LikelihoodArtists(figure_of(ax), (ax,))
 
 
@@ -179,7 +181,8 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
                     one.pull, row, xerr=one.constraint or 0.0, color="black", marker="o", markersize=3
                 )
             else:
-                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5)
+                free = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5, bbox=free)
             for shift, colour in (
                 (one.up if one.up is not None else one.linear, COLOURS[1]),
                 (one.down, COLOURS[0]),
@@ -196,8 +199,13 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
         left.set_ylim(-0.7, len(shown) - 0.3)
         left.set_xlabel(r"Pull, $(\hat\theta-\theta_0)/\Delta\theta$")
         right.set_xlabel(f"Impact on {label(result.strength or 'the strength')}")
-        right.legend(
-            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")], fontsize=9
+        right.legend(  # above the axes, where no bar is
+            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")],
+            fontsize=9,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=2,
+            borderaxespad=0.2,
         )
     return LikelihoodArtists(figure, (left, right))
 

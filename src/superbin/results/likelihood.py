@@ -13,6 +13,7 @@ import numpy as np
 
 from superbin._support.arrays import FloatArray
 from superbin._support.shown import Shown, number
+from superbin.errors import InputError
 from superbin.results.documents import converter
 from superbin.results.values import binomial_error
 
@@ -60,6 +61,12 @@ class Scan(Shown):
     status: str
     doubts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.q):
+            raise InputError(
+                f"{len(self.values)} values and {len(self.q)} q; a scan has one q for each value"
+            )
+
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.parameter, {
             "points": str(len(self.values)),
@@ -97,6 +104,12 @@ class Surface(Shown):
     best: tuple[float, float] | None
     status: str
     doubts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.q) != len(self.x) or any(len(row) != len(self.y) for row in self.q):
+            raise InputError(
+                f"q does not have {len(self.x)} rows of {len(self.y)} values, one for each x and y"
+            )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return " and ".join(self.parameters), {
@@ -175,7 +188,7 @@ class ToyTail:
     Attributes
     ----------
     toys : int
-        Toys thrown whose fits converged.
+        Toys whose fits converged.
     above : int
         Of these, toys with a test statistic >= the observed one.
     failed : int
@@ -183,7 +196,7 @@ class ToyTail:
     seed : int
         Seed of the random streams.
     values : tuple of float
-        The test statistic of each toy that converged, in the order they were thrown.
+        The test statistic of each toy that converged, in the order of the toys.
     """
 
     toys: int

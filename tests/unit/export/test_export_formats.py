@@ -207,6 +207,21 @@ def test_regions_come_back(bundle: Bundle, name: str, tmp_path: Path) -> None:
     assert search.covariance.up == pytest.approx(COVARIANCE)
 
 
+def test_the_error_is_the_mean_of_both_sides() -> None:
+    """EXP-6: +3 -1 is written as an error of 2, in spey's file and in MadAnalysis's."""
+    search = Search.from_arrays(
+        "one", observed=[12], background=[10.0], error=([3.0], [1.0]), luminosity_fb=12.9
+    )
+    signal = SignalModel(
+        "T1bbbb", {"m_mother": 1000.0, "m_lsp": 1.0}, "one", np.array([2.0]), np.array([0.1])
+    )
+    one = Bundle(search, (signal,))
+    (document,) = files_of(one, "spey").values()
+    assert json.loads(document)["absolute_uncertainties"] == [2.0]
+    (info,) = files_of(one, "madanalysis").values()
+    assert b"<deltanb>2.0</deltanb>" in info
+
+
 def observing(bundle: Bundle, *counts: int) -> Bundle:
     """The same regions with other data."""
     return Bundle(replace(bundle.search, observed=np.array(counts)), bundle.signals)

@@ -20,6 +20,7 @@ from superbin.cli.likelihood.subject import (
 )
 from superbin.cli.likelihood.text import doubts_text, strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, seed_option
+from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 __all__ = ["covariance", "simplify", "yields"]
@@ -68,12 +69,12 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
     from superbin.results.rounding import plain
 
     click.echo(f"{subject.title}: {found.stage}")
+    rows = [("channel", "observed", "expected")]
     for channel in found.channels:
         for b, total in enumerate(channel.total):
             name = channel.name if len(channel.total) == 1 else f"{channel.name}[{b}]"
-            click.echo(
-                f"  {name:<40} observed {channel.observed[b]:10.6g}  expected {plain(total, channel.error[b])}"
-            )
+            rows.append((name, f"{channel.observed[b]:.6g}", plain(total, channel.error[b])))
+    click.echo("\n".join(f"  {line}" for line in aligned(rows)))
     if found.doubts:
         click.echo(doubts_text(found.doubts))
 
