@@ -21,10 +21,10 @@ from superbin.errors import InputError
 from superbin.merge import cells
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Limits
-from superbin.merge.cells import cell_bound
 from superbin.merge.constraints import Constraints, Rules, rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.local import improve
+from superbin.merge.planes import exact_bound
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.solve import status
 from superbin.scan import grid_targets
@@ -118,7 +118,7 @@ def compared(seed: int, figure: str, largest: int) -> Iterator[tuple[str, float,
     nodes = int(rng.choice([1, 30, 300, 3000, 10**6]))
     limits = Limits(gap=1e-3, nodes=nodes, seconds=1.0)
     merit = MERITS[figure]
-    found = cell_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
+    found = exact_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
     value = archive.best[1] if archive.found else 0.0
     yield kind, best, found.bound / best - 1, found.complete, value / best - 1, found.nodes
 

@@ -1,6 +1,6 @@
 """Pseudo-experiments of a whole search: how often some aggregate bin is at least as significant as a given one.
 
-Every chunk has a random stream of its own (child ``index`` of the seed), so chunks can be thrown anywhere in any order and
+Every chunk has a random stream of its own (child ``index`` of the seed), so chunks can be computed anywhere in any order and
 `merge` adds them up. Within a chunk a few hundred experiments are drawn, summed and compared at a time, so that they stay
 in the cache.
 """
@@ -125,7 +125,7 @@ class Climb:
 
 
 def throw_chunk(climb: Climb, ensemble: Ensemble, *, index: int, toys: int, seed: int) -> Reached:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed."""
+    """Generate one chunk: `toys` pseudo-experiments from stream `index` of the seed."""
     random = stream(seed, index)
     rungs = len(climb.thresholds["int32"])
     histogram = np.zeros(rungs + 1, dtype=np.int64)

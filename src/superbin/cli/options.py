@@ -101,8 +101,11 @@ def figure_of_merit_option(command: F) -> F:
         type=_Known(FIGURES_OF_MERIT),
         default="midp",
         show_default=True,
-        help="What the bins are chosen for: the largest expected significance, exact (midp) or approximate and provable "
-        "(profile_asimov, s_over_sqrt_bv); or the lowest expected 95 % CLs limit, exact (limit) or provable (asimov_limit).",
+        help="What the bins are chosen for: "
+        + ", ".join(f"{known.goal} ({name})" for name, known in MERITS.items())
+        + ". The optimum is certified for "
+        + ", ".join(name for name, known in MERITS.items() if known.provable)
+        + ", bounded for the others.",
     )(command)
 
 

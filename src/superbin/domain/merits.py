@@ -42,7 +42,8 @@ class Merit:
     symbol : str
         Of the number that is shown for it.
     exact : Reference
-        Function of `superbin.domain.sums.Totals`: one value per set, zero without signal, rising with it.
+        Function of `superbin.domain.sums.Totals`: one value per set, zero without signal, rising with it. A set without a finite
+        value is never preferred.
     quick : Reference, optional
         What ranks very many sets, of the upward uncertainty alone; by default `exact`.
     grows : Reference, optional
@@ -86,20 +87,20 @@ class Merit:
     jumps: bool = False
 
     def __call__(self, totals: Any) -> Any:
-        """Value for every set, shape (n_sets,), of their `superbin.domain.sums.Totals`."""
-        return _resolved(self.exact)(totals)
+        """Value for every set, shape (n_sets,), of their `superbin.domain.sums.Totals`; zero where it is not finite."""
+        return _finite(self.exact, totals)
 
     def rank(self, totals: Any) -> Any:
         """As a call, fast and approximate, of the upward uncertainty alone."""
-        return _resolved(self.quick or self.exact)(totals)
+        return _finite(self.quick or self.exact, totals)
 
     def among_best(self, totals: Any, keep: int, floor: float) -> Any:
-        """As a call, for who remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
+        """As a call, for a search that remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
         return self(totals) if self.best is None else _resolved(self.best)(totals, keep, floor)
 
     def growth(self, totals: Any) -> Any:
         """What the greedy search wants to grow."""
-        return _resolved(self.grows or self.exact)(totals)
+        return _finite(self.grows or self.exact, totals)
 
     def significance(self, totals: Any) -> Any:
         """The test whose threshold a provable limit is."""
@@ -130,6 +131,15 @@ class Merit:
     def shown(self, value: float) -> float:
         """The number to show for a value of the figure of merit: a limit itself, not its inverse."""
         return 1 / value if self.limit else value
+
+
+def _finite(reference: Reference, totals: Any) -> Any:
+    """Values of sets; zero for those of which the function makes nothing finite, such as s/b without background."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        values = _resolved(reference)(totals)
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _resolved(reference: Reference) -> Any:

@@ -29,6 +29,7 @@ from superbin.domain.merits import Merit
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Certificate, Limits
 from superbin.merge.constraints import Rules
+from superbin.merge.downward import DownwardVariance
 from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import own_variances
@@ -68,7 +69,6 @@ _SHARED = 500
 _JUMPS = 10.0
 """Background below which jumps of the median count decide where a cell is split."""
 
-_QUANTILES = (0.02, 0.5, 0.98)
 _B, _V, _D, _K, _RV, _RD = range(6)
 
 
@@ -207,7 +207,7 @@ class _Search:
                 # The root of a quadratic form is at most the sum of the roots of its bins.
                 self.roots_of = np.sqrt(np.stack([problem.variance_up, problem.variance_down]))
             self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
-        self.lay_ratios()
+        self.downward = DownwardVariance(problem, rules.possible)
         self.slow = isinstance(archive.figure, Merit) and archive.figure.stand_in is not None
         self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
         self.lay_table()
@@ -266,41 +266,6 @@ class _Search:
             self.partly = self.partly / 2 + partly / partly.max()
             self.share_out(self.partly * np.diag(self.covariance))
             self.lay_table()
-
-    # --- the downward variance, given the upward one ------------------------------------------------------
-
-    def lay_ratios(self) -> None:
-        """What the downward variance D of any set is at least, ``rho V - w'N w``, and at most, ``rho V + w'P w``, for some rho."""
-        up, down = self.problem.variance_up, self.problem.variance_down
-        some = self.rules.possible & (up > 0) & (down > 0)
-        self.ratios = np.unique(np.quantile(down[some] / up[some], _QUANTILES)) if some.any() else np.zeros(0)
-        if self.covariance is None:
-            differences = down - self.ratios[:, None] * up
-            self.short = [np.maximum(-d, 0.0) for d in differences]
-            self.over = [np.maximum(d, 0.0) for d in differences]
-        else:
-            assert self.problem.covariance_down is not None
-            self.short, self.over = [], []
-            for ratio in self.ratios:
-                values, vectors = np.linalg.eigh(self.problem.covariance_down - ratio * self.covariance)
-                for parts, sign in ((self.short, -1.0), (self.over, 1.0)):
-                    kept = np.maximum(sign * values, 0.0)
-                    parts.append(np.maximum((vectors * kept) @ vectors.T, 0.0))
-
-    def down_from_up(
-        self, low: FloatArray, high: FloatArray, possible: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Least and largest downward variance of sets whose upward one lies between two ends."""
-
-        def most(part: FloatArray) -> FloatArray:
-            product = possible @ part
-            return product if part.ndim == 1 else np.einsum("ij,ij->i", product, possible)
-
-        least, largest = np.zeros(len(possible)), np.full(len(possible), np.inf)
-        for ratio, short, over in zip(self.ratios, self.short, self.over, strict=True):
-            least = np.maximum(least, ratio * low * (1 - 1e-9) - most(short) * (1 + 1e-9))
-            largest = np.minimum(largest, ratio * high * (1 + 1e-9) + most(over) * (1 + 1e-9))
-        return least, largest
 
     # --- multipliers to start from --------------------------------------------------------------------------
 
@@ -453,7 +418,7 @@ class _Search:
                 least = np.where(useful[rows], added, np.inf).min(axis=1)
                 safe = ((added >= 0) | (state[rows] < 0)).all(axis=1)
                 low[rows, _V] = np.where(safe, least * (1 - wide), 0.0)
-        least, largest = self.down_from_up(low[:, _V], high[:, _V], possible)
+        least, largest = self.downward.between(low[:, _V], high[:, _V], possible)
         if self.covariance is not None and not self.curved_down:
             # The sum of the downward uncertainties is at least that of the set.
             least, largest = np.sqrt(least), np.full_like(largest, np.inf)

@@ -42,10 +42,14 @@ def is_connected(sets: BoolArray, adjacency: BoolArray) -> BoolArray:
     sets : ndarray of bool, shape (n_sets, n_bins)
     adjacency : ndarray of bool, shape (n_bins, n_bins)
     """
+    used = np.flatnonzero(sets.any(axis=0))
+    if not used.size:
+        return np.zeros(len(sets), dtype=bool)
+    sets = sets[:, used]
     reached = np.zeros_like(sets)
     some = sets.any(axis=1)
     reached[some, np.argmax(sets[some], axis=1)] = True
-    graph = adjacency.astype(np.float32)
+    graph = adjacency[np.ix_(used, used)].astype(np.float32)
     while True:
         wider = reached | (sets & ((reached.astype(np.float32) @ graph) > 0))
         if np.array_equal(wider, reached):

@@ -315,8 +315,9 @@ def _fitted(result: AnalysisResult) -> TeX:
         return TeX("")
     which = "full likelihood" if found.kind == "full" else "simplified likelihood"
     significance = "" if found.z is None else rf", with a significance of ${found.z:.2f}$ for discovery"
+    what = "channel" if found.kind == "full" else "bin"
     return TeX(
-        rf"The fit of the {which} to {tex.whole(found.channels)} channels gives $\hat\mu={_bare(found.mu)}${significance}."
+        rf"The fit of the {which} to {tex.whole(found.channels)} {what if found.channels == 1 else f'{what}s'} gives $\hat\mu={_bare(found.mu)}${significance}."
     )
 
 

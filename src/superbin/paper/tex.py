@@ -179,7 +179,7 @@ _DEEPEST = 12
 
 
 def _formula(text: str) -> str:
-    """A formula written anew from its tokens, so that only what was understood comes out.
+    """A formula written again from its tokens, so that only what was understood comes out.
 
     Raises
     ------

@@ -9,14 +9,14 @@ from superbin.errors import DocumentError
 from superbin.results.analysis import AnalysisResult, result_from_json
 from superbin.results.chance import ChanceResult, chance_from_json
 from superbin.results.documents import document_text
-from superbin.results.likelihood import Impacts, Scan, Surface, Yields, drawable
+from superbin.results.likelihood import Correlations, Impacts, Scan, Surface, Yields, drawable
 from superbin.results.scan import ScanResult, scan_from_json
 
 __all__ = ["AnyResult", "Drawable", "drawable_of", "load_any", "load_drawable", "result_of"]
 
 AnyResult: TypeAlias = AnalysisResult | ScanResult | ChanceResult
 
-Drawable: TypeAlias = AnyResult | Scan | Surface | Impacts | Yields
+Drawable: TypeAlias = AnyResult | Scan | Surface | Impacts | Yields | Correlations
 """What figures are drawn of: results, and answers of ``superbin likelihood``."""
 
 _READERS: Mapping[str, tuple[str, Callable[..., AnyResult]]] = {
@@ -54,7 +54,7 @@ def drawable_of(text: str, *, place: str = "the result") -> Drawable:
         if found is not None:
             return found
         raise DocumentError(
-            f"{place} has no schema and is no answer of superbin likelihood scan, impacts or yields; give {_WRITTEN}"
+            f"{place} has no schema and is no answer of superbin likelihood scan, impacts, yields or covariance; give {_WRITTEN}"
         )
     return result_of(text, place=place)
 

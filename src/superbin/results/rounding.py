@@ -72,17 +72,22 @@ def measured(value: float, *errors: float) -> Rounded:
     )
 
 
-def plain(value: float, up: float, down: float) -> str:
-    """Write a value with upward and downward uncertainty as plain text.
+def plain(value: float, up: float, down: float | None = None) -> str:
+    """Write a value with upward and downward uncertainty as plain text; with one uncertainty for both, and none where it is zero.
 
     Examples
     --------
-    >>> plain(5.6938, 3.742, 1.061), plain(9.61, 0.141, 0.141)
+    >>> plain(5.6938, 3.742, 1.061), plain(9.61, 0.141)
     ('5.7 +3.7 -1.1', '9.61 +- 0.14')
     """
-    shown = measured(value, up, down)
+    shown = measured(value, up, up if down is None else down)
     first, second = shown.errors
-    text = f"{shown.value} +- {first}" if first == second else f"{shown.value} +{first} -{second}"
+    if up == 0 and down in {0, None}:
+        text = shown.value
+    elif first == second:
+        text = f"{shown.value} +- {first}"
+    else:
+        text = f"{shown.value} +{first} -{second}"
     return f"({text})e{shown.exponent}" if shown.exponent else text
 
 

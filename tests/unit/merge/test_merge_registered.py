@@ -55,6 +55,27 @@ def test_every_shape(shape: Shape, cms_search: Search, t1bbbb: SignalModel) -> N
     assert found.status == ("certified" if shape == "rectangle" else "best found")
 
 
+@pytest.mark.parametrize("shape", ["free", "rectangle"])
+def test_no_value_without_background(shape: Shape, cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-70: s/b as one writes it, without a value for bins of no background: these are not chosen, and the best of the others is."""
+    ratio = Merit(
+        "s_over_b", "largest s/b", "maximise $s/b$", "s/b", exact=lambda sums: sums.signal / sums.background
+    )
+    register(ratio)
+    try:
+        found = merge.optimize(cms_search, t1bbbb, figure_of_merit="s_over_b", shape=shape)
+    finally:
+        del merits._registry[ratio.name]
+    b = problem_from(bin_sums(cms_search, t1bbbb)).background
+    assert (b == 0).any()
+    # Bins without background add their signal to one other bin: several would share it.
+    s = t1bbbb.yields
+    right = ((s[b == 0].sum() + s[b > 0]) / b[b > 0]).max()
+    if shape == "free":
+        assert found.value == pytest.approx(right)
+    assert 0 < found.value <= right * (1 + 1e-12)
+
+
 @pytest.mark.usefixtures("purity")
 def test_command_and_paper(tmp_path: Path) -> None:
     """MERGE-70: the command takes its name; summary and paper have its words."""
