@@ -63,7 +63,9 @@ class Scan(Shown):
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.q):
-            raise InputError(f"{len(self.values)} values and {len(self.q)} q; a scan has one q for each value")
+            raise InputError(
+                f"{len(self.values)} values and {len(self.q)} q; a scan has one q for each value"
+            )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.parameter, {
@@ -105,7 +107,9 @@ class Surface(Shown):
 
     def __post_init__(self) -> None:
         if len(self.q) != len(self.x) or any(len(row) != len(self.y) for row in self.q):
-            raise InputError(f"q does not have {len(self.x)} rows of {len(self.y)} values, one for each x and y")
+            raise InputError(
+                f"q does not have {len(self.x)} rows of {len(self.y)} values, one for each x and y"
+            )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return " and ".join(self.parameters), {
@@ -378,6 +382,13 @@ class ChannelYields(Shown):
     samples: Mapping[str, tuple[float, ...]]
     total: tuple[float, ...]
     error: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(each) for each in (self.observed, self.total, self.error, *self.samples.values())}
+        if len(lengths) != 1:
+            raise InputError(
+                f"channel {self.name!r} has lists of {', '.join(map(str, sorted(lengths)))} entries; each has one entry for each bin"
+            )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.name, {
