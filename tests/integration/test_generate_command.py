@@ -177,7 +177,7 @@ def test_words_of_pythia(run: Run, tmp_path: Path) -> None:
         (("T1bbbb", "--set", "selection.overall_factor=7"), "selection.overall_factor is 7; it must be"),
         (("T1bbbb", "--events", "0"), "--events"),
         (("mine", "--slha", "none.slha"), "cannot read none.slha"),
-        (("mine", "1000", "--from-events", "none.hepmc"), "1 masses were given"),
+        (("mine", "1000", "--from-events", "none.hepmc"), "1 mass given"),
         (("mine", "1000", "1", "--from-events", "none.hepmc"), "there is no file none.hepmc"),
     ],
 )

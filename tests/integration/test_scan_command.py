@@ -162,7 +162,7 @@ def test_table(run: Run, grid: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     _, out, _ = run("--json", "--correlations", "none")
     result = scan_from_json(out)
     _, out, _ = run("--correlations", "none")
-    assert "(Z is local: 9 points were looked at)" in out
+    assert "(Z is local, of 9 points)" in out
     by_z = sorted(result.points, key=lambda p: -(p.observed.z or 0) if p.observed else 0)
     commands = [line.strip() for line in out.splitlines() if line.strip().startswith("superbin run")]
     assert len(commands) == 9
@@ -262,7 +262,7 @@ def test_columns_are_apart(run: Run, tmp_path: Path) -> None:
         ("1100 1\nnan 1\n", r"points\.txt:2: 'nan 1' is not a list of masses: 'nan' is not a finite number"),
         ("1100, -inf\n", r"points\.txt:1: .*'-inf' is not a finite number"),
         ("# nothing\n", r"points\.txt holds no point"),
-        ("1100\n", r"points\.txt:1: '1100' is 1 numbers for 2 masses"),
+        ("1100\n", r"points\.txt:1: '1100' is 1 number for 2 masses"),
         ("1100, 1\n1100.0, 1\n", r"points\.txt:2: '1100.0, 1' is in line 1 already"),
         (None, r"points\.txt: cannot be read"),
     ],

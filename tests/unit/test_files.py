@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from superbin._support.files import staged_directory, write_bytes, write_text
-from superbin.errors import OutputError
+from superbin._support.files import files_within, staged_directory, write_bytes, write_text
+from superbin.errors import DocumentError, OutputError
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:
@@ -90,3 +90,72 @@ def test_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"), staged_directory(tmp_path / "file" / "out"):
         pass
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """OUT-1: what a link leads to is written, and the link stays."""
+    (tmp_path / "there").write_text("old")
+    (tmp_path / "link").symlink_to("there")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there").read_text() == "new"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "there"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    """OUT-4: content goes into a pipe, which stays one; without a reader it cannot be written."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="cannot write .*pipe"):
+        write_text(pipe, "nobody reads")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_a_full_device_is_an_error(tmp_path: Path) -> None:
+    """OUT-4: a device is never replaced by a file, and a full one cannot be written."""
+    (tmp_path / "link").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="No space left"):
+        write_text(tmp_path / "link", "content")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_names_as_long_as_the_system_takes(tmp_path: Path) -> None:
+    """OUT-1: a temporary name fits where the name itself does."""
+    write_text(tmp_path / ("x" * 255), "file")
+    with staged_directory(tmp_path / ("y" * 255)):
+        pass
+    assert sorted(p.name[0] for p in tmp_path.iterdir()) == ["x", "y"]
+
+
+@pytest.mark.parametrize("name", [".", "..", ""])
+def test_the_working_folder_is_not_replaced(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OUT-3: the folder one is in, and one that holds it, is not replaced, with `force` either."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "kept").write_text("x")
+    monkeypatch.chdir(tmp_path / "in")
+    with pytest.raises(OutputError, match="working folder"), staged_directory(name, force=True):
+        pass
+    assert (tmp_path / "in" / "kept").read_text() == "x"
+
+
+def test_files_within(tmp_path: Path) -> None:
+    """OUT-5: files of any depth, nearest first; no links to folders, no pipes; never more than asked for."""
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    for name in ("z", "b/y", "b/deep/x", "a"):
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "up").symlink_to("..")
+    (tmp_path / "b" / "loop").symlink_to("loop")
+    (tmp_path / "link").symlink_to("a")
+    found = [p.relative_to(tmp_path).as_posix() for p in files_within(tmp_path)]
+    assert found == ["a", "link", "z", "b/y", "b/deep/x"]
+    with pytest.raises(DocumentError, match="holds more than 4 files and folders"):
+        list(files_within(tmp_path, most=4))

@@ -109,7 +109,7 @@ def by_hand(points: Any, roots: FloatArray, masses: tuple[float, float]) -> Floa
         ({"events": 10.5}, "events of .* is 10.5"),
         ({"events": True}, "events of .* is True"),
         ({"seed": -1}, "seed of .* is -1; it must be a whole number >= 0"),
-        ({"parameters": {"m": 1000}}, "has 1 masses here; two are needed"),
+        ({"parameters": {"m": 1000}}, "has 1 mass here; two are needed"),
         ({"parameters": {"m_mother": 500, "m_lsp": 600}}, r"T1bbbb\(500, 600\) is impossible: m_mother"),
         ({"parameters": {"m_mother": 500, "m_lsp": 500}}, "is impossible"),
         ({"parameters": {"m_mother": 500, "m_lsp": -1}}, "is impossible"),

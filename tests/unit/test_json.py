@@ -94,11 +94,11 @@ def test_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="at most 1500 are read"):
         parse_json(" " * 2000, "x")
     for path in (plain, packed):
-        with pytest.raises(DocumentError, match="which is no document of superbin's"):
+        with pytest.raises(DocumentError, match="more than any document of superbin"):
             read_limited(path)
     with pytest.raises(DocumentError, match="not a packed likelihood"):
         read(packed)
-    with pytest.raises(DocumentError, match="no document of superbin's"):
+    with pytest.raises(DocumentError, match="more than any document of superbin"):
         load_result(plain)
 
 

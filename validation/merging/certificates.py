@@ -21,10 +21,10 @@ from superbin.errors import InputError
 from superbin.merge import cells
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Limits
-from superbin.merge.cells import cell_bound
 from superbin.merge.constraints import Constraints, Rules, rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.local import improve
+from superbin.merge.planes import exact_bound
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.solve import status
 from superbin.scan import grid_targets
@@ -118,7 +118,7 @@ def compared(seed: int, figure: str, largest: int) -> Iterator[tuple[str, float,
     nodes = int(rng.choice([1, 30, 300, 3000, 10**6]))
     limits = Limits(gap=1e-3, nodes=nodes, seconds=1.0)
     merit = MERITS[figure]
-    found = cell_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
+    found = exact_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
     value = archive.best[1] if archive.found else 0.0
     yield kind, best, found.bound / best - 1, found.complete, value / best - 1, found.nodes
 
@@ -181,14 +181,17 @@ def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: 
         grids = [catalog.grid(search, model) for model in MODELS]
         tables = [catalog.cross_sections(grid.process, search) for grid in grids]
     covariance = covariances(search, "likelihood")[0]
-    targets = [
-        target.signal
+    points = [
+        [
+            target.signal
+            for target in grid_targets(grid, search, cross_sections=table)
+            if target.signal is not None and target.signal.yields.any()
+        ]
         for grid, table in zip(grids, tables, strict=True)
-        for target in grid_targets(grid, search, cross_sections=table)
     ]
-    points = [signal for signal in targets if signal is not None and signal.yields.any()]
     if every:
-        signals += points[every // 2 :: every]
+        # A model at a time, so that every one has its share.
+        signals += [point for group in points for point in group[every // 2 :: every]]
     done = {tuple(row[name] for name in COLUMNS[:4]) for row in known()}
     if not done:
         CERTIFICATES.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")

@@ -2,8 +2,8 @@
 
 Measurements in CPU time, each the median of (paired) repetitions:
 
-- a table of 1000 bins with its 1000 x 1000 covariance, in CSV and as a HEPData submission in YAML, read and stored; 200 bins as
-  hepdata.net exports them in JSON; and the HEPData submission of 200 bins as a ratio to libyaml parsing its tables alone;
+- a table of 1000 bins with its 1000 x 1000 covariance, in CSV, as a HEPData submission in YAML, and as hepdata.net exports it in JSON,
+  read and stored; and the HEPData submission of 200 bins as a ratio to libyaml parsing its tables alone;
 - a file of 2,000 histograms named by mass point, into signals (`superbin.io.signals.signals_from_root`);
 - a TTree of events, counted in the bins of a search of 4 observables (`superbin.io.signals.signal_from_tree`), with the peak of
   the process's memory.
@@ -18,7 +18,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -69,19 +69,24 @@ def write_record(folder: Path, n_bins: int) -> None:
 
 def write_exported(folder: Path, n_bins: int) -> None:
     """The same as hepdata.net exports it in JSON, a row of texts per entry."""
-    write_record(folder, n_bins)
-    for name in ("yields", "covariance"):
-        path = folder / f"{name}.yaml"
-        document = yaml.load(path.read_text(), Loader=yaml.CBaseLoader)
-        x, y = (document[key] for key in ("independent_variables", "dependent_variables"))
-        rows = [
-            {"x": [column["values"][i] for column in x], "y": [column["values"][i] for column in y]}
-            for i in range(len(x[0]["values"]))
-        ]
-        headers = [{"name": column["header"]["name"], "colspan": 1} for column in [*x, *y]]
-        (folder / f"{name}.json").write_text(json.dumps({"name": name, "headers": headers, "values": rows}))
-        path.unlink()
-    (folder / "submission.yaml").unlink()
+    first, second = (k.tolist() for k in np.divmod(np.arange(n_bins * n_bins), n_bins))
+    factor = np.random.default_rng(3).normal(size=(n_bins, n_bins))
+    entries = (factor @ factor.T / n_bins + np.eye(n_bins)).ravel().tolist()
+
+    def cells(*values: object) -> str:
+        return ",".join(f'{{"value":"{value}"}}' for value in values)
+
+    def table(name: str, columns: Sequence[str], rows: Iterable[str]) -> None:
+        headers = json.dumps([{"name": column, "colspan": 1} for column in columns])
+        text = f'{{"name":"{name}","headers":{headers},"values":[{",".join(rows)}]}}'
+        (folder / f"{name}.json").write_text(text)
+
+    yields = (f'{{"x":[{cells(i)}],"y":[{cells(5, 4.5)}]}}' for i in range(n_bins))
+    table("yields", ("Bin", "Data", "Total background"), yields)
+    rows = (
+        f'{{"x":[{cells(i, j)}],"y":[{cells(v)}]}}' for i, j, v in zip(first, second, entries, strict=True)
+    )
+    table("covariance", ("Bin", "Bin", "Covariance"), rows)
 
 
 def searches(folder: Path, repeat: int) -> None:
@@ -90,7 +95,7 @@ def searches(folder: Path, repeat: int) -> None:
     for label, write, n_bins in (
         ("CSV", write_covariance, 1000),
         ("HEPData YAML", write_record, 1000),
-        ("HEPData JSON", write_exported, 200),
+        ("HEPData JSON", write_exported, 1000),
     ):
         place = folder / label
         place.mkdir()

@@ -10,8 +10,9 @@ bins share a group only if every column either contains or does not touch each o
 therefore exactly what they say, and no bin is cut in two. Specified in ``specs/projections.md``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.results import Projection, ProjectionColumn, Range
 
-__all__ = ["bin_ranges", "project", "region_bins"]
+__all__ = ["bin_groups", "bin_ranges", "project", "region_bins"]
 
 
 def region_bins(search: Search, bins: Iterable[int], observable: str) -> tuple[int, ...]:
@@ -56,6 +57,26 @@ def bin_ranges(search: Search, number: int) -> tuple[Range, ...]:
         _range(search, j, float(search.low[i, j]), float(search.high[i, j]))
         for j in range(len(search.observables))
     )
+
+
+def bin_groups(search: Search, bins: Sequence[int]) -> list[tuple[str, int]]:
+    """Name the successive groups into which the outermost observable divides bins, with how many bins each has.
+
+    The outermost is the one whose range changes most rarely from bin to bin; empty where none changes, or all change at once.
+
+    Parameters
+    ----------
+    search : Search
+    bins : sequence of int
+        Published numbers, in the order in which they are shown.
+    """
+    ranges = [bin_ranges(search, number) for number in bins]
+    found: list[tuple[str, int]] = []
+    for j in range(len(search.observables)):
+        runs = [(key, len(list(run))) for key, run in groupby((r[j].label, r[j].text) for r in ranges)]
+        if 1 < len(runs) < len(bins) and (not found or len(runs) < len(found)):
+            found = [(f"{label} {text}", size) for (label, text), size in runs]
+    return found
 
 
 def project(

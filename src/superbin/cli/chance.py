@@ -127,13 +127,15 @@ def _report(line: ProgressLine, done: int, total: int) -> None:
 
 
 def _summary(result: "ChanceResult") -> str:
+    from superbin.results.rounding import plain
+
     excess, chance_ = result.excess, result.chance
     b = excess.background
     bins = f"bin{'s' if len(excess.bins) > 1 else ''} {', '.join(map(str, excess.bins))}"
     lines = [
         f"Search   {result.search.name}: {result.search.title}",
         f"Tried    {result.tried}",
-        f"Largest  {excess.observed} observed, {b.nominal:.4g} +{b.up:.3g} -{b.down:.3g} expected in {bins}",
+        f"Largest  {excess.observed} observed, {plain(b.nominal, b.up, b.down)} expected in {bins}",
     ]
     lines += [f"         {'or ' if i else ''}{cut}" for i, cut in enumerate(excess.cuts)]
     if excess.models:
@@ -153,7 +155,9 @@ def _summary(result: "ChanceResult") -> str:
 
 
 def _p(result: "ChanceResult") -> str:
+    from superbin.results.rounding import plain
+
     found = result.chance
     if not found.hits:
         return f"p < {found.p_upper:.2g} at 95 % confidence: no pseudo-experiment is as significant; use more --toys"
-    return f"p = {found.p:.4g} +- {found.p_err:.1g}, Z = {number(found.z)}"
+    return f"p = {plain(found.p, found.p_err)}, Z = {number(found.z)}"

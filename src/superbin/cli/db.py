@@ -10,6 +10,7 @@ import click
 from superbin._support.shown import counted
 from superbin.cli import LazyGroup
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
+from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _show_search(catalog: "Catalog", name: str) -> tuple[object, str]:
         search.reference,
         f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}{_axes(search)}",
         f"observed {search.observed.sum():.0f}",
-        *(f"{p.name:<12} {p.estimate.nominal.sum():.2f}" for p in search.processes),
+        *aligned([(p.name, f"{p.estimate.nominal.sum():.2f}") for p in search.processes]),
         *([] if search.covariance is None else [f"covariance of the bins: {search.covariance.source}"]),
         *(f"{file}: {meaning}" for file, meaning in files.items()),
         f"{counted(stored.n_signals, 'signal')}, {_origin(stored)}, digest {stored.digest}",
@@ -237,12 +238,14 @@ def _show_model(catalog: "Catalog", search: str, model: str) -> tuple[object, st
 def _show_signal(
     catalog: "Catalog", search: str, model: str, parameters: tuple[float, ...]
 ) -> tuple[object, str]:
+    from superbin.results.rounding import plain
+
     signal = catalog.signal(search, model, parameters, source="table")
     stored = next(s for s in catalog.signals(search) if s.digest == signal.digest)
     sigma = signal.cross_section_pb
     lines = [
         f"{signal.label} in {search}",
-        f"{signal.yields.sum():.3f} +- {float((signal.errors**2).sum()) ** 0.5:.3f} expected events"
+        f"{plain(float(signal.yields.sum()), float((signal.errors**2).sum()) ** 0.5)} expected events"
         + (f" at {sigma:g} pb" if sigma is not None else ""),
         f"{_origin(stored)}, digest {stored.digest}",
         f"source: {signal.source}",

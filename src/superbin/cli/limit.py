@@ -74,6 +74,7 @@ def limit(
     superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
     """
     from superbin.cli.panel import limits_by_model, limits_verdict
+    from superbin.results.rounding import plain
     from superbin.stats import as_count
     from superbin.stats.models import MODELS
 
@@ -116,7 +117,7 @@ def limit(
         }
         click.echo(as_json(document))
         return
-    click.echo(f"{level:.6g} upper limits on the signal events")
+    click.echo(f"{100 * level:.6g} % CL upper limits on the signal events")
     click.echo(f"observed n = {count:g}, background {background:g} +{up:g} -{down:g}")
     click.echo("\n".join(_table(result, check, asked=asked)))
     for name, why in notes.items():
@@ -128,7 +129,7 @@ def limit(
         )
     if toys is not None:
         click.echo(
-            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {toys.cls:.3g} +- {toys.cls_err:.2g}, should be {1 - level:.3g}"
+            f"CLs at the exact limit by {toys.n:g} toys of pyhf: {plain(toys.cls, toys.cls_err)}, should be {1 - level:.3g}"
         )
     click.echo("\n".join(_models(found.others)))
     for name, why in found.missing.items():

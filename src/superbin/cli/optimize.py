@@ -24,7 +24,9 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import aligned
 from superbin.domain.merits import MERITS
 
 if TYPE_CHECKING:
@@ -179,6 +181,7 @@ def optimize(
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
             raise_low=raise_low,
+            progress=counter("merges"),
         )
         document: dict[str, Any] = {
             "search": search.name,
@@ -197,6 +200,7 @@ def optimize(
                 covariance=covariance,
                 draws=draws,
                 seed=seed,
+                progress=counter("searches"),
             )
             document["stability"] = _stability_row(stable, offers[0])
             lines += _stability_lines(document["stability"])
@@ -254,13 +258,16 @@ def _write(
     write_text(folder / "significances.csv", "\n".join(table) + "\n")
     document["significances"] = [asdict(row) for row in rows]
     write_text(folder / "merges.json", as_json(document) + "\n")
+    from superbin.results.rounding import plain
+
     lines = _side_by_side(rows)
     worst = largest_disagreement(rows)
     if worst is not None and worst.difference is not None:
-        error = "" if worst.error is None else f" +- {worst.error:.2g}"
+        size = abs(worst.difference)
+        shown = f"{size:.4f}" if worst.error is None else plain(size, worst.error)
         lines.append(
             f"superbin and pyhf differ most in the {worst.count} {worst.method} Z of {worst.name}: pyhf's is "
-            f"{abs(worst.difference):.4f}{error} {'larger' if worst.difference > 0 else 'smaller'}"
+            f"{shown} {'larger' if worst.difference > 0 else 'smaller'}"
         )
     lines += [f"no workspace of {name}: {reason}" for name, reason in written.missing.items()]
     return lines
@@ -268,15 +275,13 @@ def _write(
 
 def _side_by_side(rows: "Sequence[SignificanceRow]") -> list[str]:
     methods = ("exact", "toys", "asymptotic")
-    lines = [f"{'Z (superbin / pyhf)':<20}{'':<10}" + "".join(f"{method:>17}" for method in methods)]
+    table: list[Sequence[str]] = [("Z (superbin / pyhf)", "", *methods)]
     pairs = list(dict.fromkeys((row.name, row.count) for row in rows))
     found = {(row.name, row.count, row.method): row for row in rows}
     for name, count in pairs:
         cells = (found[name, count, method] for method in methods)
-        lines.append(
-            f"{name:<20}{count:<10}" + "".join(f"{number(c.superbin):>9} /{number(c.pyhf):>6}" for c in cells)
-        )
-    return lines
+        table.append((name, count, *(f"{number(c.superbin)} / {number(c.pyhf)}" for c in cells)))
+    return aligned(table, left=(0, 1))
 
 
 def _stability_row(stable: "Stability", offer: "TradeOff") -> dict[str, Any]:
@@ -414,21 +419,51 @@ def _shown(offer: "TradeOff") -> str:
 
 
 def _table(label: str, search: str, figure_of_merit: str, offers: "tuple[TradeOff, ...]") -> str:
+    from superbin.results.rounding import plain
+
     merit = MERITS[figure_of_merit]
     head = merit.symbol if merit.limit else "merit"
-    lines = [
-        f"{label} in {search}, {merit.goal} ({figure_of_merit})",
-        f"{'shape':<18}{'bins':>5}{'exp. Z':>8}{'median':>8}{'68 %':>14}{'limit':>8}{'loss':>8}{head:>9}{'gap':>9}{'time':>10}  status",
+    rows = [
+        (
+            "shape",
+            "bins",
+            "signal",
+            "background",
+            "exp. Z",
+            "median",
+            "68 %",
+            "limit",
+            "loss",
+            head,
+            "gap",
+            "time",
+            "status",
+        )
     ]
     for offer in offers:
-        merged = offer.merge
+        merged, total = offer.merge, offer.aggregate
         bands = _bands(offer)
-        span = f"{number(bands.low1, 2)} to {number(bands.high1, 2)}"
-        gap = "-" if merged.gap is None else f"{merged.gap:.1e}"
-        lines.append(
-            f"{offer.name:<18}{len(merged.bins):>5}{offer.z:>8.3f}{number(bands.median):>8}{span:>14}{offer.limit:>8.3f}{offer.loss:>8.1%}{merit.shown(merged.value):>9.4f}"
-            f"{gap:>9}{1e3 * offer.seconds:>7.0f} ms  {merged.status}"
+        rows.append(
+            (
+                offer.name,
+                str(len(merged.bins)),
+                plain(total.signal, total.signal_error),
+                plain(total.background.nominal, total.background.up, total.background.down),
+                f"{offer.z:.3f}",
+                number(bands.median),
+                f"{number(bands.low1, 2)} to {number(bands.high1, 2)}",
+                f"{offer.limit:.3f}",
+                f"{offer.loss:.1%}",
+                f"{merit.shown(merged.value):.4f}",
+                "-" if merged.gap is None else f"{merged.gap:.1e}",
+                f"{1e3 * offer.seconds:.0f} ms",
+                merged.status,
+            )
         )
-        lines.extend(selection_lines(merged, indent="    "))
-        lines.extend("  " + line for line in without_signal(merged.without_signal))
+    heading, *texts = aligned(rows, left=(0, 12))
+    lines = [f"{label} in {search}, {merit.goal} ({figure_of_merit})", heading]
+    for offer, text in zip(offers, texts, strict=True):
+        lines.append(text)
+        lines.extend(selection_lines(offer.merge, indent="    "))
+        lines.extend("  " + line for line in without_signal(offer.merge.without_signal))
     return "\n".join(lines)

@@ -47,7 +47,7 @@ def plot(
 ) -> None:
     """Draw the figures of FILE: a result.json, scan.json or chance.json, a folder with one, or - for standard input.
 
-    FILE may also be what superbin likelihood scan, impacts or yields printed with --json.
+    FILE may also be what superbin likelihood scan, impacts or yields printed with --json, or what superbin likelihood covariance wrote.
 
     \b
     superbin plot out/result.json
@@ -80,7 +80,7 @@ def _figures(result: "Drawable") -> "Mapping[str, Any]":
     from superbin.plot import likelihood
     from superbin.plot.drawn import Drawn
     from superbin.results import AnalysisResult
-    from superbin.results.likelihood import Impacts, Scan, Surface, Yields
+    from superbin.results.likelihood import Correlations, Impacts, Scan, Surface, Yields
     from superbin.results.scan import ScanResult
 
     if isinstance(result, AnalysisResult):
@@ -92,6 +92,7 @@ def _figures(result: "Drawable") -> "Mapping[str, Any]":
         Surface: ("profile", likelihood.profile_plane),
         Impacts: ("impacts", likelihood.impact_ranking),
         Yields: ("yields", likelihood.channel_yields),
+        Correlations: ("correlations", likelihood.correlations),
     }
     name, draw = single.get(type(result), ("largest-significance", drawing.largest_significance))
     return Drawn({name: lambda: draw(result).figure})

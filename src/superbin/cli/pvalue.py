@@ -356,6 +356,8 @@ def _table(told: Told) -> str:
 
 def _methods(told: Told) -> list[str]:
     """A line for every method that has an answer, in the order of `METHODS`."""
+    from superbin.results.rounding import plain
+
     lines = []
     for name, note in METHODS.items():
         value, one = told.values.get(name), told.estimates.get(name)
@@ -365,7 +367,7 @@ def _methods(told: Told) -> list[str]:
             continue
         p, z, more = (value.p, value.z, "") if value is not None else (None, None, "")
         if one is not None:
-            p, z, more = one.p, one.z, f", {one.n:g} thrown, p +- {one.p_err:.2g}"
+            p, z, more = one.p, one.z, f", {one.n:g} thrown, p = {plain(one.p, one.p_err)}"
             if not one.trusted:
                 more += f": not to be trusted, worth {one.effective:.0f} equal weights"
         if name == "asimov":

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ROWS = 10
 """Points in the printed table."""
 
-COLUMNS = ("Z obs", "Z exp", "signal", "background", "+", "-", "observed", "mu95 obs", "mu95 exp")
+COLUMNS = ("Z obs", "Z exp", "signal", "background", "observed", "mu95 obs", "mu95 exp")
 """What it says of each, after the masses."""
 
 SIDES = ("observed", "expected")
@@ -443,7 +443,7 @@ def _summary(
             )
         lines += [
             "",
-            f"The most discrepant points (Z is local: {counted(len(done), 'point')} were looked at)",
+            f"The most discrepant points (Z is local, of {counted(len(done), 'point')})",
         ]
         lines += _table(result, done, row_options)
     if failed:
@@ -523,6 +523,8 @@ def _aligned(rows: "Sequence[Sequence[str]]") -> list[str]:
 
 
 def _row(point: "ScanPoint") -> list[str]:
+    from superbin.results.rounding import plain
+
     # The schema promises these of a point that is done.
     assert point.yields is not None
     assert point.observed is not None
@@ -530,11 +532,11 @@ def _row(point: "ScanPoint") -> list[str]:
     limit = point.mu_limit
     assert limit is not None
     total = point.yields.background
-    events = (point.yields.signal, total.nominal, total.up, total.down)
     return [
         *map(_plain, point.parameters.values()),
         *(number(z, 2) for z in (point.observed.z, point.expected.z)),
-        *(f"{value:.2f}" for value in events),
+        plain(point.yields.signal, point.yields.signal_error),
+        plain(total.nominal, total.up, total.down),
         str(point.yields.observed),
         *(number(mu) for mu in (limit.observed, limit.median)),
     ]

@@ -16,6 +16,7 @@ from superbin.cli.options import (
     signal_options,
 )
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import aligned
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -58,12 +59,11 @@ def list_(search_name: str, database: str | None, machine: bool) -> None:
         click.echo(as_json({"search": search_name, "models": found}))
         return
     click.echo(f"{search_name}")
-    click.echo(f"{'model':<12}{'source':<8}{'points':>6}  {'events/point':<14}masses [GeV]")
+    rows = [("model", "source", "points", "events/point", "masses [GeV]")]
     for entry in found:
-        click.echo(
-            f"{entry['model']:<12}{entry['source']:<8}{entry['points']:>6}  {_span(entry['events']):<14}"
-            + ", ".join(f"{name} {_span(ends)}" for name, ends in entry["ranges"].items())
-        )
+        masses = ", ".join(f"{name} {_span(ends)}" for name, ends in entry["ranges"].items())
+        rows.append((entry["model"], entry["source"], str(entry["points"]), _span(entry["events"]), masses))
+    click.echo("\n".join(aligned(rows, left=(0, 1, 4))))
 
 
 def _sources(catalog: "Catalog", search: "Search") -> list[dict[str, Any]]:
@@ -209,27 +209,30 @@ def _cross_section(
 def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]:
     from superbin.analysis.projection import bin_ranges
     from superbin.domain.signal import point_label
+    from superbin.results.rounding import plain
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
         f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
-        f"expected events  {document['total']:.4g} +- {document['total_error']:.2g} (Monte Carlo)",
+        f"expected events  {plain(document['total'], document['total_error'])} (Monte Carlo)",
     ]
     sigma = document["cross_section"]
     if sigma is not None:
         relative = sigma["relative_uncertainty"]
-        known = f" +- {relative:.1%}" if relative is not None else ""
-        lines.append(f"cross section    {sigma['pb']:g} pb{known}, pairs of: {sigma['process']}")
-        lines.append(f"efficiency       {document['efficiency']:.2%} of produced events are in a bin")
+        fb = 1000 * sigma["pb"]
+        known = f" ({100 * relative:.2g} %)" if relative else ""
+        lines.append(
+            f"cross section    {plain(fb, (relative or 0.0) * fb)} fb{known}, pairs of: {sigma['process']}"
+        )
+        lines.append(f"efficiency       {100 * document['efficiency']:.3g} % of produced events are in a bin")
     lines.append(f"from the {document['from']}: {document['source']}")
     order = sorted(search.numbers, key=lambda number: -document["yields"][number - 1])[:n_shown]
-    if order:
-        lines.append(f"{'bin':>5}{'events':>10}{'error':>10}  ranges")
+    rows = [("bin", "events", "ranges")]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        lines.append(f"{number:>5}{events:>10.4g}{error:>10.2g}  {ranges or search.bin_name(number)}")
-    return lines
+        rows.append((str(number), plain(events, error), ranges or search.bin_name(number)))
+    return lines + aligned(rows, left=(2,), least=5) if order else lines
 
 
 # --- pack -------------------------------------------------------------------------------------------------

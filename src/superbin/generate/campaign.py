@@ -6,7 +6,6 @@ work; which points are left to do is the caller's knowledge. Clauses GEN-60 to G
 
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from superbin._support.processes import leave_interrupts_to_parent, uninterrupted
 from superbin.domain._spline import coordinates
 from superbin.domain.cross_sections import process_of
 from superbin.domain.grid import SignalPoint
@@ -263,10 +263,11 @@ def run_campaign(
         workers, mp_context=context, initializer=_start_worker, initargs=(counter, stop)
     ) as pool:
         try:
-            futures = {
-                pool.submit(_work, replace(job, events=number), point): point
-                for point, number in zip(points, numbers, strict=True)
-            }
+            with uninterrupted():
+                futures = {
+                    pool.submit(_work, replace(job, events=number), point): point
+                    for point, number in zip(points, numbers, strict=True)
+                }
             return _collect(futures, counter, save, report or (lambda _: None), sum(numbers))
         except BrokenProcessPool as error:
             raise SuperbinError(
@@ -310,8 +311,7 @@ _worker: list[Any] = []
 
 def _start_worker(counter: Any, stop: Any) -> None:
     _worker[:] = [counter, stop]
-    # An interrupt from the keyboard reaches all processes; the one that collects decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_interrupts_to_parent()
     # Stdout belongs to results, of which a worker prints none; what compiled libraries say is of use on stderr.
     sys.stdout.flush()
     os.dup2(STDERR, 1)

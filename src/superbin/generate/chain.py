@@ -486,7 +486,7 @@ def generate_from_events(
     """
     if len(parameters) != 2:
         raise InputError(
-            f"{counted(len(parameters), 'mass')} were given; name the mass of what is produced and of the LSP"
+            f"{counted(len(parameters), 'mass')} given; name the mass of what is produced and of the LSP"
         )
     gate, cards = Gate.of(search, cards or Cards.of(search), allow or Allowances())
     point = (float(parameters[0]), float(parameters[1]))

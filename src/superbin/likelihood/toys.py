@@ -2,18 +2,20 @@
 
 The ensembles are those of the LHC's common convention (ATLAS and CMS, "Procedure for the LHC Higgs boson search combination", 2011): a toy draws the counts of all channels and the auxiliary measurement
 of every constraint from the model at a fit of the hypothesis to the observed data; both hypotheses are then fitted to it. Chunks have
-their own random stream (child ``index`` of the seed), so that they can be thrown anywhere in any order and `merge` gives the same answer. A toy
+their own random stream (child ``index`` of the seed), so that they can be computed anywhere in any order and `merge` gives the same answer. A toy
 whose fit fails counts in `ToyTail.failed`, never as a pass.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
 
-from superbin.errors import InputError
+from superbin._support.processes import leave_interrupts_to_parent, uninterrupted
+from superbin.errors import InputError, SuperbinError
 from superbin.likelihood.engine import Engine, EngineFit, test_statistic
 from superbin.results.likelihood import ToyLimit, ToyTail
 from superbin.stats.toys import whole
@@ -77,7 +79,7 @@ def statistic(task: ToyTask, rng: np.random.Generator) -> float | None:
 
 
 def throw_chunk(task: ToyTask, *, toys: int, index: int) -> ToyTail:
-    """Throw one chunk of toys.
+    """Generate one chunk of toys.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def merge(parts: Iterable[ToyTail]) -> ToyTail:
 def throw(
     task: ToyTask, toys: int, *, chunk: int = CHUNK, processes: int = 1, progress: Progress | None = None
 ) -> ToyTail:
-    """Throw toys in chunks, on several processes if asked; the answer does not depend on how many.
+    """Generate toys in chunks, on several processes if asked; the answer does not depend on how many.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def throw(
 def _throw(
     tasks: list[ToyTask], toys: int, chunk: int, processes: int, progress: Progress | None
 ) -> list[ToyTail]:
-    """Throw the same number of toys for several tasks, in chunks that any process may do."""
+    """Generate the same number of toys for several tasks, in chunks that any process may do."""
     whole("toys", toys, 1, None)
     whole("chunk", chunk, 1, None)
     sizes = [min(chunk, toys - begin) for begin in range(0, toys, chunk)]
@@ -173,7 +175,14 @@ def _parts(tasks: list[ToyTask], jobs: list[tuple[int, int, int]], processes: in
     with ProcessPoolExecutor(
         min(processes, len(jobs)), mp_context=get_context("spawn"), initializer=_receive, initargs=(tasks,)
     ) as pool:
-        yield from pool.map(_remote, jobs)
+        with uninterrupted():
+            parts = pool.map(_remote, jobs)
+        try:
+            yield from parts
+        except BrokenProcessPool as error:
+            raise SuperbinError(
+                "a process ended before its toys were done, perhaps for want of memory; run again with fewer --processes"
+            ) from error
 
 
 _tasks: list[ToyTask] = []
@@ -181,6 +190,7 @@ _tasks: list[ToyTask] = []
 
 
 def _receive(tasks: list[ToyTask]) -> None:
+    leave_interrupts_to_parent()
     _tasks[:] = tasks
 
 

@@ -10,7 +10,7 @@ semidefinite and ``w_i^2 = w_i`` used for the rest; the tangent of ``w' M w`` at
 a sum of scores, whose maximum over sets `lagrange` bounds. What a bound cannot settle is split: the interval of
 u where the tangent in u is slack, else a bin that the relaxation takes in part.
 
-Derived in ``docs/explanation/merging.md``; a node's bound is true whatever u_0, w_0 and multipliers are.
+Derived in ``docs/explanation/proofs.md``; a node's bound is true whatever u_0, w_0 and multipliers are.
 """
 
 import heapq

@@ -29,6 +29,7 @@ from superbin.domain.merits import Merit
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Certificate, Limits
 from superbin.merge.constraints import Rules
+from superbin.merge.downward import DownwardVariance
 from superbin.merge.exhaustive import every_set
 from superbin.merge.problem import BoolArray, IntArray, Problem
 from superbin.merge.relax import own_variances
@@ -59,6 +60,7 @@ _SCALED_BELOW = 1e-200
 _VISIBLE = 1.0
 _DESCENT = 4
 _ROUNDS = 1
+_EDGES = 2
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
@@ -68,7 +70,6 @@ _SHARED = 500
 _JUMPS = 10.0
 """Background below which jumps of the median count decide where a cell is split."""
 
-_QUANTILES = (0.02, 0.5, 0.98)
 _B, _V, _D, _K, _RV, _RD = range(6)
 
 
@@ -207,7 +208,7 @@ class _Search:
                 # The root of a quadratic form is at most the sum of the roots of its bins.
                 self.roots_of = np.sqrt(np.stack([problem.variance_up, problem.variance_down]))
             self.rows = np.stack([self.b, problem.variance_up, self.x, ones])
-        self.lay_ratios()
+        self.downward = DownwardVariance(problem, rules.possible)
         self.slow = isinstance(archive.figure, Merit) and archive.figure.stand_in is not None
         self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
         self.lay_table()
@@ -266,41 +267,6 @@ class _Search:
             self.partly = self.partly / 2 + partly / partly.max()
             self.share_out(self.partly * np.diag(self.covariance))
             self.lay_table()
-
-    # --- the downward variance, given the upward one ------------------------------------------------------
-
-    def lay_ratios(self) -> None:
-        """What the downward variance D of any set is at least, ``rho V - w'N w``, and at most, ``rho V + w'P w``, for some rho."""
-        up, down = self.problem.variance_up, self.problem.variance_down
-        some = self.rules.possible & (up > 0) & (down > 0)
-        self.ratios = np.unique(np.quantile(down[some] / up[some], _QUANTILES)) if some.any() else np.zeros(0)
-        if self.covariance is None:
-            differences = down - self.ratios[:, None] * up
-            self.short = [np.maximum(-d, 0.0) for d in differences]
-            self.over = [np.maximum(d, 0.0) for d in differences]
-        else:
-            assert self.problem.covariance_down is not None
-            self.short, self.over = [], []
-            for ratio in self.ratios:
-                values, vectors = np.linalg.eigh(self.problem.covariance_down - ratio * self.covariance)
-                for parts, sign in ((self.short, -1.0), (self.over, 1.0)):
-                    kept = np.maximum(sign * values, 0.0)
-                    parts.append(np.maximum((vectors * kept) @ vectors.T, 0.0))
-
-    def down_from_up(
-        self, low: FloatArray, high: FloatArray, possible: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Least and largest downward variance of sets whose upward one lies between two ends."""
-
-        def most(part: FloatArray) -> FloatArray:
-            product = possible @ part
-            return product if part.ndim == 1 else np.einsum("ij,ij->i", product, possible)
-
-        least, largest = np.zeros(len(possible)), np.full(len(possible), np.inf)
-        for ratio, short, over in zip(self.ratios, self.short, self.over, strict=True):
-            least = np.maximum(least, ratio * low * (1 - 1e-9) - most(short) * (1 + 1e-9))
-            largest = np.minimum(largest, ratio * high * (1 + 1e-9) + most(over) * (1 + 1e-9))
-        return least, largest
 
     # --- multipliers to start from --------------------------------------------------------------------------
 
@@ -453,7 +419,7 @@ class _Search:
                 least = np.where(useful[rows], added, np.inf).min(axis=1)
                 safe = ((added >= 0) | (state[rows] < 0)).all(axis=1)
                 low[rows, _V] = np.where(safe, least * (1 - wide), 0.0)
-        least, largest = self.down_from_up(low[:, _V], high[:, _V], possible)
+        least, largest = self.downward.between(low[:, _V], high[:, _V], possible)
         if self.covariance is not None and not self.curved_down:
             # The sum of the downward uncertainties is at least that of the set.
             least, largest = np.sqrt(least), np.full_like(largest, np.inf)
@@ -574,10 +540,14 @@ class _Search:
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
                 )
             scores = self.traded(t, scores, rows, free, high[:, :3] - np.array(inside[:3]).T)
+            if self.covariance is None:
+                scores = self.along_edges(t, scores, rows, free, (low, high), np.array(inside[:2]).T)
             for j in (_B, _V):
                 scores = self.swept(
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
                 )
+        # Without what rounding left of many steps.
+        scores = np.asarray(self.s - sum(t[:, j, None] * rows[j] for j in order))
         ends = np.where(t > 0, high, low)
         parts = np.where(t != 0, t * np.where(np.isfinite(ends), ends, 0.0), 0.0)
         taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
@@ -619,6 +589,43 @@ class _Search:
         t[:, _B] += move
         t[:, _V] = np.maximum(t[:, _V] - price * move, 0.0)
         return np.asarray(scores - move[:, None] * row)
+
+    def along_edges(
+        self,
+        t: FloatArray,
+        scores: FloatArray,
+        rows: list[FloatArray],
+        free: BoolArray,
+        ends: tuple[FloatArray, FloatArray],
+        inside: FloatArray,
+    ) -> FloatArray:
+        """Scores with multipliers of background and variance moved along edges of the bound, on which one bin after the other scores zero.
+
+        No single multiplier improves in a corner of a piecewise linear function, where an edge may still fall.
+        """
+        last = np.full(len(t), -1)
+        for _ in range(_EDGES):
+            fine = (t[:, _B] != 0) & (t[:, _V] > 0)
+            useful = free & (rows[_V] > 0) & (self.s > 0)
+            near = np.where(useful, np.abs(scores) / np.where(self.s > 0, self.s, 1.0), np.inf)
+            near[np.arange(len(t)), last] = np.where(last >= 0, np.inf, near[np.arange(len(t)), last])
+            last = np.argmin(near, axis=1)
+            i = (np.arange(len(t)), last)
+            fine &= np.isfinite(near[i])
+            price = np.where(fine, rows[_B][i] / np.where(rows[_V][i] > 0, rows[_V][i], 1.0), 0.0)
+            row = rows[_B] - price[:, None] * rows[_V]
+            low, high = (end[:, :2] - inside for end in ends)
+            left = np.where(t[:, :2] > 0, high, low)
+            end = np.where(fine, left[:, _B] - price * np.where(fine, left[:, _V], 0.0), 0.0)
+            move = _best_multiplier(scores, row, free & fine[:, None], end, end)
+            # The ends that count are others beyond zero.
+            most = t[:, _V] / np.where(price > 0, price, 1e-300)
+            down, up = np.where(t[:, _B] > 0, -t[:, _B], -np.inf), np.where(t[:, _B] < 0, -t[:, _B], np.inf)
+            move = np.where(fine, np.clip(move, down, np.minimum(up, most)), 0.0)
+            t[:, _B] += move
+            t[:, _V] = np.maximum(t[:, _V] - price * move, 0.0)
+            scores = scores - move[:, None] * row
+        return scores
 
     def descend(self, cells: Cells, t: FloatArray, relaxed: FloatArray) -> FloatArray:
         """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""

@@ -12,7 +12,7 @@ of a set, taken over a single number u >= 0:
 
 For a given u every bin has a *score* ``h_i(u)``, its own value of the bracket, and the best set is that of
 positive scores. A score starts at zero with slope 2 s_i, is concave, and so is positive exactly for u below a
-root r_i: the optimum is a prefix of the bins sorted by r_i. Derived in ``docs/explanation/merging.md``.
+root r_i: the optimum is a prefix of the bins sorted by r_i. Derived in ``docs/explanation/proofs.md``.
 """
 
 import math

@@ -29,7 +29,7 @@ from superbin.domain.search import Search
 from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
-from superbin.merge.cells import cell_bound, evaluate_open
+from superbin.merge.cells import evaluate_open
 from superbin.merge.connected import grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual, best_order
@@ -37,6 +37,7 @@ from superbin.merge.exclusion import THRESHOLD
 from superbin.merge.exhaustive import brute_force, every_set
 from superbin.merge.greedy import Baseline, greedy_set
 from superbin.merge.local import Screen, double_swaps, improve
+from superbin.merge.planes import exact_bound
 from superbin.merge.problem import BoolArray, Problem
 from superbin.merge.rectangles import rectangles
 from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
@@ -162,7 +163,7 @@ def _bounded(task: Task, archive: Archive) -> Proof:
         task.limits, gap=task.limits.exact_gap, nodes=_UNLIMITED, seconds=task.limits.exact_seconds
     )
     merit = task.merit
-    found = cell_bound(archive, merit.largest, task.rules, limits, least_down=merit.least_down)
+    found = exact_bound(archive, merit.largest, task.rules, limits, least_down=merit.least_down)
     return Proof(found.bound, found.complete, found.nodes)
 
 

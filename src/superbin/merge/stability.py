@@ -11,7 +11,7 @@ standard deviation u: a normal one where b is large against u, an exponential on
 the uncertainty is that of another count, ``u'^2 = w b' + w^2``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,6 +73,7 @@ def stability(
     covariance: Covariance | ArrayLike | None = None,
     draws: int = 100,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Stability:
     """Search the best merge on numbers that fluctuate, again and again.
 
@@ -85,6 +86,8 @@ def stability(
     draws : int
         At least 1.
     seed : int
+    progress : callable, optional
+        Called with the numbers of draws done and of all.
 
     Returns
     -------
@@ -107,13 +110,17 @@ def stability(
     rng = np.random.default_rng(seed)
     roots = _roots(problem)
     chosen, claimed, kept, fixed = [], [], [], []
-    for _ in range(draws):
+    for done in range(draws):
+        if progress is not None:
+            progress(done, draws)
         drawn = _drawn(problem, roots, signal.errors, rng)
         best, value = own_best(drawn, judge, rules(drawn, Constraints()))
         chosen.append(best)
         claimed.append(value)
         kept.append(float(judge(problem.totals(best[None, :]))[0]))
         fixed.append(float(judge(drawn.totals(reference[None, :]))[0]))
+    if progress is not None:
+        progress(draws, draws)
     sets = np.array(chosen)
     return Stability(
         sets.mean(axis=0),

@@ -3,7 +3,7 @@
 A figure of merit that is convex in the sums (S, B, V) is largest at a corner of the set of reachable sums,
 and a corner is a set ``{i : s_i > c b_i + d v_i}``. `seeds` walks orderings of the bins by such scores;
 `all_thresholds` walks the whole plane of multipliers (c, d) of either sign, about n^2 sets; of more than 400 bins, along
-the lines of those at the edge of the best prefix. Derived in ``docs/explanation/merging.md``.
+the lines of those at the edge of the best prefix. Derived in ``docs/explanation/proofs.md``.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Merges of several shapes and sizes side by side, in numbers that can be compared whatever the bins were chosen for."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,7 @@ def trade_offs(
     limits: Limits | None = None,
     simplify: float = 0.0,
     raise_low: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TradeOff, ...]:
     """Choose the best merge of every shape, and of exactly k bins for every size.
 
@@ -78,6 +79,8 @@ def trade_offs(
         Numbers of bins, of free shape.
     raise_low : float
         If it is not 0, also the free merge that `superbin.merge.optimize` chooses with estimates raised by it.
+    progress : callable, optional
+        Called with the numbers of merges done and of all.
 
     Returns
     -------
@@ -90,7 +93,10 @@ def trade_offs(
         As `superbin.merge.optimize`.
     """
     found = []
-    for name, shape, constraints, raised in _questions(shapes, sizes, raise_low):
+    questions = list(_questions(shapes, sizes, raise_low))
+    for done, (name, shape, constraints, raised) in enumerate(questions):
+        if progress is not None:
+            progress(done, len(questions))
         start = time.perf_counter()
         merge = optimize(
             search,
@@ -105,6 +111,8 @@ def trade_offs(
         )
         seconds = time.perf_counter() - start
         found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))
+    if progress is not None:
+        progress(len(questions), len(questions))
     totals = _totals([aggregate for _, _, aggregate, _ in found])
     z, strength = expected_z(totals), MERITS["limit"](totals)
     worth = strength if MERITS[figure_of_merit].limit else MERITS["midp"](totals)

@@ -12,14 +12,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from superbin._support.arrays import FloatArray
 from superbin.errors import InputError
+from superbin.plot.correlation import CorrelationArtists, correlation_matrix
 from superbin.plot.style import COLOURS, SIGNAL_COLOUR, figure_of, style
 from superbin.plot.text import label, shortened
-from superbin.results.likelihood import Goodness, Impacts, Scan, Surface, Yields
+from superbin.results.likelihood import Correlations, Goodness, Impacts, Scan, Surface, Yields
+from superbin.results.wording import readable
 
 __all__ = [
     "LikelihoodArtists",
     "channel_yields",
+    "correlations",
     "goodness_distribution",
     "impact_ranking",
     "profile_plane",
@@ -45,6 +49,27 @@ def _new(size: tuple[float, float]) -> Axes:
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     return figure.add_subplot()
+
+
+SMALL = 8.5
+"""Points of the smallest letters, 7.7 when a figure of 7.2 inches is printed at the width of a page."""
+
+CROWDED = 40
+MOST_SAMPLES, LEGEND_COLUMNS = 14, 4
+WIDE = 15.0
+"""Ratio of the largest to the smallest bin from which events are on a logarithmic axis."""
+
+
+def _heads(ax: Axes, total: FloatArray, observed: FloatArray, share: float) -> None:
+    """Leave a share of the axis above the highest bin for a legend; on a logarithmic axis where bins differ widely."""
+    top = float(max((observed + np.sqrt(observed)).max(), total.max(), 1e-3))
+    lowest = float(total[total > 0].min(initial=top))
+    if top / lowest < WIDE:
+        ax.set_ylim(0.0, top / (1 - share))
+        return
+    ax.set_yscale("log")
+    bottom = max(lowest / 10, 1e-6 * top)
+    ax.set_ylim(bottom, bottom * (top / bottom) ** (1 / (1 - share)))
 
 
 def _need(status: str, what: str) -> None:
@@ -78,7 +103,7 @@ def profile_scan(result: Scan, *, ax: Axes | None = None) -> LikelihoodArtists:
                     ax.plot([end, end], [0.0, rise], color=COLOURS[3], linestyle=":", linewidth=0.8)
         if result.best is not None:
             ax.axvline(result.best, color=SIGNAL_COLOUR, linewidth=0.8)
-        ax.set_xlabel(result.parameter)
+        ax.set_xlabel(label(result.parameter))
         ax.set_ylabel(r"$-2\,\Delta\ln L$")
         ax.set_ylim(bottom=0.0)
     return LikelihoodArtists(figure_of(ax), (ax,))
@@ -100,6 +125,8 @@ def profile_plane(result: Surface, *, ax: Axes | None = None) -> LikelihoodArtis
     """
     _need(result.status, "scan")
     q = np.array([[math.nan if v is None else v for v in row] for row in result.q]).T
+    if not np.isfinite(q).any():
+        raise InputError("no point of the scan has a value of q, so there is nothing to draw")
     with style():
         ax = ax if ax is not None else _new((6.4, 5.2))
         mesh = ax.pcolormesh(
@@ -120,8 +147,8 @@ def profile_plane(result: Surface, *, ax: Axes | None = None) -> LikelihoodArtis
             )
         if result.best is not None:
             ax.plot(*result.best, marker="+", color=SIGNAL_COLOUR, markersize=10)
-        ax.set_xlabel(result.parameters[0])
-        ax.set_ylabel(result.parameters[1])
+        ax.set_xlabel(label(result.parameters[0]))
+        ax.set_ylabel(label(result.parameters[1]))
     return LikelihoodArtists(figure_of(ax), (ax,))
 
 
@@ -154,7 +181,8 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
                     one.pull, row, xerr=one.constraint or 0.0, color="black", marker="o", markersize=3
                 )
             else:
-                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5)
+                free = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5, bbox=free)
             for shift, colour in (
                 (one.up if one.up is not None else one.linear, COLOURS[1]),
                 (one.down, COLOURS[0]),
@@ -167,11 +195,17 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
         right.axvline(0.0, color="black", linewidth=0.8)
         names = [shortened(one.name, 8.5, 190.0) for one in shown]
         left.set_yticks(rows, names, fontsize=8.5)
+        left.margins(x=0.08)
         left.set_ylim(-0.7, len(shown) - 0.3)
         left.set_xlabel(r"Pull, $(\hat\theta-\theta_0)/\Delta\theta$")
         right.set_xlabel(f"Impact on {label(result.strength or 'the strength')}")
-        right.legend(
-            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")], fontsize=9
+        right.legend(  # above the axes, where no bar is
+            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")],
+            fontsize=9,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=2,
+            borderaxespad=0.2,
         )
     return LikelihoodArtists(figure, (left, right))
 
@@ -210,6 +244,24 @@ def goodness_distribution(result: Goodness, *, ax: Axes | None = None) -> Likeli
     return LikelihoodArtists(figure_of(ax), (ax,))
 
 
+def correlations(result: Correlations) -> CorrelationArtists:
+    """Draw how the predictions of bins are correlated, with their groups.
+
+    Parameters
+    ----------
+    result : Correlations
+    """
+    sizes = [size for _, size in result.groups]
+    return correlation_matrix(
+        result.matrix,
+        blocks=[sum(sizes[: k + 1]) for k in range(len(sizes) - 1)],
+        names=[readable(name) for name, _ in result.groups],
+        attribution=result.attribution,
+        luminosity_fb=result.luminosity_fb,
+        sqrt_s_tev=result.sqrt_s_tev,
+    )
+
+
 def channel_yields(result: Yields, *, most: int = 60) -> LikelihoodArtists:
     """Draw expected events of every bin, samples stacked, with the uncertainty of the total and the data.
 
@@ -237,7 +289,7 @@ def channel_yields(result: Yields, *, most: int = 60) -> LikelihoodArtists:
     x = np.arange(bins)
     samples = dict.fromkeys(name for channel in result.channels for name in channel.samples)
     with style():
-        figure = Figure(figsize=(max(6.4, 0.32 * bins + 2), 5.2), layout="constrained")
+        figure = Figure(figsize=(7.2, 5.4), layout="constrained")
         FigureCanvasAgg(figure)
         ax, ratio = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         bottom = np.zeros(bins)
@@ -268,9 +320,26 @@ def channel_yields(result: Yields, *, most: int = 60) -> LikelihoodArtists:
         )
         ratio.axhline(1.0, color="black", linewidth=0.8)
         ratio.set_ylabel("Data / fit")
-        ratio.set_xticks(x, names, rotation=90, fontsize=7)
+        # Where names would touch each other every second one is written.
+        every = slice(None, None, 1 if bins <= CROWDED else 2)
+        ratio.set_xticks(x[every], [shortened(name, SMALL, 130.0) for name in names[every]])
+        ratio.tick_params(axis="x", which="major", rotation=90, labelsize=SMALL)
+        for one in (ax, ratio):
+            one.tick_params(axis="x", which="minor", bottom=False, top=False)
         ax.set_ylabel("Events")
+        ax.set_xlim(-0.5, bins - 0.5)
         ax.set_title(result.stage, fontsize=11, loc="left")
-        if len(samples) <= 14:
-            ax.legend(fontsize=7, ncols=2)
+        shown = len(samples) if len(samples) <= MOST_SAMPLES else 0
+        rows = -(-(shown + 2) // LEGEND_COLUMNS)
+        _heads(ax, total, observed, 0.07 * rows + 0.04)
+        handles, labels = ax.get_legend_handles_labels()
+        kept = slice(None) if shown else slice(len(samples), None)
+        ax.legend(
+            handles[kept],
+            labels[kept],
+            fontsize=SMALL,
+            ncols=LEGEND_COLUMNS,
+            loc="upper right",
+            columnspacing=1.2,
+        )
     return LikelihoodArtists(figure, (ax, ratio))

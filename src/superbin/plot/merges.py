@@ -99,7 +99,7 @@ def stability_bars(
     quantity : str
         What they are spreads of, for the axis.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def loss_curve(
     loss : str
         What is lost, for the axis.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -220,7 +220,7 @@ def merge_front(
     shapes : mapping of str to (int, float)
         Other merges by name.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -273,7 +273,7 @@ def bin_map(
     merges : mapping of str to MergeResult
         By the name to write above the panel.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
 
     Raises
     ------
@@ -285,22 +285,36 @@ def bin_map(
     if not all(bins.values()):
         raise InputError("the regions have no ranges, so there is no plane to draw them in")
     rows, columns = (_keys(bins, measured=measured) for measured in (False, True))
-    width = 1.5 + 2.6 * len(merges)
+    beside = min(len(merges), BESIDE)
+    # Inches: letters keep their size when the figure is printed at the width of a page.
+    width, height = LEFT + PANEL * beside + 0.1, 0.45 + BAND * -(-len(merges) // beside)
     with style():
-        figure = Figure(figsize=(width, 6.6))
+        figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
-        left, right = 1.35 / width, 1 - 0.1 / width
         panels, cells = [], []
         for i, (name, merge) in enumerate(merges.items()):
-            share = (right - left) / len(merges)
-            ax = figure.add_axes((left + i * share, 0.24, share - 0.12 / width, 0.65))
+            band, column = divmod(i, beside)
+            bottom = height - 0.45 - BAND * (band + 1) + BELOW
+            place = LEFT + column * PANEL, bottom, PANEL - 0.12, BAND - BELOW - ABOVE
+            ax = figure.add_axes((place[0] / width, place[1] / height, place[2] / width, place[3] / height))
             cells.append(_panel(ax, bins, merge, rows, columns))
-            ax.set_title(f"{name}\n{counted(len(merge.bins), 'bin')}", fontsize=11)
-            _label(ax, rows, columns, first=i == 0)
+            ax.set_title(f"{name}, {counted(len(merge.bins), 'bin')}", fontsize=10, pad=4)
+            _label(ax, rows, columns, first=column == 0)
+            if column == 0:
+                _axis_names(ax, bins)
             panels.append(ax)
-        figure.text(left, 0.96, label(title), fontsize=12, style="italic")
-        _axis_names(figure, bins, left)
+        figure.text(LEFT / width, 1 - 0.28 / height, label(title), fontsize=12, style="italic")
     return BinMapArtists(figure, tuple(panels), tuple(cells))
+
+
+BESIDE = 2
+"""Panels beside each other; more are in bands below."""
+
+LEFT, PANEL, BAND, BELOW, ABOVE = 1.3, 2.65, 4.75, 1.35, 0.3
+"""Inches: left margin, width of a panel, height of a band of panels, and of this what is below and above the cells."""
+
+SMALL = 7.6
+"""Points of the smallest letters."""
 
 
 def _axes(size: tuple[float, float], place: tuple[float, float, float, float]) -> Axes:
@@ -346,7 +360,13 @@ def _panel(
         ax.add_patch(patch)
         drawn[number] = patch
         ax.text(
-            x, y, str(number), ha="center", va="center", fontsize=6, color="black" if chosen else "#9c9ca1"
+            x,
+            y,
+            str(number),
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            color="black" if chosen else "#9c9ca1",
         )
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(-0.5, len(rows) - 0.5)
@@ -354,7 +374,7 @@ def _panel(
 
 
 def _label(ax: Axes, rows: Mapping[Key, int], columns: Mapping[Key, int], *, first: bool) -> None:
-    ax.set_xticks(range(len(columns)), [_text(key) for key in columns], rotation=90, fontsize=7)
+    ax.set_xticks(range(len(columns)), [_text(key) for key in columns], rotation=90, fontsize=SMALL)
     ax.set_yticks(range(len(rows)), [_text(key) for key in rows] if first else [], fontsize=8)
     ax.tick_params(which="both", length=0)
     ax.minorticks_off()
@@ -364,9 +384,15 @@ def _text(key: Key) -> str:
     return readable("; ".join(key))
 
 
-def _axis_names(figure: Figure, bins: Mapping[int, Sequence[Range]], left: float) -> None:
+def _axis_names(ax: Axes, bins: Mapping[int, Sequence[Range]]) -> None:
     ranges = next(iter(bins.values()))
     counted = "; ".join(r.label for r in ranges if not r.unit)
     measured = "; ".join(f"{r.label} [{r.unit}]" for r in ranges if r.unit)
-    figure.text(left - 0.01, 0.9, label(counted), fontsize=9, ha="right")
-    figure.text(0.99, 0.05, label(measured), fontsize=9, ha="right")
+    for text, place, offset, aligned in (
+        (counted, (0, 1), (-4, 6), ("right", "bottom")),
+        (measured, (0, 0), (-4, -8), ("right", "top")),
+    ):
+        ax.annotate(
+            label(text), place, xycoords="axes fraction", xytext=offset, textcoords="offset points",
+            fontsize=8.5, ha=aligned[0], va=aligned[1],
+        )  # fmt: skip

@@ -9,12 +9,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
+from superbin._support.arrays import FloatArray
 from superbin._support.shown import Shown, number
+from superbin.errors import InputError
 from superbin.results.documents import converter
 from superbin.results.values import binomial_error
 
 __all__ = [
     "ChannelYields",
+    "Correlations",
     "Goodness",
     "Impact",
     "Impacts",
@@ -56,6 +61,12 @@ class Scan(Shown):
     status: str
     doubts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.q):
+            raise InputError(
+                f"{len(self.values)} values and {len(self.q)} q; a scan has one q for each value"
+            )
+
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.parameter, {
             "points": str(len(self.values)),
@@ -93,6 +104,12 @@ class Surface(Shown):
     best: tuple[float, float] | None
     status: str
     doubts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.q) != len(self.x) or any(len(row) != len(self.y) for row in self.q):
+            raise InputError(
+                f"q does not have {len(self.x)} rows of {len(self.y)} values, one for each x and y"
+            )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return " and ".join(self.parameters), {
@@ -171,7 +188,7 @@ class ToyTail:
     Attributes
     ----------
     toys : int
-        Toys thrown whose fits converged.
+        Toys whose fits converged.
     above : int
         Of these, toys with a test statistic >= the observed one.
     failed : int
@@ -179,7 +196,7 @@ class ToyTail:
     seed : int
         Seed of the random streams.
     values : tuple of float
-        The test statistic of each toy that converged, in the order they were thrown.
+        The test statistic of each toy that converged, in the order of the toys.
     """
 
     toys: int
@@ -366,6 +383,13 @@ class ChannelYields(Shown):
     total: tuple[float, ...]
     error: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        lengths = {len(each) for each in (self.observed, self.total, self.error, *self.samples.values())}
+        if len(lengths) != 1:
+            raise InputError(
+                f"channel {self.name!r} has lists of {', '.join(map(str, sorted(lengths)))} entries; each has one entry for each bin"
+            )
+
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.name, {
             "bins": str(len(self.observed)),
@@ -403,8 +427,41 @@ class Yields(Shown):
         return asdict(self)
 
 
-def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields | None:
-    """What a document of ``superbin likelihood scan``, ``impacts`` or ``yields`` with ``--json`` holds; None for any other.
+@dataclass(frozen=True, slots=True)
+class Correlations:
+    """How the predictions of bins are correlated.
+
+    Attributes
+    ----------
+    covariance : tuple of tuple of float
+        Events squared.
+    groups : tuple of (str, int)
+        Names of successive groups of bins, mathtext, and how many bins each has; empty where there is nothing to tell apart.
+    attribution : str
+        Whose data they are.
+    luminosity_fb, sqrt_s_tev : float or None
+        fb^-1 and TeV, where they are known.
+    """
+
+    covariance: tuple[tuple[float, ...], ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    attribution: str = ""
+    luminosity_fb: float | None = None
+    sqrt_s_tev: float | None = None
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Correlations, shape (n_bins, n_bins); zero beside a bin without variance."""
+        covariance = np.asarray(self.covariance, dtype=np.float64)
+        error = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        scale = np.where(error > 0, error, 1.0)
+        found = np.clip(covariance / np.outer(scale, scale), -1.0, 1.0)
+        np.fill_diagonal(found, 1.0)
+        return np.asarray(found)
+
+
+def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields | Correlations | None:
+    """What a document of ``superbin likelihood scan``, ``impacts``, ``yields`` or ``covariance`` as JSON holds; None for any other.
 
     Raises
     ------
@@ -417,6 +474,10 @@ def drawable(document: Mapping[str, Any]) -> Scan | Surface | Impacts | Yields |
             if kind is Scan:
                 values["intervals"] = {float(rise): ends for rise, ends in document["intervals"].items()}
             return converter().structure(values, kind)
+    for key in ("covariance", "covariance_up"):
+        if {key, "expected", "scope"} <= set(document):
+            about = document.get("about") or {}
+            return converter().structure({**about, "covariance": document[key]}, Correlations)
     return None
 
 

@@ -8,7 +8,7 @@ from 950; the value has the same last digit (S. Navas et al., Phys. Rev. D 110 (
 import math
 from dataclasses import dataclass
 
-__all__ = ["Rounded", "measured", "plain"]
+__all__ = ["Rounded", "measured", "plain", "three"]
 
 _FINEST = 4
 """Decimals beyond which a power of ten is taken out."""
@@ -72,18 +72,34 @@ def measured(value: float, *errors: float) -> Rounded:
     )
 
 
-def plain(value: float, up: float, down: float) -> str:
-    """Write a value with upward and downward uncertainty as plain text.
+def plain(value: float, up: float, down: float | None = None) -> str:
+    """Write a value with upward and downward uncertainty as plain text; with one uncertainty for both, and none where it is zero.
 
     Examples
     --------
-    >>> plain(5.6938, 3.742, 1.061), plain(9.61, 0.141, 0.141)
+    >>> plain(5.6938, 3.742, 1.061), plain(9.61, 0.141)
     ('5.7 +3.7 -1.1', '9.61 +- 0.14')
     """
-    shown = measured(value, up, down)
+    shown = measured(value, up, up if down is None else down)
     first, second = shown.errors
-    text = f"{shown.value} +- {first}" if first == second else f"{shown.value} +{first} -{second}"
+    if up == 0 and down in {0, None}:
+        text = shown.value
+    elif first == second:
+        text = f"{shown.value} +- {first}"
+    else:
+        text = f"{shown.value} +{first} -{second}"
     return f"({text})e{shown.exponent}" if shown.exponent else text
+
+
+def three(value: float) -> str:
+    """Write a value without uncertainty with three digits, zeros at its end included; whole numbers from a thousand on.
+
+    Examples
+    --------
+    >>> three(0.32), three(1.5), three(1476.2)
+    ('0.320', '1.50', '1476')
+    """
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 def _decimals(error: float) -> int:

@@ -11,7 +11,6 @@ import multiprocessing
 import multiprocessing.context
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from superbin._support.processes import leave_interrupts_to_parent, uninterrupted
 from superbin.errors import ClusterError, InputError, MissingDependencyError
 
 __all__ = ["DaskWorkers", "LocalWorkers", "dask_workers", "local_workers"]
@@ -78,12 +78,13 @@ class LocalWorkers(Executor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Hand out a call, to new processes if the old ones died."""
-        try:
-            return self._pool.submit(fn, *args, **kwargs)
-        except BrokenProcessPool:
-            self._pool.shutdown(wait=False)
-            self._pool = self._start()
-            return self._pool.submit(fn, *args, **kwargs)
+        with uninterrupted():
+            try:
+                return self._pool.submit(fn, *args, **kwargs)
+            except BrokenProcessPool:
+                self._pool.shutdown(wait=False)
+                self._pool = self._start()
+                return self._pool.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes, as of `concurrent.futures.Executor`."""
@@ -104,7 +105,7 @@ def _context() -> multiprocessing.context.BaseContext:
 
 def _live_and_die_with_parent() -> None:
     """Leave Ctrl-C to the parent, which says what is kept; end when the parent was killed and can say nothing."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_interrupts_to_parent()
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -1,7 +1,10 @@
 """Generated commands: each ends well, or with exit code 2 and one printable line. More by hand: ``validation/robustness/``."""
 
 import importlib.util
+import io
+import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +50,17 @@ def test_commands(fuzz: ModuleType) -> None:
         (["likelihood", "lint", "a\u202eb"], "a\\u202eb"),
         (["likelihood", "lint", "x" * 5000], "x" * 100 + "..."),
         (["export", "\ud800"], "not a text"),
+        (["pvalue", "1", "1", "1", "1", "--uncertainty", "y " * 5000], " ... "),
+        (["db", "import", "postgresql://me:a@secret@host/x"], "me:***@host"),
+        (["db", "import", "postgresql://me:very secret@host/x"], "me:***@host"),
+        (["db", "import", "postgresql://me:7/secret@host/x"], "me:***@host"),
+        (["db", "import", "postgresql://:'secret@host/x"], ":***@host"),
+        (
+            ["db", "import", "postgresql://host:5432/x?user=me&password=secret"],
+            "host:5432/x?user=me&password=***",
+        ),
+        (["db", "list", "--database", "host=there password=secret"], "write it as a URL"),
+        (["db", "import", "host=there PASSWD = 'se secret'"], "PASSWD = ***"),
     ],
 )
 def test_errors_are_safe(
@@ -65,4 +79,65 @@ def test_errors_are_safe(
     assert message in said
     assert "secret" not in said
     assert said.strip().isprintable()
-    assert len(said) < 1000
+    assert len(said) < 2100
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "standard input is closed"),
+        (b"\xff", "standard input:1: byte 0xff is not UTF-8"),
+        (b" " * (128 * 2**20 + 1), "more than 128 MB"),
+        (b"{}", ":"),
+    ],
+    ids=["closed", "binary", "large", "empty"],
+)
+@pytest.mark.parametrize(
+    "command", [["plot", "-"], ["paper", "-", "-o", "out"], ["likelihood", "lint", "-"]], ids=" ".join
+)
+def test_standard_input(
+    command: list[str],
+    content: bytes | None,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """CLI-65: standard input that is closed, not UTF-8 or too large is refused in one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", None if content is None else io.TextIOWrapper(io.BytesIO(content)))
+    with pytest.raises(SystemExit) as done:
+        main(command)
+    said = capsys.readouterr().err
+    assert done.value.code == 2
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
+    """CLI-66: figures are drawn whatever MPLBACKEND says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "superbin", "pvalue", "3", "1", "0.1", "0.1", "--figure", "x.pdf"],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "nonsense"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "x.pdf").is_file()
+
+
+class _Full(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_standard_error_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CLI-3: the exit code is that of the error where the error cannot be written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stderr", _Full())
+    for arguments in (["db", "inspect", "nothing"], ["db", "inspect"]):
+        with pytest.raises(SystemExit) as done:
+            main(arguments)
+        assert done.value.code == 2

@@ -432,6 +432,7 @@ def test_a_control_region_measures_what_it_shares() -> None:
             "none of the likelihoods has a signal",
         ),
         ({"a": one(1, 1, 1), "b": one(1, 1, 1)}, ["q"], "'q' is to be shared, but 0 of the likelihoods"),
+        ({"a": one(1, 1, 1), "b": one(1, 1, 1)}, ["k=a:k"], "'k' is to be shared, but 1 of the likelihoods"),
         ({"a": one(1, 1, 1), "b": one(1, 1, 1)}, ["k", "k"], "named twice"),
         ({"a": one(1, 1, 1), "b": one(1, 1, 1)}, ["k=a:k,c:k"], "names 'c'; the likelihoods are a, b"),
         ({"a": one(1, 1, 1), "b": one(1, 1, 1)}, ["k=a:k,b"], "write NAME, or NAME=LABEL:OTHER"),

@@ -12,10 +12,10 @@ from matplotlib.text import Text
 
 from superbin.plot import figures, scan_figures
 from superbin.plot.correlation import correlation_matrix
-from superbin.plot.likelihood import impact_ranking
+from superbin.plot.likelihood import channel_yields, impact_ranking
 from superbin.plot.style import style
 from superbin.results import AnalysisResult, PValue
-from superbin.results.likelihood import Impact, Impacts
+from superbin.results.likelihood import ChannelYields, Impact, Impacts, Yields
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 TEXT_WIDTH = 16.6 / 2.54  # inches, of an A4 page as the paper has it
@@ -68,8 +68,18 @@ def test_four_fifths(example_result: AnalysisResult) -> None:
             assert size >= POINTS, (name, text)
 
 
+def yields(bins: int) -> Yields:
+    """Events of channels with long names, over four decades."""
+    events = np.geomspace(0.1, 1000.0, bins)
+    channels = tuple(
+        ChannelYields(f"a_channel_with_a_long_name_{k}", (round(n),), {"b": (n,)}, (n,), (0.1 * n,))
+        for k, n in enumerate(events.tolist())
+    )
+    return Yields("post-fit, mu = 1", channels, (), "converged")
+
+
 def test_whole_width() -> None:
-    """FIG-41: the correlation matrix with its groups of bins, and pulls with impacts."""
+    """FIG-41: the correlation matrix with its groups of bins, pulls with impacts, and events of channels."""
     matrix = np.eye(160) * 0.9 + 0.1
     names = [f"a_nuisance_parameter_with_a_long_name_{k}" for k in range(20)]
     ranking = Impacts(
@@ -83,6 +93,8 @@ def test_whole_width() -> None:
     made = {
         "correlation": correlation_matrix(matrix, blocks=(40, 80, 120), names=names_of_groups).figure,
         "impacts": impact_ranking(ranking).figure,
+        "yields": channel_yields(yields(3)).figure,
+        "many yields": channel_yields(yields(60)).figure,
     }
     for name, figure in made.items():
         size, text = smallest(figure, TEXT_WIDTH)

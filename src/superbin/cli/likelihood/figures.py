@@ -9,6 +9,7 @@ import click
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
+    from superbin.plot.correlation import CorrelationArtists
     from superbin.plot.likelihood import LikelihoodArtists
 
 __all__ = ["figures_option", "write_figure"]
@@ -32,7 +33,7 @@ figures_option: Callable[..., Any] = click.option(
 )
 
 
-def write_figure(artists: "LikelihoodArtists", path: Path) -> None:
+def write_figure(artists: "LikelihoodArtists | CorrelationArtists", path: Path) -> None:
     """Write a figure as PDF and PNG."""
     from superbin.plot import save
 

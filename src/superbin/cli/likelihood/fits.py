@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.shown import counted
 from superbin.cli.likelihood.subject import (
     PROCESSES,
     Subject,
@@ -13,12 +14,13 @@ from superbin.cli.likelihood.subject import (
     json_option,
     open_subject,
     processes_option,
-    progress,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength, times
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import aligned
 
 if TYPE_CHECKING:
     from superbin.likelihood.engine import Engine
@@ -155,7 +157,7 @@ def _toys_p0(engine: "Engine", toys: int, seed: int, processes: int) -> dict[str
     from superbin.likelihood.toys import background_toys
 
     _, tail, status = background_toys(
-        engine, toys=toys, seed=seed, processes=processes, progress=progress("toys")
+        engine, toys=toys, seed=seed, processes=processes, progress=counter("toys")
     )
     if tail is None:
         return {"status": status}
@@ -174,9 +176,7 @@ def _toy_limit(
 ) -> dict[str, Any]:
     from superbin.likelihood.toy_limits import toy_limit
 
-    band = toy_limit(
-        engine, level=level, toys=toys, seed=seed, processes=processes, progress=progress("toys")
-    )
+    band = toy_limit(engine, level=level, toys=toys, seed=seed, processes=processes, progress=counter("toys"))
     document = band.document()
     at = [
         p
@@ -239,7 +239,7 @@ def _fit_text(subject: Subject, document: Mapping[str, Any]) -> str:
     expected = f"{number(z['prefit'])} pre-fit, {number(z['postfit'])} post-fit"
     shown = f"{strength(limits['observed'])} observed, {strength(limits['expected'])} expected"
     lines = [
-        f"{subject.title}: {document['channels']} channels, {document['parameters']} nuisances",
+        f"{subject.title}: {counted(document['channels'], 'channel')}, {counted(document['parameters'], 'nuisance')}",
         ", ".join(f"{key} {value}" for key, value in document["options"].items()),
         f"status {document['status']}, {document['seconds']:.1f} s",
         f"mu = {strength(document['mu_hat'])} +- {strength(document['mu_err'])}, interval "
@@ -254,17 +254,25 @@ def _fit_text(subject: Subject, document: Mapping[str, Any]) -> str:
         )
     if "toys" in document:
         lines.append("toys: " + ", ".join(f"{key} {value}" for key, value in document["toys"].items()))
-    lines += [_pull_text(pull) for pull in document.get("pulls", ())]
+    pulls = document.get("pulls", ())
+    if pulls:
+        rows = [("parameter", "value", "impact, up", "down"), *map(_pull_cells, pulls)]
+        lines += [f"  {line}" for line in aligned(rows)]
     lines.append(doubts_text(document.get("doubts", ())))
     return "\n".join(line for line in lines if line)
 
 
-def _pull_text(pull: Mapping[str, Any]) -> str:
-    impacts = f"{number(pull['impact_up'])} {number(pull['impact_down'])}"
-    return f"  {pull['name']:<45} {pull['value']:7.3f} +- {number(pull['error'])}   impact {impacts}"
+def _pull_cells(pull: Mapping[str, Any]) -> tuple[str, ...]:
+    from superbin.results.rounding import plain
+
+    value, error = pull["value"], pull["error"]
+    shown = number(value) if error is None else plain(value, error)
+    return (pull["name"], shown, number(pull["impact_up"]), number(pull["impact_down"]))
 
 
 def _limit_text(subject: Subject, document: Mapping[str, Any]) -> str:
+    from superbin.results.rounding import plain
+
     title = f"{subject.title}: {document['level']:.0%} CL upper limits"
     values = {"observed": document["observed"], "expected": document["expected"]}
     values |= {f"{n} sigma": value for n, value in document["bands"].items() if n != "0"}
@@ -280,7 +288,7 @@ def _limit_text(subject: Subject, document: Mapping[str, Any]) -> str:
     if "one_bin" in document:
         one = document["one_bin"]
         lines.append(
-            f"exact limit of bin {one['bin']} alone ({one['background']:.3g} +- {one['uncertainty']:.2g} events): "
+            f"exact limit of bin {one['bin']} alone ({plain(one['background'], one['uncertainty'])} events): "
             f"observed {strength(one['observed'])}, expected {strength(one['expected'])}"
         )
     if "toys" in document:

@@ -1,6 +1,7 @@
 """``superbin likelihood yields``, ``covariance`` and ``simplify``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from superbin.cli.likelihood.subject import (
 )
 from superbin.cli.likelihood.text import doubts_text, strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, seed_option
+from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 __all__ = ["covariance", "simplify", "yields"]
@@ -64,15 +66,21 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
             )
         )
         return
+    from superbin.results.rounding import plain
+
     click.echo(f"{subject.title}: {found.stage}")
+    rows = [("channel", "observed", "expected")]
     for channel in found.channels:
         for b, total in enumerate(channel.total):
             name = channel.name if len(channel.total) == 1 else f"{channel.name}[{b}]"
-            click.echo(
-                f"  {name:<40} observed {channel.observed[b]:10.6g}  expected {total:10.6g} +- {channel.error[b]:.4g}"
-            )
+            rows.append((name, f"{channel.observed[b]:.6g}", plain(total, channel.error[b])))
+    click.echo("\n".join(f"  {line}" for line in aligned(rows)))
     if found.doubts:
         click.echo(doubts_text(found.doubts))
+
+
+MOST_GROUPS = 12
+"""Groups of bins that are named beside a matrix."""
 
 
 @click.command("covariance", context_settings=POSITIONAL_NUMBERS)
@@ -88,13 +96,14 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File for the JSON; by default it is printed."
 )
-def covariance(scope: Any, output: Path | None, **chosen: Any) -> None:
-    """Write the background prediction of the bins with signal, with its covariance, as JSON.
+@figures_option
+def covariance(scope: Any, output: Path | None, figure: Path | None, **chosen: Any) -> None:
+    """Write the background prediction of the bins with signal, with its covariance, as JSON; --figure draws the correlations.
 
     \b
     superbin likelihood covariance card.txt
     superbin likelihood covariance cms-pas-sus-16-014 T1bbbb 1750 1 --scope background
-    superbin likelihood covariance cms-pas-sus-16-014 --bins 30,70,80
+    superbin likelihood covariance cms-pas-sus-16-014 --scope variations -o covariance.json --figure correlations.pdf
 
     Of a search without SIGNAL all bins are predicted, or those of --bins; SOURCE may be left out for the search of --search.
     """
@@ -105,6 +114,13 @@ def covariance(scope: Any, output: Path | None, **chosen: Any) -> None:
         document = _search_covariance(place.lower(), scope, chosen)
     else:
         document = _covariance(scope, chosen)
+    if figure is not None:
+        from superbin.plot.likelihood import correlations
+        from superbin.results.likelihood import Correlations, drawable
+
+        found = drawable(document)
+        assert isinstance(found, Correlations)
+        write_figure(correlations(found), figure)
     _write(document, output)
 
 
@@ -124,19 +140,35 @@ def _covariance(scope: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:
         "observed": found.observed.tolist(),
         "expected": found.expected.tolist(),
         "covariance": found.covariance.tolist(),
+        "about": {"groups": _channels(found.bins)},
     }
+
+
+def _channels(bins: Sequence[str]) -> list[tuple[str, int]]:
+    """Channels of successive bins such as ``SR[0]``, where these are few and of several bins."""
+    runs = [(name, len(list(run))) for name, run in groupby(bin_.split("[")[0] for bin_ in bins)]
+    return runs if 1 < len(runs) <= MOST_GROUPS and max(size for _, size in runs) > 1 else []
 
 
 def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Of a search without signal."""
+    from superbin.analysis.projection import bin_groups
     from superbin.catalog import open_catalog
     from superbin.likelihood import predict, variations
+    from superbin.results.wording import attribution
 
     with open_catalog(chosen["database"]) as catalog:
         published = catalog.published_likelihood(search_name)
+        search = catalog.search(search_name)
     bins = bin_numbers_of(chosen["bin_numbers"]) or tuple(range(1, published.n_bins + 1))
     rows = [b - 1 for b in bins]
-    document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins}
+    about = {
+        "groups": bin_groups(search, bins),
+        "attribution": attribution(search.reference),
+        "luminosity_fb": search.luminosity_fb,
+        "sqrt_s_tev": search.sqrt_s_tev,
+    }
+    document: dict[str, Any] = {"search": search_name, "scope": scope, "bins": bins, "about": about}
     if scope == "variations":
         found = variations(published)
         up, down = found.covariances(bins)

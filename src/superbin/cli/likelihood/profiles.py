@@ -6,9 +6,11 @@ from typing import Any
 import click
 
 from superbin.cli.likelihood.figures import figures_option, write_figure
-from superbin.cli.likelihood.subject import head, json_option, open_subject, progress, subject_options
+from superbin.cli.likelihood.subject import head, json_option, open_subject, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.cli.progress import counter
+from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 __all__ = ["impacts", "scan"]
@@ -60,13 +62,13 @@ def scan(
     values = [np.linspace(low, high, n).tolist() for low, high in ranges] or [None, None]
     if len(names) == 2:
         plane = scans.surface(
-            engine, (names[0], names[1]), x=values[0], y=values[1], points=n, progress=progress("scan")
+            engine, (names[0], names[1]), x=values[0], y=values[1], points=n, progress=counter("scan")
         )
         document = head(subject, engine, chosen) | plane.document()
         text = [f"{subject.title}: status {plane.status}, best fit {plane.best}"]
     else:
         found = scans.scan(
-            engine, names[0] if names else None, values=values[0], points=n, progress=progress("scan")
+            engine, names[0] if names else None, values=values[0], points=n, progress=counter("scan")
         )
         document = head(subject, engine, chosen) | found.document()
         text = [f"{subject.title}: status {found.status}", f"{found.parameter} = {strength(found.best)}"]
@@ -98,7 +100,7 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     from superbin.likelihood import impacts as library
 
     subject, engine = open_subject(**chosen)
-    found = library.impacts(engine, top=top, progress=progress("impacts"))
+    found = library.impacts(engine, top=top, progress=counter("impacts"))
     if figure is not None:
         from superbin.plot import likelihood as draw
 
@@ -109,13 +111,11 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     click.echo(
         f"{subject.title}: status {found.status}, mu = {strength(found.mu)} +- {strength(found.mu_error)}"
     )
+    rows = [("parameter", "pull", "impact, up / down")]
     for one in found.parameters[: max(top, 1)]:
-        pulled = (
-            f"pull {number(one.pull, 2):>6} +- {number(one.constraint, 2)}"
-            if one.pull is not None
-            else one.kind
-        )
+        pulled = f"{number(one.pull, 2)} +- {number(one.constraint, 2)}" if one.pull is not None else one.kind
         by_fits = f"{strength(one.up)} / {strength(one.down)}" if one.up is not None else strength(one.linear)
-        click.echo(f"  {one.name:<45} {pulled:<22} impact {by_fits}")
+        rows.append((one.name, pulled, by_fits))
+    click.echo("\n".join(f"  {line}" for line in aligned(rows)))
     if found.doubts:
         click.echo(doubts_text(found.doubts))

@@ -201,8 +201,9 @@ class Draft:
             ("luminosity", luminosity, self.luminosity_fb, "fb^-1"),
             ("centre-of-mass energy", energy, self.sqrt_s_tev, "TeV"),
         ):
-            if said is not None and taken != said:
-                self.notes.append(f"{what}: {taken:g} {unit} as you say; the source says {said:g}")
+            if said is not None:
+                other = f" as you say; the source says {said:g}" if taken != said else ", as the source says"
+                self.notes.append(f"{what}: {taken:g} {unit}{other}")
         if options.sqrt_s_tev is None and "sqrt_s_tev" not in mapping and self.sqrt_s_tev is None:
             self.notes.append(
                 "centre-of-mass energy: not stated, 13 TeV assumed; say another with the mapping's sqrt_s_tev"

@@ -4,6 +4,7 @@ YAML is read with a loader that makes texts, lists and mappings and nothing else
 are then read as the same text in YAML and JSON. Formats: HEPData submission documentation, https://hepdata-submission.readthedocs.io.
 """
 
+import contextlib
 import math
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Source
+from superbin.io.imports.hepdata_json import Rows, without_rows
 from superbin.io.imports.hepdata_yaml import Run, documents
 
 __all__ = [
@@ -105,15 +107,18 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class PlainValues(Sequence[Value]):
-    """Cells that are a text each, without errors: a million entries of a covariance without a million objects.
+    """Cells that are a text each, with the same errors: a million entries of a covariance without a million objects.
 
     Attributes
     ----------
     texts : tuple of str
         None is empty.
+    errors : tuple of Error
+        Of every cell.
     """
 
     texts: tuple[str, ...]
+    errors: tuple[Error, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -126,8 +131,8 @@ class PlainValues(Sequence[Value]):
 
     def __getitem__(self, index: int | slice) -> "Value | PlainValues":
         if isinstance(index, slice):
-            return PlainValues(self.texts[index])
-        return Value(self.texts[index], _number(self.texts[index]))
+            return PlainValues(self.texts[index], self.errors)
+        return Value(self.texts[index], _number(self.texts[index]), errors=self.errors)
 
     def numbers(self) -> FloatArray:
         """The texts as numbers; NaN where one is none."""
@@ -303,27 +308,42 @@ def read_tables(source: Source) -> tuple[DataTable, ...]:
     if path.name.endswith(".dat"):
         return _old_tables(source.text(), path)
     text = source.text()
-    return tables_of([parse_json(text, path)] if source.suffix == ".json" else documents(text, path), path)
+    if source.suffix != ".json":
+        return tables_of(documents(text, path), path)
+    short, rows = without_rows(text)
+    if rows is not None:
+        with contextlib.suppress(DocumentError):  # its line would be another one
+            return tables_of([parse_json(short, path)], path, rows)
+    return tables_of([parse_json(text, path)], path)
 
 
-def tables_of(content: Iterable[object], path: Path) -> tuple[DataTable, ...]:
+def tables_of(content: Iterable[object], path: Path, rows: Rows | None = None) -> tuple[DataTable, ...]:
     """Tables among documents that are parsed already.
+
+    Parameters
+    ----------
+    content : iterable
+        Parsed documents.
+    path : Path
+        Their file.
+    rows : Rows, optional
+        The rows of an exported table that has only its first.
 
     Raises
     ------
     DocumentError
         If none is one, or one breaks its format.
     """
-    tables = [_table(d, path) for d in content if isinstance(d, dict) and is_hepdata_json(d)]
+    tables = [_table(d, path, rows) for d in content if isinstance(d, dict) and is_hepdata_json(d)]
     if not tables:
         raise DocumentError(f"{path}: holds no table with independent_variables and dependent_variables")
     return tuple(tables)
 
 
-def _table(content: Mapping[str, Any], path: Path) -> DataTable:
+def _table(content: Mapping[str, Any], path: Path, rows: Rows | None = None) -> DataTable:
     name = _text(content.get("name")) or Source(path).path.name.split(".")[0]
     if "headers" in content:
-        independent, dependent = _exported(content, path)
+        independent, dependent = _exported(content, path, rows)
     else:
         independent, dependent = (
             tuple(_column(c, path) for c in _list(content.get(key), f"{path}: {key}"))
@@ -389,8 +409,11 @@ def _cells_of(run: Run) -> list[dict[str, str]]:
     return [known[pair] for pair in zip(run.texts, run.high, strict=True)]
 
 
-def _exported(content: Mapping[str, Any], path: Path) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+def _exported(
+    content: Mapping[str, Any], path: Path, texts: Rows | None
+) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Columns of hepdata.net's JSON, which has rows of x and y cells, all of them texts."""
+    columns_of = iter(() if texts is None else texts.columns)
     rows = _list(content.get("values"), f"{path}: values")
     headers = [
         _text(h.get("name")) for h in _list(content.get("headers"), f"{path}: headers") if isinstance(h, dict)
@@ -411,13 +434,33 @@ def _exported(content: Mapping[str, Any], path: Path) -> tuple[tuple[Column, ...
         columns = []
         for k in range(count):
             name = names[start + k] if start + k < len(names) else f"{key}{k + 1}"
-            values = tuple(
-                _value(row[k], f"{path}: row {i}, {name!r}") for i, row in enumerate(cells, start=1)
-            )
+            values: Sequence[Value]
+            if texts is None:
+                values = tuple(
+                    _value(row[k], f"{path}: row {i}, {name!r}") for i, row in enumerate(cells, start=1)
+                )
+            else:
+                values = _repeated(cells[0][k], columns_of, f"{path}: {name!r}")
             columns.append(Column(name, _unit(name), _exported_qualifiers(content, k, key), values))
         sides.append(columns)
         start += count
     return tuple(sides[0]), tuple(sides[1])
+
+
+def _repeated(cell: Any, texts: Iterator[tuple[str, ...]], place: str) -> Sequence[Value]:
+    """Values of a column whose cells differ from the first one in their texts alone."""
+    if not isinstance(cell, dict):
+        raise DocumentError(f"{place} has a cell that is no object")
+    keys = [key for key in cell if key in ("value", "low", "high")]
+    found = [next(texts) for _ in keys]
+    first = _value(cell, place)
+    if keys == ["value"] and "%" not in str(cell.get("errors")):  # a per cent is of its own value
+        return PlainValues(found[0], first.errors)
+    known: dict[tuple[str, ...], Value] = {}
+    for row in zip(*found, strict=True):
+        if row not in known:
+            known[row] = _value(cell | dict(zip(keys, row, strict=True)), place)
+    return tuple(known[row] for row in zip(*found, strict=True))
 
 
 def _exported_qualifiers(content: Mapping[str, Any], k: int, key: str) -> tuple[tuple[str, str], ...]:

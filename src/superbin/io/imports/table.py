@@ -68,7 +68,7 @@ _KINDS = {
     **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
 }
 _SIGNAL = re.compile(
-    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|T\d+[\s_(-]+\d{2,}|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d+\s*[,;]\s*\d+\s*\)"
+    r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|T\d+[\s_(-]+\d{2,}|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d[\d.]*\s*[,;]\s*\d[\d.]*\s*\)"
 )
 _LOW, _HIGH = ("low", "min", "lo", "from"), ("high", "max", "hi", "to")
 _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
@@ -120,7 +120,7 @@ def table_draft(source: Source, options: Options) -> Draft:
     faults = Faults(path, "row" if Source(path).suffix == ".json" else "line")
     table = _Table.read(Source.at(path), options, faults)
     roles, notes = _roles(table, options, path)
-    if not table.rows:
+    if not table.rows and not faults.found:
         faults.add("the table has no rows; a search has at least one bin")
         faults.check()
     commas = ", with decimal commas" if table.decimal_comma else ""
@@ -445,9 +445,11 @@ _BARE_QUANTITY = re.compile(r"(lumi\w*)\s+(\d[\d.]*\s*/?\s*(?:fb|pb)\S*)", re.IG
 
 def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]:
     said: dict[str, str] = {}
+    prose: list[str] = []
     for line, text in comments:
         match = re.fullmatch(r"(\w+)\s*[:=]\s*(.+)", text) or _BARE_QUANTITY.fullmatch(text)
         if match is None:
+            prose.append(text)
             continue
         key, value = match.group(1).lower(), match.group(2).strip()
         if key in _TEXTS:
@@ -457,7 +459,20 @@ def _said(comments: Sequence[tuple[int, str]], faults: Faults) -> dict[str, str]
                 said[_NUMBERS[key]] = repr(quantity(_NUMBERS[key], value))
             except InputError as error:
                 faults.add(str(error), line)
-    return said
+    return {**_said_in_prose(" ".join(prose)), **said}
+
+
+_IN_PROSE = {
+    "luminosity_fb": re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(?:/\s*fb\b|fb\^?\{?[-−]1\}?)"),
+    "sqrt_s_tev": re.compile(r"(?<![\w.])(7|8|13|13\.6|14)\s*TeV\b"),
+}
+"""A luminosity, and the energies at which the LHC ran; other energies may be masses."""
+
+
+def _said_in_prose(text: str) -> dict[str, str]:
+    """Luminosity and energy where comments name exactly one."""
+    found = {key: {float(value) for value in form.findall(text)} for key, form in _IN_PROSE.items()}
+    return {key: repr(values.pop()) for key, values in found.items() if len(values) == 1}
 
 
 def _wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> str:

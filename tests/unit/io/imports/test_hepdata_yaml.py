@@ -159,3 +159,25 @@ def test_large_covariance(tmp_path: Path) -> None:
     covariance = read(tmp_path, options=Options(luminosity_fb=1.0)).bundle.search.covariance
     assert covariance is not None
     assert covariance.up.tolist() == matrix
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a0 [x, x]\n"
+        + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+        "a: &a [*a]\n",
+    ],
+    ids=["bomb", "in itself"],
+)
+def test_aliases_without_bounds(text: str, tmp_path: Path) -> None:
+    """IMP-7: a few lines of aliases that stand for more than a memory holds are refused before they are read out."""
+    with pytest.raises(DocumentError, match="aliases"):
+        documents(text, tmp_path / "x.yaml")
+
+
+def test_aliases(tmp_path: Path) -> None:
+    """IMP-7: aliases that stand for a few entries are read."""
+    assert documents("a: &a [x, y]\nb: [*a, *a]\n", tmp_path / "x.yaml") == [
+        {"a": ["x", "y"], "b": [["x", "y"], ["x", "y"]]}
+    ]

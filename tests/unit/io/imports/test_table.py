@@ -284,6 +284,8 @@ def test_whole_numbers_are_no_ranges(tmp_path: Path) -> None:
         ("lumi = 139.", 139.0),
         ("luminosity_fb: 35.9", 35.9),
         ("luminosity: 2300 /pb", 2.3),
+        ("CMS, 36.1 fb^{-1} at 8 TeV", 36.1),
+        ("137/fb of data with gluinos of 2 TeV", 137.0),
         ("Luminosity: 20.3 fb^-1", 20.3),
     ],
 )
