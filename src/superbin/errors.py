@@ -2,7 +2,7 @@
 
 All derive from `SuperbinError`, and each also is the builtin a Python user would expect, so both
 ``except SuperbinError`` and ``except ValueError`` work. The text is one line: the offending value, where it
-stands, the rule it breaks and what to do. The command line prints just that line and exits with code 2.
+is, the rule it breaks and what to do. The command line prints just that line and exits with code 2.
 """
 
 __all__ = [

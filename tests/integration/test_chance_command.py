@@ -11,6 +11,7 @@ from superbin.domain.aggregate import combine
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.results import PValue, SearchSummary
+from superbin.results.rounding import plain
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult, scan_to_json
 
 Run = Callable[..., tuple[int, str, str]]
@@ -65,13 +66,13 @@ def test_points_of_a_scan(run: Run, scan_file: Path, tmp_path: Path) -> None:
     code, out, err = run("--scan", scan_file, "--toys", "9000", "-o", target, "--figure", figure)
     assert code == 0
     assert "2 distinct aggregate bins of 2 T1qqqq points" in out
-    assert "163 observed, 110.4 +13.1 -11.5 expected in bin 44" in out
+    assert "163 observed, 110 +13 -11 expected in bin 44" in out
     assert "chosen for T1qqqq(1100, 1)" in out
     assert "trials factor" in out
     assert "9,000 of 9,000 pseudo-experiments" in err
     document = json.loads(target.read_text(encoding="utf-8"))
     assert document["excess"]["bins"] == [44]
-    assert f"p = {document['chance']['p']:.4g} +- " in out
+    assert f"p = {plain(document['chance']['p'], document['chance']['p_err'])}, Z" in out
     assert figure.stat().st_size > 1000
     code, printed, err = run("--scan", scan_file, "--toys", "9000", "--threads", "2", "--json", "--quiet")
     assert code == 0

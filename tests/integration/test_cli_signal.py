@@ -121,7 +121,7 @@ def test_show_the_histogram(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert run("signal", "show", "T1bbbb", 1750, 1, "--size", 1) == 0
     text = capsys.readouterr().out
     assert "expected events  27.84 +- 0.23" in text
-    assert "0.00359842 pb +- 27.2%" in text
+    assert "cross section    3.6 +- 1.0 fb (27 %)" in text
     assert text.splitlines()[-1].split()[0] == "60"
 
 
@@ -144,8 +144,8 @@ def test_show_from_a_grid(grid: Path, capsys: pytest.CaptureFixture[str]) -> Non
         run("signal", "show", "T1bbbb", 1600, 400, "--grid", grid, "--cross-section", 0.001, "--size", 0) == 0
     )
     text = capsys.readouterr().out
-    assert f"expected events  {12.9 * sum(efficiencies(1600, 400)):.4g}" in text
-    assert "0.001 pb, pairs of: gluino" in text
+    assert f"expected events  {12.9 * sum(efficiencies(1600, 400)):.2f} +- 0.12" in text
+    assert "cross section    1.00 fb, pairs of: gluino" in text
     assert "from the grid: a generated point of the grid" in text
 
 

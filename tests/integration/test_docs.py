@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from superbin.cli import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,6 +47,45 @@ def test_console_examples(page: Path, tmp_path: Path) -> None:
             [script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+PROSE = {"builds", "computes", "fits", "makes", "merges", "reads", "refuses", "takes"}
+"""Words that follow the name of the program in a sentence."""
+
+WRITTEN = [
+    pytest.param(line, id=f"{page.name}: {line[:60]}")
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]
+    for line in dict.fromkeys(
+        re.findall(r"^(?: {4}|\$ )?(superbin [^\n]*)$", page.read_text("utf-8"), re.MULTILINE)
+    )
+    if line.split()[1] not in PROSE
+]
+"""Command lines, in blocks of any kind."""
+
+
+@pytest.mark.parametrize("line", WRITTEN)
+def test_commands_and_options_that_are_written_exist(line: str) -> None:
+    """CLI-61: every command line of README, docs and CONTRIBUTING has commands and options that there are."""
+    words = shlex.split(re.split(r" [|>&#]", line)[0], comments=True)
+    command: click.Command = cli
+    context = click.Context(cli, info_name="superbin")
+    rest = words[1:]
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        found = command.get_command(context, rest.pop(0))
+        assert found is not None, f"no such command: {line}"
+        command = found
+    known = {"--help", "-h", "--debug"} | {
+        name for p in command.params if isinstance(p, click.Option) for name in (*p.opts, *p.secondary_opts)
+    }
+    options = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+    assert options <= known, f"unknown options {options - known}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_sketches_compile(page: Path) -> None:
+    """Python that needs what tests have not, such as a batch system, is Python at least."""
+    for text in re.findall(r"^```py\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        compile(text, str(page), "exec")
 
 
 def test_readme_quotes_what_its_script_prints() -> None:

@@ -582,7 +582,7 @@ def as_hepmc(batch: Particles, path: Path, unit: str, weight: Callable[[int], fl
                     vertices[mother].add_particle_out(made[i])
             for mother in sorted(vertices):
                 event.add_vertex(vertices[mother])
-            event.weights = [weight(number)]
+            event.weights = [weight(number), 7.0]  # the second is of a variation, and not counted
             stream.write(event)
 
 
@@ -601,7 +601,7 @@ def test_damaged_hepmc(few: Particles, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", ["GEV", "MEV"])
 def test_hepmc_events(few: Particles, search: Search, tmp_path: Path, unit: str) -> None:
-    """GEN-80, GEN-81: the bins are those of the events they were written from; units and weights are followed."""
+    """GEN-80, GEN-81: the bins are those of the events they were written from, in either unit, with the first weight of each."""
     path = tmp_path / "events.hepmc"
     as_hepmc(few, path, unit, lambda number: 2.0 if number % 2 else 0.5)
     cards = Cards(detector=DetectorCard(smear_noise=0, smear_stochastic=0, smear_constant=0))

@@ -15,11 +15,12 @@ Writes ``SHRINKAGE.md`` beside itself; some minutes on one core.
 """
 
 import argparse
+import importlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from chosen_from_estimates import SEARCH, SEED, SIGNALS, UNSEEN, experiment, mean, targets, truth_of
 
 from superbin import open_catalog, stats
 from superbin.domain.aggregate import bin_sums
@@ -28,8 +29,9 @@ from superbin.domain.merits import MERITS
 from superbin.domain.sums import Totals
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.fleet import own_best
-from superbin.merge.problem import BoolArray, Problem, problem_from
-from superbin.merge.stability import _weights
+from superbin.merge.problem import BoolArray, Problem, control_weights, problem_from
+
+estimates: Any = importlib.import_module("chosen_from_estimates")  # beside this file
 
 HERE = Path(__file__).parent
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -38,7 +40,7 @@ FIGURES = ("midp", "limit")
 
 def best(problem: Problem, figure: str, share: float) -> BoolArray:
     """The best merge of raised estimates."""
-    raised = problem.background + share * _weights(problem.background, problem.variance_up)
+    raised = problem.background + share * control_weights(problem.background, problem.variance_up)
     changed = replace(problem, background=raised)
     return own_best(changed, MERITS[figure], rules(changed, Constraints()))[0]
 
@@ -55,14 +57,14 @@ def main() -> None:
     parser.add_argument("--experiments", type=int, default=200, metavar="N")
     experiments = parser.parse_args().experiments
     catalog = open_catalog("sqlite://")
-    search = catalog.search(SEARCH)
+    search = catalog.search(estimates.SEARCH)
     covariance = covariances(search, None)[0]
     assert covariance is not None
-    truth = truth_of(search, covariance, UNSEEN)
+    truth = estimates.truth_of(search, covariance, estimates.UNSEEN)
     signals = [
         target.signal
-        for model, masses in SIGNALS
-        for target in targets(catalog, search, model, [masses])
+        for model, masses in estimates.SIGNALS
+        for target in estimates.targets(catalog, search, model, [masses])
         if target.signal is not None
     ]
     rows = []
@@ -71,9 +73,9 @@ def main() -> None:
         tops = {figure: best(true, figure, 0.0) for figure in FIGURES}
         reached = {f: float(MERITS[f](true.totals(top[None, :]))[0]) for f, top in tops.items()}
         kept: dict[tuple[str, float | str], list[tuple[float, float, float]]] = {}
-        random = np.random.default_rng(SEED)
+        random = np.random.default_rng(estimates.SEED)
         for _ in range(experiments):
-            drawn, its = experiment(truth, random)
+            drawn, its = estimates.experiment(truth, random)
             problem = problem_from(bin_sums(drawn, signal), its)
             for figure in FIGURES:
                 sets: dict[float | str, BoolArray] = {"best of the truth": tops[figure]}
@@ -89,7 +91,7 @@ def main() -> None:
             cells = (
                 f"{1 - value.mean():.1%}",
                 f"{1 - np.quantile(value, 0.16):.1%}",
-                mean(z),
+                estimates.mean(z),
                 f"{bins.mean():.1f}",
             )
             rows.append(f"| {signal.label} | {figure} | {named} | " + " | ".join(cells) + " |")
@@ -97,7 +99,7 @@ def main() -> None:
     text = [
         "# Raising low estimates before the bins are chosen",
         "",
-        f"Written by `shrinkage.py`, whose first lines say what is done. {experiments} pseudo-experiments for each signal, seed {SEED}.",
+        f"Written by `shrinkage.py`, whose first lines say what is done. {experiments} pseudo-experiments for each signal, seed {estimates.SEED}.",
         "",
         "| signal | chosen for | estimates raised by | mean loss of the true figure of merit | 84 % below | mean Z, background alone | bins |",
         "|---|---|---|---|---|---|---|",

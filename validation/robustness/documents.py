@@ -1,7 +1,7 @@
 """Wrong values at every place of every document that the command line reads: each must be taken, or refused in one line.
 
 The documents are made by superbin itself, of the five-bin search of `superbin db template`: results, scans, global p-values, likelihood
-scans, impacts and yields, pyhf workspaces and patch sets, HS3, tables of HEPData, mappings, points of signals and the search's own
+scans, impacts and yields, pyhf workspaces and patch sets, tables of HEPData, mappings, points of signals and the search's own
 folder. One value is replaced by another type, an extreme, a long or a deep one, or goes, or is renamed; then the commands run that read the document.
 
     python validation/robustness/documents.py [--changes 1500] [--seed 1] [--seconds 600]
@@ -72,12 +72,11 @@ DOCUMENTS = (
     Document("impacts", "limpacts.json", ("plot {} -o {out} --format png",)),
     Document("yields", "lyields.json", ("plot {} -o {out} --format png",)),
     Document("workspace", "pyhf/workspace.json", ("likelihood lint {}", "likelihood yields {}", "db import {} --luminosity 1 --dry-run", "likelihood limit {}")),
-    Document("background of a patch set", "pyhf/background.json", ("likelihood lint {}", "db import pyhf --luminosity 1 --dry-run")),
-    Document("patch set", "pyhf/patchset.json", ("db import pyhf --luminosity 1 --dry-run", "likelihood yields pyhf/background.json --patch {}")),
-    Document("HS3", "hs3.json", ("likelihood lint {}", "likelihood yields {}")),
+    Document("background of a patch set", "pyhf/background.json", ("likelihood lint {}", "likelihood yields {} --patch pyhf/patchset.json")),
+    Document("patch set", "pyhf/patchset.json", ("likelihood yields pyhf/background.json --patch {}",)),
     Document("search", "mine/search.json", ("db import mine --dry-run", "db inspect mine")),
     Document("HEPData", "hepdata/submission.yaml", ("db import hepdata --luminosity 1 --dry-run", "db inspect hepdata")),
-    Document("HEPData table", "hepdata/regions.yaml", ("db import hepdata --luminosity 1 --dry-run", "db import {} --luminosity 1 --dry-run")),
+    Document("HEPData table", "hepdata/regions.yaml", ("db inspect hepdata", "db import {} --luminosity 1 --dry-run")),
     Document("mapping", "mapping.json", ("db import table.csv --luminosity 1 --dry-run --mapping {}",)),
 )  # fmt: skip
 
@@ -93,7 +92,6 @@ def make(folder: Path) -> None:
         f"scan example --stored --search mine --database {database} -o scan --no-figures --processes 1",
         f"chance --search mine --toys 1000 --database {database} -o chance.json",
         "likelihood export card.txt --to pyhf -o pyhf",
-        "likelihood export card.txt --to hs3 -o hs3.json",
         "export mine --to hepdata -o hepdata",
     ]
     for step in steps:
@@ -122,7 +120,9 @@ def changed(document: Any, rng: random.Random) -> tuple[Any, str]:
     # Keys of one name are one kind of place: long lists would else take all changes.
     kinds: dict[str, list[tuple[Any, Any]]] = {}
     for node, key in places(document):
-        kinds.setdefault(str(key) if isinstance(key, str) else f"[{min(key, 1)}] {len(kinds) // 8}", []).append((node, key))
+        kinds.setdefault(
+            str(key) if isinstance(key, str) else f"[{min(key, 1)}] {len(kinds) // 8}", []
+        ).append((node, key))
     node, key = rng.choice(kinds[rng.choice(sorted(kinds))])
     how = rng.random()
     if how < 0.1:
@@ -141,7 +141,9 @@ def changed(document: Any, rng: random.Random) -> tuple[Any, str]:
 def text_of(document: Any) -> str:
     """JSON, which YAML takes too, with what no value of Python gives."""
     text = json.dumps(document)
-    return text.replace('"DEEP"', "[" * 3000 + "]" * 3000).replace('"NAN"', "NaN").replace('"HALF"', '"\\ud800"')
+    return (
+        text.replace('"DEEP"', "[" * 3000 + "]" * 3000).replace('"NAN"', "NaN").replace('"HALF"', '"\\ud800"')
+    )
 
 
 def load(path: Path) -> Any:
@@ -180,11 +182,23 @@ def tried(number: int, seed: int, seconds: float) -> list[tuple[str, str, Outcom
             fault = outcome.fault
             if not fault and time.process_time() - cpu > LONGEST_SECONDS:
                 fault = f"{time.process_time() - cpu:.0f} s"
-            if not fault and max((len(line) for line in outcome.error.splitlines()), default=0) > LONGEST_LINE:
+            if (
+                not fault
+                and max((len(line) for line in outcome.error.splitlines()), default=0) > LONGEST_LINE
+            ):
                 fault = "a long line"
-            done.append((document.name, change, Outcome(outcome.arguments, outcome.code, outcome.error, fault, outcome.seconds)))
+            done.append(
+                (
+                    document.name,
+                    change,
+                    Outcome(outcome.arguments, outcome.code, outcome.error, fault, outcome.seconds),
+                )
+            )
             if fault:
-                print(f"{fault}: {document.name}, {change}: superbin {command}\n    {outcome.error.strip()[-400:]}", flush=True)
+                print(
+                    f"{fault}: {document.name}, {change}: superbin {command}\n    {outcome.error.strip()[-400:]}",
+                    flush=True,
+                )
             path.write_bytes(before)
             shutil.rmtree("written", ignore_errors=True)
             Path("written").unlink(missing_ok=True)

@@ -210,14 +210,14 @@ def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]
     Parameters
     ----------
     path : str or Path
-        Where the directory is to stand. An empty directory may stand there already.
+        Path of the directory; an empty one may exist already.
     force : bool
         Whether a directory with content is replaced; all that was in it goes.
 
     Raises
     ------
     OutputError
-        If something stands there and `force` is not given, if it is not a directory or holds the working directory, or if the
+        If something is there and `force` is not given, if it is not a directory or holds the working directory, or if the
         place cannot be written.
     """
     path = Path(os.path.realpath(path))

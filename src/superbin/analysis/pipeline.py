@@ -132,11 +132,11 @@ def analyze(
     simplify : float
         How much of the best figure of merit the merge may lose, relative, for fewer selections or fewer bins; 0 for the best.
     toys : int
-        Pseudo-experiments for each of the expected and observed p-values; 0 throws none.
+        Pseudo-experiments for each of the expected and observed p-values; 0 for none.
     seed : int
         Seed of the pseudo-experiments, >= 0.
     pyhf_toys : int
-        Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 throws none.
+        Toys of the exported workspace by pyhf, for each of the expected and observed p-values; 0 for none.
     seconds : float
         Time for a proof of how good each of both merges is, >= 0; 0 proves nothing of an exact figure of merit, and leaves out the
         expected limits by the LHC's CLs other than the one that is quoted, which take some seconds.
@@ -243,6 +243,7 @@ def analyze(
             "simplify": simplify,
             "toys": toys,
             "seed": seed,
+            "seconds": seconds,
             "signal_uncertainty": signal_uncertainty,
         },
         merge=merged,
@@ -298,13 +299,13 @@ def evaluate(
     fitted_to : float, optional
         Data, for the post-fit Asimov significance of an expected count: that of the background-only fit to them.
     toys : int
-        Pseudo-experiments; 0 throws none.
+        Pseudo-experiments; 0 for none.
     seed : int
         Their seed, >= 0.
     document : mapping, optional
         The exported workspace of the aggregate bin; by default one of the total background uncertainty alone.
     pyhf_toys : int
-        Toys of that workspace by pyhf; 0 throws none.
+        Toys of that workspace by pyhf; 0 for none.
 
     Returns
     -------

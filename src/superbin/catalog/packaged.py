@@ -41,7 +41,7 @@ def bundles() -> "Iterator[Bundle]":
 
 
 def digest() -> str:
-    """SHA-256 over the packaged bundles and the version that reads them: when it changes, they are read anew."""
+    """SHA-256 over the packaged bundles and the version that reads them: when it changes, they are read again."""
     total = hashlib.sha256(version("superbin").encode())
     paths = (
         path for search in _DATA.glob("*/search.json") for path in search.parent.rglob("*") if path.is_file()

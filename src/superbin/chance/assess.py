@@ -34,7 +34,7 @@ __all__ = ["DEFAULT_TOYS", "of_rectangles", "of_scan", "of_sets"]
 
 BoolArray = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
-"""Called with the pseudo-experiments thrown so far and those asked for."""
+"""Called with the pseudo-experiments done so far and of those asked for."""
 
 DEFAULT_TOYS = 100_000
 
@@ -73,12 +73,12 @@ def of_rectangles(
     workers : int
         Threads; the answer does not depend on it.
     on_progress : callable, optional
-        Called with the numbers of pseudo-experiments thrown and asked for.
+        Called with the numbers of pseudo-experiments done and asked for.
 
     Returns
     -------
     ChanceResult
-        After a keyboard interrupt, of what was thrown so far, marked as interrupted.
+        After a keyboard interrupt, of the toys so far, marked as interrupted.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def _ensemble(task: _Task, covariance: Covariance | None) -> Ensemble:
 
 
 def _thrown(climb: Climb, ensemble: Ensemble, how: _Throwing) -> tuple[Reached, bool]:
-    """Throw chunk by chunk; after an interrupt, what there is, and True."""
+    """Generate chunk by chunk; after an interrupt, what there is, and True."""
 
     def one(index: int, toys: int) -> Reached:
         return throw_chunk(climb, ensemble, index=index, toys=toys, seed=how.seed)

@@ -1,6 +1,6 @@
 """Pseudo-experiments of a whole search: how often some aggregate bin is at least as significant as a given one.
 
-Every chunk has a random stream of its own (child ``index`` of the seed), so chunks can be thrown anywhere in any order and
+Every chunk has a random stream of its own (child ``index`` of the seed), so chunks can be computed anywhere in any order and
 `merge` adds them up. Within a chunk a few hundred experiments are drawn, summed and compared at a time, so that they stay
 in the cache.
 """
@@ -16,8 +16,7 @@ from superbin._support.arrays import FloatArray
 from superbin.chance.ensemble import Ensemble
 from superbin.chance.local import Family, smallest_counts
 from superbin.chance.sums import SharedSums
-from superbin.errors import InputError
-from superbin.stats.toys import stream
+from superbin.stats.toys import added, stream
 
 __all__ = ["CHUNK", "Climb", "Reached", "merge", "throw_chunk"]
 
@@ -125,7 +124,7 @@ class Climb:
 
 
 def throw_chunk(climb: Climb, ensemble: Ensemble, *, index: int, toys: int, seed: int) -> Reached:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed."""
+    """Generate one chunk: `toys` pseudo-experiments from stream `index` of the seed."""
     random = stream(seed, index)
     rungs = len(climb.thresholds["int32"])
     histogram = np.zeros(rungs + 1, dtype=np.int64)
@@ -143,11 +142,4 @@ def merge(parts: Iterable[Reached]) -> Reached:
     InputError
         When there is nothing to merge or the seeds differ.
     """
-    given = tuple(parts)
-    seeds = {part.seed for part in given}
-    if len(seeds) != 1:
-        raise InputError(
-            f"cannot merge {len(given)} chunks of seeds {sorted(seeds)}; give at least one chunk, all of one seed"
-        )
-    reached = np.sum([part.reached for part in given], axis=0)
-    return Reached(sum(part.toys for part in given), reached, seeds.pop())
+    return added(parts, same=("seed",))

@@ -14,6 +14,7 @@ from superbin.cli.options import (
     search_option,
     staged_output,
 )
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 from superbin.domain.merits import MERITS
 from superbin.errors import InputError
@@ -168,7 +169,12 @@ def common(
                 lines.append(f"written to {output}")
         else:
             fleet = merge.fleet(
-                search, signals, figure_of_merit=figure_of_merit, covariance=covariance, least=least
+                search,
+                signals,
+                figure_of_merit=figure_of_merit,
+                covariance=covariance,
+                least=least,
+                progress=counter("signals"),
             )
             one = merge.common_merge(fleet, objective=objective)
             document = _document(fleet, one, merge.merges_for_grid(fleet, aggregates, exclusive=exclusive))

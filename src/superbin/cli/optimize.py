@@ -24,6 +24,7 @@ from superbin.cli.options import (
     toys_option,
     without_signal,
 )
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 from superbin.cli.tables import aligned
 from superbin.domain.merits import MERITS
@@ -76,6 +77,14 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     show_default=True,
     help="Also the best merge of exactly K bins; may be given more than once.",
 )
+@click.option(
+    "--raise-low",
+    metavar="EVENTS",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Also the free merge that is best if every background estimate is raised by EVENTS of its control count, such as 0.5: a search "
+    "prefers bins whose estimate is low by chance. What is printed of it holds for the published estimates.",
+)
 @seconds_option
 @correlations_option
 @database_option
@@ -119,6 +128,7 @@ def optimize(
     simplify: float,
     shapes: tuple[str, ...],
     sizes: tuple[int, ...],
+    raise_low: float,
     seconds: float,
     correlations: str | None,
     database: str | None,
@@ -170,6 +180,8 @@ def optimize(
             covariance=covariance,
             limits=merge.Limits(seconds=seconds, exact_seconds=seconds),
             simplify=simplify,
+            raise_low=raise_low,
+            progress=counter("merges"),
         )
         document: dict[str, Any] = {
             "search": search.name,
@@ -188,6 +200,7 @@ def optimize(
                 covariance=covariance,
                 draws=draws,
                 seed=seed,
+                progress=counter("searches"),
             )
             document["stability"] = _stability_row(stable, offers[0])
             lines += _stability_lines(document["stability"])

@@ -73,7 +73,7 @@ class Estimate:
     z, z_err : float or None
         Significance and its standard error; None where p is 0 or 1.
     n : int
-        Toys thrown.
+        Number of toys.
     seed : int
     seconds : float or None
         Wall time; None where it was not taken.
@@ -114,7 +114,7 @@ class ModelValues:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What stands beside the exact numbers of one count.
+    """What is compared with the exact numbers of one count.
 
     Attributes
     ----------

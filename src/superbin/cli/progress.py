@@ -2,11 +2,12 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Self
 
 import click
 
-__all__ = ["ProgressLine", "duration"]
+__all__ = ["ProgressLine", "counter", "duration"]
 
 
 class ProgressLine:
@@ -58,6 +59,32 @@ class ProgressLine:
         if self._open:
             self._open = False
             click.echo("", err=True)
+
+
+SHORT = 2.0
+"""Seconds of work without a word."""
+
+
+def counter(what: str) -> Callable[[int, int], None]:
+    """Return a function that says how far work of more than some seconds is: done of all, rate and remaining time.
+
+    Parameters
+    ----------
+    what : str
+        What is counted, such as ``toys``.
+    """
+    line = ProgressLine()
+
+    def report(done: int, total: int) -> None:
+        if line.seconds < SHORT or not done:
+            return
+        rate = done / line.seconds
+        left = f", {duration((total - done) / rate)} left" if done < total else ""
+        line.show(f"{what}: {done} of {total}, {rate:.2g}/s{left}", always=done >= total)
+        if done >= total:
+            line.end()
+
+    return report
 
 
 def duration(seconds: float) -> str:

@@ -95,7 +95,7 @@ class Merit:
         return _finite(self.quick or self.exact, totals)
 
     def among_best(self, totals: Any, keep: int, floor: float) -> Any:
-        """As a call, for who remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
+        """As a call, for a search that remembers the `keep` best sets, the worst of which has `floor`: -inf for what is no such set."""
         return self(totals) if self.best is None else _resolved(self.best)(totals, keep, floor)
 
     def growth(self, totals: Any) -> Any:

@@ -13,7 +13,7 @@ from superbin.errors import InputError
 from superbin.export.entry import Entry
 from superbin.export.simplified import NO_REGION
 
-__all__ = ["combined", "files"]
+__all__ = ["combined", "files", "signal_names"]
 
 
 def files(entry: Entry) -> Mapping[str, bytes]:
@@ -28,7 +28,7 @@ def files(entry: Entry) -> Mapping[str, bytes]:
     if not bundle.signals:
         raise InputError(f"{entry.search} has no signals; import some with: superbin db import FILE")
     background = workspace.regions(bundle.search, bundle.search.covariance)
-    names = _patch_names(bundle.signals)
+    names = signal_names(bundle.signals)
     labels, values = _coordinates(bundle.signals)
     patches = workspace.patch_set(
         background,
@@ -44,7 +44,7 @@ def files(entry: Entry) -> Mapping[str, bytes]:
     }
 
 
-def _patch_names(signals: Sequence[SignalModel]) -> list[str]:
+def signal_names(signals: Sequence[SignalModel]) -> list[str]:
     """Such as ``T1bbbb_1750_1``, all different; pyhf takes letters, digits and underscores."""
     names = [
         _word("_".join([s.model, *(f"{value:.10g}" for value in s.parameters.values())])) for s in signals

@@ -44,7 +44,7 @@ def check_target(path: str | Path, *, force: bool = False) -> None:
     Raises
     ------
     OutputError
-        If something stands there and `force` is false, or it is a folder and an archive is to be written.
+        If something is there and `force` is false, or it is a folder and an archive is to be written.
     InputError
         If the name is that of another kind of archive.
     """
@@ -68,12 +68,12 @@ def write_bundle(bundle: Bundle, path: str | Path, *, force: bool = False) -> No
     bundle : Bundle
     path : str or Path
     force : bool
-        Whether what stands there is replaced.
+        Whether an existing output is replaced.
 
     Raises
     ------
     OutputError
-        If something stands there and `force` is false, or the place cannot be written.
+        If something is there and `force` is false, or the place cannot be written.
     InputError
         If the bundle holds a name that no table can hold, or `path` is of another kind of archive.
     """

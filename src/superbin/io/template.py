@@ -53,7 +53,7 @@ def write_template(name: str, folder: str | Path, *, force: bool = False) -> Non
     InputError
         If the name is blank or does not print, or `folder` is a zip file.
     OutputError
-        If something stands there and `force` is false, or the place cannot be written.
+        If something is there and `force` is false, or the place cannot be written.
     """
     if not name.strip() or not name.isprintable():
         raise InputError(f"the search is to be called {name!r}; a name is printable text that is not blank")

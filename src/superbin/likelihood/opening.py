@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from superbin._support.json import parse_json
+from superbin._support.shown import counted
 from superbin.errors import InputError
 from superbin.io.datacards import read_datacards
 from superbin.io.workspaces import read_workspace, workspace_from_document
@@ -130,7 +131,7 @@ def _cards(path: Path, source: str, settings: dict[str, Any]) -> Opened:
         if settings.get(name) is not None:
             raise InputError(f"{source}: is not a workspace; leave out --{name.replace('_', '-')}")
     cards = read_datacards(path, outside=bool(settings.get("outside")), keywords=settings.get("keywords"))
-    words = f"{len(cards.files)} datacards, {source}"
+    words = f"{counted(len(cards.files), 'datacard')}, {source}"
     bins, interpolation = settings.get("bins"), settings.get("interpolation")
     if bins or interpolation:  # what only the counting engine can do
         published = from_datacards(cards, name=path.name)

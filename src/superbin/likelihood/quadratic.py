@@ -2,7 +2,7 @@
 
 The form is ``a + b theta + c theta^2`` with correlated standard normal theta (A. Buckley et al., JHEP 04 (2019) 064, arXiv:1809.05548); without third
 moments it is the Gaussian background of CMS-NOTE-2017-001. Tools differ in where the constraints of an Asimov data set are centred, in whether
-a background may fall below zero, and in what expected limits stand on: `simplified_limits` takes each as an option.
+a background may fall below zero, and in what expected limits are based on: `simplified_limits` takes each as an option.
 """
 
 import math
@@ -273,7 +273,7 @@ def simplified_limits(
         Where the constraints of an Asimov data set are centred: at the fitted nuisances, as of pyhf and Combine, or at zero whatever was
         fitted, as of SModelS and spey.
     expectation : {"postfit", "prefit"}
-        Whether expected limits stand on the background-only fit to the data or on the nominal background.
+        Whether expected limits are based on the background-only fit to the data or on the nominal background.
     positive : bool
         Whether backgrounds stay above zero, as in spey; in SModelS they may fall below where a signal makes up for it.
     held : array_like of bool, shape (n,), optional

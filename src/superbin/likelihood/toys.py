@@ -2,7 +2,7 @@
 
 The ensembles are those of the LHC's common convention (ATLAS and CMS, "Procedure for the LHC Higgs boson search combination", 2011): a toy draws the counts of all channels and the auxiliary measurement
 of every constraint from the model at a fit of the hypothesis to the observed data; both hypotheses are then fitted to it. Chunks have
-their own random stream (child ``index`` of the seed), so that they can be thrown anywhere in any order and `merge` gives the same answer. A toy
+their own random stream (child ``index`` of the seed), so that they can be computed anywhere in any order and `merge` gives the same answer. A toy
 whose fit fails counts in `ToyTail.failed`, never as a pass.
 """
 
@@ -79,7 +79,7 @@ def statistic(task: ToyTask, rng: np.random.Generator) -> float | None:
 
 
 def throw_chunk(task: ToyTask, *, toys: int, index: int) -> ToyTail:
-    """Throw one chunk of toys.
+    """Generate one chunk of toys.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def merge(parts: Iterable[ToyTail]) -> ToyTail:
 def throw(
     task: ToyTask, toys: int, *, chunk: int = CHUNK, processes: int = 1, progress: Progress | None = None
 ) -> ToyTail:
-    """Throw toys in chunks, on several processes if asked; the answer does not depend on how many.
+    """Generate toys in chunks, on several processes if asked; the answer does not depend on how many.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def throw(
 def _throw(
     tasks: list[ToyTask], toys: int, chunk: int, processes: int, progress: Progress | None
 ) -> list[ToyTail]:
-    """Throw the same number of toys for several tasks, in chunks that any process may do."""
+    """Generate the same number of toys for several tasks, in chunks that any process may do."""
     whole("toys", toys, 1, None)
     whole("chunk", chunk, 1, None)
     sizes = [min(chunk, toys - begin) for begin in range(0, toys, chunk)]

@@ -77,7 +77,7 @@ def midp(totals: Totals) -> FloatArray:
 
 
 def best_midp(totals: Totals, keep: int, floor: float) -> FloatArray:
-    """`midp` for who remembers the `keep` best, the worst of which has `floor`: -inf for what cannot be among them.
+    """`midp` for a search that remembers the `keep` best, the worst of which has `floor`: -inf for what cannot be among them.
 
     A value below `VISIBLE` takes ten times as long as one above, and is nothing beside those.
     """

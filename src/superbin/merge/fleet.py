@@ -1,6 +1,6 @@
 """Many signals of one search, with the best merge of each: what merges for all of them are measured against."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,6 +104,7 @@ def fleet(
     figure_of_merit: FigureOfMerit = "midp",
     covariance: Covariance | ArrayLike | None = None,
     least: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Fleet:
     """Find the best merge of every signal.
 
@@ -119,6 +120,8 @@ def fleet(
     least : float
         Signals whose own best merge does not exceed this figure of merit are left out: what no merge can find says
         nothing about which merge is good. Signals without events always are.
+    progress : callable, optional
+        Called with the numbers of signals done and of all.
 
     Returns
     -------
@@ -138,7 +141,9 @@ def fleet(
         raise InputError("there is no signal to merge bins for; give at least one")
     kept, left_out = [], []
     shared: Problem | None = None
-    for signal in signals:
+    for done, signal in enumerate(signals):
+        if progress is not None:
+            progress(done, len(signals))
         sums = bin_sums(search, signal)
         if not sums.signal.any():
             left_out.append(signal.label)
@@ -151,6 +156,8 @@ def fleet(
             kept.append((signal, chosen, value))
         else:
             left_out.append(signal.label)
+    if progress is not None:
+        progress(len(signals), len(signals))
     if shared is None or not kept:
         raise InputError(
             f"none of the {counted(len(signals), 'signal')} reaches more than {least:g} in any merge; lower what is asked for "

@@ -18,7 +18,7 @@ from superbin.domain.covariance import Covariance
 from superbin.domain.sums import Totals, variance_of_sets
 from superbin.errors import InputError
 
-__all__ = ["BoolArray", "IntArray", "Problem", "first_rows", "problem_from"]
+__all__ = ["BoolArray", "IntArray", "Problem", "control_weights", "first_rows", "problem_from"]
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.intp]
@@ -118,6 +118,19 @@ def _block(covariance: FloatArray | None, bins: IntArray) -> FloatArray | None:
     if covariance is None or bins.size == len(covariance):
         return covariance
     return covariance[np.ix_(bins, bins)]
+
+
+def control_weights(background: FloatArray, variance: FloatArray) -> FloatArray:
+    """Events for one event of a control count: w of ``b = w N`` and ``u^2 = w^2 (N + 1)``.
+
+    Parameters
+    ----------
+    background, variance : ndarray
+        Estimates, and their upward variances.
+    """
+    # The root of w^2 + w b = u^2 without cancellation.
+    total = background + np.sqrt(background**2 + 4 * variance)
+    return 2 * variance / np.where(total > 0, total, 1.0)
 
 
 def problem_from(sums: BinSums, covariance: Covariance | ArrayLike | None = None) -> Problem:

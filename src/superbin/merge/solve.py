@@ -17,12 +17,12 @@ from superbin.domain.merits import FigureOfMerit, merit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
-from superbin.merge.archive import Archive, Candidate, numbers
+from superbin.merge.archive import Archive, Candidate, as_set, numbers
 from superbin.merge.branch import Limits
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.cuts import count_selections, selections
 from superbin.merge.greedy import Baseline, baseline
-from superbin.merge.problem import problem_from
+from superbin.merge.problem import control_weights, problem_from
 from superbin.merge.shapes import SOLVERS, Proof, Shape, Task, solve
 from superbin.merge.simple import simplest
 from superbin.results import GreedyBaseline, MergeResult, Optimum
@@ -47,6 +47,7 @@ def optimize(
     limits: Limits | None = None,
     simplify: float = 0.0,
     prove_simplest: bool = True,
+    raise_low: float = 0.0,
 ) -> MergeResult:
     """Choose the bins to merge, from expectations alone.
 
@@ -72,23 +73,30 @@ def optimize(
         selections, or by as many with fewer bins. What is proved is said of the optimum, and the result holds both.
     prove_simplest : bool
         Whether to evaluate all rectangles for the proof that no fewer selections do.
+    raise_low : float
+        By how many events of a control count every background estimate is raised while the bins are chosen: a search prefers
+        bins whose estimate is low by chance. The value of the result is that of the published estimates, and nothing is proved of it.
 
     Returns
     -------
     MergeResult
-        Never empty. Without constraints, in free shape, never worse than the greedy baseline.
+        Never empty. Without constraints, in free shape, and if nothing is raised, never worse than the greedy baseline.
 
     Raises
     ------
     InputError
         If the signal does not fit the search or is zero everywhere, the covariance is none, `simplify` is not a part of 1,
-        or nothing satisfies the constraints.
+        `raise_low` is negative or not finite, or nothing satisfies the constraints.
     UnknownNameError
         If there is no such figure of merit or shape.
     """
     if not 0 <= simplify < 1:
         raise InputError(f"simplify is {simplify}; it must be a part of the figure of merit, >= 0 and < 1")
+    if not 0 <= raise_low < math.inf:
+        raise InputError(f"raise_low is {raise_low}; it must be a finite number of events >= 0")
     task = _task(search, signal, figure_of_merit, constraints, covariance, limits)
+    if raise_low:
+        return _chosen_higher(task, shape, raise_low, simplify if shape == "free" else 0.0)
     greedy = baseline(task.problem, task.merit)
     archive, proof = _solve(replace(task, baseline=greedy), shape, keep=8)
     tolerance = simplify if shape == "free" else 0.0
@@ -142,6 +150,23 @@ def _task(
     figure = merit(name)
     problem = problem_from(bin_sums(search, signal), covariance)
     return Task(search, problem, figure, rules(problem, constraints or Constraints()), limits or Limits())
+
+
+def _chosen_higher(task: Task, shape: Shape, events: float, tolerance: float) -> MergeResult:
+    """The merge that is best for raised estimates, with its value for those of the task."""
+    problem = task.problem
+    higher = problem.background + events * control_weights(problem.background, problem.variance_up)
+    raised = replace(
+        task, problem=replace(problem, background=higher), limits=replace(task.limits, exact_seconds=0.0)
+    )
+    archive, _ = _solve(replace(raised, baseline=baseline(raised.problem, task.merit)), shape, keep=8)
+    greedy = baseline(problem, task.merit)
+    found = _result(raised, shape, archive, Proof(), greedy, tolerance, prove=False)
+    totals = problem.totals(as_set(found.bins, problem.n_bins)[None, :])
+    value = float(task.merit(totals)[0])
+    return replace(
+        found, value=value, mu95=task.merit.shown(value) if task.merit.limit else None, optimum=None
+    )
 
 
 def _solve(task: Task, shape: Shape, *, keep: int) -> tuple[Archive, Proof]:

@@ -11,7 +11,7 @@ standard deviation u: a normal one where b is large against u, an exponential on
 the uncertainty is that of another count, ``u'^2 = w b' + w^2``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ from superbin.errors import InputError
 from superbin.merge.archive import as_set
 from superbin.merge.constraints import Constraints, rules
 from superbin.merge.fleet import own_best
-from superbin.merge.problem import Problem, problem_from
+from superbin.merge.problem import Problem, control_weights, problem_from
 
 __all__ = ["Stability", "stability"]
 
@@ -73,6 +73,7 @@ def stability(
     covariance: Covariance | ArrayLike | None = None,
     draws: int = 100,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Stability:
     """Search the best merge on numbers that fluctuate, again and again.
 
@@ -85,6 +86,8 @@ def stability(
     draws : int
         At least 1.
     seed : int
+    progress : callable, optional
+        Called with the numbers of draws done and of all.
 
     Returns
     -------
@@ -107,13 +110,17 @@ def stability(
     rng = np.random.default_rng(seed)
     roots = _roots(problem)
     chosen, claimed, kept, fixed = [], [], [], []
-    for _ in range(draws):
+    for done in range(draws):
+        if progress is not None:
+            progress(done, draws)
         drawn = _drawn(problem, roots, signal.errors, rng)
         best, value = own_best(drawn, judge, rules(drawn, Constraints()))
         chosen.append(best)
         claimed.append(value)
         kept.append(float(judge(problem.totals(best[None, :]))[0]))
         fixed.append(float(judge(drawn.totals(reference[None, :]))[0]))
+    if progress is not None:
+        progress(draws, draws)
     sets = np.array(chosen)
     return Stability(
         sets.mean(axis=0),
@@ -137,16 +144,9 @@ def _roots(problem: Problem) -> FloatArray:
     return np.asarray(root / np.sqrt((root**2).sum(axis=1))[:, None])
 
 
-def _weights(background: FloatArray, variance: FloatArray) -> FloatArray:
-    """Events for one event of the control count: w of ``b = w N``, ``u^2 = w^2 (N + 1)``."""
-    # The root of w^2 + w b = u^2 without cancellation.
-    total = background + np.sqrt(background**2 + 4 * variance)
-    return 2 * variance / np.where(total > 0, total, 1.0)
-
-
 def _gamma(background: FloatArray, variance: FloatArray, normal: FloatArray) -> FloatArray:
     """Gamma distributed backgrounds at normal scores: mode `background`, standard deviation the root of `variance`."""
-    weight = _weights(background, variance)
+    weight = control_weights(background, variance)
     count = background / np.where(weight > 0, weight, 1.0)
     few = (weight > 0) & (count < _MANY)
     drawn = np.maximum(background + np.sqrt(variance) * normal, 0.0)
@@ -158,7 +158,7 @@ def _drawn(problem: Problem, roots: FloatArray, errors: FloatArray, rng: np.rand
     """The problem with other backgrounds and another simulation."""
     b, up, down = problem.background, problem.variance_up, problem.variance_down
     background = _gamma(b, up, roots @ rng.standard_normal(roots.shape[1]))
-    weight = _weights(b, up)
+    weight = control_weights(b, up)
     new_up = weight * background + weight**2
     ratio = np.where(b > 0, background / np.where(b > 0, b, 1.0), 1.0)
     new_down = np.minimum(np.where(b > 0, down * ratio**2, background**2), new_up)

@@ -1,7 +1,7 @@
 """Merges of several shapes and sizes side by side, in numbers that can be compared whatever the bins were chosen for."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,8 @@ def trade_offs(
     covariance: Covariance | None = None,
     limits: Limits | None = None,
     simplify: float = 0.0,
+    raise_low: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TradeOff, ...]:
     """Choose the best merge of every shape, and of exactly k bins for every size.
 
@@ -75,11 +77,15 @@ def trade_offs(
         Some of `superbin.merge.SHAPES`.
     sizes : iterable of int
         Numbers of bins, of free shape.
+    raise_low : float
+        If it is not 0, also the free merge that `superbin.merge.optimize` chooses with estimates raised by it.
+    progress : callable, optional
+        Called with the numbers of merges done and of all.
 
     Returns
     -------
     tuple of TradeOff
-        The shapes in their order, then the sizes.
+        The shapes in their order, then the sizes, then that of raised estimates.
 
     Raises
     ------
@@ -87,7 +93,10 @@ def trade_offs(
         As `superbin.merge.optimize`.
     """
     found = []
-    for name, shape, constraints in _questions(shapes, sizes):
+    questions = list(_questions(shapes, sizes, raise_low))
+    for done, (name, shape, constraints, raised) in enumerate(questions):
+        if progress is not None:
+            progress(done, len(questions))
         start = time.perf_counter()
         merge = optimize(
             search,
@@ -98,9 +107,12 @@ def trade_offs(
             covariance=covariance,
             limits=limits,
             simplify=simplify if constraints is None else 0.0,
+            raise_low=raised,
         )
         seconds = time.perf_counter() - start
         found.append((name, merge, combine(search, signal, merge.bins, covariance=covariance), seconds))
+    if progress is not None:
+        progress(len(questions), len(questions))
     totals = _totals([aggregate for _, _, aggregate, _ in found])
     z, strength = expected_z(totals), MERITS["limit"](totals)
     worth = strength if MERITS[figure_of_merit].limit else MERITS["midp"](totals)
@@ -113,13 +125,15 @@ def trade_offs(
 
 
 def _questions(
-    shapes: Iterable[Shape], sizes: Iterable[int]
-) -> Iterator[tuple[str, Shape, Constraints | None]]:
-    """Name, shape and constraints of every merge."""
+    shapes: Iterable[Shape], sizes: Iterable[int], raise_low: float
+) -> Iterator[tuple[str, Shape, Constraints | None, float]]:
+    """Name, shape, constraints and raise of the estimates of every merge."""
     for shape in shapes:
-        yield shape, shape, None
+        yield shape, shape, None, 0.0
     for size in sizes:
-        yield f"{counted(size, 'bin')}", "free", Constraints(exactly=size)
+        yield f"{counted(size, 'bin')}", "free", Constraints(exactly=size), 0.0
+    if raise_low:
+        yield "low raised", "free", None, raise_low
 
 
 def _totals(aggregates: list[AggregateBin]) -> Totals:

@@ -108,7 +108,8 @@ class _Signal:
         if result.uncertainty is not None and result.uncertainty.systematic:
             width = result.uncertainty.systematic * total.signal
             value, mc, syst = tex.parts(total.signal, (total.signal_error,) * 2, (width,) * 2)
-            self.row = TeX(f"{value}{mc}\\,(MC)\\,{syst}\\,(syst.)")
+            mc = f"{mc}\\,(MC)\\," if total.signal_error else ""
+            self.row = TeX(f"{value}{mc}{syst}\\,(syst.)")
         pb = summary.cross_section_pb
         self.cross_section = None if pb is None else _cross_section(pb, summary.cross_section_error)
         self.order = summary.cross_section_order
@@ -262,7 +263,7 @@ def _answer(result: AnalysisResult) -> TeX:
     if fb is not None and fb.observed is not None:
         text += rf", or a cross section below ${_bare(fb.observed)}$~fb"
         if fb.median is not None:
-            text += rf" (${_bare(fb.median)}$~fb)"
+            text += rf" (expected ${_bare(fb.median)}$~fb)"
     return TeX(f"{text}.")
 
 
@@ -315,8 +316,9 @@ def _fitted(result: AnalysisResult) -> TeX:
         return TeX("")
     which = "full likelihood" if found.kind == "full" else "simplified likelihood"
     significance = "" if found.z is None else rf", with a significance of ${found.z:.2f}$ for discovery"
+    what = "channel" if found.kind == "full" else "bin"
     return TeX(
-        rf"The fit of the {which} to {tex.whole(found.channels)} channels gives $\hat\mu={_bare(found.mu)}${significance}."
+        rf"The fit of the {which} to {tex.whole(found.channels)} {what if found.channels == 1 else f'{what}s'} gives $\hat\mu={_bare(found.mu)}${significance}."
     )
 
 

@@ -141,18 +141,26 @@ def save(figure: Figure, path: str | Path, *, formats: Sequence[Format] = ("pdf"
     return tuple(written)
 
 
+_LAYOUT = ("GDEF", "GPOS", "GSUB", "kern")
+"""Tables of a font for the layout of text, which no PDF needs; reading and reducing them takes most of the time of saving."""
+
+
 @contextmanager
 def _glyphs_alone() -> Iterator[None]:
-    """Embed fonts without their tables for the layout of text, which no PDF needs, and whose reduction takes most of the time of saving."""
-    from fontTools.subset import Options
+    """Embed fonts without their tables for the layout of text."""
+    from fontTools import subset
 
-    tables = getattr(Options, "_drop_tables_default", None)
-    if not isinstance(tables, list):  # another fontTools: slower, and as good
-        yield
-        return
-    kept = list(tables)
-    tables[:] = [*kept, *(name for name in ("GDEF", "GPOS", "GSUB", "kern") if name not in kept)]
+    whole = subset.load_font
+
+    def without_layout(*arguments: Any, **options: Any) -> Any:
+        font = whole(*arguments, **options)
+        for table in _LAYOUT:
+            if table in font:
+                del font[table]
+        return font
+
+    subset.load_font = without_layout
     try:
         yield
     finally:
-        tables[:] = kept
+        subset.load_font = whole

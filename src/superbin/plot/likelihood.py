@@ -181,7 +181,8 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
                     one.pull, row, xerr=one.constraint or 0.0, color="black", marker="o", markersize=3
                 )
             else:
-                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5)
+                free = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+                left.text(0.0, row, f"{one.value:.3g}", ha="center", va="center", fontsize=8.5, bbox=free)
             for shift, colour in (
                 (one.up if one.up is not None else one.linear, COLOURS[1]),
                 (one.down, COLOURS[0]),
@@ -198,8 +199,13 @@ def impact_ranking(result: Impacts, *, most: int = 20) -> LikelihoodArtists:
         left.set_ylim(-0.7, len(shown) - 0.3)
         left.set_xlabel(r"Pull, $(\hat\theta-\theta_0)/\Delta\theta$")
         right.set_xlabel(f"Impact on {label(result.strength or 'the strength')}")
-        right.legend(
-            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")], fontsize=9
+        right.legend(  # above the axes, where no bar is
+            handles=[Patch(color=COLOURS[1], label="up"), Patch(color=COLOURS[0], label="down")],
+            fontsize=9,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=2,
+            borderaxespad=0.2,
         )
     return LikelihoodArtists(figure, (left, right))
 

@@ -99,7 +99,7 @@ def stability_bars(
     quantity : str
         What they are spreads of, for the axis.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def loss_curve(
     loss : str
         What is lost, for the axis.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -220,7 +220,7 @@ def merge_front(
     shapes : mapping of str to (int, float)
         Other merges by name.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -273,7 +273,7 @@ def bin_map(
     merges : mapping of str to MergeResult
         By the name to write above the panel.
     title : str
-        What stands above the figure at the left.
+        Text above the figure at the left.
 
     Raises
     ------

@@ -188,7 +188,7 @@ class ToyTail:
     Attributes
     ----------
     toys : int
-        Toys thrown whose fits converged.
+        Toys whose fits converged.
     above : int
         Of these, toys with a test statistic >= the observed one.
     failed : int
@@ -196,7 +196,7 @@ class ToyTail:
     seed : int
         Seed of the random streams.
     values : tuple of float
-        The test statistic of each toy that converged, in the order they were thrown.
+        The test statistic of each toy that converged, in the order of the toys.
     """
 
     toys: int
@@ -382,6 +382,13 @@ class ChannelYields(Shown):
     samples: Mapping[str, tuple[float, ...]]
     total: tuple[float, ...]
     error: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(each) for each in (self.observed, self.total, self.error, *self.samples.values())}
+        if len(lengths) != 1:
+            raise InputError(
+                f"channel {self.name!r} has lists of {', '.join(map(str, sorted(lengths)))} entries; each has one entry for each bin"
+            )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.name, {

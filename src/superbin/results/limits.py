@@ -55,7 +55,7 @@ class UpperLimit:
         ``"lhc"``: CLs of the profile likelihood in the ensembles of the LHC experiments; ``"cls"``: prior-predictive CLs, exact;
         ``"asymptotic"``: CLs with asymptotic formulas.
     fit : str
-        What expected limits stand on: ``"prefit"``, the background as predicted; ``"postfit"``, as the background-only fit to the
+        What expected limits are based on: ``"prefit"``, the background as predicted; ``"postfit"``, as the background-only fit to the
         data finds it.
     signal_uncertainty : float or None
         Relative uncertainty of the signal that the limit takes into account: Monte Carlo statistics and systematics, never that

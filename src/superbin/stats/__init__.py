@@ -6,7 +6,7 @@ Every p-value has a name, no result says just "p":
 * `throw` (`superbin.stats.toys`): the same two by pseudo-experiments, with errors;
 * `throw_weighted` (`superbin.stats.weighted`): the same by importance sampling, for beyond 4 sigma;
 * `p0`, `expected_p0` (`superbin.stats.discovery`): the profile likelihood's in the LHC's ensemble, exact;
-* `throw_q0` (`superbin.stats.frequentist`): p0 by toys, count and auxiliary measurement thrown;
+* `throw_q0` (`superbin.stats.frequentist`): p0 by toys, both the count and the auxiliary measurement fluctuate;
 * `expected` (`superbin.stats.expectation`): p-values that a signal would give, pre-fit;
 * `counts` (`superbin.stats.counts`): the exact distribution of the count under signal plus background;
 * `limits` (`superbin.stats.limits`): upper limits on the signal, exact CLs, Bayesian and asymptotic;

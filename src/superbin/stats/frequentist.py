@@ -27,7 +27,7 @@ class Q0Toys:
     Attributes
     ----------
     toys : int
-        Number of toys thrown.
+        Number of toys generated.
     extreme : int
         Toys with ``q0 >= observed``.
     observed : float
@@ -67,7 +67,7 @@ def throw_q0(
     workers: int = 1,
     model: ModelName = DEFAULT,
 ) -> Q0Toys:
-    """Throw frequentist background-only toys against the count `n`.
+    """Generate frequentist background-only toys against the count `n`.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def throw_q0(
     Returns
     -------
     Q0Toys
-        After a keyboard interrupt, what was thrown so far, marked as interrupted.
+        After a keyboard interrupt, the toys so far, marked as interrupted.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def throw_q0_chunk(
     seed: int = 0,
     model: ModelName = DEFAULT,
 ) -> Q0Toys:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_q0`."""
+    """Generate one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_q0`."""
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
     size = whole("toys", toys, 1, LARGEST_CHUNK)
     held = uncertainty(model, *yields)

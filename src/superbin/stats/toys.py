@@ -4,7 +4,7 @@ A toy draws the nuisance ``z``, then the arrival times of a unit-rate Poisson pr
 the (n+1)-th, one unit exponential later. The toy count reaches ``n`` exactly when ``Gamma_n <= mu(z)``, so for whole
 ``n`` this is counting Poisson toys, and for real ``n`` it is the continuation that defines `superbin.stats.tail`.
 
-Chunks have their own random stream (child ``i`` of the seed), so chunks can be thrown anywhere, in any order, by any
+Chunks have their own random stream (child ``i`` of the seed), so chunks can be computed anywhere, in any order, by any
 number of workers, and `merge` gives the same answer. Memory is bounded by a block, whatever the numbers.
 
 Which to use: `throw` for one count; `throw_chunk` and `merge` to distribute the work. Beyond 4 sigma
@@ -58,7 +58,7 @@ class Toys:
     Attributes
     ----------
     toys : int
-        Number of toys thrown.
+        Number of toys generated.
     above : int
         Toys with a count above n, that is ``N >= n + 1``.
     equal : int
@@ -109,7 +109,7 @@ def throw(
     workers: int = 1,
     model: ModelName = DEFAULT,
 ) -> Toys:
-    """Throw background-only pseudo-experiments against the count `n`.
+    """Generate background-only pseudo-experiments against the count `n`.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def throw(
     Returns
     -------
     Toys
-        After a keyboard interrupt, what was thrown so far, marked as interrupted.
+        After a keyboard interrupt, the toys so far, marked as interrupted.
 
     Raises
     ------
@@ -166,7 +166,7 @@ P = TypeVar("P", bound=Part)
 def thrown(
     one: Callable[[int, int], P], merge: Callable[[Iterable[P]], P], *, toys: int, chunk: int, workers: int
 ) -> P:
-    """Throw toys of any kind in chunks and merge them; after an interrupt what was complete, marked so.
+    """Generate toys of any kind in chunks and merge them; after an interrupt what was complete, marked so.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def throw_chunk(
     seed: int = 0,
     model: ModelName = DEFAULT,
 ) -> Toys:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`.
+    """Generate one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw`.
 
     Examples
     --------
@@ -274,15 +274,15 @@ def merge(parts: Iterable[Toys]) -> Toys:
     return added(parts, same=("seed",))
 
 
-def added(parts: Iterable[P], *, same: tuple[str, ...]) -> P:
-    """Add up chunks of one kind: their sums, exactly rounded; interrupted if one was.
+def added(parts: Iterable[T], *, same: tuple[str, ...]) -> T:
+    """Add up chunks of one kind: sums of their numbers, exactly rounded, and of their arrays; true what is true in one of them.
 
     Parameters
     ----------
     parts : iterable
         Dataclasses of one class.
     same : tuple of str
-        Names of the fields that all chunks share; all others but ``interrupted`` are summed.
+        Names of the fields that all chunks share; all others are added up.
 
     Raises
     ------
@@ -297,18 +297,19 @@ def added(parts: Iterable[P], *, same: tuple[str, ...]) -> P:
             f"cannot merge {len(given)} chunks of {told}; give at least one chunk, all of one seed and count"
         )
     first: Any = given[0]
-    names = [f.name for f in fields(first) if f.name not in {*same, "interrupted"}]
-    sums = {name: _sum([getattr(part, name) for part in given]) for name in names}
-    result: P = replace(first, **sums, interrupted=any(part.interrupted for part in given))
+    names = [f.name for f in fields(first) if f.name not in same]
+    result: T = replace(first, **{name: _sum([getattr(part, name) for part in given]) for name in names})
     return result
 
 
 def _sum(values: list[Any]) -> Any:
-    return sum(values) if isinstance(values[0], int) else math.fsum(values)
+    if isinstance(values[0], bool):
+        return any(values)
+    return math.fsum(values) if isinstance(values[0], float) else sum(values)
 
 
 def numbers_of_toys(toys: int, chunk: int, workers: int) -> tuple[int, int, int]:
-    """Check the three numbers that say how toys are thrown."""
+    """Check the three numbers that say how toys are generated."""
     return (
         whole("toys", toys, 1, MOST_TOYS),
         whole("chunk", chunk, 1, LARGEST_CHUNK),

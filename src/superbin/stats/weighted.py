@@ -53,7 +53,7 @@ class WeightedToys:
     Attributes
     ----------
     toys : int
-        Number of toys thrown.
+        Number of toys generated.
     deficit : bool
         Whether the toys below the count were sampled, so that the p-values are one minus the means.
     log_scale : float
@@ -156,7 +156,7 @@ def throw_weighted(
     workers: int = 1,
     model: ModelName = DEFAULT,
 ) -> WeightedToys:
-    """Throw importance-sampled background-only toys against the count `n`.
+    """Generate importance-sampled background-only toys against the count `n`.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def throw_weighted(
     Returns
     -------
     WeightedToys
-        After a keyboard interrupt, what was thrown so far, marked as interrupted.
+        After a keyboard interrupt, the toys so far, marked as interrupted.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def throw_weighted_chunk(
     seed: int = 0,
     model: ModelName = DEFAULT,
 ) -> WeightedToys:
-    """Throw one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_weighted`."""
+    """Generate one chunk: `toys` pseudo-experiments from stream `index` of the seed. Arguments as in `throw_weighted`."""
     count, *yields = (scalar(a) for a in checked_yields(n, b, up, down))
     held = uncertainty(model, *yields)
     if not isinstance(held, Smeared):

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from superbin._support.shown import counted
 from superbin.catalog import Catalog
 from superbin.results.validation import Comparison, Ratios
 
@@ -55,6 +56,6 @@ def ratio_comparison(
     """Compare ratios with a tolerance that all of them must keep."""
     values = np.asarray(ratios, dtype=float)
     kept = bool(((values >= low) & (values <= high)).all())
-    result = f"{values.size} ratios, median {np.median(values):.3f}, {values.min():.3f} to {values.max():.3f}"
+    result = f"{counted(values.size, 'ratio')}, median {np.median(values):.3f}, {values.min():.3f} to {values.max():.3f}"
     drawn = Ratios(label, tuple(names), tuple(values.tolist()), low, high)
     return Comparison(check, what, against, f"all within {low:.3g} and {high:.3g}", result, kept, drawn)

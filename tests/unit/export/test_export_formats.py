@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jsonpatch
 import numpy as np
+import pyhf
 import pytest
 
 from superbin.cli import main
@@ -168,17 +169,10 @@ def test_a_scan_has_no_common_region(scan: ScanResult, name: str) -> None:
         files_of(scan, name)
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("combine", "3 regions and 9 signals; export a result.json"),
-        ("hs3", "a document of hs3 is of one signal, and this has 9"),
-    ],
-)
-def test_one_signal(bundle: Bundle, name: str, text: str) -> None:
-    """EXP-2: Combine and HS3 refuse a bundle of nine signals."""
-    with pytest.raises(InputError, match=text):
-        files_of(bundle, name)
+def test_one_signal(bundle: Bundle) -> None:
+    """EXP-2: HS3 refuses a bundle of nine signals."""
+    with pytest.raises(InputError, match="a document of hs3 is of one signal, and this has 9"):
+        files_of(bundle, "hs3")
 
 
 def test_regions_as_a_workspace_and_as_hs3(bundle: Bundle, scan: ScanResult) -> None:
@@ -394,6 +388,29 @@ def test_the_command(bundle: Bundle, tmp_path: Path, capsysbinary: pytest.Captur
     assert capsysbinary.readouterr().out.endswith(b"</analysis>\n")
     assert run("export", str(source), "--to", "hepdata", "-o", "-") == 2
     assert b"give -o FOLDER or -o FILE.zip" in capsysbinary.readouterr().err
+
+
+def test_regions_as_datacards(bundle: Bundle, scan: ScanResult, tmp_path: Path) -> None:
+    """EXP-5: a card per signal with a channel per region; limits of superbin's fit of the card are pyhf's of the same model."""
+    from superbin.likelihood import read
+
+    many = files_of(bundle, "combine")
+    assert len(many) == len(bundle.signals)
+    one = Bundle(bundle.search, bundle.signals[4:5])
+    card = files_of(one, "combine")["datacard.txt"]
+    assert card in many.values()
+    path = tmp_path / "card.txt"
+    path.write_bytes(card)
+    engine = read(path)
+    assert [name for name, _ in engine.bins] == ["low", "mid_HT", "high"]
+    workspace = pyhf.Workspace(json.loads(files_of(one, "pyhf")["workspace.json"]))
+    model = workspace.model(modifier_settings={"normsys": {"interpcode": "code1"}})
+    found = engine.limit()
+    assert found.observed is not None
+    cls = pyhf.infer.hypotest(found.observed, workspace.data(model), model, test_stat="qtilde")
+    assert float(cls) == pytest.approx(0.05, rel=1e-3)
+    with pytest.raises(InputError, match="an aggregate bin of its own at every point"):
+        files_of(scan, "combine")
 
 
 def test_the_datacard_reads_back(cms_search: Search, t1bbbb: SignalModel, tmp_path: Path) -> None:

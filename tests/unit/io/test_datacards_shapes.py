@@ -134,6 +134,18 @@ def test_logarithmic_morphing(tmp_path: Path, x: float) -> None:
     np.testing.assert_allclose(expected(likelihood, r=0.0, jes=x), yields * shape / shape.sum(), rtol=1e-8)
 
 
+def test_a_log_normal_and_a_shape_of_one_name(tmp_path: Path) -> None:
+    """CARD-10: refused in one card, with the way out; shape? is that way."""
+    with pytest.raises(
+        DocumentError, match=r"card.txt:12: 'jes' is shape here but lnN on an earlier line.*'shape\?'"
+    ):
+        read(write(tmp_path, "jes lnN 1.2 -\njes shape - 1\n", histograms=JES))
+    likelihood = read(write(tmp_path, "jes lnN 1.2 -\njes shape? - 1\n", histograms=JES))
+    np.testing.assert_allclose(
+        expected(likelihood, r=1.0, jes=1.0), np.add(UP, np.multiply(1.2, SIGNAL)), rtol=1e-6
+    )
+
+
 def test_optional_shapes(tmp_path: Path) -> None:
     """CARD-23: shape? is log-normal where there is no histogram; pairs are allowed there only."""
     likelihood = read(write(tmp_path, "jes shape? 1.2 1\n", histograms=JES))

@@ -15,7 +15,7 @@ from scipy.stats import chi2, norm, poisson
 
 from superbin.cli.likelihood import likelihood as command
 from superbin.errors import InputError
-from superbin.likelihood import Likelihood, PublishedLikelihood
+from superbin.likelihood import Likelihood, PublishedLikelihood, read
 from superbin.likelihood.counting import CountingLikelihood
 from superbin.likelihood.engine import Engine
 from superbin.likelihood.goodness import goodness
@@ -358,3 +358,34 @@ def test_figures_of_nothing_are_refused() -> None:
     many = ChannelYields("c", (1.0,) * 61, {}, (1.0,) * 61, (0.0,) * 61)
     with pytest.raises(InputError, match="61 bins are too many"):
         draw.channel_yields(Yields("pre-fit", (many,), (), "converged"))
+
+
+def test_pulls_are_in_units_of_the_error_before_the_fit(tmp_path: Path) -> None:
+    """LIK-19: a luminosity known to 2 %, pulled by a bin without signal: (l - 1)/0.02, and its error over 0.02."""
+    samples = [
+        {
+            "name": "sig",
+            "data": [10.0, 0.0],
+            "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
+        },
+        {
+            "name": "bkg",
+            "data": [50.0, 1000.0],
+            "modifiers": [{"name": "lumi", "type": "lumi", "data": None}],
+        },
+    ]
+    luminosity = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.02], "inits": [1.0], "bounds": [[0.5, 1.5]]}
+    document = {
+        "version": "1.0.0",
+        "channels": [{"name": "SR", "samples": samples}],
+        "observations": [{"name": "SR", "data": [60.0, 1050.0]}],
+        "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": [luminosity]}}],
+    }
+    path = tmp_path / "workspace.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    (found,) = (one for one in impacts(read(path)).parameters if one.name == "lumi")
+    # The first bin is fitted by the signal: only the second one pulls, 1000 - 1050/l + (l - 1)/0.02^2 = 0.
+    root = brentq(lambda x: 1000 - 1050 / x + (x - 1) / 0.02**2, 0.9, 1.1)
+    assert found.pull == pytest.approx((root - 1) / 0.02, rel=1e-6)
+    error = (1050 / root**2 + 1 / 0.02**2) ** -0.5
+    assert found.constraint == pytest.approx(error / 0.02, rel=1e-6)

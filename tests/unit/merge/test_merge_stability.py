@@ -1,6 +1,7 @@
-"""Merges on numbers that fluctuate: clauses MERGE-63 and CLI-43."""
+"""Merges on numbers that fluctuate: clauses MERGE-63, MERGE-64, CLI-43 and CLI-71."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from scipy import special
 
 from superbin.cli import main
 from superbin.domain.aggregate import bin_sums
+from superbin.domain.merits import merit
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
-from superbin.merge import optimize, stability
+from superbin.merge import Constraints, optimize, stability
 from superbin.merge.problem import problem_from
 from superbin.merge.stability import _drawn, _gamma, _roots
 from superbin.plot import stability_bars
@@ -83,6 +85,35 @@ def test_uncertainties_of_a_drawn_background(b: float, up: float) -> None:
     assert (np.diff(drawn) > 0).all()
 
 
+@pytest.mark.parametrize("name", ["midp", "limit", "profile_asimov"])
+def test_raised_estimates(name: str) -> None:
+    """MERGE-64: bins of few control events lose their advantage; the value is that of the published estimates."""
+    # Two bins alike but for one low count: b = w N, up = w sqrt(N + 1), and with half an event more the second is better.
+    weight = np.array([3.0, 0.5])
+    b = np.array([3.0, 4.0])
+    search = Search.from_arrays(
+        "s",
+        observed=b,
+        background=b,
+        error=weight * np.sqrt(b / weight + 1),
+        luminosity_fb=1,
+        names=["SR1", "SR2"],
+    )
+    signal = SignalModel("m", {}, "s", np.array([2.0, 2.0]), np.zeros(2))
+    one = Constraints(exactly=1)
+    published = optimize(search, signal, figure_of_merit=name, constraints=one)
+    same = optimize(search, signal, figure_of_merit=name, constraints=one, raise_low=0.0)
+    raised = optimize(search, signal, figure_of_merit=name, constraints=one, raise_low=2.0)
+    assert same == published
+    assert raised.bins == (2,)
+    assert raised.status == "best found"
+    alone = problem_from(bin_sums(search, signal)).totals(np.array([[False, True]]))
+    assert raised.value == pytest.approx(float(merit(name)(alone)[0]))
+    for wrong in (-0.5, math.inf, math.nan):
+        with pytest.raises(InputError, match="raise_low"):
+            optimize(search, signal, raise_low=wrong)
+
+
 def test_bad_input(cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-63: zero draws and a figure without any chosen bin are refused."""
     with pytest.raises(InputError, match="0 draws"):
@@ -92,7 +123,7 @@ def test_bad_input(cms_search: Search, t1bbbb: SignalModel) -> None:
 
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """CLI-43: medians and frequencies; the merge is the first of the table."""
+    """CLI-43, CLI-71: medians and frequencies; the merge is the first of the table, that of raised estimates its last."""
     options = (
         "--shape",
         "free",
@@ -102,12 +133,15 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
         "profile_asimov",
         "--stability",
         "10",
+        "--raise-low",
+        "0.5",
         "--json",
     )
     with pytest.raises(SystemExit) as stop:
         main(["optimize", "T1bbbb", "1750", "1", *options])
     assert stop.value.code == 0
     document = json.loads(capsys.readouterr().out)
+    assert document["merges"][-1]["shape"] == "low raised"
     row = document["stability"]
     assert row["draws"] == 10
     assert row["bins"] == document["merges"][0]["bins"]
@@ -125,4 +159,4 @@ def test_figure() -> None:
     assert drawn.spread == {}
     beside = stability_bars({5: 0.2}, [5], spread={"best of each draw,\ndrawn numbers": (1.0, 1.5, 1.7)})
     (point,) = beside.spread.values()
-    assert point.lines[0].get_xdata().tolist() == [1.5]
+    assert np.asarray(point.lines[0].get_xdata()).tolist() == [1.5]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from superbin.errors import InputError
 from superbin.stats import limits
@@ -108,6 +108,113 @@ def test_expected_bands_by_toys() -> None:
                 root = q[0][int(np.clip((1 - beta + shift) * 40_000, 0, 39_999))]
                 share.append(np.mean(q[1] >= root) / np.mean(q[0] >= root))
             assert share[1] - 0.006 < 0.05 < share[0] + 0.006
+
+
+class Uncertain:
+    """Likelihood of an uncertain signal over a background that an off-source count of ``b tau`` measures, or that is known for tau = 0, in scalars."""
+
+    def __init__(self, s: float, b: float, tau: float, k: float) -> None:
+        self.s, self.b, self.tau, self.k = s, b, tau, k
+
+    def cost(self, count: float, others: float, signal: float, mean: float) -> float:
+        """Return ``-2 ln L`` of both counts, but for constants."""
+        terms = [(count, signal + mean), (others, self.tau * mean)] if self.tau else [(count, signal + mean)]
+        return sum(2 * (m - (n * math.log(m) if n else 0.0)) for n, m in terms)
+
+    def background(self, count: float, others: float, signal: float) -> float:
+        """Solve ``count/(signal + mean) + others/mean = 1 + tau``."""
+        if not self.tau:
+            return self.b
+        one, half = 1 + self.tau, 0.5 * (count + others - (1 + self.tau) * signal)
+        return max((half + math.sqrt(half * half + one * others * signal)) / one, 1e-12)
+
+    def profiled(self, count: float, others: float, y: float) -> tuple[float, float]:
+        """Lowest cost and the signal's nuisance there."""
+
+        def of(x: float) -> float:
+            signal = self.s * math.exp(self.k * x)
+            return self.cost(count, others, signal, self.background(count, others, signal)) + (x - y) ** 2
+
+        found = optimize.minimize_scalar(of, bounds=(y - 12, y), method="bounded", options={"xatol": 1e-9})
+        return float(found.fun), float(found.x)
+
+    def q(self, count: float, others: float, y: float) -> float:
+        """q~."""
+        favoured = others / self.tau if self.tau else self.b
+        if count >= favoured + self.s * math.exp(self.k * y):
+            return 0.0
+        free = (favoured, count - favoured)
+        if count <= favoured:
+            free = (self.background(count, others, 0.0), 0.0)
+        return self.profiled(count, others, y)[0] - self.cost(count, others, free[1], free[0])
+
+    def edge(self, count: float, others: float, observed: float) -> float:
+        """Auxiliary measurement of the signal from which on q~ is as large as observed, from -12 to 12."""
+        low, high = -12.0, 12.0
+        if self.q(count, others, high) < observed:
+            return math.inf
+        if self.q(count, others, low) >= observed:
+            return -math.inf
+        while high - low > 1e-6:
+            middle = 0.5 * (low + high)
+            low, high = (low, middle) if self.q(count, others, middle) >= observed else (middle, high)
+        return high
+
+    def cls(self, n: int) -> float:
+        """Sum over both counts."""
+        off = self.b * self.tau
+        observed = self.q(n, off, 0.0) * (1 - 1e-9)
+        shift = self.profiled(n, off, 0.0)[1]
+        fitted = self.s * math.exp(self.k * shift)
+        ensembles = (
+            (self.background(n, off, fitted), fitted, shift),
+            (self.background(n, off, 0.0), 0.0, 0.0),
+        )
+        p = np.zeros(2)
+        most = n + self.b + self.s
+        for others in range(int(off + 9 * math.sqrt(off) + 12) if self.tau else 1):
+            for count in range(int(most + 9 * math.sqrt(most))):
+                chances = [
+                    stats.poisson.pmf(count, mean + signal) * stats.poisson.pmf(others, self.tau * mean)
+                    for mean, signal, _ in ensembles
+                ]
+                if max(chances) > 1e-8:
+                    edge = self.edge(count, others, observed)
+                    p += [c * stats.norm.sf(edge - e[2]) for c, e in zip(chances, ensembles, strict=True)]
+        return float(p[0] / p[1])
+
+
+@pytest.mark.parametrize(
+    ("s", "n", "b", "tau", "x"),
+    [(6.0, 3, 2.5, 0.0, 0.3), (3.3, 0, 1.2, 0.0, 1.0), (5.0, 4, 3.0, 0.0, 0.02), (5.0, 2, 1.5, 1.0, 0.3)],
+)
+def test_uncertain_signal_by_brute_force(s: float, n: int, b: float, tau: float, x: float) -> None:
+    """STAT-28: where the background is known, or measured by a count, the edges of the signal's auxiliary measurement are summed."""
+    model: ModelName = "gamma" if tau else "none"
+    sigma = math.sqrt(b / tau) if tau else 0.0
+    found = limits.lhc_cls(s, n, b, sigma, sigma, signal_uncertainty=x, model=model)
+    assert found == pytest.approx(Uncertain(s, b, tau, math.log1p(x)).cls(n), rel=1e-5)
+
+
+@pytest.mark.parametrize("model", ["lognormal", "none", "gamma"])
+def test_signal_of_a_small_uncertainty(model: ModelName) -> None:
+    """STAT-28: tends to the known signal; where the count alone fluctuates, to half of P(N = n), as for a background of a small uncertainty."""
+    yields = (3.0, 1.0, 1.0) if model == "lognormal" else (3.0, 0.0, 0.0)
+    found = limits.lhc_cls(6.0, 4, *yields, signal_uncertainty=1e-5, model=model)
+    if model == "lognormal":
+        assert found == pytest.approx(limits.lhc_cls(6.0, 4, *yields, model=model), rel=1e-4)
+    else:
+        middle = [stats.poisson.cdf(3, m) + 0.5 * stats.poisson.pmf(4, m) for m in (9.0, 3.0)]
+        assert found == pytest.approx(middle[0] / middle[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("model", ["split-lognormal", "lognormal", "gaussian", "gamma"])
+def test_many_events_with_an_uncertain_signal(model: ModelName) -> None:
+    """STAT-28, STAT-18: sums over every few counts, at five thousand events: within 2 % of the asymptotic ones."""
+    yields = (5000.0, 400.0, 400.0)
+    found = limits.lhc_limit(5100, *yields, signal_uncertainty=0.2, model=model)
+    want = limits.asymptotic_limit(5100, *yields, signal_uncertainty=0.2, model=model)
+    assert found == pytest.approx(want, rel=0.02)
 
 
 def test_refusals() -> None:

@@ -37,7 +37,7 @@ __all__ = ["combine", "export", "lint"]
 def lint(cards: tuple[Path, ...], machine: bool) -> None:
     """Report everything odd in CMS Combine datacards, given as files, folders or - for standard input; nothing is changed.
 
-    A workspace is checked against its schema, and refused with the place of the first error.
+    A workspace is checked against its schema, and refused with the places of all errors.
     """
     from dataclasses import asdict, replace
 
@@ -47,11 +47,12 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
 
     if len(cards) == 1 and cards[0].is_file() and is_workspace(cards[0]):
         engine = open_file(cards[0]).engine
-        facts = {"channels": len(engine.bins), "parameters": len(engine.parameters), "findings": []}
+        channels, parameters = len(engine.description.channels), len(engine.parameters)
+        facts = {"channels": channels, "parameters": parameters, "findings": []}
         click.echo(
             as_json(facts)
             if machine
-            else f"{cards[0]}: a workspace of {facts['channels']} channels and {facts['parameters']} parameters, no findings"
+            else f"{cards[0]}: a workspace of {counted(channels, 'channel')} and {counted(parameters, 'parameter')}, no findings"
         )
         return
     if cards == (Path("-"),):
@@ -330,7 +331,7 @@ def combine(
         click.echo(as_json(document))
         return
     click.echo(
-        f"{made.model.name}: {counted(len(engine.bins), 'channel')}, {document['parameters']} nuisances; status {limit.status}"
+        f"{made.model.name}: {counted(len(engine.bins), 'channel')}, {counted(len(engine.parameters) - 1, 'nuisance')}; status {limit.status}"
     )
     names = ", ".join(f"{name} ({', '.join(labels)})" for name, labels in list(made.shared.items())[:20])
     click.echo(f"shared: {names or 'nothing'}{' and more' if len(made.shared) > 20 else ''}")

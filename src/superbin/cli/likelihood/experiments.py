@@ -12,11 +12,11 @@ from superbin.cli.likelihood.subject import (
     json_option,
     open_subject,
     processes_option,
-    progress,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 
 __all__ = ["gof", "toys"]
@@ -48,7 +48,7 @@ def toys(mu: float | None, number_: int, seed: int, processes: int, machine: boo
     from superbin.likelihood import toys as library
 
     subject, engine = open_subject(**chosen)
-    report = progress("toys")
+    report = counter("toys")
     document = head(subject, engine, chosen)
     if mu is None:
         q0, tail, status = library.background_toys(
@@ -117,7 +117,7 @@ def gof(
     from superbin.likelihood.goodness import goodness
 
     subject, engine = open_subject(**chosen)
-    found = goodness(engine, mu=mu, toys=number_, seed=seed, processes=processes, progress=progress("toys"))
+    found = goodness(engine, mu=mu, toys=number_, seed=seed, processes=processes, progress=counter("toys"))
     if figure is not None:
         from superbin.plot import likelihood as draw
 

@@ -14,11 +14,11 @@ from superbin.cli.likelihood.subject import (
     json_option,
     open_subject,
     processes_option,
-    progress,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength, times
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 from superbin.cli.tables import aligned
 
@@ -157,7 +157,7 @@ def _toys_p0(engine: "Engine", toys: int, seed: int, processes: int) -> dict[str
     from superbin.likelihood.toys import background_toys
 
     _, tail, status = background_toys(
-        engine, toys=toys, seed=seed, processes=processes, progress=progress("toys")
+        engine, toys=toys, seed=seed, processes=processes, progress=counter("toys")
     )
     if tail is None:
         return {"status": status}
@@ -176,9 +176,7 @@ def _toy_limit(
 ) -> dict[str, Any]:
     from superbin.likelihood.toy_limits import toy_limit
 
-    band = toy_limit(
-        engine, level=level, toys=toys, seed=seed, processes=processes, progress=progress("toys")
-    )
+    band = toy_limit(engine, level=level, toys=toys, seed=seed, processes=processes, progress=counter("toys"))
     document = band.document()
     at = [
         p

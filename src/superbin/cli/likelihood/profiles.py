@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from superbin.cli.likelihood.figures import figures_option, write_figure
-from superbin.cli.likelihood.subject import head, json_option, open_subject, progress, subject_options
+from superbin.cli.likelihood.subject import head, json_option, open_subject, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.cli.progress import counter
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
@@ -61,13 +62,13 @@ def scan(
     values = [np.linspace(low, high, n).tolist() for low, high in ranges] or [None, None]
     if len(names) == 2:
         plane = scans.surface(
-            engine, (names[0], names[1]), x=values[0], y=values[1], points=n, progress=progress("scan")
+            engine, (names[0], names[1]), x=values[0], y=values[1], points=n, progress=counter("scan")
         )
         document = head(subject, engine, chosen) | plane.document()
         text = [f"{subject.title}: status {plane.status}, best fit {plane.best}"]
     else:
         found = scans.scan(
-            engine, names[0] if names else None, values=values[0], points=n, progress=progress("scan")
+            engine, names[0] if names else None, values=values[0], points=n, progress=counter("scan")
         )
         document = head(subject, engine, chosen) | found.document()
         text = [f"{subject.title}: status {found.status}", f"{found.parameter} = {strength(found.best)}"]
@@ -99,7 +100,7 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     from superbin.likelihood import impacts as library
 
     subject, engine = open_subject(**chosen)
-    found = library.impacts(engine, top=top, progress=progress("impacts"))
+    found = library.impacts(engine, top=top, progress=counter("impacts"))
     if figure is not None:
         from superbin.plot import likelihood as draw
 

@@ -26,7 +26,6 @@ __all__ = [
     "open_subject",
     "optional_subject_options",
     "processes_option",
-    "progress",
     "subject_options",
 ]
 
@@ -61,7 +60,7 @@ card_options: tuple[Callable[..., Any], ...] = (
     ),
     click.option("--outside", is_flag=True, help="Allow a card to name ROOT files outside its folder."),
 )
-"""Options of whatever reads cards."""
+"""Options of commands that read cards."""
 
 
 def keyword_values(texts: tuple[str, ...]) -> dict[str, str]:
@@ -303,22 +302,3 @@ def head(subject: Subject, engine: "Engine", chosen: Mapping[str, Any]) -> dict[
         "channels": len(engine.bins),
         "parameters": len(engine.parameters) - (engine.strength is not None),
     }
-
-
-def progress(what: str) -> Callable[[int, int], None]:
-    """Return a function that says on stderr how far long work has come, every few seconds."""
-    import time
-
-    began = last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < 5 and done < total:
-            return
-        if now - began >= 5:
-            left = (now - began) * (total - done) / max(done, 1)
-            click.echo(f"{what}: {done} of {total}, about {left:.0f} s to go", err=True)
-        last = now
-
-    return report

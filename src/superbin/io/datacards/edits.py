@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from superbin._support.shown import counted
 from superbin.io.datacards.lines import COLUMN_KINDS, Cell, Line, Note, check_cell, plain_kind, read_cell
 from superbin.io.datacards.model import Term
 from superbin.io.datacards.records import Record
@@ -83,7 +84,7 @@ def edit(state: Edited, record: Record, terms: tuple[Term, ...], note: Note) -> 
     command, arguments = words[0], words[1:]
     if len(arguments) < COMMANDS[command]:
         raise record.error(
-            f"nuisance edit {command} has {len(arguments)} words after it and needs {COMMANDS[command]}; is the line truncated?"
+            f"nuisance edit {command} has {counted(len(arguments), 'word')} after it and needs {COMMANDS[command]}; is the line truncated?"
         )
     _Edit(state, record, terms, note, arguments).run(command)
 

@@ -56,6 +56,7 @@ class Sources:
         self._outside = outside
         self._keywords = keywords
         self._lines: dict[tuple[str, str], Record] = {}
+        self._parametric = False
         for written in records:
             record = replace(written, tokens=tuple(self._filled(token) for token in written.tokens))
             if len(record.tokens) < 4 or (len(record.tokens) == 4 and record.tokens[3] != "FAKE"):
@@ -116,7 +117,8 @@ class Sources:
                 f"the shapes are in {file!r}, which is not a ROOT file; write them as TH1 into a ROOT file"
             )
         if ":" in name:
-            raise record.error(PARAMETRIC.format(what=repr(name)))
+            again, self._parametric = self._parametric, True
+            raise record.error(f"{name!r} is one as well" if again else PARAMETRIC.format(what=repr(name)))
         left = re.sub(r"\$MASS", "", file + name)
         if "$" in left:
             raise record.error(

@@ -174,7 +174,7 @@ def _patched_signals(
             continue
         found += made
     if failed:
-        notes.append(f"{path.name}: {len(failed)} patches not used, such as {failed[0]}")
+        notes.append(f"{path.name}: {counted(len(failed), 'patch')} not used, such as {failed[0]}")
     return found
 
 

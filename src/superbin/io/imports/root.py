@@ -98,7 +98,8 @@ class RootImporter:
             )
         notes += [f"{name}: not used, {why.removeprefix(f'{path}: ')}" for name, why in broken.items()]
         notes.insert(
-            0, f"a ROOT file of {len(every)} histograms; {roles.observed} has {counted(observed.size, 'bin')}"
+            0,
+            f"a ROOT file of {counted(len(every), 'histogram')}; {roles.observed} has {counted(observed.size, 'bin')}",
         )
         draft = Draft(
             place=str(path),

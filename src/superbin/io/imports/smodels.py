@@ -360,7 +360,7 @@ def _grid(
     """A topology as the bytes of a grid, or None where it is none, and a note."""
     points = sorted({point for found in maps for point in found})
     distinct = {len(point) for point in points}
-    label = f"topology {name}: {len(points)} mass points"
+    label = f"topology {name}: {counted(len(points), 'mass point')}"
     if distinct == {3} and all(point[1] == point[2] for point in points):
         # A mediator that decays to a pair: the daughter's mass stands there twice.
         maps = [{point[:2]: value for point, value in found.items()} for found in maps]

@@ -1,7 +1,7 @@
 """Upper limits on the signal events of one bin.
 
 Which to use: `cls_limit` is exact CLs with the background averaged over its prior; `bayes_limit` the credible limit of a flat prior
-(`superbin.stats.limits.exact`); `lhc_limit` what the experiments quote when they throw toys, with bands by `expected_lhc_limits`
+(`superbin.stats.limits.exact`); `lhc_limit` what the experiments quote from toys, with bands by `expected_lhc_limits`
 (`superbin.stats.limits.lhc`); `asymptotic_limit` what a fit with asymptotic formulas gives, and what pyhf computes
 (`superbin.stats.limits.asymptotic`). `cls`, `lhc_cls` and `asymptotic_cls` are the CLs values whose crossing of ``1 - level`` the limits are.
 `expected_limits` gives median and bands under background alone, before any fit to data; `compare_limits` every limit of one bin

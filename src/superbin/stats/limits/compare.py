@@ -135,8 +135,8 @@ def compare_limits(
 ) -> Comparison:
     """Compute every named limit, or the chosen `methods`; scalars, otherwise as in `superbin.stats.limits.cls_limit`.
 
-    Limits of the LHC's CLs, whose bands take a tenth of a second, are left out, with the reason under ``missing``, where they are out of reach: for
-    an uncertain signal, above 1e4 events, and where they would take more than some seconds.
+    Limits of the LHC's CLs, whose bands take a tenth of a second, some more for an uncertain signal, are left out, with the reason under ``missing``,
+    where they are out of reach: above 1e4 events, and where they would take more than some seconds.
 
     Examples
     --------
@@ -156,25 +156,16 @@ def compare_limits(
                 limits[name] = Limit(factor * float(exact[-1]), _bands(factor * exact[:-1]))
     if "lhc" in methods:
         try:
-            limits["lhc"] = _lhc(problem, n, b, up, down, level, model)
+            x = signal_uncertainty
+            limits["lhc"] = Limit(
+                lhc_limit(n, b, up, down, level=level, signal_uncertainty=x, model=model),
+                _bands(expected_lhc_limits(b, up, down, level=level, signal_uncertainty=x, model=model)),
+            )
         except InputError as error:
             missing["lhc"] = str(error)
     if "asymptotic" in methods:
         limits["asymptotic"] = Limit(float(observed_limit(problem)[0]), _asymptotic_bands(problem))
     return Comparison(limits, missing)
-
-
-def _lhc(
-    problem: Problem, n: float, b: float, up: float, down: float, level: float, model: ModelName
-) -> Limit:
-    if problem.width[0] > 0:
-        raise InputError(
-            "bands of the LHC's CLs with an uncertain signal take minutes; superbin.stats.limits.lhc_limit gives the observed limit"
-        )
-    return Limit(
-        lhc_limit(n, b, up, down, level=level, model=model),
-        _bands(expected_lhc_limits(b, up, down, level=level, model=model)),
-    )
 
 
 def _one_bin(

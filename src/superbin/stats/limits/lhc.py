@@ -10,6 +10,7 @@ signal gives its quantiles, as in pyhf's ``ToyCalculator``.
 .. [1] ATLAS and CMS, Procedure for the LHC Higgs boson search combination in Summer 2011, CMS NOTE 2011/005 (also ATL-PHYS-PUB 2011-11).
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,14 +27,13 @@ from superbin.stats.ensembles import (
     Statistic,
     edges,
     falls_to_zero,
-    log_sum,
     one_bin,
     one_number,
     window,
 )
 from superbin.stats.limits.asymptotic import asimov_limit
 from superbin.stats.limits.exact import exact_limit, limits_of_one
-from superbin.stats.limits.lines import ROTATED, Lines
+from superbin.stats.limits.lines import ROTATED, Ensemble, Lines, spread
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
 from superbin.stats.profile import fit
@@ -45,6 +45,9 @@ LARGEST_COUNT = 1e4
 
 CALL, MOST_WORK = 100, 4_000_000
 """Outcomes that take as long as the call itself, and outcomes that are looked at before the search is given up: some ten seconds."""
+
+STEP = 0.5
+"""Largest step of the counts that are looked at, in standard deviations of the count or of what shifts its edges."""
 
 MOST_BROYDEN, CLOSE = 16, 1e-8
 """Steps of Broyden's method, and the error in standard deviations at which it ends."""
@@ -111,13 +114,17 @@ class _Exclusion:
         self.held, self.data, self.k = held, data, k
         self.alone = held.background_only(data, held.nominal())[0]
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
-        self.counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
-        self.outcomes, lines = None, 1
+        counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
+        self.outcomes, lines, step = None, 1, 1
         if k > 0:
             strongest = fit(held, data, np.full(1, most), held.nominal()).nuisance
             self.outcomes = held.outcomes(np.append(self.alone, strongest), k * least)
             lines = ROTATED if self.outcomes is None else self.outcomes[0].size
-        self.work = 0
+            # of many events every few counts stand for all: what is summed is smooth
+            width = math.hypot(float(spread(held, self.alone)[0]), k * least)
+            step = max(1, int(STEP * min(math.sqrt(mean), width)))
+        self.counts, self.log_step = counts[::step], math.log(step)
+        self.depth, self.work = 0.5 * sigmas * sigmas, 0
         self.last = np.full((rows, lines, self.counts.size), np.nan)
 
     def observed(self, s: FloatArray) -> FloatArray:
@@ -128,23 +135,26 @@ class _Exclusion:
 
     def log_tails(self, i: Index, s: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``ln P(q~ >= root^2)`` of rows i with the signal and without; zero where the root is."""
-        held, k, rows, counts = self.held, self.k, s.size, self.counts
-        fitted = fit(held, np.repeat(self.data, rows), s, np.repeat(held.nominal(), rows), k=k)
-        theta, y = fitted.nuisance, fitted.shift
-        alone = np.repeat(self.alone, rows)
-        lines = Lines.of(held, k, s, counts, (theta, alone), (y, np.zeros(rows)), self.outcomes)
-        shape = (rows, *self.last.shape[1:])
-        wanted = (counts, s[:, None, None], root[:, None, None] * (1 - TIE))
-        n, signal, target = (np.broadcast_to(a, shape).ravel() for a in wanted)
-        points = lines.points(shape)
+        held, k, counts = self.held, self.k, self.counts
+        fitted = fit(held, np.repeat(self.data, s.size), s, np.repeat(held.nominal(), s.size), k=k)
+        theta, y, alone = fitted.nuisance, fitted.shift, np.repeat(self.alone, s.size)
+        with_signal = Ensemble(theta, y, s * np.exp(k * y) + held.mean(theta))
+        without = Ensemble(alone, np.zeros(s.size), held.mean(alone))
+        lines = Lines.of(held, k, s, counts, self.log_step, (with_signal, without), self.outcomes)
+        shape = (s.size, *self.last.shape[1:])
+        matters = np.broadcast_to(np.maximum(*lines.chances) > -self.depth, shape)
+
+        def chosen(*parts: FloatArray) -> tuple[FloatArray, ...]:
+            return tuple(np.broadcast_to(part, shape)[matters] for part in parts)
+
+        n, signal, target, theta = chosen(counts, *(x[:, None, None] for x in (s, root * (1 - TIE), theta)))
+        points = chosen(lines.background, lines.signal, lines.across, lines.along)
+        start, centre = chosen(self.last[i], lines.centres[0])
         statistic = _exclusion(held, k, n, signal, points)
-        start = self.last[i].ravel()
-        cold = np.flatnonzero(np.isnan(start))
-        if cold.size:
-            centre = np.broadcast_to(lines.centres[0], shape).ravel()[cold]
-            want = n[cold] + target[cold] * np.sqrt(np.maximum(n[cold], 1.0))
-            start[cold] = self._guess(points, cold, centre, signal[cold], want)
-        low, high = lines.span(held)
+        cold = np.isnan(start)
+        if cold.any():
+            want = n + target * np.sqrt(np.maximum(n, 1.0))
+            start = np.where(cold, self._guess(points, centre, signal, want), start)
 
         def counted(points: Index, a: FloatArray) -> tuple[FloatArray, FloatArray]:
             self.work += CALL + points.size
@@ -155,37 +165,31 @@ class _Exclusion:
                 )
             return statistic(points, a)
 
-        edge = edges(counted, target, (low, high), start, rising=True).reshape(shape)
-        if not k > 0:
-            empty = np.flatnonzero(n == 0)
-            if empty.size:  # there the statistic does not depend on the auxiliary measurement
-                value = statistic(empty, np.repeat(theta, n.size // rows)[empty])[0]
-                edge.ravel()[empty] = np.where(value >= target[empty], -np.inf, np.inf)
-        if not (
-            root >= np.sqrt(2 * s)
-        ).all():  # there every edge is infinite, which is no place to start from
-            self.last[i] = edge
-        beyond = lines.log_beyond(edge)
-        with_signal = log_sum(counts, s * np.exp(k * y) + held.mean(theta), beyond[0])
-        without = log_sum(counts, held.mean(alone), beyond[1])
-        zero = root <= 0
-        return np.where(zero, 0.0, np.minimum(with_signal, 0.0)), np.where(
-            zero, 0.0, np.minimum(without, 0.0)
-        )
+        found = edges(counted, target, lines.span(held), start, rising=True)
+        empty = np.flatnonzero(n == 0)
+        if empty.size and not k > 0:  # there the statistic does not depend on the auxiliary measurement
+            value = statistic(empty, theta[empty])[0]
+            found[empty] = np.where(value >= target[empty], -np.inf, np.inf)
+        edge = np.full(shape, np.inf)
+        edge[matters] = found
+        if (root < np.sqrt(2 * s)).any():  # else every edge is infinite, which is no place to start from
+            self.last[i] = np.where(matters, edge, np.nan)
+        first, second = (np.where(root <= 0, 0.0, log_p) for log_p in lines.log_tails(edge))
+        return first, second
 
     def _guess(
-        self, lines: tuple[FloatArray, ...], i: Index, u: FloatArray, s: FloatArray, want: FloatArray
+        self, lines: tuple[FloatArray, ...], u: FloatArray, s: FloatArray, want: FloatArray
     ) -> FloatArray:
         """Where the mean on a line, as if it grew exponentially, is what is wanted."""
-        background, signal, across, along = (part[i] for part in lines)
+        background, signal, across, along = lines
 
         def mean(u: FloatArray) -> FloatArray:
             return self.held.mean(background + u * across) + s * np.exp(self.k * (signal + u * along))
 
         with np.errstate(divide="ignore", invalid="ignore"):
             here = mean(u)
-            step = np.log(want / here) / np.log(mean(u + 0.5) / here) * 0.5
-        return u + np.where(np.isfinite(step), step, 0.0)
+            step = 0.5 * np.log(want / here) / np.log(mean(u + 0.5) / here)
+        return np.asarray(u + np.where(np.isfinite(step), step, 0.0))
 
     def bands(self, sigmas: FloatArray, log_alpha: float, s: FloatArray) -> FloatArray:
         """Signals at which the expected CLs is alpha, from guesses; NaN where the quantiles of q~ jump, which only bounds can deal with.

@@ -197,7 +197,7 @@ def test_background_with_patches(tmp_path: Path) -> None:
     broken["patches"][0]["patch"][0]["path"] = "/channels/7/samples/0"
     (folder / "patchset.json").write_text(json.dumps(broken))
     notes = read(folder, options=Options(luminosity_fb=139.0)).notes
-    assert any("1 patches not used, such as GG_1500_100" in note for note in notes)
+    assert any("1 patch not used, such as GG_1500_100" in note for note in notes)
 
 
 def test_channels_by_mapping(tmp_path: Path) -> None:
