@@ -181,14 +181,17 @@ def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: 
         grids = [catalog.grid(search, model) for model in MODELS]
         tables = [catalog.cross_sections(grid.process, search) for grid in grids]
     covariance = covariances(search, "likelihood")[0]
-    targets = [
-        target.signal
+    points = [
+        [
+            target.signal
+            for target in grid_targets(grid, search, cross_sections=table)
+            if target.signal is not None and target.signal.yields.any()
+        ]
         for grid, table in zip(grids, tables, strict=True)
-        for target in grid_targets(grid, search, cross_sections=table)
     ]
-    points = [signal for signal in targets if signal is not None and signal.yields.any()]
     if every:
-        signals += points[every // 2 :: every]
+        # A model at a time, so that every one has its share.
+        signals += [point for group in points for point in group[every // 2 :: every]]
     done = {tuple(row[name] for name in COLUMNS[:4]) for row in known()}
     if not done:
         CERTIFICATES.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")

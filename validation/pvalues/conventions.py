@@ -113,12 +113,12 @@ def draw(significances: list[dict[str, float]], found: list[dict[str, float]]) -
                     [r["b"] for r in rows], [r[method] - r["p0"] for r in rows], colour, ls=style, label=label
                 )
         rows = [r for r in found if r["relative uncertainty"] == relative]
-        for method, colour in (("cls", "C1"), ("asymptotic", "C2")):
+        for method, name, colour in (("cls", "exact", "C1"), ("asymptotic", "asymptotic", "C2")):
             lower.plot(
                 [r["b"] for r in rows],
                 [r[method] / r["lhc"] for r in rows],
                 colour,
-                label=f"{method} CLs" if column == 0 else None,
+                label=f"{name} CLs" if column == 0 else None,
             )
         upper.set_title(f"uncertainty {relative:.0%} of b")
         upper.axhline(0, color="k", lw=0.5)

@@ -16,8 +16,7 @@ from superbin._support.arrays import FloatArray
 from superbin.chance.ensemble import Ensemble
 from superbin.chance.local import Family, smallest_counts
 from superbin.chance.sums import SharedSums
-from superbin.errors import InputError
-from superbin.stats.toys import stream
+from superbin.stats.toys import added, stream
 
 __all__ = ["CHUNK", "Climb", "Reached", "merge", "throw_chunk"]
 
@@ -143,11 +142,4 @@ def merge(parts: Iterable[Reached]) -> Reached:
     InputError
         When there is nothing to merge or the seeds differ.
     """
-    given = tuple(parts)
-    seeds = {part.seed for part in given}
-    if len(seeds) != 1:
-        raise InputError(
-            f"cannot merge {len(given)} chunks of seeds {sorted(seeds)}; give at least one chunk, all of one seed"
-        )
-    reached = np.sum([part.reached for part in given], axis=0)
-    return Reached(sum(part.toys for part in given), reached, seeds.pop())
+    return added(parts, same=("seed",))

@@ -274,15 +274,15 @@ def merge(parts: Iterable[Toys]) -> Toys:
     return added(parts, same=("seed",))
 
 
-def added(parts: Iterable[P], *, same: tuple[str, ...]) -> P:
-    """Add up chunks of one kind: their sums, exactly rounded; interrupted if one was.
+def added(parts: Iterable[T], *, same: tuple[str, ...]) -> T:
+    """Add up chunks of one kind: sums of their numbers, exactly rounded, and of their arrays; true what is true in one of them.
 
     Parameters
     ----------
     parts : iterable
         Dataclasses of one class.
     same : tuple of str
-        Names of the fields that all chunks share; all others but ``interrupted`` are summed.
+        Names of the fields that all chunks share; all others are added up.
 
     Raises
     ------
@@ -297,14 +297,15 @@ def added(parts: Iterable[P], *, same: tuple[str, ...]) -> P:
             f"cannot merge {len(given)} chunks of {told}; give at least one chunk, all of one seed and count"
         )
     first: Any = given[0]
-    names = [f.name for f in fields(first) if f.name not in {*same, "interrupted"}]
-    sums = {name: _sum([getattr(part, name) for part in given]) for name in names}
-    result: P = replace(first, **sums, interrupted=any(part.interrupted for part in given))
+    names = [f.name for f in fields(first) if f.name not in same]
+    result: T = replace(first, **{name: _sum([getattr(part, name) for part in given]) for name in names})
     return result
 
 
 def _sum(values: list[Any]) -> Any:
-    return sum(values) if isinstance(values[0], int) else math.fsum(values)
+    if isinstance(values[0], bool):
+        return any(values)
+    return math.fsum(values) if isinstance(values[0], float) else sum(values)
 
 
 def numbers_of_toys(toys: int, chunk: int, workers: int) -> tuple[int, int, int]:
