@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fuzz import Outcome, call
+from fuzz import Outcome, call  # type: ignore[import-not-found]  # a script beside this one
 
 from superbin.cli import main as superbin
 
