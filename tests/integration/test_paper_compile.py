@@ -22,7 +22,15 @@ from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, MissingDependencyError, OutputError
 from superbin.paper import CLASSES, HOW_TO_GET_LATEX, compile_pdf, latex, latex_available, render
 from superbin.plot import figures, save
-from superbin.results import AnalysisResult, UncertaintySource, result_from_json, result_to_json
+from superbin.results import (
+    AnalysisResult,
+    LikelihoodAnswer,
+    LimitBand,
+    UncertaintySource,
+    UpperLimit,
+    result_from_json,
+    result_to_json,
+)
 from superbin.results.scan import ScanResult, scan_from_json, scan_to_json
 from superbin.scan import grid_targets, run_scan, spread
 
@@ -130,6 +138,23 @@ class TestCompile:
         )
         render(long, tmp_path, figures=False, cut_flow=steps)
         compile_pdf(tmp_path)
+        for complaint in COMPLAINTS:
+            assert complaint not in logs[-1]
+
+    @pytest.mark.parametrize("paper_class", list(CLASSES))
+    def test_log_of_one_region_for_both_purposes(
+        self, result: AnalysisResult, tmp_path: Path, logs: list[str], paper_class: str
+    ) -> None:
+        """PAPER-2: its rows say both purposes, and it is compared with a simplified likelihood."""
+        limit = UpperLimit.of("asymptotic", LimitBand(0.9, 0.4, 0.5, 0.7, 1.0, 1.4), fit="postfit")
+        both = replace(
+            result,
+            other=replace(result.region, purpose="limit"),
+            likelihood=LikelihoodAnswer("simplified", 160, 0.1, 0.3, (limit,)),
+        )
+        render(both, tmp_path, figures=False, paper_class=paper_class)
+        compile_pdf(tmp_path)
+        assert "expected significance and lowest expected limit" in (tmp_path / "paper.tex").read_text()
         for complaint in COMPLAINTS:
             assert complaint not in logs[-1]
 

@@ -21,6 +21,7 @@ from superbin.merge.cells import Cells, cell_bound, midp_at_most
 from superbin.merge.constraints import rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.least_limits import least_events
+from superbin.merge.planes import Settled, exact_bound, plane_bound
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.relax import own_variances
 from superbin.merge.shapes import Task, solve
@@ -76,7 +77,7 @@ def test_never_below_any_set(figure: str, seed: int, nodes: int, size: int | Non
     best = every.best[1]
     archive.evaluate(np.eye(problem.n_bins, dtype=bool))
     limits = Limits(gap=1e-3, nodes=nodes, seconds=30)
-    found = cell_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
+    found = exact_bound(archive, merit.largest, checked, limits, least_down=merit.least_down)
     assert found.bound >= best
     if found.complete:
         assert archive.best[1] >= best / 1.001

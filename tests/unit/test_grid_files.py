@@ -125,7 +125,7 @@ def test_grid_round_trip(name: str, written: Callable[[str], Path], tmp_path: Pa
     ],
 )
 def test_bad_grid_files(old: str, new: str, text: str, written: Callable[[str], Path]) -> None:
-    """SIG-13: the file, the line where there is one, and the rule."""
+    """SIG-12, SIG-13: refused with the file, the line where there is one, and the rule."""
     assert GRID.count(old) == 1
     path = written(GRID.replace(old, new))
     with pytest.raises(DocumentError, match=re.escape(text)) as caught:

@@ -7,6 +7,7 @@
 
 import argparse
 import csv
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,14 +182,20 @@ def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: 
         grids = [catalog.grid(search, model) for model in MODELS]
         tables = [catalog.cross_sections(grid.process, search) for grid in grids]
     covariance = covariances(search, "likelihood")[0]
-    targets = [
-        target.signal
+    points = [
+        [
+            target.signal
+            for target in grid_targets(grid, search, cross_sections=table)
+            if target.signal is not None and target.signal.yields.any()
+        ]
         for grid, table in zip(grids, tables, strict=True)
-        for target in grid_targets(grid, search, cross_sections=table)
     ]
-    points = [signal for signal in targets if signal is not None and signal.yields.any()]
     if every:
-        signals += points[every // 2 :: every]
+        # One of every model in turn, so that a run that is stopped has some of all.
+        chosen = [group[every // 2 :: every] for group in points]
+        signals += [
+            point for turn in itertools.zip_longest(*chosen) for point in turn if point is not None
+        ]
     done = {tuple(row[name] for name in COLUMNS[:4]) for row in known()}
     if not done:
         CERTIFICATES.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")

@@ -266,7 +266,9 @@ def _drawn(rng: np.random.Generator, real: Problem, kind: str, n: int, *, correl
     else:
         useful = np.flatnonzero(real.signal > 0.01)
         rows = rng.choice(useful, n, replace=False)
-        sums = BinSums(*(getattr(real, name)[rows] for name in BinSums.__slots__))
+        sums = BinSums(
+            *(part[rows] for part in (real.signal, real.background, real.variance_up, real.variance_down))
+        )
     sigma = np.sqrt(sums.variance_up)
     share = rng.uniform(0, 0.8)
     matrix = np.outer(sigma, sigma) * (share + (1 - share) * np.eye(n)) if correlated else None

@@ -1,7 +1,7 @@
 """Wrong values at every place of every document that the command line reads: each must be taken, or refused in one line.
 
 The documents are made by superbin itself, of the five-bin search of `superbin db template`: results, scans, global p-values, likelihood
-scans, impacts and yields, pyhf workspaces and patch sets, HS3, tables of HEPData, mappings, points of signals and the search's own
+scans, impacts and yields, pyhf workspaces and patch sets, tables of HEPData, mappings, points of signals and the search's own
 folder. One value is replaced by another type, an extreme, a long or a deep one, or goes, or is renamed; then the commands run that read the document.
 
     python validation/robustness/documents.py [--changes 1500] [--seed 1] [--seconds 600]
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fuzz import Outcome, call
+from fuzz import Outcome, call  # type: ignore[import-not-found]  # a script beside this one
 
 from superbin.cli import main as superbin
 
@@ -72,12 +72,11 @@ DOCUMENTS = (
     Document("impacts", "limpacts.json", ("plot {} -o {out} --format png",)),
     Document("yields", "lyields.json", ("plot {} -o {out} --format png",)),
     Document("workspace", "pyhf/workspace.json", ("likelihood lint {}", "likelihood yields {}", "db import {} --luminosity 1 --dry-run", "likelihood limit {}")),
-    Document("background of a patch set", "pyhf/background.json", ("likelihood lint {}", "db import pyhf --luminosity 1 --dry-run")),
-    Document("patch set", "pyhf/patchset.json", ("db import pyhf --luminosity 1 --dry-run", "likelihood yields pyhf/background.json --patch {}")),
-    Document("HS3", "hs3.json", ("likelihood lint {}", "likelihood yields {}")),
+    Document("background of a patch set", "pyhf/background.json", ("likelihood lint {}", "likelihood yields {} --patch pyhf/patchset.json")),
+    Document("patch set", "pyhf/patchset.json", ("likelihood yields pyhf/background.json --patch {}",)),
     Document("search", "mine/search.json", ("db import mine --dry-run", "db inspect mine")),
     Document("HEPData", "hepdata/submission.yaml", ("db import hepdata --luminosity 1 --dry-run", "db inspect hepdata")),
-    Document("HEPData table", "hepdata/regions.yaml", ("db import hepdata --luminosity 1 --dry-run", "db import {} --luminosity 1 --dry-run")),
+    Document("HEPData table", "hepdata/regions.yaml", ("db inspect hepdata", "db import {} --luminosity 1 --dry-run")),
     Document("mapping", "mapping.json", ("db import table.csv --luminosity 1 --dry-run --mapping {}",)),
 )  # fmt: skip
 
@@ -93,7 +92,6 @@ def make(folder: Path) -> None:
         f"scan example --stored --search mine --database {database} -o scan --no-figures --processes 1",
         f"chance --search mine --toys 1000 --database {database} -o chance.json",
         "likelihood export card.txt --to pyhf -o pyhf",
-        "likelihood export card.txt --to hs3 -o hs3.json",
         "export mine --to hepdata -o hepdata",
     ]
     for step in steps:

@@ -1,7 +1,7 @@
 """Memory over thousands of calls: it must stay flat.
 
-One process calls functions of the API in turn (p-values, limits, merges, exports, documents, fits, the database) and notes its resident memory; another runs
-a scan of many points, in its own process and in two worker processes. Memory is flat where the second half of the calls adds less than `ALLOWED_KB` per
+A process calls functions of the API in turn (p-values, limits, merges, exports, documents, fits, the database, figures) and notes its resident memory, then
+runs a scan of many points. Memory is flat where the second half of the calls adds less than `ALLOWED_KB` per
 thousand calls: caches fill in the first half.
 
     python validation/robustness/memory.py [--calls 20000] [--points 1000]
@@ -9,7 +9,11 @@ thousand calls: caches fill in the first half.
 prints both, draws ``memory.png`` and writes ``MEMORY.md`` beside itself. It needs Linux, whose ``/proc`` says what a process holds.
 """
 
+import argparse
+import gc
+import itertools
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,9 +86,14 @@ def tasks(folder: Path) -> list[Callable[[int], object]]:
             return catalog.searches()
 
     def figure(i: int) -> object:
-        from superbin.plot import bin_map, save
+        from superbin.analysis import count_distribution, evaluate
+        from superbin.domain.aggregate import Background
+        from superbin.plot import count_distribution as draw_counts
+        from superbin.plot import save
 
-        return save(bin_map({"merge": result.merge}, search(1)).figure, folder / "x.png") if i else None
+        background = Background(10.0 + i / 1000, 2.0, 2.0)
+        significance = evaluate(12, background, toys=0).significance
+        return save(draw_counts(count_distribution(background, 3.0), significance).figure, folder / "x.png")
 
     return [
         lambda i: stats.midp(i % 60, 20 + i / 1e4, 3, 3),
@@ -95,10 +104,97 @@ def tasks(folder: Path) -> list[Callable[[int], object]]:
         lambda i: superbin.combine(search(i), signal(i), [1, 2, 3]),
         lambda i: workspace.build(superbin.combine(search(i), signal(i), [4, 5])),
         lambda i: merge.optimize(search(i), signal(i)),
-        lambda _: superbin.result_to_json(superbin.result_from_json(text)),
-        lambda i: export.files_of(Bundle(search(i), (signal(i),)), "smodels"),
+        lambda i: (
+            superbin.result_to_json(superbin.result_from_json(text)) if i % 4 == 0 else result.merge.bins
+        ),
+        lambda i: export.files_of(Bundle(search(i), (signal(i),)), "csv"),
         write_table,
-        fit,
+        lambda i: fit(i) if i % 5 == 0 else search(i).digest,
         lambda i: stored(i) if i % 5 == 0 else search(i).digest,
-        lambda i: figure(i) if i % 20 == 0 else signal(i).digest,
+        lambda i: figure(i) if i % 25 == 13 else signal(i).digest,
     ]
+
+
+def api(calls: int) -> tuple[list[int], list[float]]:
+    """Resident memory after some numbers of calls."""
+    numbers, megabytes = [], []
+    with tempfile.TemporaryDirectory() as name:
+        called = tasks(Path(name))
+        step = max(calls // NOTES, 1)
+        for i, task in zip(range(calls), itertools.cycle(called), strict=False):
+            task(i)
+            if (i + 1) % step == 0:
+                gc.collect()
+                numbers.append(i + 1)
+                megabytes.append(resident_mb())
+    return numbers, megabytes
+
+
+def scan(points: int) -> tuple[list[int], list[float]]:
+    """The same after some numbers of points of a scan in this process; each is a signal of its own in the template's search."""
+    from superbin import scan as scans
+    from superbin.io.bundles import read_bundle
+    from superbin.io.template import write_template
+
+    numbers: list[int] = []
+    megabytes: list[float] = []
+    with tempfile.TemporaryDirectory() as name:
+        write_template("mine", Path(name) / "mine")
+        search = read_bundle(Path(name) / "mine").search
+        rng = np.random.default_rng(1)
+        signals = []
+        for i in range(points):
+            yields = rng.uniform(0.1, 6.0, search.n_bins)
+            signals.append(
+                superbin.SignalModel(
+                    "T", {"m": float(i)}, "mine", yields, 0.1 * yields, cross_section_pb=0.01
+                )
+            )
+
+        def note(progress: scans.Progress) -> None:
+            if not numbers or progress.finished >= numbers[-1] + max(points // NOTES, 1):
+                gc.collect()
+                numbers.append(progress.finished)
+                megabytes.append(resident_mb())
+
+        scans.run_scan(search, signals, on_progress=note)
+    return numbers, megabytes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--calls", type=int, default=20_000)
+    parser.add_argument("--points", type=int, default=1_000)
+    options = parser.parse_args()
+    found = {"calls of the API": api(options.calls), "points of a scan": scan(options.points)}
+    rows = ""
+    for what, (numbers, megabytes) in found.items():
+        growth = growth_kb(np.array(numbers), np.array(megabytes))
+        verdict = "flat" if growth < ALLOWED_KB else "GROWS"
+        half = megabytes[len(megabytes) // 2]
+        rows += f"| {numbers[-1]} {what} | {megabytes[0]:.1f} | {half:.1f} | {megabytes[-1]:.1f} | {growth:.1f} | {verdict} |\n"
+    print(rows)
+    draw(found)
+    (HERE / "MEMORY.md").write_text(
+        "# Memory\n\n"
+        f"Written by `python validation/robustness/memory.py --calls {options.calls} --points {options.points}`: resident memory of one process over calls of the API (p-values, "
+        "limits, merges, workspaces, results as JSON, exports, imports of tables, fits of datacards, the database, figures; each with numbers of its own) and, in the same process "
+        f"after that, over the points of a scan. Memory is flat where the second half adds less than {ALLOWED_KB:.0f} kB per thousand calls.\n\n"
+        f"| what | first, MB | half-way, MB | last, MB | growth of the second half, kB per 1000 | |\n|---|---|---|---|---|---|\n{rows}\n"
+        "![Resident memory](memory.png)\n",
+        encoding="utf-8",
+    )
+
+
+def draw(found: dict[str, tuple[list[int], list[float]]]) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 3.0), layout="constrained")
+    for ax, (what, (numbers, megabytes)) in zip(figure.subplots(1, 2), found.items(), strict=True):
+        ax.plot(numbers, megabytes)
+        ax.set(xlabel=what, ylabel="resident memory [MB]", ylim=(0.0, 1.15 * max(megabytes)))
+    figure.savefig(HERE / "memory.png", dpi=100)
+
+
+if __name__ == "__main__":
+    main()

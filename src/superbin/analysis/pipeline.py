@@ -243,6 +243,7 @@ def analyze(
             "simplify": simplify,
             "toys": toys,
             "seed": seed,
+            "seconds": seconds,
             "signal_uncertainty": signal_uncertainty,
         },
         merge=merged,

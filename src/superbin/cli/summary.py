@@ -14,7 +14,7 @@ from superbin.results import (
     Significance,
     UpperLimit,
 )
-from superbin.results.rounding import plain
+from superbin.results.rounding import plain, three
 
 __all__ = ["summary"]
 
@@ -53,9 +53,7 @@ def summary(result: AnalysisResult, output: Path) -> str:
 
 def short(value: float | None) -> str:
     """Three significant digits, or a dash."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+    return "-" if value is None else three(value)
 
 
 def percent(share: float) -> str:

@@ -35,6 +35,7 @@ class Faults:
         self.path, self.unit = path, unit
         self.found: list[str] = []
         self._known: set[str] = set()
+        self._lines: set[str] = set()
         self._first: str | None = None
 
     def add(self, text: str, line: int | None = None) -> None:
@@ -69,9 +70,10 @@ class Faults:
 
     def _gather(self, text: str, *, once: bool) -> None:
         placed = re.match(rf"{re.escape(str(self.path))}:(\d+): ", text)
-        if placed and once and any(other.startswith(f"line {placed[1]}: ") for other in self.found):
+        if placed and once and placed[1] in self._lines:
             return
         if placed:
+            self._lines.add(placed[1])
             self._note(f"line {placed[1]}: {text[placed.end() :]}", text)
         elif text.startswith(f"{self.path}: "):
             self._note(text.removeprefix(f"{self.path}: "))

@@ -714,7 +714,9 @@ def _observations(root: _Node, faults: Faults) -> dict[str, FloatArray]:
     found: dict[str, FloatArray] = {}
     for name, node in _by_name(root["observations"], "observation").items():
         with faults.gathering():
-            found[name] = node.only("name", "data")["data"].numbers(low=0.0)
+            data = node.only("name", "data")["data"]
+            found[name] = np.zeros(sum(1 for _ in data))  # its size, should the counts be faulty
+            found[name] = data.numbers(low=0.0)
     return found
 
 

@@ -60,6 +60,7 @@ _SCALED_BELOW = 1e-200
 _VISIBLE = 1.0
 _DESCENT = 4
 _ROUNDS = 1
+_EDGES = 2
 _DESCENT_TABLE = 60
 _TABLE = 16
 _ROOTS = 12
@@ -539,10 +540,14 @@ class _Search:
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
                 )
             scores = self.traded(t, scores, rows, free, high[:, :3] - np.array(inside[:3]).T)
+            if self.covariance is None:
+                scores = self.along_edges(t, scores, rows, free, (low, high), np.array(inside[:2]).T)
             for j in (_B, _V):
                 scores = self.swept(
                     j, t, scores, rows[j], free, high[:, j] - inside[j], low[:, j] - inside[j]
                 )
+        # Without what rounding left of many steps.
+        scores = np.asarray(self.s - sum(t[:, j, None] * rows[j] for j in order))
         ends = np.where(t > 0, high, low)
         parts = np.where(t != 0, t * np.where(np.isfinite(ends), ends, 0.0), 0.0)
         taken = np.where(chosen, scores, np.where(free, np.maximum(scores, 0.0), 0.0))
@@ -584,6 +589,43 @@ class _Search:
         t[:, _B] += move
         t[:, _V] = np.maximum(t[:, _V] - price * move, 0.0)
         return np.asarray(scores - move[:, None] * row)
+
+    def along_edges(
+        self,
+        t: FloatArray,
+        scores: FloatArray,
+        rows: list[FloatArray],
+        free: BoolArray,
+        ends: tuple[FloatArray, FloatArray],
+        inside: FloatArray,
+    ) -> FloatArray:
+        """Scores with multipliers of background and variance moved along edges of the bound, on which one bin after the other scores zero.
+
+        No single multiplier improves in a corner of a piecewise linear function, where an edge may still fall.
+        """
+        last = np.full(len(t), -1)
+        for _ in range(_EDGES):
+            fine = (t[:, _B] != 0) & (t[:, _V] > 0)
+            useful = free & (rows[_V] > 0) & (self.s > 0)
+            near = np.where(useful, np.abs(scores) / np.where(self.s > 0, self.s, 1.0), np.inf)
+            near[np.arange(len(t)), last] = np.where(last >= 0, np.inf, near[np.arange(len(t)), last])
+            last = np.argmin(near, axis=1)
+            i = (np.arange(len(t)), last)
+            fine &= np.isfinite(near[i])
+            price = np.where(fine, rows[_B][i] / np.where(rows[_V][i] > 0, rows[_V][i], 1.0), 0.0)
+            row = rows[_B] - price[:, None] * rows[_V]
+            low, high = (end[:, :2] - inside for end in ends)
+            left = np.where(t[:, :2] > 0, high, low)
+            end = np.where(fine, left[:, _B] - price * np.where(fine, left[:, _V], 0.0), 0.0)
+            move = _best_multiplier(scores, row, free & fine[:, None], end, end)
+            # The ends that count are others beyond zero.
+            most = t[:, _V] / np.where(price > 0, price, 1e-300)
+            down, up = np.where(t[:, _B] > 0, -t[:, _B], -np.inf), np.where(t[:, _B] < 0, -t[:, _B], np.inf)
+            move = np.where(fine, np.clip(move, down, np.minimum(up, most)), 0.0)
+            t[:, _B] += move
+            t[:, _V] = np.maximum(t[:, _V] - price * move, 0.0)
+            scores = scores - move[:, None] * row
+        return scores
 
     def descend(self, cells: Cells, t: FloatArray, relaxed: FloatArray) -> FloatArray:
         """Fractions near the largest score with the tangents' quadratic, from where the parents' were."""

@@ -4,13 +4,19 @@ Two bins are neighbours if their boxes share a piece of a wall: they touch in on
 others. Finding the best connected set is a hard problem; `grow` gives good starts for the local search.
 """
 
+from typing import Any
+
 import numpy as np
+from scipy import sparse
 
 from superbin.domain.search import Search
 from superbin.merge.archive import Archive
 from superbin.merge.problem import BoolArray
 
 __all__ = ["grow", "is_connected", "neighbours"]
+
+_DENSE = 300
+"""Bins above which the graph of neighbours is a sparse matrix."""
 
 _STARTS = 24
 
@@ -49,7 +55,8 @@ def is_connected(sets: BoolArray, adjacency: BoolArray) -> BoolArray:
     reached = np.zeros_like(sets)
     some = sets.any(axis=1)
     reached[some, np.argmax(sets[some], axis=1)] = True
-    graph = adjacency[np.ix_(used, used)].astype(np.float32)
+    dense = adjacency[np.ix_(used, used)].astype(np.float32)
+    graph: Any = sparse.csr_array(dense) if used.size > _DENSE else dense
     while True:
         wider = reached | (sets & ((reached.astype(np.float32) @ graph) > 0))
         if np.array_equal(wider, reached):

@@ -81,6 +81,9 @@ _LIMITED = 48
 _EVERY = 20_000
 """Rectangles up to which all get the exact figure of merit; of more, this number of the best by a quick one."""
 
+_PIECES = 256
+"""Of more rectangles, how many of the best a connected set may grow from."""
+
 _CHUNK = 4096
 
 _UNLIMITED = 10**9
@@ -401,9 +404,14 @@ def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
     if possible <= _FEW:
         brute_force(archive, task.rules)
         return archive, _exhausted(archive)
+    boxes = rectangles(task.ground)
     grow(archive, adjacency, task.rules.possible)
     _start(task, archive)
-    archive.evaluate(rectangles(task.ground).sets)
+    if len(boxes) <= _EVERY:
+        archive.evaluate(boxes.sets)
+    else:
+        values = task.quick(boxes.totals(task.problem))
+        archive.evaluate(boxes.take(np.argsort(-values, kind="stable")[:_PIECES]))
     for start in archive.candidates(_CLIMBS):
         improve(archive, as_set(start.bins, task.problem.n_bins), start.value)
     return archive, _relaxed_proof(task, archive)

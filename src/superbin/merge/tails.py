@@ -147,20 +147,27 @@ def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatA
 def log_midp_at_least(count: FloatArray, ranges: Ranges) -> FloatArray:
     """Natural logarithm of a bound as in `midp_at_least`, also where that underflows.
 
-    The same integral, scaled; and as the mean rises with z, ``p >= P(z > z_k) P(N = n) / 2`` at the mean of any z_k, or at a smaller
-    one, where the probabilities of counts underflow, too.
+    The same integral, scaled; where the probabilities of counts underflow, too, as the mean rises with z,
+    ``p >= P(z > z_k) P(N = n) / 2`` at the mean of any z_k, or at a smaller one.
     """
-    some = np.maximum(count, 1e-12)
-    n = some[:, None]
-    mean = np.minimum(least_means(_TRIED[None, :], ranges), n)
+    n = np.maximum(count, 1e-12)
+    inside, first = _above_scaled(n, ranges)
     with np.errstate(divide="ignore"):
-        equal = special.xlogy(n, mean) - mean - special.gammaln(n + 1)
-        inside, first = _above_scaled(some, ranges)
-        scaled = np.log(np.maximum(inside, 0.0)) - first**2 / 2
-    rough: FloatArray = (special.log_ndtr(-_TRIED) + equal).max(axis=1) - np.log(2) - 1e-9 * some
+        best: FloatArray = np.log(np.maximum(inside, 0.0)) - first**2 / 2
+    best += np.log1p(-_slack(n, ranges)) - 1e-12 * first**2
     # Products that are no normal numbers have lost digits.
-    scaled = np.where(inside > 1e-280, scaled + np.log1p(-_slack(some, ranges)) - 1e-12 * first**2, -np.inf)
-    return np.maximum(rough, scaled)
+    rows = np.flatnonzero(~(inside > 1e-280))
+    best[rows] = _log_of_one_count(n[rows], ranges.take(rows))
+    return best
+
+
+def _log_of_one_count(n: FloatArray, ranges: Ranges) -> FloatArray:
+    column = n[:, None]
+    mean = np.minimum(least_means(_TRIED[None, :], ranges), column)
+    with np.errstate(divide="ignore"):
+        equal = special.xlogy(column, mean) - mean - special.gammaln(column + 1)
+    best: FloatArray = (special.log_ndtr(-_TRIED) + equal).max(axis=1) - np.log(2) - 1e-9 * n
+    return best
 
 
 def _slack(n: FloatArray, ranges: Ranges) -> FloatArray:

@@ -19,7 +19,7 @@ from superbin.domain.signal import point_label
 from superbin.domain.simplified import process_text
 from superbin.errors import InputError
 from superbin.results import AnalysisResult, LimitBand, UpperLimit
-from superbin.results.rounding import measured
+from superbin.results.rounding import measured, three
 from superbin.results.scan import DONE, ScanPoint, ScanResult
 from superbin.results.validation import ValidationReport
 from superbin.results.wording import MATH, parameter_label, parameter_value
@@ -133,7 +133,7 @@ def _number(value: float) -> str:
 
 
 def _three(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else three(value)
 
 
 def _z(value: float | None) -> str:
@@ -208,11 +208,19 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
     quoted = None if result.quoted is None else result.quoted.mu
     if quoted is not None and quoted.observed is not None and quoted.median is not None:
         observed, expected = quoted.observed, quoted.median
-        text = f"95 % CL upper limit on the signal strength: {observed:.3g} observed, {expected:.3g} expected"
+        text = f"95 % CL upper limit on the signal strength: {three(observed)} observed, {three(expected)} expected"
         if result.signal.cross_section_pb:
             fb = 1000 * result.signal.cross_section_pb
-            text += f"; on the cross section: {observed * fb:.3g} fb observed, {expected * fb:.3g} fb expected, theory {fb:.3g} fb"
+            text += f"; on the cross section: {three(observed * fb)} fb observed, {three(expected * fb)} fb expected, theory {three(fb)} fb"
         answer.append(f"{text}. At this cross section the signal is {_excluded(observed)} by this one bin.")
+    if result.likelihood is not None and (all_bins := result.likelihood.quoted.mu).observed is not None:
+        kind, hoped = (
+            result.likelihood.kind,
+            "" if all_bins.median is None else f", {three(all_bins.median)} expected",
+        )
+        answer.append(
+            f"By the {kind} likelihood of all bins: {three(all_bins.observed)} observed{hoped}; the signal is {_excluded(all_bins.observed)}."
+        )
     merit = MERITS.get(result.merge.figure_of_merit)
     goal = result.merge.figure_of_merit if merit is None else merit.goal
     chosen = f"{len(result.merge.bins)} of {counted(result.search.n_bins, 'bin')}, chosen for the {goal}: {result.merge.status}. It is the union of:"

@@ -108,7 +108,8 @@ class _Signal:
         if result.uncertainty is not None and result.uncertainty.systematic:
             width = result.uncertainty.systematic * total.signal
             value, mc, syst = tex.parts(total.signal, (total.signal_error,) * 2, (width,) * 2)
-            self.row = TeX(f"{value}{mc}\\,(MC)\\,{syst}\\,(syst.)")
+            simulated = f"{mc}\\,(MC)\\," if total.signal_error else ""
+            self.row = TeX(f"{value}{simulated}{syst}\\,(syst.)")
         pb = summary.cross_section_pb
         self.cross_section = None if pb is None else _cross_section(pb, summary.cross_section_error)
         self.order = summary.cross_section_order
@@ -262,7 +263,7 @@ def _answer(result: AnalysisResult) -> TeX:
     if fb is not None and fb.observed is not None:
         text += rf", or a cross section below ${_bare(fb.observed)}$~fb"
         if fb.median is not None:
-            text += rf" (${_bare(fb.median)}$~fb)"
+            text += rf" (expected ${_bare(fb.median)}$~fb)"
     return TeX(f"{text}.")
 
 

@@ -254,11 +254,15 @@ def measured(value: float, up: float, down: float) -> TeX:
 
 
 def parts(value: float, *pairs: tuple[float, float]) -> tuple[TeX, ...]:
-    """Write a value and pairs of uncertainties, upwards and downwards, in cells of their own with one last digit."""
+    """Write a value and pairs of uncertainties, upwards and downwards, in cells of their own with one last digit; a dash where both are zero."""
     shown = rounding.measured(value, *(error for pair in pairs for error in pair))
     power = rf"\times10^{{{shown.exponent}}}" if shown.exponent else ""
     sides = zip(shown.errors[::2], shown.errors[1::2], strict=True)
-    return TeX(f"${shown.value}{power}$"), *(TeX(f"${_sides(up, down)}{power}$") for up, down in sides)
+    cells = (
+        TeX(f"${_sides(up, down)}{power}$") if any(pair) else TeX("--")
+        for pair, (up, down) in zip(pairs, sides, strict=True)
+    )
+    return TeX(f"${shown.value}{power}$"), *cells
 
 
 def _sides(up: str, down: str) -> str:

@@ -383,6 +383,13 @@ class ChannelYields(Shown):
     total: tuple[float, ...]
     error: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        lengths = {len(each) for each in (self.observed, self.total, self.error, *self.samples.values())}
+        if len(lengths) != 1:
+            raise InputError(
+                f"channel {self.name!r} has lists of {', '.join(map(str, sorted(lengths)))} entries; each has one entry for each bin"
+            )
+
     def _shown(self) -> tuple[str, dict[str, str]]:
         return self.name, {
             "bins": str(len(self.observed)),

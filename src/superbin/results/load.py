@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from superbin._support.json import parse_json
+from superbin._support.shown import shortened
 from superbin.errors import DocumentError
 from superbin.results.analysis import AnalysisResult, result_from_json
 from superbin.results.chance import ChanceResult, chance_from_json
@@ -49,7 +50,7 @@ def drawable_of(text: str, *, place: str = "the result") -> Drawable:
             found = drawable(document)
         except Exception as error:  # cattrs has groups of any errors
             raise DocumentError(
-                f"{place} is no document of superbin likelihood: {' '.join(str(error).split())}; write it again with --json"
+                f"{place} is no document of superbin likelihood: {_innermost(error)}; write it again with --json"
             ) from error
         if found is not None:
             return found
@@ -57,6 +58,13 @@ def drawable_of(text: str, *, place: str = "the result") -> Drawable:
             f"{place} has no schema and is no answer of superbin likelihood scan, impacts, yields or covariance; give {_WRITTEN}"
         )
     return result_of(text, place=place)
+
+
+def _innermost(error: BaseException) -> str:
+    """The first error of a group of groups, which says what is wrong; those around it say where cattrs was."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return shortened(" ".join(str(error).split()), 200).strip("'\"")
 
 
 def load_any(path: str | Path) -> AnyResult:

@@ -8,7 +8,7 @@ from 950; the value has the same last digit (S. Navas et al., Phys. Rev. D 110 (
 import math
 from dataclasses import dataclass
 
-__all__ = ["Rounded", "measured", "plain"]
+__all__ = ["Rounded", "measured", "plain", "three"]
 
 _FINEST = 4
 """Decimals beyond which a power of ten is taken out."""
@@ -89,6 +89,17 @@ def plain(value: float, up: float, down: float | None = None) -> str:
     else:
         text = f"{shown.value} +{first} -{second}"
     return f"({text})e{shown.exponent}" if shown.exponent else text
+
+
+def three(value: float) -> str:
+    """Write a value without uncertainty with three digits, zeros at its end included; whole numbers from a thousand on.
+
+    Examples
+    --------
+    >>> three(0.32), three(1.5), three(1476.2)
+    ('0.320', '1.50', '1476')
+    """
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 def _decimals(error: float) -> int:

@@ -127,6 +127,31 @@ def test_answers_of_a_likelihood(
 
 
 @pytest.mark.parametrize(
+    ("found", "change", "message"),
+    [
+        (Scan("mu", (0.0, 1.0), (1.0, 0.0), 1.0, {}, "converged"), {"q": [1]}, "2 values and 1 q"),
+        (Surface(("a", "b"), (0.0, 1.0), (0.0,), ((1.0,), (0.0,)), None, "converged"), {"q": [[1], [2, 3]]}, "2 rows of 1 values"),
+        (Yields("s", (CHANNEL,), (), "converged"), {"channels": [{"name": "a", "observed": [1], "samples": {"b": [1, 2]}, "total": [1], "error": [1]}]}, "lists of 1, 2 entries"),
+    ],
+    ids=["scan", "surface", "yields"],
+)  # fmt: skip
+def test_answers_whose_lists_do_not_fit(
+    found: Scan | Surface | Yields,
+    change: dict[str, object],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CLI-16: a document whose lists have different lengths is refused in one line that says which."""
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps(found.document() | change), encoding="utf-8")
+    assert run("plot", path) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     "content", ["{}", '{"strength": 1, "mu": [], "mu_error": 1, "parameters": 3, "status": 1, "doubts": 2}']
 )
 def test_other_documents_without_schema(

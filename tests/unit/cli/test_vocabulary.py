@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from superbin._support.shown import counted
 from superbin.cli import cli, main
+from superbin.cli.progress import counter
+from superbin.cli.tables import aligned
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -73,6 +76,37 @@ def test_every_option_is_explained(name: str) -> None:
         assert option.help, option.opts
         assert option.help[0].isupper() or not option.help[0].isalpha()
         assert option.help.rstrip("]").endswith((".", ")")), (option.opts, option.help)
+
+
+def test_tables_and_counts() -> None:
+    """CLI-76: cells are at least two blanks apart, of any length; numbers have their nouns."""
+    rows = [("a name that is longer than any heading", "123456789.5", "1"), ("b", "2", "-0.38 to 12.47")]
+    for line, row in zip(aligned([("name", "events", "68 %"), *rows])[1:], rows, strict=True):
+        assert line.split("  ")[0] == row[0]
+        assert [cell.strip() for cell in line.split("  ") if cell.strip()] == list(row)
+    assert [counted(n, "bin") for n in (0, 1, 2)] == ["0 bins", "1 bin", "2 bins"]
+    assert [counted(2, noun) for noun in ("search", "entry", "process", "mass")] == [
+        "2 searches",
+        "2 entries",
+        "2 processes",
+        "2 masses",
+    ]
+
+
+def test_counted_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-77: nothing for two seconds; then done, rate and remaining time."""
+    now = [100.0]
+    monkeypatch.setattr("superbin.cli.progress.time.monotonic", lambda: now[0])
+    report = counter("toys")
+    now[0] += 1
+    report(10, 100)
+    assert capsys.readouterr().err == ""
+    now[0] += 39
+    report(40, 100)
+    assert capsys.readouterr().err == "superbin: toys: 40 of 100, 1/s, 1 min left\n"
+    now[0] += 60
+    report(100, 100)
+    assert capsys.readouterr().err == "superbin: toys: 100 of 100, 1/s\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["db"], ["likelihood"], ["signal"]])

@@ -217,6 +217,13 @@ def test_all_faults_at_once() -> None:
     ):
         assert text.count(f"$.{path}") == 1
     space = document()
+    _set("observations", 0, "data", value=[3, -1])(space)
+    _set(*B, "data", value=[1, "5"])(space)
+    with pytest.raises(
+        DocumentError, match=r"w.json: 2 faults: \$.observations\[0\].data\[1\] is -1.*samples\[1\]"
+    ):
+        model_from_workspace(space, source="w.json")
+    space = document()
     _set("measurements", 0, "config", "parameters", 1, "inits", value=[7])(space)
     _set("measurements", 0, "config", "parameters", 2, "fixed", value=1)(space)
     _set("measurements", 0, "config", "poi", value="sigma")(space)

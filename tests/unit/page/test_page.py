@@ -14,6 +14,7 @@ from superbin.domain.aggregate import AggregateBin, Background
 from superbin.errors import InputError
 from superbin.page import page, point_pages
 from superbin.results import AnalysisResult, LimitBand, PValue, SearchSummary, UpperLimit
+from superbin.results.rounding import three
 from superbin.results.scan import ScanLimit, ScanPoint, ScanResult
 
 HOSTILE = '<script>alert("x")</script>&\u202e'
@@ -80,7 +81,13 @@ def test_the_answer_comes_first(example_result: AnalysisResult) -> None:
     assert f"observed {example_result.observed.midp.z:.2f}" in first
     quoted = example_result.quoted
     assert quoted is not None
-    assert f"{quoted.mu.observed:.3g} observed, {quoted.mu.median:.3g} expected" in first
+    assert quoted.mu.observed is not None
+    assert quoted.mu.median is not None
+    assert f"{three(quoted.mu.observed)} observed, {three(quoted.mu.median)} expected" in first
+    assert example_result.likelihood is not None
+    full = example_result.likelihood.quoted.mu
+    assert full.observed is not None
+    assert f"By the full likelihood of all bins: {three(full.observed)} observed" in first
     assert "the signal is excluded by this one bin" in first
     weak = UpperLimit.of("lhc", LimitBand(1.2, median=0.5), fit="prefit")
     assert "is not excluded" in page(replace(example_result, limits=(weak,), other=None))
