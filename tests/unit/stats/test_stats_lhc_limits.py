@@ -230,6 +230,8 @@ def test_refusals() -> None:
     ("n", "yields", "options"),
     [
         (1, (1557.0, 0.0, 1277.0), {"level": 0.001, "model": "lognormal"}),
+        (1, (181.6, 3.95, 10.79), {"level": 0.9, "model": "gaussian"}),
+        (1, (5958.0, 0.0, 0.0), {"level": 0.9, "signal_uncertainty": 0.1, "model": "none"}),
         (100, (5.0, 1e15, 0.0), {"level": 1 - 1e-12, "signal_uncertainty": 1e-9, "model": "gamma"}),
     ],
 )

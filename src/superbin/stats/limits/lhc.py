@@ -36,6 +36,7 @@ from superbin.stats.limits.exact import exact_limit, limits_of_one
 from superbin.stats.limits.lines import ROTATED, Ensemble, Lines, spread
 from superbin.stats.limits.problem import Problem, prepare
 from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
+from superbin.stats.poisson import log_equal
 from superbin.stats.profile import fit
 
 __all__ = ["expected_lhc_limits", "lhc_cls", "lhc_limit"]
@@ -153,9 +154,11 @@ class _Exclusion:
         without = Ensemble(alone, np.zeros(s.size), held.mean(alone))
         lines = Lines.of(held, k, s, counts, self.log_step, (with_signal, without), self.outcomes)
         shape = (s.size, *self.last.shape[1:])
-        # what is as extreme as the data has a probability of about exp(-root^2/2)
+        # what is as extreme as the data has a probability of about exp(-root^2/2), or that of their count where this is smaller
         depth = self.depth + 0.5 * root * root
-        matters = np.broadcast_to(np.maximum(*lines.chances) > -depth[:, None, None], shape)
+        least = (log_equal(np.round(self.data), one.mean) - depth for one in (with_signal, without))
+        likely = [chance > edge[:, None, None] for chance, edge in zip(lines.chances, least, strict=True)]
+        matters = np.broadcast_to(likely[0] | likely[1], shape)
 
         def chosen(*parts: FloatArray) -> tuple[FloatArray, ...]:
             return tuple(np.broadcast_to(part, shape)[matters] for part in parts)
