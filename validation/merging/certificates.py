@@ -7,6 +7,7 @@
 
 import argparse
 import csv
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,8 +191,11 @@ def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: 
         for grid, table in zip(grids, tables, strict=True)
     ]
     if every:
-        # A model at a time, so that every one has its share.
-        signals += [point for group in points for point in group[every // 2 :: every]]
+        # One of every model in turn, so that a run that is stopped has some of all.
+        chosen = [group[every // 2 :: every] for group in points]
+        signals += [
+            point for turn in itertools.zip_longest(*chosen) for point in turn if point is not None
+        ]
     done = {tuple(row[name] for name in COLUMNS[:4]) for row in known()}
     if not done:
         CERTIFICATES.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")

@@ -1,16 +1,15 @@
-"""Check a certificate with other arithmetic: its cells, one by one, with mpmath.
+"""Check certificates with other arithmetic: their cells or boxes, one by one, with mpmath.
 
-A certificate is the list of settled cells with their multipliers. Two things make it a proof, and both are looked at here without any code of
-`superbin.merge.cells` or `superbin.merge.tails`:
+A certificate is a list of settled cells with their multipliers; with correlations, of settled boxes with their planes. Two things make it a proof, and both
+are looked at here without any code of `superbin.merge.cells`, `superbin.merge.planes` or `superbin.merge.tails`:
 
-* every set is in a cell: of the small problem all sets are looked up, of the full one sets near the optimum and random ones;
+* every set is in a cell: of the small problems all sets are looked up, of the full ones sets near the optimum and random ones;
 * no set of a cell exceeds its bound: the bound on the signal is summed again from the exported multipliers in interval arithmetic
   (`mpmath.iv`), and the mid-p-value of that signal is integrated with 20 digits at nine points of the box, its corners among them. None may
-  exceed the bound.
+  exceed the bound. With correlations, what is left of the covariance without the exported own variances is shown to be a covariance by a Cholesky
+  decomposition with 30 digits.
 
-Both problems are without correlations; tangents of a covariance are checked against every set of small problems, by `certificates.py`.
-
-``python validation/merging/second_opinion.py`` prints the table of `SECOND-OPINION.md`.
+``python validation/merging/second_opinion.py`` prints the table of ``CERTIFICATES.md``.
 """
 
 import argparse
@@ -25,11 +24,13 @@ from mpmath import iv, mp
 
 from superbin import open_catalog
 from superbin.domain.aggregate import bin_sums
+from superbin.domain.correlations import covariances
 from superbin.domain.merits import MERITS
 from superbin.merge.archive import Archive
 from superbin.merge.branch import Limits
 from superbin.merge.cells import Cells, cell_bound
 from superbin.merge.constraints import Constraints, rules
+from superbin.merge.planes import Settled, exact_bound, plane_bound
 from superbin.merge.problem import Problem, problem_from
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -126,16 +127,119 @@ def covered(problem: Problem, record: list[Cells], sets: np.ndarray) -> int:
     return int(missing.sum())
 
 
+def plane_signal(problem: Problem, settled: Settled, i: int, point: tuple[float, float]) -> float:
+    """The signal that the plane of a box leaves a set of this background and upward variance, the upper end of an interval."""
+    covariance = problem.covariance_up
+    assert covariance is not None
+    c, d = iv.mpf(float(settled.c[i])), iv.mpf(float(settled.d[i]))
+    w, own = settled.fractions[i], settled.own[i]
+    touched = np.flatnonzero(w)
+    fractions = {int(k): iv.mpf(float(w[k])) for k in touched}
+    total = c * iv.mpf(point[0]) + d * iv.mpf(point[1])
+
+    def pushed(j: int) -> mpmath.iv.mpf:
+        row = sum((iv.mpf(float(covariance[j, k])) * x for k, x in fractions.items()), iv.mpf(0))
+        return row - iv.mpf(float(own[j])) * fractions.get(j, iv.mpf(0))
+
+    for j in np.flatnonzero(settled.state >= 0):
+        push = iv.mpf(float(own[j])) + 2 * pushed(int(j))
+        score = iv.mpf(float(problem.signal[j])) - c * iv.mpf(float(problem.background[j])) - d * push
+        total += score if settled.state[j] > 0 else iv.mpf([max(score.a, 0), max(score.b, 0)])
+    total += d * sum((x * pushed(k) for k, x in fractions.items()), iv.mpf(0))
+    return float(total.b)
+
+
+def is_covariance(problem: Problem, settled: Settled, i: int) -> bool:
+    """Whether the covariance less the own variances is positive semidefinite where sets and fractions differ."""
+    assert problem.covariance_up is not None
+    w, own = settled.fractions[i], settled.own[i]
+    some = np.flatnonzero((own > 0) | ((w > 0) & (w < 1)) | (settled.state == 0))
+    matrix = problem.covariance_up[np.ix_(some, some)]
+    with mp.workdps(30):
+        rows: list[list[mpmath.mpf]] = []
+        for j in range(some.size):
+            row: list[mpmath.mpf] = []
+            for k in range(j + 1):
+                left = mp.mpf(float(matrix[j, k])) - (mp.mpf(float(own[some[j]])) if j == k else 0)
+                left -= mp.fdot(row, rows[k][:k]) if k < j else mp.fdot(row, row)
+                if j == k:
+                    if left < 0:
+                        return False
+                    row.append(mp.sqrt(left))
+                else:
+                    row.append(left / rows[k][k] if rows[k][k] else mp.mpf(0))
+            rows.append(row)
+    return True
+
+
+def largest_down(problem: Problem, variance: float) -> float:
+    """No set of this upward variance has a larger downward uncertainty."""
+    up, down = problem.covariance_up, problem.covariance_down
+    assert up is not None
+    assert down is not None
+    some = np.diag(up) > 0
+    ratio = float((np.diag(down)[some] / np.diag(up)[some]).max())
+    return float(np.sqrt(ratio * variance + np.maximum(down - ratio * up, 0.0).sum()))
+
+
+def planes_looked_at(
+    problem: Problem, record: list[Settled], bound: float, sample: int
+) -> tuple[int, int, float]:
+    """Boxes, those re-evaluated, and by how much their figures stay below the bound at least."""
+    every = [(settled, i) for settled in record for i in range(len(settled.c))]
+    rng = np.random.default_rng(0)
+    # Near the best background and variance the figures are closest to the bound.
+    pick = rng.permutation(len(every))[: min(sample, len(every))].tolist()
+    pick += list(range(len(every)))[-sample:]
+    pick = sorted(set(pick))
+    closest, shown = np.inf, set()
+    for settled, i in (every[k] for k in pick):
+        if settled.own[i].tobytes() not in shown:
+            shown.add(settled.own[i].tobytes())
+            assert is_covariance(problem, settled, i)
+        low, high = settled.low[i], settled.high[i]
+        origin = plane_signal(problem, settled, i, (0.0, 0.0))
+        for f, g in itertools.product((0.0, 0.5, 1.0), repeat=2):
+            b, v = low[0] + f * (high[0] - low[0]), max(low[1] + g * (high[1] - low[1]), 0.0)
+            signal = (origin + float(settled.c[i]) * b + float(settled.d[i]) * v) * (1 + 1e-12)
+            if signal <= 0:
+                continue
+            z = float(significance(midp(signal + b, b, np.sqrt(v), min(largest_down(problem, v), b))))
+            closest = min(closest, bound / max(z, 1.0) - 1)
+    return len(every), len(pick), closest
+
+
+def planes_cover(problem: Problem, record: list[Settled], sets: np.ndarray) -> int:
+    """How many of the sets are in no box."""
+    w = sets.astype(np.float64)
+    variance = np.einsum("ij,ij->i", w @ problem.covariance_up, w)
+    points = np.stack([w @ problem.background, variance], axis=1)
+    missing = np.ones(len(sets), dtype=bool)
+    for settled in record:
+        rows = np.flatnonzero(missing)
+        rows = rows[((settled.state == 0) | (sets[rows] == (settled.state > 0))).all(axis=1)]
+        if rows.size:
+            low, high = settled.low * (1 - 1e-8) - 1e-12, settled.high * (1 + 1e-8) + 1e-12
+            inside = (points[rows, None, :] >= low).all(axis=2) & (points[rows, None, :] <= high).all(axis=2)
+            missing[rows[inside.any(axis=1)]] = False
+    return int(missing.sum())
+
+
 def checked(name: str, problem: Problem, gap: float, sample: int, sets: np.ndarray | None) -> None:
     """One row of the table."""
     allowed = rules(problem, Constraints()).with_signal(problem)
     archive = Archive(problem, MERITS["midp"], allowed)
     archive.evaluate(np.eye(problem.n_bins, dtype=bool))
-    cell_bound(archive, MERITS["midp"].largest, allowed, Limits(gap=gap, nodes=10**9, seconds=20))
-    record: list[Cells] = []
-    found = cell_bound(
-        archive, MERITS["midp"].largest, allowed, Limits(gap=gap, nodes=10**9, seconds=600), record=record
-    )
+    exact_bound(archive, MERITS["midp"].largest, allowed, Limits(gap=gap, nodes=10**9, seconds=20))
+    limits = Limits(gap=gap, nodes=10**9, seconds=600)
+    correlated = problem.covariance_up is not None
+    cells: list[Cells] = []
+    boxes: list[Settled] = []
+    if correlated:
+        found = plane_bound(archive, MERITS["midp"].largest, allowed, limits, record=boxes)
+    else:
+        found = cell_bound(archive, MERITS["midp"].largest, allowed, limits, record=cells)
+    assert found.complete
     best = archive.best[0]
     if sets is None:
         rng = np.random.default_rng(1)
@@ -150,8 +254,12 @@ def checked(name: str, problem: Problem, gap: float, sample: int, sets: np.ndarr
         sets = np.concatenate([near, sparse])
     sets = sets[(sets & (problem.signal > 0)).any(axis=1) & ~(sets & ~allowed.possible).any(axis=1)]
     start = time.process_time()
-    count, evaluated, closest = looked_at(problem, record, found.bound, sample)
-    missing = covered(problem, record, sets)
+    if correlated:
+        count, evaluated, closest = planes_looked_at(problem, boxes, found.bound, sample)
+        missing = planes_cover(problem, boxes, sets)
+    else:
+        count, evaluated, closest = looked_at(problem, cells, found.bound, sample)
+        missing = covered(problem, cells, sets)
     print(
         f"| {name} | {archive.best[1]:.6f} | {found.bound:.6f} | {count} | {evaluated} | {closest:.1e} | {len(sets)} | {missing} "
         f"| {time.process_time() - start:.0f} |",
@@ -173,13 +281,17 @@ def main() -> None:
         "| problem | best found | bound | cells | evaluated again | least distance below the bound | sets looked up | in no cell | CPU s |\n"
         "|---|---|---|---|---|---|---|---|---|"
     )
-    small = drawn(np.random.default_rng(SMALL), "plain", 14)
     every = ((np.arange(1, 1 << 14)[:, None] >> np.arange(14)) & 1).astype(bool)
-    checked("14 random bins", small, 1e-3, sample, every)
+    for kind in ("plain", "correlated"):
+        small = drawn(np.random.default_rng(SMALL), kind, 14)
+        checked(f"14 random bins, {kind}", small, 1e-3, sample, every)
     with open_catalog() as catalog:
         search = catalog.search(SEARCH)
         signal = catalog.signal(search, "T1bbbb", (1750.0, 1.0))
-    checked("T1bbbb(1750, 1), 160 bins", problem_from(bin_sums(search, signal)), 0.01, sample, None)
+    sums = bin_sums(search, signal)
+    checked("T1bbbb(1750, 1), 160 bins", problem_from(sums), 0.01, sample, None)
+    likelihood = problem_from(sums, covariances(search, "likelihood")[0])
+    checked("T1bbbb(1750, 1), 160 bins, likelihood", likelihood, 0.01, sample, None)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,24 @@ def write_paper(
         _progress(f"the paper is left as source: {error}")
 
 
+def check_paper(template: Path | None, cut_flow: Path | None) -> None:
+    """Refuse a template or a point that cannot be read, before anything is computed.
+
+    Raises
+    ------
+    InputError, DocumentError
+        As of `write_paper`.
+    """
+    if template is not None:
+        from superbin.paper.render import checked_template
+
+        checked_template(template)
+    if cut_flow is not None:
+        from superbin.io.grids import read_point
+
+        read_point(cut_flow)
+
+
 def cut_flow_of(path: Path, result: "AnalysisResult") -> dict[str, float]:
     """Fraction of the generated events that is left after each cut, and in the aggregate region, of a generated point.
 

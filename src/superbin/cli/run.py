@@ -23,7 +23,7 @@ from superbin.cli.options import (
     simplify_option,
     toys_option,
 )
-from superbin.cli.paper import paper_options, write_paper
+from superbin.cli.paper import check_paper, paper_options, write_paper
 
 if TYPE_CHECKING:
     from superbin.catalog.catalog import Source
@@ -117,6 +117,7 @@ def run(
     from superbin.cli.summary import summary
 
     start = time.perf_counter()
+    check_paper(template, cut_flow)
     with staged_directory(output, force=force) as stage:
         _progress("reading the search and the signal")
         with open_catalog(database) as catalog:

@@ -129,21 +129,12 @@ def _printed_template(name: str, own: str | Path | None, values: Mapping[str, An
     if own is None:
         return _environment().get_template(name).render(values)
     path = Path(own)
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise DocumentError(
-            f"cannot read the template {path}: {reason}; give a file with a Jinja2 template"
-        ) from error
+    source = checked_template(path)
     environment = _environment(path.parent)
     try:
         return environment.from_string(source).render(values)
-    except jinja2.TemplateSyntaxError as error:
-        place = error.name or path
-        raise DocumentError(
-            f"{place}:{error.lineno}: {error.message}; correct the template, see docs/howto/paper.md"
-        ) from error
+    except jinja2.TemplateSyntaxError as error:  # of a template that it uses
+        raise _syntax(error, path) from error
     except jinja2.TemplateNotFound as error:
         raise DocumentError(
             f"{path} uses the template {error.name!r}, which is neither beside it nor one of superbin's: "
@@ -152,6 +143,33 @@ def _printed_template(name: str, own: str | Path | None, values: Mapping[str, An
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DocumentError(f"{path}: {reason}; correct the template, see docs/howto/paper.md") from error
+
+
+def checked_template(path: Path) -> str:
+    """Read a template, and check its syntax before anything is computed for it.
+
+    Raises
+    ------
+    DocumentError
+        If it cannot be read, or has an error; the text says in which line.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+        _environment(path.parent).parse(source)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DocumentError(
+            f"cannot read the template {path}: {reason}; give a file with a Jinja2 template"
+        ) from error
+    except jinja2.TemplateSyntaxError as error:
+        raise _syntax(error, path) from error
+    return source
+
+
+def _syntax(error: jinja2.TemplateSyntaxError, path: Path) -> DocumentError:
+    return DocumentError(
+        f"{error.name or path}:{error.lineno}: {error.message}; correct the template, see docs/howto/paper.md"
+    )
 
 
 def _environment(folder: Path | None = None) -> jinja2.Environment:

@@ -108,8 +108,8 @@ class _Signal:
         if result.uncertainty is not None and result.uncertainty.systematic:
             width = result.uncertainty.systematic * total.signal
             value, mc, syst = tex.parts(total.signal, (total.signal_error,) * 2, (width,) * 2)
-            mc = f"{mc}\\,(MC)\\," if total.signal_error else ""
-            self.row = TeX(f"{value}{mc}{syst}\\,(syst.)")
+            simulated = f"{mc}\\,(MC)\\," if total.signal_error else ""
+            self.row = TeX(f"{value}{simulated}{syst}\\,(syst.)")
         pb = summary.cross_section_pb
         self.cross_section = None if pb is None else _cross_section(pb, summary.cross_section_error)
         self.order = summary.cross_section_order

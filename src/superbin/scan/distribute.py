@@ -5,8 +5,9 @@ worker is found out, and recorded as failed, and the others are not.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
@@ -25,6 +26,9 @@ Record: TypeAlias = Callable[[Sequence[FinishedPoint]], None]
 _IN_FLIGHT = 256
 """Batches handed to an executor that does not say how many it wants."""
 
+_BATCH_SECONDS = 1.0
+"""Work of a batch, once it is known how long a point takes: what a lost worker costs."""
+
 _SILENCE = 1.0
 """Seconds without an answer after which the executor is asked whether it is alive."""
 
@@ -35,20 +39,21 @@ _ADVICE = "most likely because memory ran out; analyse it alone with 'superbin r
 
 
 def distribute(
-    job: Job, targets: Iterable[Target], executor: Executor, record: Record, *, batch_size: int
+    job: Job, targets: Sequence[Target], executor: Executor, record: Record, *, batch_size: int
 ) -> None:
     """Compute targets on the workers of an executor.
 
     Parameters
     ----------
     job : Job
-    targets : iterable of Target
+    targets : sequence of Target
         With signals.
     executor : Executor
     record : callable
         Takes finished points as they come, failed ones among them; called in this thread.
     batch_size : int
-        Targets handed out together.
+        Targets handed out together before it is known how long one takes; then those of a second, and fewer in the end, so that the
+        workers finish together.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def distribute(
     """
     distribution = _Distribution(job, executor, record)
     try:
-        distribution.run(_batches(targets, batch_size))
+        distribution.run(_batches(targets, partial(distribution.batch_size, batch_size)))
     except KeyboardInterrupt:
         distribution.abandon(keep=True)
         raise
@@ -66,10 +71,32 @@ def distribute(
         raise
 
 
-def _batches(targets: Iterable[Target], size: int) -> Iterator[Batch]:
-    rest = iter(targets)
-    while batch := tuple(islice(rest, size)):
-        yield batch
+def _batches(targets: Sequence[Target], size: Callable[[int], int]) -> Iterator[Batch]:
+    """Batches of a size that may depend on how many targets are left."""
+    begin = 0
+    while begin < len(targets):
+        end = begin + size(len(targets) - begin)
+        yield tuple(targets[begin:end])
+        begin = end
+
+
+def fitting_size(first: int, left: int, in_flight: int, seconds: float | None) -> int:
+    """How many of the points that are left to hand out together: the work of a second, and a fair share of what is left.
+
+    Parameters
+    ----------
+    first : int
+        How many while nothing is known, and no fewer than that for a fair share: an executor may have fewer workers than it takes batches.
+    left : int
+    in_flight : int
+        Batches that the executor takes at a time.
+    seconds : float or None
+        Of a point, if one is finished.
+    """
+    if seconds is None:
+        return first
+    fair = max(first, left // (2 * in_flight))
+    return max(1, min(fair, int(min(_BATCH_SECONDS / max(seconds, 1e-9), left))))
 
 
 class _Distribution:
@@ -83,6 +110,17 @@ class _Distribution:
         self._strikes: Counter[str] = Counter()
         self._deaths = 0
         self._computed = 0
+        self._seconds = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Batches that the executor takes at a time."""
+        return int(getattr(self._executor, "in_flight", _IN_FLIGHT))
+
+    def batch_size(self, first: int, left: int) -> int:
+        """How many of the targets that are left make the next batch."""
+        seconds = self._seconds / self._computed if self._computed else None
+        return fitting_size(first, left, self.in_flight, seconds)
 
     def run(self, batches: Iterator[Batch]) -> None:
         """Go on until there is nothing left."""
@@ -104,8 +142,7 @@ class _Distribution:
             if not self._flying:
                 self._submit((self._suspects.popleft(),))
             return True
-        most = getattr(self._executor, "in_flight", _IN_FLIGHT)
-        for batch in islice(batches, most - len(self._flying)):
+        for batch in islice(batches, self.in_flight - len(self._flying)):
             self._submit(batch)
         return bool(self._flying)
 
@@ -155,8 +192,10 @@ class _Distribution:
             raise ClusterError("the executor dropped work that it had taken; check that it still runs")
         error = future.exception()
         if error is None:
+            found = future.result()
             self._computed += len(batch)
-            return future.result()
+            self._seconds += sum(point.seconds for point in found)
+            return found
         if isinstance(error, SuperbinError):
             raise error
         if not _died(error):

@@ -25,7 +25,7 @@ __all__ = ["Progress", "run_scan"]
 _BATCHES = 200
 _LARGEST_BATCH = 50
 _LARGEST_SLOW_BATCH = 5
-"""A batch is a fraction of the scan, and never more than some ten seconds of work: that is what a lost worker costs."""
+"""The first batches are a fraction of the scan, and never more than some ten seconds of work; later ones are sized by time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,11 +141,11 @@ def falls_to_zero(
     return result
 
 
-def window(*centres: float, sigmas: float = 10.0) -> FloatArray:
-    """All counts that are not negligible around any of the centres, and between them."""
+def window(*centres: float, sigmas: float = 10.0, step: float = 1.0) -> FloatArray:
+    """All counts, or one per `step`, that are not negligible around any of the centres, and between them."""
     low = min(max(0.0, np.floor(c - sigmas * np.sqrt(c) - 3 * sigmas)) for c in centres)
     high = max(np.ceil(c + sigmas * np.sqrt(c) + 3 * sigmas) for c in centres)
-    return np.arange(low, high + 1)
+    return np.arange(low, high + step, step)
 
 
 def log_sum(counts: FloatArray, mean: FloatArray, log_accepted: FloatArray) -> FloatArray:

@@ -126,3 +126,25 @@ def test_wrong_template(result_file: Path, tmp_path: Path, capsys: pytest.Captur
     assert "own.j2:1:" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "draft").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--template", "missing.tex.j2"), "cannot read the template"),
+        (("--template", "bad.tex.j2"), "bad.tex.j2:1: Expected an expression"),
+        (("--cut-flow", "missing.json"), "missing.json: cannot be read"),
+    ],
+)
+def test_files_of_a_paper_are_checked_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str], text: str
+) -> None:
+    """PAPER-12: a run does not begin with a template or a point that cannot be read."""
+    (tmp_path / "bad.tex.j2").write_text("<% if %>")
+    option, name = options
+    code = run("run", "T1bbbb", 1750, 1, "-o", tmp_path / "out", option, tmp_path / name)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert text in error
+    assert "reading the search" not in error
+    assert not (tmp_path / "out").exists()

@@ -114,7 +114,6 @@ class _Exclusion:
         self.held, self.data, self.k = held, data, k
         self.alone = held.background_only(data, held.nominal())[0]
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
-        counts = window(float(data[0]), mean, min(mean, nominal), float(data[0]) + most, sigmas=sigmas)
         self.outcomes, lines, step = None, 1, 1
         if k > 0:
             strongest = fit(held, data, np.full(1, most), held.nominal()).nuisance
@@ -123,9 +122,21 @@ class _Exclusion:
             # of many events every few counts stand for all: what is summed is smooth
             width = math.hypot(float(spread(held, self.alone)[0]), k * least)
             step = max(1, int(STEP * min(math.sqrt(mean), width)))
-        self.counts, self.log_step = counts[::step], math.log(step)
-        self.depth, self.work = 0.5 * sigmas * sigmas, 0
+        self.work = 0
+        self._add_work(int(most / step) * lines * rows)
+        centres = float(data[0]), mean, min(mean, nominal), float(data[0]) + most
+        self.counts, self.log_step = window(*centres, sigmas=sigmas, step=step), math.log(step)
+        self.depth = 0.5 * sigmas * sigmas
         self.last = np.full((rows, lines, self.counts.size), np.nan)
+
+    def _add_work(self, outcomes: int) -> None:
+        """Count outcomes that are looked at, and give up when they are too many."""
+        self.work += outcomes
+        if self.work > MOST_WORK:
+            raise InputError(
+                f"the LHC's CLs for n = {self.data[0]:g} and background {float(self.held.centre()[0]):g} takes more than some ten seconds; "
+                "use the exact CLs limit or the asymptotic one (cls_limit, asymptotic_limit)"
+            )
 
     def observed(self, s: FloatArray) -> FloatArray:
         """Root of q~ of the data."""
@@ -157,12 +168,7 @@ class _Exclusion:
             start = np.where(cold, self._guess(points, centre, signal, want), start)
 
         def counted(points: Index, a: FloatArray) -> tuple[FloatArray, FloatArray]:
-            self.work += CALL + points.size
-            if self.work > MOST_WORK:
-                raise InputError(
-                    f"the LHC's CLs for n = {self.data[0]:g} and background {float(held.centre()[0]):g} takes more than some ten seconds; "
-                    "use the exact CLs limit or the asymptotic one (cls_limit, asymptotic_limit)"
-                )
+            self._add_work(CALL + points.size)
             return statistic(points, a)
 
         found = edges(counted, target, lines.span(held), start, rising=True)
