@@ -105,7 +105,7 @@ def test_lines_of_one_name(tmp_path: Path) -> None:
     second = 2 + 5 * (1 + 0.2 * u) * m * (1 - 0.2 * n) * f**2
     assert expected(path, u=u, m=m, n=n, f=f) == pytest.approx([first, second])
     likelihood = read(path)
-    free = next(p for p in likelihood.model.parameters if p.name == "f")
+    free = next(p for p in likelihood.description.parameters if p.name == "f")
     assert (free.initial, free.lower, free.upper) == (1.0, 0.0, 5.0)
     assert {f.code for f in lint(read_datacards(path))} >= {"acts-twice", "first-start"}
 
@@ -117,7 +117,7 @@ def test_constrained_rate(tmp_path: Path, order: int) -> None:
     path = card(tmp_path, "\n".join(lines) + "\n")
     assert expected(path, f=1.4) == pytest.approx([1 + 4 * 1.4, 2 + 5 * 1.4])
     likelihood = read(path)
-    (f,) = (p for p in likelihood.model.parameters if p.name == "f")
+    (f,) = (p for p in likelihood.description.parameters if p.name == "f")
     assert (f.initial, f.lower, f.upper, f.constraint) == (1.0, 0.3, 1.9, Normal(1.0, 0.2))
 
     def nll(f: float) -> float:
@@ -127,7 +127,7 @@ def test_constrained_rate(tmp_path: Path, order: int) -> None:
     difference = likelihood.nll({"r": 1.0, "f": 1.4}) - likelihood.nll({"r": 1.0, "f": 0.8})
     assert difference == pytest.approx(nll(1.4) - nll(0.8), abs=1e-12)
     free = read(card(tmp_path, "f extArg 1.5 [1,2]\nf rateParam a t 1\n"))
-    (f,) = (p for p in free.model.parameters if p.name == "f")
+    (f,) = (p for p in free.description.parameters if p.name == "f")
     assert (f.initial, f.lower, f.upper, f.constraint) == (1.5, 1.0, 2.0, None)
 
 
@@ -136,7 +136,7 @@ def test_constrained_rate_of_another_card(tmp_path: Path) -> None:
     for name, line in (("a", "f rateParam * t 1"), ("b", "f param 1 0.2")):
         (tmp_path / name).mkdir()
         card(tmp_path / name, line + "\n")
-    model = read_cards({n: tmp_path / n / "card.txt" for n in "ab"}).model
+    model = read_cards({n: tmp_path / n / "card.txt" for n in "ab"}).description
     assert next(p for p in model.parameters if p.name == "f").constraint == Normal(1.0, 0.2)
 
 
