@@ -15,10 +15,11 @@ from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.domain.sums import Totals
 from superbin.errors import InputError
-from superbin.merge import Constraints, Limits, cells, optimize
+from superbin.merge import Constraints, Limits, cells, optimize, planes
 from superbin.merge.archive import Archive
 from superbin.merge.cells import Cells, cell_bound, midp_at_most
 from superbin.merge.constraints import rules
+from superbin.merge.downward import DownwardVariance
 from superbin.merge.exhaustive import every_set
 from superbin.merge.least_limits import least_events
 from superbin.merge.planes import exact_bound
@@ -55,9 +56,10 @@ def drawn(seed: int) -> Problem:
 
 @pytest.fixture(autouse=True, scope="module")
 def shared_soon() -> Iterator[None]:
-    """Own variances are split off again in these small problems, too."""
+    """Own variances are split off again in these small problems, too, and bins are chosen one by one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "_SHARED", 10)
+        patch.setattr(planes, "_FEW", 4)
         yield
 
 
@@ -111,6 +113,59 @@ def test_settled_cells_hold_every_set(seed: int) -> None:
             assert (values[fits] <= max(settled.bound[i], found.bound) * (1 + 1e-12)).all()
             covered |= fits
     assert covered.all()
+
+
+@pytest.mark.parametrize("seed", [2, 3, 7, 8])
+def test_settled_boxes_hold_every_set(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MERGE-71: with correlations, every set is in a settled box, and no set of a node is above its plane."""
+    monkeypatch.setattr(planes, "_FEW", 3)
+    problem = drawn(seed)
+    problem = problem.for_signal(problem.signal + problem.background / 5)
+    covariance = problem.covariance_up
+    assert covariance is not None
+    checked = rules(problem, Constraints())
+    archive = Archive(problem, MERITS["midp"], checked)
+    archive.evaluate(np.eye(problem.n_bins, dtype=bool))
+    record: list[Settled] = []
+    limits = Limits(gap=0.1, nodes=10**6, seconds=60)
+    assert plane_bound(archive, MERITS["midp"].largest, checked, limits, record=record).complete
+    sets = np.concatenate(list(every_set(checked.required, checked.possible)))[1:]
+    # Without signal a set is no candidate.
+    sets = sets[(sets & (problem.signal > 0)).any(axis=1)]
+    totals, w = problem.totals(sets), sets.astype(np.float64)
+    points = np.stack([totals.background, totals.up**2], axis=1)
+    covered = np.zeros(len(sets), dtype=bool)
+    for settled in record:
+        of_node = ((settled.state == 0) | (sets == (settled.state > 0))).all(axis=1)
+        for low, high in zip(settled.low, settled.high, strict=True):
+            inside = (points >= low * (1 - 1e-9)).all(axis=1) & (points <= high * (1 + 1e-9)).all(axis=1)
+            covered |= of_node & inside
+        for c, d, start, own in zip(settled.c, settled.d, settled.fractions, settled.own, strict=True):
+            matrix = covariance - np.diag(own)
+            scores = problem.signal - c * problem.background - d * (own + 2 * matrix @ start)
+            most = w @ scores + d * (start @ matrix @ start) + points @ [c, d]
+            assert (totals.signal[of_node] <= most[of_node] + 1e-9 * problem.signal.sum()).all()
+    assert covered.all()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_no_downward_variance_beyond(seed: int) -> None:
+    """MERGE-71: the downward variance of every set lies between the ends that follow from its upward one."""
+    problem = drawn(seed)
+    every = np.ones(problem.n_bins, dtype=bool)
+    w = np.concatenate(list(every_set(~every, every)))[1:].astype(np.float64)
+    up, down = (
+        w @ variance if matrix is None else np.einsum("ij,ij->i", w @ matrix, w)
+        for variance, matrix in (
+            (problem.variance_up, problem.covariance_up),
+            (problem.variance_down, problem.covariance_down),
+        )
+    )
+    least, most = DownwardVariance(problem, every).between(up, up, every[None, :].astype(np.float64))
+    slack = 1e-9 * problem.variance_down.sum()
+    assert (down >= least - slack).all()
+    assert (down <= most + slack).all()
 
 
 @given(seed=st.integers(0, 2**32 - 1))

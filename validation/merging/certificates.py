@@ -193,9 +193,7 @@ def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: 
     if every:
         # One of every model in turn, so that a run that is stopped has some of all.
         chosen = [group[every // 2 :: every] for group in points]
-        signals += [
-            point for turn in itertools.zip_longest(*chosen) for point in turn if point is not None
-        ]
+        signals += [point for turn in itertools.zip_longest(*chosen) for point in turn if point is not None]
     done = {tuple(row[name] for name in COLUMNS[:4]) for row in known()}
     if not done:
         CERTIFICATES.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")

@@ -212,6 +212,7 @@ def planes_looked_at(
 def planes_cover(problem: Problem, record: list[Settled], sets: np.ndarray) -> int:
     """How many of the sets are in no box."""
     w = sets.astype(np.float64)
+    assert problem.covariance_up is not None
     variance = np.einsum("ij,ij->i", w @ problem.covariance_up, w)
     points = np.stack([w @ problem.background, variance], axis=1)
     missing = np.ones(len(sets), dtype=bool)
@@ -221,7 +222,7 @@ def planes_cover(problem: Problem, record: list[Settled], sets: np.ndarray) -> i
         if rows.size:
             low, high = settled.low * (1 - 1e-8) - 1e-12, settled.high * (1 + 1e-8) + 1e-12
             inside = (points[rows, None, :] >= low).all(axis=2) & (points[rows, None, :] <= high).all(axis=2)
-            missing[rows[inside.any(axis=1)]] = False
+            missing[rows[np.any(inside, axis=1)]] = False
     return int(missing.sum())
 
 

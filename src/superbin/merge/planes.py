@@ -33,6 +33,7 @@ from superbin.merge.cells import ROUNDING, cell_bound, evaluate_open
 from superbin.merge.constraints import Rules
 from superbin.merge.downward import DownwardVariance
 from superbin.merge.exhaustive import every_set
+from superbin.merge.figures import VISIBLE
 from superbin.merge.problem import BoolArray, IntArray
 from superbin.merge.relax import box_maximum, own_variances
 from superbin.merge.tails import Ranges
@@ -42,7 +43,7 @@ __all__ = ["Settled", "exact_bound", "plane_bound"]
 AtMost: TypeAlias = Callable[[FloatArray, Ranges, float], FloatArray]
 
 _WIDE = 1e-9
-_FEW = 5
+_FEW = 8
 """With so few free bins every set is tried."""
 
 _KEPT = 80
@@ -712,7 +713,11 @@ def plane_bound(
 def exact_bound(
     archive: Archive, at_most: AtMost, rules: Rules, limits: Limits, *, least_down: bool = False
 ) -> Certificate:
-    """As `superbin.merge.cells.cell_bound`; with correlations by `plane_bound`, but where less downward uncertainty makes the figure larger."""
-    if archive.problem.covariance_up is None or least_down:
+    """As `superbin.merge.cells.cell_bound`; with correlations by `plane_bound`.
+
+    That is no better for figures that less downward uncertainty makes larger, and where signals are weak, which take very small boxes.
+    """
+    weak = not archive.found or archive.best[1] < VISIBLE
+    if archive.problem.covariance_up is None or least_down or weak:
         return cell_bound(archive, at_most, rules, limits, least_down=least_down)
     return plane_bound(archive, at_most, rules, limits)
