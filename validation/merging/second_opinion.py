@@ -218,7 +218,8 @@ def planes_cover(problem: Problem, record: list[Settled], sets: np.ndarray) -> i
     missing = np.ones(len(sets), dtype=bool)
     for settled in record:
         rows = np.flatnonzero(missing)
-        rows = rows[((settled.state == 0) | (sets[rows] == (settled.state > 0))).all(axis=1)]
+        agrees = np.logical_or(settled.state == 0, sets[rows] == (settled.state > 0))
+        rows = rows[agrees.all(axis=1)]
         if rows.size:
             low, high = settled.low * (1 - 1e-8) - 1e-12, settled.high * (1 + 1e-8) + 1e-12
             inside = (points[rows, None, :] >= low).all(axis=2) & (points[rows, None, :] <= high).all(axis=2)
