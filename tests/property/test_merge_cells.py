@@ -22,7 +22,7 @@ from superbin.merge.constraints import rules
 from superbin.merge.downward import DownwardVariance
 from superbin.merge.exhaustive import every_set
 from superbin.merge.least_limits import least_events
-from superbin.merge.planes import exact_bound
+from superbin.merge.planes import Settled, exact_bound, plane_bound
 from superbin.merge.problem import Problem, problem_from
 from superbin.merge.relax import own_variances
 from superbin.merge.shapes import Task, solve
