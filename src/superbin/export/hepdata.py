@@ -74,8 +74,13 @@ def _dependent(entry: Entry, name: str, units: str, values: Sequence[dict[str, A
     return {"header": header, "qualifiers": _qualifiers(entry), "values": list(values)}
 
 
+def _labels(entry: Entry) -> list[str]:
+    """Names of the regions with their selections, the same in every table, so that readers put the tables together."""
+    return [r.name if r.cuts in ((), (r.name,)) else f"{r.name}: {' or '.join(r.cuts)}" for r in entry.regions]
+
+
 def _regions(entry: Entry) -> dict[str, Any]:
-    names = [{"value": f"{r.name}: {' or '.join(r.cuts)}" if r.cuts else r.name} for r in entry.regions]
+    names = [{"value": label} for label in _labels(entry)]
     background = [_background(r.background) for r in entry.regions]
     return {
         "independent_variables": [{"header": {"name": "Region"}, "values": names}],
@@ -95,7 +100,7 @@ def _background(total: Background) -> dict[str, Any]:
 
 
 def _covariance(entry: Entry) -> dict[str, Any]:
-    names = [r.name for r in entry.regions]
+    names = _labels(entry)
     pairs = [(i, j) for i in range(len(names)) for j in range(len(names))]
     variances = entry.variances()
     return {

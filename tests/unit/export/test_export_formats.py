@@ -334,6 +334,15 @@ def test_hepdata_is_valid(bundle: Bundle, scan: ScanResult, tmp_path: Path) -> N
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_hepdata_is_imported_again(bundle: Bundle, tmp_path: Path) -> None:
+    """EXP-4: one label names a region in every table, so that the import puts table and covariance together."""
+    found = imports.read(write(files_of(bundle, "hepdata"), tmp_path / "hepdata")).bundle.search
+    assert found.observed.tolist() == [12, 30, 3]
+    assert sum(p.estimate.nominal for p in found.processes) == pytest.approx(np.array([10.0, 33.5, 2.5]))
+    assert found.covariance is not None
+    assert found.covariance.up == pytest.approx(np.array(COVARIANCE), rel=1e-9)
+
+
 def test_tables_have_a_row_per_signal(bundle: Bundle, scan: ScanResult) -> None:
     """EXP-7: the CSV table has one row per signal, and for a scan the limits in fb."""
     text = files_of(bundle, "csv")["signals.csv"].decode()
