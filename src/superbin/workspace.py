@@ -503,7 +503,7 @@ def _asked(
             warnings.filterwarnings("ignore", message="Hesse called with all parameters fixed")
             try:
                 workspace = pyhf.Workspace(document)
-                model = workspace.model()
+                model = workspace.model(validate=False)  # the workspace was
                 data = workspace.data(model)
                 if count is not None:
                     data = [float(count), *model.config.auxdata]

@@ -76,7 +76,9 @@ def _dependent(entry: Entry, name: str, units: str, values: Sequence[dict[str, A
 
 def _labels(entry: Entry) -> list[str]:
     """Names of the regions with their selections, the same in every table, so that readers put the tables together."""
-    return [r.name if r.cuts in ((), (r.name,)) else f"{r.name}: {' or '.join(r.cuts)}" for r in entry.regions]
+    return [
+        r.name if r.cuts in ((), (r.name,)) else f"{r.name}: {' or '.join(r.cuts)}" for r in entry.regions
+    ]
 
 
 def _regions(entry: Entry) -> dict[str, Any]:

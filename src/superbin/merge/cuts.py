@@ -7,7 +7,7 @@ looked for (`superbin.merge.boxes`), so that a text costs what its merge is wort
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -121,10 +121,18 @@ def cover(search: Search, chosen: BoolArray) -> BoolArray:
     ndarray of bool, shape (n_rectangles, n_bins)
         In the order of their lowest bins, read-only. Of covers of equal size the one with the shortest text is taken.
     """
-    return _cover(search, chosen.tobytes())
+    return _remembered(search)[0](chosen.tobytes())
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4)
+def _remembered(search: Search) -> tuple[Callable[[bytes], BoolArray], Callable[[bytes], int]]:
+    """Covers and counts of the last few searches; one memory for all would hold every search of a long process."""
+    return (
+        lru_cache(maxsize=1024)(partial(_cover, search)),
+        lru_cache(maxsize=4096)(partial(_count, search)),
+    )
+
+
 def _cover(search: Search, key: bytes) -> BoolArray:
     chosen = np.frombuffer(key, dtype=bool)
     members, boxes = np.flatnonzero(chosen), _boxes(search, key)
@@ -141,10 +149,9 @@ def count_selections(search: Search, chosen: BoolArray) -> int:
     """The number of selections of a merge's text: a bin that no cuts tell from others, or without ranges, is one of its own."""
     if not search.observables:
         return int(chosen.sum())
-    return _count(search, chosen.tobytes())
+    return _remembered(search)[1](chosen.tobytes())
 
 
-@lru_cache(maxsize=4096)
 def _count(search: Search, key: bytes) -> int:
     boxes = _boxes(search, key)
     alone = int(np.frombuffer(key, dtype=bool).sum()) - int(boxes.any(axis=0).sum())
