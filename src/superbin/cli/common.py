@@ -376,7 +376,7 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
         "Mean over the signals": [(step["k"], step["mean_loss"]) for step in steps],
         "Worst signal": [(step["k"], step["worst_loss"]) for step in steps],
     }
-    title = f"{len(document['signals'])} signals in {document['search']}, "
+    title = f"{counted(len(document['signals']), 'signal')} in {document['search']}, "
     if "exclusive" in document:
         title += f"{'exclusive' if document['exclusive'] else 'overlapping'} merges"
         drawn = loss_curve(losses, title=title)

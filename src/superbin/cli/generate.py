@@ -263,7 +263,7 @@ def _make(
         outcome = run_campaign(job, points, save=save, events=events, workers=processes, report=line.campaign)
     for point, reason in outcome.failed:
         click.echo(f"failed: {job.model}{point}: {reason}", err=True)
-    click.echo(f"{outcome.done} points written to {output}", err=True)
+    click.echo(f"{counted(outcome.done, 'point')} written to {output}", err=True)
     if outcome.failed:
         raise InputError(
             f"{len(outcome.failed)} of {counted(len(points), 'point')} failed, as listed; the others are kept"
