@@ -194,6 +194,7 @@ def _environment(folder: Path | None = None) -> jinja2.Environment:
         asym=lambda item: tex.measured(item.nominal, item.up, item.down),
         estimate=tex.estimate,
         events=tex.three,
+        inside=words.inside,
         mathtext=tex.mathtext,
         option=words.option,
         percent=tex.percent,

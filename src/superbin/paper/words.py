@@ -10,7 +10,17 @@ from superbin.paper.tex import TeX
 from superbin.results import Range, SearchSummary
 from superbin.results.wording import parameter_label, parameter_value, readable
 
-__all__ = ["SignalWords", "cut_text", "masses", "option", "search_name", "sentence", "sentence_end", "status"]
+__all__ = [
+    "SignalWords",
+    "cut_text",
+    "inside",
+    "masses",
+    "option",
+    "search_name",
+    "sentence",
+    "sentence_end",
+    "status",
+]
 
 _STATUS = {
     "certified": "proved to be optimal: no allowed set of bins does better",
@@ -117,6 +127,11 @@ def sentence(items: Iterable[str]) -> TeX:
     """Join with commas and an *and*."""
     *head, last = (item if isinstance(item, TeX) else tex.escape(item) for item in items)
     return TeX(f"{', '.join(head)} and {last}" if head else last)
+
+
+def inside(label: str) -> str:
+    """A label as a sentence has it: without a capital letter, unless it is an abbreviation or a formula."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def sentence_end(text: str) -> str:

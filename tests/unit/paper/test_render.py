@@ -122,7 +122,9 @@ class TestContent:
 
     def test_yields(self, example_result: AnalysisResult, tmp_path: Path) -> None:
         """PAPER-2, PAPER-3, RES-20: every process with statistical and systematic uncertainties, rounded together."""
-        rows = table(source(example_result, tmp_path), "tab:yields")
+        text = source(example_result, tmp_path)
+        assert re.search(r"The backgrounds are lost lepton, hadronic tau, .* and QCD multijet\.", text)
+        rows = table(text, "tab:yields")
         assert rows["Lost lepton"] == ["$2.7$", "$^{+0.7}_{-0.5}$", "$^{+0.8}_{-0.7}$"]
         assert rows[r"$Z\to\nu\bar{\nu}$"][0] == "$6.6$"
         assert rows["Total background"] == [r"\multicolumn{3}{l}{$12.3^{+4.4}_{-3.1}$}"]
