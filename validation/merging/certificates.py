@@ -157,8 +157,8 @@ def brute(first: int, count: int, figure: str, largest: int) -> int:
 
 
 PACKAGED = (
-    "`certificates.py packaged --every 5`: the five benchmarks, and every fifth point of the packaged grids with `midp` of at least 1, of weaker ones the first few; 3 s of CPU without correlations, "
-    "10 s with the likelihood's. The value of `limit` is the inverse of the limit on the signal strength."
+    "`certificates.py packaged --every 5`, then the first part of `--every 2`: the five benchmarks and points of the packaged grids with `midp` of at least 1, of weaker ones a few; "
+    "3 s of CPU without correlations, 10 s with the likelihood's. The value of `limit` is the inverse of the limit on the signal strength."
 )
 
 STRENGTHS = (1.0, 5.0)
