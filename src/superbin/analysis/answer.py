@@ -155,10 +155,13 @@ def likelihood_answer(
     from superbin.likelihood.fit import single_threaded
     from superbin.likelihood.imported import ImportedLikelihood
 
-    of = _by_engine if isinstance(likelihood, ImportedLikelihood) else _by_fitter
-    treatments: tuple[tuple[Systematics, float | None], ...] = (("none", 0.0), ("published", None))
+    def fitted(systematics: "Systematics") -> _Fitted:
+        if isinstance(likelihood, ImportedLikelihood):
+            return _by_engine(likelihood, signal, systematics)
+        return _by_fitter(likelihood, signal, systematics)
+
     with single_threaded():
-        found = [(of(likelihood, signal, systematics), width) for systematics, width in treatments]  # type: ignore[arg-type]
+        found = [(fitted("none"), 0.0), (fitted("published"), None)]
     # Of the last model, with the uncertainties of the signal: what the collaboration would quote.
     last = found[-1][0]
     return LikelihoodAnswer(
@@ -232,10 +235,9 @@ def simplified_answer(search: Search, signal: SignalModel) -> LikelihoodAnswer |
     exclusive = search.combinable is None or bool(search.combinable.all())
     if search.covariance is None or not exclusive:
         return None
-    covariance = (search.covariance.up + search.covariance.down) / 2
     background = np.sum([process.estimate.nominal for process in search.processes], axis=0)
     with single_threaded():
-        found = simplified_limits(search.observed, background, covariance, signal.yields)
+        found = simplified_limits(search.observed, background, search.covariance.symmetric, signal.yields)
     limit = UpperLimit.of(
         "asymptotic",
         _limit_band(found.observed, found.bands),

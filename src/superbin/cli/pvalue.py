@@ -367,7 +367,7 @@ def _methods(told: Told) -> list[str]:
             continue
         p, z, more = (value.p, value.z, "") if value is not None else (None, None, "")
         if one is not None:
-            p, z, more = one.p, one.z, f", {one.n:g} thrown, p = {plain(one.p, one.p_err)}"
+            p, z, more = one.p, one.z, f", {one.n:g} toys, p = {plain(one.p, one.p_err)}"
             if not one.trusted:
                 more += f": not to be trusted, worth {one.effective:.0f} equal weights"
         if name == "asimov":

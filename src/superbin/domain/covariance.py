@@ -86,6 +86,11 @@ class Covariance(Shown):
         return value if value is None or isinstance(value, Covariance) else cls.of(value)
 
     @property
+    def symmetric(self) -> FloatArray:
+        """The mean of the upward and the downward matrix, for formats and models that have one."""
+        return (self.up + self.down) / 2
+
+    @property
     def digest(self) -> str:
         """SHA-256 of both matrices and the source."""
         total = hashlib.sha256(self.source.encode())

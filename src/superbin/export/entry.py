@@ -14,7 +14,6 @@ from superbin._support.arrays import FloatArray
 from superbin._support.shown import counted
 from superbin.domain.aggregate import AggregateBin, Background, ProcessYield, combine
 from superbin.domain.bundle import Bundle
-from superbin.domain.covariance import Covariance
 from superbin.domain.signal import SignalModel, point_label
 from superbin.errors import InputError
 from superbin.results import AnalysisResult
@@ -276,7 +275,7 @@ def _(source: Bundle) -> Entry:
         search.sqrt_s_tev,
         regions,
         points,
-        covariance=None if search.covariance is None else _symmetric(search.covariance),
+        covariance=None if search.covariance is None else search.covariance.symmetric,
         aggregates=aggregates,
         licence=search.licence,
         citation=search.citation,
@@ -315,10 +314,6 @@ def with_likelihood_limits(entry: Entry, scan: ScanResult) -> Entry:
             "superbin scan --likelihood-limit"
         )
     return replace(entry, points=tuple(points))
-
-
-def _symmetric(covariance: Covariance) -> FloatArray:
-    return (covariance.up + covariance.down) / 2
 
 
 def _words(names: list[str]) -> list[str]:
