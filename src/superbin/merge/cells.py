@@ -111,11 +111,11 @@ def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> Flo
 
 
 def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
-    p, _ = midp_at_least(signal + ranges.high, ranges)
+    p, _ = midp_at_least(signal, ranges)
     z = np.asarray(-special.ndtri(np.clip(p, _UNDERFLOW, 1.0)))
     far = np.flatnonzero(p < _SCALED_BELOW)
     if far.size:
-        z[far] = -special.ndtri_exp(log_midp_at_least(signal[far] + ranges.high[far], ranges.take(far)))
+        z[far] = -special.ndtri_exp(log_midp_at_least(signal[far], ranges.take(far)))
     return z
 
 
@@ -784,11 +784,10 @@ class _Search:
     def below(self, cells: Cells, sigma: FloatArray) -> FloatArray:
         """What not knowing the downward uncertainty costs, in signal."""
         ranges = self.ranges(cells)
-        count = cells.signal + ranges.high
-        p, part = midp_at_least(count, ranges)
+        p, part = midp_at_least(cells.signal, ranges)
         down = np.sqrt(cells.low[:, _D]) if self.covariance is None else cells.low[:, _D]
         other = replace(ranges, down=np.minimum(down, ranges.high))
-        more = midp_at_least(count, other)[1] - part
+        more = midp_at_least(cells.signal, other)[1] - part
         z = -special.ndtri(np.clip(p, 1e-300, 0.5))
         gain = np.log1p(np.maximum(more, 0.0) / np.maximum(p, 1e-300)) / np.maximum(z, 0.5)
         return np.asarray(gain * sigma)
