@@ -451,7 +451,7 @@ class _Search:
                 least = np.where(useful[rows], added, np.inf).min(axis=1)
                 safe = ((added >= 0) | (state[rows] < 0)).all(axis=1)
                 low[rows, _V] = np.where(safe, least * (1 - wide), 0.0)
-        least, largest = self.downward.between(low[:, _V], high[:, _V], possible)
+        least, largest = self.downward.between(low[:, _V], high[:, _V], possible, high[:, _B])
         if self.covariance is not None and not self.curved_down:
             # The sum of the downward uncertainties is at least that of the set.
             least, largest = np.sqrt(least), np.full_like(largest, np.inf)
