@@ -254,7 +254,9 @@ def quantity(key: str, text: str) -> float:
         If it is none, or not positive.
     """
     match = re.fullmatch(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(.*)", text.strip())
-    unit = match.group(2).lower().replace(" ", "").replace("{", "").replace("}", "") if match else ""
+    unit = (
+        re.sub(r"[\s{}$]", "", match.group(2).lower()).replace("**", "^").replace("−", "-") if match else ""
+    )
     if match is None or unit not in _UNITS[key]:
         raise InputError(
             f"{key} is {text!r}; write such as {'137/fb' if key == 'luminosity_fb' else '13 TeV'}"

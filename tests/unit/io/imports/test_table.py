@@ -335,6 +335,13 @@ def folder(tmp_path: Path, matrix: str, name: str = "covariance.csv") -> Path:
         ("covariance.json", "[[4, 1], [1, 16]]"),
         ("cov.json", '{"names": ["B", "A"], "covariance": [[16, 1], [1, 4]]}'),
         ("correlations.csv", "1,0.125\n0.125,1\n"),
+        ("covariance.csv", ",0,1\n0,4,1\n1,1,16\n"),
+        ("covariance.csv", "1,2\n4,1\n1,16\n"),
+        ("covariance.csv", ",B,A\nA,1,4\nB,16,1\n"),
+        ("covariance.csv", "4\n1,16\n"),
+        ("covariance.csv", "4,1\n,16\n"),
+        ("covariance.csv", "4,0;1,0\n1;16\n"),
+        ("covariance.txt", "\ufeff4\t1,0\r\n1\t16\r\n"),
     ],
 )
 def test_covariance_beside(name: str, text: str, tmp_path: Path) -> None:
@@ -345,6 +352,21 @@ def test_covariance_beside(name: str, text: str, tmp_path: Path) -> None:
     assert covariance.up.tolist() == [[4, 1], [1, 16]]
     order = "by the names of the bins" if "A" in text else "follow the table's rows"
     assert any(order in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("relative_covariance.csv", "0.04,0\n0,0.04\n", "multiply every entry by the backgrounds"),
+        ("covariance.csv", "1,0.1\n0.1,1\n", "every variance is 1 and the errors of the table are not"),
+        ("covariance.csv", "A,A,4\nA,B,1\nB,C,1\nC,C,4\n", "the matrix has no entry for A and C"),
+        ("covariance.csv", "4,\n,16\n", "the matrix has no entry in line 1, column 2"),
+    ],
+)
+def test_matrices_that_are_no_covariance(name: str, text: str, said: str, tmp_path: Path) -> None:
+    """IMP-5: relative shifts, correlations under another name and lost entries are refused."""
+    with pytest.raises(InputError, match=said):
+        read(folder(tmp_path, text, name), options=Options(luminosity_fb=10.0))
 
 
 def test_covariance_compared(tmp_path: Path) -> None:
