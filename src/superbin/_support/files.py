@@ -1,5 +1,6 @@
 """Files read within bounds, and written so that nothing is ever half-written: beside the target, then renamed."""
 
+import errno
 import gzip
 import io
 import os
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_BYTES",
     "check_regular",
     "files_within",
+    "first_bytes",
     "lies_in",
     "read_limited",
     "staged_directory",
@@ -46,8 +48,7 @@ def read_limited(path: str | Path) -> bytes:
     """
     path = Path(path)
     check_regular(path)
-    with path.open("rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
+    content = first_bytes(path, MAX_BYTES + 1)
     if path.name.endswith(".gz") and len(content) <= MAX_BYTES:
         return unpacked(content, path)
     return _bounded(content, path)
@@ -65,6 +66,22 @@ def check_regular(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DocumentError(f"{path} is a device, a pipe or a socket; name a file")
+
+
+def first_bytes(path: str | Path, size: int) -> bytes:
+    """As many bytes of a file, or all of a shorter one, without waiting for any.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or nothing is there yet: some files of the system, such as the kernel's log, look regular and never end.
+    """
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | without_waiting)) as stream:
+        content: bytes | None = stream.read(size)
+    if content is None:
+        raise BlockingIOError(errno.EAGAIN, "nothing can be read from it now", str(path))
+    return content
 
 
 def files_within(folder: str | Path, *, most: int = MOST_FILES) -> Iterator[Path]:
