@@ -11,6 +11,7 @@ import click
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     as_json,
+    figure_option,
     number,
     pyhf_option,
     pyhf_toys_option,
@@ -67,11 +68,7 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @click.option(
     "--workspace", "export", type=click.Path(path_type=Path), help="File for the pyhf workspace (.json)."
 )
-@click.option(
-    "--figure",
-    type=click.Path(path_type=Path),
-    help="File for a figure of the distribution of N (.pdf or .png).",
-)
+@figure_option("the figure of the distribution of N")
 def pvalue(
     n: float,
     background: float,
