@@ -158,7 +158,7 @@ def generate(
     name with --slha or --from-events.
 
     Accuracy, measured with T1bbbb and assumed for other models: totals agree within 5 % for mass differences above 300 GeV and are 10 % low below; yields
-    with nine jets or more are 5 to 30 % low. See "What simulated signals may claim" in the documentation.
+    with nine jets or more are 5 to 30 % low. See "Accuracy of simulated signals" in the documentation.
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000
