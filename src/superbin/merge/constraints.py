@@ -7,6 +7,7 @@ its linear rows.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
@@ -170,8 +171,8 @@ def rules(problem: Problem, constraints: Constraints) -> Rules:
 
 def _check_minimum(checked: Rules, name: str, values: FloatArray) -> None:
     limit = getattr(checked, f"min_{name}")
-    if not (np.isfinite(limit) and limit >= 0):
-        raise InputError(f"min_{name} is {limit}; it must be a finite number of events >= 0")
+    if isinstance(limit, bool) or not (isinstance(limit, Real) and np.isfinite(limit) and limit >= 0):
+        raise InputError(f"min_{name} is {limit!r}; it must be a finite number of events >= 0")
     reachable = checked.most_events(values)
     if reachable < limit * (1 - _SLACK):
         raise InputError(

@@ -44,6 +44,9 @@ SUMS = BinSums(np.array([1.0, 0.0, 2.0, 1.0]), 3 * ONES, ONES, ONES)
         (Constraints(min_background=float("nan")), "min_background is nan"),
         (Constraints(min_signal=float("inf")), "min_signal is inf"),
         (Constraints(min_background=-1), "min_background is -1"),
+        (Constraints(min_signal="3"), "min_signal is '3'"),  # type: ignore[arg-type]
+        (Constraints(exactly=True), "exactly is True"),
+        (Constraints(required=3), "required is 3; it must be numbers of bins"),  # type: ignore[arg-type]
     ],
 )
 def test_impossible_constraints(constraints: Constraints, text: str) -> None:
