@@ -28,8 +28,8 @@ from superbin.merge.constraints import Constraints, Rules, rules
 from superbin.merge.exhaustive import every_set
 from superbin.merge.local import improve
 from superbin.merge.planes import exact_bound
-from superbin.merge.problem import Problem, problem_from
-from superbin.merge.shapes import Task, solve
+from superbin.merge.problem import BoolArray, Problem, problem_from
+from superbin.merge.shapes import Shape, Task, solve
 from superbin.merge.solve import SHAPES, status
 from superbin.scan import grid_targets
 
@@ -168,7 +168,7 @@ def small_search(rng: np.random.Generator, n: int) -> Search:
     sides = ((2, 3, 3), (4, 4), (3, 5), (2, 2, 4))[int(rng.integers(4))]
     at = np.stack([axis.ravel() for axis in np.meshgrid(*map(range, sides), indexing="ij")], axis=1)
     at = at[np.sort(rng.permutation(len(at))[:n])]
-    edges = {}
+    edges: dict[str | Observable, object] = {}
     for j, side in enumerate(sides):
         ends = np.cumsum(rng.uniform(1, 3, side + 1))
         edges[Observable(f"x{j}", f"x{j}", "GeV")] = (ends[at[:, j]], ends[at[:, j] + 1])
@@ -176,7 +176,7 @@ def small_search(rng: np.random.Generator, n: int) -> Search:
     return Search.from_arrays("small", observed=one, background=one, error=one, luminosity_fb=1, edges=edges)
 
 
-def shaped(search: Search, shape: str) -> np.ndarray:
+def shaped(search: Search, shape: Shape) -> BoolArray:
     """Every set of a shape, from its definition: all products of edges that cut no bin, their unions, and walks between neighbours."""
     n = search.n_bins
     every = ((np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1).astype(bool)
@@ -194,7 +194,7 @@ def shaped(search: Search, shape: str) -> np.ndarray:
         reached[np.arange(len(every)), np.argmax(every, axis=1)] = True
         for _ in range(n):
             reached |= every & ((reached.astype(int) @ linked) > 0)
-        return every[(reached == every).all(axis=1)]
+        return np.asarray(every[(reached == every).all(axis=1)])
     found = set()
     ranges = [
         list(itertools.product(np.unique(search.low[:, j]), np.unique(search.high[:, j])))
@@ -210,7 +210,7 @@ def shaped(search: Search, shape: str) -> np.ndarray:
     unions = set(found)
     for _ in range(count - 1):
         unions = {a | b for a in unions for b in found} | unions
-    return ((np.array(sorted(unions))[:, None] >> np.arange(n)) & 1).astype(bool)
+    return np.asarray(((np.array(sorted(unions))[:, None] >> np.arange(n)) & 1).astype(bool))
 
 
 def of_shapes(first: int, count: int, largest: int) -> int:
@@ -255,9 +255,9 @@ def of_shapes(first: int, count: int, largest: int) -> int:
     print(
         "| shape | figure of merit | problems | best of all found | certified | largest loss |\n|---|---|---|---|---|---|"
     )
-    for (shape, figure), found in sorted(rows.items()):
+    for (named, figure), found in sorted(rows.items()):
         print(
-            f"| {shape} | {figure} | {len(found)} | {sum(r[0] for r in found)} | {sum(r[1] for r in found)} | {-min(r[2] for r in found):.2%} |"
+            f"| {named} | {figure} | {len(found)} | {sum(r[0] for r in found)} | {sum(r[1] for r in found)} | {-min(r[2] for r in found):.2%} |"
         )
     print(f"\n{wrong} of {sum(map(len, rows.values()))} wrong; seeds {first} to {seed - 1}.")
     return wrong
@@ -302,8 +302,8 @@ def packaged(
         ]
         grids = [catalog.grid(search, model) for model in models]
         tables = [catalog.cross_sections(grid.process, search) for grid in grids]
-    correlations = "likelihood" if name == SEARCH else "published"
-    covariance = covariances(search, correlations)[0]
+    assert search.covariance is not None
+    correlations, covariance = search.covariance.source, search.covariance
     points = [
         [
             target.signal
