@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superbin.cli.options import correlations_option, database_option, number, search_option, seed_option
+from superbin.cli.options import (
+    OutputFile,
+    correlations_option,
+    database_option,
+    number,
+    search_option,
+    seed_option,
+)
 from superbin.cli.progress import ProgressLine, duration
 from superbin.cli.renamed import RenamedOptions
 
@@ -42,10 +49,10 @@ if TYPE_CHECKING:
 @search_option
 @correlations_option
 @database_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File for the result as JSON.")
+@click.option("-o", "--output", type=OutputFile(), help="File for the result as JSON.")
 @click.option(
     "--figure",
-    type=click.Path(path_type=Path),
+    type=OutputFile(figure=True),
     help="File for a figure of the largest significance (.pdf or .png).",
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FIGURES_OF_MERIT",
     "POSITIONAL_NUMBERS",
+    "OutputFile",
     "Share",
     "as_json",
     "database_option",
@@ -136,6 +137,31 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         if not 0 <= share < 1:
             self.fail(f"{text} is not from 0 to below 100%", param, ctx)
         return share
+
+
+class OutputFile(click.Path):
+    """A file to write, checked before any work begins.
+
+    Parameters
+    ----------
+    figure : bool
+        Whether a figure is written: ``.pdf`` is added to a name that ends in no format.
+    """
+
+    name = "file"
+
+    def __init__(self, *, figure: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.figure = figure
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As a path."""
+        from superbin._support.files import check_file
+
+        path = super().convert(value, param, ctx)
+        named = self.figure and path.name and path.suffix not in (".pdf", ".png", ".svg")
+        check_file(path.with_name(f"{path.name}.pdf") if named else path)
+        return path
 
 
 def simplify_option(command: F) -> F:

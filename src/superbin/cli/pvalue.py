@@ -10,6 +10,7 @@ import click
 
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    OutputFile,
     as_json,
     number,
     pyhf_option,
@@ -64,12 +65,10 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @uncertainty_option
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-@click.option(
-    "--workspace", "export", type=click.Path(path_type=Path), help="File for the pyhf workspace (.json)."
-)
+@click.option("--workspace", "export", type=OutputFile(), help="File for the pyhf workspace (.json).")
 @click.option(
     "--figure",
-    type=click.Path(path_type=Path),
+    type=OutputFile(figure=True),
     help="File for a figure of the distribution of N (.pdf or .png).",
 )
 def pvalue(

@@ -94,9 +94,9 @@ _SIMPLIFY = 0.005
 )
 @click.option(
     "--systematics",
-    type=click.Choice(["published", "global", "none"]),
-    help="Signal systematics of --likelihood-limit: bin by bin as published for another signal (the default), only those "
-    "that are the same for every signal, or none.",
+    type=click.Choice(["published", "own", "global", "none"]),
+    help="Signal systematics of --likelihood-limit: bin by bin as published for another signal (the default), the signal's own "
+    "variations and Monte Carlo errors, only those that are the same for every signal, or none.",
 )
 @click.option(
     "--processes",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin.cli.options import OutputFile
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,18 +17,15 @@ __all__ = ["figures_option", "write_figure"]
 
 
 def _checked(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    """Refuse a name that cannot be written before any work begins."""
-    if value is not None:
-        if value.suffix not in {".pdf", ".png"}:
-            raise InputError(f"--figure {value}: name a .pdf or .png file; both are written")
-        if not value.parent.is_dir():
-            raise InputError(f"--figure {value}: there is no folder {str(value.parent)!r}; make it first")
+    """Refuse a name of another format before any work begins."""
+    if value is not None and value.suffix not in {".pdf", ".png"}:
+        raise InputError(f"--figure {value}: name a .pdf or .png file; both are written")
     return value
 
 
 figures_option: Callable[..., Any] = click.option(
     "--figure",
-    type=click.Path(path_type=Path),
+    type=OutputFile(figure=True),
     callback=_checked,
     help="File for the figure; PDF and PNG with this name.",
 )

@@ -102,11 +102,11 @@ def _with_subject(command: F, *, required: bool) -> F:
         *card_options,
         click.option(
             "--systematics",
-            type=click.Choice(["published", "global", "none"]),
+            type=click.Choice(["published", "own", "global", "none"]),
             default="published",
             show_default=True,
-            help="Signal systematics of a search: bin by bin as published for another signal, only those that are "
-            "the same for every signal, or none.",
+            help="Signal systematics of a search: bin by bin as published for another signal, the signal's own variations "
+            "and Monte Carlo errors, only those that are the same for every signal, or none.",
         ),
         click.option(
             "--zero-count",
@@ -194,8 +194,8 @@ def _search(
             grid=chosen["grid"],
             cross_section=chosen["cross_section"],
         )
-    filled = published.model(
-        found.yields,
+    filled = published.with_signal(
+        found,
         systematics=chosen["systematics"],
         zero_count=chosen["zero_count"],
         interpolation=chosen["interpolation"] or "combine",
