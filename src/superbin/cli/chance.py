@@ -10,6 +10,8 @@ from superbin.cli.options import (
     OutputFile,
     correlations_option,
     database_option,
+    force_option,
+    json_option,
     number,
     search_option,
     seed_option,
@@ -55,7 +57,8 @@ if TYPE_CHECKING:
     type=OutputFile(figure=True),
     help="File for a figure of the largest significance (.pdf or .png).",
 )
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@force_option
+@json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def chance(
@@ -69,7 +72,7 @@ def chance(
     database: str | None,
     output: Path | None,
     figure: Path | None,
-    json_: bool,
+    machine: bool,
     quiet: bool,
 ) -> None:
     """Print the global p-value of the most significant rectangle of a search, or point of a scan.
@@ -119,7 +122,7 @@ def chance(
         from superbin.plot import largest_significance, save
 
         save(largest_significance(result).figure, figure)
-    click.echo(document.rstrip("\n") if json_ else _summary(result))
+    click.echo(document.rstrip("\n") if machine else _summary(result))
 
 
 def _given(context: click.Context, name: str) -> bool:

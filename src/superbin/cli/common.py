@@ -11,6 +11,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    json_option,
     search_option,
     staged_output,
 )
@@ -111,7 +112,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the figure of the losses; must not exist yet.",
 )
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def common(
     context: click.Context,
@@ -133,7 +134,7 @@ def common(
     correlations: str | None,
     database: str | None,
     figures: Path | None,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Choose one merge of bins for many signals of MODEL, and K merges with what each number of them loses.
 
@@ -156,7 +157,7 @@ def common(
         )
     if regions is not None:
         _refuse(context)
-    with staged_output(output, force=force) as folder, staged_output(figures) as drawings:
+    with staged_output(output, force=force) as folder, staged_output(figures, force=force) as drawings:
         with open_catalog(database) as catalog:
             search = catalog.search(search_name)
             signals = _signals(catalog, search, model, (points, grid, stored, files))
@@ -186,7 +187,7 @@ def common(
             lines = _text(document)
         if drawings is not None:
             _draw(document, drawings)
-    click.echo(as_json(document) if json_ else "\n".join(lines))
+    click.echo(as_json(document) if machine else "\n".join(lines))
 
 
 _OF_MERGES = {

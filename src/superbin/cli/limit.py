@@ -7,6 +7,7 @@ import click
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     as_json,
+    json_option,
     pyhf_option,
     pyhf_toys_option,
     seed_option,
@@ -49,7 +50,7 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @pyhf_option
 @pyhf_toys_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 def limit(
     n: float,
     background: float,
@@ -61,7 +62,7 @@ def limit(
     ask_pyhf: bool,
     pyhf_toys: int,
     seed: int,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Print upper limits on the signal events, given N observed events over BACKGROUND +UP -DOWN.
 
@@ -99,7 +100,7 @@ def limit(
     verdict = limits_verdict(
         result.limits, count, background, observed={} if check is None else {"pyhf": check.observed}
     )
-    if json_:
+    if machine:
         document = {
             "observed": count,
             "background": {"nominal": background, "up": up, "down": down},

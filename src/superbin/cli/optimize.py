@@ -12,6 +12,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    json_option,
     number,
     pyhf_toys_option,
     search_option,
@@ -116,7 +117,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @click.option(
     "--figure", "figures", type=click.Path(path_type=Path), help="Folder for the figures; must not exist yet."
 )
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 def optimize(
     model: str,
     parameters: tuple[float, ...],
@@ -140,7 +141,7 @@ def optimize(
     pyhf_toys: int,
     seed: int,
     figures: Path | None,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
@@ -163,7 +164,7 @@ def optimize(
         raise click.UsageError("--candidates are written to a folder; name it with --output")
     with (
         staged_output(output, force=force) as folder,
-        staged_output(figures) as drawings,
+        staged_output(figures, force=force) as drawings,
         open_catalog(database) as catalog,
     ):
         search = catalog.search(search_name)
@@ -220,7 +221,7 @@ def optimize(
             lines.append(f"written to {output}")
         if drawings is not None:
             _draw(search, f"{signal.label} in {search.name}", offers, drawings)
-    click.echo(as_json(document) if json_ else "\n".join(lines))
+    click.echo(as_json(document) if machine else "\n".join(lines))
 
 
 def _write(

@@ -26,6 +26,8 @@ __all__ = [
     "as_json",
     "database_option",
     "figure_of_merit_option",
+    "force_option",
+    "json_option",
     "number",
     "search_option",
     "seconds_option",
@@ -62,6 +64,9 @@ def standard_input() -> str:
     if len(content) > MAX_BYTES:
         raise InputError(f"standard input has more than {MAX_BYTES >> 20} MB; name another file")
     return decoded(content, "standard input")
+
+
+json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
 def database_option(command: F) -> F:
@@ -139,29 +144,57 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         return share
 
 
+_FORCE = "superbin.force"
+
+
+def _keep_force(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_FORCE] = value
+
+
+def force_option(command: F) -> F:
+    """Add ``--force``, which lets every `OutputFile` of the command be replaced."""
+    return click.option(
+        "--force",
+        is_flag=True,
+        is_eager=True,  # known before the files are checked
+        expose_value=False,
+        callback=_keep_force,
+        help="Replace an output that exists.",
+    )(command)
+
+
 class OutputFile(click.Path):
-    """A file to write, checked before any work begins.
+    """A file to write, checked before any work begins; the command has `force_option`, without which one that exists is kept.
 
     Parameters
     ----------
     figure : bool
         Whether a figure is written: ``.pdf`` is added to a name that ends in no format.
+    formats : sequence of str
+        Suffixes of the files that are written, in place of that of the name.
     """
 
     name = "file"
 
-    def __init__(self, *, figure: bool = False) -> None:
+    def __init__(self, *, figure: bool = False, formats: Sequence[str] = ()) -> None:
         super().__init__(path_type=Path)
-        self.figure = figure
+        self.figure, self.formats = figure, tuple(formats)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """As a path."""
         from superbin._support.files import check_file
 
         path = super().convert(value, param, ctx)
-        named = self.figure and path.name and path.suffix not in (".pdf", ".png", ".svg")
-        check_file(path.with_name(f"{path.name}.pdf") if named else path)
+        replace = ctx is not None and ctx.meta.get(_FORCE, False)
+        for target in self._written(path):
+            check_file(target, replace=replace)
         return path
+
+    def _written(self, path: Path) -> list[Path]:
+        if path.name and path.suffix in self.formats:
+            return [path.with_suffix(suffix) for suffix in self.formats]
+        named = self.figure and path.name and path.suffix not in (".pdf", ".png", ".svg")
+        return [path.with_name(f"{path.name}.pdf") if named else path]
 
 
 def simplify_option(command: F) -> F:

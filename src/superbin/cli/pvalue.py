@@ -12,6 +12,8 @@ from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     OutputFile,
     as_json,
+    force_option,
+    json_option,
     number,
     pyhf_option,
     pyhf_toys_option,
@@ -64,7 +66,8 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @pyhf_toys_option
 @uncertainty_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@force_option
+@json_option
 @click.option("--workspace", "export", type=OutputFile(), help="File for the pyhf workspace (.json).")
 @click.option(
     "--figure",
@@ -82,7 +85,7 @@ def pvalue(
     pyhf_toys: int,
     models: "tuple[ModelName, ...]",
     seed: int,
-    json_: bool,
+    machine: bool,
     export: Path | None,
     figure: Path | None,
 ) -> None:
@@ -143,7 +146,7 @@ def pvalue(
         deviation=None if check is None else check.deviation,
         asked=check is not None,
     )
-    click.echo(as_json(_document(told)) if json_ else _table(told))
+    click.echo(as_json(_document(told)) if machine else _table(told))
 
 
 @dataclass(frozen=True, slots=True)

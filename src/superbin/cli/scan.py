@@ -15,6 +15,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    json_option,
     number,
     search_option,
     simplify_option,
@@ -126,7 +127,7 @@ _SIMPLIFY = 0.005
 @click.option(
     "--figures/--no-figures", default=True, show_default=True, help="Draw the maps into the folder."
 )
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def scan(
     model: str,
@@ -150,7 +151,7 @@ def scan(
     output: Path | None,
     force: bool,
     figures: bool,
-    json_: bool,
+    machine: bool,
     quiet: bool,
 ) -> None:
     """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
@@ -223,7 +224,7 @@ def scan(
             return common
         return [*common, "--cross-section", _plain(point.cross_section_pb)]
 
-    click.echo(_as_json(result) if json_ else _summary(result, row_options, output))
+    click.echo(_as_json(result) if machine else _summary(result, row_options, output))
     failed = sum(point.status != "done" for point in result.points)
     if failed:
         raise InputError(

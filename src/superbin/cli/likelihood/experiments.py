@@ -9,13 +9,18 @@ from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
     PROCESSES,
     head,
-    json_option,
     open_subject,
     processes_option,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    json_option,
+    number,
+    seed_option,
+)
 from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from superbin.cli.options import OutputFile
+from superbin.cli.options import OutputFile, force_option
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["figures_option", "write_figure"]
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
 def _checked(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
     """Refuse a name of another format before any work begins."""
     if value is not None and value.suffix not in {".pdf", ".png"}:
@@ -23,9 +26,14 @@ def _checked(_: click.Context, __: click.Parameter, value: Path | None) -> Path 
     return value
 
 
-figures_option: Callable[..., Any] = click.option(
+def figures_option(command: F) -> F:
+    """Add ``--figure`` and ``--force``."""
+    return force_option(_figure(command))
+
+
+_figure: Callable[..., Any] = click.option(
     "--figure",
-    type=OutputFile(figure=True),
+    type=OutputFile(figure=True, formats=(".pdf", ".png")),
     callback=_checked,
     help="File for the figure; PDF and PNG with this name.",
 )

@@ -13,13 +13,19 @@ from superbin.cli.likelihood.subject import (
     bin_numbers_of,
     head,
     is_search,
-    json_option,
     open_subject,
     optional_subject_options,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, OutputFile, as_json, seed_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    OutputFile,
+    as_json,
+    force_option,
+    json_option,
+    seed_option,
+)
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
@@ -212,6 +218,7 @@ def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) 
     type=OutputFile(),
     help="File for the result as JSON; by default a summary is printed.",
 )
+@force_option
 @json_option
 def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bool, **chosen: Any) -> None:
     """Print the simplified likelihood of SOURCE: background, covariance and third moments of its bins with signal.

@@ -6,9 +6,14 @@ from typing import Any
 import click
 
 from superbin.cli.likelihood.figures import figures_option, write_figure
-from superbin.cli.likelihood.subject import head, json_option, open_subject, subject_options
+from superbin.cli.likelihood.subject import head, open_subject, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    json_option,
+    number,
+)
 from superbin.cli.progress import counter
 from superbin.cli.tables import aligned
 from superbin.errors import InputError

@@ -20,7 +20,6 @@ __all__ = [
     "card_options",
     "head",
     "is_search",
-    "json_option",
     "keyword_values",
     "open_search_signal",
     "open_subject",
@@ -32,8 +31,6 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 STDIN = "-"
-
-json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 PROCESSES = {"--workers": "--processes"}
 """The former spelling of the option below."""
