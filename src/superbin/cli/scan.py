@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from superbin.likelihood.model import Systematics
     from superbin.results.scan import ScanPoint, ScanResult
     from superbin.scan import Progress, Settings, Target
+    from superbin.scan.point import ScanLikelihood
     from superbin.scan.workers import DaskWorkers, LocalWorkers
 
 ROWS = 10
@@ -91,7 +92,9 @@ _SIMPLIFY = 0.005
 @figure_of_merit_option
 @simplify_option
 @click.option(
-    "--likelihood-limit", is_flag=True, help="Add the limit from the published full likelihood; slow."
+    "--likelihood-limit",
+    is_flag=True,
+    help="Add the limit from the full likelihood of the search: published, a pyhf workspace or Combine datacards; slow.",
 )
 @click.option(
     "--systematics",
@@ -207,7 +210,7 @@ def scan(
                 search,
                 targets,
                 settings=settings,
-                likelihood=catalog.published_likelihood(search) if likelihood_limit else None,
+                likelihood=_likelihood(catalog, search) if likelihood_limit else None,
                 published=catalog.limits(search, model),
                 executor=crew,
                 store=catalog.store,
@@ -230,6 +233,17 @@ def scan(
         raise InputError(
             f"{failed} of {counted(len(result.points), 'point')} failed, each for the reason given with it; the others are kept"
         )
+
+
+def _likelihood(catalog: "Catalog", search: "Search") -> "ScanLikelihood":
+    found = catalog.open_likelihood(search)
+    if found is None:
+        covariance = ", only the covariance of its bins" if search.covariance is not None else ""
+        raise InputError(
+            f"search {search.name!r} has no likelihood{covariance}; leave out --likelihood-limit, or import the search with its pyhf workspace or "
+            "Combine datacards"
+        )
+    return found
 
 
 def _check_options(where: dict[str, object]) -> None:
