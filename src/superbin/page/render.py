@@ -22,7 +22,7 @@ from superbin.results import AnalysisResult, LimitBand, UpperLimit
 from superbin.results.rounding import measured, three
 from superbin.results.scan import DONE, ScanPoint, ScanResult
 from superbin.results.validation import ValidationReport
-from superbin.results.wording import MATH, parameter_label, parameter_value
+from superbin.results.wording import MATH, merge_status, parameter_label, parameter_value, typeset
 from superbin.results.wording import readable as ranges
 
 __all__ = ["page", "point_pages"]
@@ -115,7 +115,14 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    made.filters |= {"number": _number, "three": _three, "z": _z, "readable": _readable}
+    made.filters |= {
+        "number": _number,
+        "three": _three,
+        "z": _z,
+        "readable": _readable,
+        "merge_status": merge_status,
+        "typeset": typeset,
+    }
     made.globals |= {"measured": _measured, "parts": _parts}
     return made
 
@@ -223,7 +230,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
         )
     merit = MERITS.get(result.merge.figure_of_merit)
     goal = result.merge.figure_of_merit if merit is None else merit.goal
-    chosen = f"{len(result.merge.bins)} of {counted(result.search.n_bins, 'bin')}, chosen for the {goal}: {result.merge.status}. It is the union of:"
+    chosen = f"{len(result.merge.bins)} of {counted(result.search.n_bins, 'bin')}, chosen for the {goal}: {merge_status(result.merge.status)}. It is the union of:"
     methods = [
         (title, getattr(result.expected, name), getattr(result.observed, name))
         for name, title in _METHODS.items()
