@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports import Options, read, recognise
-from superbin.io.imports.matrices import read_matrix
+from superbin.io.imports.matrices import as_matrix, read_matrix
 
 PLAIN = "bin,observed,background,error\n1,12,10.5,2.5\n2,3,4.25,1.5\n"
 
@@ -352,6 +352,37 @@ def test_covariance_beside(name: str, text: str, tmp_path: Path) -> None:
     assert covariance.up.tolist() == [[4, 1], [1, 16]]
     order = "by the names of the bins" if "A" in text else "follow the table's rows"
     assert any(order in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4,1\n1\n", r"covariance.csv:2: 1 number; a matrix of 2 lines has 2 numbers in each"),
+        ("4,nan\nnan,16\n", r"covariance.csv:1: 'nan' is not a finite number"),
+        ("4,1,0\n1,16,0\n0,0,1\n", r"the matrix is of 3 bins and the table has 2"),
+        ("4,1\n2,16\n", r"not symmetric"),
+        ("A,C\n4,1\n1,16\n", r"does not name bin 'B'"),
+    ],
+)
+def test_no_covariance(text: str, message: str, tmp_path: Path) -> None:
+    """IMP-5: what is not square, finite, symmetric and of the table's bins is refused with the entry."""
+    with pytest.raises(DocumentError, match=message):
+        read(folder(tmp_path, text), options=Options(luminosity_fb=10.0))
+
+
+def test_entries_are_finite() -> None:
+    """IMP-5: an infinite entry, as a ROOT file may hold it, is refused with its place."""
+    with pytest.raises(DocumentError, match="cov: the matrix is inf in line 2, column 1"):
+        as_matrix([[4.0, 1.0], [np.inf, 16.0]], "cov")
+
+
+def test_a_json_matrix_has_as_many_columns_as_rows(tmp_path: Path) -> None:
+    """IMP-5: a list of rows with a column too many is refused with its shape."""
+    with pytest.raises(DocumentError, match=r"the matrix has shape \(2, 3\)"):
+        read(
+            folder(tmp_path, "[[4, 1, 0], [1, 16, 0]]", "covariance.json"),
+            options=Options(luminosity_fb=10.0),
+        )
 
 
 @pytest.mark.parametrize(
