@@ -325,7 +325,7 @@ class _Report:
 
 @contextmanager
 def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
-    """Report progress, and after any end but a good one, what is kept and how to go on."""
+    """Report progress, and after any end but a good one, what is kept and how to continue."""
     report = _Report(ProgressLine(quiet=quiet))
     try:
         yield report

@@ -159,10 +159,10 @@ def as_count(n: object) -> int:
     3
     """
     if isinstance(n, bool) or not isinstance(n, int | float | np.integer | np.floating):
-        raise InputError(f"n = {n!r:.60} is no observed count; give a whole number")
+        raise InputError(f"n = {n!r:.60} is not an observed count; give a whole number")
     value = float(min(n, 2 * LARGEST))
     if not (0 <= value <= LARGEST and value.is_integer()):
-        raise InputError(f"n = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}")
+        raise InputError(f"n = {n!r:.60} is not an observed count; give a whole number from 0 to {LARGEST:g}")
     return int(value)
 
 

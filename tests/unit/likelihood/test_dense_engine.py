@@ -687,7 +687,7 @@ def test_bad_strengths(mu: float, message: str) -> None:
 def test_descriptions_are_checked() -> None:
     """ENG-1: unknown names, sizes and repeated names are refused when a description is made."""
     channel = Channel("SR", np.array([1.0]), (Sample("b", np.array([1.0]), (Rate("mu"),)),))
-    with pytest.raises(InputError, match="depends on 'mu', which is no parameter"):
+    with pytest.raises(InputError, match="depends on 'mu', which is not a parameter"):
         StatisticalModel((channel,), ())
     with pytest.raises(InputError, match="two parameters are named 'mu'"):
         StatisticalModel((channel,), (Parameter("mu", 1.0), Parameter("mu", 1.0)))

@@ -367,7 +367,7 @@ class TestState:
         """FIG-13: axes that were removed are refused."""
         main, ratio = Figure().subplots(2, 1)
         main.remove()
-        with pytest.raises(InputError, match="belongs to no figure"):
+        with pytest.raises(InputError, match="belong to no figure"):
             draw(ht, axes=(main, ratio))
 
 
