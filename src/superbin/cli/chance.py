@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from superbin.cli.options import (
+    OutputFile,
     correlations_option,
     database_option,
     figure_option,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 @search_option
 @correlations_option
 @database_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File for the result as JSON.")
+@click.option("-o", "--output", type=OutputFile(), help="File for the result as JSON.")
 @figure_option("the figure of the largest significance")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")

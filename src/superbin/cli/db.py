@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superbin._support.files import first_bytes
 from superbin._support.shown import counted
 from superbin.cli import LazyGroup
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
@@ -374,8 +375,7 @@ def _is_signal(path: Path) -> bool:
     """Whether a file is a signal in superbin's own form: a table whose comments name a model."""
     if not path.is_file() or path.suffix.lower() != ".csv":
         return False
-    with path.open("rb") as stream:
-        return b"# model:" in stream.read(4096)
+    return b"# model:" in first_bytes(path, 4096)
 
 
 def _mapping(path: Path | None) -> dict[str, Any]:

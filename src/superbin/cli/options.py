@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FIGURES_OF_MERIT",
     "POSITIONAL_NUMBERS",
+    "OutputFile",
     "Share",
     "as_json",
     "database_option",
@@ -78,14 +79,30 @@ def database_option(command: F) -> F:
     )(command)
 
 
-def _figure_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    """Refuse a name that cannot be written before any work begins."""
-    if value is not None:
-        if value.suffix not in FIGURE_FORMATS:
-            raise InputError(f"--figure {value}: name a .pdf, .png or .svg file")
-        if not value.parent.is_dir():
-            raise InputError(f"cannot write {value}: there is no folder {str(value.parent)!r}; make it first")
-    return value
+class OutputFile(click.Path):
+    """A file to write, checked before any work begins.
+
+    Parameters
+    ----------
+    figure : bool
+        Whether a figure is written: the name must end in one of `FIGURE_FORMATS`.
+    """
+
+    name = "file"
+
+    def __init__(self, *, figure: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.figure = figure
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As a path."""
+        from superbin._support.files import check_file
+
+        path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        if self.figure and path.suffix not in FIGURE_FORMATS:
+            raise InputError(f"--figure {path}: name a .pdf, .png or .svg file")
+        check_file(path)
+        return path
 
 
 def figure_option(what: str) -> Callable[[F], F]:
@@ -99,8 +116,7 @@ def figure_option(what: str) -> Callable[[F], F]:
     return click.option(
         "--figure",
         metavar="FILE",
-        type=click.Path(path_type=Path),
-        callback=_figure_file,
+        type=OutputFile(figure=True),
         help=f"File for {what} (.pdf, .png or .svg).",
     )
 

@@ -93,9 +93,9 @@ _SIMPLIFY = 0.005
 )
 @click.option(
     "--systematics",
-    type=click.Choice(["published", "global", "none"]),
-    help="Systematic uncertainties of the signal with --likelihood-limit: published, bin by bin, for another signal (the default); global, only those that are "
-    "equal for all signals; or none.",
+    type=click.Choice(["published", "own", "global", "none"]),
+    help="Systematic uncertainties of the signal with --likelihood-limit: published, bin by bin, for another signal (the default); own, the "
+    "signal's variations and Monte Carlo errors; global, only those that are equal for all signals; or none.",
 )
 @click.option(
     "--processes",

@@ -10,6 +10,7 @@ from superbin._support.shown import counted
 from superbin.cli import LazyGroup
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    OutputFile,
     as_json,
     database_option,
     search_option,
@@ -125,7 +126,7 @@ def _span(ends: Sequence[float] | None) -> str:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="CSV file to write the yields to, as superbin db import reads it.",
 )
 @database_option
@@ -243,7 +244,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     help="Grid file to write, compressed if it ends in .gz; an existing file is replaced.",
 )

@@ -74,7 +74,8 @@ def test_an_option_has_one_kind_of_value() -> None:
         for option in command.params:
             if isinstance(option, click.Option) and not option.hidden:
                 shown = "" if option.is_flag else option.make_metavar(context)
-                kind = (type(option.type).__name__, shown, tuple(option.secondary_opts))
+                value = "Path" if isinstance(option.type, click.Path) else type(option.type).__name__
+                kind = (value, shown, tuple(option.secondary_opts))
                 kinds.setdefault(option.opts[-1], set()).add(kind)
     assert {name: found for name, found in kinds.items() if len(found) > 1 and name not in SEVERAL} == {}
 

@@ -324,7 +324,10 @@ def test_a_card_from_standard_input() -> None:
 
 def test_figure_names_are_checked_first() -> None:
     """LIK-27: before any work."""
-    for name, text in (("f.jpg", "name a .pdf, .png or .svg file"), ("no/where/f.pdf", "there is no folder")):
+    for name, text in (
+        ("f.jpg", "name a .pdf, .png or .svg file"),
+        ("no/where/f.pdf", "cannot write no/where/f.pdf"),
+    ):
         result = CliRunner().invoke(command, ["scan", "nowhere", "--figure", name])
         assert text in str(result.exception)
 

@@ -136,10 +136,13 @@ def export(form: str, output: Path, force: bool, **chosen: Any) -> None:
 
 def _check_file(output: Path, *, force: bool) -> None:
     """Refuse a file that cannot be written before any work begins."""
+    from superbin._support.files import check_file
+
     if output.exists() and (output.is_dir() or not force):
         raise InputError(f"{output} exists; name another file, or replace it with --force")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {str(output.parent)!r}; make it first")
+    check_file(output)
 
 
 def _write_file(form: str, model: "StatisticalModel", output: Path, title: str, *, err: bool = False) -> None:

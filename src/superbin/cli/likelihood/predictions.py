@@ -18,7 +18,7 @@ from superbin.cli.likelihood.subject import (
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, figure_option, seed_option
+from superbin.cli.options import POSITIONAL_NUMBERS, OutputFile, as_json, figure_option, seed_option
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
@@ -93,9 +93,7 @@ MOST_GROUPS = 12
     help="What is fitted: control, all channels but those with signal; background, all channels at mu = 0; variations (for a search without SIGNAL), nothing: each "
     "nuisance moves up and down by one standard deviation.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File for the JSON; by default it is printed."
-)
+@click.option("-o", "--output", type=OutputFile(), help="File for the JSON; by default it is printed.")
 @figure_option("the figure of the correlations")
 def covariance(scope: Any, output: Path | None, figure: Path | None, **chosen: Any) -> None:
     """Write the background prediction of the bins with signal, with its covariance, as JSON; --figure draws the correlations.
@@ -212,7 +210,7 @@ def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) 
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="File for the result as JSON; by default a summary is printed.",
 )
 @json_option

@@ -102,11 +102,11 @@ def _with_subject(command: F, *, required: bool) -> F:
         *card_options,
         click.option(
             "--systematics",
-            type=click.Choice(["published", "global", "none"]),
+            type=click.Choice(["published", "own", "global", "none"]),
             default="published",
             show_default=True,
-            help="Systematic uncertainties of the signal of a search: published, bin by bin, for another signal; global, only those that are equal for "
-            "all signals; or none.",
+            help="Systematic uncertainties of the signal of a search: published, bin by bin, for another signal; own, the signal's variations and "
+            "Monte Carlo errors; global, only those that are equal for all signals; or none.",
         ),
         click.option(
             "--zero-count",
@@ -194,8 +194,8 @@ def _search(
             grid=chosen["grid"],
             cross_section=chosen["cross_section"],
         )
-    filled = published.model(
-        found.yields,
+    filled = published.with_signal(
+        found,
         systematics=chosen["systematics"],
         zero_count=chosen["zero_count"],
         interpolation=chosen["interpolation"] or "combine",
