@@ -1,5 +1,6 @@
 """``superbin db``: inspect, fill, import and export the database of searches and signals."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -343,6 +344,11 @@ def import_(
         click.echo(f"{catalog.place}: stored {what}")
     if replaced is not None:
         click.echo(_replaced(replaced))
+    if bundle is not None and bundle.signals:
+        first = bundle.signals[0]
+        masses = " ".join(f"{value:g}" for value in first.parameters.values())
+        words = f"{shlex.quote(first.model)} {masses} --search {shlex.quote(bundle.search.name)}"
+        click.echo(f"superbin: analyse a signal with: superbin run {words} -o out", err=True)
 
 
 def _store(
