@@ -25,7 +25,7 @@ __all__ = ["Target", "check_targets", "grid_targets", "spread"]
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One signal to scan, or why there is none at these parameters.
+    """A signal to scan, or the reason why there is none at these parameters.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Checks every number that enters the statistics room, once, before any formula sees it.
+"""Checks every number that enters `superbin.stats`, once, before any formula sees it.
 
-The rest of the room works on float64 arrays it can trust: finite, not negative, of one shape, ``down <= b``.
+The rest of the package works on float64 arrays that are finite, not negative, of one shape, ``down <= b``.
 """
 
 from typing import Any, TypeAlias
