@@ -12,6 +12,7 @@ from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     OutputFile,
     as_json,
+    figure_option,
     force_option,
     json_option,
     number,
@@ -66,14 +67,10 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @pyhf_toys_option
 @uncertainty_option
 @seed_option
-@force_option
 @json_option
 @click.option("--workspace", "export", type=OutputFile(), help="File for the pyhf workspace (.json).")
-@click.option(
-    "--figure",
-    type=OutputFile(figure=True),
-    help="File for a figure of the distribution of N (.pdf or .png).",
-)
+@force_option
+@figure_option("the figure of the distribution of N")
 def pvalue(
     n: float,
     background: float,

@@ -112,7 +112,7 @@ def _span(ends: Sequence[float] | None) -> str:
 
 @signal.command("show", cls=RenamedOptions, renamed={"--bins": "--size"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
-@click.argument("parameters", nargs=-1, type=float)
+@click.argument("parameters", nargs=-1, required=True, type=float)
 @search_option
 @signal_options
 @click.option(
@@ -130,8 +130,8 @@ def _span(ends: Sequence[float] | None) -> str:
     type=OutputFile(),
     help="CSV file to write the yields to, as superbin db import reads it.",
 )
-@force_option
 @database_option
+@force_option
 @json_option
 def show(
     model: str,
@@ -216,7 +216,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
-        f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
+        f"{label} in {search.name}, {search.luminosity_fb:g} fb^-1",
         f"expected events  {plain(document['total'], document['total_error'])} (Monte Carlo)",
     ]
     sigma = document["cross_section"]
@@ -241,7 +241,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 # --- pack -------------------------------------------------------------------------------------------------
 
 
-@signal.command("pack")
+@signal.command("pack", cls=RenamedOptions, renamed={"--source": "--origin"})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "-o",
@@ -254,10 +254,14 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 @click.option(
     "--process",
     metavar="NAME",
-    help="Particle produced in pairs, such as gluino, for the cross section; by default that of the model's name.",
+    help="Particle produced in pairs, such as gluino, for the cross section; by default the one of the model.",
 )
-@click.option("--source", metavar="WORDS", help="Where the points come from, in one line; kept in the file.")
-def pack(folder: Path, output: Path, process: str | None, source: str | None) -> None:
+@click.option(
+    "--origin",
+    metavar="WORDS",
+    help="Where the points come from, in one line; written to the file.",
+)
+def pack(folder: Path, output: Path, process: str | None, origin: str | None) -> None:
     """Pack the points of a FOLDER into a grid file.
 
     \b
@@ -267,7 +271,7 @@ def pack(folder: Path, output: Path, process: str | None, source: str | None) ->
     from superbin.domain.grid import SignalGrid
     from superbin.io.grids import read_points, write_grid
 
-    grid = SignalGrid.from_points(read_points(folder), process=process, source=source)
+    grid = SignalGrid.from_points(read_points(folder), process=process, source=origin)
     write_grid(grid, output)
     low, high = grid.events.min(), grid.events.max()
     click.echo(

@@ -55,8 +55,8 @@ class DownwardVariance:
         if some.any() and problem.n_bins <= _LARGEST:
             for ratio in np.unique(np.quantile(ratios, _RATIOS)):
                 difference = problem.covariance_down - ratio * problem.covariance_up
-                both = (_Most(sign * difference, problem.background, possible) for sign in (-1, 1))
-                self.most.append((float(ratio), *both))
+                less, more = (_Most(sign * difference, problem.background, possible) for sign in (-1, 1))
+                self.most.append((float(ratio), less, more))
 
     def between(
         self, low: FloatArray, high: FloatArray, possible: FloatArray, background: FloatArray
@@ -115,7 +115,9 @@ class _Most:
         found = np.empty(background.size)
         for level in np.unique(levels):
             if int(level) not in self.known:
-                self.known[int(level)] = self.at(0.0 if level < 0 else self.start * _LEVEL ** int(level) * (1 + _WIDE))
+                self.known[int(level)] = self.at(
+                    0.0 if level < 0 else self.start * _LEVEL ** int(level) * (1 + _WIDE)
+                )
             found[levels == level] = self.known[int(level)]
         return found
 
