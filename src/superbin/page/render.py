@@ -22,7 +22,7 @@ from superbin.results import AnalysisResult, LimitBand, UpperLimit
 from superbin.results.rounding import measured, three
 from superbin.results.scan import DONE, ScanPoint, ScanResult
 from superbin.results.validation import ValidationReport
-from superbin.results.wording import MATH, merge_status, parameter_label, parameter_value, typeset
+from superbin.results.wording import MATH, merge_status, parameter_label, parameter_value, scientific, typeset
 from superbin.results.wording import readable as ranges
 
 __all__ = ["page", "point_pages"]
@@ -117,6 +117,7 @@ def _environment() -> jinja2.Environment:
     )
     made.filters |= {
         "number": _number,
+        "p": _p,
         "three": _three,
         "z": _z,
         "readable": _readable,
@@ -137,6 +138,13 @@ def _uri(content: bytes) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.4g}"
+
+
+def _p(value: float) -> Markup:
+    """A p-value with three digits."""
+    mantissa, times, exponent = scientific(value).partition(r"\times10^")
+    power = Markup(" × 10<sup>{}</sup>").format(exponent.strip("{}").replace("-", "\u2212"))
+    return Markup("{}").format(mantissa) + (power if times else "")
 
 
 def _three(value: float | None) -> str:
@@ -219,7 +227,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
         if result.signal.cross_section_pb:
             fb = 1000 * result.signal.cross_section_pb
             text += f"; on the cross section: {three(observed * fb)} fb observed, {three(expected * fb)} fb expected, theory {three(fb)} fb"
-        answer.append(f"{text}. At this cross section the signal is {_excluded(observed)} by this one bin.")
+        answer.append(f"{text}. {_here(result)} the signal is {_excluded(observed)} by this one bin.")
     if result.likelihood is not None and (all_bins := result.likelihood.quoted.mu).observed is not None:
         kind, hoped = (
             result.likelihood.kind,
@@ -239,6 +247,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
     return "result.html.j2", {
         "answer": answer,
         "chosen": chosen,
+        "other_purpose": "" if result.other is None else _PURPOSES[result.other.purpose],
         "methods": shown,
         "limits": list(_limits(result)),
         "compared": list(_compared(result)),
@@ -248,6 +257,10 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
             for name, value in result.signal.parameters.items()
         ],
     }
+
+
+def _here(result: AnalysisResult) -> str:
+    return "At this cross section" if result.signal.cross_section_pb else "At signal strength 1"
 
 
 _PURPOSES = {"discovery": "largest expected significance", "limit": "lowest expected limit"}
