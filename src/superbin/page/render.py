@@ -156,8 +156,10 @@ def _z(value: float | None) -> str:
 
 
 def _measured(value: float, up: float, down: float) -> str:
-    """A value with its uncertainties, rounded as everywhere."""
+    """A value with its uncertainties, rounded as everywhere; alone where none is stated."""
     shown = measured(value, up, down)
+    if not (up or down) and not shown.exponent:
+        return shown.value
     first, second = shown.errors
     text = f"{shown.value} ± {first}" if first == second else f"{shown.value} +{first} −{second}"
     return f"({text}) · 1e{shown.exponent}" if shown.exponent else text

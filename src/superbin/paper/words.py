@@ -125,8 +125,8 @@ def sentence(items: Iterable[str]) -> TeX:
 
 
 def inside(label: str) -> str:
-    """A label as a sentence has it: without a capital letter, unless it is an abbreviation or a formula."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+    """A label as a sentence has it: without a capital letter, unless it is an abbreviation, a formula or an identifier."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() and "_" not in label else label
 
 
 def sentence_end(text: str) -> str:
