@@ -5,6 +5,8 @@ All derive from `SuperbinError`, and each also is the builtin a Python user woul
 is, the rule it breaks and what to do. The command line prints just that line and exits with code 2.
 """
 
+from superbin._support.shown import readable
+
 __all__ = [
     "ClusterError",
     "DatabaseError",
@@ -18,7 +20,13 @@ __all__ = [
 
 
 class SuperbinError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose.
+
+    Its text hides passwords, is printable, and cuts long values: see `superbin._support.shown.readable`.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(readable(one) if isinstance(one, str) else one for one in arguments))
 
 
 class InputError(SuperbinError, ValueError):

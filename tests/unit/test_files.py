@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from superbin._support.files import files_within, staged_directory, write_bytes, write_text
+from superbin._support.files import files_within, first_bytes, staged_directory, write_bytes, write_text
 from superbin.errors import DocumentError, OutputError
 
 
@@ -159,3 +159,16 @@ def test_files_within(tmp_path: Path) -> None:
     assert found == ["a", "link", "z", "b/y", "b/deep/x"]
     with pytest.raises(DocumentError, match="holds more than 4 files and folders"):
         list(files_within(tmp_path, most=4))
+
+
+def test_reading_waits_for_nothing(tmp_path: Path) -> None:
+    """OUT-4: what has nothing to give yet cannot be read, as a pipe whose writer is silent."""
+    (tmp_path / "file").write_bytes(b"content")
+    assert first_bytes(tmp_path / "file", 4) == b"cont"
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        with pytest.raises(BlockingIOError, match="nothing can be read"):
+            first_bytes(tmp_path / "pipe", 4)
+    finally:
+        os.close(writer)

@@ -1,7 +1,12 @@
 """How values show themselves in a shell and in a notebook."""
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from superbin import errors
+from superbin._support.shown import readable
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
@@ -65,3 +70,77 @@ def test_fits_and_limits_are_short() -> None:
         assert value._repr_html_().startswith("<table>")
     assert repr(likelihood.model) == "<StatisticalModel toy: channels 1, parameters 2, signal strengths mu>"
     assert repr(channels[0]) == "<Channel SR: bins 50, observed 300, samples 2>"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no bin 7; the search has 6", "no bin 7; the search has 6"),
+        (f"x is {'9' * 5000}; cut", f"x is {'9' * 100}...; cut"),
+        (f"x is '{'one two ' * 500}'; cut", f"x is '{('one two ' * 500)[:99]}...'; cut"),
+        ('"' + "it's " * 500 + '" is', '"' + ("it's " * 500)[:99] + '..." is'),
+        # Apostrophes are no quotes.
+        (
+            f"the search's bins {'and ' * 40}the signals' bins",
+            f"the search's bins {'and ' * 40}the signals' bins",
+        ),
+        (f"{'/folder' * 30}/x.csv: empty", f"{'/folder' * 30}/x.csv: empty"),
+        (
+            f"{'/folder' * 300}/x.csv: empty",
+            f"{('/folder' * 300)[:50]}...{('/folder' * 300 + '/x.csv:')[-50:]} empty",
+        ),
+        ("a\u202eb\x1b[31m\ud800", "a\\u202eb\\x1b[31m\\ud800"),
+        ("postgresql://me:a@secret@host:1/x", "postgresql://me:***@host:1/x"),
+        ("postgresql://host/x?sslpassword='a secret'&x=1", "postgresql://host/x?sslpassword=***&x=1"),
+        ("postgresql://host/x?p%61ssword=secret", "postgresql://***"),
+        ("{'password': 'a secret'}", "{'password': ***}"),
+        (
+            "write it as dialect://user:password@host:port/name",
+            "write it as dialect://user:password@host:port/name",
+        ),
+    ],
+    ids=range(13),
+)
+def test_texts_of_errors(text: str, message: str) -> None:
+    """API-8: values are cut at 100 characters, paths in the middle; passwords and what does not print are not shown."""
+    for kind in map(vars(errors).get, errors.__all__):
+        assert isinstance(kind, type)
+        assert str(kind(text)) == message
+
+
+PARTS = [
+    "'",
+    '"',
+    "a" * 60,
+    "/",
+    "\\",
+    " ",
+    "\n",
+    "\x00",
+    "é",
+    "@",
+    ":",
+    "%41",
+    "b" * 120,
+    "x y " * 40,
+    "...",
+    "***",
+    "?",
+    "&",
+    "é\u202e" * 70,
+    "\ud800",
+    "5" * 3000,
+]
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), max_size=12),
+    st.lists(st.sampled_from(["x", "é", "&amp", "5"]), max_size=4),
+)
+def test_texts_of_errors_are_bounded(parts: list[str], before: list[str]) -> None:
+    """API-8: whatever the text, at most 1000 characters that print, and no password."""
+    text = readable("".join(parts))
+    assert len(text) <= 1000
+    assert text.isprintable()
+    assert "hunter2" not in readable("".join([*parts, " x://me:hunter2@host/", *before, *parts]))
+    assert "hunter2" not in readable("".join([*parts, " password=hunter2"]))

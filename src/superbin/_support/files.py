@@ -1,5 +1,6 @@
 """Files read within bounds, and written so that nothing is ever half-written: beside the target, then renamed."""
 
+import errno
 import gzip
 import io
 import os
@@ -17,8 +18,10 @@ from superbin.errors import DocumentError, OutputError
 
 __all__ = [
     "MAX_BYTES",
+    "check_file",
     "check_regular",
     "files_within",
+    "first_bytes",
     "lies_in",
     "read_limited",
     "staged_directory",
@@ -46,8 +49,7 @@ def read_limited(path: str | Path) -> bytes:
     """
     path = Path(path)
     check_regular(path)
-    with path.open("rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
+    content = first_bytes(path, MAX_BYTES + 1)
     if path.name.endswith(".gz") and len(content) <= MAX_BYTES:
         return unpacked(content, path)
     return _bounded(content, path)
@@ -65,6 +67,22 @@ def check_regular(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DocumentError(f"{path} is a device, a pipe or a socket; name a file")
+
+
+def first_bytes(path: str | Path, size: int) -> bytes:
+    """As many bytes of a file, or all of a shorter one, without waiting for any.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or nothing is there yet: some files of the system, such as the kernel's log, look regular and never end.
+    """
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | without_waiting)) as stream:
+        content: bytes | None = stream.read(size)
+    if content is None:
+        raise BlockingIOError(errno.EAGAIN, "nothing can be read from it now", str(path))
+    return content
 
 
 def files_within(folder: str | Path, *, most: int = MOST_FILES) -> Iterator[Path]:
@@ -159,10 +177,36 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def check_file(path: str | Path) -> None:
+    """Check that a file can be written, before the work whose result it holds; nothing is changed.
+
+    Raises
+    ------
+    OutputError
+        If it is a folder, or the place cannot be written.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a file is written, and this is a folder")
+        if _is_stream(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        target = Path(os.path.realpath(path))
+        handle, name = tempfile.mkstemp(prefix=_hidden(target), dir=target.parent)
+        os.close(handle)
+        Path(name).unlink()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError | ValueError) -> OutputError:
+    return OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to")
 
 
 def _is_stream(path: Path) -> bool:
@@ -234,10 +278,8 @@ def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=_hidden(path), dir=path.parent))
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
     try:
         yield stage
         stage.chmod(0o777 & ~_umask())
@@ -260,14 +302,12 @@ def _swap(stage: Path, path: Path) -> None:
                 old.rename(path)
             raise
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
-        ) from error
+        raise _unwritable(path, error) from error
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _umask() -> int:

@@ -1,9 +1,14 @@
-"""How values show themselves: a line in a shell, a small table in a notebook."""
+"""How values show themselves: a line in a shell, a small table in a notebook, a few words in an error."""
 
+import re
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import unquote
 
-__all__ = ["Shown", "counted", "listed", "number", "printable", "shortened"]
+__all__ = ["Shown", "counted", "listed", "number", "printable", "readable", "shortened"]
+
+MOST_OF_A_VALUE, MOST_OF_A_PATH, MOST_OF_AN_ERROR = 100, 250, 1000
+"""Characters of a value, of a path and of a whole error, before the dots that stand for what was cut."""
 
 _ENDS = {"h": "es", "s": "es", "x": "es"}
 
@@ -27,13 +32,86 @@ def number(value: float | None) -> str:
     return "none" if value is None else f"{value:.6g}"
 
 
-def shortened(value: object, most: int = 100) -> str:
+def shortened(value: object, most: int = MOST_OF_A_VALUE) -> str:
     """What an error repeats of a value: its ``repr``, cut after some characters."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4300 digits
         text = f"a {type(value).__name__} of too many digits"
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def readable(text: str) -> str:
+    """What an error says: without passwords, printable, and of limited length.
+
+    Values (words, and texts between quotes) are cut at `MOST_OF_A_VALUE` characters, paths at `MOST_OF_A_PATH`, the whole at
+    `MOST_OF_AN_ERROR`. Every error of superbin is made so, and so is what the command line repeats of other errors.
+    """
+    text = _short(_without_passwords(text))
+    if not text.isprintable():
+        text = _short(printable(text))
+    if len(text) > MOST_OF_AN_ERROR:
+        text = f"{text[: MOST_OF_AN_ERROR - _END]} ... {text[5 - _END :]}"
+    return text
+
+
+_END = 300
+"""As much of a long error is its end, where it says what to do."""
+
+_LONG_WORD = re.compile(rf"\S{{{MOST_OF_A_VALUE + 8},}}")
+_LONG_QUOTED = re.compile(
+    rf"(?<![\w'\"])(?:'[^'\n]{{{MOST_OF_A_VALUE + 6},}}'|\"[^\"\n]{{{MOST_OF_A_VALUE + 6},}}\")(?!\w)"
+)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_OF_A_VALUE else _LONG_WORD.sub(_cut, _LONG_QUOTED.sub(_cut, text))
+
+
+def _cut(found: re.Match[str]) -> str:
+    text = found[0]
+    if ("/" in text or "\\" in text) and not re.search(r"\s", text):
+        if len(text) <= MOST_OF_A_PATH:
+            return text
+        return f"{text[: MOST_OF_A_VALUE // 2]}...{text[-MOST_OF_A_VALUE // 2 :]}"
+    end = text[len(text.rstrip(_CLOSING)) :][-3:]  # of the quotes and the sentence
+    return f"{text[:MOST_OF_A_VALUE]}...{end}"
+
+
+_CLOSING = "'\")]};:,."
+
+
+_PASSWORDS = (
+    # Of a URL, up to the last @ of the word; or of the line, unless what follows the colon is a port.
+    re.compile(r"(:/{1,2}[^\s/:@]*:)(?!password@)\S*@"),
+    re.compile(r"(:/{1,2}[^\s/:@]*:)(?!password@|\d+(?:[/?\s'\"]|$)).*@"),
+    # Of a query, a connection string or an entry.
+    re.compile(
+        r"((?:password|passwd|passphrase|pwd)['\"]?\s*[=:]\s*|(?:secret|token)\s*=\s*|[?&][^\s=&]*(?:pass|pwd|secret|token|key)[^\s=&]*=)"
+        r"(?!\*\*\*)(?:'[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)",
+        re.IGNORECASE,
+    ),
+)
+_MAY_HOLD_PASSWORD = re.compile(r":/|pass|pwd|secret|token", re.IGNORECASE)
+_ENCODED_URL = re.compile(r"\b[a-z][\w+.-]*:/{1,2}[^\s%]*%\S*", re.IGNORECASE)
+
+
+def _without_passwords(text: str) -> str:
+    if _MAY_HOLD_PASSWORD.search(text) is None:
+        return text
+    return _ENCODED_URL.sub(_without_encoded, _hidden(text))
+
+
+def _without_encoded(found: re.Match[str]) -> str:
+    """A URL, or its scheme alone where a password shows once percent signs are decoded."""
+    read = unquote(found[0])
+    return found[0] if _hidden(read) == read else f"{found[0].partition(':')[0]}://***"
+
+
+def _hidden(text: str) -> str:
+    for password in _PASSWORDS:
+        text = password.sub(lambda found: f"{found[1]}***{'@' * found[0].endswith('@')}", text)
+    return text
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

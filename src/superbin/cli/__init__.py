@@ -7,7 +7,6 @@ defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminat
 
 import importlib
 import os
-import re
 import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
 import threading
@@ -18,7 +17,7 @@ from typing import Any, Self
 
 import click
 
-from superbin._support.shown import printable
+from superbin._support.shown import readable
 from superbin.errors import SuperbinError
 
 __all__ = ["LazyGroup", "cli", "main"]
@@ -209,9 +208,9 @@ def _misused(error: click.ClickException) -> str:
 def _said(error: SuperbinError | UnicodeEncodeError | OSError | MemoryError) -> str:
     """One line of an error; those that are not superbin's own come from the system, mostly of a place that cannot be used."""
     if isinstance(error, SuperbinError):
-        return _safe(str(error))
+        return readable(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return f"'{_safe(error.object)}' is not a text; write it in UTF-8"
+        return f"'{readable(error.object)}' is not a text; write it in UTF-8"
     if isinstance(error, MemoryError):
         return "not enough memory; ask for less at once, or use a machine with more"
     name = "" if error.filename is None else f"{error.filename}: "
@@ -219,25 +218,4 @@ def _said(error: SuperbinError | UnicodeEncodeError | OSError | MemoryError) -> 
 
 
 def _one_line(text: str) -> str:
-    return _safe(" ".join(text.split()).rstrip("."))
-
-
-_PASSWORDS = (
-    # Of a URL, up to the last @ of the word; or of the line, unless what follows the colon is a port.
-    re.compile(r"(:/{1,2}[^\s/:]*:)(?!password@)\S*@"),
-    re.compile(r"(:/{1,2}[^\s/:]*:)(?!password@|\d+(?:[/?\s'\"]|$)).*@"),
-    # Of a query or a connection string.
-    re.compile(
-        r"((?:password|passwd|pwd|passphrase|token)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&;'\"]+)", re.IGNORECASE
-    ),
-)
-_LONG = re.compile(r"\S{400,}")
-_MOST, _END = 2000, 300
-
-
-def _safe(text: str) -> str:
-    """What an error repeats of its input: no password, nothing that does not print, words of 400 characters and 2000 in all."""
-    for password in _PASSWORDS:
-        text = password.sub(lambda found: f"{found[1]}***{'@' * found[0].endswith('@')}", text)
-    text = printable(_LONG.sub(lambda word: f"{word[0][:100]}...", text))
-    return text if len(text) <= _MOST else f"{text[: _MOST - _END]} ... {text[-_END:]}"
+    return readable(" ".join(text.split()).rstrip("."))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from superbin._support.shown import MOST_OF_AN_ERROR, readable
 from superbin.errors import DocumentError
 
 __all__ = ["Faults"]
@@ -29,7 +30,7 @@ class Faults:
         What `add` counts: lines, rows, bins.
     """
 
-    _SHOWN = 20
+    _SHOWN, _CHARACTERS = 20, MOST_OF_AN_ERROR - 50
 
     def __init__(self, path: str | Path, unit: str = "line") -> None:
         self.path, self.unit = path, unit
@@ -91,7 +92,13 @@ class Faults:
             return
         if len(self.found) == 1:
             raise DocumentError(self._first)
-        shown = self.found[: self._SHOWN]
+        shown: list[str] = []
+        left = self._CHARACTERS - len(readable(str(self.path)))
+        for text in map(readable, self.found[: self._SHOWN]):
+            left -= len(text) + 2
+            if shown and left < 0:
+                break
+            shown.append(text)
         more = len(self.found) - len(shown)
         raise _SeveralError(
             f"{self.path}: {len(self.found)} faults: {'; '.join(shown)}{f'; and {more} more' if more else ''}",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from superbin._support.files import first_bytes
 from superbin._support.json import parse_json
 from superbin._support.shown import counted
 from superbin.errors import InputError
@@ -111,8 +112,7 @@ def is_workspace(path: Path) -> bool:
     if path.name.endswith((".json", ".json.gz")):
         return True
     try:
-        with path.open("rb") as file:
-            return file.read(256).lstrip()[:1] == b"{"
+        return first_bytes(path, 256).lstrip()[:1] == b"{"
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror or error}; name a card, a folder or a workspace"

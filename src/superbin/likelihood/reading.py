@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from superbin._support.files import first_bytes
 from superbin._support.json import parse_json
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io.datacards import Datacards, describe, read_datacards, repeated
@@ -228,7 +229,6 @@ def _is_workspace(path: Path) -> bool:
     if path.name.endswith((".json", ".json.gz")):
         return True
     try:
-        with path.open("rb") as file:
-            return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        return first_bytes(path, 1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
     except OSError:
         return False

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import awkward
 import numpy as np
 import pytest
 import uproot
@@ -169,10 +170,12 @@ def test_several_files_and_regions(tmp_path: Path) -> None:
 def test_ntuples(tmp_path: Path) -> None:
     """RIMP-7: ROOT's RNTuple, the successor of the TTree, reads alike."""
     path = tmp_path / "t.root"
+    events = awkward.Array(
+        {"met": np.array([250.0, 350.0]), "njet": np.array([2, 3]), "w": np.array([0.5, 1.5])}
+    )
     with uproot.recreate(path) as file:
-        file.mkrntuple(
-            "events", {"met": np.array([250.0, 350.0]), "njet": np.array([2, 3]), "w": np.array([0.5, 1.5])}
-        )
+        # The form first: the oldest uproot that superbin allows writes no RNTuple from plain arrays.
+        file.mkrntuple("events", events.layout.form).extend(events)
     assert signal_from_tree(path, "events", make_search(), weight="w").yields.tolist() == [0.5, 1.5, 0, 0]
 
 

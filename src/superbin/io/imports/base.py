@@ -5,7 +5,6 @@ An importer is one module with one `Importer` object, listed in `superbin.io.imp
 
 import codecs
 import contextlib
-import gzip
 import os
 import stat
 import zlib
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from superbin._support.files import MAX_BYTES, MOST_FILES
+from superbin._support.files import MAX_BYTES, MOST_FILES, first_bytes
 from superbin._support.shown import printable
 from superbin.domain.bundle import Bundle
 from superbin.errors import DocumentError, InputError
@@ -160,10 +159,11 @@ class Source:
         if self.is_folder:
             return b""
         try:
-            opened = gzip.open if self.path.name.lower().endswith(".gz") else Path.open
-            with opened(self.path, "rb") as stream:
-                return bytes(stream.read(size))
-        except (OSError, EOFError, zlib.error):
+            if not self.path.name.lower().endswith(".gz"):
+                return first_bytes(self.path, size)
+            # gzip's own header may be some kB long.
+            return zlib.decompressobj(31).decompress(first_bytes(self.path, size + 65536), size)
+        except (OSError, zlib.error):
             return b""
 
     def text(self, name: str | None = None) -> str:
@@ -185,8 +185,8 @@ class Source:
                 raise InputError(
                     f"{path} is larger than {LARGEST_FILE >> 20} MiB; it is not a table of a search"
                 )
-        with contextlib.suppress(OSError), path.open("rb") as stream:
-            if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        with contextlib.suppress(OSError):
+            if first_bytes(path, 2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 raise DocumentError(f"{path}: is UTF-16 text; save it as UTF-8")
         return read_text(path).replace("\r\n", "\n").replace("\r", "\n")
 

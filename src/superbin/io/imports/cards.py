@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from superbin._support.files import MOST_FILES, files_within
+from superbin._support.files import MOST_FILES, files_within, first_bytes
 from superbin._support.shown import counted
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import read_text
@@ -130,5 +130,5 @@ def _files(cards: Datacards, source: Source) -> dict[str, bytes]:
             inside = f"{inside.removesuffix('.gz').removesuffix('.txt')}.txt"
             found[f"cards/{inside}"] = read_text(path).encode()
         else:
-            found[f"cards/{inside}"] = path.read_bytes()
+            found[f"cards/{inside}"] = first_bytes(path, LARGEST_FILE)
     return found

@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from superbin._support.files import MOST_FILES, lies_in
+from superbin._support.files import MOST_FILES, first_bytes, lies_in
 from superbin._support.shown import counted
 from superbin.domain.bundle import Bundle, meaning
 from superbin.domain.search import Search
@@ -125,6 +125,6 @@ def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise DocumentError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB; no file of a search is")
-        return path.read_bytes()
+        return first_bytes(path, LARGEST_FILE)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; the file must be readable") from error
