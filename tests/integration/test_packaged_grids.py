@@ -19,7 +19,7 @@ MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
 ROOT = Path(__file__).parents[2]
 PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
 COMPRESSED = {"T1tttt": 375, "T2tt": 185}
-PRECISE = ("T1bbbb", "T1qqqq", "T2bb", "T2qq")
+PRECISE = ("T1bbbb", "T1qqqq", "T2bb", "T2qq", "T2tt")
 """Models whose points were made again until their Monte Carlo error was small."""
 CMS = "cms-pas-sus-16-014"
 LATER = "cms-sus-16-033"
