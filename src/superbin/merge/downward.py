@@ -115,7 +115,9 @@ class _Most:
         found = np.empty(background.size)
         for level in np.unique(levels):
             if int(level) not in self.known:
-                self.known[int(level)] = self.at(0.0 if level < 0 else self.start * _LEVEL ** int(level) * (1 + _WIDE))
+                self.known[int(level)] = self.at(
+                    0.0 if level < 0 else self.start * _LEVEL ** int(level) * (1 + _WIDE)
+                )
             found[levels == level] = self.known[int(level)]
         return found
 

@@ -279,7 +279,9 @@ class _Tree:
         self.s, self.b, self.n = problem.signal, problem.background, problem.n_bins
         downward = DownwardVariance(problem, rules.possible)
         possible = rules.possible[None, :].astype(np.float64)
-        self.boxes = _Boxes(at_most, lambda low, high, background: downward.between(low, high, possible, background))
+        self.boxes = _Boxes(
+            at_most, lambda low, high, background: downward.between(low, high, possible, background)
+        )
         self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
         self.value = archive.best[1] if archive.found else 0.0
         self.shares: list[FloatArray] = []
