@@ -182,6 +182,41 @@ def test_both_sources_are_listed(
         assert word in json.loads(capsys.readouterr().out)["source"]
 
 
+@pytest.mark.parametrize(("model", "masses"), [("T2qq", (1050, 450)), ("T1tttt", (1500, 300))])
+def test_uncertainties_of_a_point(
+    model: str, masses: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIG-17, GEN-56: the sum and the largest bins have their variations, of sizes that the physics allows."""
+    assert run("signal", "show", model, *masses, "--size", 1) == 0
+    text = capsys.readouterr().out
+    assert run("signal", "show", model, *masses, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    total, largest = shown["total"], int(np.argmax(shown["yields"]))
+    change = {
+        name: [sum(sides[side]) / total - 1 for side in ("up", "down")]
+        for name, sides in shown["variations"].items()
+    }
+    sizes = [np.mean(np.abs(pair)) for pair in change.values()]
+    assert (
+        f"  all, in quadrature       {np.hypot(shown['total_error'] / total, np.linalg.norm(sizes)):>6.1%}"
+        in text
+    )
+    bin_sizes = [
+        np.mean([abs(sides[side][largest] / shown["yields"][largest] - 1) for side in ("up", "down")])
+        for sides in shown["variations"].values()
+    ]
+    (row,) = [line for line in text.splitlines() if line.split()[0] == str(largest + 1)]
+    assert f" {np.linalg.norm(bin_sizes):.1%} " in row
+    # Tags move events between bins, not out of them; a veto that is seen less often lets more through, where there are leptons.
+    assert max(map(abs, change["b tagging"] + change["mistags"])) < 1e-3
+    up, down = change["lepton veto"]
+    assert up >= 0 >= down
+    assert (0.02 < up < 0.08) if model == "T1tttt" else up < 0.002
+    assert all(
+        0.002 < max(map(abs, change[name])) < 0.1 for name in ("jet energy scale", "initial-state radiation")
+    )
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_outside_a_packaged_grid(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     """SIG-7, CLI-3: a mass outside the grid is refused with exit code 2."""
