@@ -333,6 +333,8 @@ def main() -> None:
     parser.add_argument(
         "--visible", action="store_true", help="Only packaged points whose figure midp is at least 1."
     )
+    parser.add_argument("--search", choices=SEARCHES, default=SEARCH, help="Whose points.")
+    parser.add_argument("--models", nargs="+", default=MODELS, help="Whose points.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--largest", type=int, default=10)
     parser.add_argument(
@@ -352,7 +354,14 @@ def main() -> None:
         restarts()
         return
     if options.part == "packaged":
-        packaged(options.every, tuple(options.seconds), options.figure, visible=options.visible)
+        packaged(
+            options.search,
+            options.models,
+            options.every,
+            tuple(options.seconds),
+            options.figure,
+            visible=options.visible,
+        )
     if options.part in ("packaged", "summary"):
         write_section("Packaged points", PACKAGED + "\n\n" + summary() + "\n\n" + sentence())
         print(sentence())

@@ -156,7 +156,7 @@ def _value(parameter: click.Parameter, rng: random.Random) -> str:
 
 def failure(code: int, error: str) -> str:
     """Which rule an ended call broke; empty where none."""
-    lines = [line for line in error.splitlines() if line.startswith("superbin:")]
+    lines = [line for line in error.splitlines() if re.match("superbin: (internal )?error", line)]
     if code not in (0, 2):
         return f"exit code {code}"
     if "Traceback" in error:

@@ -18,6 +18,7 @@ from superbin.errors import DocumentError, OutputError
 
 __all__ = [
     "MAX_BYTES",
+    "check_file",
     "check_regular",
     "files_within",
     "first_bytes",
@@ -176,10 +177,36 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def check_file(path: str | Path) -> None:
+    """Check that a file can be written, before the work whose result it holds; nothing is changed.
+
+    Raises
+    ------
+    OutputError
+        If it is a folder, or the place cannot be written.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a file is written, and this is a folder")
+        if _is_stream(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        target = Path(os.path.realpath(path))
+        handle, name = tempfile.mkstemp(prefix=_hidden(target), dir=target.parent)
+        os.close(handle)
+        Path(name).unlink()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError | ValueError) -> OutputError:
+    return OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to")
 
 
 def _is_stream(path: Path) -> bool:
@@ -251,10 +278,8 @@ def staged_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=_hidden(path), dir=path.parent))
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
     try:
         yield stage
         stage.chmod(0o777 & ~_umask())
@@ -277,14 +302,12 @@ def _swap(stage: Path, path: Path) -> None:
                 old.rename(path)
             raise
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {_reason(error)}; choose a place you can write to"
-        ) from error
+        raise _unwritable(path, error) from error
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _umask() -> int:

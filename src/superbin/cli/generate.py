@@ -44,7 +44,7 @@ _LARGEST_SPECTRUM = 50_000_000
     "table",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Masses to simulate, a point a line: m_mother,m_lsp, with a comma or blanks between.",
+    help="File with the masses to simulate, one point per line: m_mother,m_lsp, separated by a comma or blanks.",
 )
 @click.option(
     "--max-points",
@@ -62,7 +62,7 @@ _LARGEST_SPECTRUM = 50_000_000
     "--error",
     metavar="PERCENT",
     type=click.FloatRange(min=0, min_open=True),
-    help="Then simulate points again whose total has a larger Monte Carlo error, with enough events to reach it.",
+    help="Simulate points again whose total has a larger Monte Carlo error, with enough events to reach this error.",
 )
 @click.option(
     "--max-events",
@@ -81,7 +81,7 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Number of processes; the answer does not depend on it.",
+    help="Number of processes; the result does not depend on it.",
 )
 @click.option(
     "--slha",
@@ -96,7 +96,7 @@ _LARGEST_SPECTRUM = 50_000_000
     multiple=True,
     default=(1000021,),
     show_default=True,
-    help="With --slha, the PDG number of what is produced in pairs; may be given more than once.",
+    help="PDG number of the particle that is produced in pairs, with --slha; may be given more than once.",
 )
 @click.option(
     "--from-events",
@@ -121,7 +121,7 @@ _LARGEST_SPECTRUM = 50_000_000
     "--sqrt-s",
     metavar="TEV",
     type=click.FloatRange(min=0, min_open=True),
-    help="Energy of the collisions, if not that of the search; the efficiencies are then those at this energy.",
+    help="Centre-of-mass energy in TeV, if it is not that of the search; the efficiencies are those at this energy.",
 )
 @click.option(
     "--displaced-as-prompt",
@@ -158,8 +158,8 @@ def generate(
     standard plane of the model or that of --points. MODEL is one of T1bbbb, T1tttt, T1qqqq, T2bb, T2tt, T2qq, or any
     name with --slha or --from-events.
 
-    Accuracy, measured with T1bbbb and assumed elsewhere: totals 5 % where the mass difference is above 300 GeV, 10 % low below;
-    with nine jets or more 5 to 30 % low. See "What simulated signals may claim" in the documentation.
+    Accuracy, measured with T1bbbb and assumed for other models: totals agree within 5 % for mass differences above 300 GeV and are 10 % low below; yields
+    with nine jets or more are 5 to 30 % low. See "Accuracy of simulated signals" in the documentation.
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000

@@ -10,7 +10,9 @@ import click
 
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    OutputFile,
     as_json,
+    figure_option,
     number,
     pyhf_option,
     pyhf_toys_option,
@@ -64,14 +66,8 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @uncertainty_option
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-@click.option(
-    "--workspace", "export", type=click.Path(path_type=Path), help="File for the pyhf workspace (.json)."
-)
-@click.option(
-    "--figure",
-    type=click.Path(path_type=Path),
-    help="File for a figure of the distribution of N (.pdf or .png).",
-)
+@click.option("--workspace", "export", type=OutputFile(), help="File for the pyhf workspace (.json).")
+@figure_option("the figure of the distribution of N")
 def pvalue(
     n: float,
     background: float,

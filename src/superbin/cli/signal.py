@@ -11,6 +11,7 @@ from superbin._support.shown import counted
 from superbin.cli import LazyGroup
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    OutputFile,
     as_json,
     database_option,
     search_option,
@@ -126,7 +127,7 @@ def _span(ends: Sequence[float] | None) -> str:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="CSV file to write the yields to, as superbin db import reads it.",
 )
 @database_option
@@ -276,22 +277,26 @@ def _uncertainties(document: dict[str, Any]) -> list[str]:
 # --- pack -------------------------------------------------------------------------------------------------
 
 
-@signal.command("pack")
+@signal.command("pack", cls=RenamedOptions, renamed={"--source": "--origin"})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
-    help="Grid file to write, compressed if it ends in .gz; one that is there is replaced.",
+    help="Grid file to write, compressed if it ends in .gz; an existing file is replaced.",
 )
 @click.option(
     "--process",
     metavar="NAME",
-    help="Particle produced in pairs, such as gluino, for the cross section; by default that of the model's name.",
+    help="Particle produced in pairs, such as gluino, for the cross section; by default the one of the model.",
 )
-@click.option("--source", metavar="WORDS", help="Where the points come from, in one line; kept in the file.")
-def pack(folder: Path, output: Path, process: str | None, source: str | None) -> None:
+@click.option(
+    "--origin",
+    metavar="WORDS",
+    help="Where the points come from, in one line; written to the file.",
+)
+def pack(folder: Path, output: Path, process: str | None, origin: str | None) -> None:
     """Pack the points of a FOLDER into a grid file.
 
     \b
@@ -301,7 +306,7 @@ def pack(folder: Path, output: Path, process: str | None, source: str | None) ->
     from superbin.domain.grid import SignalGrid
     from superbin.io.grids import read_points, write_grid
 
-    grid = SignalGrid.from_points(read_points(folder), process=process, source=source)
+    grid = SignalGrid.from_points(read_points(folder), process=process, source=origin)
     write_grid(grid, output)
     low, high = grid.events.min(), grid.events.max()
     click.echo(

@@ -272,7 +272,7 @@ def test_delete(here: Path, bundle: Bundle) -> None:
     for arguments in (("small",), ("small", "--dry-run")):
         with pytest.raises(UnknownNameError, match="the nearest is 'cms"):
             output("delete", *arguments)
-    assert "bring it back with: superbin db init" in output("delete", CMS)
+    assert "restore it with: superbin db init" in output("delete", CMS)
     output("init")
     assert CMS in output("list")
     output("import", "x.zip")  # nothing of the first is in its way
