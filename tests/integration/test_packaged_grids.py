@@ -19,8 +19,8 @@ MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
 ROOT = Path(__file__).parents[2]
 PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
 COMPRESSED = {"T1tttt": 375, "T2tt": 185}
-PRECISE = ("T1bbbb", "T1qqqq", "T2bb", "T2qq", "T2tt")
-"""Models whose points were made again until their Monte Carlo error was small."""
+CEILING = 200_000
+"""Events of a point at most, where its Monte Carlo error is aimed at 3 %."""
 CMS = "cms-pas-sus-16-014"
 LATER = "cms-sus-16-033"
 POINTS_LATER = 65
@@ -62,9 +62,10 @@ def test_what_a_grid_covers(model: str, cms_search: Search, packaged_catalog: Ca
     assert made["generator"]["recoil_strategy"] == 1
     assert len(made["by_point"]["pythia"]) == len(grid.points)
     assert "pythia8mc" in grid.source
-    if model in PRECISE:
-        recorded = np.array([entry["total_error"] for entry in made["by_point"]["statistics"]])
-        assert (recorded / grid.efficiencies.sum(axis=1)).max() < 0.032
+    recorded = np.array([entry["total_error"] for entry in made["by_point"]["statistics"]])
+    errors = recorded / grid.efficiencies.sum(axis=1)
+    assert errors[grid.events < CEILING].max() < 0.032
+    assert errors.max() < 0.06
 
 
 def test_a_grid_in_the_bins_of_2017(packaged_catalog: Catalog) -> None:
