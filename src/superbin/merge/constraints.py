@@ -120,6 +120,15 @@ class Rules:
         result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
         return result
 
+    def allowed_flips(self, sets: BoolArray, totals: Totals) -> BoolArray:
+        """As `allowed`, for every set with each of the bins in turn more or less; `totals` and the answer set after set."""
+        count = sets.sum(axis=1)[:, None] + np.where(sets, -1, 1)
+        fine = (count >= max(self.least, 1)) & (count <= self.most)
+        fine = (fine & np.where(sets, ~self.required, self.possible)).ravel()
+        fine &= totals.background >= self.min_background * (1 - _SLACK)
+        result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
+        return result
+
     def rows(self, problem: Problem) -> Rows:
         """The constraints that are linear in a set, without the required and forbidden bins."""
         ones = np.ones(problem.n_bins)
@@ -199,7 +208,7 @@ def _counts(constraints: Constraints, required: int, possible: int) -> tuple[int
     return least, int(most)
 
 
-def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
+def _mask(numbers: object, n: int, name: str) -> BoolArray:
     mask = np.zeros(n, dtype=bool)
     if not isinstance(numbers, Iterable) or isinstance(numbers, str):
         raise InputError(f"{name} is {numbers!r}; it must be numbers of bins, such as (3, 7)")
