@@ -141,6 +141,22 @@ def test_another_signal_takes_the_place_of_the_published_ones(folder: Path) -> N
         assert pyhf_cls(patch, limit.mu.observed, limit.mu.median) == pytest.approx((0.05, 0.05), rel=1e-3)
 
 
+def test_a_folder_with_a_workspace_is_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-78: with the patch beside it; of several workspaces one has to be named."""
+    patch = folder / "patchset.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["likelihood", "limit", str(folder), "--patch", str(patch), "--json"])
+    assert stop.value.code == 0
+    limit = json.loads(capsys.readouterr().out)
+    found_cls = pyhf_cls(operations(6.0, [XS]), limit["observed"], limit["expected"])
+    assert found_cls == pytest.approx((0.05, 0.05), rel=1e-3)
+    (folder / "other.json").write_text(json.dumps(ALONE))
+    with pytest.raises(SystemExit) as stop:
+        main(["likelihood", "limit", str(folder)])
+    assert stop.value.code == 2
+    assert "holds several workspaces, BkgOnly.json, other.json; name one of them" in capsys.readouterr().err
+
+
 def test_scans_and_commands_use_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SCAN-3, CLI-78: limits of the likelihood that a search was imported with are those of pyhf, in both."""
     database = folder.parent / "a.sqlite"
