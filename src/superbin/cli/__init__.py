@@ -5,9 +5,11 @@ progress and errors to stderr. Exit codes: 0 done, 2 bad input (one line says wh
 defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminated, 141 the reader of a pipe went away.
 """
 
+import difflib
 import gc
 import importlib
 import os
+import re
 import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
 import threading
@@ -208,6 +210,11 @@ def _misused(error: click.ClickException) -> str:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
+    # Where negative numbers may be given, click takes an option that it does not know for one of them.
+    unknown = isinstance(error, click.BadParameter) and re.match(r"'(-{1,2}[A-Za-z][\w-]*)", error.message)
+    if unknown and isinstance(error, click.UsageError) and error.ctx:
+        known = [name for one in error.ctx.command.params for name in one.opts if name.startswith("--")]
+        error = click.NoSuchOption(unknown[1], possibilities=difflib.get_close_matches(unknown[1], known))
     return f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'"
 
 
