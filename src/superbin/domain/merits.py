@@ -12,6 +12,7 @@ Nothing here needs NumPy: functions that do are named as ``module:function`` and
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -143,7 +144,12 @@ def _finite(reference: Reference, totals: Any) -> Any:
 
 
 def _resolved(reference: Reference) -> Any:
-    return pkgutil.resolve_name(reference) if isinstance(reference, str) else reference
+    return _imported(reference) if isinstance(reference, str) else reference
+
+
+@lru_cache(maxsize=64)
+def _imported(name: str) -> Any:
+    return pkgutil.resolve_name(name)
 
 
 _FIGURES = "superbin.merge.figures:"
