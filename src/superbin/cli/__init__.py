@@ -5,6 +5,7 @@ progress and errors to stderr. Exit codes: 0 done, 2 bad input (one line says wh
 defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminated, 141 the reader of a pipe went away.
 """
 
+import gc
 import importlib
 import os
 import signal as system_signals  # not signal: that is the name of a module of commands here
@@ -109,6 +110,10 @@ def cli(debug: bool) -> None:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
 
 
+GARBAGE = 100_000, 20, 20
+"""Thresholds of Python's garbage collector: at its own, looking through the modules of Matplotlib and SciPy takes a tenth of a command's time."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code.
 
@@ -120,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Nothing is shown on a screen, and Matplotlib refuses to start with the name of a backend that it does not know.
     os.environ["MPLBACKEND"] = "agg"
+    gc.set_threshold(*GARBAGE)
     debug = "--debug" in given
     if debug:
         # Accepted anywhere, since an error is met after the command was typed.

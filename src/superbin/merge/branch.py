@@ -69,7 +69,7 @@ class Limits:
         """Check the numbers."""
         for name in ("gap", "exact_gap", "nodes", "seconds", "exact_seconds"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not value >= 0:
+            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0:
                 raise InputError(f"{name} of a proof is {value!r}; it must be a number >= 0")
 
 

@@ -208,7 +208,7 @@ def _counts(constraints: Constraints, required: int, possible: int) -> tuple[int
     return least, int(most)
 
 
-def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
+def _mask(numbers: object, n: int, name: str) -> BoolArray:
     mask = np.zeros(n, dtype=bool)
     if not isinstance(numbers, Iterable) or isinstance(numbers, str):
         raise InputError(f"{name} is {numbers!r}; it must be numbers of bins, such as (3, 7)")
