@@ -1,5 +1,6 @@
 """``superbin signal``: list and show signal models and their grids, and make new ones."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from superbin.cli.options import (
     signal_options,
 )
 from superbin.cli.renamed import RenamedOptions
-from superbin.cli.tables import aligned
+from superbin.cli.tables import aligned, uncertainty_lines
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -184,6 +185,10 @@ def _document(catalog: "Catalog", search: "Search", found: "SignalModel", source
         "efficiency": None if sigma is None else total / (sigma * 1000 * search.luminosity_fb),
         "yields": found.yields.tolist(),
         "errors": found.errors.tolist(),
+        "relative_error": found.relative_error,
+        "variations": {
+            name: {"up": up.tolist(), "down": down.tolist()} for name, (up, down) in found.variations.items()
+        },
     }
 
 
@@ -214,7 +219,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
-        f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
+        f"{label} in {search.name}, {search.luminosity_fb:g} fb^-1",
         f"expected events  {plain(document['total'], document['total_error'])} (Monte Carlo)",
     ]
     sigma = document["cross_section"]
@@ -226,14 +231,47 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
             f"cross section    {plain(fb, (relative or 0.0) * fb)} fb{known}, pairs of: {sigma['process']}"
         )
         lines.append(f"efficiency       {100 * document['efficiency']:.3g} % of produced events are in a bin")
+    lines += _uncertainties(document)
     lines.append(f"from the {document['from']}: {document['source']}")
     order = sorted(search.numbers, key=lambda number: -document["yields"][number - 1])[:n_shown]
-    rows = [("bin", "events", "ranges")]
+    rows: list[tuple[str, ...]] = [("bin", "events", "systematic", "ranges")]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
+        changes = _changes(document, [number - 1])
+        sizes = [(abs(up) + abs(down)) / 2 for up, down in changes.values()]
+        systematic = f"{math.hypot(*sizes, document['relative_error']):.1%}" if changes else "-"
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        rows.append((str(number), plain(events, error), ranges or search.bin_name(number)))
-    return lines + aligned(rows, left=(2,), least=5) if order else lines
+        rows.append((str(number), plain(events, error), systematic, ranges or search.bin_name(number)))
+    if not document["variations"]:
+        rows = [(*row[:2], row[3]) for row in rows]
+    return lines + aligned(rows, left=(len(rows[0]) - 1,), least=5) if order else lines
+
+
+def _changes(document: dict[str, Any], bins: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """Relative change of the events in bins with each source of uncertainty up, and down."""
+    total = sum(document["yields"][i] for i in bins)
+    if total == 0:
+        return {}
+    return {
+        name: (
+            sum(sides["up"][i] for i in bins) / total - 1,
+            sum(sides["down"][i] for i in bins) / total - 1,
+        )
+        for name, sides in document["variations"].items()
+    }
+
+
+def _uncertainties(document: dict[str, Any]) -> list[str]:
+    """Uncertainties of the sum over all bins, where more than statistics is known."""
+    changes = _changes(document, range(len(document["yields"])))
+    if document["relative_error"]:
+        changes["common"] = (document["relative_error"], -document["relative_error"])
+    if not changes:
+        return []
+    return [
+        "uncertainties of the sum over all bins, one standard deviation up and down",
+        *uncertainty_lines(document["total_error"] / document["total"], changes),
+    ]
 
 
 # --- pack -------------------------------------------------------------------------------------------------

@@ -220,6 +220,7 @@ def improve(
     swap: bool = True,
     flipped: bool = False,
     screen: Screen | None = None,
+    changes: tuple[Callable[[BoolArray], Moves], ...] = (flips, swaps),
 ) -> tuple[BoolArray, float]:
     """Climb from a set until no neighbour is better.
 
@@ -236,13 +237,15 @@ def improve(
         Whether it is known already that no flip of the start helps.
     screen : Screen, optional
         Which moves are worth evaluating, and in which order; by default all.
+    changes : tuple of callables
+        What the neighbours of a set are: those that are tried first, and those that are tried when none of them helps.
 
     Returns
     -------
     tuple of ndarray and float
         The set and its figure of merit, never below the start's.
     """
-    neighbourhoods = (flips, swaps) if swap else (flips,)
+    neighbourhoods = changes if swap else changes[:1]
     begin = 1 if flipped else 0
     while True:
         for neighbours in neighbourhoods[begin:]:

@@ -25,7 +25,7 @@ from superbin.errors import InputError
 from superbin.merge.boxes import Edges
 from superbin.merge.problem import BoolArray, IntArray, Problem
 
-__all__ = ["Rectangles", "few_rectangles", "rectangles"]
+__all__ = ["Rectangles", "few_rectangles", "rectangles", "require_ranges"]
 
 _LARGEST = 500_000_000
 """Products of ranges, times 64-bit words of a bit set of bins, up to which rectangles are enumerated: some seconds."""
@@ -231,6 +231,20 @@ class Rectangles:
         return found
 
 
+def require_ranges(search: Search) -> None:
+    """Check that the regions of a search are ranges of observables.
+
+    Raises
+    ------
+    InputError
+        If they have names alone.
+    """
+    if not search.observables:
+        raise InputError(
+            f"the regions of search {search.name!r} have names and no ranges, so no cuts select sets of them: take the shape 'free', or for a chance sets of bins (chance.of_sets) or a scan (--scan)"
+        )
+
+
 @lru_cache(maxsize=2)
 def rectangles(search: Search) -> Rectangles:
     """Enumerate the rectangles of a search; once for a search.
@@ -249,10 +263,7 @@ def rectangles(search: Search) -> Rectangles:
     InputError
         If the regions have no ranges, or there are so many edges that the products of ranges cannot be tried.
     """
-    if not search.observables:
-        raise InputError(
-            f"the regions of search {search.name!r} have names and no ranges, so no cuts select sets of them: take the shape 'free', or for a chance sets of bins (chance.of_sets) or a scan (--scan)"
-        )
+    require_ranges(search)
     edges = Edges.of(search)
     columns = range(len(search.observables))
     counts = [_ranges(edges.start[:, j], edges.stop[:, j]) for j in columns]
