@@ -27,7 +27,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SUPERBIN = (sys.executable, "-m", "superbin")
-LONGEST_SECONDS, LARGEST_MB, LONGEST_LINE = 60, 1024, 2100
+LONGEST_SECONDS, LARGEST_MB, LONGEST_LINE = 60, 1024, 1100
 PVALUE = ("pvalue", "40", "25", "5", "5")
 SIGNALLED = {
     "SIGTERM": 128 + signal.SIGTERM,

@@ -1,5 +1,6 @@
 """Options and output habits that commands share."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -158,7 +159,7 @@ class OutputFile(click.Path):
         """As a path."""
         from superbin._support.files import check_file
 
-        path = super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         named = self.figure and path.name and path.suffix not in (".pdf", ".png", ".svg")
         check_file(path.with_name(f"{path.name}.pdf") if named else path)
         return path

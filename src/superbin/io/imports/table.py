@@ -39,7 +39,7 @@ from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
 from superbin.io.imports.draft import Draft, DraftSignal
 from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
-from superbin.io.imports.ranges import infinite, lowest, observable, parse_range
+from superbin.io.imports.ranges import infinite, lowest, observable, parse_range, without_brackets
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 
@@ -393,7 +393,7 @@ class _Table:
         return value
 
 
-_RULER = re.compile(r"sep=.|[|+:=-]*[|+][|+:=-]*|(?=.*--)[|+:=\s-]*[|+][|+:=\s-]*")
+_RULER = re.compile(r"sep=.|(?=[:=-]*[|+])[|+:=-]+|(?=.*--)(?=.*[|+])[|+:=\s-]+")
 """Lines without cells: what spreadsheets write first, and the rulers of tables drawn with bars."""
 _CELL = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
 _SYMMETRIC = re.compile(rf"({_CELL})\s*(?:±|\+-|\+/-|\\pm)\s*({_CELL})")
@@ -544,7 +544,7 @@ def _plain(text: str) -> str:
 
 def _bare(plain: str) -> str:
     """A column's name without a unit or remark in brackets at its end, and without points."""
-    return re.sub(r"\s*[\[(][^\])]*[\])]\s*$", "", plain).replace(".", "").strip()
+    return without_brackets(plain)[0].replace(".", "").strip()
 
 
 def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:
