@@ -375,8 +375,9 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("ending", [".csv", ".txt", ".yaml", ".json", ".dat", ".info"])
-@pytest.mark.parametrize("before", ["", "bin,observed,background\n1,2,"])
+@pytest.mark.parametrize(
+    ("before", "ending"), [("", ".yaml"), ("", ".info"), ("bin,observed,background\n1,2,", ".csv")]
+)
 def test_long_lines(before: str, ending: str, tmp_path: Path) -> None:
     """IMP-7: a line of 200 000 characters is read once, not once from each of its characters."""
     for name, text in LONG.items():
