@@ -66,7 +66,7 @@ def test_pack(grid: Path, points: Path, capsys: pytest.CaptureFixture[str]) -> N
     np.testing.assert_array_equal(packed.efficiencies[0], efficiencies(1400, 1))
     assert packed.source == "made with analytic 1"
     assert (
-        run("signal", "pack", points, "-o", grid.with_name("b.csv"), "--source", "me", "--process", "stop")
+        run("signal", "pack", points, "-o", grid.with_name("b.csv"), "--origin", "me", "--process", "stop")
         == 0
     )
     assert "b.csv: T1bbbb, 16 points of 5000 events, me" in capsys.readouterr().out

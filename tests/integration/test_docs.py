@@ -49,7 +49,7 @@ def test_console_examples(page: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
-PROSE = {"builds", "computes", "fits", "makes", "merges", "reads", "refuses", "takes"}
+PROSE = {"builds", "computes", "fits", "makes", "merges", "reads", "refuses", "takes", "treats"}
 """Words that follow the name of the program in a sentence."""
 
 WRITTEN = [
@@ -79,6 +79,33 @@ def test_commands_and_options_that_are_written_exist(line: str) -> None:
     }
     options = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
     assert options <= known, f"unknown options {options - known}: {line}"
+
+
+CHECKED = {
+    "python": "run by `test_python_examples`, those of CONTRIBUTING by `test_recipes`",
+    "console": "run by `test_console_examples`",
+    "{code-cell} ipython3": "run by the build of the documentation, which an error stops",
+    "sh": "commands and options exist; they need a network, a cluster, files of the reader or minutes",
+    "py": "compiles; it needs a batch system, ROOT or files of the reader",
+    "text": "an output or a file",
+}
+"""What becomes of a block, by its language."""
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name)
+def test_every_block_is_checked(page: Path) -> None:
+    """A block has a language that a test or the build knows; there are no indented ones."""
+    fence = ""
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+        found = re.match(r" *(`{3,}|~{3,}) *(.*)", line)
+        if found and fence:
+            fence = ""
+        elif found:
+            fence = found[2]
+            directive = re.match(r"\{(toctree|eval-rst|literalinclude|csv-table|glossary)\}", fence)
+            assert fence in CHECKED or directive, f"{page.name}:{number}: {fence or 'no language'}"
+        elif not fence and re.match(r" {4}(superbin |from \S+ import|import )", line):
+            raise AssertionError(f"{page.name}:{number}: an indented block")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

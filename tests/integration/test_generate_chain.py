@@ -198,7 +198,7 @@ def between(pt: float, table: tuple[tuple[float, float], ...]) -> float:
 
 
 def test_chain_against_slow_calculation(batch: Particles, search: Search) -> None:
-    """GEN-36, GEN-50: efficiencies and errors of all bins agree to rounding."""
+    """GEN-35, GEN-36, GEN-50: efficiencies and errors of all bins agree to rounding."""
     table = (1, 0.882, 0.792, 0.702, 0.648, 0.601, 0.515)
     cards = Cards(selection=SelectionCard(isr_weights=table, trigger=((300, 0.995), (500, 1.0))))
     result = analyse([batch], search, cards=cards, random=np.random.default_rng(5))

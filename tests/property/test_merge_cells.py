@@ -162,7 +162,9 @@ def test_no_downward_variance_beyond(seed: int) -> None:
             (problem.variance_down, problem.covariance_down),
         )
     )
-    least, most = DownwardVariance(problem, every).between(up, up, every[None, :].astype(np.float64))
+    least, most = DownwardVariance(problem, every).between(
+        up, up, every[None, :].astype(np.float64), w @ problem.background
+    )
     slack = 1e-9 * problem.variance_down.sum()
     assert (down >= least - slack).all()
     assert (down <= most + slack).all()
@@ -178,17 +180,18 @@ def test_least_p_value_of_a_range(seed: int) -> None:
     high = low * (1 + 10 ** rng.uniform(-3, 0, n))
     up = low * 10 ** rng.uniform(-2.5, 1, n)
     down = low * np.minimum(10 ** rng.uniform(-2, 0.2, n), 1)
-    count = high + rng.uniform(0, 6, n) * np.sqrt(high + up**2) + rng.uniform(0, 3, n)
+    signal = rng.uniform(0, 6, n) * np.sqrt(high + up**2) + rng.uniform(0, 3, n)
     ranges = Ranges(low, high, up, down, up, down)
-    least, below = midp_at_least(count, ranges)
+    least, below = midp_at_least(signal, ranges)
     assert (below <= least * 1.001).all()
     for f in (0.0, 0.3, 1.0):
         for wider, narrower in ((1.0, 1.0), (1.4, 0.6)):
             b = low + (high - low) * f
-            assert (least <= pvalue.midp(count, b, up * wider, np.minimum(down * narrower, b))).all()
-        assert (log_midp_at_least(count, ranges) <= pvalue.log_midp(count, low, up, down)).all()
-    same, _ = midp_at_least(count, Ranges(low, low, up, down, up, down))
-    exact = pvalue.midp(count, low, up, down)
+            assert (least <= pvalue.midp(signal + b, b, up * wider, np.minimum(down * narrower, b))).all()
+        logarithm = pvalue.log_midp(signal + low, low, up, down)
+        assert (log_midp_at_least(signal, ranges) <= logarithm).all()
+    same, _ = midp_at_least(signal, Ranges(low, low, up, down, up, down))
+    exact = pvalue.midp(signal + low, low, up, down)
     assert (same <= exact).all()
     seen = exact > 1e-250
     assert np.median(same[seen] / exact[seen]) > 1 - 1e-5

@@ -83,7 +83,8 @@ def test_notes_tell_what_is_uneven(cms_search: Search, t1bbbb: SignalModel) -> N
     assert "groups" in by_name(projections, "ht").note
     assert "lower edge" in by_name(projections, "ht").note
     assert by_name(projections, "nb").note == ""
-    assert all("overlap the aggregate" in p.selection for p in projections)
+    for one in projections:
+        assert one.selection == f"bins that overlap the aggregate in all observables but {one.label}"
 
 
 def test_columns_with_a_bin_of_the_aggregate_are_marked(cms_search: Search, t1bbbb: SignalModel) -> None:

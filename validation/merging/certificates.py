@@ -9,7 +9,7 @@ import argparse
 import csv
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from superbin.scan import grid_targets
 
 CERTIFICATES = Path(__file__).parent / "certificates.csv"
 SEARCH = "cms-pas-sus-16-014"
+SEARCHES = (SEARCH, "cms-sus-16-033")
 MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
 BENCHMARKS = (
     ("T1bbbb", (1750.0, 1.0)),
@@ -164,7 +165,8 @@ PACKAGED = (
 STRENGTHS = (1.0, 5.0)
 CERTIFIED = 1e-3 * 1.0001
 
-COLUMNS = ("signal", "figure", "correlations", "seconds", "value", "gap", "nodes", "cpu")
+COLUMNS = ("search", "signal", "figure", "correlations", "seconds", "value", "gap", "nodes", "cpu")
+_KEY = COLUMNS[:5]
 
 
 def known() -> list[dict[str, str]]:
@@ -175,14 +177,27 @@ def known() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: bool) -> None:
-    """Certificates of packaged points, without correlations and with the likelihood's; those in ``certificates.csv`` are not done again."""
+def packaged(
+    name: str,
+    models: Sequence[str],
+    every: int,
+    seconds: tuple[float, float],
+    figure: str,
+    *,
+    visible: bool,
+) -> None:
+    """Certificates of packaged points, without correlations and with the search's; those in ``certificates.csv`` are not done again."""
     with open_catalog() as catalog:
-        search = catalog.search(SEARCH)
-        signals = [catalog.signal(search, model, masses) for model, masses in BENCHMARKS]
-        grids = [catalog.grid(search, model) for model in MODELS]
+        search = catalog.search(name)
+        signals = [
+            catalog.signal(search, model, masses)
+            for model, masses in BENCHMARKS
+            if name == SEARCH and model in models
+        ]
+        grids = [catalog.grid(search, model) for model in models]
         tables = [catalog.cross_sections(grid.process, search) for grid in grids]
-    covariance = covariances(search, "likelihood")[0]
+    correlations = "likelihood" if name == SEARCH else "published"
+    covariance = covariances(search, correlations)[0]
     points = [
         [
             target.signal
@@ -195,12 +210,12 @@ def packaged(every: int, seconds: tuple[float, float], figure: str, *, visible: 
         # One of every model in turn, so that a run that is stopped has some of all.
         chosen = [group[every // 2 :: every] for group in points]
         signals += [point for turn in itertools.zip_longest(*chosen) for point in turn if point is not None]
-    done = {tuple(row[name] for name in COLUMNS[:4]) for row in known()}
+    done = {tuple(row[column] for column in _KEY) for row in known()}
     if not done:
         CERTIFICATES.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
     for signal in signals:
-        for name, matrix, limit in (("none", None, seconds[0]), ("likelihood", covariance, seconds[1])):
-            key = (signal.label, figure, name, f"{limit:g}")
+        for used, matrix, limit in (("none", None, seconds[0]), (correlations, covariance, seconds[1])):
+            key = (name, signal.label, figure, used, f"{limit:g}")
             if key in done:
                 continue
             if visible and merge.optimize(search, signal, covariance=matrix).value < 1:
@@ -318,6 +333,8 @@ def main() -> None:
     parser.add_argument(
         "--visible", action="store_true", help="Only packaged points whose figure midp is at least 1."
     )
+    parser.add_argument("--search", choices=SEARCHES, default=SEARCH, help="Whose points.")
+    parser.add_argument("--models", nargs="+", default=MODELS, help="Whose points.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--largest", type=int, default=10)
     parser.add_argument(
@@ -337,7 +354,14 @@ def main() -> None:
         restarts()
         return
     if options.part == "packaged":
-        packaged(options.every, tuple(options.seconds), options.figure, visible=options.visible)
+        packaged(
+            options.search,
+            options.models,
+            options.every,
+            tuple(options.seconds),
+            options.figure,
+            visible=options.visible,
+        )
     if options.part in ("packaged", "summary"):
         write_section("Packaged points", PACKAGED + "\n\n" + summary() + "\n\n" + sentence())
         print(sentence())

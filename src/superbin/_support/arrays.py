@@ -44,6 +44,8 @@ def frozen_array(
     InputError
         If the values are not numbers, have another shape, or one is NaN, infinite or below `low`.
     """
+    if np.iscomplexobj(values):
+        raise InputError(f"{name} must be real numbers; they are complex")
     try:
         # Adding zero turns a negative zero, which means nothing here, into a plain one.
         array = np.array(values, dtype=np.float64) + 0.0

@@ -198,7 +198,7 @@ def _by_fitter(likelihood: "PublishedLikelihood", signal: SignalModel, systemati
     from superbin.likelihood import Fitter
     from superbin.likelihood.inference import discovery, fit_both, upper_limit
 
-    model = likelihood.model(signal.yields, systematics=systematics)
+    model = likelihood.with_signal(signal, systematics=systematics)
     fitter = Fitter(model)
     free, background = fit_both(fitter)
     limit = upper_limit(fitter, free, background, level=LEVEL)

@@ -10,6 +10,7 @@ from superbin.cli.options import (
     OutputFile,
     correlations_option,
     database_option,
+    figure_option,
     number,
     search_option,
     seed_option,
@@ -44,17 +45,13 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Number of threads; the answer does not depend on it.",
+    help="Number of threads; the result does not depend on it.",
 )
 @search_option
 @correlations_option
 @database_option
 @click.option("-o", "--output", type=OutputFile(), help="File for the result as JSON.")
-@click.option(
-    "--figure",
-    type=OutputFile(figure=True),
-    help="File for a figure of the largest significance (.pdf or .png).",
-)
+@figure_option("the figure of the largest significance")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -76,7 +73,7 @@ def chance(
 
     A rectangle is a set of bins that one range per observable selects exactly. Pseudo-experiments draw the counts of all
     bins under background alone, as the control regions of the published likelihood determine it, and
-    count how often some rectangle is at least as significant. Interrupted, it prints the result of the pseudo-experiments so far.
+    count how often any rectangle is at least as significant. If interrupted, the command prints the result so far.
 
     \b
     superbin chance

@@ -11,6 +11,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    figure_option,
     search_option,
     staged_output,
 )
@@ -39,15 +40,15 @@ if TYPE_CHECKING:
     type=(float, float),
     multiple=True,
     metavar="M1 M2",
-    help="Masses of a signal of MODEL, from its grid or stored; may be given more than once. By default every point of the grid, or where there is none the stored signals.",
+    help="Masses of a signal of MODEL, from its grid or stored; may be given more than once. By default all points of the grid, or all stored signals if there is no grid.",
 )
 @click.option(
     "--grid",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Grid of efficiencies to use in place of the packaged one.",
+    help="Grid of efficiencies to use instead of the packaged one.",
 )
-@click.option("--stored", is_flag=True, help="Take all signals of MODEL that are stored in the database.")
+@click.option("--stored", is_flag=True, help="Use the signals of MODEL that are stored in the database.")
 @click.option(
     "--signal",
     "files",
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     "--max-signals",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Take only N signals, spread over all, for a quick look.",
+    help="Use only N signals, spread over all, for a quick look.",
 )
 @search_option
 @click.option(
@@ -79,13 +80,15 @@ if TYPE_CHECKING:
     help="Also design the best 1, 2, ... K merges; each signal uses the best of them.",
 )
 @click.option(
-    "--exclusive", is_flag=True, help="Use no bin in two of the K merges; by default merges may overlap."
+    "--exclusive",
+    is_flag=True,
+    help="Use each bin in at most one of the K merges; by default merges may overlap.",
 )
 @click.option(
     "--regions",
     metavar="K",
     type=click.IntRange(min=1),
-    help="Design K exclusive regions instead, used together with their covariance, for the best expected limits of all signals.",
+    help="Design K exclusive regions instead, to be used together with their covariance, for the lowest expected limits on all signals.",
 )
 @click.option(
     "-o",
@@ -105,12 +108,7 @@ if TYPE_CHECKING:
 )
 @correlations_option
 @database_option
-@click.option(
-    "--figure",
-    "figures",
-    type=click.Path(path_type=Path),
-    help="Folder for the figure of the losses; must not exist yet.",
-)
+@figure_option("the figure of the losses")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.pass_context
 def common(
@@ -132,16 +130,16 @@ def common(
     least: float,
     correlations: str | None,
     database: str | None,
-    figures: Path | None,
+    figure: Path | None,
     json_: bool,
 ) -> None:
-    """Choose one merge of bins for many signals of MODEL, and K merges with what each number of them loses.
+    """Choose one merge of bins for many signals of MODEL, and show the loss with 1 to K merges.
 
     The efficiency of a merge for a signal is its figure of merit over that of the signal's own best merge; loss = 1 -
-    efficiency. Only expectations enter.
+    efficiency. Only expectations are used, no observed counts.
 
     \b
-    superbin common T1bbbb --aggregates 6 --figure curves
+    superbin common T1bbbb --aggregates 6 --figure loss.pdf
     superbin common T1bbbb --at 1750 1 --at 1500 800 --objective worst
     superbin common --signal mine.csv --signal yours.csv --figure-of-merit s_over_sqrt_bv
     superbin common T1bbbb --regions 10 -o regions
@@ -156,7 +154,7 @@ def common(
         )
     if regions is not None:
         _refuse(context)
-    with staged_output(output, force=force) as folder, staged_output(figures) as drawings:
+    with staged_output(output, force=force) as folder:
         with open_catalog(database) as catalog:
             search = catalog.search(search_name)
             signals = _signals(catalog, search, model, (points, grid, stored, files))
@@ -184,8 +182,8 @@ def common(
                 "least": least,
             }
             lines = _text(document)
-        if drawings is not None:
-            _draw(document, drawings)
+        if figure is not None:
+            _draw(document, figure)
     click.echo(as_json(document) if json_ else "\n".join(lines))
 
 
@@ -309,7 +307,7 @@ def _write_regions(folder: Path, document: dict[str, Any], bundle: "Bundle") -> 
     table += [f'"{label}",{limit:.6g},{own:.6g},{loss:.6g}' for label, limit, own, loss in rows]
     write_text(folder / "losses.csv", "\n".join(table) + "\n")
     write_text(folder / "regions.json", as_json(document) + "\n")
-    _draw(document, folder)
+    _draw(document, folder / "loss")
     notes = []
     for name in ("pyhf", "smodels", "spey"):
         try:
@@ -368,7 +366,7 @@ def _lines(cuts: "Sequence[str]", *, overlap: bool) -> list[str]:
     return ["    union of", *(f"      {cut}" for cut in cuts)] if overlap else [f"    {cut}" for cut in cuts]
 
 
-def _draw(document: dict[str, Any], folder: Path) -> None:
+def _draw(document: dict[str, Any], path: Path) -> None:
     from superbin.plot import loss_curve, save
 
     steps = document["curve"]
@@ -383,7 +381,7 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
     else:
         title += "regions together"
         drawn = loss_curve(losses, things="regions", loss="Loss of the expected limit", title=title)
-    save(drawn.figure, folder / "loss")
+    save(drawn.figure, path)
 
 
 def _text(document: dict[str, Any]) -> list[str]:

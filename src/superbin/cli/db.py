@@ -1,5 +1,6 @@
 """``superbin db``: inspect, fill, import and export the database of searches and signals."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ _json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=Tru
 def db() -> None:
     """Inspect, fill, import and export the database of searches and signals.
 
-    It is made on first use, with the searches that ship with superbin.
+    The database is created on first use, with the searches that ship with superbin.
 
     \b
     superbin db list
@@ -44,7 +45,7 @@ def db() -> None:
 @db.command("init")
 @database_option
 def init(database: str | None) -> None:
-    """Make the database and fill it, or restore what ships with superbin in it."""
+    """Create the database, or restore the searches that ship with superbin in it."""
     from superbin.catalog import open_catalog
 
     with open_catalog(database, refresh=True) as catalog:
@@ -84,7 +85,7 @@ def list_(database: str | None, machine: bool) -> None:
     click.echo(f"{place}: {_counted(searches)}")
     for search in searches:
         click.echo(
-            f"{search.name}  {search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV  "
+            f"{search.name}  {search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV  "
             f"{counted(search.n_bins, 'bin')}  {_origin(search)}"
         )
         models = Counter(_model(signal) for signal in signals if signal.search == search.name)
@@ -165,7 +166,7 @@ def _scan_head(stored: "StoredScan") -> dict[str, Any]:
 def show(
     search: str, model: str | None, parameters: tuple[float, ...], database: str | None, machine: bool
 ) -> None:
-    """Show a SEARCH; or the points of a MODEL in its bins; or the signal at PARAMETERS."""
+    """Show a SEARCH, the points of a MODEL in it, or the signal at PARAMETERS."""
     from superbin.catalog import open_catalog
 
     with open_catalog(database) as catalog:
@@ -185,7 +186,7 @@ def _show_search(catalog: "Catalog", name: str) -> tuple[object, str]:
     lines = [
         f"{search.name}: {search.title}",
         search.reference,
-        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}{_axes(search)}",
+        f"{search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}{_axes(search)}",
         f"observed {search.observed.sum():.0f}",
         *aligned([(p.name, f"{p.estimate.nominal.sum():.2f}") for p in search.processes]),
         *([] if search.covariance is None else [f"covariance of the bins: {search.covariance.source}"]),
@@ -265,7 +266,7 @@ def _existing(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) ->
 
 @db.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), callback=_existing)
-@click.option("--as", "kind", metavar="KIND", help="Form of the search, if it is not recognised.")
+@click.option("--as", "kind", metavar="FORM", help="Form of the search, if it is not recognised.")
 @click.option(
     "--mapping",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -276,12 +277,12 @@ def _existing(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) ->
     "--luminosity",
     metavar="X",
     type=click.FloatRange(min=0, min_open=True),
-    help="Integrated luminosity in fb^-1, if the source does not say it.",
+    help="Integrated luminosity in fb^-1, if the source does not state it.",
 )
 @click.option(
     "--repair-covariance",
     is_flag=True,
-    help="Take the nearest covariance if the matrix is not positive semidefinite.",
+    help="Use the nearest covariance if the matrix is not positive semidefinite.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be stored, and store nothing.")
 @click.option("--replace", is_flag=True, help="Replace the search or signals stored under the same name.")
@@ -297,7 +298,7 @@ def import_(
     replace: bool,
     database: str | None,
 ) -> None:
-    """Store a search from any form in which it is published, or signals from their CSV files; all or nothing.
+    """Import a search in any form in which searches are published, or signals from CSV files; all or nothing is stored.
 
     A search is a folder of tables, one CSV table, a HEPData submission, an entry of SModelS, ROOT histograms and more
     (docs/howto/import.md). The output says what was recognised and what was done with every column.
@@ -343,6 +344,11 @@ def import_(
         click.echo(f"{catalog.place}: stored {what}")
     if replaced is not None:
         click.echo(_replaced(replaced))
+    if bundle is not None and bundle.signals:
+        first = bundle.signals[0]
+        masses = " ".join(f"{value:g}" for value in first.parameters.values())
+        words = f"{shlex.quote(first.model)} {masses} --search {shlex.quote(bundle.search.name)}"
+        click.echo(f"superbin: analyse a signal with: superbin run {words} -o out", err=True)
 
 
 def _store(
@@ -391,13 +397,13 @@ def _mapping(path: Path | None) -> dict[str, Any]:
 @db.command("export")
 @click.argument("search")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder or zip file to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder or zip file to write.")
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @database_option
 def export(search: str, path: Path | None, output: Path | None, force: bool, database: str | None) -> None:
-    """Write a SEARCH with all that belongs to it, to a folder of text tables or one zip file.
+    """Export a SEARCH with everything that belongs to it, as a folder of text tables or one zip file.
 
-    `superbin db import` reads either, into the same search.
+    `superbin db import` reads both back as the same search.
 
     \b
     superbin db export my-search -o my-search.zip
@@ -420,10 +426,10 @@ def export(search: str, path: Path | None, output: Path | None, force: bool, dat
 
 @db.command("inspect")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--as", "kind", metavar="KIND", help="Form of the search, if it is not recognised.")
+@click.option("--as", "kind", metavar="FORM", help="Form of the search, if it is not recognised.")
 @_json_option
 def inspect(path: Path, kind: "Form | None", machine: bool) -> None:
-    """List what is in a file, folder or archive, and propose a mapping for `superbin db import`; nothing is stored."""
+    """List what is in a file, folder or archive, and propose a mapping for `superbin db import`. Nothing is stored."""
     from superbin.io.imports.survey import survey
 
     seen = survey(path, kind=kind)
@@ -444,11 +450,11 @@ def inspect(path: Path, kind: "Form | None", machine: bool) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace the folder if it exists.")
 def template(name: str, output: Path, force: bool) -> None:
-    """Write a folder of five bins for a search called NAME, to fill in and import."""
+    """Write a folder of tables for a search NAME with five bins, to fill in and import."""
     from superbin.io.template import write_template
 
     write_template(name, output, force=force)
-    click.echo(f"{output}: wrote the tables of {name}; README.md in it says what to fill in")
+    click.echo(f"{output}: wrote the tables of {name}; its README.md says what to fill in")
 
 
 @db.command("delete")
@@ -471,7 +477,7 @@ def delete(search: str, dry_run: bool, database: str | None) -> None:
         gone = catalog.delete(search)
         click.echo(f"{catalog.place}: deleted search {search} with {_with(gone.n_signals, gone.n_scans)}")
     if gone.packaged:
-        click.echo("it came with superbin; bring it back with: superbin db init")
+        click.echo("it ships with superbin; restore it with: superbin db init")
 
 
 def _with(n_signals: int, n_scans: int) -> str:

@@ -29,13 +29,13 @@ NAMES = ("combine", "csv", "hepdata", "hs3", "madanalysis", "parquet", "pyhf", "
     "--output",
     required=True,
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Folder, or an archive if it ends in .zip, or a file where the format is one file; - for standard output.",
+    help="Folder, .zip archive, or file if the format is a single file; - for standard output.",
 )
 @click.option(
     "--reference",
     metavar="SCAN",
     type=click.Path(path_type=Path),
-    help="A scan.json with limits of the full likelihood at the same masses, with which those of a bundle's regions are compared.",
+    help="A scan.json with limits of the full likelihood at the same masses, to compare the limits of a bundle's regions with.",
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 def export(source: Path, name: str, output: Path, reference: Path | None, force: bool) -> None:

@@ -12,6 +12,7 @@ from superbin._support.shown import counted
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import uncertainty_lines
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -43,7 +44,7 @@ _LARGEST_SPECTRUM = 50_000_000
     "table",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Masses to simulate, a point a line: m_mother,m_lsp, with a comma or blanks between.",
+    help="File with the masses to simulate, one point per line: m_mother,m_lsp, separated by a comma or blanks.",
 )
 @click.option(
     "--max-points",
@@ -61,7 +62,7 @@ _LARGEST_SPECTRUM = 50_000_000
     "--error",
     metavar="PERCENT",
     type=click.FloatRange(min=0, min_open=True),
-    help="Then simulate points again whose total has a larger Monte Carlo error, with enough events to reach it.",
+    help="Simulate points again whose total has a larger Monte Carlo error, with enough events to reach this error.",
 )
 @click.option(
     "--max-events",
@@ -80,7 +81,7 @@ _LARGEST_SPECTRUM = 50_000_000
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Number of processes; the answer does not depend on it.",
+    help="Number of processes; the result does not depend on it.",
 )
 @click.option(
     "--slha",
@@ -95,7 +96,7 @@ _LARGEST_SPECTRUM = 50_000_000
     multiple=True,
     default=(1000021,),
     show_default=True,
-    help="With --slha, the PDG number of what is produced in pairs; may be given more than once.",
+    help="PDG number of the particle that is produced in pairs, with --slha; may be given more than once.",
 )
 @click.option(
     "--from-events",
@@ -120,7 +121,7 @@ _LARGEST_SPECTRUM = 50_000_000
     "--sqrt-s",
     metavar="TEV",
     type=click.FloatRange(min=0, min_open=True),
-    help="Energy of the collisions, if not that of the search; the efficiencies are then those at this energy.",
+    help="Centre-of-mass energy in TeV, if it is not that of the search; the efficiencies are those at this energy.",
 )
 @click.option(
     "--displaced-as-prompt",
@@ -157,8 +158,8 @@ def generate(
     standard plane of the model or that of --points. MODEL is one of T1bbbb, T1tttt, T1qqqq, T2bb, T2tt, T2qq, or any
     name with --slha or --from-events.
 
-    Accuracy, measured with T1bbbb and assumed elsewhere: totals 5 % where the mass difference is above 300 GeV, 10 % low below;
-    with nine jets or more 5 to 30 % low. See "What simulated signals may claim" in the documentation.
+    Accuracy, measured with T1bbbb and assumed for other models: totals agree within 5 % for mass differences above 300 GeV and are 10 % low below; yields
+    with nine jets or more are 5 to 30 % low. See "Accuracy of simulated signals" in the documentation.
 
     \b
     superbin signal generate T1bbbb 1750 1 --events 20000
@@ -470,13 +471,11 @@ def _uncertainties(point: "SignalPoint", total: float, error: float) -> None:
     """Print what each source does to the total, and all of them together."""
     if not (point.variations and total > 0):
         return
-    sizes = [error / total]
-    click.echo(f"  {'Monte Carlo':<24}{error / total:>7.1%}")
-    for name, sides in point.variations.items():
-        up, down = (float(side.sum()) / total - 1 for side in sides)
-        sizes.append(max(abs(up), abs(down)))
-        click.echo(f"  {name:<24}{up:>+7.1%} {down:>+7.1%}")
-    click.echo(f"  {'all, in quadrature':<24}{sum(size**2 for size in sizes) ** 0.5:>7.1%}")
+    changes = {
+        name: (float(up.sum()) / total - 1, float(down.sum()) / total - 1)
+        for name, (up, down) in point.variations.items()
+    }
+    click.echo("\n".join(uncertainty_lines(error / total, changes)))
 
 
 def _wanted(text: str | None) -> float | str | None:

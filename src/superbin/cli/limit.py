@@ -6,6 +6,7 @@ import click
 
 from superbin.cli.options import (
     POSITIONAL_NUMBERS,
+    Share,
     as_json,
     pyhf_option,
     pyhf_toys_option,
@@ -38,11 +39,11 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @click.argument("down", type=float)
 @click.option(
     "--signal-uncertainty",
-    metavar="X",
-    type=float,
+    metavar="SHARE",
+    type=Share(most=None),
     default=0.0,
     show_default=True,
-    help="Relative log-normal uncertainty of the signal: 0.2 for 20 %.",
+    help="Relative log-normal uncertainty of the signal, 20% or 0.2.",
 )
 @click.option("--level", metavar="X", type=float, default=0.95, show_default=True, help="Confidence level.")
 @uncertainty_option
@@ -65,13 +66,13 @@ def limit(
 ) -> None:
     """Print upper limits on the signal events, given N observed events over BACKGROUND +UP -DOWN.
 
-    Expected limits hold for background alone as predicted, before any fit to data: their median, with the bands that hold
-    68 % and 95 % of the outcomes; those of pyhf, which --pyhf adds, hold for the background fitted to the data. Other uncertainty
+    Expected limits are for background alone, before any fit to data: the median, and the bands that contain 68 % and 95 % of
+    the outcomes. Those of pyhf, which --pyhf adds, are for the background fitted to the data. Other uncertainty
     models are shown below for comparison.
 
     \b
     superbin limit 40 25 5 5
-    superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 0.2 --json
+    superbin limit 3 1.2 0.5 0.4 --signal-uncertainty 20% --json
     """
     from superbin.cli.panel import limits_by_model, limits_verdict
     from superbin.results.rounding import plain

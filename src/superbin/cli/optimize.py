@@ -12,6 +12,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    former_figure_folder_option,
     number,
     pyhf_toys_option,
     search_option,
@@ -49,7 +50,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 
 @click.command(
     cls=RenamedOptions,
-    renamed={"--bins": "--size", "--figures": "--figure"},
+    renamed={"--bins": "--size"},
     context_settings=POSITIONAL_NUMBERS,
 )
 @click.argument("model")
@@ -82,8 +83,8 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     metavar="EVENTS",
     type=click.FloatRange(min=0),
     default=0.0,
-    help="Also the free merge that is best if every background estimate is raised by EVENTS of its control count, such as 0.5: a search "
-    "prefers bins whose estimate is low by chance. What is printed of it holds for the published estimates.",
+    help="Also the free merge that is best if every background estimate is raised by EVENTS of its control count, such as 0.5, since a search "
+    "prefers bins whose estimate is low by chance. Its numbers in the table are those of the published estimates.",
 )
 @seconds_option
 @correlations_option
@@ -92,7 +93,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for a pyhf workspace of every merge, a patch set of all merges, and their significances; must not exist yet.",
+    help="Folder for a pyhf workspace of every merge, a patch set of all merges, their significances, and figures; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
 @click.option(
@@ -114,8 +115,12 @@ DEFAULT_SIZES = (1, 2, 3, 5)
 @pyhf_toys_option
 @seed_option
 @click.option(
-    "--figure", "figures", type=click.Path(path_type=Path), help="Folder for the figures; must not exist yet."
+    "--figures/--no-figures",
+    default=True,
+    show_default=True,
+    help="With --output: draw the figures into the folder.",
 )
+@former_figure_folder_option
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def optimize(
     model: str,
@@ -139,14 +144,15 @@ def optimize(
     toys: int,
     pyhf_toys: int,
     seed: int,
-    figures: Path | None,
+    figures: bool,
+    former_folder: Path | None,
     json_: bool,
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
-    Only expectations enter. exp. Z is the exact expected significance at n = s + b, median and 68 % are those of the outcomes
-    with the signal, and limit is the exact expected 95 % CLs upper limit on the signal strength of every merge; merit, or mu95, is what was made
-    best. The loss is against the best of the list, in the limit if that is to be lowest, else in the figure of merit midp.
+    Only expectations are used, no observed counts. The table has the exact expected significance at n = s + b (exp. Z), the median and the 68 %
+    range of its distribution with the signal, the exact expected 95 % CLs upper limit on the signal strength (limit), and the figure of merit that was
+    maximised (merit, or mu95). The loss is against the best merge of the table: in the limit if the figure of merit is one, else in the figure of merit midp.
 
     \b
     superbin optimize T1bbbb 1750 1
@@ -163,7 +169,7 @@ def optimize(
         raise click.UsageError("--candidates are written to a folder; name it with --output")
     with (
         staged_output(output, force=force) as folder,
-        staged_output(figures) as drawings,
+        staged_output(former_folder) as drawings,
         open_catalog(database) as catalog,
     ):
         search = catalog.search(search_name)
@@ -205,9 +211,8 @@ def optimize(
             document["stability"] = _stability_row(stable, offers[0])
             lines += _stability_lines(document["stability"])
             if folder is not None:
-                _write_stability(
-                    folder, document["stability"], f"{signal.label} in {search.name}", MERITS[figure_of_merit]
-                )
+                title = f"{signal.label} in {search.name}"
+                _write_stability(folder, document["stability"], title, MERITS[figure_of_merit], draw=figures)
         if folder is not None:
             found = merge.candidates(
                 search, signal, figure_of_merit=figure_of_merit, top=max(candidates, 1), covariance=covariance
@@ -218,8 +223,9 @@ def optimize(
             }
             lines += _write(folder, search, signal, offers, met, document, (toys, pyhf_toys, seed))
             lines.append(f"written to {output}")
-        if drawings is not None:
-            _draw(search, f"{signal.label} in {search.name}", offers, drawings)
+        for place in (folder if figures else None, drawings):
+            if place is not None:
+                _draw(search, f"{signal.label} in {search.name}", offers, place)
     click.echo(as_json(document) if json_ else "\n".join(lines))
 
 
@@ -321,7 +327,7 @@ def _stability_lines(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _write_stability(folder: Path, row: dict[str, Any], title: str, merit: "Merit") -> None:
+def _write_stability(folder: Path, row: dict[str, Any], title: str, merit: "Merit", *, draw: bool) -> None:
     from superbin._support.files import write_text
     from superbin.plot import save, stability_bars
 
@@ -339,6 +345,8 @@ def _write_stability(folder: Path, row: dict[str, Any], title: str, merit: "Meri
     for (name, numbers), values in spread.items():
         table.append(f"{name},{numbers}," + ",".join(f"{value:.6g}" for value in values))
     write_text(folder / "stability-spread.csv", "\n".join(table) + "\n")
+    if not draw:
+        return
     drawn = stability_bars(
         frequency,
         row["bins"],

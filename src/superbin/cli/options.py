@@ -27,6 +27,8 @@ __all__ = [
     "as_json",
     "database_option",
     "figure_of_merit_option",
+    "figure_option",
+    "former_figure_folder_option",
     "number",
     "search_option",
     "seconds_option",
@@ -41,6 +43,9 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+FIGURE_FORMATS = (".pdf", ".png", ".svg")
+"""Endings of a file that ``--figure`` names."""
 
 POSITIONAL_NUMBERS = {"ignore_unknown_options": True}
 """Lets a negative number reach its check, which explains itself better than an unknown option does."""
@@ -72,6 +77,70 @@ def database_option(command: F) -> F:
         metavar="URL",
         envvar="SUPERBIN_DATABASE",
         help="SQLAlchemy URL or path of the database; by default a file in your data folder.",
+    )(command)
+
+
+class OutputFile(click.Path):
+    """A file to write, checked before any work begins.
+
+    Parameters
+    ----------
+    figure : bool
+        Whether a figure is written: the name must end in one of `FIGURE_FORMATS`.
+    """
+
+    name = "file"
+
+    def __init__(self, *, figure: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.figure = figure
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As a path."""
+        from superbin._support.files import check_file
+
+        path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        if self.figure and path.suffix not in FIGURE_FORMATS:
+            raise InputError(f"--figure {path}: name a .pdf, .png or .svg file")
+        check_file(path)
+        return path
+
+
+def figure_option(what: str) -> Callable[[F], F]:
+    """Add ``--figure``, a file for one figure.
+
+    Parameters
+    ----------
+    what : str
+        The figure, with its article, for the help.
+    """
+    return click.option(
+        "--figure",
+        metavar="FILE",
+        type=OutputFile(figure=True),
+        help=f"File for {what} (.pdf, .png or .svg).",
+    )
+
+
+def _former_folder(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        click.echo(
+            "superbin: --figure FOLDER goes with the next release; --output FOLDER draws the figures, too",
+            err=True,
+        )
+    return value
+
+
+def former_figure_folder_option(command: F) -> F:
+    """Add the former ``--figure FOLDER`` of a command that draws several figures; it is not shown."""
+    return click.option(
+        "--figure",
+        "former_folder",
+        metavar="FOLDER",
+        type=click.Path(path_type=Path),
+        callback=_former_folder,
+        hidden=True,
+        help="Former name of the folder for the figures.",
     )(command)
 
 
@@ -119,14 +188,23 @@ def seconds_option(command: F) -> F:
         type=click.FloatRange(min=0),
         default=3.0,
         show_default=True,
-        help="Seconds in which to prove how close the merge is to the optimum; 0 for no proof. The result states what was proved.",
+        help="Time for the proof of how close the merge is to the optimum, in seconds; 0 for no proof. The result states what was proved.",
     )(command)
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]
-    """A part of a whole: ``2%`` or ``0.02``."""
+    """A part of a whole, ``2%`` or ``0.02``.
+
+    Parameters
+    ----------
+    most : float, optional
+        Values from 0 to below it are allowed; None leaves the check to whoever takes the value.
+    """
 
     name = "share"
+
+    def __init__(self, most: float | None = 1.0) -> None:
+        self.most = most
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """As a fraction."""
@@ -135,8 +213,8 @@ class Share(click.ParamType):  # type: ignore[type-arg]
             share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
         except ValueError:
             self.fail(f"{text!r} is not a number; write 2% or 0.02", param, ctx)
-        if not 0 <= share < 1:
-            self.fail(f"{text} is not from 0 to below 100%", param, ctx)
+        if self.most is not None and not 0 <= share < self.most:
+            self.fail(f"{text} is not from 0 to below {self.most:.0%}", param, ctx)
         return share
 
 
@@ -173,8 +251,8 @@ def simplify_option(command: F) -> F:
         metavar="SHARE",
         default="0.5%",
         show_default=True,
-        help="Part of the best figure of merit that the merge may lose for a simpler description: fewest selections, then "
-        "fewest bins. 0 takes the best merge.",
+        help="Loss of the figure of merit that is accepted for a simpler merge: fewest selections, then fewest bins. 0 takes "
+        "the best merge.",
     )(command)
 
 
@@ -212,19 +290,19 @@ def signal_options(command: F) -> F:
             "--cross-section",
             metavar="PB",
             type=click.FloatRange(min=0, min_open=True),
-            help="Cross section in pb, in place of the stored one or that of the package's table.",
+            help="Cross section in pb, instead of the stored or tabulated one.",
         ),
         click.option(
             "--grid",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Grid of efficiencies to use in place of the packaged one.",
+            help="Grid of efficiencies to use instead of the packaged one.",
         ),
         click.option(
             "--source",
             type=click.Choice(["table", "grid"]),
-            help="Take the signal from yields stored in the database, or from the grid of its model; by default "
-            "stored yields of exactly these masses, or else the grid.",
+            help="Where the signal comes from: table, yields stored in the database; grid, the grid of its model. By default stored yields at exactly these masses, "
+            "or else the grid.",
         ),
     ):
         command = option(command)
@@ -262,7 +340,7 @@ def uncertainty_option(command: F) -> F:
         "models",
         metavar="MODEL",
         multiple=True,
-        help="Uncertainty model to compare with, such as gaussian or gamma; may be given several times. By default all.",
+        help="Uncertainty model to compare with, such as gaussian or gamma; may be given more than once. By default all.",
     )(command)
 
 

@@ -26,7 +26,7 @@ def paper_options(command: F) -> F:
             "cut_flow",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Point of 'superbin signal generate' for this signal: the paper tells what each cut of its selection leaves.",
+            help="File of this signal from 'superbin signal generate', for a table of its cut flow in the paper.",
         ),
         click.option(
             "--template",
@@ -39,7 +39,7 @@ def paper_options(command: F) -> F:
             type=click.Choice(["article", "revtex", "jhep"]),
             default="article",
             show_default=True,
-            help="Class of the paper: LaTeX's article, RevTeX of the APS, or an article in the manner of JHEP.",
+            help="Class of the paper: LaTeX's article, RevTeX of the APS, or an article in the style of JHEP.",
         ),
     ):
         command = option(command)

@@ -12,6 +12,7 @@ from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     OutputFile,
     as_json,
+    figure_option,
     number,
     pyhf_option,
     pyhf_toys_option,
@@ -66,11 +67,7 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @seed_option
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--workspace", "export", type=OutputFile(), help="File for the pyhf workspace (.json).")
-@click.option(
-    "--figure",
-    type=OutputFile(figure=True),
-    help="File for a figure of the distribution of N (.pdf or .png).",
-)
+@figure_option("the figure of the distribution of N")
 def pvalue(
     n: float,
     background: float,

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     "ask_likelihood",
     default=True,
     show_default=True,
-    help="Use the full likelihood, where the search has one (published, a pyhf workspace, Combine datacards): its limits, and the workspace of the aggregate bin with its control regions. Where it has a covariance alone: the limits of the simplified likelihood. Some seconds.",
+    help="Use the full likelihood of a search that has one (published, a pyhf workspace, Combine datacards): its limits, and the workspace of the aggregate bin with its control regions. For a search with a covariance alone: the limits of the simplified likelihood. Takes some seconds.",
 )
 @database_option
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @paper_options
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def run(
     model: str,
     parameters: tuple[float, ...],
@@ -102,6 +103,7 @@ def run(
     paper_class: str,
     template: Path | None,
     cut_flow: Path | None,
+    json_: bool,
 ) -> None:
     """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
@@ -115,6 +117,7 @@ def run(
     from superbin.analysis import analyze
     from superbin.catalog import open_catalog
     from superbin.cli.summary import summary
+    from superbin.results import result_to_json
 
     start = time.perf_counter()
     check_paper(template, cut_flow)
@@ -169,7 +172,7 @@ def run(
                 cut_flow=cut_flow,
             )
     _progress(f"done in {time.perf_counter() - start:.1f} s")
-    click.echo(summary(result, output))
+    click.echo(result_to_json(result).rstrip("\n") if json_ else summary(result, output))
 
 
 def _progress(text: str) -> None:

@@ -56,34 +56,33 @@ _SIMPLIFY = 0.005
     "--grid",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Grid of efficiencies to use in place of the packaged one.",
+    help="Grid of efficiencies to use instead of the packaged one.",
 )
 @click.option(
     "--points",
     "points_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Masses to scan, a point a line with a comma or blanks between, in place of the grid's own points; between "
-    "these the grid is interpolated.",
+    help="File with the masses to scan, one point per line, separated by a comma or blanks, instead of the points of the grid; the grid is interpolated.",
 )
 @click.option(
     "--cross-sections",
     "cross_sections_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Table of cross sections to use in place of the packaged one: mass_GeV,cross_section_pb and, if known, "
+    help="Table of cross sections to use instead of the packaged one: mass_GeV,cross_section_pb and, if known, "
     "uncertainty_percent or uncertainty_pb.",
 )
 @click.option(
     "--stored",
     is_flag=True,
-    help="Scan the signals of the model that are stored in the database in place of a grid; the default where there is no grid.",
+    help="Scan the signals of MODEL that are stored in the database instead of a grid; the default if there is no grid.",
 )
 @click.option(
     "--max-points",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Take only N points, spread over all, for a quick look.",
+    help="Scan only N points, spread over all, for a quick look.",
 )
 @search_option
 @correlations_option
@@ -94,9 +93,9 @@ _SIMPLIFY = 0.005
 )
 @click.option(
     "--systematics",
-    type=click.Choice(["published", "global", "none"]),
-    help="Signal systematics of --likelihood-limit: bin by bin as published for another signal (the default), only those "
-    "that are the same for every signal, or none.",
+    type=click.Choice(["published", "own", "global", "none"]),
+    help="Systematic uncertainties of the signal with --likelihood-limit: published, bin by bin, for another signal (the default); own, the "
+    "signal's variations and Monte Carlo errors; global, only those that are equal for all signals; or none.",
 )
 @click.option(
     "--processes",
@@ -155,9 +154,8 @@ def scan(
 ) -> None:
     """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
 
-    Every point is stored in the database as soon as it is finished. Interrupt the scan and run the same
-    command again, and it continues; run it once more, and it only prints. Limits are shown beside those that the search
-    published. The signal has no systematic uncertainty in one bin.
+    Every point is stored in the database as soon as it is finished. To continue an interrupted scan,
+    run the same command again. Limits are shown beside those that the search published. The signal has no systematic uncertainty in the one bin.
 
     \b
     superbin scan T1qqqq --max-points 20
@@ -327,7 +325,7 @@ class _Report:
 
 @contextmanager
 def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
-    """Report progress, and after any end but a good one, what is kept and how to go on."""
+    """Report progress, and after any end but a good one, what is kept and how to continue."""
     report = _Report(ProgressLine(quiet=quiet))
     try:
         yield report
@@ -426,7 +424,7 @@ def _summary(
     done = [point for point in result.points if point.status == "done"]
     failed = [point for point in result.points if point.status != "done"]
     lines = [
-        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {counted(len(done), 'point')}"
+        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb^-1: {counted(len(done), 'point')}"
         + (f", {len(failed)} failed" if failed else ""),
         f"bins chosen for the {_goal(result)}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
     ]

@@ -1,5 +1,6 @@
 """``superbin signal``: list and show signal models and their grids, and make new ones."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from superbin.cli.options import (
     signal_options,
 )
 from superbin.cli.renamed import RenamedOptions
-from superbin.cli.tables import aligned
+from superbin.cli.tables import aligned, uncertainty_lines
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -184,6 +185,10 @@ def _document(catalog: "Catalog", search: "Search", found: "SignalModel", source
         "efficiency": None if sigma is None else total / (sigma * 1000 * search.luminosity_fb),
         "yields": found.yields.tolist(),
         "errors": found.errors.tolist(),
+        "relative_error": found.relative_error,
+        "variations": {
+            name: {"up": up.tolist(), "down": down.tolist()} for name, (up, down) in found.variations.items()
+        },
     }
 
 
@@ -214,7 +219,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
-        f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
+        f"{label} in {search.name}, {search.luminosity_fb:g} fb^-1",
         f"expected events  {plain(document['total'], document['total_error'])} (Monte Carlo)",
     ]
     sigma = document["cross_section"]
@@ -226,35 +231,72 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
             f"cross section    {plain(fb, (relative or 0.0) * fb)} fb{known}, pairs of: {sigma['process']}"
         )
         lines.append(f"efficiency       {100 * document['efficiency']:.3g} % of produced events are in a bin")
+    lines += _uncertainties(document)
     lines.append(f"from the {document['from']}: {document['source']}")
     order = sorted(search.numbers, key=lambda number: -document["yields"][number - 1])[:n_shown]
-    rows = [("bin", "events", "ranges")]
+    rows: list[tuple[str, ...]] = [("bin", "events", "systematic", "ranges")]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
+        changes = _changes(document, [number - 1])
+        sizes = [(abs(up) + abs(down)) / 2 for up, down in changes.values()]
+        systematic = f"{math.hypot(*sizes, document['relative_error']):.1%}" if changes else "-"
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        rows.append((str(number), plain(events, error), ranges or search.bin_name(number)))
-    return lines + aligned(rows, left=(2,), least=5) if order else lines
+        rows.append((str(number), plain(events, error), systematic, ranges or search.bin_name(number)))
+    if not document["variations"]:
+        rows = [(*row[:2], row[3]) for row in rows]
+    return lines + aligned(rows, left=(len(rows[0]) - 1,), least=5) if order else lines
+
+
+def _changes(document: dict[str, Any], bins: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """Relative change of the events in bins with each source of uncertainty up, and down."""
+    total = sum(document["yields"][i] for i in bins)
+    if total == 0:
+        return {}
+    return {
+        name: (
+            sum(sides["up"][i] for i in bins) / total - 1,
+            sum(sides["down"][i] for i in bins) / total - 1,
+        )
+        for name, sides in document["variations"].items()
+    }
+
+
+def _uncertainties(document: dict[str, Any]) -> list[str]:
+    """Uncertainties of the sum over all bins, where more than statistics is known."""
+    changes = _changes(document, range(len(document["yields"])))
+    if document["relative_error"]:
+        changes["common"] = (document["relative_error"], -document["relative_error"])
+    if not changes:
+        return []
+    return [
+        "uncertainties of the sum over all bins, one standard deviation up and down",
+        *uncertainty_lines(document["total_error"] / document["total"], changes),
+    ]
 
 
 # --- pack -------------------------------------------------------------------------------------------------
 
 
-@signal.command("pack")
+@signal.command("pack", cls=RenamedOptions, renamed={"--source": "--origin"})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "-o",
     "--output",
     type=OutputFile(),
     required=True,
-    help="Grid file to write, compressed if it ends in .gz; one that is there is replaced.",
+    help="Grid file to write, compressed if it ends in .gz; an existing file is replaced.",
 )
 @click.option(
     "--process",
     metavar="NAME",
-    help="Particle produced in pairs, such as gluino, for the cross section; by default that of the model's name.",
+    help="Particle produced in pairs, such as gluino, for the cross section; by default the one of the model.",
 )
-@click.option("--source", metavar="WORDS", help="Where the points come from, in one line; kept in the file.")
-def pack(folder: Path, output: Path, process: str | None, source: str | None) -> None:
+@click.option(
+    "--origin",
+    metavar="WORDS",
+    help="Where the points come from, in one line; written to the file.",
+)
+def pack(folder: Path, output: Path, process: str | None, origin: str | None) -> None:
     """Pack the points of a FOLDER into a grid file.
 
     \b
@@ -264,7 +306,7 @@ def pack(folder: Path, output: Path, process: str | None, source: str | None) ->
     from superbin.domain.grid import SignalGrid
     from superbin.io.grids import read_points, write_grid
 
-    grid = SignalGrid.from_points(read_points(folder), process=process, source=source)
+    grid = SignalGrid.from_points(read_points(folder), process=process, source=origin)
     write_grid(grid, output)
     low, high = grid.events.min(), grid.events.max()
     click.echo(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Compare few numbers of each kind, in about a minute.")
+@click.option("--quick", is_flag=True, help="Compare a few numbers of each kind, in about a minute.")
 @click.option(
     "--only", metavar="CHECK", multiple=True, help="Run this check only; may be given more than once."
 )
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 def validate(quick: bool, only: tuple[str, ...], output: Path | None, force: bool, to_json: bool) -> None:
     """Compare this installation with published and independent numbers.
 
-    Every row says what is compared, with whom, and the tolerance. Nothing is read from the network. The exit code is 1 if a demand is
-    not met.
+    Every row says what is compared, with what, and the tolerance. No network is needed. The exit code is 1 if a comparison fails.
 
     \b
     superbin validate --quick

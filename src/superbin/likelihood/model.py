@@ -1,7 +1,7 @@
 """The counting model and the published likelihood it is made from.
 
-`PublishedLikelihood` holds channels, rates and nuisances as published, with the signal's rates left open. Its method
-`model` fills in a signal and the conventions chosen, and gives a `CountingModel`: plain arrays, nothing inert,
+`PublishedLikelihood` holds channels, rates and nuisances as published, with the signal's rates left open. Its methods
+`model` and `with_signal` fill in a signal and the conventions chosen, and give a `CountingModel`: plain arrays, nothing inert,
 ready for `superbin.likelihood.objective`. `merged` and `restricted` make the same from part of the channels.
 
 Expected events of channel c, with terms t, nuisances theta_j and free rates phi::
@@ -13,6 +13,7 @@ Specified in ``specs/likelihood.md``.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from superbin._support.arrays import FloatArray, frozen_array
 from superbin._support.shown import Shown, counted
+from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, UnknownNameError
 
 __all__ = [
@@ -40,8 +42,12 @@ IntArray: TypeAlias = NDArray[np.intp]
 BoolArray: TypeAlias = NDArray[np.bool_]
 Kind: TypeAlias = Literal["normal", "flat", "free"]
 Interpolation: TypeAlias = Literal["combine", "code1", "code4"]
-Systematics: TypeAlias = Literal["published", "global", "none"]
+Systematics: TypeAlias = Literal["published", "own", "global", "none"]
 ZeroCount: TypeAlias = Literal["profiled", "dropped"]
+
+
+_LARGEST = 2.0
+"""Factor that an uncertainty of a signal has at most, as in the published cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +332,7 @@ class PublishedLikelihood(Shown):
             Expected signal events per bin at mu = 1, finite and >= 0, not all zero.
         systematics : {"published", "global", "none"}
             Signal systematics: those of the published signal template, bin by bin; only the ones that are the same for
-            every signal; or none.
+            every signal; or none. For the signal's own see `with_signal`.
         zero_count : {"profiled", "dropped"}
             What becomes of the terms that stand for a control region without events: their free rate is profiled
             against that count of zero as published, or the terms are left out.
@@ -349,12 +355,57 @@ class PublishedLikelihood(Shown):
             raise InputError(
                 f"the signal is zero in all {counted(self.n_bins, 'bin')}; there is nothing to fit"
             )
+        choice("systematics", systematics, get_args(Systematics))
+        if systematics == "own":
+            raise InputError(
+                "systematics is 'own' and only yields are given; give the signal with its uncertainties to with_signal"
+            )
         self._check_can_be_filled()
         template = self.template
         rates = np.where(template.signal, 0.0, template.rates)
         open_ = template.signal & (template.term_bin >= 0)
         rates[open_] = signal[template.term_bin[open_]]
         return self._filled(rates, systematics, zero_count, interpolation)
+
+    def with_signal(
+        self,
+        signal: SignalModel,
+        *,
+        systematics: Systematics = "published",
+        zero_count: ZeroCount = "profiled",
+        interpolation: Interpolation = "combine",
+    ) -> CountingModel:
+        """Fill in a signal that brings its own uncertainties.
+
+        Parameters
+        ----------
+        signal : SignalModel
+            In the bins of the search.
+        systematics : {"published", "own", "global", "none"}
+            As of `model`, or ``own``: those that are the same for every signal, and the signal's: each of its variations as one
+            parameter that acts on all bins, its common relative error, and the Monte Carlo error of every bin.
+        zero_count, interpolation
+            As of `model`.
+
+        Returns
+        -------
+        CountingModel
+
+        Raises
+        ------
+        InputError
+            As of `model`.
+
+        Notes
+        -----
+        Factors of a variation are kept between 1/2 and 2, as the published cards keep theirs: where a bin holds a few simulated events the ratio is noise, which the
+        Monte Carlo error describes. That error is a factor 1 + r at +1 standard deviation and 1 / (1 + r) at -1, r at most 1, independent
+        from bin to bin.
+        """
+        options = {"zero_count": zero_count, "interpolation": interpolation}
+        if systematics != "own":
+            return self.model(signal.yields, systematics=systematics, **options)  # type: ignore[arg-type]
+        return _with_own(self.model(signal.yields, systematics="global", **options), signal)  # type: ignore[arg-type]
 
     def as_written(
         self, *, zero_count: ZeroCount = "profiled", interpolation: Interpolation = "combine"
@@ -447,6 +498,50 @@ class PublishedLikelihood(Shown):
         names = np.array([parameter.name for parameter in self.template.parameters])
         allowed = np.isin(names, self.global_systematics if systematics == "global" else ())
         return ~on_signal | allowed[self.template.entry_parameter]
+
+
+def _with_own(model: CountingModel, signal: SignalModel) -> CountingModel:
+    """Let the uncertainties of a signal act on its terms."""
+    terms = np.flatnonzero(model.signal & (model.term_bin >= 0))
+    bins = model.term_bin[terms]
+    nominal = signal.yields[bins]
+
+    def logarithm(side: FloatArray) -> FloatArray:
+        return np.log(np.clip(side[bins] / nominal, 1 / _LARGEST, _LARGEST))
+
+    sources = [(name, logarithm(down), logarithm(up)) for name, (up, down) in signal.variations.items()]
+    common = np.full(len(terms), np.log1p(signal.relative_error))
+    sources.append(("common", -common, common))
+    statistics = np.log1p(np.minimum(signal.errors[bins] / nominal, _LARGEST - 1))
+    for i, (b, size) in enumerate(zip(bins.tolist(), statistics.tolist(), strict=True)):
+        alone = np.where(np.arange(len(terms)) == i, size, 0.0)
+        sources.append((f"statistics bin {b + 1}", -alone, alone))
+    parameters = list(model.parameters)
+    term, index, low, high = [model.entry_term], [model.entry_parameter], [model.log_down], [model.log_up]
+    for name, down, up in sources:
+        acts = (down != 0) | (up != 0)
+        if not acts.any():
+            continue
+        parameter = Parameter("signal_" + re.sub(r"\W+", "_", name), "normal")
+        if any(parameter.name == other.name for other in parameters):
+            raise InputError(
+                f"the signal has an uncertainty {name!r} and the likelihood a parameter {parameter.name!r}; rename the former"
+            )
+        term.append(terms[acts])
+        index.append(np.full(int(acts.sum()), len(parameters), dtype=np.intp))
+        low.append(down[acts])
+        high.append(up[acts])
+        parameters.append(parameter)
+    order = np.argsort(np.concatenate(term), kind="stable")
+    return replace(
+        model,
+        parameters=tuple(parameters),
+        entry_term=np.concatenate(term)[order],
+        entry_parameter=np.concatenate(index)[order],
+        log_down=np.concatenate(low)[order],
+        log_up=np.concatenate(high)[order],
+        options={**model.options, "systematics": "own"},
+    )
 
 
 def add_up(index: IntArray, values: FloatArray, n: int) -> FloatArray:

@@ -63,7 +63,9 @@ _ROUNDS = 1
 _EDGES = 2
 _DESCENT_TABLE = 60
 _TABLE = 16
-_ROOTS = 12
+_ROOTS = 60
+_CLOSE_ROOT = 3e-4
+_MOST_SIGNAL = 1e30
 _SHARED = 500
 """Cells after which own variances are split off again, and after three times as many each time."""
 
@@ -76,7 +78,7 @@ _B, _V, _D, _K, _RV, _RD = range(6)
 # --- figures of merit -------------------------------------------------------------------------------------
 
 
-def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> FloatArray:  # noqa: ARG001
+def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> FloatArray:
     """No set with at most this signal, and a background of the range, has a larger `midp`.
 
     Parameters
@@ -84,44 +86,74 @@ def midp_at_most(signal: FloatArray, ranges: Ranges, enough: float = 0.0) -> Flo
     signal : ndarray, shape (n,)
     ranges : Ranges
     enough : float
-        Bounds need not be lower; these are as low as they can be all the same.
+        Bounds need not be lower.
     """
-    z = _z_at_most(signal, ranges)
+    if enough >= _VISIBLE:
+        # A set that does not reach a Z of 1 has a figure of merit below 1.
+        return np.maximum(_z_at_most(signal, ranges), _VISIBLE)
+    bound = np.empty_like(signal)
+    rows, trial, above = np.arange(signal.size), None, None
+    if enough > 0:
+        # Where this much more signal is not enough for a Z of 1, nothing else has to be known.
+        trial = np.minimum(signal / enough, _MOST_SIGNAL)
+        above = _z_at_most(trial, ranges) - _VISIBLE
+        bound[above < 0] = _VISIBLE * (signal / trial)[above < 0]
+        rows = np.flatnonzero(above >= 0)
+        trial, above = trial[rows], above[rows]
+    z = bound[rows] = _z_at_most(signal[rows], ranges.take(rows))
     weak = np.flatnonzero(z < _VISIBLE)
     if weak.size:
-        z[weak] = _VISIBLE * signal[weak] / _visible_at_least(signal[weak], ranges.take(weak))
-    return z
+        some = signal[rows[weak]]
+        beyond = None if trial is None or above is None else (trial[weak], above[weak])
+        events = _visible_at_least(some, z[weak] - _VISIBLE, beyond, ranges.take(rows[weak]), enough)
+        bound[rows[weak]] = _VISIBLE * some / events
+    return bound
 
 
 def _z_at_most(signal: FloatArray, ranges: Ranges) -> FloatArray:
-    p, _ = midp_at_least(signal + ranges.high, ranges)
+    p, _ = midp_at_least(signal, ranges)
     z = np.asarray(-special.ndtri(np.clip(p, _UNDERFLOW, 1.0)))
     far = np.flatnonzero(p < _SCALED_BELOW)
     if far.size:
-        z[far] = -special.ndtri_exp(log_midp_at_least(signal[far] + ranges.high[far], ranges.take(far)))
+        z[far] = -special.ndtri_exp(log_midp_at_least(signal[far], ranges.take(far)))
     return z
 
 
-def _visible_at_least(signal: FloatArray, ranges: Ranges) -> FloatArray:
-    """Signal with which no background of the range is expected to show a Z of 1; it begins where the signal does not."""
+def _visible_at_least(
+    signal: FloatArray,
+    short: FloatArray,
+    beyond: tuple[FloatArray, FloatArray] | None,
+    ranges: Ranges,
+    enough: float,
+) -> FloatArray:
+    """Signal with which no background of the range is expected to show a Z of 1, not much less than the largest such.
+
+    A root between a signal that is too little, with what Z is short of 1, and one that may not be, with what it is beyond; far below
+    ``signal / enough`` it need not be exact. Z is nearly linear in the root of the count: the Illinois method, a little to the side of
+    what is known.
+    """
     low = np.maximum(signal, 1e-300)
-    high = np.maximum(2 * low, 0.5 + np.sqrt(ranges.low + ranges.up**2))
-    rows = np.arange(low.size)
-    for _ in range(60):
-        short = _z_at_most(high[rows], ranges.take(rows)) < _VISIBLE
-        rows = rows[short]
-        if not rows.size:
-            break
-        low[rows], high[rows] = high[rows], 2 * high[rows]
+    high, over = (part.copy() for part in beyond or (np.full_like(low, np.inf), np.ones_like(low)))
+    start = np.maximum(2 * low, 0.5 + np.sqrt(ranges.low + ranges.up**2))
+    side, rows = np.zeros_like(low), np.arange(low.size)
     for _ in range(_ROOTS):
-        rows = np.flatnonzero(high > low * (1 + 3e-4))
+        far = 0.1 * (signal[rows] / (low[rows] * enough) - 1) if enough > 0 else np.zeros(rows.size)
+        rows = rows[high[rows] > low[rows] * (1 + np.maximum(far, _CLOSE_ROOT))]
         if not rows.size:
             break
-        middle = np.where(
-            high[rows] > 4 * low[rows], np.sqrt(low[rows] * high[rows]), (low[rows] + high[rows]) / 2
-        )
-        short = _z_at_most(middle, ranges.take(rows)) < _VISIBLE
-        low[rows], high[rows] = np.where(short, middle, low[rows]), np.where(short, high[rows], middle)
+        a, b, base = low[rows], high[rows], ranges.high[rows]
+        with np.errstate(invalid="ignore"):
+            first, last = np.sqrt(a + base), np.sqrt(b + base)
+            line = (first - short[rows] * (last - first) / (over[rows] - short[rows])) ** 2 - base
+            line = np.clip(line - _CLOSE_ROOT / 2 * a, a + 0.02 * (b - a), b - 0.02 * (b - a))
+        trial = np.where(np.isinf(b), np.maximum(start[rows], 2 * a), line)
+        found = _z_at_most(trial, ranges.take(rows)) - _VISIBLE
+        fine = found < 0
+        again = np.where(fine, 1.0, -1.0) == side[rows]
+        side[rows] = np.where(fine, 1.0, -1.0)
+        short[rows] = np.where(fine, found, short[rows] * np.where(again, 0.5, 1.0))
+        over[rows] = np.where(fine, over[rows] * np.where(again, 0.5, 1.0), found)
+        low[rows], high[rows] = np.where(fine, trial, a), np.where(fine, b, trial)
     return low
 
 
@@ -419,7 +451,7 @@ class _Search:
                 least = np.where(useful[rows], added, np.inf).min(axis=1)
                 safe = ((added >= 0) | (state[rows] < 0)).all(axis=1)
                 low[rows, _V] = np.where(safe, least * (1 - wide), 0.0)
-        least, largest = self.downward.between(low[:, _V], high[:, _V], possible)
+        least, largest = self.downward.between(low[:, _V], high[:, _V], possible, high[:, _B])
         if self.covariance is not None and not self.curved_down:
             # The sum of the downward uncertainties is at least that of the set.
             least, largest = np.sqrt(least), np.full_like(largest, np.inf)
@@ -752,11 +784,10 @@ class _Search:
     def below(self, cells: Cells, sigma: FloatArray) -> FloatArray:
         """What not knowing the downward uncertainty costs, in signal."""
         ranges = self.ranges(cells)
-        count = cells.signal + ranges.high
-        p, part = midp_at_least(count, ranges)
+        p, part = midp_at_least(cells.signal, ranges)
         down = np.sqrt(cells.low[:, _D]) if self.covariance is None else cells.low[:, _D]
         other = replace(ranges, down=np.minimum(down, ranges.high))
-        more = midp_at_least(count, other)[1] - part
+        more = midp_at_least(cells.signal, other)[1] - part
         z = -special.ndtri(np.clip(p, 1e-300, 0.5))
         gain = np.log1p(np.maximum(more, 0.0) / np.maximum(p, 1e-300)) / np.maximum(z, 0.5)
         return np.asarray(gain * sigma)

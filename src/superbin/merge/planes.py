@@ -108,7 +108,7 @@ class _Boxes:
     def __init__(
         self,
         at_most: AtMost,
-        down_between: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]],
+        down_between: Callable[[FloatArray, FloatArray, FloatArray], tuple[FloatArray, FloatArray]],
     ) -> None:
         self.at_most, self.down_between = at_most, down_between
         self.low, self.high, self.down = (np.zeros((0, 2)) for _ in range(3))
@@ -123,7 +123,7 @@ class _Boxes:
         """New boxes; returns their rows."""
         first, n = len(self.low), len(low)
         self.low, self.high = np.concatenate([self.low, low]), np.concatenate([self.high, high])
-        down = np.stack(self.down_between(low[:, 1], high[:, 1]), axis=1)
+        down = np.stack(self.down_between(low[:, 1], high[:, 1], high[:, 0]), axis=1)
         self.down = np.concatenate([self.down, down])
         self.known = np.concatenate([self.known, np.zeros(n)])
         self.beyond = np.concatenate([self.beyond, np.full(n, np.inf)])
@@ -279,7 +279,9 @@ class _Tree:
         self.s, self.b, self.n = problem.signal, problem.background, problem.n_bins
         downward = DownwardVariance(problem, rules.possible)
         possible = rules.possible[None, :].astype(np.float64)
-        self.boxes = _Boxes(at_most, lambda low, high: downward.between(low, high, possible))
+        self.boxes = _Boxes(
+            at_most, lambda low, high, background: downward.between(low, high, possible, background)
+        )
         self.sized = rules.least > 1 or rules.most < int(rules.possible.sum())
         self.value = archive.best[1] if archive.found else 0.0
         self.shares: list[FloatArray] = []

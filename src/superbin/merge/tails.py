@@ -9,6 +9,11 @@ at most `down`, mu(z) has its least value in closed form:
 * for z < 0 it rises with b and falls with the downward uncertainty, on either side of the change of its definition at
   ``down = 0.8 b``; there the smaller of the two definitions counts.
 
+The count of a set is its signal and its background, so that more background is more of both. With B at most the background's width above b1,
+the mean rises by at least ``k (B - b1)``, k being its derivative at b1, at most 1: it is 1 up to one standard deviation and falls
+slowly beyond. And ``g(n + t, mu + t)`` has its least value over t at one end, the first where the excess ``n - mu`` is above
+-1/6, but for `_SHIFT` where it is close to that. So the count enters with ``(1 - k)`` of the width of the range only, and not with all of it.
+
 What an integral leaves out is positive, so that leaving it out is safe; its quadrature is accurate to `SLACK`, which is taken off.
 """
 
@@ -19,6 +24,7 @@ from scipy import special
 
 from superbin._support.arrays import FloatArray
 from superbin.domain.sums import Totals
+from superbin.merge.problem import BoolArray
 from superbin.stats.smear import LINEAR_FROM
 
 __all__ = ["SLACK", "Ranges", "least_means", "log_midp_at_least", "midp_at_least", "most_means"]
@@ -33,6 +39,13 @@ _SLACK_BEYOND = 1e-3
 
 _SMOOTH = 3.0
 _CORNERS = 0.1
+_FEWEST = 3.0
+"""Background from which it is bounded together with the count."""
+
+_TURN = -1 / 6
+_SHIFT = 0.03
+"""Of a tail, times ``b1**-1.5``: how far its value at one end of a range can be above its least one."""
+
 _SLACK_CORNERS = 1.5e-3
 
 _ABOVE, _BELOW = (np.polynomial.legendre.leggauss(points) for points in (32, 20))
@@ -123,13 +136,13 @@ def most_means(z: FloatArray, ranges: Ranges) -> FloatArray:
     return means
 
 
-def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
-    """No background of a range has a smaller mid-p-value of the count.
+def midp_at_least(signal: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
+    """No background b of a range has a smaller mid-p-value at the count ``signal + b``.
 
     Parameters
     ----------
-    count : ndarray, shape (n,)
-        Real, > 0.
+    signal : ndarray, shape (n,)
+        Real, >= 0.
     ranges : Ranges
 
     Returns
@@ -137,28 +150,62 @@ def midp_at_least(count: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatA
     tuple of two ndarrays, shape (n,)
         The bound, and the part of it from backgrounds below their nominal values.
     """
-    n = np.maximum(count, 1e-12)
-    above = _above(n, ranges)
-    below = _below(n, ranges)
-    least: FloatArray = (above + below) * (1 - _slack(n, ranges))
+    scaled, first = _above_scaled(signal, ranges)
+    below = _below(signal, ranges)
+    above = scaled * np.exp(-np.minimum(first**2 / 2, 1e4))
+    least: FloatArray = (above + below) * (1 - _slack(signal, ranges))
     return least, below
 
 
-def log_midp_at_least(count: FloatArray, ranges: Ranges) -> FloatArray:
+def log_midp_at_least(signal: FloatArray, ranges: Ranges) -> FloatArray:
     """Natural logarithm of a bound as in `midp_at_least`, also where that underflows.
 
     The same integral, scaled; where the probabilities of counts underflow, too, as the mean rises with z,
     ``p >= P(z > z_k) P(N = n) / 2`` at the mean of any z_k, or at a smaller one.
     """
-    n = np.maximum(count, 1e-12)
-    inside, first = _above_scaled(n, ranges)
+    inside, first = _above_scaled(signal, ranges)
     with np.errstate(divide="ignore"):
         best: FloatArray = np.log(np.maximum(inside, 0.0)) - first**2 / 2
-    best += np.log1p(-_slack(n, ranges)) - 1e-12 * first**2
+    best += np.log1p(-_slack(signal, ranges)) - 1e-12 * first**2
     # Products that are no normal numbers have lost digits.
     rows = np.flatnonzero(~(inside > 1e-280))
-    best[rows] = _log_of_one_count(n[rows], ranges.take(rows))
+    best[rows] = _log_of_one_count(_largest(signal, ranges)[rows], ranges.take(rows))
     return best
+
+
+def _largest(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    return np.maximum(signal + ranges.high, 1e-12)
+
+
+def _shifts(ranges: Ranges) -> BoolArray:
+    """Whether the count is bounded together with the background."""
+    width = ranges.high - ranges.low
+    return (ranges.low >= _FEWEST) & (width > 0) & (width <= ranges.low)
+
+
+def _lowest(signal: FloatArray, z: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
+    """Counts and means whose tail is no larger than that of any background of a range at z, which has one sign in a row."""
+    mean, count = least_means(z, ranges), _largest(signal, ranges)[:, None]
+    rows = np.flatnonzero(_shifts(ranges))
+    if not rows.size:
+        return count, mean
+    low, up, down = (part[rows, None] for part in (ranges.low, ranges.up, ranges.down))
+    z = z[rows] if len(z) > 1 else np.broadcast_to(z, (rows.size, z.shape[1]))
+    width, most = (ranges.high - ranges.low)[rows, None], count[rows]
+    ratio = np.where(z >= 0, 1 + up / low, 1 - np.minimum(down / low, LINEAR_FROM))
+    distance = np.abs(z)
+    with np.errstate(over="ignore"):
+        grown = np.exp(np.minimum(np.log(ratio) * distance, 700.0))
+        rate = grown / ratio * (1 - (distance - 1) * (ratio - 1))
+    rate = np.where(distance <= 1, 1.0, np.minimum(rate, 1.0))
+    known = (rate >= 0) & ((z >= 0) | (down < LINEAR_FROM * low))
+    nominal = low * grown
+    first = most - rate * width
+    start = first - nominal >= _TURN
+    count = np.repeat(count, z.shape[1], axis=1)
+    count[rows] = np.where(known & start, first, most)
+    mean[rows] = np.where(known, np.where(start, nominal, nominal + rate * width), mean[rows])
+    return count, mean
 
 
 def _log_of_one_count(n: FloatArray, ranges: Ranges) -> FloatArray:
@@ -170,23 +217,22 @@ def _log_of_one_count(n: FloatArray, ranges: Ranges) -> FloatArray:
     return best
 
 
-def _slack(n: FloatArray, ranges: Ranges) -> FloatArray:
+def _slack(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    n = _largest(signal, ranges)
     # Where the background is nominally zero the integrand starts like the n-th power of z.
     rough = (n > LARGEST) | ((ranges.high == 0) & (n < _SMOOTH))
+    width = ranges.high - ranges.low
     # The least mean of a range follows one end of it, then its inside, then the other end: with corners in its second derivative.
-    corners = np.minimum((ranges.high - ranges.low) / (_CORNERS * np.maximum(ranges.up, 1e-300)), 1.0)
-    return np.where(rough, _SLACK_BEYOND, SLACK + _SLACK_CORNERS * corners)
+    corners = np.minimum(width / (_CORNERS * np.maximum(ranges.up, 1e-300)), 1.0)
+    low = np.maximum(ranges.low, _FEWEST)
+    shift = np.where(_shifts(ranges), _SHIFT * low**-1.5 * np.minimum(width / low, 1.0), 0.0)
+    return np.where(rough, _SLACK_BEYOND, SLACK + _SLACK_CORNERS * corners) + shift
 
 
-def _above(n: FloatArray, ranges: Ranges) -> FloatArray:
-    scaled, first = _above_scaled(n, ranges)
-    together: FloatArray = scaled * np.exp(-np.minimum(first**2 / 2, 1e4))
-    return together
-
-
-def _above_scaled(n: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
+def _above_scaled(signal: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray]:
     """The integral over z > 0 times ``exp(first**2 / 2)``, and that first z of the integral."""
     none = ranges.high == 0
+    n = np.maximum(signal + np.where(_shifts(ranges), ranges.low, ranges.high), 1e-12)
     low = np.where(none, 1.0, ranges.low)
     at, centre, slope = low, np.zeros_like(low), np.ones_like(low)
     # Where the least mean of the range reaches the count.
@@ -205,14 +251,15 @@ def _above_scaled(n: FloatArray, ranges: Ranges) -> tuple[FloatArray, FloatArray
     last = peak + _REACH * narrow
     x, weights = _ABOVE
     z = first[:, None] + (last - first)[:, None] * (1 + x) / 2
-    values = np.exp(-(z * z - first[:, None] ** 2) / 2) / _ROOT_TWO_PI * _tail(n, least_means(z, ranges))
+    values = np.exp(-(z * z - first[:, None] ** 2) / 2) / _ROOT_TWO_PI * _tail(*_lowest(signal, z, ranges))
     inside = values @ weights * (last - first) / 2
-    end = _tail(n, least_means(last[:, None], ranges))[:, 0]
+    end = _tail(*_lowest(signal, last[:, None], ranges))[:, 0]
     together: FloatArray = inside + np.exp(special.log_ndtr(-last) + first**2 / 2) * end
     return together, first
 
 
-def _below(n: FloatArray, ranges: Ranges) -> FloatArray:
+def _below(signal: FloatArray, ranges: Ranges) -> FloatArray:
+    n = _largest(signal, ranges)
     b = np.where(ranges.high == 0, 1.0, ranges.low)
     share = np.minimum(ranges.down / b, 1.0)
     slope = np.where(share < LINEAR_FROM, -np.log1p(-np.minimum(share, LINEAR_FROM)), share)
@@ -221,26 +268,19 @@ def _below(n: FloatArray, ranges: Ranges) -> FloatArray:
     # A linear mean ends at zero, where the integrand has a corner.
     linear = (share >= LINEAR_FROM) & (ranges.high > 0)
     reach = np.where(linear, np.minimum(reach, 1 / np.maximum(share, LINEAR_FROM)), reach)
-    # Zero background varies by the upward uncertainty on both sides alike.
-    none = ranges.high == 0
     x, weights = _BELOW
     z = -reach[:, None] * (1 + x) / 2
-    found = _weighted(n, z, ranges, weights) * reach / 2
-    rows = np.flatnonzero(none)
+    found = np.exp(-z * z / 2) / _ROOT_TWO_PI * _tail(*_lowest(signal, z, ranges)) @ weights * reach / 2
+    # Zero background varies by the upward uncertainty on both sides alike.
+    rows = np.flatnonzero(ranges.high == 0)
     if rows.size:
-        found[rows] = _above(n[rows], ranges.take(rows))
-    return found
+        scaled, first = _above_scaled(signal[rows], ranges.take(rows))
+        found[rows] = scaled * np.exp(-np.minimum(first**2 / 2, 1e4))
+    return np.asarray(found)
 
 
-def _weighted(n: FloatArray, z: FloatArray, ranges: Ranges, weights: FloatArray) -> FloatArray:
-    values = np.exp(-z * z / 2) / _ROOT_TWO_PI * _tail(n, least_means(z, ranges))
-    result: FloatArray = values @ weights
-    return result
-
-
-def _tail(n: FloatArray, mean: FloatArray) -> FloatArray:
+def _tail(count: FloatArray, mean: FloatArray) -> FloatArray:
     """P(N > n) + P(N = n)/2 of Poisson means, shape (n, n_points), continued to real n as ``(tail(n) + tail(n + 1))/2``."""
-    count = n[:, None]
     at_least = special.gammainc(count, mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         equal = np.exp(special.xlogy(count, mean) - mean - special.gammaln(count + 1))

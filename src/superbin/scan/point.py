@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is chosen for all signals of a scan.
+    """Settings of a scan, the same for all its signals.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class Settings:
         Confidence level of the limits, strictly between 0 and 1.
     likelihood_limit : bool
         Whether to add the limit from the published full likelihood, which takes seconds for each signal.
-    systematics : {"published", "global", "none"}
-        Those of the signal in that limit, as in `superbin.likelihood.PublishedLikelihood.model`.
+    systematics : {"published", "own", "global", "none"}
+        Those of the signal in that limit, as in `superbin.likelihood.PublishedLikelihood.with_signal`.
     simplify : float
         As in `superbin.analysis.analyze`.
 
@@ -238,7 +238,7 @@ def _limit(aggregate: AggregateBin, level: float) -> ScanLimit:
 
 
 def _likelihood_limit(likelihood: PublishedLikelihood, signal: SignalModel, settings: Settings) -> ScanLimit:
-    fitter = Fitter(likelihood.model(signal.yields, systematics=settings.systematics))
+    fitter = Fitter(likelihood.with_signal(signal, systematics=settings.systematics))
     free, background = fit_both(fitter)
     limit = upper_limit(fitter, free, background, level=settings.level)
     low2, low1, median, high1, high2 = (limit.bands[n] for n in (-2, -1, 0, 1, 2))

@@ -53,8 +53,60 @@ def test_one_vocabulary(name: str) -> None:
         assert not isinstance(found["--bins"].type, click.types.IntParamType)
     if "--figures" in found:
         assert found["--figures"].secondary_opts == ["--no-figures"]
-    if "--figure" in found:
-        assert isinstance(found["--figure"].type, click.Path)
+    if "--figure" in found and not found["--figure"].hidden:
+        assert found["--figure"].metavar == "FILE"
+
+
+SEVERAL = {
+    "--cross-section": "PB, and the word file where a file of events states one",
+    "--only": "names of figures or of checks",
+    "--scope": "the fits that a command can make",
+    "--to": "the formats that a command can write",
+}
+"""Options whose values are not the same in all commands, and what they are."""
+
+
+def test_an_option_has_one_kind_of_value() -> None:
+    """CLI-61: of all options of all commands, not only of those that the clause lists."""
+    kinds: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {}
+    for name, command in COMMANDS.items():
+        context = click.Context(command, info_name=name)
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                shown = "" if option.is_flag else option.make_metavar(context)
+                value = "Path" if isinstance(option.type, click.Path) else type(option.type).__name__
+                kind = (value, shown, tuple(option.secondary_opts))
+                kinds.setdefault(option.opts[-1], set()).add(kind)
+    assert {name: found for name, found in kinds.items() if len(found) > 1 and name not in SEVERAL} == {}
+
+
+def test_what_prints_a_table_prints_json() -> None:
+    """CLI-61: commands without `--json` write a file or a folder, or change the database."""
+    without = {name.removeprefix("superbin ") for name, c in COMMANDS.items() if "--json" not in options(c)}
+    assert without == {
+        "db delete", "db export", "db import", "db init", "db template", "export", "likelihood covariance", "likelihood export",
+        "paper", "plot", "signal generate", "signal pack",
+    }  # fmt: skip
+    writes = {name for name in without if "--output" in options(COMMANDS[f"superbin {name}"])}
+    assert without - writes == {"db delete", "db import", "db init"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_names_are_completed(shell: str) -> None:
+    """CLI-61: commands, options and choices, by the script that each shell evaluates."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    complete = found(cli, {}, "superbin", "_SUPERBIN_COMPLETE")
+    assert "%(complete_var)s" in complete.source_template
+    for arguments, start, expected in (
+        ([], "l", "likelihood"),
+        (["likelihood"], "sig", "significance"),
+        (["run"], "--figure-of", "--figure-of-merit"),
+        (["export", "--to"], "smo", "smodels"),
+    ):
+        assert expected in [item.value for item in complete.get_completions(arguments, start)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

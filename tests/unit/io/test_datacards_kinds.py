@@ -140,6 +140,41 @@ def test_constrained_rate_of_another_card(tmp_path: Path) -> None:
     assert next(p for p in model.parameters if p.name == "f").constraint == Normal(1.0, 0.2)
 
 
+def test_combined_cards_expect_what_each_expects(tmp_path: Path) -> None:
+    """CARD-13: channels in the order of the cards; every kind of parameter acts on the columns of its own card."""
+    first = "k lnN - 1.1 - 0.8/1.3\ng gmN 20 - 0.2 - -\nf rateParam a t 1.5 [0,5]\nu unif -1 3 - 0.1 - -0.2\nh rateParam b t 1+@0 f\n"
+    second = "k lnN 1.2 - - -\ng gmN 20 - - - 0.25\nf rateParam b s 1.5 [0,5]\nu unif -1 3 0.3 - - -\nw gmM - 0.3 - -\n"
+    values = {"k": 0.7, "g": 1.1, "f": 1.4, "u": 0.5, "w": 1.2}
+    paths = {}
+    for name, lines in (("run2", first), ("run3", second)):
+        (tmp_path / name).mkdir()
+        paths[name] = card(tmp_path / name, lines, text=CARD.replace("kmax", f"# {name}\nkmax"))
+    known = {name: {k: v for k, v in values.items() if name == "run3" or k != "w"} for name in paths}
+    alone = [expected(paths[name], **known[name]) for name in ("run2", "run3")]
+    together = read_cards(paths)
+    assert [channel.name for channel in together.description.channels] == [
+        "run2_a",
+        "run2_b",
+        "run3_a",
+        "run3_b",
+    ]
+    assert together.expected({"r": 1.0, **values}).tolist() == pytest.approx([*alone[0], *alone[1]], rel=1e-9)
+
+
+def test_groups_of_one_name_are_one(tmp_path: Path) -> None:
+    """CARD-13: with the members of both cards, each once."""
+    for name, line in (
+        ("1", "k lnN - 1.1 - -\nl lnN - 1.2 - -\nall group = k l\n"),
+        ("2", "k lnN 1.1 - - -\nm lnN - 1.2 - -\nall group = m k\n"),
+    ):
+        text = CARD.replace("bin a b", f"bin a{name} b{name}").replace(
+            "bin a a b b", f"bin a{name} a{name} b{name} b{name}"
+        )
+        (tmp_path / f"{name}.txt").write_text(text + line, encoding="utf-8")
+    (group,) = read_datacards([tmp_path / "1.txt", tmp_path / "2.txt"]).groups
+    assert (group.name, group.members) == ("all", ("k", "l", "m"))
+
+
 def test_comments_below_the_table(tmp_path: Path) -> None:
     """CARD-1: Combine cuts lines below the table at any #, above it names of histograms may hold one."""
     assert expected(card(tmp_path, "k lnN - 1.1 - -#nothing\n"), k=1.0) == pytest.approx([5.4, 7.0])

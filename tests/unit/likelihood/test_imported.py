@@ -158,6 +158,20 @@ def test_sources_of_uncertainty_are_those_of_the_workspace(folder: Path) -> None
     assert (only.up, only.down) == pytest.approx((1.7, -1.3))
 
 
+def test_sources_of_uncertainty_are_sorted(tmp_path: Path) -> None:
+    """RES-21: the largest shift first, of either side: 20 events by ``b``, 10 and 12 by the others."""
+    card = tmp_path / "three.txt"
+    card.write_text(
+        "imax 1\njmax 1\nkmax 3\nbin r\nobservation 100\nbin r r\nprocess s t\nprocess 0 1\nrate 5 100\n"
+        "a lnN - 1.1\nb lnN - 0.8/1.01\nc lnN - 1.12\n"
+    )
+    found = read(card, options=Options(luminosity_fb=139.0)).bundle
+    likelihood = ImportedLikelihood.from_files(found.files, found.search.names, name="three")
+    sources = uncertainty_sources(likelihood, [1])
+    assert [one.name for one in sources] == ["b", "c", "a"]
+    assert (sources[0].up, sources[0].down) == pytest.approx((1.0, -20.0))
+
+
 def test_datacards_with_two_signals_answer_for_one(tmp_path: Path) -> None:
     """RES-9: the other signal process of a card is not there; limit of pyhf for the same count."""
     card = tmp_path / "two.txt"
@@ -191,7 +205,7 @@ def test_datacards_with_two_signals_answer_for_one(tmp_path: Path) -> None:
 def test_bins_that_the_likelihood_does_not_have_are_named() -> None:
     """RES-9: a search whose bins were renamed."""
     files = {"workspace.json": json.dumps(ALONE).encode()}
-    with pytest.raises(InputError, match="bin 'SR1' of the search is none of its likelihood"):
+    with pytest.raises(InputError, match="bin 'SR1' of the search is not in its likelihood"):
         ImportedLikelihood.from_files(files, ["SR1"], name="x")
 
 

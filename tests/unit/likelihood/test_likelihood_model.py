@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import superbin
+from superbin.domain.signal import SignalModel
 from superbin.errors import DocumentError, InputError, UnknownNameError
 from superbin.io.datacards import Recipe
-from superbin.likelihood import PublishedLikelihood
+from superbin.likelihood import Fitter, PublishedLikelihood
+from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.likelihood.model import CountingModel
 from superbin.likelihood.objective import Objective
 from superbin.likelihood.packed import from_document, read, write
@@ -216,6 +218,50 @@ def test_systematics_of_the_signal_are_an_option(compiled: Compiled) -> None:
     assert acting(likelihood.model([1.0])) == everything
     assert acting(likelihood.model([1.0], systematics="global")) == {("lumi", "s"), ("both", "b")}
     assert acting(likelihood.model([1.0], systematics="none")) == {("both", "b")}
+
+
+OWN = (
+    "bin a c\nobservation 4 7\nbin a a c c\nprocess s b s b\nprocess 0 1 0 1\nrate {rates[0]} 2 {rates[1]} 6\n"
+    "lumi lnN 1.03 - 1.03 -\nboth lnN 1.2 1.1 1.2 1.1\n"
+)
+
+
+def test_systematics_of_the_signal_can_be_its_own(compiled: Compiled) -> None:
+    """LIK-6: as if a card had its variations, its common error and the Monte Carlo error of every bin; what cards have for another signal goes."""
+    variations = {"jet energy scale": ([3.6, 4.5], [2.7, 6.0]), "radiation": ([9.0, 5.0], [1.0, 5.0])}
+    signal = SignalModel("T", {}, "x", [3.0, 5.0], [0.3, 0.0], variations=variations, relative_error=0.05)  # type: ignore[arg-type]
+    likelihood = compiled(OWN.format(rates=["SIGNAL", "SIGNAL"]), global_systematics=["lumi"])
+    written = OWN.format(rates=[3.0, 5.0]).replace("1.2 1.1 1.2", "- 1.1 -")
+    written += (
+        "jes lnN 0.9/1.2 - 1.2/0.9 -\nisr lnN 0.5/2 - - -\ncommon lnN 1.05 - 1.05 -\nmc lnN 1.1 - - -\n"
+    )
+    own = likelihood.with_signal(signal, systematics="own")
+    theirs = compiled(written, global_systematics=["lumi"]).as_written()
+    assert len(own.parameters) == len(theirs.parameters) == 6
+    assert {p.name for p in own.parameters} >= {
+        "signal_jet_energy_scale",
+        "signal_common",
+        "signal_statistics_bin_1",
+    }
+    mine, expected = Fitter(own), Fitter(theirs)
+    limits = [upper_limit(fitter, *fit_both(fitter)) for fitter in (mine, expected)]
+    assert limits[0].observed == pytest.approx(limits[1].observed, rel=1e-6)
+    assert limits[0].bands[0] == pytest.approx(limits[1].bands[0], rel=1e-6)
+    plain = Fitter(likelihood.with_signal(signal, systematics="none"))
+    assert limits[0].observed > 1.02 * upper_limit(plain, *fit_both(plain)).observed
+
+
+def test_own_systematics_need_the_signal(two_bins: PublishedLikelihood) -> None:
+    """LIK-6, LIK-26: yields alone have no uncertainties."""
+    with pytest.raises(InputError, match="give the signal with its uncertainties to with_signal"):
+        two_bins.model([1.0, 1.0], systematics="own")
+    signal = SignalModel(
+        "T", {}, "x", [1.0, 1.0], [0, 0], variations={"a b": ([1, 2], [1, 1]), "a-b": ([2, 1], [1, 1])}
+    )  # type: ignore[arg-type,dict-item]
+    with pytest.raises(
+        InputError, match="an uncertainty 'a-b' and the likelihood a parameter 'signal_a_b'; rename"
+    ):
+        two_bins.with_signal(signal, systematics="own")
 
 
 def test_zero_count_terms_can_be_dropped(compiled: Compiled) -> None:

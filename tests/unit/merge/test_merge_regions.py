@@ -180,13 +180,21 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ["common", "T1bbbb", "--at", "1750", "1", "--at", "1500", "800", "--at", "1000", "900"]
     with pytest.raises(SystemExit) as stop:
         main(
-            [*chosen, "--regions", "2", "-o", str(tmp_path / "regions"), "--figure", str(tmp_path / "figure")]
+            [
+                *chosen,
+                "--regions",
+                "2",
+                "-o",
+                str(tmp_path / "regions"),
+                "--figure",
+                str(tmp_path / "loss.png"),
+            ]
         )
     assert stop.value.code == 0
     printed = capsys.readouterr().out
     assert "2 regions, best found:" in printed
     assert re.search(r"the largest loss is that of T1bbbb\(\d+, \d+\)", printed)
-    assert (tmp_path / "figure" / "loss.png").exists()
+    assert (tmp_path / "loss.png").exists()
     folder = tmp_path / "regions"
     bundle = imports.read(folder / "search").bundle
     document = json.loads((folder / "regions.json").read_text())

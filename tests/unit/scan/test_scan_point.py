@@ -106,14 +106,14 @@ def test_level(small_search: Search, small_signal: SignalModel) -> None:
     )
 
 
-@pytest.mark.parametrize("systematics", [None, "none"])
+@pytest.mark.parametrize("systematics", [None, "none", "own"])
 def test_likelihood_limit(cms_search: Search, t1bbbb: SignalModel, systematics: Systematics | None) -> None:
     """SCAN-3: the optional limit is that of the likelihood's own command, with the signal's systematics as published by default."""
     chosen: dict[str, Any] = {} if systematics is None else {"systematics": systematics}
     settings = Settings(correlations="none", likelihood_limit=True, **chosen)
     shared = prepare(cms_search, settings, packaged(cms_search.name))
     point = scan_point(t1bbbb, shared)
-    model = packaged(cms_search.name).model(t1bbbb.yields, systematics=systematics or "published")
+    model = packaged(cms_search.name).with_signal(t1bbbb, systematics=systematics or "published")
     theirs = evaluate(Fitter(model)).limit
     mine = point.likelihood_limit
     assert mine is not None
@@ -195,7 +195,7 @@ def test_settings_are_checked(small_search: Search) -> None:
     with pytest.raises(InputError, match="the confidence level is 1; it must lie between 0 and 1"):
         Settings(level=1)
     with pytest.raises(
-        UnknownNameError, match="systematics is 'all'; it must be one of published, global, none"
+        UnknownNameError, match="systematics is 'all'; it must be one of published, own, global, none"
     ):
         Settings(systematics="all")  # type: ignore[arg-type]
     with pytest.raises(

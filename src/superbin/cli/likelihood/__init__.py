@@ -27,8 +27,7 @@ def likelihood() -> None:
     cat workspace.json | superbin likelihood significance -
 
     SOURCE is the name of a search (then SIGNAL is MODEL and its parameters), a CMS Combine datacard, a folder
-    of them, a HistFactory JSON workspace, or - for standard input. Cards and workspaces are taken as written, with the signal they hold;
-    what is doubtful is printed. Without SOURCE, MODEL and its parameters are a signal of the search that --search names.
+    of them, a HistFactory JSON workspace, or - for standard input. Cards and workspaces are read as written, with the signal they hold; the output names what is doubtful. Without SOURCE, MODEL and its parameters are a signal of the search that --search names.
     """
 
 

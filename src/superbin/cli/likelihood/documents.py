@@ -29,13 +29,29 @@ if TYPE_CHECKING:
 __all__ = ["combine", "export", "lint"]
 
 
+class _Formats(click.Choice[str]):
+    """The formats; ``card``, the former name of ``combine``, works for a release, with a note."""
+
+    def __init__(self) -> None:
+        super().__init__(["pyhf", "hs3", "combine"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "card":
+            click.echo(
+                "superbin: --to card is now called --to combine; the former name goes with the next release",
+                err=True,
+            )
+            value = "combine"
+        return super().convert(value, param, ctx)
+
+
 @click.command("lint")
 @click.argument(
     "cards", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)
 )
 @json_option
 def lint(cards: tuple[Path, ...], machine: bool) -> None:
-    """Report everything odd in CMS Combine datacards, given as files, folders or - for standard input; nothing is changed.
+    """Report everything unusual in CMS Combine datacards: files, folders, or - for standard input. Nothing is changed.
 
     A workspace is checked against its schema, and refused with the places of all errors.
     """
@@ -94,11 +110,11 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["pyhf", "hs3", "card"]),
+    type=_Formats(),
     default="pyhf",
     show_default=True,
-    help="Format; pyhf: a folder with a background workspace, a patch set with the signal, both together and a report. hs3: one JSON file that "
-    "ROOT loads. card: a counting datacard of CMS Combine.",
+    help="Format. pyhf: a folder with a background workspace, a patch set with the signal, both together, and a report; hs3: one JSON file that "
+    "ROOT loads; combine: a counting datacard of CMS Combine.",
 )
 @click.option(
     "-o",
@@ -109,7 +125,7 @@ def lint(cards: tuple[Path, ...], machine: bool) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 def export(form: str, output: Path, force: bool, **chosen: Any) -> None:
-    """Write the likelihood for another tool: pyhf, ROOT (HS3), or Combine. What is lost is printed."""
+    """Write the likelihood for another tool: pyhf, ROOT (HS3) or Combine. The output says what the format cannot hold."""
     if form != "pyhf":
         _check_file(output, force=force)
         subject, engine = open_subject(**chosen)
@@ -123,7 +139,7 @@ def _check_file(output: Path, *, force: bool) -> None:
     from superbin._support.files import check_file
 
     if output.exists() and (output.is_dir() or not force):
-        raise InputError(f"{output}: exists; give another name, or --force for a file")
+        raise InputError(f"{output} exists; name another file, or replace it with --force")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {str(output.parent)!r}; make it first")
     check_file(output)
@@ -246,20 +262,20 @@ def _part(
     "--shared",
     metavar="NAME",
     multiple=True,
-    help="A parameter shared by the likelihoods: NAME, or NAME=LABEL:OTHER,LABEL:OTHER if it has other names in them. By default all "
-    "parameters of the same name.",
+    help="Parameter shared by the likelihoods: NAME, or NAME=LABEL:OTHER,LABEL:OTHER if it has other names in them; may be given more than once. "
+    "By default all parameters of the same name are shared.",
 )
 @click.option("--separate", is_flag=True, help="Share only the signal strength.")
-@click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in cards.")
+@click.option("--mass", type=float, metavar="NUMBER", help="Value of $MASS in a card.")
 @card_options[1]
 @card_options[2]
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["hs3", "pyhf", "card"]),
+    type=_Formats(),
     default="hs3",
     show_default=True,
-    help="Format of --output; pyhf writes a folder.",
+    help="Format of --output, as of superbin likelihood export.",
 )
 @click.option(
     "-o",
@@ -283,7 +299,7 @@ def combine(
     database: str | None,
     machine: bool,
 ) -> None:
-    """Combine likelihoods under one signal strength, print its limits and significance, and write it if asked.
+    """Combine likelihoods under one signal strength, and print its limits and significance; --output writes the combination.
 
     \b
     superbin likelihood combine a=card1.txt b=card2.txt --json

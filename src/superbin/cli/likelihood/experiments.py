@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
     PROCESSES,
     head,
@@ -15,7 +14,7 @@ from superbin.cli.likelihood.subject import (
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, figure_option, number, seed_option
 from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 
@@ -44,7 +43,7 @@ __all__ = ["gof", "toys"]
 @processes_option
 @json_option
 def toys(mu: float | None, number_: int, seed: int, processes: int, machine: bool, **chosen: Any) -> None:
-    """Compute p0 of the background, or CLs of a signal strength, with toys. ``limit --toys`` computes limits."""
+    """Compute p0 of the background, or CLs of a signal strength, with toys. `superbin likelihood limit --toys` computes limits."""
     from superbin.likelihood import toys as library
 
     subject, engine = open_subject(**chosen)
@@ -102,7 +101,7 @@ def toys(mu: float | None, number_: int, seed: int, processes: int, machine: boo
 )
 @seed_option
 @processes_option
-@figures_option
+@figure_option("the figure of the toys")
 @json_option
 def gof(
     mu: float | None,
@@ -120,8 +119,9 @@ def gof(
     found = goodness(engine, mu=mu, toys=number_, seed=seed, processes=processes, progress=counter("toys"))
     if figure is not None:
         from superbin.plot import likelihood as draw
+        from superbin.plot import save
 
-        write_figure(draw.goodness_distribution(found), figure)
+        save(draw.goodness_distribution(found).figure, figure)
     document = head(subject, engine, chosen) | found.document()
     if machine:
         click.echo(as_json(document))

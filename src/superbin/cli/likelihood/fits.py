@@ -86,8 +86,8 @@ def fit(toys: int, seed: int, processes: int, n_pulls: int, machine: bool, **cho
 def limit(level: float, toys: int, seed: int, processes: int, machine: bool, **chosen: Any) -> None:
     """Print the CLs upper limits on the signal strength of SOURCE, and on its cross section if known.
 
-    Where there are few events asymptotic formulae are approximate: then the exact limit of the signal's bin is printed, if it is in one
-    bin, or else CLs by toys at the limit, if they take some seconds.
+    Asymptotic formulas are approximate for few events. The output then also has the exact limit of the signal's bin, if the signal is in one
+    bin, or CLs by toys at the limit, if they take some seconds only.
     """
     from superbin.likelihood.summary import limit_document
 

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from superbin._support.shown import counted
-from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import (
     bin_numbers_of,
     head,
@@ -19,7 +18,7 @@ from superbin.cli.likelihood.subject import (
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, OutputFile, as_json, seed_option
+from superbin.cli.options import POSITIONAL_NUMBERS, OutputFile, as_json, figure_option, seed_option
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
@@ -35,7 +34,7 @@ __all__ = ["covariance", "simplify", "yields"]
     help="Hold the signal strength; by default it is fitted (post-fit) or initial (pre-fit).",
 )
 @click.option("--prefit", is_flag=True, help="Print the prediction before the fit.")
-@figures_option
+@figure_option("the figure of the yields")
 @json_option
 def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, **chosen: Any) -> None:
     """Print expected and observed events of every channel, after the fit or before it."""
@@ -53,8 +52,9 @@ def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, *
         found = postfit_yields(engine, fit)
     if figure is not None:
         from superbin.plot import likelihood as draw
+        from superbin.plot import save
 
-        write_figure(draw.channel_yields(found), figure)
+        save(draw.channel_yields(found).figure, figure)
     if machine:
         document = found.document()
         click.echo(
@@ -90,11 +90,11 @@ MOST_GROUPS = 12
     type=click.Choice(["control", "background", "variations"]),
     default="control",
     show_default=True,
-    help="What is fitted: control, all channels but those with signal; background, all channels without signal; variations (of a search without SIGNAL), nuisance by nuisance "
-    "with an upper and a lower side.",
+    help="What is fitted: control, all channels but those with signal; background, all channels at mu = 0; variations (for a search without SIGNAL), nothing: each "
+    "nuisance moves up and down by one standard deviation.",
 )
 @click.option("-o", "--output", type=OutputFile(), help="File for the JSON; by default it is printed.")
-@figures_option
+@figure_option("the figure of the correlations")
 def covariance(scope: Any, output: Path | None, figure: Path | None, **chosen: Any) -> None:
     """Write the background prediction of the bins with signal, with its covariance, as JSON; --figure draws the correlations.
 
@@ -103,7 +103,7 @@ def covariance(scope: Any, output: Path | None, figure: Path | None, **chosen: A
     superbin likelihood covariance cms-pas-sus-16-014 T1bbbb 1750 1 --scope background
     superbin likelihood covariance cms-pas-sus-16-014 --scope variations -o covariance.json --figure correlations.pdf
 
-    Of a search without SIGNAL all bins are predicted, or those of --bins; SOURCE may be left out for the search of --search.
+    For a search without SIGNAL all bins are predicted, or those of --bins. Without SOURCE the search is that of --search.
     """
     place = chosen["place"]
     if place is None:
@@ -113,12 +113,13 @@ def covariance(scope: Any, output: Path | None, figure: Path | None, **chosen: A
     else:
         document = _covariance(scope, chosen)
     if figure is not None:
+        from superbin.plot import save
         from superbin.plot.likelihood import correlations
         from superbin.results.likelihood import Correlations, drawable
 
         found = drawable(document)
         assert isinstance(found, Correlations)
-        write_figure(correlations(found), figure)
+        save(correlations(found).figure, figure)
     _write(document, output)
 
 

@@ -5,18 +5,20 @@ from typing import Any
 
 import click
 
-from superbin.cli.likelihood.figures import figures_option, write_figure
 from superbin.cli.likelihood.subject import head, json_option, open_subject, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number
+from superbin.cli.options import POSITIONAL_NUMBERS, as_json, figure_option, number
 from superbin.cli.progress import counter
+from superbin.cli.renamed import RenamedOptions
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 __all__ = ["impacts", "scan"]
 
 
-@click.command("scan", context_settings=POSITIONAL_NUMBERS)
+@click.command(
+    "scan", cls=RenamedOptions, renamed={"--points": "--steps"}, context_settings=POSITIONAL_NUMBERS
+)
 @subject_options
 @click.option(
     "-p",
@@ -35,12 +37,13 @@ __all__ = ["impacts", "scan"]
     help="Range of the parameter; by default three standard deviations. One per parameter.",
 )
 @click.option(
-    "--points",
+    "--steps",
+    "points",
     metavar="N",
     type=click.IntRange(min=2),
-    help="Values per parameter; by default 31, or 15 for a plane.",
+    help="Number of values per parameter; by default 31, or 15 for a plane.",
 )
-@figures_option
+@figure_option("the figure of the scan")
 @json_option
 def scan(
     names: tuple[str, ...],
@@ -56,7 +59,7 @@ def scan(
     from superbin.likelihood import scans
 
     if len(names) > 2 or (ranges and len(ranges) != max(len(names), 1)):
-        raise InputError("a scan has one or two --parameter, and one --range for each if any")
+        raise InputError("a scan takes one or two --parameter, and no --range or one for each")
     subject, engine = open_subject(**chosen)
     n = points or (15 if len(names) == 2 else 31)
     values = [np.linspace(low, high, n).tolist() for low, high in ranges] or [None, None]
@@ -77,9 +80,10 @@ def scan(
         text += [f"  {value:12.6g} {number(q, 4)}" for value, q in zip(found.values, found.q, strict=True)]
     if figure is not None:
         from superbin.plot import likelihood as draw
+        from superbin.plot import save
 
         artists = draw.profile_plane(plane) if len(names) == 2 else draw.profile_scan(found)
-        write_figure(artists, figure)
+        save(artists.figure, figure)
     click.echo(as_json(document) if machine else "\n".join([*text, doubts_text(document["doubts"])]).rstrip())
 
 
@@ -93,7 +97,7 @@ def scan(
     show_default=True,
     help="Number of impacts computed by fits with the parameter fixed; the others come from the covariance.",
 )
-@figures_option
+@figure_option("the figure of the impacts")
 @json_option
 def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None:
     """Print pulls of all parameters and their impacts on the signal strength, the largest first."""
@@ -103,8 +107,9 @@ def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None
     found = library.impacts(engine, top=top, progress=counter("impacts"))
     if figure is not None:
         from superbin.plot import likelihood as draw
+        from superbin.plot import save
 
-        write_figure(draw.impact_ranking(found, most=max(top, 1)), figure)
+        save(draw.impact_ranking(found, most=max(top, 1)).figure, figure)
     if machine:
         click.echo(as_json(head(subject, engine, chosen) | found.document()))
         return

@@ -45,7 +45,7 @@ processes_option: Callable[..., Any] = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Number of processes; the answer does not depend on it.",
+    help="Number of processes; the result does not depend on it.",
 )
 
 
@@ -102,18 +102,18 @@ def _with_subject(command: F, *, required: bool) -> F:
         *card_options,
         click.option(
             "--systematics",
-            type=click.Choice(["published", "global", "none"]),
+            type=click.Choice(["published", "own", "global", "none"]),
             default="published",
             show_default=True,
-            help="Signal systematics of a search: bin by bin as published for another signal, only those that are "
-            "the same for every signal, or none.",
+            help="Systematic uncertainties of the signal of a search: published, bin by bin, for another signal; own, the signal's variations and "
+            "Monte Carlo errors; global, only those that are equal for all signals; or none.",
         ),
         click.option(
             "--zero-count",
             type=click.Choice(["profiled", "dropped"]),
             default="profiled",
             show_default=True,
-            help="Terms of a search whose control region counted no event: profiled against that count, or left out.",
+            help="Terms of a search whose control region counted no event: profiled with that count, or dropped.",
         ),
         click.option(
             "--interpolation",
@@ -194,8 +194,8 @@ def _search(
             grid=chosen["grid"],
             cross_section=chosen["cross_section"],
         )
-    filled = published.model(
-        found.yields,
+    filled = published.with_signal(
+        found,
         systematics=chosen["systematics"],
         zero_count=chosen["zero_count"],
         interpolation=chosen["interpolation"] or "combine",

@@ -240,6 +240,8 @@ class Draft:
 
     def _covariance(self, options: Options, source: Source) -> Covariance | None:
         matrix = self.matrix
+        parts = (options.mapping, options.mapping.get("tables", {}), options.mapping.get("columns", {}))
+        named = any(key in part for part in parts for key in ("covariance", "correlations"))
         for key in ("covariance", "correlations"):
             if key in options.mapping:
                 matrix = replace(
@@ -255,6 +257,11 @@ class Draft:
         if options.mapping.get("rescale") and not matrix.correlations:
             values = _correlations(values, matrix.place)
             matrix = replace(matrix, correlations=True)
+        if not matrix.correlations and not named and _may_be_correlations(values, up):
+            raise DocumentError(
+                f"{matrix.place}: every variance is 1 and the errors of the table are not; where these are correlations say so with a mapping, "
+                f'{{"correlations": "{Path(matrix.place).name}"}}, else {{"covariance": "{Path(matrix.place).name}"}}'
+            )
         covariance, notes = replace(matrix, values=values).covariance(
             up, down, repair=options.covariance == "repair"
         )
@@ -421,6 +428,13 @@ def _correlations(values: FloatArray, place: str) -> FloatArray:
             f"{place}: the variance of bin {i + 1} is {values[i, i]:g}; it has no correlations to keep"
         )
     return np.asarray(values / np.outer(spread, spread))
+
+
+def _may_be_correlations(values: FloatArray, errors: FloatArray) -> bool:
+    """Whether a matrix looks like correlations: ones on its diagonal, where the quoted errors are others."""
+    return len(values) > 1 and bool(
+        (np.diag(values) == 1).all() and not np.isclose(errors, 1, rtol=0.05).all()
+    )
 
 
 def _compared(covariance: Covariance, errors: FloatArray) -> str:

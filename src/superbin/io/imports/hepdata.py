@@ -14,7 +14,8 @@ key of the mapping                                meaning
 ``{"columns": {"covariance": COLUMN}}``           which column of that table, where it has several
 ``{"columns": {"observed": COLUMN}}``             the observed events
 ``{"columns": {"background": COLUMN}}``           the background; a list, or an object of process and column (or columns to add)
-``{"columns": {"error": COLUMN}}``                the background's uncertainty where it is a column (``error_up``, ``error_down``)
+``{"columns": {"error": COLUMN}}``                the background's uncertainty where it is a column (``error_up``, ``error_down``); a list adds
+                                                  in quadrature
 ``{"errors": {LABEL: "stat"}}``                   what an uncertainty is: ``stat``, ``syst`` or ``ignore``
 ``{"edges": [...]}``                              edges of the bins, where the table has centres only
 ``{"lowest": 0}``                                 the lower edge of a bin that begins at minus infinity; momenta, masses and counts begin
@@ -27,6 +28,7 @@ key of the mapping                                meaning
 ================================================  =======================================================================
 """
 
+import contextlib
 import json
 import math
 import re
@@ -43,12 +45,14 @@ from superbin._support.shown import counted
 from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.cells import unit_of
 from superbin.io.imports.cuts import parse_cuts
 from superbin.io.imports.draft import Draft, check_names, whole_counts
 from superbin.io.imports.hepdata_joins import joined, same_rows, with_bins
 from superbin.io.imports.hepdata_tables import Column, DataTable, Submission, Value, read_submission
 from superbin.io.imports.matrices import ALONE, Matrix, is_matrix_name, of_table
 from superbin.io.imports.ranges import lowest, observable, parse_range
+from superbin.io.imports.table import quantity
 
 __all__ = ["IMPORTER", "HEPDataImporter", "TableSummary", "inspect", "propose"]
 
@@ -163,11 +167,21 @@ class HEPDataImporter:
         draft.matrix = _matrix(record, mapping, notes)
         draft.labels = _row_labels(table)
         used = {name for given in mapping["tables"].values() for name in _each(given)}
-        notes += [f"table {t.name!r}: not used" for t in record.tables if t.name not in used]
+        notes += [_unused(t) for t in record.tables if t.name not in used]
         return draft.imported(self.name, options, source, keys=_KEYS)
 
 
 IMPORTER = HEPDataImporter()
+
+
+def _unused(table: DataTable) -> str:
+    role = _role(table)[0]
+    why = (
+        f"; it looks like a matrix, but {counted(table.n_rows, 'row')} hold neither all pairs of these bins nor one triangle"
+        if role in ("covariance", "correlations")
+        else ""
+    )
+    return f"table {table.name!r}: not used{why}"
 
 
 def inspect(source: Source) -> tuple[TableSummary, ...]:
@@ -200,7 +214,8 @@ def _role(table: DataTable) -> tuple[str, str]:
     if (len(table.independent) == 2 or square) and (
         is_matrix_name(words) or is_matrix_name(table.description)
     ):
-        role = "correlations" if "covar" not in words.lower() and "corr" in words.lower() else "covariance"
+        said = (words if is_matrix_name(words) else table.description).lower()
+        role = "correlations" if "covar" not in said and "corr" in said else "covariance"
         shape = "a column per row" if square else "two independent variables"
         return role, f"{shape}, and its name says so"
     observed, total = _observed_columns(table), _total_columns(table)
@@ -332,7 +347,7 @@ def _proposed_table(record: Submission, place: str) -> str | list[str]:
     )
 
 
-def _proposed_errors(table: DataTable, columns: Mapping[str, Any]) -> dict[str, str]:
+def _proposed_errors(table: DataTable, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Columns with the uncertainty of a background that has none of its own, if no other choice is possible."""
     if {"error", "error_up", "error_down"} & columns.keys() or not isinstance(columns["background"], str):
         return {}
@@ -350,6 +365,11 @@ def _proposed_errors(table: DataTable, columns: Mapping[str, Any]) -> dict[str, 
         return {"error": found[0]}
     if len(found) == 2 and len(up) == len(down) == 1 and up != down:
         return {"error_up": up[0], "error_down": down[0]}
+    if found:
+        raise InputError(
+            f"{table.place}: table {table.name!r}: {_listed(found)} may be the uncertainty of the background, which has no other; say which "
+            f"with a mapping, {json.dumps({'columns': {'error': found}}, ensure_ascii=False)} (a list adds in quadrature, an empty one takes none)"
+        )
     return {}
 
 
@@ -444,7 +464,9 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
             processes.append(Process(key, "Background" if key == "background" else key, estimate))
     faults.check()
     used = {observed.name, *(c.name for c in every)}
-    used |= {str(columns[key]) for key in ("error", "error_up", "error_down") if key in columns}
+    used |= {
+        name for key in ("error", "error_up", "error_down") for name in _columns_of(columns.get(key, []))
+    }
     notes += [f"column {c.name!r}: not used" for c in table.dependent if c.name not in used]
     return Draft(
         place=table.place,
@@ -458,6 +480,12 @@ def _draft(table: DataTable, mapping: Mapping[str, Any], notes: list[str]) -> Dr
         high=high,
         overlaps=bins.overlaps,
     )
+
+
+def _columns_of(given: object) -> list[str]:
+    """Names of columns: one, a list, or those of every process."""
+    values = given.values() if isinstance(given, dict) else [given]
+    return [name for value in values for name in _each(value)]
 
 
 def _with_columns(
@@ -479,18 +507,20 @@ def _with_columns(
         given = given.get(key) if isinstance(given, dict) else given
         if given is None:
             continue
-        column = _column(table, given, name)
-        values = column.numbers
-        if name == "error_down":
-            values = np.abs(values)  # it may carry its sign
-        if not (np.isfinite(values) & (values >= 0)).all():
-            i = int(np.argmin(np.isfinite(values) & (values >= 0)))
-            raise DocumentError(
-                f"{table.place}: {column.name!r} is {column.values[i].text!r} in row {i + 1}; an uncertainty is a finite number >= 0"
+        squares = np.zeros(table.n_rows)
+        for one in _each(given):
+            squares += (
+                _uncertainties(
+                    _column(table, one, name),
+                    key,
+                    estimate.nominal,
+                    table,
+                    notes,
+                    signed=name == "error_down",
+                )
+                ** 2
             )
-        percent = "%" in column.units or "%" in column.name
-        sides |= dict.fromkeys(which, values / 100 * estimate.nominal if percent else values)
-        notes.append(f"column {column.name!r}: uncertainty of {key}{', in per cent' if percent else ''}")
+        sides |= dict.fromkeys(which, np.sqrt(squares))
     if sides and any(v.errors for c in parts for v in c.values):
         raise DocumentError(
             f"{table.place}: {parts[0].name!r} has uncertainties of its own beside the column of the mapping; take one of the two"
@@ -500,6 +530,27 @@ def _with_columns(
             "mapping: columns has one of error_up and error_down; give both, or error for a symmetric one"
         )
     return replace(estimate, **sides)
+
+
+def _uncertainties(
+    column: Column, key: str, nominal: FloatArray, table: DataTable, notes: list[str], *, signed: bool
+) -> FloatArray:
+    """Uncertainties of a column of their own, in events; those downward may carry their sign."""
+    values = np.abs(column.numbers) if signed else column.numbers
+    bad = ~np.isfinite(values) | (values < 0)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise DocumentError(
+            f"{table.place}: {column.name!r} is {column.values[i].text!r} in row {i + 1}; an uncertainty is a finite number >= 0"
+        )
+    unit = unit_of(f"{column.name} {column.units}")
+    if unit == 1.0 and (values > 1).any():
+        raise DocumentError(
+            f"{table.place}: {column.name!r} is relative and above 1; where it is in per cent the table must say so as %"
+        )
+    said = {0.01: ", in per cent", 1.0: ", relative"}.get(unit or 0.0, "")
+    notes.append(f"column {column.name!r}: uncertainty of {key}{said}")
+    return values if unit is None else values * unit * nominal
 
 
 def _counts(table: DataTable, column: Column, names: Sequence[str] = ()) -> FloatArray:
@@ -650,6 +701,8 @@ def _given_edges(
 def _is_index(axis: Column) -> bool:
     """Whether an axis counts bins: 0.5, 1.5, ... or 0, 1, ... or 1, 2, ..., or ranges of width one around these."""
     centres = [(v.low + v.high) / 2 if v.has_edges else v.number for v in axis.values]
+    if not np.isfinite(centres).all():
+        return False
     steps = np.diff(centres)
     return not axis.units and centres[0] in (0.0, 0.5, 1.0) and bool((steps == 1.0).all())
 
@@ -788,12 +841,23 @@ def _kinds(column: Column, place: str, mapping: Mapping[str, Any]) -> dict[str, 
 
 def _kind(label: str, labels: Sequence[str]) -> str:
     plain = label.lower()
-    totals = [other for other in labels if re.search(r"\b(total|tot)\b", other.lower())]
+    totals = [other for other in labels if _is_whole(other)]
     if totals and label not in totals and len(labels) > 1:
         return "ignore"
     if re.search(r"(?<!\d)2\s*(s\.?\s*d|sigma|σ|st)|95\s*%", plain):
         return "ignore"
-    return "stat" if "stat" in plain and "syst" not in plain else "syst"
+    return "stat" if _says_stat(plain) and "sys" not in plain else "syst"
+
+
+def _says_stat(plain: str) -> bool:
+    return re.search(r"(?<!non)(?<!non[- ])stat", plain) is not None
+
+
+def _is_whole(label: str) -> bool:
+    """Whether a label says the whole uncertainty: ``total``, ``stat+syst``; ``total syst`` is no more than ``syst``."""
+    plain = label.lower()
+    stat, syst = _says_stat(plain), "sys" in plain
+    return stat == syst and (stat or re.search(r"\b(total|tot)\b", plain) is not None)
 
 
 def _about_errors(column: Column, kinds: Mapping[str, str]) -> str:
@@ -853,9 +917,14 @@ def _luminosity(record: Submission, table: DataTable, notes: list[str]) -> float
     texts = qualifiers or [table.description, record.comment]
     found = {m.group(1) for text in texts for m in _LUMINOSITY.finditer(text)}
     found |= {m.group(1) for text in qualifiers if (m := re.fullmatch(r"(\d+(?:\.\d+)?)( fb.*)?", text))}
-    if len(found) != 1:
+    values = {float(text) for text in found}
+    for text in qualifiers:
+        # Inverse picobarns, and other spellings of the unit.
+        with contextlib.suppress(InputError):
+            values.add(float(f"{quantity('luminosity_fb', text):.12g}"))
+    if len(values) != 1:
         return None
-    value = float(found.pop())
+    value = values.pop()
     if value <= 0:
         return None
     notes.append(f"luminosity: {value:g} fb^-1, from the {'qualifiers' if qualifiers else 'text'}")

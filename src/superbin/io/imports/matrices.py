@@ -123,6 +123,17 @@ def _says_correlations(name: str) -> bool:
     return re.search(r"(?<![a-z])corr", name.lower()) is not None and "covar" not in name.lower()
 
 
+def _refuse_relative(name: str, place: str) -> None:
+    """A covariance of relative shifts is no matrix in events squared."""
+    if re.search(r"(?<![a-z])(rel(ative)?|fractional|normali[sz]ed)(?![a-z])", name.lower()) is None:
+        return
+    if not _says_correlations(name):
+        raise DocumentError(
+            f"{place}: by its name ({name}) this is a relative covariance; multiply every entry by the backgrounds of its two bins, so that "
+            "it is in events squared, and name it covariance"
+        )
+
+
 def as_matrix(values: object, place: str, *, names: Sequence[str] = (), correlations: bool = False) -> Matrix:
     """Check that something is a square table of finite numbers.
 
@@ -170,6 +181,7 @@ def read_matrix(path: Path) -> Matrix:
         return _of_root(path.with_name(f"{file.removesuffix('.root')}.root"), name)
     source = Source.at(path)
     correlations = _says_correlations(path.name)
+    _refuse_relative(path.name, str(path))
     if source.suffix in (".yaml", ".yml"):
         return _of_tables(hepdata_tables.read_tables(source), str(path), correlations)
     text = source.text()
@@ -230,6 +242,7 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
     DocumentError
         If it is none.
     """
+    _refuse_relative(table.name, table.place)
     if len(table.independent) == 1 and len(table.dependent) == table.n_rows > 1:
         # A column per bin.
         square = [column.numbers for column in table.dependent]
@@ -245,6 +258,7 @@ def of_table(table: hepdata_tables.DataTable, *, correlations: bool) -> Matrix:
             "matrix has two and one"
         )
     dependent = _of_kind(table, correlations=correlations)
+    _refuse_relative(dependent.name, table.place)
     rows, columns = (axis.labels for axis in table.independent)
     labels = list(dict.fromkeys([*rows, *columns]))
     if all(_is_number(label) for label in labels):
@@ -294,7 +308,10 @@ def _of_triples(path: Path, lines: Sequence[tuple[int, list[str]]], correlations
     headed = not _is_number(lines[0][1][2])
     cells = lines[1:] if headed else lines
     labels = _labels_of_triples([row for _, row in cells])
-    if labels is None or len(cells) not in (len(labels) ** 2, len(labels) * (len(labels) + 1) // 2):
+    if labels is None:
+        return None
+    full = len(cells) in (len(labels) ** 2, len(labels) * (len(labels) + 1) // 2)
+    if not full and _is_number(labels[0]):
         return None
     if len(cells) == 3 and _is_number(labels[0]):
         # Three lines of three numbers may be a matrix of three bins, which is symmetric.
@@ -308,6 +325,9 @@ def _of_triples(path: Path, lines: Sequence[tuple[int, list[str]]], correlations
             raise DocumentError(f"{path}:{number}: the entry of {row} and {column} comes twice")
         entries[i, j] = parse_number(text)
     entries = np.where(np.isnan(entries), entries.T, entries)
+    if np.isnan(entries).any():
+        row, column = (labels[k] for k in np.argwhere(np.isnan(entries))[0])
+        raise DocumentError(f"{path}: the matrix has no entry for {row} and {column}")
     names = () if _is_number(labels[0]) else tuple(labels)
     return as_matrix(entries, str(path), names=names, correlations=correlations)
 
@@ -342,39 +362,75 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     triples = _of_triples(path, cells, correlations)
     if triples is not None:
         return triples
-    names: list[str] = []
+    names, columns, cells = _without_names(path, cells)
+    size = len(cells)
+    matrix = np.full((size, size), np.nan)
+    # One triangle is enough: lines that grow by one number each, or blank cells on the other side of the diagonal.
+    triangle = size > 1 and all(len(row) == k for k, (_, row) in enumerate(cells, start=1))
+    for i, (number, row) in enumerate(cells):
+        if len(row) != size and not triangle:
+            raise DocumentError(
+                f"{path}:{number}: {counted(len(row), 'number')}; a matrix of {counted(size, 'line')} has {counted(size, 'number')} in each"
+            )
+        for j, cell in enumerate(row):
+            if not cell and i != j:
+                continue
+            try:
+                matrix[i, j] = parse_number(cell)
+            except InputError as error:
+                raise DocumentError(f"{path}:{number}: {error}; a matrix holds numbers only") from error
+    if columns:
+        matrix = matrix[:, [columns.index(name) for name in names]]
+    matrix = np.where(np.isnan(matrix), matrix.T, matrix)
+    if np.isnan(matrix).any():
+        i, j = (int(k) for k in np.argwhere(np.isnan(matrix))[0])
+        raise DocumentError(
+            f"{path}: the matrix has no entry in line {i + 1}, column {j + 1}, nor in that of the other side"
+        )
+    return as_matrix(matrix, str(path), names=names, correlations=correlations)
+
+
+_Lines = list[tuple[int, list[str]]]
+
+
+def _without_names(path: Path, cells: _Lines) -> tuple[list[str], list[str], _Lines]:
+    """Names of the bins, those of the columns where they come in another order, and the lines without them."""
     first = cells[0][1]
+    size = len(cells) - 1
+    numbered = [[str(k) for k in range(start, start + size)] for start in (0, 1)]
+    if first[-size:] in numbered and len(first) in (size, size + 1) and size > 1:
+        # What writes tables may number lines and columns.
+        rows = [row[0] for _, row in cells[1:]]
+        if len(first) == size and any(len(row) == size for _, row in cells[1:]):
+            return [], [], cells[1:]
+        if len(first) == size + 1 and rows == first[1:] and not first[0]:
+            return [], [], [(number, row[1:]) for number, row in cells[1:]]
+    names: list[str] = []
+    columns: list[str] = []
     if any(_is_name(cell) for cell in first[1:]):
         names = [cell for cell in first if cell]
         cells = cells[1:]
     if any(_is_name(row[0]) for _, row in cells):
         named = [row[0] for _, row in cells]
-        if names and names[-len(named) :] != named:
+        columns = names[-len(named) :]
+        if columns and sorted(columns) != sorted(named):
             raise DocumentError(
-                f"{path}: the first line and the first column name the bins in different orders; correct one of them"
+                f"{path}: the first line and the first column name different bins; correct one of them"
             )
         names = named
         cells = [(number, row[1:]) for number, row in cells]
-    size = len(cells)
-    if names and len(names) != size:
-        names = names[1:] if len(names) == size + 1 else names
-    matrix = np.empty((size, size))
-    for i, (number, row) in enumerate(cells):
-        if len(row) != size:
-            raise DocumentError(
-                f"{path}:{number}: {counted(len(row), 'number')}; a matrix of {counted(size, 'line')} has {counted(size, 'number')} in each"
-            )
-        try:
-            matrix[i] = [parse_number(cell) for cell in row]
-        except InputError as error:
-            raise DocumentError(f"{path}:{number}: {error}; a matrix holds numbers only") from error
-    return as_matrix(matrix, str(path), names=names, correlations=correlations)
+    if names and len(names) == len(cells) + 1:
+        names = names[1:]
+    return names, columns if columns != names else [], cells
 
 
 def _cells(line: str) -> list[str]:
     separator = next((s for s in (";", "\t", ",") if s in line), None)
     cells = line.split() if separator is None else line.strip("\r\n").rstrip(separator).split(separator)
-    return [cell.strip().strip('"') for cell in cells]
+    cells = [cell.strip().strip('"') for cell in cells]
+    # Beside semicolons and tabs a comma is decimal.
+    decimal = separator in (";", "\t") and not any("." in cell for cell in cells)
+    return [re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) if decimal else cell for cell in cells]
 
 
 def _is_name(text: str) -> bool:

@@ -9,18 +9,19 @@ name of the bin                  bin, region, name, sr, signal region, id (numbe
 observed events                  observed, obs, data, n_obs, nobs, observed yields
 background                       background, bkg, b, expected, total background, n_b, nb_exp, sm
 its uncertainty                  the background's name with error, err, unc, sigma, +-;  up, +, high;  down, -, low;
-                                 stat and syst before these
+                                 stat, syst and total before these;  (%) or relative for parts of the background
 ranges of an observable          NAME low, NAME high (or min, max); a column NAME with cells as 200-300, >= 4, 300+, 2
 ===============================  ==================================================================
 
-Other columns of numbers with an uncertainty column of their own are further backgrounds; then there is no total. Columns
+Other columns of numbers with an uncertainty column of their own are further backgrounds; then there is no total. A total
+uncertainty beside its parts is not counted twice. A column that looks like an uncertainty, or a background, and has no clear
+meaning is refused. Columns
 named as a signal (``signal``, ``T1bbbb(1500, 100)``) are signals of the search, in events; ``NAME error`` is their Monte Carlo
 error, ``NAME SOURCE up`` and ``NAME SOURCE down`` are the yields with a systematic source varied. What is left over is named
 and ignored, or given a meaning by a mapping: ``{"columns": {"observed": "N", "ignore": ["S95"]}}``.
 """
 
 import codecs
-import csv
 import math
 import re
 from collections import defaultdict
@@ -37,6 +38,17 @@ from superbin.domain.search import Estimate, Observable, Process
 from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports.base import Faults, Imported, Options, Source
+from superbin.io.imports.cells import (
+    is_ruler,
+    looks_like_uncertainty,
+    plain_number,
+    separator_of,
+    split_row,
+    uncertainty,
+    unit_of,
+    with_errors,
+    wrong_length,
+)
 from superbin.io.imports.draft import Draft, DraftSignal
 from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
 from superbin.io.imports.ranges import infinite, lowest, observable, parse_range, without_brackets
@@ -52,21 +64,13 @@ _OBSERVED = {
     "nobs",
     "observed yields",
     "observed events",
+    "observed data",
     "events observed",
 }
 _TOTAL = {
     "background", "bkg", "b", "expected", "total background", "total bkg", "n b", "nb exp", "sm", "bg", "total", "total sm",
     "expected background", "sm expectation", "exp", "expectation", "prediction", "predicted", "nbkg", "n bkg", "expectedbg",
 }  # fmt: skip
-_ERROR = {"error", "err", "unc", "uncertainty", "sigma", "+-", "±", "delta", "d"}
-_SIDES = {
-    **dict.fromkeys(("up", "+", "high", "plus"), "_up"),
-    **dict.fromkeys(("down", "-", "low", "minus"), "_down"),
-}
-_KINDS = {
-    **dict.fromkeys(("stat", "statistical"), "stat"),
-    **dict.fromkeys(("syst", "sys", "systematic", "total", "tot"), "syst"),
-}
 _SIGNAL = re.compile(
     r"signal|gluino|squark|neutralino|chargino|(?<![A-Za-z])(T\d+[a-zA-Z]|T\d+[\s_(-]+\d{2,}|TChi|WIMP|BSM|DM|SUSY|stop|LSP)|m_?\w*\s*=|\(\s*\d[\d.]*\s*[,;]\s*\d[\d.]*\s*\)"
 )
@@ -75,6 +79,9 @@ _SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 _NO_YIELDS = re.compile(
     r"eff|acc|limit|mass|x-?sec|cross|s95|significance|ratio|strength|p-?value|(?<![a-z])mu(?![a-z])"
 )
+_OF_THE_TOTAL = ("background", "bkg", "bg", "b", "")
+"""What names of uncertainties of the total may begin with, whatever its own name is."""
+_REMARK = re.compile(r"notes?|comments?|remarks?|index|order|row|line|no|figure|table|page|#")
 _KEYS = {"observed", "name", "background", "error", "error_up", "error_down", "ignore", "signals"}
 
 
@@ -127,7 +134,7 @@ def table_draft(source: Source, options: Options) -> Draft:
     how = "in JSON" if table.separator == "JSON" else f"cells separated by {table.separator}{commas}"
     notes.insert(0, f"a table of {counted(len(table.rows), 'row')}, {how}")
     observed = _counts(table, roles.observed, faults)
-    processes = tuple(_process(table, name, parts, faults) for name, parts in roles.processes.items())
+    processes = tuple(_process(table, name, parts, faults, notes) for name, parts in roles.processes.items())
     observables, low, high = _ranges(table, roles, faults)
     low = _begun(observables, low, options.mapping.get("lowest"), faults, notes)
     names = _names(table, roles, faults)
@@ -247,7 +254,9 @@ def quantity(key: str, text: str) -> float:
         If it is none, or not positive.
     """
     match = re.fullmatch(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(.*)", text.strip())
-    unit = match.group(2).lower().replace(" ", "").replace("{", "").replace("}", "") if match else ""
+    unit = (
+        re.sub(r"[\s{}$]", "", match.group(2).lower()).replace("**", "^").replace("−", "-") if match else ""
+    )
     if match is None or unit not in _UNITS[key]:
         raise InputError(
             f"{key} is {text!r}; write such as {'137/fb' if key == 'luminosity_fb' else '13 TeV'}"
@@ -301,7 +310,7 @@ class _Table:
         ]
         said = _said(plain, faults)
         rows = [["" if v is None else str(v) for v in row] for row in zip(*cells.values(), strict=True)]
-        columns, rows = _with_errors(list(cells), rows)
+        columns, rows = with_errors(list(cells), rows)
         return cls(
             path=path,
             columns=columns,
@@ -326,29 +335,31 @@ class _Table:
         for line, text in enumerate(source.text().split("\n"), start=1):
             if text.lstrip().startswith(("#", "%")):
                 comments.append((line, text.lstrip()[1:].lstrip("#% ").strip()))
-            elif text.strip() and not _RULER.fullmatch(text.strip()):
+            elif text.strip() and not is_ruler(text):
                 content.append((line, text))
         if content and comments and _is_data(content[0][1]):
             # Some tables comment the line of names out.
             content.insert(0, next(c for c in reversed(comments) if c[0] < content[0][0] or c is comments[0]))
         if not content:
             raise DocumentError(f"{path}: the table is empty; its first line names the columns")
-        separator, decimal_comma = _separator([text for _, text in content], options, path)
-        columns = [c.strip() for c in _split(content[0][1], separator)]
+        separator, decimal_comma = separator_of(
+            [text for _, text in content], options.mapping.get("decimal"), path
+        )
+        columns = [c.strip() for c in split_row(content[0][1], separator)]
         rows: list[list[str]] = []
         lines: list[int] = []
         for line, text in content[1:]:
             try:
-                row = _split(text, separator)
+                row = split_row(text, separator)
             except InputError as error:
                 faults.add(str(error), line)
                 continue
             if len(row) != len(columns):
-                faults.add(_wrong_length(row, columns, separator), line)
+                faults.add(wrong_length(row, columns, separator), line)
                 continue
             rows.append([c.strip() for c in row])
             lines.append(line)
-        columns, rows = _with_errors(columns, rows)
+        columns, rows = with_errors(columns, rows)
         said = _said(comments, faults)
         return cls(
             path=path,
@@ -363,9 +374,8 @@ class _Table:
         )
 
     def text(self, row: int, column: int) -> str:
-        """A cell with a decimal point."""
-        cell = self.rows[row][column]
-        return cell.replace(",", ".") if self.decimal_comma else cell
+        """A cell with a decimal point, and with the minus sign of a keyboard."""
+        return plain_number(self.rows[row][column], decimal_comma=self.decimal_comma)
 
     def number(
         self,
@@ -376,12 +386,24 @@ class _Table:
         low: float = -math.inf,
         of: FloatArray | None = None,
     ) -> float:
-        """A cell as a number, ``20%`` as a part of what it is of; NaN where it is none, which is noted as a fault."""
+        """A cell as a number; NaN where it is none, which is noted as a fault.
+
+        Beside what it is a part `of`, ``20%`` and numbers of a column whose name says per cent or relative are parts.
+        """
         value = math.nan
         text = self.text(row, column)
         try:
             if of is not None and text.endswith("%"):
                 value = parse_number(text.rstrip("%").strip()) / 100 * float(of[row])
+            elif of is not None and (unit := unit_of(self.columns[column])) is not None:
+                value = parse_number(text)
+                if unit == 1.0 and value > 1:
+                    faults.add(
+                        f"{self.columns[column]} is {text}; a relative uncertainty above 1 may be one in per cent: write it in "
+                        "events, or (%) into the column's name",
+                        self.lines[row],
+                    )
+                value *= unit * float(of[row])
             else:
                 value = parse_number(text)
         except InputError as error:
@@ -391,46 +413,6 @@ class _Table:
                 f"{self.columns[column]} is {self.rows[row][column]}; it must be >= {low:g}", self.lines[row]
             )
         return value
-
-
-_RULER = re.compile(r"sep=.|(?=[:=-]*[|+])[|+:=-]+|(?=.*--)(?=.*[|+])[|+:=\s-]+")
-"""Lines without cells: what spreadsheets write first, and the rulers of tables drawn with bars."""
-_CELL = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
-_SYMMETRIC = re.compile(rf"({_CELL})\s*(?:±|\+-|\+/-|\\pm)\s*({_CELL})")
-_UP_DOWN = re.compile(rf"({_CELL})\s*\^?\s*\+\s*({_CELL})\s*[,/_]?\s*[-−]\s*({_CELL})")
-_DOWN_UP = re.compile(rf"({_CELL})\s*_?\s*[-−]\s*({_CELL})\s*[,/^]?\s*\+\s*({_CELL})")
-
-
-def _value_with_errors(cell: str) -> tuple[str, str, str] | None:
-    """Value and errors up and down of a cell such as ``10.2 ± 2.0``, ``10.2 +2.0 -1.5`` or ``$10.2^{+2.0}_{-1.5}$``."""
-    plain = re.sub(r"[${}]|\\[,;! ]", "", cell).strip()
-    if match := _SYMMETRIC.fullmatch(plain):
-        return match[1], match[2], match[2]
-    if match := _UP_DOWN.fullmatch(plain):
-        return match[1], match[2], match[3]
-    if match := _DOWN_UP.fullmatch(plain):
-        return match[1], match[3], match[2]
-    return (plain, "0", "0") if re.fullmatch(_CELL, plain) else None
-
-
-def _with_errors(columns: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Columns whose cells hold values with errors become three; ranges such as ``200-300`` are none."""
-    names: list[str] = []
-    cells: list[list[str]] = []
-    for i, name in enumerate(columns):
-        column = [row[i] for row in rows]
-        split = [_value_with_errors(cell) for cell in column]
-        if (
-            column
-            and all(part is not None for part in split)
-            and any(p[1] != "0" for p in split if p is not None)
-        ):
-            names += [name, f"{name} error up", f"{name} error down"]
-            cells += [[p[k] for p in split if p is not None] for k in range(3)]
-        else:
-            names.append(name)
-            cells.append(column)
-    return names, [list(row) for row in zip(*cells, strict=True)]
 
 
 def _is_data(text: str) -> bool:
@@ -473,53 +455,6 @@ def _said_in_prose(text: str) -> dict[str, str]:
     """Luminosity and energy where comments name exactly one."""
     found = {key: {float(value) for value in form.findall(text)} for key, form in _IN_PROSE.items()}
     return {key: repr(values.pop()) for key, values in found.items() if len(values) == 1}
-
-
-def _wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> str:
-    text = f"{counted(len(row), 'cell')} for {counted(len(columns), 'column')}; is a cell missing, or one too many?"
-    if separator == "," and len(row) > len(columns):
-        text += " Separate cells by semicolons where commas are decimal commas"
-    return text
-
-
-def _separator(lines: Sequence[str], options: Options, path: Path) -> tuple[str, bool]:
-    """The separator, and whether commas are decimal commas, which only a table with semicolons or tabs may have."""
-    given = options.mapping.get("decimal")
-    if given not in (None, ",", "."):
-        raise InputError(f'mapping: decimal is {given!r}; it must be "," or "."')
-    for separator in (";", "\t"):
-        if separator not in lines[0]:
-            continue
-        cells = [cell.strip() for line in lines[1:] for cell in line.split(separator)]
-        body = [part for cell in cells for part in _value_with_errors(cell) or (cell,)]
-        commas = [c for c in body if re.fullmatch(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?", c)]
-        points = [c for c in body if re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c)]
-        if commas and points and given is None:
-            raise DocumentError(
-                f"{path}: holds numbers with a decimal comma ({commas[0]}) and with a decimal point ({points[0]}); use one of the two "
-                "throughout"
-            )
-        if commas and given is None and all(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", c) for c in commas):
-            raise DocumentError(
-                f"{path}: {commas[0]!r} may be a number with a decimal comma or one in thousands; leave out separators of "
-                'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
-            )
-        return separator, bool(commas) if given is None else given == ","
-    bars = {line.strip().strip("|").count("|") for line in lines}
-    if lines[0].strip().startswith("|") or (len(bars) == 1 and bars != {0} and "," not in lines[0]):
-        return "|", False
-    return ("," if "," in lines[0] else " "), False
-
-
-def _split(text: str, separator: str) -> list[str]:
-    if separator == " ":
-        return text.split()
-    if separator == "|":
-        return text.strip().strip("|").split("|")
-    try:
-        return next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
-    except csv.Error as error:
-        raise InputError(f"is not a row of a table ({error})") from error
 
 
 # --- which column is what ---------------------------------------------------------------------------------
@@ -567,6 +502,8 @@ def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[st
         raise columns.missing("background", "background")
     left = columns.left
     cells = {table.columns[i]: left.pop(c) for c, i in list(left.items()) if _is_range(table, i)}
+    _refuse_merged_cells(columns)
+    _refuse_forgotten(columns, processes, total=len(processes) == 1 and "background" in processes)
     for key, (low, high) in ranges.items():
         columns.note(low, f"lower edge of {key}")
         columns.note(high, f"upper edge of {key}")
@@ -652,18 +589,27 @@ def _each(given: object) -> list[str]:
 
 def _given_errors(columns: _Columns, processes: dict[str, dict[str, int]]) -> None:
     """Columns of uncertainties that the mapping names: of the background, or of each process."""
+    given_parts: dict[str, dict[str, int]] = {}
     for key, part in (("error", "syst"), ("error_up", "syst_up"), ("error_down", "syst_down")):
         if key not in columns.given:
             continue
         given = columns.given[key]
         by_process = given if isinstance(given, dict) else dict.fromkeys(list(processes)[:1], given)
         for process, column in by_process.items():
-            if process not in processes or _plain(str(column)) not in columns.left:
+            own = {columns.plain[i]: i for i in processes.get(process, {}).values()}
+            if process not in processes or _plain(str(column)) not in columns.left | own:
                 raise InputError(
                     f"mapping: {key} gives column {column!r} to {process!r}; there are {', '.join(processes)}, and a column "
                     "has one meaning"
                 )
-            processes[process][part] = columns.left.pop(_plain(str(column)))
+            given_parts.setdefault(process, {})[part] = (columns.left | own)[_plain(str(column))]
+    for process, parts in given_parts.items():
+        # What the mapping names is the whole uncertainty; columns that were found by their names are left.
+        nominal = processes[process]["nominal"]
+        columns.left |= {columns.plain[i]: i for i in processes[process].values() if i != nominal}
+        processes[process] = {"nominal": nominal} | parts
+        for i in parts.values():
+            columns.left.pop(columns.plain[i], None)
 
 
 def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
@@ -676,9 +622,10 @@ def _told_apart(plain: list[str], table: _Table, path: Path) -> list[str]:
         if len(places) == 2 and places[1] == places[0] + 1:
             names[i] = f"{column} {'low' if i == places[0] else 'high'}"
         elif len(places) > 1:
-            raise DocumentError(
-                f"{path}: column {table.columns[i]!r} comes {len(places)} times; rename all but one"
+            cure = (
+                "name each, or delete a line of headings above them" if not column else "rename all but one"
             )
+            raise DocumentError(f"{path}: column {table.columns[i]!r} comes {len(places)} times; {cure}")
     return names
 
 
@@ -686,10 +633,7 @@ def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]
     """The total with its uncertainties, or every column of numbers that has an uncertainty of its own."""
     left, table = columns.left, columns.table
     if total is not None:
-        return {
-            "background": {"nominal": total}
-            | _errors(left, {columns.plain[total], "background", "bkg", "bg", "b", ""})
-        }
+        return {"background": {"nominal": total} | _errors(left, {columns.plain[total], *_OF_THE_TOTAL})}
     found: dict[str, dict[str, int]] = {}
     for column in [c for c in left if _numeric(table, left[c])]:
         if _SIGNAL.search(table.columns[left[column]] if column in left else ""):
@@ -701,7 +645,7 @@ def _processes(columns: _Columns, total: int | None) -> dict[str, dict[str, int]
 
 
 def _errors(left: dict[str, int], stems: set[str]) -> dict[str, int]:
-    """Columns of a background's uncertainties; taken out of what is left."""
+    """Columns of a background's uncertainties; taken out of what is left. Of two with one meaning the second is left."""
     found: dict[str, int] = {}
     for column in list(left):
         for stem in sorted(stems, key=len, reverse=True):
@@ -712,16 +656,58 @@ def _errors(left: dict[str, int], stems: set[str]) -> dict[str, int]:
     return found
 
 
+def _refuse_merged_cells(columns: _Columns) -> None:
+    """Refuse a column of ranges with empty cells, as merged cells of a spreadsheet become."""
+    table = columns.table
+    for i in columns.left.values():
+        cells = [table.text(row, i) for row in range(len(table.rows))]
+        filled = [cell for cell in cells if cell]
+        if cells and cells[0] and len(filled) < len(cells) and None not in map(parse_range, filled):
+            raise DocumentError(
+                f"{columns.path}: line {table.lines[cells.index('')]}: {table.columns[i]} is empty and a range elsewhere; write what "
+                "merged cells hold into every row, or leave the column out with a mapping, "
+                f'{{"columns": {{"ignore": ["{table.columns[i]}"]}}}}'
+            )
+
+
+def _refuse_forgotten(columns: _Columns, processes: dict[str, dict[str, int]], *, total: bool) -> None:
+    """Refuse a table of which a background or an uncertainty would be left out without a word.
+
+    These are a column that looks like an uncertainty where a background has none, and, where no column is the total, a column of
+    numbers that may be a background.
+    """
+    table, left = columns.table, columns.left
+    known = [columns.plain[parts["nominal"]] for parts in processes.values()] + [*_OF_THE_TOTAL] * total
+    exact = [columns.plain[parts["nominal"]] for parts in processes.values() if len(parts) == 1]
+    chosen = bool({"error", "error_up", "error_down"} & columns.given.keys())
+    for column, i in left.items():
+        others = [other for other in left if other != column]
+        if not _numeric(table, i) or _SIGNAL.search(table.columns[i]) or _NO_YIELDS.search(column):
+            continue
+        if any(_error_part(column, other) is not None for other in others) or re.match(r"obs|data", column):
+            continue
+        twice = not chosen and any(_error_part(column, stem) is not None for stem in known)
+        if (exact or twice) and looks_like_uncertainty(column):
+            why = "another column is that uncertainty, too" if twice else f"{exact[0]} has no other"
+            raise DocumentError(
+                f"{columns.path}: column {table.columns[i]!r} looks like an uncertainty of the background, but is not understood, and "
+                f"{why}; where it is one standard deviation in events say so with a mapping, "
+                f'{{"columns": {{"error": "{table.columns[i]}"}}}}, else convert it, or leave it out, {{"columns": {{"ignore": '
+                f'["{table.columns[i]}"]}}}}'
+            )
+        if total or "background" in columns.given or _REMARK.fullmatch(column):
+            continue
+        if not looks_like_uncertainty(column):
+            raise DocumentError(
+                f"{columns.path}: column {table.columns[i]!r} has no uncertainty, so it is not clear whether it is a background beside "
+                f'{listed(list(processes))}; say it with a mapping, {{"columns": {{"background": ...}}}}, or leave it out, '
+                f'{{"columns": {{"ignore": ["{table.columns[i]}"]}}}}'
+            )
+
+
 def _error_part(column: str, stem: str) -> str | None:
-    """Such as ``stat_up`` for ``bkg err stat+`` with stem ``bkg``, ``syst`` for ``bkg err``; None if it is no uncertainty."""
-    words = re.findall(r"[a-z]+|\+-|[-+±]", column.removeprefix(stem)) if column.startswith(stem) else []
-    if not words or not all(w in _ERROR or w in _SIDES or w in _KINDS for w in words):
-        return None
-    kinds = {_KINDS[w] for w in words if w in _KINDS}
-    sides = {_SIDES[w] for w in words if w in _SIDES}
-    if len(kinds) > 1 or len(sides) > 1:
-        return None
-    return (kinds or {"syst"}).pop() + (sides or {""}).pop()
+    """Such as ``stat_up`` for ``bkg err stat+`` with stem ``bkg``, ``error`` for ``bkg err``; None if it is no uncertainty."""
+    return uncertainty(column.removeprefix(stem)) if column.startswith(stem) else None
 
 
 def _signals(columns: _Columns) -> dict[str, dict[str, int]]:
@@ -765,8 +751,7 @@ def _signal_parts(left: dict[str, int], stem: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for column in [c for c in left if c.startswith(stem)]:
         part = _error_part(column, stem)
-        words = set(re.findall(r"[a-z]+", column.removeprefix(stem)))
-        if part == "stat" or (part == "syst" and not words & _KINDS.keys()):
+        if part in ("stat", "error"):
             found["error"] = left.pop(column)
         elif part is not None:
             # Distances from the yields, and not yields.
@@ -811,42 +796,108 @@ def _counts(table: _Table, column: int, faults: Faults) -> FloatArray:
     return np.round(values)
 
 
-def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> Process:
-    def column(key: str, *, low: float = 0.0) -> FloatArray:
-        return np.array(
-            [table.number(i, parts[key], faults, low=low, of=nominal) for i in range(len(table.rows))]
-        )
+_Pair = tuple[FloatArray, FloatArray]
 
-    nominal = None
-    nominal = column("nominal")
-    sides: list[FloatArray] = []
-    for kind in ("stat", "syst"):
-        if kind in parts:
-            value = column(kind)
-            sides += [value, value]
-            continue
-        up = column(f"{kind}_up") if f"{kind}_up" in parts else None
-        # A downward error may be written with its sign.
-        down = np.abs(column(f"{kind}_down", low=-math.inf)) if f"{kind}_down" in parts else None
-        if (up is None) != (down is None):
-            there, missing = ("up", "down") if down is None else ("down", "up")
-            faults.add(
-                f"{name} has a column {kind} {there} and none for {kind} {missing}; give both, or one symmetric"
-            )
-        none = np.zeros(len(table.rows))
-        sides += [none if up is None else up, none if down is None else down]
+
+def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults, notes: list[str]) -> Process:
+    """One background."""
+    nominal = np.array([table.number(i, parts["nominal"], faults, low=0.0) for i in range(len(table.rows))])
+    found = {
+        kind: _sides(table, name, kind, parts, nominal, faults) for kind in ("stat", "syst", "error", "total")
+    }
+    if len(parts) == 1:
+        notes.append(f"{name}: no column says its uncertainty; it is taken to be known exactly")
+    none = np.zeros(len(table.rows))
+    stat, syst = _stat_and_syst(name, found, faults, notes)
+    sides = [*(stat or (none, none)), *(syst or (none, none))]
+    _note_yields(name, nominal, sides, notes)
     # Faults are reported together later; until then NaN marks them, which `Estimate` would refuse first.
     clean = [np.nan_to_num(np.maximum(a, 0.0)) for a in (nominal, *sides)]
     label = "Background" if name == "background" else name
     return Process(name, label, Estimate(*clean))
 
 
+def _sides(
+    table: _Table, name: str, kind: str, parts: dict[str, int], nominal: FloatArray, faults: Faults
+) -> _Pair | None:
+    """Upward and downward uncertainty of one kind, if there is one."""
+
+    def column(key: str, low: float) -> FloatArray:
+        return np.array(
+            [table.number(i, parts[key], faults, low=low, of=nominal) for i in range(len(table.rows))]
+        )
+
+    if kind in parts:
+        value = column(kind, 0.0)
+        return value, value
+    up = column(f"{kind}_up", 0.0) if f"{kind}_up" in parts else None
+    # A downward error may be written with its sign.
+    down = np.abs(column(f"{kind}_down", -math.inf)) if f"{kind}_down" in parts else None
+    if up is not None and down is not None:
+        return up, down
+    if up is not None or down is not None:
+        there, missing = ("up", "down") if down is None else ("down", "up")
+        faults.add(
+            f"{name} has a column {kind} {there} and none for {kind} {missing}; give both, or one symmetric"
+        )
+    return None
+
+
+def _stat_and_syst(
+    name: str, found: dict[str, _Pair | None], faults: Faults, notes: list[str]
+) -> tuple[_Pair | None, _Pair | None]:
+    """The uncertainty without counting twice what a total and its parts both say."""
+    stat, syst, error, total = found["stat"], found["syst"], found["error"], found["total"]
+    whole = error if total is None else total
+    if whole is None:
+        return stat, syst
+    if stat is None and syst is None:
+        return None, whole
+    if stat is not None and syst is not None and _is_sum(whole, stat, syst):
+        notes.append(f"{name}: its total uncertainty is stat and syst in quadrature, which are taken")
+        return stat, syst
+    if total is None:
+        faults.add(
+            f"{name} has an uncertainty beside stat or syst and it is not clear whether it holds them; name it total or syst, or "
+            'leave it out with a mapping, {"columns": {"ignore": [...]}}'
+        )
+    notes.append(f"{name}: its total uncertainty is taken, not that of its parts")
+    return None, whole
+
+
+def _is_sum(
+    whole: _Pair,
+    stat: _Pair,
+    syst: _Pair,
+) -> bool:
+    """Whether a total uncertainty is two others in quadrature, as far as rounded numbers tell."""
+    return all(
+        bool(np.allclose(total, np.hypot(one, other), rtol=0.05, atol=0.02))
+        for total, one, other in zip(whole, stat, syst, strict=True)
+    )
+
+
+def _note_yields(name: str, nominal: FloatArray, sides: Sequence[FloatArray], notes: list[str]) -> None:
+    """Point out errors that look like the yields of variations: above and below the nominal in every row."""
+    stat_up, _, syst_up, syst_down = sides
+    if stat_up.any() or len(nominal) < 2:
+        return
+    if (syst_up > nominal).all() and (nominal > syst_down).all() and (syst_down > nominal / 2).all():
+        notes.append(
+            f"{name}: up is above it and down a little below it in every row; they are taken as distances from it, so subtract where "
+            "they are varied yields"
+        )
+
+
 def _signal(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> DraftSignal:
     def column(key: str, *, low: float = 0.0) -> FloatArray:
-        values = np.array([table.number(i, parts[key], faults, low=low) for i in range(len(table.rows))])
+        values = np.array(
+            [table.number(i, parts[key], faults, low=low, of=nominal) for i in range(len(table.rows))]
+        )
         # Faults are reported together later.
         return np.asarray(np.maximum(np.nan_to_num(values), low), dtype=np.float64)
 
+    nominal = None
     nominal = column("nominal")
     sides: dict[str, dict[str, FloatArray]] = {}
     for part in parts:
@@ -876,7 +927,7 @@ def _signal(table: _Table, name: str, parts: dict[str, int], faults: Faults) -> 
 
 def _is_range(table: _Table, column: int) -> bool:
     """Whether all cells are ranges, and not just plain numbers with a fraction, which would be yields."""
-    cells = [row[column] for row in table.rows]
+    cells = [table.text(i, column) for i in range(len(table.rows))]
     if not cells or any(parse_range(cell) is None for cell in cells):
         return False
     # Whole numbers alone are the values of something counted, or of a column with another meaning.
@@ -935,7 +986,8 @@ def _begun(
 
 
 def _parsed(table: _Table, column: int, *, counts: bool) -> tuple[list[float], list[float]]:
-    pairs = [pair for row in table.rows if (pair := parse_range(row[column], counts=counts)) is not None]
+    cells = [table.text(i, column) for i in range(len(table.rows))]
+    pairs = [pair for cell in cells if (pair := parse_range(cell, counts=counts)) is not None]
     return [low for low, _ in pairs], [high for _, high in pairs]
 
 

@@ -53,6 +53,9 @@ STEP = 0.5
 MOST_BROYDEN, CLOSE = 16, 1e-8
 """Steps of Broyden's method, and the error in standard deviations at which it ends."""
 
+DIFFERENCE, ROUGH = 1e-4, 1e-4
+"""Step of its first derivatives where they are finite differences, and error in standard deviations of a guess of the root there."""
+
 
 def _exclusion(
     held: UncertaintyModel, k: float, n: FloatArray, s: FloatArray, lines: tuple[FloatArray, ...]
@@ -202,27 +205,43 @@ class _Exclusion:
             step = 0.5 * np.log(want / here) / np.log(mean(u + 0.5) / here)
         return np.asarray(u + np.where(np.isfinite(step), step, 0.0))
 
-    def bands(self, sigmas: FloatArray, log_alpha: float, s: FloatArray) -> FloatArray:
-        """Signals at which the expected CLs is alpha, from guesses; NaN where the quantiles of q~ jump, which only bounds can deal with.
+    def bands(
+        self,
+        rows: Index,
+        sigmas: FloatArray,
+        log_alpha: float,
+        s: FloatArray,
+        share: FloatArray | None = None,
+    ) -> FloatArray:
+        """Signals of rows at which the expected CLs is alpha, from guesses; NaN where the quantiles of q~ jump, which only bounds can deal with.
 
         For the unknown signal and root of q~ there are two equations, ``P(q~ >= root) = Phi(sigma)`` without the signal and alpha times that with
-        it, nearly linear in standard deviations: Broyden's method from the Jacobian of the asymptotic formulas.
+        it: Broyden's method in standard deviations. It begins at the asymptotic formulas, and with their Jacobian; where a guess
+        of the root is given, as a share of that of no event, with one of finite differences: it holds where the quantiles nearly jump, at about
+        the same share for all signals.
         """
         wanted = np.stack([special.ndtri_exp(log_alpha + special.log_ndtr(sigmas)), sigmas])
-        x = np.stack([-wanted[0], np.log(s)])
-        inverse = np.zeros(
-            (2, 2, s.size)
-        )  # of the derivatives of both z in root and ln s: ((-1, 0), (-1, -wanted[0] + sigma))
-        inverse[0, 0], inverse[1, 1] = -1.0, 1 / np.maximum(sigmas - wanted[0], 0.1)
-        inverse[1, 0] = -inverse[1, 1]
 
         def missing(i: Index, x: FloatArray) -> FloatArray:
-            tails = self.log_tails(i, np.exp(x[1]), x[0])
+            s = np.exp(x[1])
+            tails = self.log_tails(rows[i], s, x[0] if share is None else x[0] * np.sqrt(2 * s))
             return np.asarray(special.ndtri_exp(np.minimum(np.stack(tails), -1e-300)) - wanted[:, i])
 
-        result = np.full(s.size, np.nan)
         i = np.arange(s.size)
-        value, best, slow = missing(i, x), np.full(s.size, np.inf), np.zeros(s.size)
+        x = np.stack([-wanted[0] if share is None else share, np.log(s)])
+        value = missing(i, x)
+        if share is None:
+            inverse = np.zeros(
+                (2, 2, s.size)
+            )  # of the derivatives of both z in root and ln s: ((-1, 0), (-1, -wanted[0] + sigma))
+            inverse[0, 0], inverse[1, 1] = -1.0, 1 / np.maximum(sigmas - wanted[0], 0.1)
+            inverse[1, 0] = -inverse[1, 1]
+        else:
+            moves = np.stack([np.array([-DIFFERENCE, 0.0]), np.array([0.0, DIFFERENCE])])
+            jacobian = [(missing(i, x + move[:, None]) - value) / move[k] for k, move in enumerate(moves)]
+            inverse = np.moveaxis(np.linalg.pinv(np.moveaxis(np.stack(jacobian, axis=1), -1, 0)), 0, -1)
+        result = np.full(s.size, np.nan)
+        best, slow = np.full(s.size, np.inf), np.zeros(s.size)
         for _ in range(MOST_BROYDEN):
             size = np.abs(value[:, i]).max(axis=0)
             there = size <= CLOSE
@@ -231,7 +250,9 @@ class _Exclusion:
             best[i] = np.minimum(best[i], size)
             step = -np.einsum("jki,ki->ji", inverse[:, :, i], value[:, i])
             trial = x[:, i] + np.clip(step, -1.0, 1.0)
-            inside = (trial[0] > LEAST) & (trial[0] < np.sqrt(2 * np.exp(trial[1])))
+            inside = (trial[0] > LEAST) & (
+                trial[0] < (np.sqrt(2 * np.exp(trial[1])) if share is None else 1.0)
+            )
             keep = ~there & inside & (slow[i] < 3)
             i, step, trial = i[keep], (trial - x[:, i])[:, keep], trial[:, keep]
             if not i.size:
@@ -243,8 +264,10 @@ class _Exclusion:
             x[:, i], value[:, i] = trial, after
         return result
 
-    def expected(self, i: Index, s: FloatArray, sigmas: FloatArray, guess: FloatArray) -> FloatArray:
-        """Largest root of q~ that it reaches without a signal at least with the probability of being below `sigmas`."""
+    def expected(
+        self, i: Index, s: FloatArray, sigmas: FloatArray, guess: FloatArray, tolerance: float = INNER
+    ) -> FloatArray:
+        """Largest root of q~ that it reaches without a signal at least with the probability of being below `sigmas`; guesses are shares of that of no event."""
         largest = np.sqrt(2 * s)  # that of no event
         certain = self.log_tails(i, s, largest)[1] >= special.log_ndtr(sigmas)
         result = largest.copy()
@@ -256,8 +279,10 @@ class _Exclusion:
                 log_p = self.log_tails(i[rows], s[rows], root)[1]
                 return np.asarray(special.ndtri_exp(np.minimum(log_p, -1e-300)) - sigmas[rows])
 
-            first = np.clip(guess[left], 0.05 * largest[left], 0.9 * largest[left])
-            found = falls_to_zero(excess, first, 1.02 * first, LEAST * largest[left], largest[left], INNER)
+            first = np.clip(guess[left], 0.05, 0.9) * largest[left]
+            found = falls_to_zero(
+                excess, first, 1.02 * first, LEAST * largest[left], largest[left], tolerance
+            )
             result[left] = np.where(found > LEAST * largest[left], found, 0.0)
         return result
 
@@ -285,14 +310,24 @@ def _limits(problem: Problem, sigmas: FloatArray | None) -> FloatArray:
             root = ensembles.observed(s)
         else:
             root = ensembles.expected(i, s, sigmas[i], guess[i])
-            guess[i] = root
+            guess[i] = root / np.sqrt(2 * s)
         with_signal, alone = ensembles.log_tails(i, s, root)
         log_cls = np.minimum(with_signal - alone, -1e-300)
         return np.asarray(special.ndtri_exp(log_cls) - special.ndtri(alpha))
 
     limit = np.full(rows, np.nan)
     if sigmas is not None:
-        limit = ensembles.bands(sigmas, float(np.log(alpha[0])), first)
+        log_alpha = float(np.log(alpha[0]))
+        limit = ensembles.bands(np.arange(rows), sigmas, log_alpha, first)
+        # where a quantile nearly jumps the asymptotic guess is too far away
+        left = np.flatnonzero(np.isnan(limit))
+        if left.size:
+            root = ensembles.expected(left, first[left], sigmas[left], guess[left], ROUGH)
+            guess[left] = root / np.sqrt(2 * first[left])
+            steep = (guess[left] < 1) & (root > LEAST)
+            i = left[steep]
+            if i.size:
+                limit[i] = ensembles.bands(i, sigmas[i], log_alpha, first[i], guess[i])
     left = np.flatnonzero(np.isnan(limit))
     if left.size:
         low = first[left]

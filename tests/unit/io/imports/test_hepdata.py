@@ -55,6 +55,9 @@ def sides(search: Any) -> dict[str, list[float]]:
         ("{asymerror: {plus: '5%', minus: '-2.5%'}}", (0, 0, 2, 1)),
         ("{asymerror: {plus: 2, minus: -1}, label: 1 s.d.}, {symerror: 9, label: 2 s.d.}", (0, 0, 2, 1)),
         ("{symerror: 3, label: stat}, {symerror: 5, label: total}", (0, 0, 5, 5)),
+        ("{symerror: 3, label: stat}, {symerror: 5, label: stat+syst}", (0, 0, 5, 5)),
+        ("{symerror: 3, label: stat}, {symerror: 4, label: total syst}", (3, 3, 4, 4)),
+        ("{symerror: 3, label: stat}, {symerror: 4, label: non-stat}", (3, 3, 4, 4)),
     ],
 )
 def test_errors(errors: str, expected: tuple[float, ...] | None, tmp_path: Path) -> None:
@@ -618,3 +621,54 @@ def test_tables_are_values(tmp_path: Path) -> None:
     record = read_submission(Source.at(tmp_path))
     assert [t.n_rows for t in record.tables] == [2]
     assert read_tables(Source.at(tmp_path / "t.yaml"))[0].dependent[0].values[0].number == 12
+
+
+@pytest.mark.parametrize(
+    ("qualifier", "expected"),
+    [
+        ("{name: Luminosity, value: 35900, units: PB**-1}", 35.9),
+        ("{name: Integrated luminosity, value: '137', units: 'fb$^{-1}$'}", 137),
+        ("{name: LUMINOSITY, value: 4.98 fb-1}", 4.98),
+    ],
+)
+def test_units_of_the_luminosity(qualifier: str, expected: float, tmp_path: Path) -> None:
+    """IMP-10: inverse femtobarns or picobarns, in the spellings of HEPData."""
+    observed = OBSERVED.replace("- header:", f"- qualifiers: [{qualifier}]\n  header:")
+    path = table(tmp_path / "t.yaml", RANGES, observed, BACKGROUND)
+    assert read(path).bundle.search.luminosity_fb == pytest.approx(expected, rel=1e-12)
+
+
+def test_uncertainties_that_may_be_forgotten(tmp_path: Path) -> None:
+    """IMP-12: several columns of uncertainties are not left out in silence; a list adds them in quadrature, relative ones are parts."""
+    background = column("Background", ["{value: 20}", "{value: 40}"])
+    stat = column("Background stat uncertainty", ["{value: 3}", "{value: 4}"])
+    syst = column("Background syst uncertainty", ["{value: 20}", "{value: 7.5}"], "%")
+    path = table(tmp_path / "t.yaml", RANGES, OBSERVED, background, stat, syst)
+    with pytest.raises(InputError, match="may be the uncertainty of the background"):
+        imported(path)
+    both = ["Background stat uncertainty", "Background syst uncertainty"]
+    assert sides(imported(path, columns={"error": both}).bundle.search)["syst_up"] == pytest.approx([5, 5])
+    assert sides(imported(path, columns={"error": []}).bundle.search)["syst_up"] == [0, 0]
+    relative = column("Relative background uncertainty", ["{value: 0.1}", "{value: 0.2}"])
+    found = imported(table(tmp_path / "u.yaml", RANGES, OBSERVED, background, relative)).bundle.search
+    assert sides(found)["syst_down"] == pytest.approx([2, 8])
+    percent = column("Relative background uncertainty", ["{value: 10}", "{value: 0.2}"])
+    with pytest.raises(InputError, match="relative and above 1"):
+        imported(table(tmp_path / "v.yaml", RANGES, OBSERVED, background, percent))
+
+
+def test_relative_covariance(tmp_path: Path) -> None:
+    """IMP-5: a matrix of relative shifts is refused; one that is not complete is named as not used."""
+    yields = ("Yields", written(RANGES, OBSERVED, BACKGROUND))
+    with pytest.raises(InputError, match="multiply every entry by the backgrounds"):
+        joined(tmp_path, yields, ("Matrix", matrix_text(FULL, "Relative covariance")))
+    result = joined(tmp_path, yields, ("Covariance", matrix_text([FULL[0], FULL[3]])))
+    assert result.bundle.search.covariance is None
+    assert any("looks like a matrix, but 2 rows hold neither all pairs" in note for note in result.notes)
+
+
+def test_open_ranges_only(tmp_path: Path) -> None:
+    """IMP-10: bins that are all open above overlap, and are refused without a warning of NumPy."""
+    x = ["{low: 100, high: .inf}", "{low: 200, high: .inf}"]
+    with pytest.raises(InputError, match="bin 1 and bin 2 of search 't' overlap"):
+        imported(table(tmp_path / "t.yaml", x, OBSERVED, BACKGROUND))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from superbin.errors import DocumentError, InputError
 from superbin.io.imports import Options, read, recognise
-from superbin.io.imports.matrices import read_matrix
+from superbin.io.imports.matrices import as_matrix, read_matrix
 
 PLAIN = "bin,observed,background,error\n1,12,10.5,2.5\n2,3,4.25,1.5\n"
 
@@ -335,6 +335,13 @@ def folder(tmp_path: Path, matrix: str, name: str = "covariance.csv") -> Path:
         ("covariance.json", "[[4, 1], [1, 16]]"),
         ("cov.json", '{"names": ["B", "A"], "covariance": [[16, 1], [1, 4]]}'),
         ("correlations.csv", "1,0.125\n0.125,1\n"),
+        ("covariance.csv", ",0,1\n0,4,1\n1,1,16\n"),
+        ("covariance.csv", "1,2\n4,1\n1,16\n"),
+        ("covariance.csv", ",B,A\nA,1,4\nB,16,1\n"),
+        ("covariance.csv", "4\n1,16\n"),
+        ("covariance.csv", "4,1\n,16\n"),
+        ("covariance.csv", "4,0;1,0\n1;16\n"),
+        ("covariance.txt", "\ufeff4\t1,0\r\n1\t16\r\n"),
     ],
 )
 def test_covariance_beside(name: str, text: str, tmp_path: Path) -> None:
@@ -345,6 +352,52 @@ def test_covariance_beside(name: str, text: str, tmp_path: Path) -> None:
     assert covariance.up.tolist() == [[4, 1], [1, 16]]
     order = "by the names of the bins" if "A" in text else "follow the table's rows"
     assert any(order in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4,1\n1\n", r"covariance.csv:2: 1 number; a matrix of 2 lines has 2 numbers in each"),
+        ("4,nan\nnan,16\n", r"covariance.csv:1: 'nan' is not a finite number"),
+        ("4,1,0\n1,16,0\n0,0,1\n", r"the matrix is of 3 bins and the table has 2"),
+        ("4,1\n2,16\n", r"not symmetric"),
+        ("A,C\n4,1\n1,16\n", r"does not name bin 'B'"),
+    ],
+)
+def test_no_covariance(text: str, message: str, tmp_path: Path) -> None:
+    """IMP-5: what is not square, finite, symmetric and of the table's bins is refused with the entry."""
+    with pytest.raises(DocumentError, match=message):
+        read(folder(tmp_path, text), options=Options(luminosity_fb=10.0))
+
+
+def test_entries_are_finite() -> None:
+    """IMP-5: an infinite entry, as a ROOT file may hold it, is refused with its place."""
+    with pytest.raises(DocumentError, match="cov: the matrix is inf in line 2, column 1"):
+        as_matrix([[4.0, 1.0], [np.inf, 16.0]], "cov")
+
+
+def test_a_json_matrix_has_as_many_columns_as_rows(tmp_path: Path) -> None:
+    """IMP-5: a list of rows with a column too many is refused with its shape."""
+    with pytest.raises(DocumentError, match=r"the matrix has shape \(2, 3\)"):
+        read(
+            folder(tmp_path, "[[4, 1, 0], [1, 16, 0]]", "covariance.json"),
+            options=Options(luminosity_fb=10.0),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("relative_covariance.csv", "0.04,0\n0,0.04\n", "multiply every entry by the backgrounds"),
+        ("covariance.csv", "1,0.1\n0.1,1\n", "every variance is 1 and the errors of the table are not"),
+        ("covariance.csv", "A,A,4\nA,B,1\nB,C,1\nC,C,4\n", "the matrix has no entry for A and C"),
+        ("covariance.csv", "4,\n,16\n", "the matrix has no entry in line 1, column 2"),
+    ],
+)
+def test_matrices_that_are_no_covariance(name: str, text: str, said: str, tmp_path: Path) -> None:
+    """IMP-5: relative shifts, correlations under another name and lost entries are refused."""
+    with pytest.raises(InputError, match=said):
+        read(folder(tmp_path, text, name), options=Options(luminosity_fb=10.0))
 
 
 def test_covariance_compared(tmp_path: Path) -> None:
@@ -528,3 +581,116 @@ def test_several_searches_beside_a_table(tmp_path: Path) -> None:
         InputError, match=r"the folder holds 2 searches, a.csv \(csv\), b.yaml \(hepdata\); name one of them"
     ):
         read(tmp_path, options=Options(luminosity_fb=1.0))
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "up", "down"),
+    [
+        ("error (%)", "10", 2, 2),
+        ("background error [%]", "10", 2, 2),
+        ("relative error", "0.1", 2, 2),
+        ("rel. unc.", "10 %", 2, 2),
+        ("error up (%),error down (%)", "10,-5", 2, 1),
+        ("error (events)", "2", 2, 2),
+        ("background_hi,background_lo", "2,1", 2, 1),
+        ("unc_sys_up,unc_sys_dn", "2,1", 2, 1),
+        ("total error,stat,syst", "5,3,4", 5, 5),
+        ("background stat,background total,background syst", "3,5,4", 5, 5),
+        ("error,stat,syst", "5,3,4", 5, 5),
+        ("total unc,stat", "5,3", 5, 5),
+        ("total unc,stat,syst", "6,3,4", 6, 6),
+    ],
+)
+def test_what_uncertainties_count_in(
+    tmp_path: Path, columns: str, cells: str, up: float, down: float
+) -> None:
+    """IMP-4: per cent, parts and events; a total uncertainty is not counted again beside its parts."""
+    text = f"bin,observed,background,{columns}\nA,10,20,{cells}\nB,12,20,{cells}\n"
+    [process] = imported(tmp_path / "t.csv", text).bundle.search.processes
+    one = process.estimate
+    assert np.hypot(one.stat_up, one.syst_up).tolist() == pytest.approx([up, up])
+    assert np.hypot(one.stat_down, one.syst_down).tolist() == pytest.approx([down, down])
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "said"),
+    [
+        ("error^2", "25", r"'error\^2' looks like an uncertainty"),
+        ("variance", "25", "'variance' looks like an uncertainty"),
+        ("error (2 sigma)", "10", r"'error \(2 sigma\)' looks like an uncertainty"),
+        ("dbkg", "1", "'dbkg' looks like an uncertainty"),
+        ("error,unc", "1,2", "another column is that uncertainty, too"),
+        ("rel. error", "10", "a relative uncertainty above 1"),
+        ("error,stat", "5,3", "not clear whether it holds them"),
+        ("error,stat,syst", "7,3,4", "not clear whether it holds them"),
+    ],
+)
+def test_uncertainties_that_nobody_knows(tmp_path: Path, columns: str, cells: str, said: str) -> None:
+    """IMP-4: an uncertainty that is not understood is never left out, nor read as something else, without a word."""
+    text = f"bin,observed,background,{columns}\nA,10,20,{cells}\n"
+    with pytest.raises(DocumentError, match=said):
+        imported(tmp_path / "t.csv", text)
+
+
+def test_backgrounds_that_would_be_forgotten(tmp_path: Path) -> None:
+    """IMP-4: beside backgrounds with an uncertainty a column of numbers without one is refused; no uncertainty at all is said."""
+    with pytest.raises(DocumentError, match="column 'QCD' has no uncertainty"):
+        imported(tmp_path / "t.csv", "bin,observed,ttbar,ttbar error,QCD\nA,10,20,5,3\n")
+    exact = imported(tmp_path / "u.csv", "bin,observed,background\nA,10,20\n")
+    assert "background: no column says its uncertainty; it is taken to be known exactly" in exact.notes
+    varied = imported(tmp_path / "v.csv", "bin,observed,exp,exp_up,exp_down\nA,10,20,25,18\nB,10,30,33,24\n")
+    assert any("subtract where they are varied yields" in note for note in varied.notes)
+    given = {"error": "whole"}
+    text = "bin,observed,background,whole,stat\nA,10,20,5,3\n"
+    [process] = imported(tmp_path / "w.csv", text, columns=given).bundle.search.processes
+    assert (process.estimate.stat_up.tolist(), process.estimate.syst_up.tolist()) == ([0], [5])
+
+
+@pytest.mark.parametrize(
+    ("cell", "stat", "syst"),
+    [
+        ("5.0 ± 1.0 ± 0.5", (1, 1), (0.5, 0.5)),
+        ("5.0 ± 0.5 (syst) ± 1.0 (stat)", (1, 1), (0.5, 0.5)),
+        (r"$5.0^{+1.0}_{-0.8}\text{(stat)}^{+0.5}_{-0.4}\text{(syst)}$", (1, 0.8), (0.5, 0.4)),
+        ("5.0 +1.0 −0.8", (0, 0), (1, 0.8)),
+        ("5 ± 10%", (0, 0), (0.5, 0.5)),
+        ("5 +- 1 (stat)", (1, 1), (0, 0)),
+    ],
+)
+def test_cells_with_several_errors(
+    tmp_path: Path, cell: str, stat: tuple[float, float], syst: tuple[float, float]
+) -> None:
+    """IMP-4: a cell may hold a value with one error or two, labelled or in the order stat, syst."""
+    one = (
+        imported(tmp_path / "t.csv", f"bin,observed,background\nA,5,{cell}\n")
+        .bundle.search.processes[0]
+        .estimate
+    )
+    assert (one.nominal.item(), one.stat_up.item(), one.stat_down.item()) == pytest.approx((5, *stat))
+    assert (one.syst_up.item(), one.syst_down.item()) == pytest.approx(syst)
+
+
+def test_one_cell_without_a_value(tmp_path: Path) -> None:
+    """IMP-2: among values with errors only the cell that is none is a fault."""
+    with pytest.raises(DocumentError, match=r"line 4: background '<0.4' is not a finite number$"):
+        imported(tmp_path / "t.csv", "bin,observed,background\nA,5,5 +1 -1\nB,3,4 +/- 1\nC,3,<0.4\n")
+
+
+def test_decimal_commas_in_quotes_and_ranges(tmp_path: Path) -> None:
+    """IMP-4: as spreadsheets of half of Europe write them; a semicolon in a name divides no cells."""
+    text = 'met;observed;background;error\n"0,3-0,4";"3";"2,5";"1"\n"0,4-0,55";"3";"2,5";"1,5"\n'
+    search = imported(tmp_path / "t.csv", text).bundle.search
+    assert (search.low.tolist(), search.high.tolist()) == ([[0.3], [0.4]], [[0.4], [0.55]])
+    assert search.processes[0].estimate.syst_up.tolist() == [1, 1.5]
+    named = "bin,observed,b,b error,T1bbbb(1500;100)\nA,10,5,1,2\n"
+    assert imported(tmp_path / "u.csv", named).bundle.signals[0].label == "T1bbbb(1500, 100)"
+
+
+def test_merged_cells_and_headings(tmp_path: Path) -> None:
+    """IMP-2: what spreadsheets leave of merged cells is refused with what to do."""
+    text = "njets,met,observed,background,error\n3-4,300-400,1,2,1\n,400-500,1,2,1\n"
+    with pytest.raises(DocumentError, match="line 3: njets is empty and a range elsewhere"):
+        imported(tmp_path / "t.csv", text)
+    heading = ",,,Background,,\nbin,met,observed,nominal,up,down\n1,300-400,10,20,10,9\n"
+    with pytest.raises(DocumentError, match="delete a line of headings"):
+        imported(tmp_path / "u.csv", heading)
