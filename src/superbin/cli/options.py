@@ -1,6 +1,5 @@
 """Options and output habits that commands share."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -216,31 +215,6 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         if self.most is not None and not 0 <= share < self.most:
             self.fail(f"{text} is not from 0 to below {self.most:.0%}", param, ctx)
         return share
-
-
-class OutputFile(click.Path):
-    """A file to write, checked before any work begins.
-
-    Parameters
-    ----------
-    figure : bool
-        Whether a figure is written: ``.pdf`` is added to a name that ends in no format.
-    """
-
-    name = "file"
-
-    def __init__(self, *, figure: bool = False) -> None:
-        super().__init__(path_type=Path)
-        self.figure = figure
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As a path."""
-        from superbin._support.files import check_file
-
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        named = self.figure and path.name and path.suffix not in (".pdf", ".png", ".svg")
-        check_file(path.with_name(f"{path.name}.pdf") if named else path)
-        return path
 
 
 def simplify_option(command: F) -> F:
