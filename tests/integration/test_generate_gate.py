@@ -725,7 +725,7 @@ FINAL: dict[str, tuple[dict[str, Any], str]] = {
     "dark photon": ({"decayed": 4900023, "flight_mm": 2000.0}, "event 1: 4900023 flies c tau = 2 m"),
     "heavy neutrino": ({"decayed": 9900012, "flight_mm": 2000.0}, "event 1: 9900012 flies c tau = 2 m"),
     "too much energy": ({"momentum": 3e5}, "event 1: the final state has 6e+05 GeV, more than the 13000 GeV"),
-    "too little energy": ({"mass": 400j}, "GeV; an energy is no smaller, write the event again"),
+    "too little energy": ({"mass": 400j}, "GeV; the energy must not be smaller; write the event again"),
     "huge weight": ({"weights": [1.0, 1e200, 1.0, 1.0]}, "event 2: its weight is 1e+200"),
 }  # fmt: skip
 

@@ -45,8 +45,12 @@ def frozen_array(
         If the values are not numbers, have another shape, or one is NaN, infinite or below `low`.
     """
     try:
+        if np.iscomplexobj(values):
+            raise InputError(f"{name} must be real numbers; they are complex")
         # Adding zero turns a negative zero, which means nothing here, into a plain one.
         array = np.array(values, dtype=np.float64) + 0.0
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be numbers: {error}") from error
     if shape is not None and array.shape != tuple(shape):

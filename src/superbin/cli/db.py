@@ -1,5 +1,6 @@
 """``superbin db``: inspect, fill, import and export the database of searches and signals."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ def list_(database: str | None, machine: bool) -> None:
     click.echo(f"{place}: {_counted(searches)}")
     for search in searches:
         click.echo(
-            f"{search.name}  {search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV  "
+            f"{search.name}  {search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV  "
             f"{counted(search.n_bins, 'bin')}  {_origin(search)}"
         )
         models = Counter(_model(signal) for signal in signals if signal.search == search.name)
@@ -185,7 +186,7 @@ def _show_search(catalog: "Catalog", name: str) -> tuple[object, str]:
     lines = [
         f"{search.name}: {search.title}",
         search.reference,
-        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}{_axes(search)}",
+        f"{search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}{_axes(search)}",
         f"observed {search.observed.sum():.0f}",
         *aligned([(p.name, f"{p.estimate.nominal.sum():.2f}") for p in search.processes]),
         *([] if search.covariance is None else [f"covariance of the bins: {search.covariance.source}"]),
@@ -343,6 +344,11 @@ def import_(
         click.echo(f"{catalog.place}: stored {what}")
     if replaced is not None:
         click.echo(_replaced(replaced))
+    if bundle is not None and bundle.signals:
+        first = bundle.signals[0]
+        masses = " ".join(f"{value:g}" for value in first.parameters.values())
+        words = f"{shlex.quote(first.model)} {masses} --search {shlex.quote(bundle.search.name)}"
+        click.echo(f"superbin: analyse a signal with: superbin run {words} -o out", err=True)
 
 
 def _store(

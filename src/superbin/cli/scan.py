@@ -325,7 +325,7 @@ class _Report:
 
 @contextmanager
 def _reported(place: str, *, quiet: bool) -> Iterator[_Report]:
-    """Report progress, and after any end but a good one, what is kept and how to go on."""
+    """Report progress, and after any end but a good one, what is kept and how to continue."""
     report = _Report(ProgressLine(quiet=quiet))
     try:
         yield report
@@ -424,7 +424,7 @@ def _summary(
     done = [point for point in result.points if point.status == "done"]
     failed = [point for point in result.points if point.status != "done"]
     lines = [
-        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb-1: {counted(len(done), 'point')}"
+        f"{result.model} in {result.search.name}, {result.search.luminosity_fb:g} fb^-1: {counted(len(done), 'point')}"
         + (f", {len(failed)} failed" if failed else ""),
         f"bins chosen for the {_goal(result)}, correlations {result.options['correlations']}; expected is pre-fit; the signal has no systematic uncertainty in one bin",
     ]

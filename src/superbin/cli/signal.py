@@ -219,7 +219,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
-        f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
+        f"{label} in {search.name}, {search.luminosity_fb:g} fb^-1",
         f"expected events  {plain(document['total'], document['total_error'])} (Monte Carlo)",
     ]
     sigma = document["cross_section"]

@@ -67,7 +67,7 @@ def percent(share: float) -> str:
 def _answer(result: AnalysisResult) -> list[str]:
     search = result.search
     lines = [
-        f"{result.signal.label} in {search.name}, {search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV"
+        f"{result.signal.label} in {search.name}, {search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV"
     ]
     one_bin = result.quoted
     if one_bin is not None:

@@ -205,7 +205,7 @@ class _Scan:
                 )
             return
         raise DocumentError(
-            f"{self.path} does not begin with <LesHouchesEvents>; it is no file of Les Houches events"
+            f"{self.path} does not begin with <LesHouchesEvents>; it is not a file of Les Houches events"
         )
 
     def _init(self) -> None:

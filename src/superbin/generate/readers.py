@@ -263,8 +263,7 @@ class _HepMC:
         energy, momentum = momenta[3], np.sqrt((momenta[:3] ** 2).sum(axis=0))
         for bad in np.flatnonzero(energy < momentum * (1 - _SPACELIKE) - _SPACELIKE)[:1]:
             raise DocumentError(
-                f"{where}: {pids[bad]} has {energy[bad]:.4g} GeV and a momentum of {momentum[bad]:.4g} GeV; an energy is no "
-                "smaller, write the event again"
+                f"{where}: {pids[bad]} has {energy[bad]:.4g} GeV and a momentum of {momentum[bad]:.4g} GeV; the energy must not be smaller; write the event again"
             )
         self.gate.energy(where, float(energy.sum()))
 

@@ -698,8 +698,7 @@ def signal_from_tree(
 ) -> SignalModel:
     """Count the events of a TTree in the bins of a search.
 
-    Events are read in chunks, so that memory does not grow with the tree; weights are summed in double precision whatever they
-    are stored in, negative ones with their sign. Ranges follow the search: continuous ones exclude their lower edge and
+    Events are read in chunks, so that memory does not grow with the tree; weights are summed in double precision, also those stored in another type, negative ones with their sign. Ranges follow the search: continuous ones exclude their lower edge and
     include the upper, discrete ones include both; events in gaps or beyond the edges are in no bin.
 
     Parameters

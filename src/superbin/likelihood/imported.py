@@ -68,7 +68,7 @@ class ImportedLikelihood:
         missing = [name for name in self.names if name not in known]
         if missing:
             raise InputError(
-                f"bin {missing[0]!r} of the search is none of its likelihood; import the search again"
+                f"bin {missing[0]!r} of the search is not in its likelihood; import the search again"
             )
 
     @classmethod

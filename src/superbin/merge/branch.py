@@ -18,6 +18,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
@@ -68,8 +69,8 @@ class Limits:
         """Check the numbers."""
         for name in ("gap", "exact_gap", "nodes", "seconds", "exact_seconds"):
             value = getattr(self, name)
-            if not value >= 0:
-                raise InputError(f"{name} of a proof is {value}; it must be a number >= 0")
+            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0:
+                raise InputError(f"{name} of a proof is {value!r}; it must be a number >= 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ class _Proof:
         return separable(covariance)
 
     def restrict(self, chosen: IntArray, free: IntArray, own: FloatArray | None = None) -> _Node:
-        """A node with the variance split anew for the bins that are free, or as given for all bins."""
+        """A node with the variance split again for the bins that are free, or as given for all bins."""
         covariance = self.problem.covariance_up
         if covariance is not None and own is None:
             own = np.zeros(self.problem.n_bins)

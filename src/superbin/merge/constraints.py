@@ -120,6 +120,15 @@ class Rules:
         result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
         return result
 
+    def allowed_flips(self, sets: BoolArray, totals: Totals) -> BoolArray:
+        """As `allowed`, for every set with each of the bins in turn more or less; `totals` and the answer set after set."""
+        count = sets.sum(axis=1)[:, None] + np.where(sets, -1, 1)
+        fine = (count >= max(self.least, 1)) & (count <= self.most)
+        fine = (fine & np.where(sets, ~self.required, self.possible)).ravel()
+        fine &= totals.background >= self.min_background * (1 - _SLACK)
+        result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
+        return result
+
     def rows(self, problem: Problem) -> Rows:
         """The constraints that are linear in a set, without the required and forbidden bins."""
         ones = np.ones(problem.n_bins)
@@ -182,7 +191,7 @@ def _check_minimum(checked: Rules, name: str, values: FloatArray) -> None:
 def _counts(constraints: Constraints, required: int, possible: int) -> tuple[int, int]:
     for name in ("at_most", "exactly"):
         value = getattr(constraints, name)
-        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+        if value is not None and (not _whole(value) or value < 1):
             raise InputError(f"{name} is {value!r}; it must be a whole number of bins >= 1")
     if constraints.exactly is None:
         least, most = 1, possible if constraints.at_most is None else min(constraints.at_most, possible)
@@ -199,12 +208,18 @@ def _counts(constraints: Constraints, required: int, possible: int) -> tuple[int
     return least, int(most)
 
 
-def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
+def _mask(numbers: object, n: int, name: str) -> BoolArray:
     mask = np.zeros(n, dtype=bool)
+    if not isinstance(numbers, Iterable) or isinstance(numbers, str):
+        raise InputError(f"{name} is {numbers!r}; it must be numbers of bins, such as (3, 7)")
     for number in numbers:
-        if not isinstance(number, int | np.integer):
+        if not _whole(number):
             raise InputError(f"{name} bin {number!r} is not a whole number; the bins are 1 to {n}")
         if not 1 <= number <= n:
             raise InputError(f"{name} bin {number!r} does not exist; the bins are 1 to {n}")
         mask[number - 1] = True
     return mask
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

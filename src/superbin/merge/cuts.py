@@ -41,6 +41,9 @@ _BY_HAND = 64
 _NODES = 3_000
 """Rectangles, and steps of a search, up to which no solver is called."""
 
+_STEPS = 100
+"""Steps of a search for a number alone, before what is clear is sorted out first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selections:
@@ -154,7 +157,12 @@ def count_selections(search: Search, chosen: BoolArray) -> int:
 
 def _count(search: Search, key: bytes) -> int:
     boxes = _boxes(search, key)
-    alone = int(np.frombuffer(key, dtype=bool).sum()) - int(boxes.any(axis=0).sum())
+    covered = boxes.any(axis=0)
+    alone = covered.size - int(covered.sum())
+    if len(boxes) <= _BY_HAND:
+        found = _searched(boxes[:, covered], np.zeros(len(boxes), dtype=np.intp), _STEPS)
+        if found is not None:
+            return found.size + alone
     return sum(1 for _ in _fewest(boxes, None)) + alone
 
 
@@ -286,16 +294,18 @@ def _solved(sets: BoolArray, cost: IntArray) -> IntArray:
     return np.flatnonzero(_minimum_cover(sets, cost) if len(sets) <= _SOLVED else _largest_first(sets))
 
 
-def _searched(sets: BoolArray, cost: IntArray) -> IntArray | None:
+def _searched(sets: BoolArray, cost: IntArray, steps: int = _NODES) -> IntArray | None:
     """The same by depth-first search, which for few sets is faster than to call a solver; None after too many steps."""
-    masks = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in sets]
-    holders = [[int(i) for i in np.flatnonzero(column)] for column in sets.T]
-    bits = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in np.eye(sets.shape[1], dtype=bool)]
+    masks = [int.from_bytes(row.tobytes(), "little") for row in np.packbits(sets, axis=1, bitorder="little")]
+    bits = [1 << j for j in range(sets.shape[1])]
+    holders: list[list[int]] = [[] for _ in bits]
+    for j, i in zip(*(part.tolist() for part in np.nonzero(sets.T)), strict=True):
+        holders[j].append(i)
     order = sorted(range(len(bits)), key=lambda j: len(holders[j]))
     most = max(mask.bit_count() for mask in masks)
     best: tuple[int, int, list[int]] = (len(sets) + 1, 0, [])
     stack: list[tuple[int, int, list[int]]] = [(sum(bits), 0, [])]
-    for _ in range(_NODES):
+    for _ in range(steps):
         if not stack:
             return np.array(best[2], dtype=np.intp)
         left, spent, taken = stack.pop()

@@ -55,8 +55,8 @@ class DownwardVariance:
         if some.any() and problem.n_bins <= _LARGEST:
             for ratio in np.unique(np.quantile(ratios, _RATIOS)):
                 difference = problem.covariance_down - ratio * problem.covariance_up
-                short, over = (_Most(sign * difference, problem.background, possible) for sign in (-1, 1))
-                self.most.append((float(ratio), short, over))
+                less, more = (_Most(sign * difference, problem.background, possible) for sign in (-1, 1))
+                self.most.append((float(ratio), less, more))
 
     def between(
         self, low: FloatArray, high: FloatArray, possible: FloatArray, background: FloatArray

@@ -30,7 +30,7 @@ from superbin.domain.sums import Totals
 from superbin.merge.archive import Archive, as_set
 from superbin.merge.branch import Limits, branch_and_bound
 from superbin.merge.cells import evaluate_open
-from superbin.merge.connected import grow, is_connected, neighbours
+from superbin.merge.connected import changes, grow, is_connected, neighbours
 from superbin.merge.constraints import Rules
 from superbin.merge.dual import Dual, best_order
 from superbin.merge.exclusion import THRESHOLD
@@ -39,7 +39,7 @@ from superbin.merge.greedy import Baseline, greedy_set
 from superbin.merge.local import Screen, double_swaps, improve
 from superbin.merge.planes import exact_bound
 from superbin.merge.problem import BoolArray, Problem
-from superbin.merge.rectangles import rectangles
+from superbin.merge.rectangles import few_rectangles, rectangles, require_ranges
 from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
 from superbin.merge.unions import best_pairs, best_triples
 
@@ -80,9 +80,6 @@ _LIMITED = 48
 
 _EVERY = 20_000
 """Rectangles up to which all get the exact figure of merit; of more, this number of the best by a quick one."""
-
-_PIECES = 256
-"""Of more rectangles, how many of the best a connected set may grow from."""
 
 _CHUNK = 4096
 
@@ -265,17 +262,12 @@ def _start(task: Task, archive: Archive, *, keep: int = _RERANKED) -> FloatArray
 
 def cast_wide(task: Task, archive: Archive) -> None:
     """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
-    problem, rules = task.problem, task.rules
-    screen = Screen(
-        problem.upward(),
-        task.quick,
-        rules,
-        share=_HOPELESS_LIMIT if task.merit.jumps else _HOPELESS,
-        trusted=not task.merit.jumps,
-    )
+    rules = task.rules
+    screen = _screen(task)
+    known = np.zeros((0, task.problem.n_bins), dtype=bool)
     if task.baseline is not None:
         archive.evaluated += task.baseline.evaluated
-        archive.evaluate(task.baseline.chosen[None, :])
+        known = task.baseline.chosen[None, :]
     if task.baseline is None or not rules.free:
         greedy_set(archive)
     pool = _pool(task, screen)
@@ -287,14 +279,20 @@ def cast_wide(task: Task, archive: Archive) -> None:
         pool = pool[np.argsort(-values, kind="stable")]
         near = pool[: max(_NEAR, 2 * archive.keep)]
         tops = _different(pool)
-        archive.evaluate(np.concatenate([near, screen.climbs(tops)]))
+        archive.evaluate(np.concatenate([known, near, screen.climbs(tops)]))
         if archive.found:
-            improve(archive, *archive.best, screen=screen)
+            improve(archive, *archive.start, screen=screen)
     else:
-        archive.evaluate(pool)
+        archive.evaluate(np.concatenate([known, pool]))
         _climb(archive, screen, swap=not rules.free, climbs=_CLIMBS_HARD)
     if archive.found and not rules.free:
         _double(task, archive, screen)
+
+
+def _screen(task: Task) -> Screen:
+    """What ranks the neighbours of a set."""
+    share = _HOPELESS_LIMIT if task.merit.jumps else _HOPELESS
+    return Screen(task.problem.upward(), task.quick, task.rules, share, trusted=not task.merit.jumps)
 
 
 def _pool(task: Task, screen: Screen) -> BoolArray:
@@ -397,23 +395,22 @@ def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 
 def _connected(task: Task, keep: int) -> tuple[Archive, Proof]:
+    require_ranges(task.ground)
     adjacency = neighbours(task.ground)
-
     archive = task.archive(keep=keep, shape=partial(is_connected, adjacency=adjacency))
     possible = int((task.rules.possible & ~task.rules.required).sum())
     if possible <= _FEW:
         brute_force(archive, task.rules)
         return archive, _exhausted(archive)
-    boxes = rectangles(task.ground)
-    grow(archive, adjacency, task.rules.possible)
+    screen = _screen(task)
+    archive.evaluate(grow(screen, adjacency))
     _start(task, archive)
-    if len(boxes) <= _EVERY:
+    if (boxes := few_rectangles(task.ground)) is not None:
         archive.evaluate(boxes.sets)
-    else:
-        values = task.quick(boxes.totals(task.problem))
-        archive.evaluate(boxes.take(np.argsort(-values, kind="stable")[:_PIECES]))
+    moves = changes(adjacency)
     for start in archive.candidates(_CLIMBS):
-        improve(archive, as_set(start.bins, task.problem.n_bins), start.value)
+        chosen = as_set(start.bins, task.problem.n_bins)
+        improve(archive, chosen, start.value, screen=screen, changes=moves)
     return archive, _relaxed_proof(task, archive)
 
 

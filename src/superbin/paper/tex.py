@@ -1,7 +1,7 @@
 r"""From values to TeX: nothing that a user or a document wrote reaches LaTeX unescaped.
 
 * `TeX`: a string that is TeX already; every other string is escaped when a template prints it.
-* `escape`: any text, whatever its characters, as plain ASCII TeX that prints it.
+* `escape`: any text as plain ASCII TeX that prints it.
 * `mathtext`: a label with ``$...$`` formulas; a formula passes only if it parses in a small safe language.
 * `measured`, `parts`, `three`, `percent`, `pvalue`, `estimate`, `whole`, `z`: numbers as a paper writes them.
 

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is chosen for all signals of a scan.
+    """Settings of a scan, the same for all its signals.
 
     Parameters
     ----------

@@ -205,7 +205,7 @@ def test_datacards_with_two_signals_answer_for_one(tmp_path: Path) -> None:
 def test_bins_that_the_likelihood_does_not_have_are_named() -> None:
     """RES-9: a search whose bins were renamed."""
     files = {"workspace.json": json.dumps(ALONE).encode()}
-    with pytest.raises(InputError, match="bin 'SR1' of the search is none of its likelihood"):
+    with pytest.raises(InputError, match="bin 'SR1' of the search is not in its likelihood"):
         ImportedLikelihood.from_files(files, ["SR1"], name="x")
 
 

@@ -127,7 +127,7 @@ class TestMathtext:
         ],
     )
     def test_formulas_pass(self, label: str, tex: str) -> None:
-        """PAPER-5: a formula in the language is written anew, the words around it are escaped."""
+        """PAPER-5: a formula in the language is written again, the words around it are escaped."""
         assert mathtext(label) == tex
 
     @pytest.mark.parametrize(
