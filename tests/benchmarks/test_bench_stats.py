@@ -1,4 +1,4 @@
-"""Throughput of the statistics room; compare groups of one run, not runs.
+"""Throughput of superbin.stats; compare groups of one run, not runs.
 
 Run with ``pytest tests/benchmarks/test_bench_stats.py --benchmark-enable``.
 """

@@ -60,6 +60,13 @@ def output(*arguments: str) -> str:
     return result.stdout
 
 
+def test_the_next_command_is_named(here: Path) -> None:
+    """CLI-14: on standard error, with the name that the search has in the database."""
+    (here / "t.csv").write_text('region,observed,background,error,"T2tt(800, 100)"\nA,3,2,1,1\n')
+    result = CliRunner().invoke(db, ("import", "t.csv", "--luminosity", "139", "--name", "mine"))
+    assert "superbin run T2tt 800 100 --search mine -o out\n" in result.stderr
+
+
 def test_a_table_with_its_luminosity(here: Path) -> None:
     """CLI-14: a CSV table and a signal are stored at once; a dry run stores nothing; a second time must be asked for."""
     (here / "mine.csv").write_text(TABLE)

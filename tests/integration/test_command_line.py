@@ -267,16 +267,31 @@ def test_failing_latex_does_not_cost_the_analysis(
 def test_missing_latex_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """CLI-1: without a LaTeX the paper is left as source."""
+    """CLI-1, CLI-46: without a LaTeX the paper is left as source; `--json` prints the result alone."""
     import superbin.paper
 
     monkeypatch.setattr(superbin.paper, "latex_available", lambda: False)
     target = tmp_path / "out"
     assert (
-        run("run", "T1bbbb", "1750", "1", "-o", str(target), "--toys", "0", "--no-figures", "--seconds", "0")
+        run(
+            "run",
+            "T1bbbb",
+            "1750",
+            "1",
+            "-o",
+            str(target),
+            "--toys",
+            "0",
+            "--no-figures",
+            "--seconds",
+            "0",
+            "--json",
+        )
         == 0
     )
-    assert "install pdflatex" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "install pdflatex" in printed.err
+    assert printed.out == (target / "result.json").read_text("utf-8")
     assert (target / "paper" / "paper.tex").exists()
 
 

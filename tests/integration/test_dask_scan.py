@@ -190,7 +190,7 @@ def _interrupt(client: "subprocess.Popen[str]", done: threading.Event) -> None:
 def test_client_interrupted(
     tmp_path: Path, store: Store, small_search: Search, plane: list[SignalModel]
 ) -> None:
-    """SCAN-12: Ctrl-C in a client with a Dask cluster of its own keeps what is finished, says how to go on, and leaves no process."""
+    """SCAN-12: Ctrl-C in a client with a Dask cluster of its own keeps what is finished, says how to continue, and leaves no process."""
     count = 400  # some seconds of work: the interrupt must not come after the end
     many = [
         SignalModel(

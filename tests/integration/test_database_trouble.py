@@ -103,7 +103,7 @@ def test_full_disk(tmp_path: Path, small_search: Search) -> None:
     try:
         with (
             Store(path) as store,
-            pytest.raises(DatabaseError, match="does not fit on its disk; make room there, or"),
+            pytest.raises(DatabaseError, match="does not fit on its disk; free some space there, or"),
         ):
             new = dataclasses.replace(small_search, name="new")
             store.add_search(new, files={"workspace.json": secrets.token_bytes(100_000)})

@@ -310,6 +310,14 @@ BAD_EVENTS: dict[str, tuple[Callable[[str], str], str]] = {
     "negative cross section": (change("0.25 0.01", "-0.25 0.01"), "line 4: the cross sections in <init> add up to -0.25 pb"),
     "a line before": (lambda t: "<?xml version='1.0'?>\n" + t, "line 2: <LesHouchesEvents> comes after 1 other line"),
     "long flight of what Pythia decays": (change(" 900 0 9", " 900 4000 9"), "line 10: 1000021 flies c tau = 4 m"),
+    "no particles": (change("4 1 1.0", "0 1 1.0"), "line 7: an event of 0 particles; a collision has a whole number of them"),
+    "half a particle": (change("4 1 1.0", "4.5 1 1.0"), "line 7: an event of 4.5 particles"),
+    "negative number": (change("4 1 1.0", "-3 1 1.0"), "line 7: an event of -3 particles"),
+    "mother that is not there": (change(FIRST, FIRST.replace(" 1 2 ", " 77 2 ")), "line 10: the mothers of 1000021 are 77 and 2, and the event has 4"),
+    "another mass": (lambda t: t.replace(" 900 0 9", " 700 0 9"), ("line 10: the mean mass of 1000021 in the file is 700 GeV, "
+                     "and that in the spectrum is 900 GeV; give the spectrum that the events were made with")),
+    "numbered": (lambda t: t.replace("<event>", '<event npLO=" 1 " npNLO=" -1 ">').replace("npLO=\" 1", "npLO=\" 0", 1),
+                 "has another number of additional partons than line 6, so these events are to be merged"),
     "long line": (change("</init>", "#" * 1_000_001 + "\n</init>"), "line 5: the line is longer than 1000000 characters"),
 }  # fmt: skip
 
@@ -321,6 +329,49 @@ def test_bad_events(search: Search, case: str) -> None:
     message = refused(search, spoil(events_text()), slha=spectrum())
     assert message.startswith("events.lhe")
     assert text in message
+
+
+def test_numbered_events_of_one_multiplicity(search: Search) -> None:
+    """GEN-88: numbers in the tags of events say nothing where they are the same."""
+    text = events_text().replace("<event>", '<event npLO=" 2 " npNLO=" -1 ">')
+    assert accepted(search, text, slha=spectrum()).events == 10
+
+
+def test_compression_and_name(search: Search) -> None:
+    """GEN-83: a name says whether the file is compressed."""
+    Path("events.lhe").write_bytes(gzip.compress(events_text().encode()))
+    with pytest.raises(
+        DocumentError,
+        match=r"events.lhe is compressed and its name does not say so; rename it to events.lhe.gz",
+    ):
+        generate_from_events("mine", (900, 100), "events.lhe", search, slha=spectrum(), cards=CARDS)
+    Path("plain.lhe.gz").write_text(events_text())
+    with pytest.raises(
+        DocumentError, match=r"plain.lhe.gz ends in .gz and is not compressed, or is damaged after line 0"
+    ):
+        generate_from_events("mine", (900, 100), "plain.lhe.gz", search, slha=spectrum(), cards=CARDS)
+
+
+def test_the_name_of_a_point(search: Search) -> None:
+    """GEN-93: cross sections are looked up by the mass in the name, which must be that of the events."""
+    made = generate_from_events(
+        "mine", (1500, 100), write(events_text()), search, slha=spectrum(), cards=CARDS
+    )
+    (note,) = made.settings["gate"]["notes"]
+    assert note.startswith(
+        "the heaviest new particle of the events, 1000021, has a mean mass of 900 GeV, and the point is called by 1500 GeV"
+    )
+    assert not accepted(search, events_text(), slha=spectrum()).settings["gate"]["notes"]
+
+
+def test_spectrum_in_the_header(search: Search) -> None:
+    """GEN-82: also as character data, on lines with other tags, or with tabs, which Pythia does not know."""
+    plain = accepted(search, events_text(header=f"<slha>\n{spectrum()}</slha>"))
+    for text in (
+        f"<slha>\n<![CDATA[\n{spectrum()}]]>\n</slha>",
+        f"<slha>\n{spectrum().replace(' ', chr(9))}# end </slha>",
+    ):
+        assert accepted(search, events_text(header=text)).efficiencies.tolist() == plain.efficiencies.tolist()
 
 
 def test_cut_files_to_the_cut(search: Search) -> None:
@@ -465,6 +516,11 @@ def test_tables_that_are_reached(search: Search, case: str) -> None:
         ),
         (f"DECAY {GLUINO} 1.0", f"DECAY {GLUINO} -1.0", r"line 4: the width -1.0 is below 0 GeV"),
         (f"DECAY {GLUINO} 1.0", f"DECAY {GLUINO} inf", "line 4: 'inf' is not a number"),
+        (
+            "3 1 -1",
+            "3 2 -1",
+            "line 5: the decay of 1000021 to 2 .* -1 .* 1000022 does not conserve electric charge",
+        ),
         (f" {GLUINO} 900", " " + "9" * 5000, r"line 2: '9{40}' is not a PDG number"),
     ],
 )
@@ -669,7 +725,7 @@ FINAL: dict[str, tuple[dict[str, Any], str]] = {
     "dark photon": ({"decayed": 4900023, "flight_mm": 2000.0}, "event 1: 4900023 flies c tau = 2 m"),
     "heavy neutrino": ({"decayed": 9900012, "flight_mm": 2000.0}, "event 1: 9900012 flies c tau = 2 m"),
     "too much energy": ({"momentum": 3e5}, "event 1: the final state has 6e+05 GeV, more than the 13000 GeV"),
-    "too little energy": ({"mass": 400j}, "GeV; an energy is no smaller, write the event again"),
+    "too little energy": ({"mass": 400j}, "GeV; the energy must not be smaller; write the event again"),
     "huge weight": ({"weights": [1.0, 1e200, 1.0, 1.0]}, "event 2: its weight is 1e+200"),
 }  # fmt: skip
 

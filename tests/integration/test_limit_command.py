@@ -81,7 +81,7 @@ def test_toys_of_pyhf(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["3.5", "1", "0", "0"], "n = 3.5 is no observed count"),
+        (["3.5", "1", "0", "0"], "n = 3.5 is not an observed count"),
         (["-1", "1", "0", "0"], "n = -1 must not be negative"),
         (["nan", "1", "0", "0"], "n = nan must be finite"),
         (["3", "1", "0", "2"], "down = 2 exceeds b = 1"),

@@ -19,8 +19,8 @@ MODELS = ("T1bbbb", "T1qqqq", "T1tttt", "T2bb", "T2qq", "T2tt")
 ROOT = Path(__file__).parents[2]
 PROCESSES = {"T2bb": "sbottom", "T2qq": "squark", "T2tt": "stop"}
 COMPRESSED = {"T1tttt": 375, "T2tt": 185}
-PRECISE = ("T1bbbb", "T1qqqq", "T2bb", "T2qq")
-"""Models whose points were made again until their Monte Carlo error was small."""
+CEILING = 200_000
+"""Events of a point at most, where its Monte Carlo error is aimed at 3 %."""
 CMS = "cms-pas-sus-16-014"
 LATER = "cms-sus-16-033"
 POINTS_LATER = 65
@@ -62,9 +62,10 @@ def test_what_a_grid_covers(model: str, cms_search: Search, packaged_catalog: Ca
     assert made["generator"]["recoil_strategy"] == 1
     assert len(made["by_point"]["pythia"]) == len(grid.points)
     assert "pythia8mc" in grid.source
-    if model in PRECISE:
-        recorded = np.array([entry["total_error"] for entry in made["by_point"]["statistics"]])
-        assert (recorded / grid.efficiencies.sum(axis=1)).max() < 0.032
+    recorded = np.array([entry["total_error"] for entry in made["by_point"]["statistics"]])
+    errors = recorded / grid.efficiencies.sum(axis=1)
+    assert errors[grid.events < CEILING].max() < 0.032
+    assert errors.max() < 0.06
 
 
 def test_a_grid_in_the_bins_of_2017(packaged_catalog: Catalog) -> None:
@@ -180,6 +181,41 @@ def test_both_sources_are_listed(
         option = [] if source is None else ["--source", source]
         assert run("signal", "show", "T1bbbb", 1750, 1, "--json", *option) == 0
         assert word in json.loads(capsys.readouterr().out)["source"]
+
+
+@pytest.mark.parametrize(("model", "masses"), [("T2qq", (1050, 450)), ("T1tttt", (1500, 300))])
+def test_uncertainties_of_a_point(
+    model: str, masses: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIG-17, GEN-56: the sum and the largest bins have their variations, of sizes that the physics allows."""
+    assert run("signal", "show", model, *masses, "--size", 1) == 0
+    text = capsys.readouterr().out
+    assert run("signal", "show", model, *masses, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    total, largest = shown["total"], int(np.argmax(shown["yields"]))
+    change = {
+        name: [sum(sides[side]) / total - 1 for side in ("up", "down")]
+        for name, sides in shown["variations"].items()
+    }
+    sizes = [np.mean(np.abs(pair)) for pair in change.values()]
+    assert (
+        f"  all, in quadrature       {np.hypot(shown['total_error'] / total, np.linalg.norm(sizes)):>6.1%}"
+        in text
+    )
+    bin_sizes = [
+        np.mean([abs(sides[side][largest] / shown["yields"][largest] - 1) for side in ("up", "down")])
+        for sides in shown["variations"].values()
+    ]
+    (row,) = [line for line in text.splitlines() if line.split()[0] == str(largest + 1)]
+    assert f" {np.linalg.norm(bin_sizes):.1%} " in row
+    # Tags move events between bins, not out of them; a veto that is seen less often lets more through, where there are leptons.
+    assert max(map(abs, change["b tagging"] + change["mistags"])) < 1e-3
+    up, down = change["lepton veto"]
+    assert up >= 0 >= down
+    assert (0.02 < up < 0.08) if model == "T1tttt" else up < 0.002
+    assert all(
+        0.002 < max(map(abs, change[name])) < 0.1 for name in ("jet energy scale", "initial-state radiation")
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -117,7 +117,7 @@ class TestCompile:
         kind: str,
         paper_class: str,
     ) -> None:
-        """PAPER-2, PAPER-6, PAPER-11, PAPER-13: LaTeX's log has no overfull box, and every reference and citation is found."""
+        """PAPER-2, PAPER-6, PAPER-10, PAPER-11, PAPER-13: LaTeX's log has no overfull box, and every reference and citation is found."""
         of = result if kind == "result" else scan
         compile_pdf(render(of, tmp_path, figures=False, paper_class=paper_class).parent)
         assert len(logs) == 3

@@ -314,7 +314,7 @@ def test_grid_with_duplicates(run: Run, grid: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SCAN-12: Ctrl-C is exit code 130, says what is stored where and how to go on, and leaves no folder."""
+    """SCAN-12: Ctrl-C is exit code 130, says what is stored where and how to continue, and leaves no folder."""
 
     def strike(_: object, text: str, **__: object) -> None:
         if "3/9 points" in text:

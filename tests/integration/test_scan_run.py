@@ -104,7 +104,7 @@ def test_other_settings_are_another_scan(
 def test_retry_and_fresh(
     store: Store, small_search: Search, plane: list[SignalModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SCAN-11: failed points stay until they are to be tried again; everything is computed anew on demand."""
+    """SCAN-11: failed points stay until they are to be tried again; everything is computed again on demand."""
 
     def strike(*_: object, **__: object) -> None:
         raise MemoryError("none left")

@@ -303,7 +303,7 @@ def test_migration_needs_to_write(tmp_path: Path, version: int) -> None:
 
 
 def test_lost_marker(tmp_path: Path, small_search: Search, damage: Callable[[Path, str], None]) -> None:
-    """STORE-11: a database with searches and without a version is damaged, and not made anew."""
+    """STORE-11: a database with searches and without a version is damaged, and not created again."""
     path = tmp_path / "s.sqlite"
     with Store(path) as store:
         store.add_search(small_search)

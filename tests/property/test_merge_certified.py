@@ -1,7 +1,7 @@
 """Every solver against every set there is: clauses MERGE-15 to MERGE-19.
 
 Some 1700 random and real sub-problems of 5 to 12 bins, with fixed seeds. The oracles share no code with the
-solvers, except for ``midp``, whose p-values are tested in their own room.
+solvers, except for ``midp``, whose p-values are tested in `tests/unit/stats`.
 """
 
 import itertools

@@ -269,7 +269,7 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_import_is_light() -> None:
-    """GEN-14: neither Pythia nor FastJet nor awkward is loaded by importing the room."""
+    """GEN-14: neither Pythia nor FastJet nor awkward is loaded by importing the package."""
     code = (
         "import sys, superbin.generate; "
         "print([m for m in ('pythia8mc', 'fastjet', 'awkward', 'pyhepmc') if m in sys.modules])"

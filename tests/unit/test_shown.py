@@ -22,7 +22,7 @@ def a_search(name: str = "mine") -> Search:
 
 def test_a_search_shows_what_it_is() -> None:
     """API-1: one line, with the size of arrays and not the arrays."""
-    assert repr(a_search()) == "<Search mine: 2 bins, in named regions, at 10 fb-1, with correlations: none>"
+    assert repr(a_search()) == "<Search mine: 2 bins, in named regions, at 10 fb^-1, with correlations: none>"
 
 
 def test_a_signal_shows_its_point() -> None:

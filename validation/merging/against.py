@@ -89,9 +89,10 @@ def tasks(path: Path) -> dict[str, Callable[[int], Any]]:
 def forget() -> None:
     """Empty what remembers the text of a merge: another signal has another one."""
     module = importlib.import_module("superbin.merge.cuts")
-    for name in ("_cover", "_count", "_boxes"):
-        if hasattr(module, name):
-            getattr(module, name).cache_clear()
+    for name in ("_cover", "_count", "_boxes", "_remembered"):
+        clear = getattr(getattr(module, name, None), "cache_clear", None)
+        if clear is not None:
+            clear()
 
 
 def serve(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Processes that are started whole, whatever signal comes meanwhile."""
+"""Processes whose start no signal interrupts."""
 
 import signal
 import threading

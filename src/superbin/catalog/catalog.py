@@ -409,7 +409,7 @@ class Catalog:
     # --- what else belongs to a search ------------------------------------------------------------------------
 
     def likelihood(self, search: str | Search) -> "PublishedLikelihood | Engine":
-        """The likelihood of a search, whatever its form.
+        """The likelihood of a search, in any form.
 
         Returns
         -------
@@ -446,7 +446,7 @@ class Catalog:
         Raises
         ------
         InputError
-            As of `likelihood`, or if a bin of the search is none of its likelihood.
+            As of `likelihood`, or if a bin of the search is not in its likelihood.
         """
         found = self._search(search)
         if self.has_likelihood(search):

@@ -12,6 +12,7 @@ from superbin._support.shown import counted
 from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, search_option
 from superbin.cli.progress import ProgressLine, duration
 from superbin.cli.renamed import RenamedOptions
+from superbin.cli.tables import uncertainty_lines
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -470,13 +471,11 @@ def _uncertainties(point: "SignalPoint", total: float, error: float) -> None:
     """Print what each source does to the total, and all of them together."""
     if not (point.variations and total > 0):
         return
-    sizes = [error / total]
-    click.echo(f"  {'Monte Carlo':<24}{error / total:>7.1%}")
-    for name, sides in point.variations.items():
-        up, down = (float(side.sum()) / total - 1 for side in sides)
-        sizes.append(max(abs(up), abs(down)))
-        click.echo(f"  {name:<24}{up:>+7.1%} {down:>+7.1%}")
-    click.echo(f"  {'all, in quadrature':<24}{sum(size**2 for size in sizes) ** 0.5:>7.1%}")
+    changes = {
+        name: (float(up.sum()) / total - 1, float(down.sum()) / total - 1)
+        for name, (up, down) in point.variations.items()
+    }
+    click.echo("\n".join(uncertainty_lines(error / total, changes)))
 
 
 def _wanted(text: str | None) -> float | str | None:

@@ -1,6 +1,7 @@
 """``superbin signal``: list and show signal models and their grids, and make new ones."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from superbin.cli.options import (
     OutputFile,
     as_json,
     database_option,
+    force_option,
+    json_option,
     search_option,
     signal_options,
 )
 from superbin.cli.renamed import RenamedOptions
-from superbin.cli.tables import aligned
+from superbin.cli.tables import aligned, uncertainty_lines
 
 if TYPE_CHECKING:
     from superbin.catalog import Catalog
@@ -30,7 +33,6 @@ __all__ = ["signal"]
 _LAZY = {
     "generate": ("superbin.cli.generate:generate", "Simulate a signal: yields per bin from masses."),
 }
-_json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
@@ -49,7 +51,7 @@ def signal() -> None:
 @signal.command("list")
 @search_option
 @database_option
-@_json_option
+@json_option
 def list_(search_name: str, database: str | None, machine: bool) -> None:
     """List the models that have signals, and their masses."""
     from superbin.catalog import open_catalog
@@ -130,7 +132,8 @@ def _span(ends: Sequence[float] | None) -> str:
     help="CSV file to write the yields to, as superbin db import reads it.",
 )
 @database_option
-@_json_option
+@force_option
+@json_option
 def show(
     model: str,
     parameters: tuple[float, ...],
@@ -184,6 +187,10 @@ def _document(catalog: "Catalog", search: "Search", found: "SignalModel", source
         "efficiency": None if sigma is None else total / (sigma * 1000 * search.luminosity_fb),
         "yields": found.yields.tolist(),
         "errors": found.errors.tolist(),
+        "relative_error": found.relative_error,
+        "variations": {
+            name: {"up": up.tolist(), "down": down.tolist()} for name, (up, down) in found.variations.items()
+        },
     }
 
 
@@ -214,7 +221,7 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
 
     label = point_label(document["model"], document["parameters"].values())
     lines = [
-        f"{label} in {search.name}, {search.luminosity_fb:g} fb-1",
+        f"{label} in {search.name}, {search.luminosity_fb:g} fb^-1",
         f"expected events  {plain(document['total'], document['total_error'])} (Monte Carlo)",
     ]
     sigma = document["cross_section"]
@@ -226,14 +233,47 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
             f"cross section    {plain(fb, (relative or 0.0) * fb)} fb{known}, pairs of: {sigma['process']}"
         )
         lines.append(f"efficiency       {100 * document['efficiency']:.3g} % of produced events are in a bin")
+    lines += _uncertainties(document)
     lines.append(f"from the {document['from']}: {document['source']}")
     order = sorted(search.numbers, key=lambda number: -document["yields"][number - 1])[:n_shown]
-    rows = [("bin", "events", "ranges")]
+    rows: list[tuple[str, ...]] = [("bin", "events", "systematic", "ranges")]
     for number in order:
         events, error = document["yields"][number - 1], document["errors"][number - 1]
+        changes = _changes(document, [number - 1])
+        sizes = [(abs(up) + abs(down)) / 2 for up, down in changes.values()]
+        systematic = f"{math.hypot(*sizes, document['relative_error']):.1%}" if changes else "-"
         ranges = ", ".join(f"{r.observable} {r.text}" for r in bin_ranges(search, number))
-        rows.append((str(number), plain(events, error), ranges or search.bin_name(number)))
-    return lines + aligned(rows, left=(2,), least=5) if order else lines
+        rows.append((str(number), plain(events, error), systematic, ranges or search.bin_name(number)))
+    if not document["variations"]:
+        rows = [(*row[:2], row[3]) for row in rows]
+    return lines + aligned(rows, left=(len(rows[0]) - 1,), least=5) if order else lines
+
+
+def _changes(document: dict[str, Any], bins: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """Relative change of the events in bins with each source of uncertainty up, and down."""
+    total = sum(document["yields"][i] for i in bins)
+    if total == 0:
+        return {}
+    return {
+        name: (
+            sum(sides["up"][i] for i in bins) / total - 1,
+            sum(sides["down"][i] for i in bins) / total - 1,
+        )
+        for name, sides in document["variations"].items()
+    }
+
+
+def _uncertainties(document: dict[str, Any]) -> list[str]:
+    """Uncertainties of the sum over all bins, where more than statistics is known."""
+    changes = _changes(document, range(len(document["yields"])))
+    if document["relative_error"]:
+        changes["common"] = (document["relative_error"], -document["relative_error"])
+    if not changes:
+        return []
+    return [
+        "uncertainties of the sum over all bins, one standard deviation up and down",
+        *uncertainty_lines(document["total_error"] / document["total"], changes),
+    ]
 
 
 # --- pack -------------------------------------------------------------------------------------------------
@@ -246,8 +286,9 @@ def _text(search: "Search", document: dict[str, Any], n_shown: int) -> list[str]
     "--output",
     type=OutputFile(),
     required=True,
-    help="Grid file to write, compressed if it ends in .gz; an existing file is replaced.",
+    help="Grid file to write, compressed if it ends in .gz.",
 )
+@force_option
 @click.option(
     "--process",
     metavar="NAME",

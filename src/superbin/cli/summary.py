@@ -15,6 +15,7 @@ from superbin.results import (
     UpperLimit,
 )
 from superbin.results.rounding import plain, three
+from superbin.results.wording import merge_status
 
 __all__ = ["summary"]
 
@@ -67,7 +68,7 @@ def percent(share: float) -> str:
 def _answer(result: AnalysisResult) -> list[str]:
     search = result.search
     lines = [
-        f"{result.signal.label} in {search.name}, {search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV"
+        f"{result.signal.label} in {search.name}, {search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV"
     ]
     one_bin = result.quoted
     if one_bin is not None:
@@ -136,7 +137,7 @@ def _regions(result: AnalysisResult) -> list[str]:
                 f"{total.observed:g}",
                 number(region.expected.z, 2),
                 number(region.observed.z, 2),
-                region.merge.status,
+                merge_status(region.merge.status),
             )
         )
     lines += _table(rows)

@@ -1,8 +1,9 @@
 """Tables for people: columns as wide as what they hold, so that they never touch."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["aligned"]
+__all__ = ["aligned", "uncertainty_lines"]
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), least: int = 0) -> list[str]:
@@ -32,3 +33,27 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), leas
         ).rstrip()
         for row in rows
     ]
+
+
+def uncertainty_lines(error: float, variations: Mapping[str, tuple[float, float]]) -> list[str]:
+    """What each source of uncertainty does to a sum, and all of them in quadrature.
+
+    Parameters
+    ----------
+    error : float
+        Monte Carlo error of the sum, relative.
+    variations : mapping of str to (float, float)
+        Relative change of the sum with the source one standard deviation up, and down. The mean size of both counts.
+
+    Examples
+    --------
+    >>> for line in uncertainty_lines(0.03, {"radiation": (0.05, -0.03)}):
+    ...     print(line)
+      Monte Carlo                3.0%
+      radiation                 +5.0%   -3.0%
+      all, in quadrature         5.0%
+    """
+    lines = [f"  {'Monte Carlo':<24}{error:>7.1%}"]
+    lines += [f"  {name:<24}{up:>+7.1%} {down:>+7.1%}" for name, (up, down) in variations.items()]
+    whole = math.hypot(error, *((abs(up) + abs(down)) / 2 for up, down in variations.values()))
+    return [*lines, f"  {'all, in quadrature':<24}{whole:>7.1%}"]

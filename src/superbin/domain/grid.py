@@ -143,7 +143,7 @@ class LeaveOut:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyStatement:
-    """What is known of the accuracy of simulated signals, and where it holds.
+    """A statement on the accuracy of simulated signals, and the masses where it holds.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ Nothing here needs NumPy: functions that do are named as ``module:function`` and
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -47,7 +48,7 @@ class Merit:
     quick : Reference, optional
         What ranks very many sets, of the upward uncertainty alone; by default `exact`.
     grows : Reference, optional
-        What the greedy search wants to grow; by default `exact`.
+        What the greedy search increases; by default `exact`.
     stand_in : Merit, optional
         Where `exact` is too slow for a search: what searches instead, before it ranks the best.
     best : Reference, optional
@@ -99,7 +100,7 @@ class Merit:
         return self(totals) if self.best is None else _resolved(self.best)(totals, keep, floor)
 
     def growth(self, totals: Any) -> Any:
-        """What the greedy search wants to grow."""
+        """What the greedy search increases."""
         return _finite(self.grows or self.exact, totals)
 
     def significance(self, totals: Any) -> Any:
@@ -125,7 +126,7 @@ class Merit:
 
     @property
     def searched(self) -> "Merit":
-        """What searches: the stand-in, where there is one."""
+        """What searches use: the stand-in, where there is one."""
         return self.stand_in or self
 
     def shown(self, value: float) -> float:
@@ -143,7 +144,12 @@ def _finite(reference: Reference, totals: Any) -> Any:
 
 
 def _resolved(reference: Reference) -> Any:
-    return pkgutil.resolve_name(reference) if isinstance(reference, str) else reference
+    return _imported(reference) if isinstance(reference, str) else reference
+
+
+@lru_cache(maxsize=64)
+def _imported(name: str) -> Any:
+    return pkgutil.resolve_name(name)
 
 
 _FIGURES = "superbin.merge.figures:"

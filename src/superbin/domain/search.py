@@ -176,7 +176,7 @@ class Search(Shown):
         facts = {
             "": f"{counted(self.n_bins, 'bin')}",
             "in": across,
-            "at": f"{self.luminosity_fb:g} fb-1",
+            "at": f"{self.luminosity_fb:g} fb^-1",
             "with": "correlations: " + ("none" if self.covariance is None else self.covariance.source),
         }
         return self.name, facts

@@ -1,4 +1,4 @@
-"""What is exported, whatever it was made from: regions with backgrounds, and signals in them or limits on them.
+"""The content of every export: regions with backgrounds, and signals in them or limits on them.
 
 `entry_of` makes an `Entry` from a result or a bundle; every format is a function of an `Entry`. Specified in ``specs/export.md``.
 """

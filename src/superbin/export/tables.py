@@ -62,7 +62,7 @@ def _sigma(point: Point, name: str) -> float | None:
 def _csv(entry: Entry, head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     stream = io.StringIO()
     for line in (
-        f"{entry.search}: {entry.title}; {entry.luminosity_fb:g} fb-1, {entry.sqrt_s_tev:g} TeV",
+        f"{entry.search}: {entry.title}; {entry.luminosity_fb:g} fb^-1, {entry.sqrt_s_tev:g} TeV",
         f"source: {entry.reference}; search digest {entry.digest}; made by superbin {entry.made_by}",
     ):
         stream.write(f"# {line}\n")

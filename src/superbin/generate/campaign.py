@@ -271,8 +271,7 @@ def run_campaign(
             return _collect(futures, counter, save, report or (lambda _: None), sum(numbers))
         except BrokenProcessPool as error:
             raise SuperbinError(
-                "a worker ended before its point was done, perhaps because memory ran out; finished points are kept, "
-                "run the same command again to go on, with fewer workers"
+                "a worker ended before its point was done, perhaps because memory ran out; finished points are kept; run the same command again with fewer workers to continue"
             ) from error
         finally:
             stop.set()

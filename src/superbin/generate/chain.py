@@ -501,6 +501,7 @@ def generate_from_events(
         place=place or "the spectrum",
     )
     result = analyse(batches, search, cards=cards, random=random, progress=progress)
+    gate.label(point[0])
     made = _point((name, point, seed), search, result, (cards, gate), lines)
     return replace(made, settings={**made.settings, "events_file": Path(path).name})
 

@@ -17,7 +17,7 @@ from superbin.domain.search import Search
 from superbin.errors import DocumentError, InputError
 from superbin.generate.cards import Cards
 from superbin.generate.events import Particles
-from superbin.generate.pythia import is_known
+from superbin.generate.pythia import charge_of, is_known
 from superbin.generate.spectrum import CrossSection, Spectrum, check_decays, read_spectrum
 
 __all__ = ["Allowances", "Beams", "Gate", "is_exotic"]
@@ -37,6 +37,8 @@ _EXOTIC = frozenset(
 """New particles with other numbers: fourth generation, bosons and leptoquarks, left-right symmetry."""
 _PARTONS = frozenset((*range(1, 7), 21))
 _UNDECAYED = frozenset((15, 23, 24, 25))
+_LABEL = 0.05
+"""By how much a mass in the name of a point may miss that of its events, relative."""
 _WEIGHT = 1e100
 """Squares of weights up to here, and of their inverses, are numbers that can be added."""
 
@@ -95,6 +97,8 @@ class Gate:
         What the files offer.
     counts : dict of str to int
         Events in the file, read, accepted and used.
+    masses : dict of int to (float, int)
+        The sum of the masses of new particles in a file of events, GeV, and how often they stand there.
     """
 
     energy_gev: float
@@ -105,6 +109,7 @@ class Gate:
     notes: list[str] = field(default_factory=list)
     cross_sections: list[CrossSection] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    masses: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, search: Search, cards: Cards, allow: Allowances) -> "tuple[Gate, Cards]":
@@ -156,6 +161,27 @@ class Gate:
         """Keep a cross section of the collisions themselves."""
         if math.isfinite(pb) and pb > 0:
             self.cross_sections.append(CrossSection(pb, self.energy_gev, origin))
+
+    def mass(self, particle: int, mass_gev: float) -> None:
+        """Keep the mass of a new particle in an event."""
+        total, number = self.masses.get(abs(particle), (0.0, 0))
+        self.masses[abs(particle)] = total + mass_gev, number + 1
+
+    def mean_mass(self, particle: int) -> float:
+        """Mean mass of a particle that was kept, GeV."""
+        total, number = self.masses[particle]
+        return total / number
+
+    def label(self, mass_gev: float) -> None:
+        """Compare the mass that a point is called by with that of the heaviest new particle in the events."""
+        if not self.masses:
+            return
+        mass, particle = max((self.mean_mass(particle), particle) for particle in self.masses)
+        if abs(mass - mass_gev) > max(_LABEL * mass, 5.0):
+            self.note(
+                f"the heaviest new particle of the events, {particle}, has a mean mass of {mass:.4g} GeV, and the point is called by "
+                f"{mass_gev:g} GeV, for which cross sections are looked up; make sure that it is meant"
+            )
 
     # --- rules ------------------------------------------------------------------------------------------------
 
@@ -274,6 +300,7 @@ class Gate:
             invisible=self.invisible,
             top_mass=self.top_mass,
             known=is_known,
+            charge=charge_of,
         )
         for particle in reached:
             table = spectrum.decays[particle]

@@ -10,6 +10,7 @@ References
 
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,10 +24,13 @@ from superbin.generate.gate import Beams, Gate, is_exotic
 
 __all__ = ["LesHouchesFile", "numbered_lines", "scan"]
 
+_GZIP = b"\x1f\x8b"
+_SHOWN = 40
 _LONGEST = 1_000_000
 """Bytes of a line; the longest that generators write are lists of weights, a tenth of that."""
 _TOLERANCE = 1e-3
 """By how much an incoming parton may have more than the beam's energy: digits."""
+_CDATA = ("<![CDATA[", "]]>")
 _BALANCE = 1e-2
 """By how much the energy of what leaves may miss that of the incoming partons: digits."""
 
@@ -69,12 +73,20 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         with _open(path) as stream:
             while line := stream.readline(_LONGEST):
                 number += 1
+                if number == 1 and line.startswith(_GZIP):
+                    raise DocumentError(
+                        f"{path} is compressed and its name does not say so; rename it to {path.name}.gz"
+                    )
                 if len(line) == _LONGEST:
                     raise DocumentError(
                         f"{path}, line {number}: the line is longer than {_LONGEST} characters; a line of events is "
                         "shorter, write the file again"
                     )
                 yield number, line
+    except gzip.BadGzipFile as error:
+        raise DocumentError(
+            f"{path} ends in .gz and is not compressed, or is damaged after line {number}: {error}; rename it, or copy it again"
+        ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DocumentError(
             f"{path} cannot be read after line {number}: {error}; copy or write it again"
@@ -116,6 +128,7 @@ class _Scan:
         self.beams: Beams | None = None
         self.flights: dict[int, tuple[float, int, int]] = {}
         self.unbalanced = False
+        self.numbers: tuple[tuple[str, ...], int] | None = None
         self.stream = self._numbered()
 
     def _numbered(self) -> Iterator[str]:
@@ -133,6 +146,7 @@ class _Scan:
         for line in self.stream:
             tag = line.lstrip()
             if tag.startswith("<event") and tag[6:7] in (">", " ", "\t", ""):
+                self._multiplicity(tag)
                 self._event()
                 if self.found.events == self.limit:
                     whole = True
@@ -162,10 +176,10 @@ class _Scan:
             tag = line.strip()
             if tag.startswith("<slha"):
                 spectrum, self.found.spectrum_line = [], self.number + 1
-            elif tag.startswith("</slha") and spectrum is not None:
+            elif "</slha" in tag and spectrum is not None:
                 self.found.spectrum, spectrum = "\n".join(spectrum) + "\n", None
             elif spectrum is not None:
-                spectrum.append(line)
+                spectrum.append("" if tag in _CDATA else line)
             elif tag.startswith(("<init>", "<init ")):
                 self.gate.header(str(self.path), header)
                 self._init()
@@ -191,7 +205,7 @@ class _Scan:
                 )
             return
         raise DocumentError(
-            f"{self.path} does not begin with <LesHouchesEvents>; it is no file of Les Houches events"
+            f"{self.path} does not begin with <LesHouchesEvents>; it is not a file of Les Houches events"
         )
 
     def _init(self) -> None:
@@ -221,13 +235,32 @@ class _Scan:
         energy = f"{self.gate.energy_gev / 1000:g} TeV"
         self.gate.offer(total, f"{place}: <init> of {count} process{'es' if count > 1 else ''} at {energy}")
 
+    def _multiplicity(self, tag: str) -> None:
+        """Refuse events of different multiplicities, which MadGraph numbers in the tag where they are to be merged."""
+        numbers = tuple(re.findall(r"\bnpN?LO\s*=\s*[\"']\s*(-?\d+)", tag))
+        if not numbers:
+            return
+        first, line = self.numbers = self.numbers or (numbers, self.number)
+        if numbers != first:
+            raise DocumentError(
+                f"{self.where}: {tag[:60]!r} has another number of additional partons than line {line}, so these events are to be merged; a "
+                "shower alone counts their jets twice, so shower and merge them in Pythia and give the HepMC file, or generate one "
+                "multiplicity without matching"
+            )
+
     def _event(self) -> None:
         words = self._next("<event>").split()
         if len(words) < 6:
             raise DocumentError(
                 f"{self.where}: {counted(len(words), 'number')} follow <event>; six are needed"
             )
-        count = int(self._number(words[0]))
+        count = self._number(words[0])
+        if not (count >= 3 and count == int(count)):
+            raise DocumentError(
+                f"{self.where}: an event of {words[0][:_SHOWN]} particles; a collision has a whole number of them, two that come in and at "
+                "least one more, write the event again"
+            )
+        count = int(count)
         self._number(words[2])
         first = self.number
         incoming = outgoing = 0.0
@@ -264,6 +297,7 @@ class _Scan:
             )
         try:
             particle, status = int(words[0]), int(words[1])
+            mothers = int(words[2]), int(words[3])
             values = [float(word) for word in words[6:12]]
         except ValueError:
             for word in words[:13]:
@@ -276,18 +310,30 @@ class _Scan:
                 f"{self.where}: the momentum of {particle} in event {self.found.events + 1} is not finite; write the "
                 "event again"
             )
+        if not all(0 <= mother <= count for mother in mothers):
+            raise DocumentError(
+                f"{self.where}: the mothers of {particle} are {mothers[0]} and {mothers[1]}, and the event has {count} particles; write the "
+                "event again"
+            )
         self.found.particles.setdefault(particle, self.number)
         if status == -1 and self.beams and values[3] > max(self.beams.energies) * (1 + _TOLERANCE):
             raise DocumentError(
                 f"{self.where}: the incoming {particle} has {values[3]:g} GeV, more than its beam; energies are in GeV"
             )
         if is_exotic(particle):
-            if status == 1:
-                self.found.produced.setdefault(abs(particle), self.number)
-            if status == 2 or (status == 1 and values[5] > 0 and abs(particle) not in self.gate.invisible):
-                total, number, line_number = self.flights.get(abs(particle), (0.0, 0, self.number))
-                self.flights[abs(particle)] = (total + values[5], number + 1, line_number)
+            self._exotic(particle, status, mass=abs(values[4]), flight=values[5])
         return status, values[3]
+
+    def _exotic(self, particle: int, status: int, *, mass: float, flight: float) -> None:
+        """Keep what a new particle's line says."""
+        number = abs(particle)
+        if status > 0:
+            self.gate.mass(particle, mass)
+        if status == 1:
+            self.found.produced.setdefault(number, self.number)
+        if status == 2 or (status == 1 and flight > 0 and number not in self.gate.invisible):
+            total, count, line = self.flights.get(number, (0.0, 0, self.number))
+            self.flights[number] = total + flight, count + 1, line
 
     def _lifetimes(self) -> None:
         for particle, (total, number, line) in self.flights.items():

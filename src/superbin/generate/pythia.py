@@ -25,6 +25,7 @@ from superbin.generate.streams import STDERR, printed_by, stdout_to
 
 __all__ = [
     "GeneratorSettings",
+    "charge_of",
     "generate_events",
     "is_known",
     "optional_imports",
@@ -314,6 +315,11 @@ def _nothing() -> Particles:
 def is_known(particle: int) -> bool:
     """Whether a PDG number is in Pythia's table of particles."""
     return bool(_table().particleData.isParticle(particle))
+
+
+def charge_of(particle: int) -> int | None:
+    """Electric charge of a PDG number in thirds of the proton's, if Pythia has it in its table."""
+    return int(_table().particleData.chargeType(particle)) if is_known(particle) else None
 
 
 @cache

@@ -24,6 +24,8 @@ from superbin.generate.streams import stdout_to
 __all__ = ["read_events"]
 
 _LHE = (".lhe", ".lhe.gz")
+_MASS, _WIDTHS = 0.05, 5.0
+"""By how much the mean mass in a file may miss that of a spectrum: relative, or in widths."""
 _HEPMC = tuple(name + end for name in (".hepmc", ".hepmc2", ".hepmc3") for end in ("", ".gz"))
 
 
@@ -110,6 +112,7 @@ def _decays(path: Path, found: LesHouchesFile, gate: Gate, given: tuple[str | No
     spectrum = None
     if text is not None:
         spectrum = gate.spectrum(text, place, tuple(found.produced), first_line=first)
+        _check_masses(path, found, gate, spectrum)
     for particle, line in found.particles.items():
         if spectrum is None or abs(particle) not in spectrum.defined:
             gate.known(f"{path}, line {line}", particle)
@@ -120,6 +123,18 @@ def _decays(path: Path, found: LesHouchesFile, gate: Gate, given: tuple[str | No
                 gate.left_whole(f"{path}, line {line}", particle)
         return None
     return for_pythia(text, spectrum, first_line=first)
+
+
+def _check_masses(path: Path, found: LesHouchesFile, gate: Gate, spectrum: Spectrum) -> None:
+    """Refuse a spectrum that is not that of the events."""
+    for particle, line in found.produced.items():
+        mass, mean = spectrum.masses.get(particle), gate.mean_mass(particle)
+        width = spectrum.decays[particle].width if particle in spectrum.decays else 0.0
+        if mass is not None and abs(mean - mass) > max(_MASS * mass, _WIDTHS * width, 1.0):
+            raise DocumentError(
+                f"{path}, line {line}: the mean mass of {particle} in the file is {mean:.4g} GeV, and that in {spectrum.place} is "
+                f"{mass:g} GeV; give the spectrum that the events were made with"
+            )
 
 
 def _hepmc(
@@ -248,8 +263,7 @@ class _HepMC:
         energy, momentum = momenta[3], np.sqrt((momenta[:3] ** 2).sum(axis=0))
         for bad in np.flatnonzero(energy < momentum * (1 - _SPACELIKE) - _SPACELIKE)[:1]:
             raise DocumentError(
-                f"{where}: {pids[bad]} has {energy[bad]:.4g} GeV and a momentum of {momentum[bad]:.4g} GeV; an energy is no "
-                "smaller, write the event again"
+                f"{where}: {pids[bad]} has {energy[bad]:.4g} GeV and a momentum of {momentum[bad]:.4g} GeV; the energy must not be smaller; write the event again"
             )
         self.gate.energy(where, float(energy.sum()))
 
@@ -276,6 +290,9 @@ class _HepMC:
         for vertex in event.vertices:
             for particle in vertex.particles_in:
                 if is_exotic(particle.pid):
+                    p = particle.momentum
+                    square = p.e**2 - p.px**2 - p.py**2 - p.pz**2
+                    self.gate.mass(particle.pid, math.sqrt(max(square, 0.0)))
                     self._flight(where, particle, vertex)
 
     def _flight(self, where: str, particle: Any, vertex: Any) -> None:

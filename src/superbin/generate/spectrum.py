@@ -347,6 +347,7 @@ def check_decays(
     invisible: tuple[int, ...],
     top_mass: float,
     known: Callable[[int], bool] = lambda _: True,
+    charge: Callable[[int], int | None] = lambda _: None,
 ) -> tuple[int, ...]:
     """Follow all that is produced, by every decay, until nothing is left that the detector could mistake.
 
@@ -362,6 +363,8 @@ def check_decays(
         Mass of the top quark in GeV, if the spectrum has none.
     known : callable, optional
         Whether Pythia knows a PDG number that the spectrum does not define.
+    charge : callable, optional
+        The electric charge of a PDG number, if it is known.
 
     Returns
     -------
@@ -373,7 +376,7 @@ def check_decays(
     DocumentError
         If a decay table that is reached breaks its format or its branching ratios miss one by more than 0.01, or something
         supersymmetric or defined in a block QNUMBERS on the way has no mass, is visible and has no decays, has a width of zero, or has decays into more
-        than its mass that take more than 0.01 of it, or into something unknown.
+        than its mass that take more than 0.01 of it, into something unknown, or into another charge.
     """
     left, seen = list(produced), set(produced)
     reached: list[int] = []
@@ -394,6 +397,7 @@ def check_decays(
             continue
         reached.append(particle)
         _check_known(spectrum, particle, table, known)
+        _check_charges(spectrum, particle, table, charge)
         if supersymmetric:
             _check_table(spectrum, particle, table, top_mass)
         for channel in table.open_channels:
@@ -413,6 +417,22 @@ def _check_known(spectrum: Spectrum, particle: int, table: DecayTable, known: Ca
                     f"{spectrum.place}, line {channel.line}: {particle} decays to {product}, which is unknown; write a "
                     "PDG number, or define it in a block QNUMBERS"
                 )
+
+
+def _check_charges(
+    spectrum: Spectrum, particle: int, table: DecayTable, charge: Callable[[int], int | None]
+) -> None:
+    for channel in table.open_channels:
+        involved = (particle, *channel.products)
+        if spectrum.defined & {abs(p) for p in involved}:
+            continue
+        before, *after = (charge(p) for p in involved)
+        if before is not None and None not in after and before != sum(c for c in after if c is not None):
+            products = " + ".join(map(str, channel.products))
+            raise DocumentError(
+                f"{spectrum.place}, line {channel.line}: the decay of {particle} to {products} does not conserve electric charge; "
+                "correct its products"
+            )
 
 
 def _check_table(spectrum: Spectrum, particle: int, table: DecayTable, top_mass: float) -> None:
@@ -453,6 +473,7 @@ def for_pythia(text: str, spectrum: Spectrum, *, first_line: int = 1) -> str:
 
     The spectrum has passed `check_decays`, so that tables which break the format are not reached.
     """
+    text = text.replace("\t", " ")  # Pythia knows no tabs.
     broken = {table.line for table in spectrum.decays.values() if table.problems}
     if broken:
         kept, dropping = [], False

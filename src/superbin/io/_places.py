@@ -1,4 +1,4 @@
-"""JSON and CSV coming in and going out, with the place of whatever breaks the format.
+"""JSON and CSV, read and written, with the place of every error.
 
 - `Head`: a JSON object whose entries are fetched with their type checked.
 - `header`: the ``# key: value`` comment lines of a table as a `Head`; `rows`: the table below it, row by row.

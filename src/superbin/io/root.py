@@ -1,6 +1,6 @@
 """ROOT files, through uproot: one door, and our own types behind it.
 
-`opened` opens a file, and turns whatever a damaged one raises into an error of one line. `Histogram` holds a TH1, TH2, TH3, THn or THnSparse
+`opened` opens a file, and turns the errors of a damaged one into one line. `Histogram` holds a TH1, TH2, TH3, THn or THnSparse
 without its under- and overflow; entry i of a one-dimensional one belongs to the search's bin i + 1.
 """
 

@@ -316,6 +316,10 @@ _POINT = re.compile(
 )
 
 
+_LONGEST_POINT = 300
+"""Characters of a name in which a point is looked for."""
+
+
 def named_point(text: str) -> tuple[str, dict[str, float]]:
     """The model and parameters that a name says: ``T1bbbb(1500, 100)``, ``T1bbbb_1500_100``, ``gluino 1800 GeV``.
 
@@ -326,7 +330,7 @@ def named_point(text: str) -> tuple[str, dict[str, float]]:
     >>> named_point("signal")
     ('signal', {})
     """
-    match = _POINT.fullmatch(text.strip())
+    match = _POINT.fullmatch(text.strip()) if len(text) <= _LONGEST_POINT else None
     if match is None:
         return text.strip(), {}
     values = [parse_number(number.replace("p", ".")) for number in re.findall(_NUMBER, match["point"])]
@@ -698,8 +702,7 @@ def signal_from_tree(
 ) -> SignalModel:
     """Count the events of a TTree in the bins of a search.
 
-    Events are read in chunks, so that memory does not grow with the tree; weights are summed in double precision whatever they
-    are stored in, negative ones with their sign. Ranges follow the search: continuous ones exclude their lower edge and
+    Events are read in chunks, so that memory does not grow with the tree; weights are summed in double precision, also those stored in another type, negative ones with their sign. Ranges follow the search: continuous ones exclude their lower edge and
     include the upper, discrete ones include both; events in gaps or beyond the edges are in no bin.
 
     Parameters

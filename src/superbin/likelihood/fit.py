@@ -74,7 +74,7 @@ class Fit(Shown):
         From the inverse Hessian; None where mu was given or is held at zero, and where the data do not determine it
         because a parameter without constraint scales the signal as mu does.
     x : array, shape (1 + n_parameters,)
-        mu and the parameters of the model at the end, whatever the status.
+        mu and the parameters of the model at the end, also of a fit that failed.
     iterations : int
         Newton steps, all branches together.
     projected_gradient : float

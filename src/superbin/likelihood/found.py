@@ -1,4 +1,4 @@
-"""What fits and tests find, whatever the engine: minima, significance, CLs, limits.
+"""Results of fits and tests, of every engine: minima, significance, CLs, limits.
 
 A value that could not be found is None, and `status` says why.
 """

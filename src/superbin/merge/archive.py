@@ -115,6 +115,8 @@ class Archive:
             values[rows] = np.where(np.isnan(found), -np.inf, found)
             self.evaluated += rows.size
             self._remember(sets, values)
+            if len(sets) == 1 and values[0] > -np.inf:
+                self._alone[sets[0].tobytes()] = float(values[0])
         return values
 
     def judge(self, totals: Totals, keep: int, floor: float) -> FloatArray:
@@ -162,6 +164,12 @@ class Archive:
         """The best set and its figure of merit."""
         chosen = self._best[self._ranked()[0]][1]
         return chosen, self.value(chosen)
+
+    @property
+    def start(self) -> tuple[BoolArray, float]:
+        """The best set and its figure of merit as it was evaluated among others: for a search to go on from, equal up to rounding."""
+        value, chosen = self._best[self._ranked()[0]]
+        return chosen, value
 
     @property
     def top(self) -> float:

@@ -243,7 +243,7 @@ class _Proof:
         return separable(covariance)
 
     def restrict(self, chosen: IntArray, free: IntArray, own: FloatArray | None = None) -> _Node:
-        """A node with the variance split anew for the bins that are free, or as given for all bins."""
+        """A node with the variance split again for the bins that are free, or as given for all bins."""
         covariance = self.problem.covariance_up
         if covariance is not None and own is None:
             own = np.zeros(self.problem.n_bins)

@@ -120,6 +120,15 @@ class Rules:
         result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
         return result
 
+    def allowed_flips(self, sets: BoolArray, totals: Totals) -> BoolArray:
+        """As `allowed`, for every set with each of the bins in turn more or less; `totals` and the answer set after set."""
+        count = sets.sum(axis=1)[:, None] + np.where(sets, -1, 1)
+        fine = (count >= max(self.least, 1)) & (count <= self.most)
+        fine = (fine & np.where(sets, ~self.required, self.possible)).ravel()
+        fine &= totals.background >= self.min_background * (1 - _SLACK)
+        result: BoolArray = fine & (totals.signal >= self.min_signal * (1 - _SLACK))
+        return result
+
     def rows(self, problem: Problem) -> Rows:
         """The constraints that are linear in a set, without the required and forbidden bins."""
         ones = np.ones(problem.n_bins)

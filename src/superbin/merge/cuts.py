@@ -5,6 +5,7 @@ its bins, a minimum set cover solved by integer programming over the largest rec
 looked for (`superbin.merge.boxes`), so that a text costs what its merge is worth, not what the search could be cut into.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -29,6 +30,13 @@ _COUNTED = {
     "nbtags": "b jets",
 }
 
+_PLURAL = re.compile(
+    r"(?:(?:the )?number of )?(?P<many>(?:(?! with | of | in | above | below |,).)+s(?<!ss|is)(?<!ius|tus|ias))"
+    r"(?P<rest>(?: with | of | in | above | below |,).*)?",
+    re.IGNORECASE,
+)
+"""Words of an observable that counts, such as ``number of b jets with pT > 30 GeV``; ``mass``, ``radius`` and ``axis`` are no plurals."""
+
 _SOLVED = 2_000
 """Largest rectangles up to which the fewest are found by integer programming; beyond, the largest are taken first."""
 
@@ -40,6 +48,9 @@ _SECONDS = 5.0
 _BY_HAND = 64
 _NODES = 3_000
 """Rectangles, and steps of a search, up to which no solver is called."""
+
+_STEPS = 100
+"""Steps of a search for a number alone, before what is clear is sorted out first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +165,12 @@ def count_selections(search: Search, chosen: BoolArray) -> int:
 
 def _count(search: Search, key: bytes) -> int:
     boxes = _boxes(search, key)
-    alone = int(np.frombuffer(key, dtype=bool).sum()) - int(boxes.any(axis=0).sum())
+    covered = boxes.any(axis=0)
+    alone = covered.size - int(covered.sum())
+    if len(boxes) <= _BY_HAND:
+        found = _searched(boxes[:, covered], np.zeros(len(boxes), dtype=np.intp), _STEPS)
+        if found is not None:
+            return found.size + alone
     return sum(1 for _ in _fewest(boxes, None)) + alone
 
 
@@ -286,16 +302,18 @@ def _solved(sets: BoolArray, cost: IntArray) -> IntArray:
     return np.flatnonzero(_minimum_cover(sets, cost) if len(sets) <= _SOLVED else _largest_first(sets))
 
 
-def _searched(sets: BoolArray, cost: IntArray) -> IntArray | None:
+def _searched(sets: BoolArray, cost: IntArray, steps: int = _NODES) -> IntArray | None:
     """The same by depth-first search, which for few sets is faster than to call a solver; None after too many steps."""
-    masks = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in sets]
-    holders = [[int(i) for i in np.flatnonzero(column)] for column in sets.T]
-    bits = [int.from_bytes(np.packbits(row).tobytes(), "big") for row in np.eye(sets.shape[1], dtype=bool)]
+    masks = [int.from_bytes(row.tobytes(), "little") for row in np.packbits(sets, axis=1, bitorder="little")]
+    bits = [1 << j for j in range(sets.shape[1])]
+    holders: list[list[int]] = [[] for _ in bits]
+    for j, i in zip(*(part.tolist() for part in np.nonzero(sets.T)), strict=True):
+        holders[j].append(i)
     order = sorted(range(len(bits)), key=lambda j: len(holders[j]))
     most = max(mask.bit_count() for mask in masks)
     best: tuple[int, int, list[int]] = (len(sets) + 1, 0, [])
     stack: list[tuple[int, int, list[int]]] = [(sum(bits), 0, [])]
-    for _ in range(_NODES):
+    for _ in range(steps):
         if not stack:
             return np.array(best[2], dtype=np.intp)
         left, spent, taken = stack.pop()
@@ -390,14 +408,32 @@ def range_texts(search: Search, low: Sequence[float], high: Sequence[float]) -> 
 def _range_text(observable: Observable, low: float, high: float) -> str:
     text = observable.text(low, high)
     noun = _noun(observable)
-    if observable.discrete:
-        if noun is None:
-            return f"{observable.name} {text}"
+    if observable.discrete and noun is not None and (things := _Things.of(noun)) is not None:
         if low == high == 1:
-            return f"one {noun.removesuffix('s')}"
-        return f"{text} {noun.removesuffix('s') if low == 1 and np.isinf(high) else noun}"
+            return f"one {things.one}"
+        return f"{text} {things.one if low == 1 and np.isinf(high) else things.many}"
+    if observable.discrete:
+        return f"{noun or observable.name} {text}"
     name = noun or (observable.name if observable.unit == "" else observable.name.upper())
     return " ".join(filter(None, [name, text, observable.unit]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Things:
+    """What is counted, in the singular and in the plural."""
+
+    one: str
+    many: str
+
+    @classmethod
+    def of(cls, noun: str) -> "_Things | None":
+        """What an observable counts by its words, such as ``jets with pT > 30 GeV``; None if they are no plural: a charge, a multiplicity."""
+        found = _PLURAL.fullmatch(noun)
+        if found is None:
+            return None
+        many, rest = found["many"], found["rest"] or ""
+        one = f"{many[:-3]}y" if many.endswith("ies") else many[:-1]
+        return cls(one + rest, many + rest)
 
 
 def _noun(observable: Observable) -> str | None:

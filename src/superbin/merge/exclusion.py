@@ -355,15 +355,27 @@ class _Smeared:
 
     def sure(self, median: "_Median", rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """The median count and the probability not to exceed it, where some rows are compared with one half exactly."""
-        from superbin.stats.counts import quantile
-
         n, probability = median.count.copy(), median.probability.copy()
         # The limit jumps with the count, most where counts are small.
         near = rows[median.near[rows]]
         if near.size:
-            n[near] = quantile(0.5, *(part[near] for part in (self.b, self.up, self.down)))
+            n[near] = _exact_median(n[near], *(part[near] for part in (self.b, self.up, self.down)))
             probability[near] = self.at_most(n[near], np.zeros(near.size), near)
         return n, probability
+
+
+def _exact_median(guess: FloatArray, b: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
+    """Exact median counts; a search for them only where the guess, from 0 on, turns out to be wrong."""
+    from superbin.stats.counts import log_cdf, quantile
+
+    twice = (np.concatenate([part, part]) for part in (b, up, down))
+    counts = np.concatenate([guess, np.maximum(guess - 1, 0.0)])
+    enough, less = np.split(np.asarray(log_cdf(counts, *twice)) >= np.log(0.5), 2)
+    wrong = np.flatnonzero(~enough | (less & (guess > 0)))
+    found = guess.copy()
+    if wrong.size:
+        found[wrong] = quantile(0.5, *(part[wrong] for part in (b, up, down)))
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

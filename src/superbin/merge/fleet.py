@@ -160,8 +160,7 @@ def fleet(
         progress(len(signals), len(signals))
     if shared is None or not kept:
         raise InputError(
-            f"none of the {counted(len(signals), 'signal')} reaches more than {least:g} in any merge; lower what is asked for "
-            "or give others"
+            f"none of the {counted(len(signals), 'signal')} reaches more than {least:g} in any merge; lower the least figure of merit (--least), or give other signals"
         )
     return Fleet(
         search,

@@ -102,8 +102,6 @@ def greedy_set(
     """
     problem = archive.problem
     chosen = _grown(archive, growth, stop, drop)
-    if growth is not None:
-        archive.evaluate(chosen[None, :])
     # A bin alone is as good as its own numbers.
     alone = Totals.of(problem.signal, problem.background, problem.variance_up, problem.variance_down)
     quick = archive.figure.rank if isinstance(archive.figure, Merit) else archive.figure
@@ -112,8 +110,11 @@ def greedy_set(
     if archive.rules.free:
         own = float(quick(problem.upward().totals(chosen[None, :]))[0])
         best = best[values[best] >= _HOPELESS * own - _FAINT * min(own, 1.0)]
-    if best.size:
-        archive.evaluate(np.eye(problem.n_bins, dtype=bool)[best])
+    sets = np.eye(problem.n_bins, dtype=bool)[best]
+    if growth is not None:
+        sets = np.concatenate([chosen[None, :], sets])
+    if len(sets):
+        archive.evaluate(sets)
     return archive.best if archive.found else (chosen, -np.inf)
 
 

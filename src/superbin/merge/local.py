@@ -169,20 +169,47 @@ class Screen:
         """Where climbs by the quick figure alone end, by flips and exchanges; once for those that meet."""
         ends: list[BoolArray] = []
         seen: set[bytes] = set()
-        for start in starts:
-            chosen, value = start, self.own(start)
-            while chosen.tobytes() not in seen:
-                seen.add(chosen.tobytes())
-                for neighbours in (flips, swaps):
-                    moves = neighbours(chosen)
-                    values = self.values(moves)
-                    row = int(np.argmax(values)) if values.size else -1
-                    if row >= 0 and values[row] > value * (1 + _STEP):
-                        chosen, value = moves.take(np.array([row])).sets()[0], float(values[row])
-                        break
+        sets, values = starts, self.quick(self.problem.totals(starts))
+        while len(sets):
+            new = []
+            for row, key in enumerate(chosen.tobytes() for chosen in sets):
+                if key not in seen:
+                    seen.add(key)
+                    new.append(row)
+            sets, values = sets[new], values[new]
+            # One call for the flips of all of them: it is the number of calls that costs.
+            flipped = self._flipped(sets)
+            bins = flipped.argmax(axis=1)
+            reached = flipped[np.arange(len(sets)), bins]
+            higher = reached > values * (1 + _STEP)
+            moved, gained = sets.copy(), reached
+            moved[np.arange(len(sets)), bins] ^= True
+            for row in np.flatnonzero(~higher).tolist():
+                moves = swaps(sets[row])
+                exchanged = self.values(moves)
+                best = int(np.argmax(exchanged)) if exchanged.size else -1
+                if best >= 0 and exchanged[best] > values[row] * (1 + _STEP):
+                    moved[row], gained[row] = moves.take(np.array([best])).sets()[0], exchanged[best]
+                    higher[row] = True
                 else:
-                    ends.append(chosen)
+                    ends.append(sets[row])
+            sets, values = moved[higher], gained[higher]
         return np.array(ends, dtype=bool).reshape(len(ends), starts.shape[1])
+
+    def _flipped(self, sets: BoolArray) -> FloatArray:
+        """Quick figures of the sets with one bin more or less, for every bin, -inf for what the rules refuse."""
+        problem, inside = self.problem, sets.astype(np.float64)
+        sign = 1 - 2 * inside
+        signal, background = ((inside @ x)[:, None] + sign * x for x in (problem.signal, problem.background))
+        own = problem.variance_up
+        if problem.covariance_up is None:
+            variance = (inside @ own)[:, None] + sign * own
+        else:
+            push = inside @ problem.covariance_up
+            variance = (inside * push).sum(axis=1)[:, None] + 2 * sign * push + own
+        totals = Totals.of(signal.ravel(), background.ravel(), variance.ravel())
+        fine = self.rules.allowed_flips(sets, totals) & (totals.signal > 0)
+        return np.where(fine, self.quick(totals), -np.inf).reshape(sets.shape)
 
 
 def improve(

@@ -83,9 +83,21 @@ class Problem:
         )
         return all(a is b or np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
+    def least_added(self) -> FloatArray:
+        """What each bin adds at least to the upward variance of a set, shape (n_bins,): negative correlations lower it."""
+        if self.covariance_up is None:
+            return self.variance_up
+        negative: FloatArray = np.minimum(self.covariance_up, 0.0).sum(axis=1)
+        return self.variance_up + negative
+
     def upward(self) -> "Problem":
         """The same without downward uncertainties, which quick and provable figures of merit do not look at."""
         return replace(self, variance_down=np.zeros(self.n_bins), covariance_down=None)
+
+    def certain(self) -> "Problem":
+        """The same without uncertainties, for what looks at events alone."""
+        nothing = np.zeros(self.n_bins)
+        return Problem(self.signal, self.background, nothing, nothing, conflicts=self.conflicts)
 
     def totals(self, sets: BoolArray) -> Totals:
         """Sums over every row of `sets`, from scratch.

@@ -12,6 +12,7 @@ from bit sets, one per edge; sums over the bins of all rectangles come from a su
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,9 @@ class _Axis:
         )
 
 
+_Sums: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+
+
 @dataclass(frozen=True, eq=False)
 class Rectangles:
     """Distinct rectangles of a search; made by `rectangles`.
@@ -90,9 +94,7 @@ class Rectangles:
     search: Search
     first: IntArray
     last: IntArray
-    _held: list[tuple[Problem, tuple[FloatArray, FloatArray, FloatArray]]] = field(
-        default_factory=list, repr=False
-    )
+    _held: list[tuple[Problem, _Sums]] = field(default_factory=list, repr=False)
     _last: list[tuple[Problem, Totals]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
@@ -129,9 +131,13 @@ class Rectangles:
         """The sets as bit sets."""
         return _bits(self.sets)
 
+    def within(self, chosen: BoolArray) -> IntArray:
+        """Which rectangles are inside a set, as rows of `sets`."""
+        return np.flatnonzero(~(self._words & _bits(~chosen[None, :])).any(axis=1))
+
     def inside(self, chosen: BoolArray) -> BoolArray:
         """The rectangles inside a set, as sets of bins, shape (n_inside, n_bins)."""
-        return self.sets[~(self._words & _bits(~chosen[None, :])).any(axis=1)]
+        return self.sets[self.within(chosen)]
 
     def take(self, rows: IntArray) -> BoolArray:
         """The bins inside some of the rectangles, shape (n_rows, n_bins)."""
@@ -156,7 +162,7 @@ class Rectangles:
             If the problem has a covariance, and there are too many rectangles to sum it over each.
         """
         if not self._last or self._last[0][0] is not problem:
-            background, variance, _ = self._of_background(problem)
+            background, variance, *_ = self._of_background(problem)
             signal = self._sums(problem.signal[None, :])[0]
             self._last[:] = [(problem, Totals.of(signal, background, variance))]
         return self._last[0][1]
@@ -165,15 +171,19 @@ class Rectangles:
         """What negative correlations with bins outside take at most from the variance of each rectangle in a larger set."""
         return self._of_background(problem)[2]
 
-    def _of_background(self, problem: Problem) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Background, variance, and what negative correlations with other bins may add to it."""
+    def added(self, problem: Problem) -> FloatArray:
+        """What the bins of each rectangle add at least to the variance of a set: `Problem.least_added` of all of them."""
+        return self._of_background(problem)[3]
+
+    def _of_background(self, problem: Problem) -> _Sums:
+        """Background, variance, what negative correlations with other bins may add to it, and the least that the bins add."""
         for held, sums in self._held:
             if held.same_background(problem):
                 return sums
         covariance = problem.covariance_up
         if covariance is None:
             background, variance = self._sums(np.stack([problem.background, problem.variance_up]))
-            sums = background, variance, np.zeros(len(self))
+            sums = background, variance, np.zeros(len(self)), variance
         else:
             operations = float(len(self)) * problem.n_bins**2
             if operations > _OPERATIONS:
@@ -183,7 +193,7 @@ class Rectangles:
                     "rectangles"
                 )
             below = np.minimum(covariance, 0.0)
-            table = np.zeros((3, len(self)))
+            table, least = np.zeros((4, len(self))), problem.least_added()
             for i in range(0, len(self), 1024):
                 w = self.take(np.arange(i, min(i + 1024, len(self)))).astype(np.float64)
                 some = slice(i, i + len(w))
@@ -191,7 +201,8 @@ class Rectangles:
                 table[1, some] = variance_of_sets(w, problem.variance_up, covariance)
                 if below.any():
                     table[2, some] = 2 * np.einsum("ij,ij->i", w @ below, 1 - w)
-            sums = table[0], table[1], table[2]
+                table[3, some] = w @ least
+            sums = table[0], table[1], table[2], table[3]
         self._held[:] = [(problem, sums), *self._held[:1]]
         return sums
 

@@ -264,9 +264,10 @@ def cast_wide(task: Task, archive: Archive) -> None:
     """Search for the best set under any figure of merit, without a proof: see the module's docstring."""
     rules = task.rules
     screen = _screen(task)
+    known = np.zeros((0, task.problem.n_bins), dtype=bool)
     if task.baseline is not None:
         archive.evaluated += task.baseline.evaluated
-        archive.evaluate(task.baseline.chosen[None, :])
+        known = task.baseline.chosen[None, :]
     if task.baseline is None or not rules.free:
         greedy_set(archive)
     pool = _pool(task, screen)
@@ -278,11 +279,11 @@ def cast_wide(task: Task, archive: Archive) -> None:
         pool = pool[np.argsort(-values, kind="stable")]
         near = pool[: max(_NEAR, 2 * archive.keep)]
         tops = _different(pool)
-        archive.evaluate(np.concatenate([near, screen.climbs(tops)]))
+        archive.evaluate(np.concatenate([known, near, screen.climbs(tops)]))
         if archive.found:
-            improve(archive, *archive.best, screen=screen)
+            improve(archive, *archive.start, screen=screen)
     else:
-        archive.evaluate(pool)
+        archive.evaluate(np.concatenate([known, pool]))
         _climb(archive, screen, swap=not rules.free, climbs=_CLIMBS_HARD)
     if archive.found and not rules.free:
         _double(task, archive, screen)

@@ -192,23 +192,39 @@ def _descend(asked: _Asked, search: Search, best: BoolArray) -> BoolArray:
 
 
 def _descended(asked: _Asked, search: Search, chosen: BoolArray, *, exact: bool) -> BoolArray:
-    key = (count_selections(search, chosen), int(chosen.sum()))
+    key = _shape(search, chosen)
     for _ in range(_ROUNDS):
         for sets in (_rearranged(search, chosen), _flipped(asked.task, chosen)):
             some, values = asked.likely(sets)
-            shapes = [(count_selections(search, row), int(row.sum())) for row in some]
-            shorter = np.array([shape < key for shape in shapes], dtype=bool)
-            rows = shorter & (values >= asked.least * (1 + _SURE))
-            if exact or not rows.any():
+            found = None
+            if not exact:
+                found = _shortest(search, some, values, key, asked.least * (1 + _SURE))
+            if found is None:
+                shorter = np.array([_shape(search, row) < key for row in some], dtype=bool)
                 values[shorter] = asked.values(some[shorter])
-                rows = shorter & (values >= asked.least)
-            if rows.any():
-                row = min(np.flatnonzero(rows), key=lambda row: (shapes[row], -values[row]))
-                chosen, key = some[row], shapes[row]
+                values[~shorter] = -np.inf
+                found = _shortest(search, some, values, key, asked.least)
+            if found is not None:
+                chosen = some[found]
+                key = _shape(search, chosen)
                 break
         else:
             break
     return chosen
+
+
+def _shape(search: Search, chosen: BoolArray) -> tuple[int, int]:
+    """Selections and bins of a set: shorter ones come first."""
+    return count_selections(search, chosen), int(chosen.sum())
+
+
+def _shortest(
+    search: Search, sets: BoolArray, values: FloatArray, key: tuple[int, int], least: float
+) -> int | None:
+    """The row of the shortest set that has at least some value and is shorter than a shape; of equal ones the best."""
+    rows = [int(row) for row in np.flatnonzero(values >= least)]
+    shapes = {row: shape for row in rows if (shape := _shape(search, sets[row])) < key}
+    return min(shapes, key=lambda row: (shapes[row], -values[row]), default=None)
 
 
 def _rearranged(search: Search, chosen: BoolArray) -> BoolArray:

@@ -224,7 +224,7 @@ def _gap(bound: float | None, value: float) -> float | None:
 
 
 def status(complete: bool, gap: float | None) -> str:
-    """``certified``; ``within 1.3 %`` of whatever is best, rounded up to two digits; or ``best found``."""
+    """``certified``; ``within 1.3 %`` of the optimum, rounded up to two digits; or ``best found``."""
     if complete:
         return CERTIFIED
     if gap is None:

@@ -137,12 +137,12 @@ def seeds(
     orders = [
         np.concatenate([required, order[free[order]]])[: rules.most] for order in orderings(problem, variance)
     ]
-    table = np.unique(np.array(orders), axis=0).reshape(-1, orders[0].size)
+    table = _distinct(np.array(orders))
     if problem.covariance_up is not None and rules.free:
         # Much longer prefixes are far from any good set, and their variances take longest.
         useful = _best_prefix(problem, problem.variance_up, score, np.flatnonzero(free))[1]
         table = table[:, : _LONGER * (useful + 1) + _LONG]
-    values = score(_prefix_totals(problem, table)).reshape(table.shape)
+    values = score(_prefix_totals(problem, table)).reshape(len(table), -1)
     size = np.arange(1, values.shape[1] + 1)
     values[:, (size < rules.least) | (size < required.size)] = -np.inf
     best = np.argsort(-values.ravel(), kind="stable")[: 4 * keep]
@@ -154,9 +154,19 @@ def seeds(
     for minimum, limit in ((problem.background, rules.min_background), (problem.signal, rules.min_signal)):
         if limit > 0:
             sets = np.concatenate([sets, _filled(sets, minimum, limit, rules)])
-    totals = problem.totals(sets)
+    totals = problem.certain().totals(sets)
     sets = sets[rules.allowed(sets, totals) & (totals.signal > 0)]
     return sets[first_rows(sets)[: 2 * keep]] if len(sets) else sets
+
+
+def _distinct(orders: IntArray) -> IntArray:
+    """Different orderings, in ascending order."""
+    length = orders.shape[-1]
+    if not length:
+        return orders[:1]
+    # As bytes, most significant first, they compare as the numbers do.
+    keys = np.ascontiguousarray(orders.astype(">u4")).view(np.dtype((np.void, 4 * length))).ravel()
+    return orders[np.unique(keys, return_index=True)[1]]
 
 
 def _prefix_totals(problem: Problem, orders: IntArray) -> Totals:

@@ -1,4 +1,4 @@
-"""Merges of several shapes and sizes side by side, in numbers that can be compared whatever the bins were chosen for."""
+"""Merges of several shapes and sizes side by side, in numbers that can be compared between all figures of merit."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

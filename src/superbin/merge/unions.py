@@ -169,28 +169,28 @@ class _Parts:
     single : Totals
         Of the rectangles alone, with the least uncertainty that a set with all of their bins can have.
     least : ndarray, shape (n_bins,)
-        What a bin adds to the variance of a set at least: negative correlations lower it.
+        What a bin adds to the variance of a set at least.
+    added : ndarray, shape (n_parts,)
+        The same of all bins of the rectangles.
     """
 
     problem: Problem
     sets: BoolArray
     single: Totals
     least: FloatArray
+    added: FloatArray
     quick: Callable[[Totals], FloatArray]
 
     @classmethod
     def of(
         cls, problem: Problem, boxes: Rectangles, quick: Callable[[Totals], FloatArray], rules: Rules
     ) -> "_Parts":
-        covariance = problem.covariance_up
-        negative = np.zeros(problem.n_bins)
-        if covariance is not None:
-            negative = np.minimum(covariance, 0.0).sum(axis=1)
         totals = boxes.totals(problem)
         up = np.sqrt(np.maximum(totals.up**2 + boxes.negative(problem), 0.0))
-        rows = np.flatnonzero(~(boxes.sets & ~rules.possible).any(axis=1))
+        rows = boxes.within(rules.possible)
         single = Totals(totals.signal, totals.background, up, totals.down).take(rows)
-        return cls(problem.upward(), boxes.sets[rows], single, problem.variance_up + negative, quick)
+        added = boxes.added(problem)[rows]
+        return cls(problem.upward(), boxes.sets[rows], single, problem.least_added(), added, quick)
 
     def pairs(self, floor: float) -> Iterator[tuple[IntArray, IntArray]]:
         """Pairs whose union may be above a value of the quick figure, some at a time."""
@@ -207,14 +207,22 @@ class _Parts:
         needed = self._needed(rows, floor)
         # Of a pair, the part that needs more decides: it is compared with all that need less.
         order = np.argsort(needed, kind="stable")
-        rows, needed = rows[order], needed[order]
-        signal = one.signal[rows]
-        step = max(1, _BLOCK // max(rows.size, 1))
-        for i in range(0, rows.size, step):
-            some = slice(i, min(i + step, rows.size))
-            enough = signal[None, : some.stop] >= (needed - signal)[some, None]
-            more, less = np.nonzero(enough & (np.arange(some.stop) <= np.arange(i, some.stop)[:, None]))
-            first, second = rows[more + i], rows[less]
+        rows, signal = rows[order], one.signal[rows[order]]
+        missing = needed[order] - signal
+        # Most parts have no partner with the signal that they miss.
+        more = np.flatnonzero(np.maximum.accumulate(signal) >= missing)
+        if not more.size:
+            return
+        least = np.full(rows.size, np.inf)
+        least[more] = missing[more]
+        less = np.flatnonzero(signal >= np.minimum.accumulate(least[::-1])[::-1])
+        step = max(1, _BLOCK // max(less.size, 1))
+        for i in range(0, more.size, step):
+            some = more[i : i + step]
+            partners = less[: np.searchsorted(less, some[-1], "right")]
+            enough = signal[partners] >= missing[some, None]
+            one_of, other = np.nonzero(enough & (partners <= some[:, None]))
+            first, second = rows[some[one_of]], rows[partners[other]]
             likely = self.bound(first, second) > floor
             yield first[likely], second[likely]
 
@@ -247,19 +255,22 @@ class _Parts:
         return low * (1 - _ROUNDING)
 
     def unions(self, first: IntArray, second: IntArray, floor: float) -> BoolArray:
-        """The unions of pairs, without those that their signal, background and least variance rule out."""
-        found = []
-        alone = self.single.up**2 - self.sets.astype(np.float64) @ self.least
+        """The unions of pairs, without those that are ruled out."""
+        found = [np.zeros((0, self.problem.n_bins), dtype=bool)]
         for i in range(0, first.size, _UNIONS):
-            a, b = first[i : i + _UNIONS], second[i : i + _UNIONS]
-            sets = self.sets[a] | self.sets[b]
-            w = sets.astype(np.float64)
-            added = w @ self.least
-            # The variance of one part, and what the bins of the other add.
-            variance = added + np.maximum(alone[a], alone[b])
-            bound = self.quick(Totals.of(w @ self.problem.signal, w @ self.problem.background, variance))
-            found.append(sets[bound * (1 + _ROUNDING) > floor])
-        return np.concatenate(found) if found else np.zeros((0, self.problem.n_bins), dtype=bool)
+            sets, rows = self.united(first[i : i + _UNIONS], second[i : i + _UNIONS], floor)
+            found.append(sets[rows])
+        return np.concatenate(found)
+
+    def united(self, first: IntArray, second: IntArray, floor: float) -> tuple[BoolArray, IntArray]:
+        """Unions of pairs, and which of them their signal, background and least variance do not rule out."""
+        sets = self.sets[first] | self.sets[second]
+        w = sets.astype(np.float64)
+        # The variance of one part, and what the bins of the other add.
+        alone = self.single.up**2 - self.added
+        variance = w @ self.least + np.maximum(alone[first], alone[second])
+        bound = self.quick(Totals.of(w @ self.problem.signal, w @ self.problem.background, variance))
+        return sets, np.flatnonzero(bound * (1 + _ROUNDING) > floor)
 
 
 class _Ranking:
@@ -295,7 +306,11 @@ class _Ranking:
 
     def _keep(self, first: IntArray, second: IntArray) -> None:
         sets, problem = self.parts.sets, self.parts.problem
-        unions = sets[first] | sets[second]
+        if np.isfinite(self.floor):
+            unions, rows = self.parts.united(first, second, self.floor)
+            first, second, unions = first[rows], second[rows], unions[rows]
+        else:
+            unions = sets[first] | sets[second]
         totals = problem.totals(unions)
         fine = self.rules.allowed(unions, totals) & problem.exclusive(unions) & (totals.signal > 0)
         rows = np.flatnonzero(fine)

@@ -1,4 +1,4 @@
-"""LaTeX sources to PDF, with pdflatex and bibtex of whatever TeX distribution is installed.
+"""LaTeX sources to PDF, with pdflatex and bibtex of the installed TeX distribution.
 
 LaTeX is optional. Nothing of a run's litter stays: auxiliary files go to a temporary folder, and the PDF appears
 only when it is complete.

@@ -1,7 +1,7 @@
 r"""From values to TeX: nothing that a user or a document wrote reaches LaTeX unescaped.
 
 * `TeX`: a string that is TeX already; every other string is escaped when a template prints it.
-* `escape`: any text, whatever its characters, as plain ASCII TeX that prints it.
+* `escape`: any text as plain ASCII TeX that prints it.
 * `mathtext`: a label with ``$...$`` formulas; a formula passes only if it parses in a small safe language.
 * `measured`, `parts`, `three`, `percent`, `pvalue`, `estimate`, `whole`, `z`: numbers as a paper writes them.
 
@@ -248,9 +248,9 @@ def _argument(tokens: list[str], depth: int) -> tuple[str, list[str]]:
 
 
 def measured(value: float, up: float, down: float) -> TeX:
-    """Write a value with upward and downward uncertainty, rounded as `superbin.results.rounding.measured`."""
+    """Write a value with upward and downward uncertainty, rounded as `superbin.results.rounding.measured`; alone where none is stated."""
     shown = rounding.measured(value, up, down)
-    return _with_errors(shown.value, _sides(*shown.errors), shown.exponent)
+    return _with_errors(shown.value, _sides(*shown.errors) if up or down else "", shown.exponent)
 
 
 def parts(value: float, *pairs: tuple[float, float]) -> tuple[TeX, ...]:

@@ -1,4 +1,4 @@
-"""Legends that fit their axes whatever the labels: columns, font size and line breaks are found by measuring."""
+"""Legends that fit their axes with labels of any length: columns, font size and line breaks are found by measuring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -163,7 +163,7 @@ def loss_curve(
     title: str = "",
     ax: Axes | None = None,
 ) -> LossArtists:
-    """Draw what is lost by serving many signals with k merges or regions.
+    """Draw the loss if k merges or regions are used for many signals.
 
     Parameters
     ----------

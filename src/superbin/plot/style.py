@@ -114,7 +114,7 @@ def figure_of(ax: "Axes") -> "Figure":
     """
     figure = ax.get_figure(root=True)
     if figure is None:
-        raise InputError("the axes to draw on belongs to no figure; give one that does")
+        raise InputError("the axes belong to no figure; give axes of a figure")
     return figure
 
 

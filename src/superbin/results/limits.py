@@ -151,7 +151,7 @@ class SignalUncertainty:
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodAnswer:
-    """What all bins of a search together say of the signal.
+    """Limits and significance of a signal from the likelihood of all bins of a search.
 
     Attributes
     ----------

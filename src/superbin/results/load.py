@@ -50,12 +50,12 @@ def drawable_of(text: str, *, place: str = "the result") -> Drawable:
             found = drawable(document)
         except Exception as error:  # cattrs has groups of any errors
             raise DocumentError(
-                f"{place} is no document of superbin likelihood: {_innermost(error)}; write it again with --json"
+                f"{place} is not a document of superbin likelihood: {_innermost(error)}; write it again with --json"
             ) from error
         if found is not None:
             return found
         raise DocumentError(
-            f"{place} has no schema and is no answer of superbin likelihood scan, impacts, yields or covariance; give {_WRITTEN}"
+            f"{place} has no schema and is not an output of superbin likelihood scan, impacts, yields or covariance; give {_WRITTEN}"
         )
     return result_of(text, place=place)
 

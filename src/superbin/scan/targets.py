@@ -25,7 +25,7 @@ __all__ = ["Target", "check_targets", "grid_targets", "spread"]
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One signal to scan, or why there is none at these parameters.
+    """A signal to scan, or the reason why there is none at these parameters.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def check_targets(search: Search, targets: Sequence[Target]) -> None:
             )
         point = tuple(target.parameters.values())
         if not all(map(math.isfinite, point)):
-            raise InputError(f"{target.label} is no point of a scan; masses must be finite")
+            raise InputError(f"{target.label} cannot be scanned; masses must be finite")
         if point in seen:
             raise InputError(f"{target.label} comes twice in the scan; remove one of the two")
         seen.add(point)

@@ -92,7 +92,7 @@ class LocalWorkers(Executor):
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    """How processes start: from a server that has imported superbin once, where the system has such, or each anew.
+    """How processes start: from a server that has imported superbin once, where the system supports it, or each on its own.
 
     They are never forked from this process, whose threads and database connections must not be copied.
     """

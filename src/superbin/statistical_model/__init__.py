@@ -1,4 +1,4 @@
-"""The description of a binned likelihood, whatever file it came from.
+"""The description of a binned likelihood, read from any kind of file.
 
 Readers (`superbin.io`) make a `StatisticalModel`, engines (`superbin.likelihood`) evaluate and fit it. It is plain data: frozen,
 checked when made, without any function of the parameters.

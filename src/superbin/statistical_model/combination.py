@@ -105,7 +105,7 @@ def combine(
         raise InputError(f"a combination needs at least two likelihoods; {len(parts)} given")
     strengths = [p.signal_strengths[0] for p in parts.values() if p.signal_strengths]
     if not strengths:
-        raise InputError("none of the likelihoods has a signal strength; a combination needs one that does")
+        raise InputError("none of the likelihoods has a signal strength; at least one must have one")
     common = strength or strengths[0]
     names = {label: {} for label in parts}  # type: dict[str, dict[str, str]]
     for label, part in parts.items():

@@ -237,7 +237,7 @@ def _jet(expression: Expression, values: Mapping[str, float], index: Mapping[str
             return Jet(value, np.zeros(n), np.zeros((n, n)))
         case Variable(name):
             if name not in values:
-                raise InputError(f"the formula names {name!r}, which is no parameter")
+                raise InputError(f"the formula names {name!r}, which is not a parameter")
             gradient = np.zeros(n)
             gradient[index[name]] = 1.0
             return Jet(values[name], gradient, np.zeros((n, n)))

@@ -185,7 +185,7 @@ class StatisticalModel(Shown):
                 named += [(what, name) for name in _named(sample.effects)]
             for what, name in named:
                 if name not in self.positions:
-                    raise InputError(f"{what} depends on {name!r}, which is no parameter")
+                    raise InputError(f"{what} depends on {name!r}, which is not a parameter")
 
     @cached_property
     def positions(self) -> dict[str, int]:

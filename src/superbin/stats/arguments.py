@@ -1,6 +1,6 @@
-"""Checks every number that enters the statistics room, once, before any formula sees it.
+"""Checks every number that enters `superbin.stats`, once, before any formula sees it.
 
-The rest of the room works on float64 arrays it can trust: finite, not negative, of one shape, ``down <= b``.
+The rest of the package works on float64 arrays that are finite, not negative, of one shape, ``down <= b``.
 """
 
 from typing import Any, TypeAlias
@@ -159,10 +159,10 @@ def as_count(n: object) -> int:
     3
     """
     if isinstance(n, bool) or not isinstance(n, int | float | np.integer | np.floating):
-        raise InputError(f"n = {n!r:.60} is no observed count; give a whole number")
+        raise InputError(f"n = {n!r:.60} is not an observed count; give a whole number")
     value = float(min(n, 2 * LARGEST))
     if not (0 <= value <= LARGEST and value.is_integer()):
-        raise InputError(f"n = {n!r:.60} is no observed count; give a whole number from 0 to {LARGEST:g}")
+        raise InputError(f"n = {n!r:.60} is not an observed count; give a whole number from 0 to {LARGEST:g}")
     return int(value)
 
 

@@ -1,4 +1,4 @@
-"""Searches, signals and scans in a SQL database: the only room that knows SQL. Specified in ``specs/store.md``.
+"""Searches, signals and scans in a SQL database: the only package that uses SQL. Specified in ``specs/store.md``.
 
 Use `Store` for everything; `superbin.catalog.open_catalog` gives one that holds the packaged searches.
 `StoredSearch`, `StoredSignal` and `StoredScan` are what its listings consist of.

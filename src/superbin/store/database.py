@@ -339,7 +339,7 @@ class Store:
             return scanning.list_scans(connection)
 
     def begin_scan(self, header: ScanResult, *, fresh: bool = False) -> dict[str, ScanPoint]:
-        """Make room for the points of a scan, and say which are there already.
+        """Create the record of a scan if it is new, and say which of its points are stored already.
 
         Parameters
         ----------
@@ -369,7 +369,7 @@ class Store:
             return scanning.load(connection, header.digest)
 
     def add_scan_points(self, scan: str, points: Iterable[FinishedPoint]) -> None:
-        """Store points of a scan that `begin_scan` made room for, all or none.
+        """Store points of a scan after `begin_scan`, all or none.
 
         Parameters
         ----------

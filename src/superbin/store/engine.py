@@ -59,14 +59,14 @@ _SQLITE = {
     8: f"cannot be written; make the file and its folder writable, or {_CURE}",
     10: f"cannot be read or written; check the disk and the permissions, or {_CURE}",
     11: "is damaged; restore it from a copy, or move it away and superbin makes a new one",
-    13: f"does not fit on its disk; make room there, or {_CURE}",
+    13: f"does not fit on its disk; free some space there, or {_CURE}",
     14: f"cannot be opened; its folder must exist and be writable, or {_CURE}",
     26: "is not a SQLite database, or is damaged; restore it from a copy, or move it away and superbin makes a new one",
 }
 
 _MAY_NOT = f"ask its owner for the right to write, or {_CURE}"
 _IS_BUSY = "another process was writing; try again"
-_IS_FULL = f"its disk is full; make room there, or {_CURE}"
+_IS_FULL = f"its disk is full; free some space there, or {_CURE}"
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATES = {

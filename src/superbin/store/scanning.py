@@ -275,8 +275,7 @@ def _require(connection: Connection, scan: str) -> int:
     found = _find(connection, scan)
     if found is None:
         raise DatabaseError(
-            "the scan is not in the database any more; another process replaced its search or "
-            "started it anew; run the scan again"
+            "the scan is not in the database any more; another process replaced its search or started the scan again; run it again"
         )
     return found
 

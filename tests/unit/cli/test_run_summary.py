@@ -12,7 +12,7 @@ def test_what_run_prints(example_result: AnalysisResult) -> None:
     result = example_result
     text = summary(result, Path("out"))
     lines = text.splitlines()
-    assert lines[0].startswith("T1bbbb(1750, 1) in cms-pas-sus-16-014, 12.9 fb-1")
+    assert lines[0].startswith("T1bbbb(1750, 1) in cms-pas-sus-16-014, 12.9 fb^-1")
     quoted = result.quoted
     assert quoted is not None
     assert quoted.cross_section_fb is not None

@@ -346,7 +346,7 @@ def test_hepdata_is_imported_again(bundle: Bundle, tmp_path: Path) -> None:
 def test_tables_have_a_row_per_signal(bundle: Bundle, scan: ScanResult) -> None:
     """EXP-7: the CSV table has one row per signal, and for a scan the limits in fb."""
     text = files_of(bundle, "csv")["signals.csv"].decode()
-    assert text.startswith("# three-regions: Three regions; 12.9 fb-1")
+    assert text.startswith("# three-regions: Three regions; 12.9 fb^-1")
     rows = list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
     assert len(rows) == len(POINTS)
     assert float(rows[0]["signal_mid_HT"]) == pytest.approx(yields(1000, 100)[1], rel=1e-12)

@@ -85,6 +85,8 @@ def test_wrong_histograms(search: Search) -> None:
     """RIMP-2: wrong bins, wrong edges, missing variances and plain lists are refused."""
     with pytest.raises(InputError, match="has 2 bins; search 's' has 3"):
         signal_from_histogram(search, hist.Hist(hist.axis.Regular(2, 0, 1)), model="Z")
+    with pytest.raises(InputError, match="has 4 bins; search 's' has 3"):
+        signal_from_histogram(search, hist.Hist(hist.axis.Regular(4, 0, 1)), model="Z")
     other: Any = hist.Hist(hist.axis.Variable([200, 350, 500, 900]))
     with pytest.raises(InputError, match="has bin 1 from 200 to 350; search 's' has it from 200 to 300"):
         signal_from_histogram(search, other, model="Z")

@@ -27,6 +27,19 @@ def test_search_round_trip(small_search: Search, tmp_path: Path) -> None:
         assert getattr(again, name) == getattr(small_search, name)
 
 
+def test_a_folder_of_format_1(small_search: Search, tmp_path: Path) -> None:
+    """TAB-17: without names, licence, citation and pairs of bins, as they were before format 2, a search is read as before."""
+    write_search(small_search, tmp_path)
+    head = json.loads((tmp_path / "search.json").read_text("utf-8"))
+    for key in ("covariance", "not_combinable", "licence", "citation", "accuracy"):
+        del head[key]
+    (tmp_path / "search.json").write_text(json.dumps(head | {"format": 1}))
+    assert read_search(tmp_path).digest == small_search.digest
+    (tmp_path / "search.json").write_text(json.dumps(head | {"format": 3}))
+    with pytest.raises(DocumentError, match="format"):
+        read_search(tmp_path)
+
+
 def test_signal_round_trip(small_signal: SignalModel, tmp_path: Path) -> None:
     """TAB-6, TAB-7: a signal that is written reads back with the same digest and header."""
     write_signal(small_signal, tmp_path / "signal.csv")

@@ -1,5 +1,6 @@
 """The dense engine against pyhf on small workspaces, and against closed forms (ENG-1 to ENG-18)."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from scipy.stats import norm
 from superbin.errors import InputError
 from superbin.io.workspaces import model_from_workspace
 from superbin.likelihood import Likelihood
+from superbin.likelihood.dense.fits import _doubts
 from superbin.likelihood.dense.interpolation import even_part
 from superbin.statistical_model import (
     Binary,
@@ -525,6 +527,19 @@ def test_parameters_at_bounds_are_named() -> None:
     assert fit.doubts[0] == "at a bound: mu"
 
 
+def test_failed_starts_and_negative_expectations_are_named() -> None:
+    """ENG-9: starts that ended elsewhere than in a minimum by their names, and the first bin that expects less than nothing."""
+    ours = counting(3, 2, 5)
+    best = ours.fit().minimum
+    negative = dataclasses.replace(best, point=dataclasses.replace(best.point, expected=np.array([-0.1])))
+    lost = dataclasses.replace(best, status="iteration-limit")
+    told = list(_doubts(ours.objective, negative, (), (), [("nominal", best), ("random 1", lost)]))
+    assert told == [
+        "starts that did not converge: random 1",
+        f"negative expectation in {ours.objective.model.bin_names[0]}",
+    ]
+
+
 def test_limit_beyond_the_bound_is_found_and_named() -> None:
     """ENG-11: an upper bound of the signal strength does not end the search."""
     narrow, wide = counting(5, 2, 5, high=1.0).limit(), counting(5, 2, 5, high=100.0).limit()
@@ -672,7 +687,7 @@ def test_bad_strengths(mu: float, message: str) -> None:
 def test_descriptions_are_checked() -> None:
     """ENG-1: unknown names, sizes and repeated names are refused when a description is made."""
     channel = Channel("SR", np.array([1.0]), (Sample("b", np.array([1.0]), (Rate("mu"),)),))
-    with pytest.raises(InputError, match="depends on 'mu', which is no parameter"):
+    with pytest.raises(InputError, match="depends on 'mu', which is not a parameter"):
         StatisticalModel((channel,), ())
     with pytest.raises(InputError, match="two parameters are named 'mu'"):
         StatisticalModel((channel,), (Parameter("mu", 1.0), Parameter("mu", 1.0)))

@@ -15,13 +15,15 @@ from superbin.results.load import load_drawable
 
 
 def test_draws_the_matrix_it_is_given() -> None:
-    """LIK-29: the figure shows the given matrix from -1 to 1."""
+    """LIK-29: the figure shows the given matrix from -1 to 1, with lines after the last bin of a group."""
     before = dict(mpl.rcParams)
     matrix = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.0], [-0.2, 0.0, 1.0]])
     drawn = correlation_matrix(matrix, blocks=[2], attribution="Test", luminosity_fb=12.9, sqrt_s_tev=13)
     np.testing.assert_array_equal(np.asarray(drawn.mesh.get_array()).reshape(3, 3), matrix)
     assert drawn.mesh.get_clim() == (-1, 1)
     assert drawn.ax.get_xlim() == (0.5, 3.5)
+    lines = [(*line.get_xdata(), *line.get_ydata()) for line in drawn.ax.get_lines()]  # type: ignore[misc]
+    assert lines == [(0, 1, 2.5, 2.5), (2.5, 2.5, 0, 1)]
     assert dict(mpl.rcParams) == before
 
 

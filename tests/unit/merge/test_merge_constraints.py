@@ -137,6 +137,31 @@ def test_correlations_enter_the_uncertainty(cms_search: Search, t1bbbb: SignalMo
     assert result.value < optimize(cms_search, t1bbbb).value
 
 
+def test_the_background_bounds_its_downward_uncertainty(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-3: of two bins that sum to b, down is at most b, whatever the covariance; up is the root of the sum."""
+    b = combine(cms_search, t1bbbb, [20, 30]).background.nominal
+    wide = np.diag(np.full(cms_search.n_bins, 8 * b**2))
+    found = combine(cms_search, t1bbbb, [20, 30], covariance=Covariance.of(wide)).background
+    assert found.up == pytest.approx(4 * b)
+    assert found.down == b
+
+
+@pytest.mark.parametrize(
+    ("matrix", "text"),
+    [
+        (np.ones((159, 160)), "shape"),
+        (np.eye(160) + np.triu(np.full((160, 160), 0.01), 1), "not symmetric"),
+        (1.1 * np.eye(160) - 0.1, "semidefinite"),
+    ],
+)
+def test_no_covariance_is_refused(
+    cms_search: Search, t1bbbb: SignalModel, matrix: FloatArray, text: str
+) -> None:
+    """MERGE-3: square, symmetric and positive semidefinite."""
+    with pytest.raises(InputError, match=text):
+        optimize(cms_search, t1bbbb, covariance=matrix)
+
+
 @pytest.mark.parametrize("figure", ["profile_asimov", "asimov_limit"])
 def test_shapes_and_sizes_side_by_side(cms_search: Search, t1bbbb: SignalModel, figure: str) -> None:
     """MERGE-25, MERGE-4: exact Z and limit of the sums of each merge; the loss is in the one that was asked for."""

@@ -37,7 +37,7 @@ def table(text: str, label: str) -> dict[str, list[str]]:
 
 class TestContent:
     def test_files(self, example_result: AnalysisResult, tmp_path: Path) -> None:
-        """PAPER-1: two files, in a folder that is made; written anew without a trace of the old."""
+        """PAPER-1: two files, in a folder that is made; written again without a trace of the old."""
         path = render(example_result, tmp_path / "out" / "paper")
         assert path == tmp_path / "out" / "paper" / "paper.tex"
         assert render(example_result, tmp_path / "out" / "paper").read_bytes() == path.read_bytes()

@@ -3,7 +3,7 @@
 The baselines in ``tests/baseline`` belong to one version of Matplotlib, which the extra ``test`` installs: another one sets
 text a little larger or smaller, and the axes follow the text. Elsewhere these tests skip, unless SUPERBIN_REQUIRE_IMAGES
 is 1. What figures contain and that nothing overlaps is tested for every version in the files here.
-Draw the baselines anew with
+Draw the baselines again with
 ``pytest -o addopts= --import-mode=importlib --mpl-generate-path=tests/baseline tests/unit/plot/test_figure_images.py``
 and look at them before committing. `TOLERANCE` is a root mean square in 255 grey levels: a label that changes by one
 digit gives 2.2, a data point that moves 5.

@@ -29,9 +29,8 @@ def test_every_figure_says_whose_data_it_shows(example_result: AnalysisResult) -
         (right,) = (t for t in found if t.get_text() in ("12.9 fb$^{-1}$ (13 TeV)", "12.9 fb$^{-1}$"))
         for text, x, side in ((left, 0.0, "left"), (right, 1.0, "right")):
             place = text.get_position()
-            assert (float(place[0]), text.get_horizontalalignment()) == (pytest.approx(x, abs=0.01), side), (
-                name
-            )
+            assert float(place[0]) == pytest.approx(x, abs=0.01), name
+            assert text.get_horizontalalignment() == side, name
             assert float(place[1]) > 1, name
         assert left.get_fontstyle() == "italic", name
         bold = [t.get_text() for t in found if t.get_fontweight() in ("bold", 700)]

@@ -281,6 +281,13 @@ def test_nothing_is_covered_or_cut(low: bool) -> None:
             assert tight.y0 >= 0
             assert tight.x1 <= figure.bbox.x1
             assert tight.y1 <= figure.bbox.y1
+            ends = [(line, line.get_xydata()) for line in ax.get_lines()]
+            equal = [
+                line
+                for line, xy in ends
+                if np.shape(xy) == (2, 2) and np.ptp(np.asarray(xy), axis=1).max() == 0
+            ]
+            assert [line.is_dashed() for line in equal] == ([] if low else [True])
         assert r"\tilde{g}" in ax.get_xlabel()
         assert "GeV" in ax.get_ylabel()
         assert any("Reinterpretation of CMS data" in text.get_text() for text in ax.texts)

@@ -305,7 +305,7 @@ class TestLayout:
         assert len(drawn.legend.get_texts()) == 14
 
     def test_tilted_labels_do_not_touch(self, projection_of: ProjectionOf) -> None:
-        """FIG-11: labels that would be unreadably small are tilted, and the figure makes room below."""
+        """FIG-11: labels that would be unreadably small are tilted, and the figure leaves space below."""
         item = projection_of("ht", NASTY["many long columns"]["columns"])
         labels = draw(item).ratio.get_xticklabels()
         assert all(t.get_rotation() == pytest.approx(60) for t in labels)
@@ -367,7 +367,7 @@ class TestState:
         """FIG-13: axes that were removed are refused."""
         main, ratio = Figure().subplots(2, 1)
         main.remove()
-        with pytest.raises(InputError, match="belongs to no figure"):
+        with pytest.raises(InputError, match="belong to no figure"):
             draw(ht, axes=(main, ratio))
 
 

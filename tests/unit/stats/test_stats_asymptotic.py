@@ -19,7 +19,7 @@ CASES: list[tuple[float, float, float, float]] = [
 PYHF_Z = [1.918, 2.265, 3.561, 2.990, 3.850, 4.044, 1.231]
 
 
-def pyhf_q0(n: float, b: float, up: float, down: float, interpolation: str) -> float:
+def pyhf_q0(n: float, b: float, up: float, down: float, interpolation: str, *, widest: float = 5.0) -> float:
     """Z = sqrt(q0) of the one-bin workspace."""
     model = pyhf.Model(
         {
@@ -51,11 +51,14 @@ def pyhf_q0(n: float, b: float, up: float, down: float, interpolation: str) -> f
         modifier_settings={"normsys": {"interpcode": interpolation}},
     )
     data = [n, *model.config.auxdata]
+    bounds = [
+        (-widest, widest) if low == -5.0 else (low, high) for low, high in model.config.suggested_bounds()
+    ]
     q0 = pyhf.infer.test_statistics.q0(
         0.0,
         data,
         model,
-        *(model.config.suggested_init(), model.config.suggested_bounds(), model.config.suggested_fixed()),
+        *(model.config.suggested_init(), bounds, model.config.suggested_fixed()),
     )
     return float(np.sqrt(q0))
 
@@ -66,6 +69,23 @@ def test_agrees_with_pyhf(case: tuple[float, float, float, float]) -> None:
     ours = superstats.asymptotic_z(*case)
     assert ours == pytest.approx(pyhf_q0(*case, "code1"), abs=3e-4)
     assert ours == pytest.approx(pyhf_q0(*case, "code4"), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("case", "z", "bounded"),
+    [
+        ((4154, 3407.878847093721, 104.29627635573357, 104.29627635573357), 5.83089733766459, 0.0113),
+        ((3517, 2898.3968086270893, 72.13840263473517, 72.13840263473517), 6.46732663676735, 0.0204),
+        ((3682, 2832.0076193085947, 134.29514615364658, 134.29514615364658), 5.33457625184853, 0.00034),
+    ],
+)
+def test_pulls_beyond_the_bounds_of_pyhf(
+    case: tuple[float, float, float, float], z: float, bounded: float
+) -> None:
+    """STAT-10: where the fit pulls the nuisance beyond 5, pyhf's bound makes its Z too large; the values by mpmath's root of the score."""
+    assert superstats.asymptotic_z(*case) == pytest.approx(z, rel=1e-12)
+    assert pyhf_q0(*case, "code1") - z == pytest.approx(bounded, rel=0.02)
+    assert pyhf_q0(*case, "code1", widest=20.0) == pytest.approx(z, abs=3e-4)
 
 
 @pytest.mark.parametrize(("case", "z"), list(zip(CASES, PYHF_Z, strict=True)))

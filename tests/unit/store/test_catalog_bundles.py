@@ -312,7 +312,7 @@ def test_inspect_says_what_is_missing(here: Path) -> None:
     (here / "odd.bin").write_bytes(b"\x00\x01")
     odd = survey("odd.bin")
     assert odd.kind is None
-    assert "cannot be imported so: " in "\n".join(odd.lines())
+    assert "cannot be imported as it is: " in "\n".join(odd.lines())
     (here / "hep").mkdir()
     for name in ("one", "two"):
         values = "[{value: 2}, {value: 3}]"

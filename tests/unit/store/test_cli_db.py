@@ -63,9 +63,9 @@ def test_list(here: Path, cms_search: Search, t1bbbb: SignalModel) -> None:
     """STORE-13: list names searches and models; as JSON with provenance and every point."""
     assert output("list") == (
         f"{here / 'db.sqlite'}: 2 searches, 1 signal\n"
-        "cms-pas-sus-16-014  12.9 fb-1 at 13 TeV  160 bins  packaged\n"
+        "cms-pas-sus-16-014  12.9 fb^-1 at 13 TeV  160 bins  packaged\n"
         "  T1bbbb(m_mother, m_lsp)  1 point\n"
-        "cms-sus-16-033  35.9 fb-1 at 13 TeV  174 bins  packaged\n"
+        "cms-sus-16-033  35.9 fb^-1 at 13 TeV  174 bins  packaged\n"
     )
     listed = document("list")
     assert listed["database"] == str(here / "db.sqlite")

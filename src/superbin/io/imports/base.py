@@ -58,7 +58,7 @@ class Options:
         """
         value = self.luminosity_fb if self.luminosity_fb is not None else known
         if value is None:
-            raise InputError(f"{place} does not say its luminosity; give it in fb^-1 with --luminosity")
+            raise InputError(f"{place} does not state its luminosity; give it in fb^-1 with --luminosity")
         return value
 
     def energy(self, known: float | None = None) -> float:
@@ -150,7 +150,7 @@ class Source:
             raise InputError(f"{self.path}: {error.strerror}; the folder must be readable") from error
         if len(names) > MOST_FILES:
             raise InputError(
-                f"{self.path}: holds {len(names)} files; at most {MOST_FILES} are looked at, name the one that is meant"
+                f"{self.path}: holds {len(names)} files; at most {MOST_FILES} are examined; name the file to import"
             )
         return tuple(self.path / name for name in sorted(names))
 

@@ -104,7 +104,7 @@ def _add(draft: Draft, about: _About | None) -> None:
     """Add what the file beside the table says; the table's own comments come first."""
     file = f"{draft.name}_var.j"
     if about is None:
-        draft.notes.append(f"{file}: not there, so the table does not say its luminosity")
+        draft.notes.append(f"{file}: missing, so the luminosity is not known")
         return
     content = about.content
     if draft.luminosity_fb is None:

@@ -155,8 +155,7 @@ def _fit(root: RootFile, options: Options) -> tuple[str, list[str]]:
             notes.append(f"{', '.join(ignored)}: not used, they are post-fit")
     else:
         notes.append(
-            f"WARNING: shapes_{fit} are post-fit: these backgrounds know the observed counts, and what is computed from them "
-            "uses the data twice"
+            f"WARNING: shapes_{fit} are post-fit: these backgrounds depend on the observed counts, and results computed from them use the data twice"
         )
     return fit, notes
 

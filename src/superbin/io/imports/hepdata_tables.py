@@ -450,7 +450,7 @@ def _exported(
 def _repeated(cell: Any, texts: Iterator[tuple[str, ...]], place: str) -> Sequence[Value]:
     """Values of a column whose cells differ from the first one in their texts alone."""
     if not isinstance(cell, dict):
-        raise DocumentError(f"{place} has a cell that is no object")
+        raise DocumentError(f"{place} has a cell that is not an object")
     keys = [key for key in cell if key in ("value", "low", "high")]
     found = [next(texts) for _ in keys]
     first = _value(cell, place)
@@ -638,7 +638,7 @@ def _old_cell(text: str, place: str, *, is_x: bool) -> Value:
 
 def _old_errors(text: str, value: float, place: str) -> tuple[Error, ...]:
     errors: list[Error] = []
-    main, *further = re.split(r"\(?\s*DSYS\s*=", text)
+    main, *further = re.split(r"\(?(?<!\s)\s*+DSYS\s*=", text)
     parts = [(main, "stat" if further else "")]
     parts += [(p.rstrip(") ;"), "sys") for group in further for p in group.split(",DSYS=")]
     for part, label in parts:

@@ -207,7 +207,7 @@ def _matrix(regions: list[_Region], faults: Faults) -> Any:
         for other, value in region.covariances.items():
             if other not in places:
                 faults.add(
-                    f"region {region.name!r} has a covariance with {other!r}, which is no such region",
+                    f"region {region.name!r} has a covariance with {other!r}, which is not a region of the file",
                     region.line,
                 )
                 continue

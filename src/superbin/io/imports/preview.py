@@ -26,7 +26,7 @@ def preview(bundle: Bundle) -> list[str]:
     backgrounds = _listed([p.name for p in search.processes])
     lines = [
         f"{search.name}: {search.title}" if search.title != search.name else search.name,
-        f"{search.luminosity_fb:g} fb-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}, backgrounds: {backgrounds}",
+        f"{search.luminosity_fb:g} fb^-1 at {search.sqrt_s_tev:g} TeV, {counted(search.n_bins, 'bin')}, backgrounds: {backgrounds}",
         *_table(search),
     ]
     if search.covariance is not None:

@@ -7,14 +7,16 @@ the engine reads it. Keys of the mapping:
 key              what it says
 ===============  ====================================================================================
 ``channels``     names of the channels that are bins; by default those that are named as signal regions
-``workspace``    which file of a folder is the workspace
+``workspace``    which file of a folder is the workspace; one that is another with a patch of the folder is left out
 ``measurement``  which measurement of it; by default the first
 ``negative``     ``"zero"``: set negative backgrounds to zero
 ``observed``     ``"round"``: take the nearest whole numbers of observed events
 ===============  ====================================================================================
 """
 
+import contextlib
 import copy
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -35,6 +37,8 @@ __all__ = ["IMPORTER", "PyhfImporter", "is_patch"]
 _KEYS = ("channels", "workspace", "measurement", "negative", "observed")
 _HEAD = 1 << 18
 _MOST_SIGNALS = 5000
+_MOST_COMPARED = 100
+"""Patches of a set that are tried for a workspace that holds one already."""
 _FILE = "workspace.json"
 
 
@@ -50,14 +54,14 @@ class PyhfImporter:
 
     def read(self, source: Source, options: Options) -> Imported:
         """Read the signal regions, and keep the workspace."""
-        path = _workspace(source, options)
+        notes: list[str] = []
+        path = _workspace(source, options, notes)
         document = parse_json(Source.at(path).text(), path)
         mapping = options.mapping
         measurement = mapping.get("measurement")
         model = model_from_workspace(
             with_known_poi(document), source=str(path), name=path.name, measurement=measurement
         )
-        notes: list[str] = []
         channels = signal_regions(model, mapping.get("channels"), notes)
         draft = model_draft(model, channels, str(path), _name(source, path), mapping)
         signals = [*model_signals(model, channels, path.name, notes)]
@@ -98,7 +102,7 @@ def is_patch(path: Path) -> bool:
     return b'"op"' in head or b'"patches"' in head
 
 
-def _workspace(source: Source, options: Options) -> Path:
+def _workspace(source: Source, options: Options, notes: list[str]) -> Path:
     found = [
         p
         for p in source.files()
@@ -107,6 +111,10 @@ def _workspace(source: Source, options: Options) -> Path:
     given = options.mapping.get("workspace")
     if given is not None:
         found = [p for p in found if p.name == given]
+    elif len(found) > 1:
+        made = _made_by_patches(source, found)
+        found = [p for p in found if p not in made]
+        notes += [f"{p.name}: not used, it is {found[0].name} with {patch}" for p, patch in made.items()]
     if len(found) != 1:
         shown = ", ".join(p.name for p in source.files() if Source(p).suffix == ".json")
         raise InputError(
@@ -114,6 +122,35 @@ def _workspace(source: Source, options: Options) -> Path:
             f'{{"workspace": NAME}}'
         )
     return found[0]
+
+
+def _made_by_patches(source: Source, workspaces: Sequence[Path]) -> dict[Path, str]:
+    """Workspaces of a folder that are another one of it with a patch that lies beside them, and which patch."""
+    documents = {p: parse_json(Source.at(p).text(), p) for p in workspaces}
+    made: dict[Path, str] = {}
+    for file in _patches(source, workspaces[0]):
+        content = parse_json(Source.at(file).text(), file)
+        names = [name for name, _, _ in patch_list(content, source=str(file))]
+        for background, name in itertools.product(workspaces, names[:_MOST_COMPARED]):
+            if background in made:
+                continue
+            with contextlib.suppress(InputError):  # it belongs to another workspace
+                whole = patched(documents[background], content, name=name or None, source=str(file))
+                others = [p for p in workspaces if p != background and p not in made]
+                same = [p for p in others if _in_order(documents[p]) == _in_order(whole)]
+                made |= dict.fromkeys(same, f"patch {name} of {file.name}" if name else file.name)
+    return made
+
+
+def _in_order(content: Any) -> Any:
+    """A document with its lists of named things in the order of their names, which means nothing."""
+    if isinstance(content, dict):
+        return {key: _in_order(value) for key, value in content.items()}
+    if not isinstance(content, list):
+        return content
+    items = [_in_order(item) for item in content]
+    named = all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items)
+    return sorted(items, key=lambda item: (item["name"], str(item.get("type")))) if named else items
 
 
 def _name(source: Source, path: Path) -> str:

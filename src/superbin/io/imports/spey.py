@@ -1,7 +1,7 @@
 """JSON objects of arrays, as the inputs of spey's default models hold them.
 
 ``background_yields`` and ``data``; ``covariance_matrix``, or ``absolute_uncertainties``, or
-``absolute_uncertainty_envelops`` (pairs of up and down); ``third_moment`` is kept. A signal that is given is not used, since its
+``absolute_uncertainty_envelops`` (pairs of up and down), these with or without ``correlation_matrix``; ``third_moment`` is kept. A signal that is given is not used, since its
 model is not named. Format: J. Y. Araz, SciPost Phys. 16 (2024) 032, arXiv:2307.06996.
 """
 
@@ -22,7 +22,7 @@ from superbin.io.imports.matrices import as_matrix
 __all__ = ["IMPORTER", "SpeyImporter"]
 
 _KNOWN = {
-    "background_yields", "data", "covariance_matrix", "absolute_uncertainties", "absolute_uncertainty_envelops",
+    "background_yields", "data", "covariance_matrix", "correlation_matrix", "absolute_uncertainties", "absolute_uncertainty_envelops",
     "third_moment", "names", "luminosity_fb", "sqrt_s_tev", "source", "title",
 }  # fmt: skip
 
@@ -30,6 +30,7 @@ _PER_BIN = (
     "background_yields",
     "data",
     "covariance_matrix",
+    "correlation_matrix",
     "absolute_uncertainties",
     "absolute_uncertainty_envelops",
 )
@@ -66,8 +67,13 @@ class SpeyImporter:
         with faults.gathering():
             energy = _scalar(content, "sqrt_s_tev", source)
         with faults.gathering():
-            if "covariance_matrix" in content:
-                matrix = as_matrix(content["covariance_matrix"], f"{source.path}: covariance_matrix")
+            given = [key for key in ("covariance_matrix", "correlation_matrix") if key in content]
+            if len(given) > 1:
+                raise DocumentError(f"{source.path}: has {' and '.join(given)}; keep one of the two")
+            for key in given:
+                matrix = as_matrix(
+                    content[key], f"{source.path}: {key}", correlations=key == "correlation_matrix"
+                )
                 matrix.ordered((), n_bins)
         moments = np.zeros(0)
         with faults.gathering():

@@ -1,4 +1,4 @@
-"""What is in a source, for a person who has to say which part of it is what."""
+"""The content of a source, for a user who has to write a mapping."""
 
 import contextlib
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Survey:
     notes : tuple of str
         What an import would do with every part.
     problem : str
-        Why it cannot be imported so; empty if it can.
+        Why it cannot be imported as it is; empty if it can.
     """
 
     path: str
@@ -72,7 +72,7 @@ class Survey:
         )
         lines += [f"  {note}" for note in self.notes]
         if self.problem:
-            lines.append(f"cannot be imported so: {self.problem}")
+            lines.append(f"cannot be imported as it is: {self.problem}")
         if self.mapping:
             lines += [
                 "a mapping to begin with (--mapping FILE):",

@@ -588,8 +588,7 @@ def _plain(channel: Channel, sample: Sample) -> Sample:
         product = monomial(effect.expression)
         if product is None or any(power not in {0, 1} for power in product[1].values()):
             raise InputError(
-                f"sample {sample.name!r} of channel {channel.name!r} is scaled by a formula that is no product of parameters, which HistFactory has not; "
-                "export to HS3"
+                f"sample {sample.name!r} of channel {channel.name!r} is scaled by a formula that is not a product of parameters; HistFactory has no such modifier, export to HS3"
             )
         factor *= product[0]
         effects += [Rate(name) for name, power in product[1].items() if power == 1]

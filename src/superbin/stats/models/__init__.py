@@ -10,7 +10,7 @@ name                      distribution of the mean
 ``gamma``                 Gamma of shape ``b tau + 1`` and rate ``tau = b/sigma^2``, ``sigma = (up + down)/2``: the flat-prior
                           posterior of an off-source region with ``b tau`` counts, whose tail is Z_Bi of the on/off
                           problem [1]_; ``b > 0`` unless sigma is zero
-``none``                  ``b``: plain Poisson, whatever ``up`` and ``down`` are
+``none``                  ``b``: plain Poisson; ``up`` and ``down`` are not used
 ========================  ========================================================================================
 
 Each class answers the questions of `superbin.stats.models.protocol.UncertaintyModel`; nothing else in superbin knows their

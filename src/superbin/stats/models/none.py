@@ -13,7 +13,7 @@ __all__ = ["Exact"]
 
 @dataclass(frozen=True, slots=True)
 class Exact(Smeared):
-    """A mean of ``b``, whatever its uncertainties are said to be.
+    """A mean of ``b``; the uncertainties are not used.
 
     Examples
     --------

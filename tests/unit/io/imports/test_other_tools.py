@@ -11,7 +11,7 @@ import pytest
 from superbin.domain.covariance import Covariance
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.errors import InputError
+from superbin.errors import DocumentError, InputError
 from superbin.io.grids import parse_grid
 from superbin.io.imports import Options, read
 from superbin.io.tables import write_search, write_signal
@@ -206,6 +206,20 @@ def test_spey(tmp_path: Path) -> None:
     sides = arrays(tmp_path / "b.json", absolute_uncertainty_envelops=[[10, 15], [13, 18]])
     estimate = read(sides, options=options).bundle.search.processes[0].estimate
     assert (estimate.syst_up.tolist(), estimate.syst_down.tolist()) == ([10, 13], [15, 18])
+    correlated = arrays(
+        tmp_path / "e.json",
+        absolute_uncertainty_envelops=[[10, 15], [13, 18]],
+        correlation_matrix=[[1, 0.2], [0.2, 1]],
+    )
+    covariance = read(correlated, options=options).bundle.search.covariance
+    assert covariance is not None
+    np.testing.assert_allclose(covariance.up, [[100, 26], [26, 169]], rtol=1e-12)
+    np.testing.assert_allclose(covariance.down, [[225, 54], [54, 324]], rtol=1e-12)
+    both = arrays(
+        tmp_path / "f.json", covariance_matrix=[[9, 1], [1, 9]], correlation_matrix=[[1, 0], [0, 1]]
+    )
+    with pytest.raises(DocumentError, match="covariance_matrix and correlation_matrix; keep one"):
+        read(both, options=options)
     uneven = arrays(tmp_path / "c.json", covariance_matrix=[[144, 13], [25, 256]], third_moment=[0.5, 0.8])
     repaired = read(uneven, options=Options(luminosity_fb=1.0, covariance="repair"))
     assert repaired.bundle.search.covariance is not None

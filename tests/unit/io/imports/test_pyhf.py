@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonpatch
 import numpy as np
 import pyhf
 import pytest
@@ -221,3 +222,24 @@ def test_refused(tmp_path: Path) -> None:
     document["observations"][0]["data"] = [18.0, 5.0]
     search = imported(tmp_path / "mine.json", document, negative="zero").bundle.search
     assert search.processes[2].estimate.nominal.tolist() == [2, 0]
+
+
+def test_background_patches_and_both_together(tmp_path: Path) -> None:
+    """IMP-13: a folder as `likelihood export` writes it; a second workspace that is no patched first is still a question."""
+    background = WORKSPACE | {"measurements": [WORKSPACE["measurements"][0]]}
+    patches = patch_set((1500, 100), (2000, 1))
+    whole = jsonpatch.apply_patch(background, patches["patches"][1]["patch"])
+    whole["channels"] = whole["channels"][::-1]  # whose order means nothing
+    for name, content in (("background", background), ("patchset", patches), ("workspace", whole)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "report.json").write_text("{}")
+    result = read(tmp_path, options=Options(luminosity_fb=10.0))
+    name = patches["patches"][1]["metadata"]["name"]
+    assert (
+        f"workspace.json: not used, it is background.json with patch {name} of patchset.json" in result.notes
+    )
+    assert len(result.bundle.signals) == 2
+    whole["channels"][0]["samples"][0]["data"][0] += 1
+    (tmp_path / "workspace.json").write_text(json.dumps(whole))
+    with pytest.raises(InputError, match="2 workspaces among background.json"):
+        read(tmp_path, options=Options(luminosity_fb=10.0))
