@@ -264,8 +264,9 @@ def of_shapes(first: int, count: int, largest: int) -> int:
 
 
 PACKAGED = (
-    "`certificates.py packaged --every 5`, then the first part of `--every 2`: the five benchmarks and points of the packaged grids with `midp` of at least 1, of weaker ones a few; "
-    "3 s of CPU without correlations, 10 s with the likelihood's. The value of `limit` is the inverse of the limit on the signal strength."
+    "`certificates.py packaged --models T1bbbb T2bb --visible`: points of both packaged grids with `midp` of at least 1, of weaker ones a few; 3 s of CPU without correlations, 10 s with the "
+    "likelihood's, on a machine with ten times as many processes as cores. Points whose turn did not come have the certificate of an earlier, coarser bound. The other grids have new counts and were not run. "
+    "The value of `limit` is the inverse of the limit on the signal strength."
 )
 
 STRENGTHS = (1.0, 5.0)
