@@ -271,14 +271,14 @@ def regular(*bins: int) -> Search:
 
 def test_too_many_pairs_are_refused_before_work_begins() -> None:
     """MERGE-60: the sizes and what to do are said, without all rectangles; one rectangle and connected merges are found."""
-    search = regular(16, 16, 5)
+    search = regular(12, 12, 4)
     signal = SignalModel(
         "one corner", {}, search.name, np.arange(search.n_bins) / 1e3, np.zeros(search.n_bins)
     )
-    assert not more_rectangles(search, 136 * 136 * 15)
-    assert more_rectangles(search, 136 * 136 * 15 - 1)
+    assert not more_rectangles(search, 78 * 78 * 10)
+    assert more_rectangles(search, 78 * 78 * 10 - 1)
     for shape in ("two rectangles", "three rectangles"):
-        with pytest.raises(InputError, match=r"1280 bins and more than 44,721 rectangles.*ask for one"):
+        with pytest.raises(InputError, match=r"576 bins and more than 44,721 rectangles.*ask for one"):
             optimize(search, signal, shape=shape)
     one, connected = (optimize(search, signal, shape=shape) for shape in ("rectangle", "connected"))
     assert connected.value >= one.value
