@@ -43,6 +43,9 @@ TIE = 1e-10
 
 _ROUNDING = 1e-15
 
+_MANY = 1e11
+"""Auxiliary counts from which on one more is as good as continuous."""
+
 TOLERANCE, INNER = 1e-6, 1e-8
 """Error of CLs at a limit, and of the probabilities of its bands, in standard deviations."""
 
@@ -60,7 +63,7 @@ Statistic = Callable[[Index, FloatArray], tuple[FloatArray, FloatArray]]
 
 def ties(held: UncertaintyModel, nuisance: FloatArray, mean: FloatArray) -> float:
     """`TIE`, or less where the auxiliary measurement moves the statistic by little: an edge is not to move by more than `TIE` does elsewhere."""
-    if held.whole:
+    if held.whole and nuisance.min() < _MANY:
         return TIE
     _, high = held.span(nuisance, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
