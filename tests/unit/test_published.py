@@ -251,8 +251,8 @@ SIDES = [*GLUINOS, *SQUARKS]
     ("part", "sides", "factor", "share", "near"),
     [
         (heavy_and_wide, [s for s in SIDES if s[0] != "T2qq"], 1.15, 0.8, 0.02),
-        (heavy_and_wide, [("T2qq", "observed")], 1.5, 1.0, 0.17),
-        (heavy_and_compressed, GLUINOS, 1.5, 5 / 6, 0.06),
+        (heavy_and_wide, [("T2qq", "observed")], 1.5, 1.0, 0.14),
+        (heavy_and_compressed, GLUINOS, 1.5, 5 / 6, 0.07),
     ],
 )
 def test_agreement_from_a_tev(
