@@ -5,6 +5,7 @@ to control regions and with its own uncertainties; any other one takes the place
 given with it and nothing in control regions.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -51,6 +52,8 @@ class ImportedLikelihood:
         The parsed workspace, where the likelihood is one.
     patch_sets : mapping of str to object
         Parsed patches of the workspace by file.
+    digest : str
+        SHA-256 of the files that it was read from; empty where there were none.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class ImportedLikelihood:
     names: tuple[str, ...]
     workspace: Any = None
     patch_sets: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
     def __post_init__(self) -> None:
         known = set(self.model.bin_names)
@@ -94,7 +98,10 @@ class ImportedLikelihood:
         """
         workspace, model = model_of_files(files, name=name)
         sets = {} if workspace is None else _patch_sets(files, name)
-        return cls(model, tuple(names), workspace, sets)
+        content = hashlib.sha256()
+        for file in sorted(files):
+            content.update(f"{file}\0{len(files[file])}\0".encode() + files[file])
+        return cls(model, tuple(names), workspace, sets, content.hexdigest())
 
     @property
     def channels(self) -> int:

@@ -264,7 +264,8 @@ def _likelihood_limit(likelihood: ScanLikelihood, signal: SignalModel, settings:
     if isinstance(likelihood, ImportedLikelihood):
         systematics: Literal["none", "published"] = "none" if settings.systematics == "none" else "published"
         found = likelihood.engine(signal, systematics=systematics).limit(level=settings.level)
-        return ScanLimit(found.observed, *(found.bands[n] for n in (-2, -1, 0, 1, 2)), found.status)
+        low2, low1, median, high1, high2 = (found.bands[n] for n in (-2, -1, 0, 1, 2))
+        return ScanLimit(found.observed, low2, low1, median, high1, high2, found.status)
     fitter = Fitter(likelihood.with_signal(signal, systematics=settings.systematics))
     free, background = fit_both(fitter)
     limit = upper_limit(fitter, free, background, level=settings.level)
