@@ -32,7 +32,7 @@ from superbin.cli import main as superbin
 
 HERE = Path(__file__).parent
 LONGEST_SECONDS = 10
-LONGEST_LINE = 2100
+LONGEST_LINE = 1100
 
 CARD = """imax 2
 jmax 1

@@ -165,7 +165,7 @@ def failure(code: int, error: str) -> str:
         return f"{len(lines)} lines of error"
     if code == 2 and not lines[0].isprintable():
         return "a character that does not print"
-    if code == 2 and len(lines[0]) > 4000:
+    if code == 2 and len(lines[0]) > 1100:
         return f"an error of {len(lines[0])} characters"
     return "the password" if "secret" in error else ""
 

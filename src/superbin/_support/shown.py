@@ -47,6 +47,8 @@ def readable(text: str) -> str:
     Values (words, and texts between quotes) are cut at `MOST_OF_A_VALUE` characters, paths at `MOST_OF_A_PATH`, the whole at
     `MOST_OF_AN_ERROR`. Every error of superbin is made so, and so is what the command line repeats of other errors.
     """
+    if len(text) > _MOST_LOOKED_AT:
+        text = f"{text[: _MOST_LOOKED_AT // 2]} ... {text[-_MOST_LOOKED_AT // 2 :]}"
     text = _short(_without_passwords(text))
     if not text.isprintable():
         text = _short(printable(text))
@@ -55,6 +57,8 @@ def readable(text: str) -> str:
     return text
 
 
+_MOST_LOOKED_AT = 20_000
+"""Characters of a text that are looked at; what lies between is cut."""
 _END = 300
 """As much of a long error is its end, where it says what to do."""
 
@@ -93,7 +97,7 @@ _PASSWORDS = (
     ),
 )
 _MAY_HOLD_PASSWORD = re.compile(r":/|pass|pwd|secret|token", re.IGNORECASE)
-_ENCODED_URL = re.compile(r"\b[a-z][\w+.-]*:/{1,2}[^\s%]*%\S*", re.IGNORECASE)
+_ENCODED_URL = re.compile(r"\b[a-z][\w+.-]{0,30}:/{1,2}[^\s%]*%\S*", re.IGNORECASE)
 
 
 def _without_passwords(text: str) -> str:

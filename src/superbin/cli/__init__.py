@@ -5,9 +5,13 @@ progress and errors to stderr. Exit codes: 0 done, 2 bad input (one line says wh
 defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminated, 141 the reader of a pipe went away.
 """
 
+import codecs
+import difflib
 import gc
 import importlib
+import json
 import os
+import re
 import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
 import threading
@@ -126,11 +130,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Nothing is shown on a screen, and Matplotlib refuses to start with the name of a backend that it does not know.
     os.environ["MPLBACKEND"] = "agg"
     gc.set_threshold(*GARBAGE)
+    _write_every_text()
     debug = "--debug" in given
     if debug:
         # Accepted anywhere, since an error is met after the command was typed.
         given = ["--debug", *(a for a in given if a != "--debug")]
     sys.exit(_run(given, debug=debug))
+
+
+def _write_every_text() -> None:
+    """Let standard output write what its encoding lacks, names of files that are no text among them, as escapes of JSON."""
+    codecs.register_error("superbin.escapes", _escapes)
+    with suppress(AttributeError, ValueError):  # it is closed, or was replaced by something that is no file
+        sys.stdout.reconfigure(errors="superbin.escapes")  # type: ignore[union-attr]
+
+
+def _escapes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 class _Signals:
@@ -208,6 +226,11 @@ def _misused(error: click.ClickException) -> str:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
+    # Where negative numbers may be given, click takes an option that it does not know for one of them.
+    unknown = isinstance(error, click.BadParameter) and re.match(r"'(-{1,2}[A-Za-z][\w-]*)", error.message)
+    if unknown and isinstance(error, click.UsageError) and error.ctx:
+        known = [name for one in error.ctx.command.params for name in one.opts if name.startswith("--")]
+        error = click.NoSuchOption(unknown[1], possibilities=difflib.get_close_matches(unknown[1], known))
     return f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'"
 
 
@@ -216,7 +239,8 @@ def _said(error: SuperbinError | UnicodeEncodeError | OSError | MemoryError) -> 
     if isinstance(error, SuperbinError):
         return readable(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return f"'{readable(error.object)}' is not a text; write it in UTF-8"
+        place = error.object[max(error.start - 40, 0) : error.end + 20]
+        return f"'{readable(place)}' is not a text; write it in UTF-8"
     if isinstance(error, MemoryError):
         return "not enough memory; ask for less at once, or use a machine with more"
     name = "" if error.filename is None else f"{error.filename}: "

@@ -202,7 +202,9 @@ def figure_of_merit_option(command: F) -> F:
         + ", ".join(f"{known.goal} ({name})" for name, known in MERITS.items())
         + ". The optimum is certified for "
         + ", ".join(name for name, known in MERITS.items() if known.provable)
-        + ", bounded for the others.",
+        + ", and bounded for "
+        + ", ".join(known.name for known in MERITS.values() if known.at_most is not None)
+        + ".",
     )(command)
 
 

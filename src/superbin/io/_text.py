@@ -10,7 +10,7 @@ from superbin.errors import DocumentError, InputError
 __all__ = ["decoded", "number_text", "parse_number", "read_text"]
 
 # Narrower than float(), which also takes "1_000", "nan" and digits of other scripts.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SHOWN = 40
 
 

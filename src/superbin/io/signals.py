@@ -316,6 +316,10 @@ _POINT = re.compile(
 )
 
 
+_LONGEST_POINT = 300
+"""Characters of a name in which a point is looked for."""
+
+
 def named_point(text: str) -> tuple[str, dict[str, float]]:
     """The model and parameters that a name says: ``T1bbbb(1500, 100)``, ``T1bbbb_1500_100``, ``gluino 1800 GeV``.
 
@@ -326,7 +330,7 @@ def named_point(text: str) -> tuple[str, dict[str, float]]:
     >>> named_point("signal")
     ('signal', {})
     """
-    match = _POINT.fullmatch(text.strip())
+    match = _POINT.fullmatch(text.strip()) if len(text) <= _LONGEST_POINT else None
     if match is None:
         return text.strip(), {}
     values = [parse_number(number.replace("p", ".")) for number in re.findall(_NUMBER, match["point"])]

@@ -53,7 +53,7 @@ class ImportedLikelihood:
     patch_sets : mapping of str to object
         Parsed patches of the workspace by file.
     digest : str
-        SHA-256 of the files that it was read from; empty where there were none.
+        SHA-256 of the files and the names of the bins, so that a result can say what it was made from.
 
     Raises
     ------
@@ -98,10 +98,7 @@ class ImportedLikelihood:
         """
         workspace, model = model_of_files(files, name=name)
         sets = {} if workspace is None else _patch_sets(files, name)
-        content = hashlib.sha256()
-        for file in sorted(files):
-            content.update(f"{file}\0{len(files[file])}\0".encode() + files[file])
-        return cls(model, tuple(names), workspace, sets, content.hexdigest())
+        return cls(model, tuple(names), workspace, sets, _digest(files, names))
 
     @property
     def channels(self) -> int:
@@ -172,6 +169,13 @@ class ImportedLikelihood:
             if np.any(sides):
                 found.append((name, sides[0], sides[1]))
         return tuple(found)
+
+
+def _digest(files: Mapping[str, bytes], names: Sequence[str]) -> str:
+    total = hashlib.sha256(repr(tuple(names)).encode())
+    for name, content in sorted(files.items()):
+        total.update(f"\n{name}\n{len(content)}\n".encode() + content)
+    return total.hexdigest()
 
 
 def _patch_sets(files: Mapping[str, bytes], name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from superbin._support.files import write_text
+from superbin._support.files import read_limited, write_text
 from superbin.errors import DocumentError, InputError, OutputError, UnknownNameError
 from superbin.paper import tex, words
 from superbin.paper.result import analysis_values, cut_flow_rows
@@ -154,7 +154,7 @@ def checked_template(path: Path) -> str:
         If it cannot be read, or has an error; the text says in which line.
     """
     try:
-        source = path.read_text(encoding="utf-8")
+        source = read_limited(path).decode()
         _environment(path.parent).parse(source)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

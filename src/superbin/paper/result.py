@@ -36,7 +36,7 @@ _METHODS = {
 }
 _PURPOSES = {"discovery": "largest expected significance", "limit": "lowest expected limit"}
 _MOST_SOURCES = 12
-_INDEX = re.compile(r"(?:_?(?:N?Jets?|N?[Bb]Tags?|NB|MHT|HT|[Bb]in)?_?\d+)+$")
+_INDEX = re.compile(r"(?<!\d)(?:_?(?:N?Jets?|N?[Bb]Tags?|NB|MHT|HT|[Bb]in)?_?\d++)+$")
 """What tells nuisance parameters of one kind apart: numbers of bins and ranges of observables at the end of their names."""
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import json
 import os
 import random
 import subprocess
@@ -132,6 +133,65 @@ def test_a_backend_that_there_is_not(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "x.pdf").is_file()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        ".",
+        "missing/x.pdf",
+        "file/x.pdf",
+        "x" * 300 + ".pdf",
+        "loop.pdf",
+        "/dev/null/x.pdf",
+        "/proc/x.pdf",
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["chance", "--toys", "10000000000", "-o"],
+        ["chance", "--toys", "10000000000", "--figure"],
+        ["pvalue", "3", "1", "0.1", "0.1", "--toys", "10000000000", "--figure"],
+        ["pvalue", "3", "1", "0.1", "0.1", "--toys", "10000000000", "--workspace"],
+        ["signal", "show", "T1bbbb", "1750", "1", "-o"],
+        ["likelihood", "scan", "cms-pas-sus-16-014", "T1bbbb", "1750", "1", "--figure"],
+        ["likelihood", "covariance", "cms-pas-sus-16-014", "-o"],
+        ["likelihood", "export", "cms-pas-sus-16-014", "T1bbbb", "1750", "1", "--to", "hs3", "-o"],
+    ],
+    ids=" ".join,
+)
+def test_output_is_checked_first(
+    command: list[str],
+    place: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """CLI-79: a place that cannot be written is refused before anything is computed, and nothing is left."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "loop.pdf").symlink_to("loop.pdf")
+    monkeypatch.setattr("superbin.catalog.open_catalog", None)  # any work would begin with it
+    with pytest.raises(SystemExit) as done:
+        main([*command, place])
+    assert done.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "loop.pdf"}
+
+
+def test_standard_output_takes_every_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CLI-79: what Latin-1 lacks is written as JSON escapes it, a byte of a file's name that is no text too."""
+    monkeypatch.chdir(tmp_path)
+    stream = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, "latin-1"))
+    (tmp_path / "\udcff\u03b1\u00e9.csv").write_text("bin,observed,background\n1,2,3\n")
+    with pytest.raises(SystemExit) as done:
+        main(["db", "inspect", "--json", "\udcff\u03b1\u00e9.csv"])
+    sys.stdout.flush()
+    assert done.value.code == 0
+    assert json.loads(stream.getvalue().decode("latin-1"))["path"] == "\udcff\u03b1\u00e9.csv"
 
 
 class _Full(io.StringIO):

@@ -122,7 +122,7 @@ def _check_count(record: Record, arguments: tuple[str, ...]) -> None:
 
 
 def _is_zero(text: str) -> bool:
-    return re.fullmatch(r"\+?(0+\.?0*|\.0+)([eE][+-]?\d+)?", text, re.ASCII) is not None
+    return re.fullmatch(r"\+?(0+(\.0*)?|\.0+)([eE][+-]?\d+)?", text, re.ASCII) is not None
 
 
 def read_cell(record: Record, line: Line, text: str) -> Cell:

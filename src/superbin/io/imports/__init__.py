@@ -116,7 +116,7 @@ _ADVICE = {
         ".lhe.gz",
         ".hepmc",
         ".hepmc.gz",
-    ): "events or a spectrum of a model; `superbin generate` makes signals of them",
+    ): "events or a spectrum of a model; `superbin signal generate` makes signals of them",
     (".db", ".sqlite"): "a database; name it with SUPERBIN_DATABASE",
     (".yoda", ".yoda.gz"): "YODA; import the YAML or JSON of the record on hepdata.net",
     (".rar", ".7z"): "an archive that is not read; pack it as zip or tar",

@@ -99,9 +99,9 @@ def _is_card(source: Source) -> bool:
         return False
     head = source.head(1 << 16)
     return (
-        re.search(rb"^\s*(imax|jmax|kmax|bin|shapes|observation)\s", head, re.MULTILINE) is not None
-        and re.search(rb"^\s*process\s", head, re.MULTILINE) is not None
-        and re.search(rb"^\s*rate\s", head, re.MULTILINE) is not None
+        re.search(rb"^[ \t]*(imax|jmax|kmax|bin|shapes|observation)\s", head, re.MULTILINE) is not None
+        and re.search(rb"^[ \t]*process\s", head, re.MULTILINE) is not None
+        and re.search(rb"^[ \t]*rate\s", head, re.MULTILINE) is not None
     )
 
 

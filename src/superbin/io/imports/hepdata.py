@@ -89,7 +89,7 @@ _POSTFIT = re.compile(
 )
 _TEX = r"(?:\\[,;:! ]|~|[\s${}]|\\(?:text|mathrm|rm|mbox|ensuremath|unit)\b)*"
 # An inverse femtobarn, so that a cross section in the same text is none.
-_LUMINOSITY = re.compile(rf"(\d+(?:\.\d+)?){_TEX}\\?i?fb(?:inv|{_TEX}\^?{_TEX}[-−]{_TEX}1|(?<=ifb))")
+_LUMINOSITY = re.compile(rf"(?<!\d)(\d+(?:\.\d+)?){_TEX}\\?i?fb(?:inv|{_TEX}\^?{_TEX}[-−]{_TEX}1|(?<=ifb))")
 _ENERGIES = {"0.9", "2.76", "5.02", "7", "8", "13", "13.6", "14"}
 _DENSITY = re.compile(r"/\s*(\d+(?:\.\d+)?)?\s*(GeV|TeV)", re.IGNORECASE)
 

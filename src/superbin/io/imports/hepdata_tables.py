@@ -638,7 +638,7 @@ def _old_cell(text: str, place: str, *, is_x: bool) -> Value:
 
 def _old_errors(text: str, value: float, place: str) -> tuple[Error, ...]:
     errors: list[Error] = []
-    main, *further = re.split(r"\(?\s*DSYS\s*=", text)
+    main, *further = re.split(r"\(?(?<!\s)\s*+DSYS\s*=", text)
     parts = [(main, "stat" if further else "")]
     parts += [(p.rstrip(") ;"), "sys") for group in further for p in group.split(",DSYS=")]
     for part, label in parts:

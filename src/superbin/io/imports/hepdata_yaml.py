@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from superbin.errors import DocumentError
@@ -134,7 +135,38 @@ def _size(found: list[Any]) -> float:
     return sizes[id(found)]
 
 
+MOST_LEVELS = 100
+"""Lists and mappings in each other; tables have about six. The loader recurses without a bound of its own."""
+
+
+def _check_levels(text: str) -> None:
+    """Refuse what is nested too deeply.
+
+    Raises
+    ------
+    yaml.YAMLError
+    """
+    if not _may_be_deep(text):
+        return
+    levels = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if levels > MOST_LEVELS:
+            raise yaml.YAMLError(f"it is nested more than {MOST_LEVELS} levels deep")
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether brackets, those in texts too, or the beginnings of lines could be so many levels."""
+    characters = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+    steps = np.isin(characters, [*b"[{"]).astype(np.int32) - np.isin(characters, [*b"]}"])
+    levels = np.cumsum(steps)
+    if levels.size and (levels - np.minimum.accumulate(levels)).max() > MOST_LEVELS - 10:
+        return True
+    return re.search(rf"^[ ?:-]{{{MOST_LEVELS}}}", text, re.MULTILINE) is not None
+
+
 def _loaded(text: str) -> list[Any]:
+    _check_levels(text)
     # No tag is resolved or constructed by a base loader.
     return list(yaml.load_all(text, Loader=_Loader))
 

@@ -7,7 +7,7 @@ from superbin.domain.search import Observable
 from superbin.errors import InputError
 from superbin.io._text import parse_number
 
-__all__ = ["infinite", "lowest", "observable", "parse_range"]
+__all__ = ["infinite", "lowest", "observable", "parse_range", "without_brackets"]
 
 _UNIT = r"(?:\s*(?:GeV|TeV))?"
 _RANGE = re.compile(
@@ -31,13 +31,24 @@ _KNOWN = {
 }
 
 
+def without_brackets(text: str) -> tuple[str, str | None]:
+    """A name without what stands in brackets at its end, and that: ``MET [GeV]``; None where there are none."""
+    if text[-1:] not in (")", "]"):
+        return text, None
+    closed = max(text.rfind(")", 0, -1), text.rfind("]", 0, -1)) + 1
+    opened = min((i for i in (text.find("(", closed), text.find("[", closed)) if i >= 0), default=-1)
+    if opened < 0:
+        return text, None
+    return text[:opened].rstrip(), text[opened + 1 : -1].strip()
+
+
 def observable(name: str, unit: str = "") -> Observable:
     """An observable by the name of its column: known ones get label and unit; ``name [GeV]`` names a unit.
 
     Discrete are those without a unit whose name counts something, such as ``njet`` and ``Number of leptons``.
     """
-    match = re.fullmatch(r"(.*?)\s*[\[(]\s*([^\])]*)\s*[\])]", name)
-    bare, unit = (match.group(1), match.group(2)) if match else (name, unit)
+    bare, inside = without_brackets(name)
+    unit = unit if inside is None else inside
     key = re.sub(r"[^0-9a-z]+", "", bare.lower())
     if key in _KNOWN:
         label, known = _KNOWN[key]

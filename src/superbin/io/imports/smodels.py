@@ -175,7 +175,7 @@ class _Tags:
         value = self.get(tag)
         if value is None:
             return None
-        match = re.fullmatch(r"([-+.\deE]+)\s*([*/])?\s*(\w+)?", value.replace(" ", ""))
+        match = re.fullmatch(r"([-+.\deE]++)\s*([*/])?\s*(\w+)?", value.replace(" ", ""))
         unit = next(iter(units)) if match is None or match[3] is None else str(match[3])
         if match is None or unit not in units or match[2] not in (None, "/" if inverse else "*"):
             sign = "/" if inverse else "*"
@@ -191,7 +191,7 @@ class _Tags:
 def _literal(text: str, place: str) -> Any:
     if len(text) > _LARGEST_LITERAL:
         raise DocumentError(f"{place} is {len(text)} characters long; at most {_LARGEST_LITERAL} are read")
-    plain = re.sub(r"\s*\*\s*(GeV|TeV|fb|pb)\b", "", text)
+    plain = re.sub(r"(?<!\s)\s*+\*\s*(GeV|TeV|fb|pb)\b", "", text)
     if plain.lstrip().startswith(('"', "'")):
         plain = f"[{plain}]"
     try:

@@ -51,7 +51,7 @@ from superbin.io.imports.cells import (
 )
 from superbin.io.imports.draft import Draft, DraftSignal
 from superbin.io.imports.matrices import ALONE, Matrix, as_matrix, is_matrix_name, read_matrix
-from superbin.io.imports.ranges import infinite, lowest, observable, parse_range
+from superbin.io.imports.ranges import infinite, lowest, observable, parse_range, without_brackets
 
 __all__ = ["IMPORTER", "TableImporter", "quantity", "table_draft"]
 
@@ -479,7 +479,7 @@ def _plain(text: str) -> str:
 
 def _bare(plain: str) -> str:
     """A column's name without a unit or remark in brackets at its end, and without points."""
-    return re.sub(r"\s*[\[(][^\])]*[\])]\s*$", "", plain).replace(".", "").strip()
+    return without_brackets(plain)[0].replace(".", "").strip()
 
 
 def _roles(table: _Table, options: Options, path: Path) -> tuple[_Roles, list[str]]:

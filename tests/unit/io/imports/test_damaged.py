@@ -360,3 +360,28 @@ def test_nothing_is_written(form: str, tmp_path: Path) -> None:
     before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in tmp_path.rglob("*")}
     outcome(whole, form)
     assert {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in tmp_path.rglob("*")} == before
+
+
+LONG = {
+    "spaces": " " * 200_000,
+    "digits": "0" * 200_000 + "!",
+    "brackets": "[(" * 100_000,
+    "closed": "[(" * 100_000 + "]",
+    "marks": "+-|" * 70_000 + "!",
+    "names": "a_b.c=" * 30_000,
+    "lines": " \n" * 100_000,
+    "sizes": "1 fb-" * 40_000,
+    "levels": "- " * 100_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "ending"), [("", ".yaml"), ("", ".info"), ("bin,observed,background\n1,2,", ".csv")]
+)
+def test_long_lines(before: str, ending: str, tmp_path: Path) -> None:
+    """IMP-7: a line of 200 000 characters is read once, not once from each of its characters."""
+    for name, text in LONG.items():
+        path = tmp_path / f"{name}{ending}"
+        path.write_text(before + text)
+        with pytest.raises(InputError):
+            read(path, options=Options(luminosity_fb=1.0))
