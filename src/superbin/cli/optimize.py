@@ -55,7 +55,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     context_settings=POSITIONAL_NUMBERS,
 )
 @click.argument("model")
-@click.argument("parameters", nargs=-1, required=True, type=float)
+@click.argument("parameters", nargs=-1, type=float)
 @search_option
 @signal_options
 @figure_of_merit_option

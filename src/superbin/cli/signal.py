@@ -113,7 +113,7 @@ def _span(ends: Sequence[float] | None) -> str:
 
 @signal.command("show", cls=RenamedOptions, renamed={"--bins": "--size"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
-@click.argument("parameters", nargs=-1, required=True, type=float)
+@click.argument("parameters", nargs=-1, type=float)
 @search_option
 @signal_options
 @click.option(

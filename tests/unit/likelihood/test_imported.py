@@ -17,7 +17,7 @@ from superbin.errors import InputError
 from superbin.io.imports import Options, read
 from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.imported import ImportedLikelihood
-from superbin.scan import Settings, prepare, scan_point
+from superbin.scan import Settings, prepare, run_scan, scan_point
 
 if TYPE_CHECKING:
     from superbin.likelihood.model import Systematics
@@ -183,6 +183,10 @@ def test_scans_and_commands_use_it(folder: Path, capsys: pytest.CaptureFixture[s
         assert median is not None
         found_cls = pyhf_cls(operations(6.0, modifiers), observed, median)
         assert found_cls == pytest.approx((0.05, 0.05), rel=1e-3)
+    scanned = run_scan(
+        found.search, [signal], settings=Settings(likelihood_limit=True), likelihood=likelihood
+    )
+    assert scanned.points[0].likelihood_limit == point.likelihood_limit
     with pytest.raises(InputError, match="systematics 'global' are not known of it; choose published"):
         prepare(found.search, Settings(likelihood_limit=True, systematics="global"), likelihood)
 
