@@ -361,7 +361,9 @@ def _stop(process: "subprocess.Popen[bytes]", folder: Path, name: str, when: str
 
 def _wait(process: "subprocess.Popen[bytes]") -> tuple[int, float, float]:
     """Exit code, seconds of CPU time and MB."""
-    end = time.perf_counter() + 10 * LONGEST_SECONDS  # a busy machine is given time, and workers that are gone are waited for
+    end = (
+        time.perf_counter() + 10 * LONGEST_SECONDS
+    )  # a busy machine is given time, and workers that are gone are waited for
     while time.perf_counter() < end:
         found, status, usage = os.wait4(process.pid, os.WNOHANG)
         if found:
