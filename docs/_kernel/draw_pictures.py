@@ -7,16 +7,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import gamma, norm
 
 import superbin
 from superbin import stats
 from superbin.chance import of_rectangles
 from superbin.domain.grid import SignalGrid
+from superbin.domain.search import Search
 from superbin.likelihood import read
 from superbin.likelihood.impacts import impacts
 from superbin.likelihood.scans import scan as profile
 from superbin.merge import Limits, trade_offs
 from superbin.plot import figures, largest_significance, merge_front, save, scan_figures, validation_figures
+from superbin.plot.correlation import correlation_matrix
 from superbin.plot.likelihood import impact_ranking, profile_scan
 from superbin.results.scan import ScanResult
 from superbin.scan import grid_targets, run_scan
@@ -47,6 +50,9 @@ def draw() -> Iterator[tuple[str, Figure]]:
         published = catalog.limits(search, "T1bbbb")
         likelihood = catalog.published_likelihood(SEARCH)
         checks = validation_figures(validate(catalog, only=["signals"]))
+        later = catalog.search("cms-sus-16-033")
+    yield "correlations", _correlations(search)
+    yield "correlations-later", _correlations(later)
     points = [p for p in grid.points if p[0] > 1000 and p[0] - p[1] > 150]
     targets = grid_targets(grid, search, cross_sections=sections, points=points)
     scan = run_scan(search, targets, published=published)
@@ -80,6 +86,59 @@ def draw() -> Iterator[tuple[str, Figure]]:
     yield "profile", profile_scan(profile(engine)).figure
     yield "impacts", impact_ranking(impacts(engine)).figure
     yield "models", _models()
+    yield "integrand", _integrand()
+    yield "scores", _scores()
+
+
+def _correlations(search: Search) -> Figure:
+    """The correlations of a search's covariance."""
+    assert search.covariance is not None
+    up = search.covariance.up
+    error = np.sqrt(np.diag(up))
+    return correlation_matrix(
+        np.clip(up / np.outer(error, error), -1, 1),
+        attribution="Reinterpretation of CMS data",
+        luminosity_fb=search.luminosity_fb,
+        sqrt_s_tev=search.sqrt_s_tev,
+    ).figure
+
+
+def _integrand() -> Figure:
+    """Density of the n-th arrival, probability of a larger mean, and their product, for 40 events over 25 +5 -5."""
+    n, b, up, down = 40, 25.0, 5.0, 5.0
+    mean = np.linspace(10, 70, 601)
+    width = np.where(mean > b, np.log1p(up / b), -np.log1p(-down / b))
+    beyond = norm.sf(np.log(mean / b) / width)
+    density = gamma.pdf(mean, n)
+    figure, axes = plt.subplots(figsize=(6, 3.8))
+    for values, text in (
+        (density, "$g$: density of the 40th arrival"),
+        (beyond, "$S$: P(mean > m)"),
+        (density * beyond, "$g S$"),
+    ):
+        axes.plot(mean, values / values.max(), label=text)
+    axes.axvline(b, color="0.5", lw=1)
+    axes.set_xlabel("m [events]")
+    axes.set_ylabel("Over its maximum")
+    axes.legend()
+    figure.tight_layout()
+    return figure
+
+
+def _scores() -> Figure:
+    """The scores of four bins for the Asimov significance: each is positive up to one root."""
+    u = np.linspace(0, 3, 301)
+    figure, axes = plt.subplots(figsize=(6, 3.8))
+    for s, b, v in ((2.0, 1.0, 0.3), (1.5, 1.0, 0.5), (3.0, 4.0, 2.0), (1.0, 2.5, 0.4)):
+        score = 2 * np.log1p(u) * s - 2 * (u - np.log1p(u)) * b - u**2 * v
+        axes.plot(u, score, label=f"s = {s:g}, b = {b:g}, v = {v:g}")
+    axes.axhline(0, color="0.5", lw=1)
+    axes.set_ylim(-2, 2)
+    axes.set_xlabel("u")
+    axes.set_ylabel("Score h(u)")
+    axes.legend()
+    figure.tight_layout()
+    return figure
 
 
 def _cost(scan: ScanResult) -> Figure:

@@ -169,7 +169,7 @@ def build(aggregate: AggregateBin) -> Document:
         "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
     }
     bound = _mu_bound(aggregate)
-    samples = [signal, *map(_sample, aggregate.processes)]
+    samples = [signal, *_backgrounds(aggregate)]
     return {
         "channels": [{"name": CHANNEL, "samples": samples}],
         "observations": [{"name": CHANNEL, "data": [float(aggregate.observed)]}],
@@ -641,6 +641,17 @@ def to_json(
 
     pyhf.schema.validate(document, schema)
     return json_text(document, "the workspace", indent=1, ensure_ascii=True) + "\n"
+
+
+def _backgrounds(aggregate: AggregateBin) -> list[Document]:
+    """Samples of the processes; where these have no uncertainties, and a covariance of the bins alone says how uncertain the sum is, with that."""
+    samples = [_sample(process) for process in aggregate.processes]
+    total = aggregate.background
+    if (total.up > 0 or total.down > 0) and not any(sample["modifiers"] for sample in samples):
+        common = _modifier("background", total.nominal, total.up, total.down)
+        for sample in samples:
+            sample["modifiers"] = [common]
+    return samples
 
 
 def _sample(process: ProcessYield) -> Document:

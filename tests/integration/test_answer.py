@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import superbin
+from superbin import workspace
 from superbin.analysis.answer import published_answer, uncertainty_of
 from superbin.catalog import open_catalog
 from superbin.domain.aggregate import combine
@@ -121,6 +122,20 @@ def test_limits_on_the_cross_section(answer: AnalysisResult) -> None:
     assert without.quoted.method == "lhc"
     assert answer.signal.cross_section_error == 0.25
     assert answer.signal.cross_section_order == "NLO+NLL"
+
+
+def test_uncertainties_from_a_covariance_alone() -> None:
+    """RES-22, WS-2: where the search states none of its bins they have those of the covariance; so has the workspace."""
+    result = superbin.analyze(a_search(), a_signal(), toys=0)
+    diagonal = np.sqrt([4.0, 1.0, 0.2])
+    rows = {row.number: row.yields.background.up for row in result.bins}
+    assert rows == pytest.approx({number: diagonal[number - 1] for number in rows})
+    assert [one.correlations for one in result.conventions] == ["covariance"]
+    document = workspace.build(result.yields)
+    (modifier,) = document["channels"][0]["samples"][1]["modifiers"]
+    total = result.yields.background
+    assert modifier["data"]["hi"] == pytest.approx(1 + total.up / total.nominal)
+    assert modifier["data"]["lo"] == pytest.approx(1 - total.down / total.nominal)
 
 
 def test_both_regions(answer: AnalysisResult) -> None:

@@ -167,8 +167,9 @@ def test_force_replaces(tmp_path: Path) -> None:
         (["run", "T1bbbb", "1700", "50", "--source", "table"], "T1bbbb(1750, 1)"),
         (["run", "T1bbbb", "nan", "1"], "nan"),
         (["run", "T1bbbb", "-5", "1", "--source", "table"], "T1bbbb(1750, 1)"),
-        (["run", "T1bbbb"], "PARAMETERS"),
+        (["run", "T1bbbb"], "two are needed"),
         (["run", "T1bbbb", "heavy", "1"], "'heavy' is not a valid float"),
+        (["run", "T1bbbb", "1750", "1", "--forse"], "No such option '--forse'"),
         (["run", "T1bbbb", "1750", "1", "--toys", "-1"], "-1 is not in the range"),
         (
             ["run", "T1bbbb", "1750", "1", "--correlations", "all"],

@@ -251,8 +251,8 @@ SIDES = [*GLUINOS, *SQUARKS]
     ("part", "sides", "factor", "share", "near"),
     [
         (heavy_and_wide, [s for s in SIDES if s[0] != "T2qq"], 1.15, 0.8, 0.02),
-        (heavy_and_wide, [("T2qq", "observed")], 1.5, 1.0, 0.17),
-        (heavy_and_compressed, GLUINOS, 1.5, 5 / 6, 0.06),
+        (heavy_and_wide, [("T2qq", "observed")], 1.5, 1.0, 0.14),
+        (heavy_and_compressed, GLUINOS, 1.5, 5 / 6, 0.07),
     ],
 )
 def test_agreement_from_a_tev(
@@ -269,9 +269,9 @@ def test_agreement_from_a_tev(
 
 
 def test_compressed_squarks() -> None:
-    """PUB-5: limits are weaker than CMS's, by up to 2.3 times."""
+    """PUB-5: limits are weaker than CMS's, by up to 2.5 times."""
     found = [ratio for model, side in SQUARKS for ratio in ratios(heavy_and_compressed, model, side)]
-    assert 0.9 < min(found) < max(found) < 2.3
+    assert 0.9 < min(found) < max(found) < 2.5
     assert 1.2 < float(np.median(found)) < 1.5
 
 

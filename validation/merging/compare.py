@@ -61,6 +61,7 @@ def main() -> None:
         "From 100 to 5000 bins": large,
         "Certificates": lambda: section("CERTIFICATES.md", "Packaged points"),
         "Certificates against every set": lambda: section("CERTIFICATES.md", "Against every set"),
+        "Shapes against every set": lambda: section("CERTIFICATES.md", "Shapes against every set"),
         "Certificates in other arithmetic": lambda: section("CERTIFICATES.md", "A second opinion"),
         "Against random restarts": lambda: section("CERTIFICATES.md", "Random restarts"),
         "Regions of CMS-SUS-19-006": regions,

@@ -44,13 +44,13 @@ def frozen_array(
     InputError
         If the values are not numbers, have another shape, or one is NaN, infinite or below `low`.
     """
-    if np.iscomplexobj(values):
-        raise InputError(f"{name} must be real numbers; they are complex")
     try:
         # Adding zero turns a negative zero, which means nothing here, into a plain one.
-        array = np.array(values, dtype=np.float64) + 0.0
+        array = np.array(values) if np.iscomplexobj(values) else np.array(values, dtype=np.float64) + 0.0
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be numbers: {error}") from error
+    if array.dtype.kind == "c":
+        raise InputError(f"{name} must be real numbers; they are complex")
     if shape is not None and array.shape != tuple(shape):
         raise InputError(f"{name} has shape {array.shape}; {tuple(shape)} is needed, one entry per bin")
     bad = np.isnan(array) | (array < low)

@@ -181,15 +181,23 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         raise _unwritable(path, error) from error
 
 
-def check_file(path: str | Path) -> None:
+def check_file(path: str | Path, *, replace: bool = True) -> None:
     """Check that a file can be written, before the work whose result it holds; nothing is changed.
+
+    Parameters
+    ----------
+    path : str or Path
+    replace : bool
+        Whether a file that exists may be replaced. Devices and pipes are written to, not replaced.
 
     Raises
     ------
     OutputError
-        If it is a folder, or the place cannot be written.
+        If it is a folder, or exists and is not to be replaced, or the place cannot be written.
     """
     path = Path(path)
+    if not replace and os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it answers for every name
+        raise OutputError(f"{path} exists; name another output, or replace it with --force")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a file is written, and this is a folder")

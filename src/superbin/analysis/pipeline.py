@@ -175,6 +175,8 @@ def analyze(
     clock = _Clock(report)
     conventions = covariances(search, correlations)
     covariance = conventions[0]
+    if not _states_errors(search):  # quadrature over bins would have nothing to add
+        conventions = conventions[:1] if covariance is not None else conventions
     _log.info("optimising the merge of %d bins for %s", search.n_bins, signal.label)
     merged = merge.optimize(
         search,
@@ -249,7 +251,11 @@ def analyze(
         merge=merged,
         yields=aggregate,
         bins=tuple(
-            BinRow(number, bin_ranges(search, number), combine(search, signal, [number]))
+            BinRow(
+                number,
+                bin_ranges(search, number),
+                combine(search, signal, [number], covariance=None if _states_errors(search) else covariance),
+            )
             for number in merged.bins
         ),
         expected=expected,
@@ -268,6 +274,15 @@ def analyze(
         versions=package_versions(),
         projections=project(search, signal, merged.bins, covariance=covariance),
         superbin=version("superbin"),
+    )
+
+
+def _states_errors(search: Search) -> bool:
+    """Whether any bin has an uncertainty of its own, or the covariance of all bins alone says how uncertain they are."""
+    return any(
+        np.any(getattr(process.estimate, side))
+        for process in search.processes
+        for side in ("stat_up", "stat_down", "syst_up", "syst_down")
     )
 
 

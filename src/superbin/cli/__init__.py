@@ -6,9 +6,12 @@ defect of superbin itself, 130 interrupted, 128 + the signal hung up or terminat
 """
 
 import codecs
+import difflib
+import gc
 import importlib
 import json
 import os
+import re
 import signal as system_signals  # not signal: that is the name of a module of commands here
 import sys
 import threading
@@ -111,6 +114,10 @@ def cli(debug: bool) -> None:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
 
 
+GARBAGE = 100_000, 20, 20
+"""Thresholds of Python's garbage collector: at its own, looking through the modules of Matplotlib and SciPy takes a tenth of a command's time."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code.
 
@@ -122,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Nothing is shown on a screen, and Matplotlib refuses to start with the name of a backend that it does not know.
     os.environ["MPLBACKEND"] = "agg"
+    gc.set_threshold(*GARBAGE)
     _write_every_text()
     debug = "--debug" in given
     if debug:
@@ -218,6 +226,11 @@ def _misused(error: click.ClickException) -> str:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "superbin"
+    # Where negative numbers may be given, click takes an option that it does not know for one of them.
+    unknown = isinstance(error, click.BadParameter) and re.match(r"'(-{1,2}[A-Za-z][\w-]*)", error.message)
+    if unknown and isinstance(error, click.UsageError) and error.ctx:
+        known = [name for one in error.ctx.command.params for name in one.opts if name.startswith("--")]
+        error = click.NoSuchOption(unknown[1], possibilities=difflib.get_close_matches(unknown[1], known))
     return f"superbin: error: {_one_line(error.format_message())}; see '{place} --help'"
 
 

@@ -11,6 +11,8 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_option,
+    force_option,
+    json_option,
     number,
     search_option,
     seed_option,
@@ -51,8 +53,9 @@ if TYPE_CHECKING:
 @correlations_option
 @database_option
 @click.option("-o", "--output", type=OutputFile(), help="File for the result as JSON.")
+@force_option
 @figure_option("the figure of the largest significance")
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def chance(
@@ -66,7 +69,7 @@ def chance(
     database: str | None,
     output: Path | None,
     figure: Path | None,
-    json_: bool,
+    machine: bool,
     quiet: bool,
 ) -> None:
     """Print the global p-value of the most significant rectangle of a search, or point of a scan.
@@ -116,7 +119,7 @@ def chance(
         from superbin.plot import largest_significance, save
 
         save(largest_significance(result).figure, figure)
-    click.echo(document.rstrip("\n") if json_ else _summary(result))
+    click.echo(document.rstrip("\n") if machine else _summary(result))
 
 
 def _given(context: click.Context, name: str) -> bool:

@@ -12,6 +12,8 @@ from superbin.cli.options import (
     database_option,
     figure_of_merit_option,
     figure_option,
+    json_option,
+    keep_force,
     search_option,
     staged_output,
 )
@@ -96,7 +98,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="With --regions: folder for the regions as a search with its signals, tables and exports; must not exist yet.",
 )
-@click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
+@click.option(
+    "--force", is_flag=True, is_eager=True, callback=keep_force, help="Replace an output that exists."
+)
 @figure_of_merit_option
 @click.option(
     "--least",
@@ -109,7 +113,7 @@ if TYPE_CHECKING:
 @correlations_option
 @database_option
 @figure_option("the figure of the losses")
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def common(
     context: click.Context,
@@ -131,7 +135,7 @@ def common(
     correlations: str | None,
     database: str | None,
     figure: Path | None,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Choose one merge of bins for many signals of MODEL, and show the loss with 1 to K merges.
 
@@ -184,7 +188,7 @@ def common(
             lines = _text(document)
         if figure is not None:
             _draw(document, figure)
-    click.echo(as_json(document) if json_ else "\n".join(lines))
+    click.echo(as_json(document) if machine else "\n".join(lines))
 
 
 _OF_MERGES = {

@@ -2,7 +2,6 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,18 @@ import click
 from superbin._support.files import first_bytes
 from superbin._support.shown import counted
 from superbin.cli import LazyGroup
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    database_option,
+    json_option,
+)
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from superbin.catalog import Catalog
     from superbin.domain.bundle import Bundle
     from superbin.domain.search import Search
@@ -26,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["db"]
 
 _TEXTS = ("licence", "citation", "accuracy")
-
-_json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=LazyGroup, lazy={}, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +63,7 @@ def _counted(searches: "Sequence[StoredSearch]") -> str:
 
 @db.command("list")
 @database_option
-@_json_option
+@json_option
 def list_(database: str | None, machine: bool) -> None:
     """List the searches, the models that have signals in their bins, and the scans."""
     from superbin.catalog import open_catalog
@@ -162,7 +166,7 @@ def _scan_head(stored: "StoredScan") -> dict[str, Any]:
 @click.argument("model", required=False)
 @click.argument("parameters", nargs=-1, type=float)
 @database_option
-@_json_option
+@json_option
 def show(
     search: str, model: str | None, parameters: tuple[float, ...], database: str | None, machine: bool
 ) -> None:
@@ -427,7 +431,7 @@ def export(search: str, path: Path | None, output: Path | None, force: bool, dat
 @db.command("inspect")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--as", "kind", metavar="FORM", help="Form of the search, if it is not recognised.")
-@_json_option
+@json_option
 def inspect(path: Path, kind: "Form | None", machine: bool) -> None:
     """List what is in a file, folder or archive, and propose a mapping for `superbin db import`. Nothing is stored."""
     from superbin.io.imports.survey import survey

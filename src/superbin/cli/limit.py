@@ -8,6 +8,7 @@ from superbin.cli.options import (
     POSITIONAL_NUMBERS,
     Share,
     as_json,
+    json_option,
     pyhf_option,
     pyhf_toys_option,
     seed_option,
@@ -50,7 +51,7 @@ BANDS = ("low2", "low1", "median", "high1", "high2")
 @pyhf_option
 @pyhf_toys_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 def limit(
     n: float,
     background: float,
@@ -62,7 +63,7 @@ def limit(
     ask_pyhf: bool,
     pyhf_toys: int,
     seed: int,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Print upper limits on the signal events, given N observed events over BACKGROUND +UP -DOWN.
 
@@ -100,7 +101,7 @@ def limit(
     verdict = limits_verdict(
         result.limits, count, background, observed={} if check is None else {"pyhf": check.observed}
     )
-    if json_:
+    if machine:
         document = {
             "observed": count,
             "background": {"nominal": background, "up": up, "down": down},

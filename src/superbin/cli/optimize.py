@@ -13,6 +13,7 @@ from superbin.cli.options import (
     database_option,
     figure_of_merit_option,
     former_figure_folder_option,
+    json_option,
     number,
     pyhf_toys_option,
     search_option,
@@ -54,7 +55,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     context_settings=POSITIONAL_NUMBERS,
 )
 @click.argument("model")
-@click.argument("parameters", nargs=-1, required=True, type=float)
+@click.argument("parameters", nargs=-1, type=float)
 @search_option
 @signal_options
 @figure_of_merit_option
@@ -121,7 +122,7 @@ DEFAULT_SIZES = (1, 2, 3, 5)
     help="With --output: draw the figures into the folder.",
 )
 @former_figure_folder_option
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 def optimize(
     model: str,
     parameters: tuple[float, ...],
@@ -146,7 +147,7 @@ def optimize(
     seed: int,
     figures: bool,
     former_folder: Path | None,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Compare the best merges of bins for MODEL at its PARAMETERS: free, of k bins, one or two rectangles.
 
@@ -169,7 +170,7 @@ def optimize(
         raise click.UsageError("--candidates are written to a folder; name it with --output")
     with (
         staged_output(output, force=force) as folder,
-        staged_output(former_folder) as drawings,
+        staged_output(former_folder, force=force) as drawings,
         open_catalog(database) as catalog,
     ):
         search = catalog.search(search_name)
@@ -226,7 +227,7 @@ def optimize(
         for place in (folder if figures else None, drawings):
             if place is not None:
                 _draw(search, f"{signal.label} in {search.name}", offers, place)
-    click.echo(as_json(document) if json_ else "\n".join(lines))
+    click.echo(as_json(document) if machine else "\n".join(lines))
 
 
 def _write(

@@ -27,7 +27,10 @@ __all__ = [
     "database_option",
     "figure_of_merit_option",
     "figure_option",
+    "force_option",
     "former_figure_folder_option",
+    "json_option",
+    "keep_force",
     "number",
     "search_option",
     "seconds_option",
@@ -69,6 +72,9 @@ def standard_input() -> str:
     return decoded(content, "standard input")
 
 
+json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
+
+
 def database_option(command: F) -> F:
     """Add ``--database``."""
     return click.option(
@@ -79,8 +85,29 @@ def database_option(command: F) -> F:
     )(command)
 
 
+_FORCE = "superbin.force"
+
+
+def keep_force(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Callback of ``--force``, which is read first: lets every `OutputFile` of the command be replaced."""
+    context.meta[_FORCE] = value
+    return value
+
+
+def force_option(command: F) -> F:
+    """Add ``--force`` to a command that writes files."""
+    return click.option(
+        "--force",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=keep_force,
+        help="Replace an output that exists.",
+    )(command)
+
+
 class OutputFile(click.Path):
-    """A file to write, checked before any work begins.
+    """A file to write, checked before any work begins; one that exists is refused without ``--force``.
 
     Parameters
     ----------
@@ -101,7 +128,7 @@ class OutputFile(click.Path):
         path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
         if self.figure and path.suffix not in FIGURE_FORMATS:
             raise InputError(f"--figure {path}: name a .pdf, .png or .svg file")
-        check_file(path)
+        check_file(path, replace=ctx is not None and bool(ctx.meta.get(_FORCE)))
         return path
 
 
@@ -175,7 +202,9 @@ def figure_of_merit_option(command: F) -> F:
         + ", ".join(f"{known.goal} ({name})" for name, known in MERITS.items())
         + ". The optimum is certified for "
         + ", ".join(name for name, known in MERITS.items() if known.provable)
-        + ", bounded for the others.",
+        + ", and bounded for "
+        + ", ".join(known.name for known in MERITS.values() if known.at_most is not None)
+        + ".",
     )(command)
 
 

@@ -13,6 +13,8 @@ from superbin.cli.options import (
     OutputFile,
     as_json,
     figure_option,
+    force_option,
+    json_option,
     number,
     pyhf_option,
     pyhf_toys_option,
@@ -65,8 +67,9 @@ QUANTILES = ("-2", "-1", "median", "+1", "+2")
 @pyhf_toys_option
 @uncertainty_option
 @seed_option
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--workspace", "export", type=OutputFile(), help="File for the pyhf workspace (.json).")
+@force_option
 @figure_option("the figure of the distribution of N")
 def pvalue(
     n: float,
@@ -79,7 +82,7 @@ def pvalue(
     pyhf_toys: int,
     models: "tuple[ModelName, ...]",
     seed: int,
-    json_: bool,
+    machine: bool,
     export: Path | None,
     figure: Path | None,
 ) -> None:
@@ -140,7 +143,7 @@ def pvalue(
         deviation=None if check is None else check.deviation,
         asked=check is not None,
     )
-    click.echo(as_json(_document(told)) if json_ else _table(told))
+    click.echo(as_json(_document(told)) if machine else _table(told))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command(context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
-@click.argument("parameters", nargs=-1, required=True, type=float)
+@click.argument("parameters", nargs=-1, type=float)
 @click.option(
     "-o",
     "--output",

@@ -15,6 +15,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    json_option,
     number,
     search_option,
     simplify_option,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from superbin.likelihood.model import Systematics
     from superbin.results.scan import ScanPoint, ScanResult
     from superbin.scan import Progress, Settings, Target
+    from superbin.scan.point import ScanLikelihood
     from superbin.scan.workers import DaskWorkers, LocalWorkers
 
 ROWS = 10
@@ -89,7 +91,9 @@ _SIMPLIFY = 0.005
 @figure_of_merit_option
 @simplify_option
 @click.option(
-    "--likelihood-limit", is_flag=True, help="Add the limit from the published full likelihood; slow."
+    "--likelihood-limit",
+    is_flag=True,
+    help="Add the limit from the full likelihood of the search: published, a pyhf workspace or Combine datacards; slow.",
 )
 @click.option(
     "--systematics",
@@ -125,7 +129,7 @@ _SIMPLIFY = 0.005
 @click.option(
     "--figures/--no-figures", default=True, show_default=True, help="Draw the maps into the folder."
 )
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def scan(
     model: str,
@@ -149,7 +153,7 @@ def scan(
     output: Path | None,
     force: bool,
     figures: bool,
-    json_: bool,
+    machine: bool,
     quiet: bool,
 ) -> None:
     """Design and evaluate the best one-bin analysis of MODEL at every point of its grid.
@@ -204,7 +208,7 @@ def scan(
                 search,
                 targets,
                 settings=settings,
-                likelihood=catalog.published_likelihood(search) if likelihood_limit else None,
+                likelihood=_likelihood(catalog, search) if likelihood_limit else None,
                 published=catalog.limits(search, model),
                 executor=crew,
                 store=catalog.store,
@@ -221,12 +225,23 @@ def scan(
             return common
         return [*common, "--cross-section", _plain(point.cross_section_pb)]
 
-    click.echo(_as_json(result) if json_ else _summary(result, row_options, output))
+    click.echo(_as_json(result) if machine else _summary(result, row_options, output))
     failed = sum(point.status != "done" for point in result.points)
     if failed:
         raise InputError(
             f"{failed} of {counted(len(result.points), 'point')} failed, each for the reason given with it; the others are kept"
         )
+
+
+def _likelihood(catalog: "Catalog", search: "Search") -> "ScanLikelihood":
+    found = catalog.open_likelihood(search)
+    if found is None:
+        covariance = ", only the covariance of its bins" if search.covariance is not None else ""
+        raise InputError(
+            f"search {search.name!r} has no likelihood{covariance}; leave out --likelihood-limit, or import the search with its pyhf workspace or "
+            "Combine datacards"
+        )
+    return found
 
 
 def _check_options(where: dict[str, object]) -> None:

@@ -1,7 +1,7 @@
 """``superbin signal``: list and show signal models and their grids, and make new ones."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from superbin.cli.options import (
     OutputFile,
     as_json,
     database_option,
+    force_option,
+    json_option,
     search_option,
     signal_options,
 )
@@ -31,7 +33,6 @@ __all__ = ["signal"]
 _LAZY = {
     "generate": ("superbin.cli.generate:generate", "Simulate a signal: yields per bin from masses."),
 }
-_json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
@@ -50,7 +51,7 @@ def signal() -> None:
 @signal.command("list")
 @search_option
 @database_option
-@_json_option
+@json_option
 def list_(search_name: str, database: str | None, machine: bool) -> None:
     """List the models that have signals, and their masses."""
     from superbin.catalog import open_catalog
@@ -112,7 +113,7 @@ def _span(ends: Sequence[float] | None) -> str:
 
 @signal.command("show", cls=RenamedOptions, renamed={"--bins": "--size"}, context_settings=POSITIONAL_NUMBERS)
 @click.argument("model")
-@click.argument("parameters", nargs=-1, required=True, type=float)
+@click.argument("parameters", nargs=-1, type=float)
 @search_option
 @signal_options
 @click.option(
@@ -131,7 +132,8 @@ def _span(ends: Sequence[float] | None) -> str:
     help="CSV file to write the yields to, as superbin db import reads it.",
 )
 @database_option
-@_json_option
+@force_option
+@json_option
 def show(
     model: str,
     parameters: tuple[float, ...],
@@ -284,8 +286,9 @@ def _uncertainties(document: dict[str, Any]) -> list[str]:
     "--output",
     type=OutputFile(),
     required=True,
-    help="Grid file to write, compressed if it ends in .gz; an existing file is replaced.",
+    help="Grid file to write, compressed if it ends in .gz.",
 )
+@force_option
 @click.option(
     "--process",
     metavar="NAME",

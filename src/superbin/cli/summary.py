@@ -15,6 +15,7 @@ from superbin.results import (
     UpperLimit,
 )
 from superbin.results.rounding import plain, three
+from superbin.results.wording import merge_status
 
 __all__ = ["summary"]
 
@@ -136,7 +137,7 @@ def _regions(result: AnalysisResult) -> list[str]:
                 f"{total.observed:g}",
                 number(region.expected.z, 2),
                 number(region.observed.z, 2),
-                region.merge.status,
+                merge_status(region.merge.status),
             )
         )
     lines += _table(rows)

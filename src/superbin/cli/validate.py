@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from superbin._support.shown import counted
-from superbin.cli.options import as_json
+from superbin.cli.options import (
+    as_json,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from superbin.results.validation import Comparison, ValidationReport
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     help="Folder for report.html, report.pdf and report.json; must not exist yet.",
 )
 @click.option("--force", is_flag=True, help="Replace the output folder if it exists.")
-@click.option("--json", "to_json", is_flag=True, help="Print JSON.")
-def validate(quick: bool, only: tuple[str, ...], output: Path | None, force: bool, to_json: bool) -> None:
+@json_option
+def validate(quick: bool, only: tuple[str, ...], output: Path | None, force: bool, machine: bool) -> None:
     """Compare this installation with published and independent numbers.
 
     Every row says what is compared, with what, and the tolerance. No network is needed. The exit code is 1 if a comparison fails.
@@ -43,10 +46,10 @@ def validate(quick: bool, only: tuple[str, ...], output: Path | None, force: boo
 
     with nullcontext() if output is None else staged_directory(output, force=force) as folder:
         with open_catalog("sqlite://") as catalog:
-            report = run(catalog, quick=quick, only=only, progress=None if to_json else _print)
+            report = run(catalog, quick=quick, only=only, progress=None if machine else _print)
         if folder is not None:
             _write(report, folder)
-    if to_json:
+    if machine:
         click.echo(as_json(report.document()))
     else:
         demanded = [c for c in report.comparisons if c.passed is not None]

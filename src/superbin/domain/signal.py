@@ -18,8 +18,9 @@ __all__ = ["SignalModel", "point_label", "point_text"]
 
 
 def point_label(model: str, values: Iterable[float]) -> str:
-    """Name of a model with its parameters, such as ``T1bbbb(1750, 1)``."""
-    return f"{model}({', '.join(f'{value:g}' for value in values)})"
+    """Name of a model with its parameters, such as ``T1bbbb(1750, 1)``; of one without any its name alone."""
+    given = ", ".join(f"{value:g}" for value in values)
+    return f"{model}({given})" if given else model
 
 
 def point_text(values: Iterable[float]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from superbin._support.files import write_text
 from superbin.domain.bundle import Bundle
-from superbin.domain.search import Search
+from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.bundles import write_bundle
@@ -24,7 +24,7 @@ Lines that begin with # are comments. Numbers are events unless another unit is 
 
 | file | what it holds |
 |---|---|
-| search.json | name, title, reference; `luminosity_fb` in fb^-1 and `sqrt_s_tev` in TeV; the observables (`discrete` is true for what is counted); the background processes; `source`, `licence` and `citation`, which stand in every result; `accuracy`, what is known of how well the numbers agree with the experiment's |
+| search.json | name, title, reference; `luminosity_fb` in fb^-1 and `sqrt_s_tev` in TeV; the observables (`label` as figures and papers print it, with formulas between dollars; `unit`; `discrete` is true for what is counted); the background processes; `source`, `licence` and `citation`, which stand in every result; `accuracy`, what is known of how well the numbers agree with the experiment's |
 | bins.csv | a line per bin: its number, its range in every observable (`inf` for an open end), the observed events |
 | backgrounds.csv | a line per bin and process: the expected events, and the distances upward and downward of the statistical and the systematic error |
 | covariance.csv | covariance of the total background of the bins, events squared, a line per bin; delete the file if none is known. Where the two sides differ: covariance_up.csv and covariance_down.csv |
@@ -64,6 +64,9 @@ def write_template(name: str, folder: str | Path, *, force: bool = False) -> Non
     write_text(Path(folder) / "README.md", page)
 
 
+MET = Observable("met", r"$p_\mathrm{T}^\mathrm{miss}$", "GeV")
+
+
 def _example(name: str) -> Bundle:
     search = Search.from_arrays(
         name,
@@ -71,7 +74,7 @@ def _example(name: str) -> Bundle:
         reference="FILL IN: how it is cited, with its arXiv number",
         luminosity_fb=100.0,
         sqrt_s_tev=13.0,
-        edges={"met": [200.0, 300.0, 400.0, 600.0, 800.0, np.inf]},
+        edges={MET: [200.0, 300.0, 400.0, 600.0, 800.0, np.inf]},
         observed=[103, 41, 18, 4, 1],
         background={"ttbar": [60.0, 20.0, 6.0, 1.1, 0.3], "wjets": [38.0, 19.0, 9.0, 2.5, 0.8]},
         error={

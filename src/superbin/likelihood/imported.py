@@ -5,6 +5,7 @@ to control regions and with its own uncertainties; any other one takes the place
 given with it and nothing in control regions.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -51,6 +52,8 @@ class ImportedLikelihood:
         The parsed workspace, where the likelihood is one.
     patch_sets : mapping of str to object
         Parsed patches of the workspace by file.
+    digest : str
+        SHA-256 of the files and the names of the bins, so that a result can say what it was made from.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class ImportedLikelihood:
     names: tuple[str, ...]
     workspace: Any = None
     patch_sets: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
     def __post_init__(self) -> None:
         known = set(self.model.bin_names)
@@ -94,7 +98,7 @@ class ImportedLikelihood:
         """
         workspace, model = model_of_files(files, name=name)
         sets = {} if workspace is None else _patch_sets(files, name)
-        return cls(model, tuple(names), workspace, sets)
+        return cls(model, tuple(names), workspace, sets, _digest(files, names))
 
     @property
     def channels(self) -> int:
@@ -165,6 +169,13 @@ class ImportedLikelihood:
             if np.any(sides):
                 found.append((name, sides[0], sides[1]))
         return tuple(found)
+
+
+def _digest(files: Mapping[str, bytes], names: Sequence[str]) -> str:
+    total = hashlib.sha256(repr(tuple(names)).encode())
+    for name, content in sorted(files.items()):
+        total.update(f"\n{name}\n{len(content)}\n".encode() + content)
+    return total.hexdigest()
 
 
 def _patch_sets(files: Mapping[str, bytes], name: str) -> dict[str, Any]:

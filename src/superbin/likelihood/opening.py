@@ -49,7 +49,7 @@ def open_file(path: Path, **settings: Any) -> Opened:
     Parameters
     ----------
     path : Path
-        A workspace (``.json``, ``.json.gz``), a card, or a folder of cards.
+        A workspace (``.json``, ``.json.gz``) or a folder with one, a card, or a folder of cards.
     **settings
         ``patch``, ``patch_name``, ``measurement`` of a workspace; ``mass``, ``outside``, ``keywords`` and ``bins`` (to merge) of cards; ``interpolation`` of
         log-normal factors; None for what is not given.
@@ -61,6 +61,8 @@ def open_file(path: Path, **settings: Any) -> Opened:
     DocumentError
         If a file breaks its format.
     """
+    if path.is_dir():
+        path = _workspace_in(path) or path
     if path.is_file() and is_workspace(path):
         factors = _for_workspace(str(path), settings)
         model = read_workspace(
@@ -117,6 +119,30 @@ def is_workspace(path: Path) -> bool:
         raise InputError(
             f"{path}: {error.strerror or error}; name a card, a folder or a workspace"
         ) from error
+
+
+def _workspace_in(folder: Path) -> Path | None:
+    """The only workspace of a folder without cards, beside which patches may stand; None where there is none."""
+    files = sorted(folder.iterdir())
+    if any(file.suffix == ".txt" for file in files):
+        return None
+    found = [
+        file for file in files if file.is_file() and file.suffix == ".json" and _begins_as_workspace(file)
+    ]
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: holds several workspaces, {', '.join(f.name for f in found[:5])}; name one of them"
+        )
+    return found[0] if found else None
+
+
+def _begins_as_workspace(path: Path) -> bool:
+    head = first_bytes(path, 1 << 18).lstrip()
+    return (
+        head[:1] == b"{"
+        and b'"patches"' not in head
+        and any(key in head for key in (b'"channels"', b'"measurements"'))
+    )
 
 
 def _for_workspace(source: str, settings: dict[str, Any]) -> Any:

@@ -18,7 +18,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +68,8 @@ class Limits:
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("gap", "exact_gap", "nodes", "seconds", "exact_seconds"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not value >= 0:
+            value: Any = getattr(self, name)
+            if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not value >= 0:
                 raise InputError(f"{name} of a proof is {value!r}; it must be a number >= 0")
 
 

@@ -5,8 +5,8 @@ arrays of one problem, checked: every solver asks it whether a set is allowed, a
 its linear rows.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -178,9 +178,14 @@ def rules(problem: Problem, constraints: Constraints) -> Rules:
 
 
 def _check_minimum(checked: Rules, name: str, values: FloatArray) -> None:
-    limit = getattr(checked, f"min_{name}")
-    if not (np.isfinite(limit) and limit >= 0):
-        raise InputError(f"min_{name} is {limit}; it must be a finite number of events >= 0")
+    limit: Any = getattr(checked, f"min_{name}")
+    if not (
+        isinstance(limit, int | float | np.number)
+        and not isinstance(limit, bool)
+        and np.isfinite(limit)
+        and limit >= 0
+    ):
+        raise InputError(f"min_{name} is {limit!r}; it must be a finite number of events >= 0")
     reachable = checked.most_events(values)
     if reachable < limit * (1 - _SLACK):
         raise InputError(
@@ -208,9 +213,9 @@ def _counts(constraints: Constraints, required: int, possible: int) -> tuple[int
     return least, int(most)
 
 
-def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
+def _mask(numbers: Any, n: int, name: str) -> BoolArray:
     mask = np.zeros(n, dtype=bool)
-    if not isinstance(numbers, Iterable) or isinstance(numbers, str):
+    if not np.iterable(numbers) or isinstance(numbers, str):
         raise InputError(f"{name} is {numbers!r}; it must be numbers of bins, such as (3, 7)")
     for number in numbers:
         if not _whole(number):
@@ -221,5 +226,5 @@ def _mask(numbers: Iterable[int], n: int, name: str) -> BoolArray:
     return mask
 
 
-def _whole(value: object) -> bool:
+def _whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

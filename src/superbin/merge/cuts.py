@@ -5,6 +5,7 @@ its bins, a minimum set cover solved by integer programming over the largest rec
 looked for (`superbin.merge.boxes`), so that a text costs what its merge is worth, not what the search could be cut into.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -28,6 +29,13 @@ _COUNTED = {
     "nbtag": "b jets",
     "nbtags": "b jets",
 }
+
+_PLURAL = re.compile(
+    r"(?:(?:the )?number of )?(?P<many>(?:(?! with | of | in | above | below |,).)+s(?<!ss|is)(?<!ius|tus|ias))"
+    r"(?P<rest>(?: with | of | in | above | below |,).*)?",
+    re.IGNORECASE,
+)
+"""Words of an observable that counts, such as ``number of b jets with pT > 30 GeV``; ``mass``, ``radius`` and ``axis`` are no plurals."""
 
 _SOLVED = 2_000
 """Largest rectangles up to which the fewest are found by integer programming; beyond, the largest are taken first."""
@@ -400,14 +408,32 @@ def range_texts(search: Search, low: Sequence[float], high: Sequence[float]) -> 
 def _range_text(observable: Observable, low: float, high: float) -> str:
     text = observable.text(low, high)
     noun = _noun(observable)
-    if observable.discrete:
-        if noun is None:
-            return f"{observable.name} {text}"
+    if observable.discrete and noun is not None and (things := _Things.of(noun)) is not None:
         if low == high == 1:
-            return f"one {noun.removesuffix('s')}"
-        return f"{text} {noun.removesuffix('s') if low == 1 and np.isinf(high) else noun}"
+            return f"one {things.one}"
+        return f"{text} {things.one if low == 1 and np.isinf(high) else things.many}"
+    if observable.discrete:
+        return f"{noun or observable.name} {text}"
     name = noun or (observable.name if observable.unit == "" else observable.name.upper())
     return " ".join(filter(None, [name, text, observable.unit]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Things:
+    """What is counted, in the singular and in the plural."""
+
+    one: str
+    many: str
+
+    @classmethod
+    def of(cls, noun: str) -> "_Things | None":
+        """What an observable counts by its words, such as ``jets with pT > 30 GeV``; None if they are no plural: a charge, a multiplicity."""
+        found = _PLURAL.fullmatch(noun)
+        if found is None:
+            return None
+        many, rest = found["many"], found["rest"] or ""
+        one = f"{many[:-3]}y" if many.endswith("ies") else many[:-1]
+        return cls(one + rest, many + rest)
 
 
 def _noun(observable: Observable) -> str | None:

@@ -25,7 +25,7 @@ from superbin.errors import InputError
 from superbin.merge.boxes import Edges
 from superbin.merge.problem import BoolArray, IntArray, Problem
 
-__all__ = ["Rectangles", "few_rectangles", "rectangles", "require_ranges"]
+__all__ = ["Rectangles", "few_rectangles", "more_rectangles", "rectangles", "require_ranges"]
 
 _LARGEST = 500_000_000
 """Products of ranges, times 64-bit words of a bit set of bins, up to which rectangles are enumerated: some seconds."""
@@ -274,17 +274,31 @@ def rectangles(search: Search) -> Rectangles:
             f"{_LARGEST // words:.3g} are tried with that number of bins, so merge its finest observable first or do not ask for rectangles"
         )
     axes = [_Axis.of(edges.start[:, j], edges.stop[:, j]) for j in columns]
-    found = list(
-        _products(
-            axes, np.zeros((1, 0), dtype=np.int32), *(_bits(np.ones((1, search.n_bins), dtype=bool)),) * 2
-        )
-    )
-    picks = np.concatenate(found)
+    picks = np.concatenate(list(_enumerated(axes, search.n_bins)))
     return Rectangles(
         search,
         np.stack([axis.first[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
         np.stack([axis.last[picks[:, j]] for j, axis in enumerate(axes)], axis=1),
     )
+
+
+@lru_cache(maxsize=8)
+def more_rectangles(search: Search, number: int) -> bool:
+    """Whether a search has more than a number of rectangles; known without all of them."""
+    require_ranges(search)
+    edges = Edges.of(search)
+    columns = range(len(search.observables))
+    counts = [_ranges(edges.start[:, j], edges.stop[:, j]) for j in columns]
+    if np.prod([float(count) for count in counts]) <= number:
+        return False
+    if max(counts) * -(-search.n_bins // 64) > _LARGEST:
+        return True
+    found = 0
+    for some in _enumerated([_Axis.of(edges.start[:, j], edges.stop[:, j]) for j in columns], search.n_bins):
+        found += len(some)
+        if found > number:
+            return True
+    return False
 
 
 @lru_cache(maxsize=8)
@@ -298,6 +312,10 @@ def few_rectangles(search: Search) -> Rectangles | None:
         return None
     found = rectangles(search)
     return found if len(found) <= _FEW else None
+
+
+def _enumerated(axes: list[_Axis], n_bins: int) -> Iterator[NDArray[np.int32]]:
+    return _products(axes, np.zeros((1, 0), dtype=np.int32), *(_bits(np.ones((1, n_bins), dtype=bool)),) * 2)
 
 
 def _products(

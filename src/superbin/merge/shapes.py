@@ -41,7 +41,7 @@ from superbin.merge.planes import exact_bound
 from superbin.merge.problem import BoolArray, Problem
 from superbin.merge.rectangles import few_rectangles, rectangles, require_ranges
 from superbin.merge.thresholds import all_thresholds, best_prefixes, seeds
-from superbin.merge.unions import best_pairs, best_triples
+from superbin.merge.unions import best_pairs, best_triples, pairable
 
 __all__ = ["SOLVERS", "Proof", "Task", "cast_wide", "certify", "solve"]
 
@@ -380,14 +380,14 @@ def _rectangle(task: Task, keep: int) -> tuple[Archive, Proof]:
 
 def _two_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=keep)
-    best_pairs(archive, rectangles(task.ground), task.quick, task.rules)
+    best_pairs(archive, pairable(task.ground), task.quick, task.rules)
     proved = task.merit.provable and task.problem.conflicts is None
     return archive, _exhausted(archive) if proved else _relaxed_proof(task, archive)
 
 
 def _three_rectangles(task: Task, keep: int) -> tuple[Archive, Proof]:
     archive = task.archive(keep=max(keep, 64))
-    boxes = rectangles(task.ground)
+    boxes = pairable(task.ground)
     best_pairs(archive, boxes, task.quick, task.rules)
     if archive.found:
         best_triples(archive, task.ground, boxes.sets, task.quick)

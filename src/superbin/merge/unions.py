@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superbin._support.arrays import FloatArray
+from superbin._support.shown import counted
 from superbin.domain.search import Search
 from superbin.domain.sums import Totals
 from superbin.errors import InputError
@@ -20,9 +21,9 @@ from superbin.merge.archive import Archive, as_set
 from superbin.merge.constraints import Rules
 from superbin.merge.cuts import cover
 from superbin.merge.problem import BoolArray, IntArray, Problem, first_rows
-from superbin.merge.rectangles import Rectangles
+from superbin.merge.rectangles import Rectangles, more_rectangles, rectangles
 
-__all__ = ["best_pairs", "best_triples", "pairs_above"]
+__all__ = ["best_pairs", "best_triples", "pairable", "pairs_above"]
 
 _KEPT = 1500
 _GROWN = 48
@@ -32,7 +33,8 @@ _SAMPLE = 120
 """Rectangles, the best alone, whose pairs tell what the others are measured against."""
 
 _PAIRS = 1e9
-"""Pairs up to which all are compared: some seconds."""
+_PAIRED = int((2 * _PAIRS) ** 0.5)
+"""Pairs up to which all are compared, some seconds, and the rectangles that have as many."""
 
 _BLOCK = 1 << 21
 _UNIONS = 4096
@@ -47,6 +49,22 @@ _SOME = 256
 """Unions that are judged together, where those with few bins come first."""
 
 _ROUNDING = 1e-9
+
+
+def pairable(search: Search) -> Rectangles:
+    """The rectangles of a search, if all pairs of them can be compared.
+
+    Raises
+    ------
+    InputError
+        If they are too many, which is known before all are made; or as `rectangles`.
+    """
+    if more_rectangles(search, _PAIRED):
+        raise InputError(
+            f"search {search.name!r} has {counted(search.n_bins, 'bin')} and more than {_PAIRED:,} rectangles, and no more than {_PAIRS:.0e} pairs of "
+            "them are compared: ask for one rectangle, or merge its finest observable first"
+        )
+    return rectangles(search)
 
 
 def best_pairs(
@@ -167,11 +185,6 @@ class _Parts:
     def of(
         cls, problem: Problem, boxes: Rectangles, quick: Callable[[Totals], FloatArray], rules: Rules
     ) -> "_Parts":
-        if len(boxes) ** 2 / 2 > _PAIRS:
-            raise InputError(
-                f"search {boxes.search.name!r} has {len(boxes):,} rectangles, {len(boxes) ** 2 / 2:.1e} pairs of them; "
-                f"{_PAIRS:.0e} is the most that is compared: ask for one rectangle, or merge its finest observable first"
-            )
         totals = boxes.totals(problem)
         up = np.sqrt(np.maximum(totals.up**2 + boxes.negative(problem), 0.0))
         rows = boxes.within(rules.possible)

@@ -22,7 +22,7 @@ from superbin.results import AnalysisResult, LimitBand, UpperLimit
 from superbin.results.rounding import measured, three
 from superbin.results.scan import DONE, ScanPoint, ScanResult
 from superbin.results.validation import ValidationReport
-from superbin.results.wording import MATH, parameter_label, parameter_value
+from superbin.results.wording import MATH, merge_status, parameter_label, parameter_value, scientific, typeset
 from superbin.results.wording import readable as ranges
 
 __all__ = ["page", "point_pages"]
@@ -115,7 +115,15 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    made.filters |= {"number": _number, "three": _three, "z": _z, "readable": _readable}
+    made.filters |= {
+        "number": _number,
+        "p": _p,
+        "three": _three,
+        "z": _z,
+        "readable": _readable,
+        "merge_status": merge_status,
+        "typeset": typeset,
+    }
     made.globals |= {"measured": _measured, "parts": _parts}
     return made
 
@@ -132,6 +140,13 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def _p(value: float) -> Markup:
+    """A p-value with three digits."""
+    mantissa, times, exponent = scientific(value).partition(r"\times10^")
+    power = Markup(" × 10<sup>{}</sup>").format(exponent.strip("{}").replace("-", "\u2212"))
+    return Markup("{}").format(mantissa) + (power if times else "")
+
+
 def _three(value: float | None) -> str:
     return "" if value is None else three(value)
 
@@ -141,8 +156,10 @@ def _z(value: float | None) -> str:
 
 
 def _measured(value: float, up: float, down: float) -> str:
-    """A value with its uncertainties, rounded as everywhere."""
+    """A value with its uncertainties, rounded as everywhere; alone where none is stated."""
     shown = measured(value, up, down)
+    if not (up or down) and not shown.exponent:
+        return shown.value
     first, second = shown.errors
     text = f"{shown.value} ± {first}" if first == second else f"{shown.value} +{first} −{second}"
     return f"({text}) · 1e{shown.exponent}" if shown.exponent else text
@@ -212,7 +229,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
         if result.signal.cross_section_pb:
             fb = 1000 * result.signal.cross_section_pb
             text += f"; on the cross section: {three(observed * fb)} fb observed, {three(expected * fb)} fb expected, theory {three(fb)} fb"
-        answer.append(f"{text}. At this cross section the signal is {_excluded(observed)} by this one bin.")
+        answer.append(f"{text}. {_here(result)} the signal is {_excluded(observed)} by this one bin.")
     if result.likelihood is not None and (all_bins := result.likelihood.quoted.mu).observed is not None:
         kind, hoped = (
             result.likelihood.kind,
@@ -223,7 +240,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
         )
     merit = MERITS.get(result.merge.figure_of_merit)
     goal = result.merge.figure_of_merit if merit is None else merit.goal
-    chosen = f"{len(result.merge.bins)} of {counted(result.search.n_bins, 'bin')}, chosen for the {goal}: {result.merge.status}. It is the union of:"
+    chosen = f"{len(result.merge.bins)} of {counted(result.search.n_bins, 'bin')}, chosen for the {goal}: {merge_status(result.merge.status)}. It is the union of:"
     methods = [
         (title, getattr(result.expected, name), getattr(result.observed, name))
         for name, title in _METHODS.items()
@@ -232,6 +249,7 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
     return "result.html.j2", {
         "answer": answer,
         "chosen": chosen,
+        "other_purpose": "" if result.other is None else _PURPOSES[result.other.purpose],
         "methods": shown,
         "limits": list(_limits(result)),
         "compared": list(_compared(result)),
@@ -241,6 +259,10 @@ def _(result: AnalysisResult, point_folder: str | None) -> tuple[str, dict[str, 
             for name, value in result.signal.parameters.items()
         ],
     }
+
+
+def _here(result: AnalysisResult) -> str:
+    return "At this cross section" if result.signal.cross_section_pb else "At signal strength 1"
 
 
 _PURPOSES = {"discovery": "largest expected significance", "limit": "lowest expected limit"}

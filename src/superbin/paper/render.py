@@ -22,7 +22,7 @@ from superbin.paper.scan import scan_values
 from superbin.paper.tex import TeX
 from superbin.results import AnalysisResult
 from superbin.results.scan import ScanResult
-from superbin.results.wording import readable
+from superbin.results.wording import readable, typeset
 
 __all__ = ["CLASSES", "render"]
 
@@ -207,6 +207,7 @@ def _environment(folder: Path | None = None) -> jinja2.Environment:
         tex=TeX,
         tex_text=tex.escape,
         three=tex.three,
+        typeset=typeset,
         whole=tex.whole,
         z=tex.z,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from superbin.domain.aggregate import Background
-from superbin.domain.merits import MERITS, named
+from superbin.domain.merits import MERITS, Merit, named
 from superbin.paper import tex, words
 from superbin.paper.shared import command_options, shared_values
 from superbin.paper.tex import TeX
@@ -58,7 +58,7 @@ def analysis_values(result: AnalysisResult, *, figures: bool) -> dict[str, Any]:
         "ranges": result.bins[0].ranges,
         "options": result.options,
         "merit": merit,
-        "goal": TeX(merit.tex if name in MERITS else tex.escape(merit.tex)),
+        "goal": TeX(_goal(merit, result.merge.value) if name in MERITS else tex.escape(merit.tex)),
         "symbol": TeX(r"the expected limit $\mu_{95}=$" if merit.limit else "the figure of merit"),
         "status": words.status(result.merge.status),
         "shape": _SHAPES.get(result.merge.shape, result.merge.shape),
@@ -89,6 +89,7 @@ def analysis_values(result: AnalysisResult, *, figures: bool) -> dict[str, Any]:
         },
         "fits": _FITS,
         "figures": list(stems),
+        "drawn": figures,
         "figure_labels": [tex.mathtext(p.label) for p in result.projections],
         "count_expected": COUNT_EXPECTED,
         "count_observed": COUNT_OBSERVED,
@@ -115,6 +116,11 @@ class _Signal:
         self.order = summary.cross_section_order
         produced = None if pb is None else 1000 * pb * search.luminosity_fb
         self.efficiency = None if not produced else tex.three(100 * summary.total / produced)
+
+
+def _goal(merit: Merit, value: float) -> str:
+    """What the bins were chosen to do; what that means for weak signals only where the signal is one."""
+    return merit.tex if merit.limit or value < 1 else re.sub(r" \(for sets .*\)$", "", merit.tex)
 
 
 def _cross_section(pb: float, error: float | None) -> TeX:

@@ -248,9 +248,9 @@ def _argument(tokens: list[str], depth: int) -> tuple[str, list[str]]:
 
 
 def measured(value: float, up: float, down: float) -> TeX:
-    """Write a value with upward and downward uncertainty, rounded as `superbin.results.rounding.measured`."""
+    """Write a value with upward and downward uncertainty, rounded as `superbin.results.rounding.measured`; alone where none is stated."""
     shown = rounding.measured(value, up, down)
-    return _with_errors(shown.value, _sides(*shown.errors), shown.exponent)
+    return _with_errors(shown.value, _sides(*shown.errors) if up or down else "", shown.exponent)
 
 
 def parts(value: float, *pairs: tuple[float, float]) -> tuple[TeX, ...]:

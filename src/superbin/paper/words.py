@@ -8,7 +8,7 @@ from superbin.domain.simplified import particle_words, process_text
 from superbin.paper import tex
 from superbin.paper.tex import TeX
 from superbin.results import Range, SearchSummary
-from superbin.results.wording import parameter_label, parameter_value, readable
+from superbin.results.wording import merge_status, parameter_label, parameter_value, readable
 
 __all__ = [
     "SignalWords",
@@ -26,9 +26,6 @@ _STATUS = {
     "certified": "proved to be optimal: no allowed set of bins does better",
     "best found": "the best that was found, which does not prove that no other set does better",
 }
-_VAGUE = 100.0
-"""Percent that a proof leaves open from which it is not worth a sentence."""
-
 _OBSERVABLE_NAMES = {"ht": "HT", "mht": "MHT"}
 """How selections abbreviate observables; any other stands with its label already."""
 
@@ -90,9 +87,7 @@ def search_name(search: SearchSummary) -> str:
 
 def status(text: str) -> TeX:
     """What is proved of a merge, to follow *is*."""
-    within = re.fullmatch(r"within (\S+) %", text)
-    if within and float(within[1]) >= _VAGUE:
-        text = "best found"
+    text = merge_status(text)
     known = _STATUS.get(text)
     if known is not None:
         return TeX(known)
@@ -130,8 +125,8 @@ def sentence(items: Iterable[str]) -> TeX:
 
 
 def inside(label: str) -> str:
-    """A label as a sentence has it: without a capital letter, unless it is an abbreviation or a formula."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+    """A label as a sentence has it: without a capital letter, unless it is an abbreviation, a formula or an identifier."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() and "_" not in label else label
 
 
 def sentence_end(text: str) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "MATH",
     "attribution",
     "has_limits",
+    "merge_status",
     "on_a_line",
     "outside_math",
     "parameter_label",
@@ -25,6 +26,7 @@ __all__ = [
     "readable",
     "scan_stems",
     "scientific",
+    "typeset",
 ]
 
 COUNT_EXPECTED = "count-expected"
@@ -97,6 +99,26 @@ def attribution(reference: str) -> str:
         if re.search(rf"(?i)\b{experiment}\b", reference):
             return f"Reinterpretation of {experiment} data"
     return "Reinterpretation of published data"
+
+
+VAGUE = 100.0
+"""Percent that a proof leaves open from which it says nothing that is worth a word."""
+
+
+def merge_status(status: str) -> str:
+    """What is proved of a merge, as results state it, for readers: a bound at twice the best or beyond is none."""
+    within = re.fullmatch(r"within (\S+) %", status)
+    return "best found" if within and float(within[1]) >= VAGUE else status
+
+
+_SIGNS = ((re.compile(r"\+-"), "±"), (re.compile(r" -> "), " → "), (re.compile(r"(?<=\d)-(?=\d+ ?%)"), "–"))
+
+
+def typeset(text: str) -> str:
+    """A note of a search or a signal, which is plain ASCII, with the signs that readers expect."""
+    for pattern, sign in _SIGNS:
+        text = pattern.sub(sign, text)
+    return text
 
 
 def projection_stems(projections: Sequence[Projection]) -> tuple[str, ...]:

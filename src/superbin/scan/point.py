@@ -7,7 +7,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from superbin.domain.signal import SignalModel
 from superbin.errors import InputError, SuperbinError, UnknownNameError
 from superbin.likelihood import Fitter, PublishedLikelihood
 from superbin.likelihood.fit import single_threaded
+from superbin.likelihood.imported import ImportedLikelihood
 from superbin.likelihood.inference import fit_both, upper_limit
 from superbin.likelihood.model import Systematics
 from superbin.results import PValue
@@ -28,7 +29,19 @@ from superbin.results.scan import DONE, FAILED, ScanLimit, ScanPoint
 from superbin.stats import counts, pvalue
 from superbin.stats.limits import cls_limit
 
-__all__ = ["KILLED", "Settings", "Shared", "failed_point", "may_pass", "prepare", "scan_point"]
+__all__ = [
+    "KILLED",
+    "ScanLikelihood",
+    "Settings",
+    "Shared",
+    "failed_point",
+    "may_pass",
+    "prepare",
+    "scan_point",
+]
+
+ScanLikelihood: TypeAlias = PublishedLikelihood | ImportedLikelihood
+"""What limits of the full likelihood are computed with."""
 
 KILLED = "its worker was killed while it computed nothing else"
 """How the reason begins for a point that no worker survives."""
@@ -53,7 +66,8 @@ class Settings:
     likelihood_limit : bool
         Whether to add the limit from the published full likelihood, which takes seconds for each signal.
     systematics : {"published", "own", "global", "none"}
-        Those of the signal in that limit, as in `superbin.likelihood.PublishedLikelihood.with_signal`.
+        Those of the signal in that limit, as in `superbin.likelihood.PublishedLikelihood.with_signal`; of an imported likelihood
+        ``"published"``, which are those that it or the signal brings, or ``"none"``.
     simplify : float
         As in `superbin.analysis.analyze`.
 
@@ -95,14 +109,14 @@ class Shared:
     settings : Settings
     covariance : Covariance or None
         Of the bins' backgrounds; None adds uncertainties in quadrature.
-    likelihood : PublishedLikelihood or None
+    likelihood : PublishedLikelihood, ImportedLikelihood or None
         Only where limits from it are asked for.
     """
 
     search: Search
     settings: Settings
     covariance: Covariance | None
-    likelihood: PublishedLikelihood | None
+    likelihood: ScanLikelihood | None
 
     @property
     def correlations(self) -> str:
@@ -110,25 +124,34 @@ class Shared:
         return convention(self.covariance)
 
 
-def prepare(search: Search, settings: Settings, likelihood: PublishedLikelihood | None = None) -> Shared:
+def prepare(search: Search, settings: Settings, likelihood: ScanLikelihood | None = None) -> Shared:
     """Compute what all signals of a scan share.
 
     Parameters
     ----------
     search : Search
     settings : Settings
-    likelihood : PublishedLikelihood, optional
-        That of the search; needed where the settings ask for limits from it.
+    likelihood : PublishedLikelihood or ImportedLikelihood, optional
+        That of the search, in any form; needed where the settings ask for limits from it.
 
     Raises
     ------
     InputError
-        If the likelihood is asked for and not given.
+        If the likelihood is asked for and not given, or does not have the systematics that are chosen.
     """
     if settings.likelihood_limit and likelihood is None:
         raise InputError(
             f"limits from the full likelihood of {search.name!r} are asked for, and it is not given; give "
-            "likelihood=catalog.published_likelihood(search), or leave the limits out"
+            "likelihood=catalog.open_likelihood(search), or leave the limits out"
+        )
+    if (
+        settings.likelihood_limit
+        and isinstance(likelihood, ImportedLikelihood)
+        and settings.systematics not in {"published", "none"}
+    ):
+        raise InputError(
+            f"the likelihood of {search.name!r} was imported: systematics {settings.systematics!r} are not known of it; choose published, "
+            "which are those that it or the signal brings, or none"
         )
     with single_threaded():
         covariance = covariances(search, settings.correlations)[0]
@@ -237,7 +260,12 @@ def _limit(aggregate: AggregateBin, level: float) -> ScanLimit:
     return ScanLimit(observed, low2, low1, median, high1, high2, "exact")
 
 
-def _likelihood_limit(likelihood: PublishedLikelihood, signal: SignalModel, settings: Settings) -> ScanLimit:
+def _likelihood_limit(likelihood: ScanLikelihood, signal: SignalModel, settings: Settings) -> ScanLimit:
+    if isinstance(likelihood, ImportedLikelihood):
+        systematics: Literal["none", "published"] = "none" if settings.systematics == "none" else "published"
+        found = likelihood.engine(signal, systematics=systematics).limit(level=settings.level)
+        low2, low1, median, high1, high2 = (found.bands[n] for n in (-2, -1, 0, 1, 2))
+        return ScanLimit(found.observed, low2, low1, median, high1, high2, found.status)
     fitter = Fitter(likelihood.with_signal(signal, systematics=settings.systematics))
     free, background = fit_both(fitter)
     limit = upper_limit(fitter, free, background, level=settings.level)

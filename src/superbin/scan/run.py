@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from superbin.domain.published import LEVEL, PublishedResults
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
-from superbin.likelihood import PublishedLikelihood
 from superbin.results import SearchSummary
 from superbin.results.scan import FAILED, FinishedPoint, ScanResult
 from superbin.scan.distribute import distribute
-from superbin.scan.point import Settings, failed_point
+from superbin.scan.point import ScanLikelihood, Settings, failed_point
 from superbin.scan.targets import Target, check_targets
 from superbin.scan.work import Job, pack, shared_of, work
 
@@ -60,7 +59,7 @@ def run_scan(
     signals: Iterable[SignalModel | Target],
     *,
     settings: Settings | None = None,
-    likelihood: PublishedLikelihood | None = None,
+    likelihood: ScanLikelihood | None = None,
     published: PublishedResults | None = None,
     executor: Executor | None = None,
     store: "Store | None" = None,
@@ -77,8 +76,8 @@ def run_scan(
         At different parameters of one model. `superbin.scan.grid_targets` makes them from a grid.
     settings : Settings, optional
         What is chosen for all of them.
-    likelihood : PublishedLikelihood, optional
-        That of the search (`superbin.catalog.Catalog.likelihood`); needed where the settings ask for limits from it.
+    likelihood : PublishedLikelihood or ImportedLikelihood, optional
+        That of the search (`superbin.catalog.Catalog.open_likelihood`); needed where the settings ask for limits from it.
     published : PublishedResults, optional
         What the search published of the model (`superbin.catalog.Catalog.limits`), to be compared with.
     executor : Executor, optional

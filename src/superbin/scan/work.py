@@ -15,9 +15,8 @@ from typing import Any
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
 from superbin.errors import ClusterError
-from superbin.likelihood import PublishedLikelihood
 from superbin.results.scan import FinishedPoint, ScanPoint
-from superbin.scan.point import Settings, Shared, prepare, scan_point
+from superbin.scan.point import ScanLikelihood, Settings, Shared, prepare, scan_point
 from superbin.scan.targets import Target
 
 __all__ = ["Job", "Package", "pack", "shared_of", "work"]
@@ -35,7 +34,7 @@ class Job:
     ----------
     search : Search
     settings : Settings
-    likelihood : PublishedLikelihood or None
+    likelihood : PublishedLikelihood, ImportedLikelihood or None
         That of the search, where limits from it are computed.
     superbin : str
         Version that handed it out; a worker of another one refuses it.
@@ -43,7 +42,7 @@ class Job:
 
     search: Search
     settings: Settings
-    likelihood: PublishedLikelihood | None = None
+    likelihood: ScanLikelihood | None = None
     superbin: str = field(default_factory=lambda: version("superbin"))
 
     def __eq__(self, other: object) -> bool:

@@ -21,7 +21,6 @@ from superbin.stats.counts import BANDS, SIGMAS
 from superbin.stats.ensembles import (
     INNER,
     LEAST,
-    TIE,
     FitName,
     Statistic,
     edges,
@@ -29,6 +28,7 @@ from superbin.stats.ensembles import (
     log_sum,
     one_bin,
     one_number,
+    ties,
     window,
 )
 from superbin.stats.models import DEFAULT, ModelName, UncertaintyModel
@@ -108,7 +108,7 @@ def discovery_tails(
     """``ln P(q0 >= q)`` and ``ln P(q0 < q)`` of an ensemble, one per q > 0."""
     rows = q.size
     n = np.tile(counts, rows)
-    root = np.repeat(np.sqrt(q), counts.size) * (1 - TIE)
+    root = np.repeat(np.sqrt(q), counts.size) * (1 - ties(held, nuisance[:1], mean[:1]))
     low, high = (float(end[0]) for end in held.span(nuisance, SPAN))
     start = held.inverse(np.maximum(n - root * np.sqrt(n), 0.0), np.ones(n.size))
     edge = edges(_discovery(held, n), root, (low, high), start, rising=False)

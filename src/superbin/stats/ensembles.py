@@ -24,7 +24,6 @@ from superbin.stats.poisson import log_equal
 __all__ = [
     "INNER",
     "LEAST",
-    "TIE",
     "TOLERANCE",
     "FitName",
     "Statistic",
@@ -33,13 +32,19 @@ __all__ = [
     "log_sum",
     "one_bin",
     "one_number",
+    "ties",
     "window",
 ]
 
 FitName: TypeAlias = Literal["prefit", "postfit"]
 
 TIE = 1e-10
-"""Relative difference of the statistic's root below which an outcome is as extreme as the data."""
+"""Relative difference of the statistic's root below which an outcome is as extreme as the data, where outcomes can be equal."""
+
+_ROUNDING = 1e-15
+
+_MANY = 1e11
+"""Auxiliary counts from which on one more is as good as continuous."""
 
 TOLERANCE, INNER = 1e-6, 1e-8
 """Error of CLs at a limit, and of the probabilities of its bands, in standard deviations."""
@@ -54,6 +59,16 @@ LEAST = 1e-6
 
 Statistic = Callable[[Index, FloatArray], tuple[FloatArray, FloatArray]]
 """Root of the statistic of some points at an auxiliary measurement each, and its derivative; zero where that is not known."""
+
+
+def ties(held: UncertaintyModel, nuisance: FloatArray, mean: FloatArray) -> float:
+    """`TIE`, or less where the auxiliary measurement moves the statistic by little: an edge is not to move by more than `TIE` does elsewhere."""
+    if held.whole and nuisance.min() < _MANY:
+        return TIE
+    _, high = held.span(nuisance, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.abs(held.mean(high) - mean) / np.sqrt(mean)
+    return float(np.clip(TIE * np.nan_to_num(share, nan=1.0).min(), _ROUNDING, TIE))
 
 
 def edges(

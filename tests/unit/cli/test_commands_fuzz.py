@@ -169,7 +169,7 @@ def test_output_is_checked_first(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """CLI-78: a place that cannot be written is refused before anything is computed, and nothing is left."""
+    """CLI-79: a place that cannot be written is refused before anything is computed, and nothing is left."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "loop.pdf").symlink_to("loop.pdf")
@@ -182,7 +182,7 @@ def test_output_is_checked_first(
 
 
 def test_standard_output_takes_every_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """CLI-78: what Latin-1 lacks is written as JSON escapes it, a byte of a file's name that is no text too."""
+    """CLI-79: what Latin-1 lacks is written as JSON escapes it, a byte of a file's name that is no text too."""
     monkeypatch.chdir(tmp_path)
     stream = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, "latin-1"))

@@ -1,6 +1,7 @@
 """Options mean the same in every command."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -43,7 +44,8 @@ def test_one_vocabulary(name: str) -> None:
         assert found["--json"].help == "Print JSON."
     if "--force" in found:
         assert found["--force"].is_flag
-        assert "--output" in found
+    writes = {"--output", "--figure", "--workspace"} & found.keys()
+    assert ("--force" in found) == bool(writes) or name == "superbin signal generate"
     for integer in ("--seed", "--size", "--processes", "--threads"):
         if integer in found:
             assert isinstance(found[integer].type, click.types.IntRange)
@@ -107,6 +109,49 @@ def test_names_are_completed(shell: str) -> None:
         (["export", "--to"], "smo", "smodels"),
     ):
         assert expected in [item.value for item in complete.get_completions(arguments, start)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        ("signal show T1bbbb 1750 1 -o OUT.csv", "OUT.csv"),
+        ("pvalue 40 25 5 5 --workspace OUT.json", "OUT.json"),
+        ("pvalue 40 25 5 5 --figure OUT.pdf", "OUT.pdf"),
+        ("likelihood scan T1bbbb 1750 1 --figure OUT.png", "OUT.png"),
+        ("likelihood simplify T1bbbb 1750 1 -o OUT.json", "OUT.json"),
+        ("chance -o OUT.json", "OUT.json"),
+        ("optimize T1bbbb 1750 1 -o OUT", "OUT/front.pdf"),
+        ("export result.json --to csv -o OUT.csv", "OUT.csv"),
+    ],
+)
+def test_an_output_that_exists_is_kept(
+    arguments: str,
+    written: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CLI-61: whatever is written, a file or a folder; the refusal comes first and names the way out."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / written).parent.mkdir(exist_ok=True)
+    (tmp_path / written).write_text("kept")
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "--force" in error
+    assert error.count("\n") == 1
+    assert (tmp_path / written).read_text() == "kept"
+
+
+def test_force_replaces_files(tmp_path: Path) -> None:
+    """CLI-61: wherever it stands on the line."""
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(SystemExit) as stop:
+        main(["pvalue", "40", "25", "5", "5", "--workspace", str(path), "--force"])
+    assert stop.value.code == 0
+    assert path.read_text().startswith("{")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyhf
@@ -11,11 +11,16 @@ import pytest
 from superbin.analysis.answer import likelihood_answer
 from superbin.analysis.details import uncertainty_sources
 from superbin.catalog import Catalog, open_catalog
+from superbin.cli import main
 from superbin.domain.signal import SignalModel
 from superbin.errors import InputError
 from superbin.io.imports import Options, read
 from superbin.likelihood import PublishedLikelihood
 from superbin.likelihood.imported import ImportedLikelihood
+from superbin.scan import Settings, prepare, run_scan, scan_point
+
+if TYPE_CHECKING:
+    from superbin.likelihood.model import Systematics
 
 JES = {"name": "jes", "type": "histosys", "data": {"hi_data": [11.4, 4.6], "lo_data": [9.3, 3.7]}}
 BACKGROUND = {
@@ -134,6 +139,56 @@ def test_another_signal_takes_the_place_of_the_published_ones(folder: Path) -> N
         assert limit.mu.observed is not None
         assert limit.mu.median is not None
         assert pyhf_cls(patch, limit.mu.observed, limit.mu.median) == pytest.approx((0.05, 0.05), rel=1e-3)
+
+
+def test_a_folder_with_a_workspace_is_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CLI-78: with the patch beside it; of several workspaces one has to be named."""
+    patch = folder / "patchset.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["likelihood", "limit", str(folder), "--patch", str(patch), "--json"])
+    assert stop.value.code == 0
+    limit = json.loads(capsys.readouterr().out)
+    found_cls = pyhf_cls(operations(6.0, [XS]), limit["observed"], limit["expected"])
+    assert found_cls == pytest.approx((0.05, 0.05), rel=1e-3)
+    (folder / "other.json").write_text(json.dumps(ALONE))
+    with pytest.raises(SystemExit) as stop:
+        main(["likelihood", "limit", str(folder)])
+    assert stop.value.code == 2
+    assert "holds several workspaces, BkgOnly.json, other.json; name one of them" in capsys.readouterr().err
+
+
+def test_scans_and_commands_use_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SCAN-3, CLI-78: limits of the likelihood that a search was imported with are those of pyhf, in both."""
+    database = folder.parent / "a.sqlite"
+    found = read(folder, options=Options(luminosity_fb=139.0, mapping={"channels": ["SR"]})).bundle
+    with open_catalog(database) as catalog:
+        catalog.add(found)
+        likelihood = catalog.open_likelihood(found.search.name)
+        signal = catalog.signal(found.search.name, "stop", (500, 100))
+    for systematics, modifiers in (("none", []), ("published", [XS])):
+        chosen: Systematics = "none" if systematics == "none" else "published"
+        settings = Settings(likelihood_limit=True, systematics=chosen)
+        point = scan_point(signal, prepare(found.search, settings, likelihood))
+        assert point.likelihood_limit is not None
+        arguments = f"likelihood limit {found.search.name} stop 500 100 --systematics {systematics} --json"
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments.split(), "--database", str(database)])
+        assert stop.value.code == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["likelihood"] == "likelihood as imported"
+        values = point.likelihood_limit.observed, point.likelihood_limit.median
+        assert values == (document["observed"], document["expected"])
+        observed, median = values
+        assert observed is not None
+        assert median is not None
+        found_cls = pyhf_cls(operations(6.0, modifiers), observed, median)
+        assert found_cls == pytest.approx((0.05, 0.05), rel=1e-3)
+    scanned = run_scan(
+        found.search, [signal], settings=Settings(likelihood_limit=True), likelihood=likelihood
+    )
+    assert scanned.points[0].likelihood_limit == point.likelihood_limit
+    with pytest.raises(InputError, match="systematics 'global' are not known of it; choose published"):
+        prepare(found.search, Settings(likelihood_limit=True, systematics="global"), likelihood)
 
 
 def test_monte_carlo_errors_and_a_common_error_widen_a_limit(folder: Path) -> None:

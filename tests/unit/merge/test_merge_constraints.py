@@ -9,7 +9,7 @@ import pytest
 from superbin._support.arrays import FloatArray
 from superbin.domain.aggregate import BinSums, bin_sums, combine
 from superbin.domain.covariance import Covariance
-from superbin.domain.search import Search
+from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
 from superbin.domain.sums import Totals
 from superbin.errors import InputError, UnknownNameError
@@ -17,6 +17,7 @@ from superbin.merge import MERITS, Constraints, Limits, optimize, trade_offs
 from superbin.merge.archive import Archive, numbers
 from superbin.merge.constraints import Rules, rules
 from superbin.merge.problem import problem_from
+from superbin.merge.rectangles import more_rectangles
 from superbin.merge.solve import status
 from superbin.stats import midp_significance
 from superbin.stats.limits import expected_limits
@@ -44,6 +45,9 @@ SUMS = BinSums(np.array([1.0, 0.0, 2.0, 1.0]), 3 * ONES, ONES, ONES)
         (Constraints(min_background=float("nan")), "min_background is nan"),
         (Constraints(min_signal=float("inf")), "min_signal is inf"),
         (Constraints(min_background=-1), "min_background is -1"),
+        (Constraints(min_signal="3"), "min_signal is '3'"),  # type: ignore[arg-type]
+        (Constraints(exactly=True), "exactly is True"),
+        (Constraints(required=3), "required is 3; it must be numbers of bins"),  # type: ignore[arg-type]
     ],
 )
 def test_impossible_constraints(constraints: Constraints, text: str) -> None:
@@ -251,3 +255,42 @@ def test_all_bins_are_one_set(cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-17: as many bins as there are leave one set, which is certified for every figure of merit."""
     found = optimize(cms_search, t1bbbb, constraints=Constraints(exactly=160))
     assert (len(found.bins), found.status) == (160, "certified")
+
+
+def regular(*bins: int) -> Search:
+    """A grid of bins of unit widths."""
+    at = np.stack([axis.ravel() for axis in np.meshgrid(*map(range, bins), indexing="ij")], axis=1)
+    edges: dict[str | Observable, object] = {
+        Observable(f"x{j}", f"x{j}", "GeV"): (at[:, j] + 0.0, at[:, j] + 1.0) for j in range(len(bins))
+    }
+    one = np.ones(len(at))
+    return Search.from_arrays(
+        "grid", observed=one, background=one, error=one / 2, luminosity_fb=1, edges=edges
+    )
+
+
+def test_too_many_pairs_are_refused_before_work_begins() -> None:
+    """MERGE-60: the sizes and what to do are said, without all rectangles; one rectangle and connected merges are found."""
+    search = regular(12, 12, 4)
+    signal = SignalModel(
+        "one corner", {}, search.name, np.arange(search.n_bins) / 1e3, np.zeros(search.n_bins)
+    )
+    assert not more_rectangles(search, 78 * 78 * 10)
+    assert more_rectangles(search, 78 * 78 * 10 - 1)
+    for shape in ("two rectangles", "three rectangles"):
+        with pytest.raises(InputError, match=r"576 bins and more than 44,721 rectangles.*ask for one"):
+            optimize(search, signal, shape=shape)
+    one, connected = (optimize(search, signal, shape=shape) for shape in ("rectangle", "connected"))
+    assert connected.value >= one.value
+
+
+def test_connected_regions_need_ranges(cms_search: Search, t1bbbb: SignalModel) -> None:
+    """MERGE-30: named regions have no neighbours."""
+    named = dataclasses.replace(
+        cms_search,
+        observables=(),
+        low=np.zeros((cms_search.n_bins, 0)),
+        high=np.zeros((cms_search.n_bins, 0)),
+    )
+    with pytest.raises(InputError, match="have names and no ranges"):
+        optimize(named, t1bbbb, shape="connected")

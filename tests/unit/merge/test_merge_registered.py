@@ -59,11 +59,11 @@ def test_every_shape(shape: Shape, cms_search: Search, t1bbbb: SignalModel) -> N
 def test_no_value_without_background(shape: Shape, cms_search: Search, t1bbbb: SignalModel) -> None:
     """MERGE-70: s/b as one writes it, without a value for bins of no background: these are not chosen, and the best of the others is."""
     ratio = Merit(
-        "s_over_b", "largest s/b", "maximise $s/b$", "s/b", exact=lambda sums: sums.signal / sums.background
+        "plugin", "largest s/b", "maximise $s/b$", "s/b", exact=lambda sums: sums.signal / sums.background
     )
     register(ratio)
     try:
-        found = merge.optimize(cms_search, t1bbbb, figure_of_merit="s_over_b", shape=shape)
+        found = merge.optimize(cms_search, t1bbbb, figure_of_merit="plugin", shape=shape)
     finally:
         del merits._registry[ratio.name]
     b = problem_from(bin_sums(cms_search, t1bbbb)).background

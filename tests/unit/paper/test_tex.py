@@ -19,6 +19,7 @@ from superbin.paper.tex import (
     whole,
     z,
 )
+from superbin.results.wording import merge_status, typeset
 
 # Every macro that escape may write, and how many arguments in braces it takes.
 TEXT_MACROS = {
@@ -166,6 +167,7 @@ class TestNumbers:
             (0.003, 1.04, 0.003, "$0.00^{+1.04}_{-0.00}$"),
             (982.79, 104.1, 100.2, r"$980\pm100$"),
             (9.61, 0.1441, 0.1441, r"$9.61\pm0.14$"),
+            (4.8, 0.0, 0.0, "$4.80$"),
             (2.3e-6, 1e-6, 5e-7, r"$(2.3^{+1.0}_{-0.5})\times10^{-6}$"),
         ],
     )
@@ -210,3 +212,11 @@ class TestNumbers:
         assert z(-0.316) == "$-0.32$"
         assert z(None) == "--"
         assert isinstance(z(1.0), TeX)
+
+
+def test_what_readers_see_of_notes_and_proofs() -> None:
+    """PAPER-14: signs in place of their ASCII; a bound at twice the best or beyond proves nothing worth a word."""
+    assert typeset("1.01 +- 0.03, 16-84 %, Z -> nu nu, a-b") == "1.01 ± 0.03, 16–84 %, Z → nu nu, a-b"
+    assert typeset("10.1103/PhysRevD.96-032003") == "10.1103/PhysRevD.96-032003"
+    shown = [merge_status(text) for text in ("certified", "within 1.3 %", "within 99 %", "within 4500 %")]
+    assert shown == ["certified", "within 1.3 %", "within 99 %", "best found"]

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from superbin.errors import InputError
-from superbin.stats import limits
+from superbin.stats import limits, p0
 from superbin.stats.limits.asymptotic import q_tilde
 from superbin.stats.models import MODELS, ModelName, uncertainty
 from superbin.stats.profile import fit
@@ -246,3 +246,24 @@ def test_what_does_not_fit_into_memory() -> None:
     """STAT-26: an uncertainty of the signal of 1000 % at a level of 1 - 1e-12 is refused before anything is computed."""
     with pytest.raises(InputError, match="takes more than some ten seconds"):
         limits.lhc_limit(100, 100, 1000, 50, level=1 - 1e-12, signal_uncertainty=10)
+
+
+@pytest.mark.parametrize(
+    ("model", "width"),
+    [(m, w) for m in MODELS if m != "none" for w in (1e-8, 1e-6, 1e-4) if (m, w) != ("gamma", 1e-8)],
+)
+def test_next_to_no_uncertainty(model: ModelName, width: float) -> None:
+    """STAT-28, STAT-27: half of P(N = n) counts in both probabilities, however small the width is: equal counts are told apart."""
+
+    def half(n: int, mean: float) -> float:
+        return float(
+            special.gammaincc(n, mean) + 0.5 * np.exp(n * np.log(mean) - mean - special.gammaln(n + 1))
+        )
+
+    close = 1e-5 if model == "gamma" else 1e-6
+    expected = optimize.brentq(lambda s: half(12, s + 12.5) / half(12, 12.5) - 0.05, 1, 30)
+    assert limits.lhc_limit(12, 12.5, width, width, model=model) == pytest.approx(
+        expected, rel=1e-6 + 0.03 * width
+    )
+    tail = 1 - half(20, 12.5)
+    assert p0(20, 12.5, width, width, model=model).p == pytest.approx(tail, rel=close + 0.3 * width)

@@ -13,14 +13,19 @@ from superbin._support.shown import counted
 from superbin.cli.likelihood.subject import (
     Subject,
     card_options,
-    json_option,
     keyword_values,
     open_search_signal,
     open_subject,
     subject_options,
 )
 from superbin.cli.likelihood.text import strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, database_option, standard_input
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    database_option,
+    json_option,
+    standard_input,
+)
 from superbin.errors import InputError
 
 if TYPE_CHECKING:

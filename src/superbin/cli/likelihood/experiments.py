@@ -8,13 +8,20 @@ import click
 from superbin.cli.likelihood.subject import (
     PROCESSES,
     head,
-    json_option,
     open_subject,
     processes_option,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, figure_option, number, seed_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    figure_option,
+    force_option,
+    json_option,
+    number,
+    seed_option,
+)
 from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 
@@ -101,6 +108,7 @@ def toys(mu: float | None, number_: int, seed: int, processes: int, machine: boo
 )
 @seed_option
 @processes_option
+@force_option
 @figure_option("the figure of the toys")
 @json_option
 def gof(

@@ -1,7 +1,7 @@
 """``superbin likelihood fit``, ``limit`` and ``significance``."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,13 +11,18 @@ from superbin.cli.likelihood.subject import (
     PROCESSES,
     Subject,
     head,
-    json_option,
     open_subject,
     processes_option,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength, times
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, number, seed_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    json_option,
+    number,
+    seed_option,
+)
 from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 from superbin.cli.tables import aligned
@@ -35,9 +40,7 @@ UNASKED = 400
 """Their number, per hypothesis."""
 
 
-@click.command("fit", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
-@subject_options
-@click.option(
+_p0_toys_option: Callable[..., Any] = click.option(
     "--toys",
     metavar="N",
     type=click.IntRange(min=0),
@@ -45,6 +48,11 @@ UNASKED = 400
     show_default=True,
     help="Number of toys for p0.",
 )
+
+
+@click.command("fit", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
+@subject_options
+@_p0_toys_option
 @seed_option
 @processes_option
 @click.option(
@@ -113,14 +121,7 @@ def limit(level: float, toys: int, seed: int, processes: int, machine: bool, **c
 
 @click.command("significance", cls=RenamedOptions, renamed=PROCESSES, context_settings=POSITIONAL_NUMBERS)
 @subject_options
-@click.option(
-    "--toys",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Number of toys for p0.",
-)
+@_p0_toys_option
 @seed_option
 @processes_option
 @json_option

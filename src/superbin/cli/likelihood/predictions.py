@@ -12,13 +12,20 @@ from superbin.cli.likelihood.subject import (
     bin_numbers_of,
     head,
     is_search,
-    json_option,
     open_subject,
     optional_subject_options,
     subject_options,
 )
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, OutputFile, as_json, figure_option, seed_option
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    OutputFile,
+    as_json,
+    figure_option,
+    force_option,
+    json_option,
+    seed_option,
+)
 from superbin.cli.tables import aligned
 from superbin.errors import InputError
 
@@ -34,6 +41,7 @@ __all__ = ["covariance", "simplify", "yields"]
     help="Hold the signal strength; by default it is fitted (post-fit) or initial (pre-fit).",
 )
 @click.option("--prefit", is_flag=True, help="Print the prediction before the fit.")
+@force_option
 @figure_option("the figure of the yields")
 @json_option
 def yields(mu: float | None, prefit: bool, figure: Path | None, machine: bool, **chosen: Any) -> None:
@@ -94,6 +102,7 @@ MOST_GROUPS = 12
     "nuisance moves up and down by one standard deviation.",
 )
 @click.option("-o", "--output", type=OutputFile(), help="File for the JSON; by default it is printed.")
+@force_option
 @figure_option("the figure of the correlations")
 def covariance(scope: Any, output: Path | None, figure: Path | None, **chosen: Any) -> None:
     """Write the background prediction of the bins with signal, with its covariance, as JSON; --figure draws the correlations.
@@ -213,6 +222,7 @@ def _search_covariance(search_name: str, scope: str, chosen: Mapping[str, Any]) 
     type=OutputFile(),
     help="File for the result as JSON; by default a summary is printed.",
 )
+@force_option
 @json_option
 def simplify(scope: Any, draws: int, seed: int, output: Path | None, machine: bool, **chosen: Any) -> None:
     """Print the simplified likelihood of SOURCE: background, covariance and third moments of its bins with signal.

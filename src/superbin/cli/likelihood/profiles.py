@@ -5,9 +5,16 @@ from typing import Any
 
 import click
 
-from superbin.cli.likelihood.subject import head, json_option, open_subject, subject_options
+from superbin.cli.likelihood.subject import head, open_subject, subject_options
 from superbin.cli.likelihood.text import doubts_text, strength
-from superbin.cli.options import POSITIONAL_NUMBERS, as_json, figure_option, number
+from superbin.cli.options import (
+    POSITIONAL_NUMBERS,
+    as_json,
+    figure_option,
+    force_option,
+    json_option,
+    number,
+)
 from superbin.cli.progress import counter
 from superbin.cli.renamed import RenamedOptions
 from superbin.cli.tables import aligned
@@ -43,6 +50,7 @@ __all__ = ["impacts", "scan"]
     type=click.IntRange(min=2),
     help="Number of values per parameter; by default 31, or 15 for a plane.",
 )
+@force_option
 @figure_option("the figure of the scan")
 @json_option
 def scan(
@@ -97,6 +105,7 @@ def scan(
     show_default=True,
     help="Number of impacts computed by fits with the parameter fixed; the others come from the covariance.",
 )
+@force_option
 @figure_option("the figure of the impacts")
 @json_option
 def impacts(top: int, figure: Path | None, machine: bool, **chosen: Any) -> None:

@@ -11,7 +11,11 @@ from superbin.cli.options import database_option, search_option, signal_options,
 from superbin.errors import InputError
 
 if TYPE_CHECKING:
+    from superbin.domain.search import Search
+    from superbin.domain.signal import SignalModel
+    from superbin.likelihood import PublishedLikelihood
     from superbin.likelihood.engine import Engine
+    from superbin.likelihood.imported import ImportedLikelihood
 
 __all__ = [
     "PROCESSES",
@@ -20,7 +24,6 @@ __all__ = [
     "card_options",
     "head",
     "is_search",
-    "json_option",
     "keyword_values",
     "open_search_signal",
     "open_subject",
@@ -32,8 +35,6 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 STDIN = "-"
-
-json_option: Callable[..., Any] = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
 PROCESSES = {"--workers": "--processes"}
 """The former spelling of the option below."""
@@ -152,9 +153,10 @@ def open_subject(**chosen: Any) -> "tuple[Subject, Engine]":
     if place == STDIN or Path(place).exists():
         return _file(place, chosen)
     if is_search(place.lower(), chosen):
-        if len(signal) < 2:
+        if not signal:
             raise InputError(
-                f"{place!r} is a search; name a signal with its parameters, such as T1bbbb 1750 1"
+                f"{place!r} is a search; name a signal with its parameters, such as T1bbbb 1750 1; "
+                f"superbin signal list --search {place.lower()} lists them"
             )
         return _search(place.lower(), signal[0], signal[1:], chosen)
     if signal:
@@ -176,7 +178,6 @@ def _search(
     name: str, model: str, numbers: tuple[str, ...], chosen: Mapping[str, Any]
 ) -> "tuple[Subject, Engine]":
     from superbin.catalog import open_catalog
-    from superbin.likelihood.counting import CountingLikelihood
 
     _refuse(
         chosen,
@@ -185,7 +186,7 @@ def _search(
     )
     with open_catalog(chosen["database"]) as catalog:
         search = catalog.search(name)
-        published = catalog.published_likelihood(search)
+        likelihood = catalog.open_likelihood(search)
         found = catalog.signal(
             search,
             model,
@@ -194,22 +195,75 @@ def _search(
             grid=chosen["grid"],
             cross_section=chosen["cross_section"],
         )
-    filled = published.with_signal(
-        found,
-        systematics=chosen["systematics"],
-        zero_count=chosen["zero_count"],
-        interpolation=chosen["interpolation"] or "combine",
-    )
+    kind, engine = _engine(search, found, likelihood, chosen)
     subject = Subject(
-        title=f"{found.label} in {found.search}",
+        title=f"{found.label} in {found.search}{kind and f', {kind}'}",
         name="_".join([found.model, *(f"{v:g}" for v in found.parameters.values())]),
         source=found.source,
-        head={"search": found.search, "signal": found.label, "source": found.source},
+        head={"search": found.search, "signal": found.label, "source": found.source}
+        | ({"likelihood": kind} if kind else {}),
         values=found.parameters,
         cross_section_pb=found.cross_section_pb,
     )
-    bins = bin_numbers_of(chosen["bin_numbers"])
-    return subject, CountingLikelihood(filled.merged(bins) if bins else filled, name=subject.title)
+    return subject, engine
+
+
+def _engine(
+    search: "Search",
+    signal: "SignalModel",
+    likelihood: "PublishedLikelihood | ImportedLikelihood | None",
+    chosen: Mapping[str, Any],
+) -> "tuple[str, Engine]":
+    """The likelihood of a search with a signal, and in words which it is where it is not a published one with its signal left open."""
+    from superbin.likelihood import PublishedLikelihood
+    from superbin.likelihood.counting import CountingLikelihood
+
+    systematics = chosen["systematics"]
+    if isinstance(likelihood, PublishedLikelihood):
+        filled = likelihood.with_signal(
+            signal,
+            systematics=systematics,
+            zero_count=chosen["zero_count"],
+            interpolation=chosen["interpolation"] or "combine",
+        )
+        bins = bin_numbers_of(chosen["bin_numbers"])
+        return "", CountingLikelihood(
+            filled.merged(bins) if bins else filled, name=f"{signal.label} in {signal.search}"
+        )
+    without = f"{search.name!r} has no likelihood with its signal left open"
+    _refuse(chosen, ("zero_count", "interpolation", "bin_numbers"), without)
+    if likelihood is None:
+        _refuse(chosen, ("systematics",), f"{search.name!r} has no likelihood, and the signal is exact")
+        return _simplified(search, signal)
+    if systematics not in {"published", "none"}:
+        raise InputError(
+            f"--systematics {systematics}: the likelihood of {search.name!r} was imported; choose published, which are the signal's own, or none"
+        )
+    return "likelihood as imported", likelihood.engine(signal, systematics=systematics)
+
+
+def _simplified(search: "Search", signal: "SignalModel") -> "tuple[str, Engine]":
+    """Of a search that published no likelihood, but the covariance of its bins."""
+    import numpy as np
+
+    from superbin.likelihood.reading import engine_of
+    from superbin.likelihood.simplified import model_of_covariance
+
+    exclusive = search.combinable is None or bool(search.combinable.all())
+    if search.covariance is None or not exclusive:
+        why = "no covariance of its bins" if search.covariance is None else "its bins overlap"
+        raise InputError(
+            f"search {search.name!r} has no likelihood, and {why}; superbin run gives the limits of one aggregate bin"
+        )
+    model = model_of_covariance(
+        search.observed,
+        np.sum([process.estimate.nominal for process in search.processes], axis=0),
+        search.covariance.symmetric,
+        signal.yields,
+        names=search.names,
+        name=f"{signal.label} in {search.name}",
+    )
+    return "simplified likelihood from the covariance of its bins", engine_of(model)
 
 
 def open_search_signal(text: str, database: str | None) -> "Engine":
@@ -240,7 +294,7 @@ def _numbers(model: str, numbers: tuple[str, ...]) -> tuple[float, ...]:
 def _refuse(chosen: Mapping[str, Any], options: tuple[str, ...], why: str) -> None:
     """Refuse options that would have no effect."""
     defaults = {"systematics": "published", "zero_count": "profiled", "keywords": (), "outside": False}
-    names = {"keywords": "keyword-value"}
+    names = {"keywords": "keyword-value", "bin_numbers": "bins"}
     for option in options:
         if chosen[option] != defaults.get(option):
             raise InputError(f"{why}: leave out --{names.get(option, option.replace('_', '-'))}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from superbin._support.json import parse_json
 from superbin._support.shown import counted
 from superbin.errors import InputError, UnknownNameError
 from superbin.io.imports import (
@@ -135,10 +136,21 @@ def _advice(source: Source) -> str:
         return f"by its name {ALONE}"
     if not source.head(1):
         return "the file is empty"
-    if source.suffix == ".json" and pyhf.is_patch(source.path):
-        return "this is a patch of a pyhf workspace; name the folder that holds both"
+    if source.suffix == ".json" and (known := _about_json(source)) is not None:
+        return known
     forms = ", ".join(importer.name for importer in IMPORTERS)
     return f"no form of a search is recognised; name it with --as, one of {forms} (superbin is a folder with search.json)"
+
+
+def _about_json(source: Source) -> str | None:
+    """What a JSON file is that is no search, or why it cannot be read."""
+    if pyhf.is_patch(source.path):
+        return "this is a patch of a pyhf workspace; name the folder that holds both"
+    try:
+        parse_json(source.text(), source.path)
+    except InputError as error:
+        return f"cannot be read, {str(error).removeprefix(f'{source.path}:').strip()}"
+    return None
 
 
 def _folder_advice(source: Source) -> str:

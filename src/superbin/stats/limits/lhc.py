@@ -22,13 +22,13 @@ from superbin.stats.counts import BANDS, SIGMAS, Background, log_cdf_of
 from superbin.stats.ensembles import (
     INNER,
     LEAST,
-    TIE,
     TOLERANCE,
     Statistic,
     edges,
     falls_to_zero,
     one_bin,
     one_number,
+    ties,
     window,
 )
 from superbin.stats.limits.asymptotic import asimov_limit
@@ -117,6 +117,7 @@ class _Exclusion:
     ) -> None:
         self.held, self.data, self.k = held, data, k
         self.alone = held.background_only(data, held.nominal())[0]
+        self.tie = ties(held, self.alone, held.mean(self.alone))
         mean, nominal = float(held.mean(self.alone)[0]), float(held.mean(held.nominal())[0])
         self.outcomes, lines, step = None, 1, 1
         if k > 0:
@@ -166,7 +167,9 @@ class _Exclusion:
         def chosen(*parts: FloatArray) -> tuple[FloatArray, ...]:
             return tuple(np.broadcast_to(part, shape)[matters] for part in parts)
 
-        n, signal, target, theta = chosen(counts, *(x[:, None, None] for x in (s, root * (1 - TIE), theta)))
+        n, signal, target, theta = chosen(
+            counts, *(x[:, None, None] for x in (s, root * (1 - self.tie), theta))
+        )
         points = chosen(lines.background, lines.signal, lines.across, lines.along)
         start, centre = chosen(self.last[i], lines.centres[0])
         statistic = _exclusion(held, k, n, signal, points)

@@ -56,6 +56,7 @@ class Gamma:
     name: ClassVar[str] = "gamma"
     text: ClassVar[str] = "on/off problem, Z_Bi"
     auxiliary_range: ClassVar[tuple[float, float]] = (0.0, 1e20)
+    whole: ClassVar[bool] = True
     branches: ClassVar[tuple[float, ...]] = (1.0,)
 
     @classmethod

@@ -25,6 +25,9 @@ class UncertaintyModel(Protocol):
     auxiliary_range: ClassVar[tuple[float, float]]
     """Auxiliary measurements that are possible."""
 
+    whole: ClassVar[bool]
+    """Whether the auxiliary measurement is a whole number, so that outcomes can be equal."""
+
     branches: ClassVar[tuple[float, ...]]
     """Signs of the pieces on which the mean is a smooth function of the nuisance; see `pulled`."""
 

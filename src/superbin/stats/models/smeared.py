@@ -62,6 +62,7 @@ class Smeared:
     width_below: FloatArray
 
     auxiliary_range: ClassVar[tuple[float, float]] = (-LARGEST_NORMAL, LARGEST_NORMAL)
+    whole: ClassVar[bool] = False
     branches: ClassVar[tuple[float, ...]] = (1.0, -1.0)
     truncated: ClassVar[bool] = False
     """Whether the prior ends where the mean reaches zero; else the mean stays zero beyond."""

@@ -203,12 +203,12 @@ def test_columns_of_signals(tmp_path: Path) -> None:
     """IMP-11: events of signals beside the bins, with Monte Carlo errors and systematic variations."""
     result = imported(tmp_path / "t.csv", SIGNALS)
     found = {s.label: s for s in result.bundle.signals}
-    assert found.keys() == {"T1(1500, 100)", "T1(1500, 1000)", "signal()"}
+    assert found.keys() == {"T1(1500, 100)", "T1(1500, 1000)", "signal"}
     first = found["T1(1500, 100)"]
     assert dict(first.parameters) == {"m_mother": 1500, "m_lsp": 100}
     assert (first.yields.tolist(), first.errors.tolist()) == ([0.5, 1.5], [0.05, 0.15])
     assert [side.tolist() for side in first.variations["jes"]] == [[0.6, 1.6], [0.45, 1.25]]
-    signal = found["signal()"]
+    signal = found["signal"]
     assert signal.errors.tolist() == [0.1, 0.1]
     # Distances: 2 +- 0.3 and 0.2 +- 0.3, which is no less than nothing.
     np.testing.assert_allclose(signal.variations["syst"], [[2.3, 0.5], [1.7, 0.0]])
