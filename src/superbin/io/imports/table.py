@@ -680,11 +680,13 @@ def _refuse_forgotten(columns: _Columns, processes: dict[str, dict[str, int]], *
     known = [columns.plain[parts["nominal"]] for parts in processes.values()] + [*_OF_THE_TOTAL] * total
     exact = [columns.plain[parts["nominal"]] for parts in processes.values() if len(parts) == 1]
     chosen = bool({"error", "error_up", "error_down"} & columns.given.keys())
+    lengths = sorted({len(other) for other in left})
     for column, i in left.items():
-        others = [other for other in left if other != column]
         if not _numeric(table, i) or _SIGNAL.search(table.columns[i]) or _NO_YIELDS.search(column):
             continue
-        if any(_error_part(column, other) is not None for other in others) or re.match(r"obs|data", column):
+        # Only names that it begins with: a table may have a hundred thousand columns.
+        stems = [column[:n] for n in lengths if n < len(column) and column[:n] in left]
+        if any(_error_part(column, stem) is not None for stem in stems) or re.match(r"obs|data", column):
             continue
         twice = not chosen and any(_error_part(column, stem) is not None for stem in known)
         if (exact or twice) and looks_like_uncertainty(column):
