@@ -102,7 +102,7 @@ def check_content(
     with Store(database) as store:
         assert store.search("small").digest == search.digest
         assert [listed.n_signals for listed in store.searches()] == [2]
-        assert [listed.label for listed in store.signals()] == ["SM4()", "T0(1000, 100)"]
+        assert [listed.label for listed in store.signals()] == ["SM4", "T0(1000, 100)"]
         assert store.signal("small", "T0", (1000, 100)).digest == signal.digest
         other = store.signal("small", "SM4", ())
         assert (other.source, other.cross_section_pb, other.yields.tolist()) == (

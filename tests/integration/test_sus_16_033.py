@@ -139,4 +139,4 @@ def test_commands(
     assert run("signal", "show", *point, "--json") == 0
     assert json.loads(capsys.readouterr().out)["total"] == pytest.approx(20)
     assert run("likelihood", "fit", *point) == 2
-    assert "has no likelihood; there is one for cms-pas-sus-16-014" in capsys.readouterr().err
+    assert "has no likelihood; superbin run gives the limits" in capsys.readouterr().err

@@ -196,7 +196,8 @@ def check_file(path: str | Path, *, replace: bool = True) -> None:
         If it is a folder, or exists and is not to be replaced, or the place cannot be written.
     """
     path = Path(path)
-    if not replace and os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it answers for every name
+
+    if not replace and os.path.isfile(path) and not _is_stream(path):  # noqa: PTH113
         raise OutputError(f"{path} exists; name another output, or replace it with --force")
     try:
         if path.is_dir():
@@ -218,7 +219,9 @@ def _unwritable(path: Path, error: OSError | ValueError) -> OutputError:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether a device, a pipe or a socket stands there, which a file must not replace."""
+    """Whether a device, a pipe or a socket stands there, or what standard output goes to, which a file must not replace."""
+    if os.path.abspath(path).startswith(("/dev/", "/proc/")) and os.path.isfile(path):  # noqa: PTH100, PTH113
+        return True
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -74,7 +74,7 @@ def _short(text: str) -> str:
 
 def _cut(found: re.Match[str]) -> str:
     text = found[0]
-    if ("/" in text or "\\" in text) and not re.search(r"\s", text):
+    if "/" in text or "\\" in text:
         if len(text) <= MOST_OF_A_PATH:
             return text
         return f"{text[: MOST_OF_A_VALUE // 2]}...{text[-MOST_OF_A_VALUE // 2 :]}"
@@ -87,11 +87,11 @@ _CLOSING = "'\")]};:,."
 
 _PASSWORDS = (
     # Of a URL, up to the last @ of the word; or of the line, unless what follows the colon is a port.
-    re.compile(r"(:/{1,2}[^\s/:@]*:)(?!password@)\S*@"),
-    re.compile(r"(:/{1,2}[^\s/:@]*:)(?!password@|\d+(?:[/?\s'\"]|$)).*@"),
+    re.compile(r"(:/{1,2}[^\s/:]{0,200}:)(?!password@)\S*@"),
+    re.compile(r"(:/{1,2}[^\s/:]{0,200}:)(?!password@|\s|\d+(?:[/?\s'\"]|$)).*@"),
     # Of a query, a connection string or an entry.
     re.compile(
-        r"((?:password|passwd|passphrase|pwd)['\"]?\s*[=:]\s*|(?:secret|token)\s*=\s*|[?&][^\s=&]*(?:pass|pwd|secret|token|key)[^\s=&]*=)"
+        r"((?:password|passwd|passphrase|pwd)['\"]?\s*[=:]\s*|(?<!\\)(?:secret|token)\s*=\s*|[?&][^\s=&?]{0,60}?(?:pass|pwd|secret|token|key(?!w))[^\s=&?]{0,60}=)"
         r"(?!\*\*\*)(?:'[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)",
         re.IGNORECASE,
     ),

@@ -18,7 +18,6 @@ from superbin.cli.options import (
     staged_output,
 )
 from superbin.cli.progress import counter
-from superbin.cli.renamed import RenamedOptions
 from superbin.domain.merits import MERITS
 from superbin.errors import InputError
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from superbin.merge.many import Objective
 
 
-@click.command(cls=RenamedOptions, renamed={"--figures": "--figure"})
+@click.command()
 @click.argument("model", required=False)
 @click.option(
     "--at",

@@ -98,7 +98,7 @@ def _check_output(output: Path, *, force: bool) -> None:
     """Before any work: an existing output is kept unless told otherwise, and its place can be written."""
     if str(output) == "-":
         return
-    if output.exists() and not force:
+    if (output.is_file() or output.is_dir()) and not force and not str(output).startswith("/dev/"):
         raise InputError(f"{output} exists; name another output, or replace it with --force")
     if output.is_file() and not output.suffix:
         raise InputError(f"{output} is a file and the output is a folder; name another one")

@@ -127,7 +127,7 @@ class OutputFile(click.Path):
 
         path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
         if self.figure and path.suffix not in FIGURE_FORMATS:
-            raise InputError(f"--figure {path}: name a .pdf, .png or .svg file")
+            raise InputError(f"--figure {path}: name a .pdf, .png or .svg file, not a folder")
         check_file(path, replace=ctx is not None and bool(ctx.meta.get(_FORCE)))
         return path
 

@@ -15,6 +15,7 @@ from superbin.cli.options import (
     correlations_option,
     database_option,
     figure_of_merit_option,
+    json_option,
     pyhf_toys_option,
     search_option,
     seconds_option,
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
     "--pdf/--no-pdf", default=True, show_default=True, help="Compile the paper, if LaTeX is installed."
 )
 @paper_options
-@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@json_option
 def run(
     model: str,
     parameters: tuple[float, ...],
@@ -103,7 +104,7 @@ def run(
     paper_class: str,
     template: Path | None,
     cut_flow: Path | None,
-    json_: bool,
+    machine: bool,
 ) -> None:
     """Design, evaluate and write up the most sensitive one-bin analysis of MODEL at its PARAMETERS.
 
@@ -172,7 +173,7 @@ def run(
                 cut_flow=cut_flow,
             )
     _progress(f"done in {time.perf_counter() - start:.1f} s")
-    click.echo(result_to_json(result).rstrip("\n") if json_ else summary(result, output))
+    click.echo(result_to_json(result).rstrip("\n") if machine else summary(result, output))
 
 
 def _progress(text: str) -> None:

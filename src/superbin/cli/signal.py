@@ -266,7 +266,7 @@ def _changes(document: dict[str, Any], bins: Sequence[int]) -> dict[str, tuple[f
 def _uncertainties(document: dict[str, Any]) -> list[str]:
     """Uncertainties of the sum over all bins, where more than statistics is known."""
     changes = _changes(document, range(len(document["yields"])))
-    if document["relative_error"]:
+    if document["relative_error"] and document["total"]:
         changes["common"] = (document["relative_error"], -document["relative_error"])
     if not changes:
         return []

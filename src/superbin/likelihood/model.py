@@ -13,6 +13,7 @@ Specified in ``specs/likelihood.md``.
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -399,7 +400,7 @@ class PublishedLikelihood(Shown):
         Notes
         -----
         Factors of a variation are kept between 1/2 and 2, as the published cards keep theirs: where a bin holds a few simulated events the ratio is noise, which the
-        Monte Carlo error describes. That error is a factor 1 + r at +1 standard deviation and 1 / (1 + r) at -1, r at most 1, independent
+        Monte Carlo error describes. The common relative error is at most 1, a factor 2. The Monte Carlo error is a factor 1 + r at +1 standard deviation and 1 / (1 + r) at -1, r at most 1, independent
         from bin to bin.
         """
         options = {"zero_count": zero_count, "interpolation": interpolation}
@@ -510,7 +511,7 @@ def _with_own(model: CountingModel, signal: SignalModel) -> CountingModel:
         return np.log(np.clip(side[bins] / nominal, 1 / _LARGEST, _LARGEST))
 
     sources = [(name, logarithm(down), logarithm(up)) for name, (up, down) in signal.variations.items()]
-    common = np.full(len(terms), np.log1p(signal.relative_error))
+    common = np.full(len(terms), np.log1p(min(signal.relative_error, _LARGEST - 1)))
     sources.append(("common", -common, common))
     statistics = np.log1p(np.minimum(signal.errors[bins] / nominal, _LARGEST - 1))
     for i, (b, size) in enumerate(zip(bins.tolist(), statistics.tolist(), strict=True)):
@@ -522,11 +523,12 @@ def _with_own(model: CountingModel, signal: SignalModel) -> CountingModel:
         acts = (down != 0) | (up != 0)
         if not acts.any():
             continue
-        parameter = Parameter("signal_" + re.sub(r"\W+", "_", name), "normal")
-        if any(parameter.name == other.name for other in parameters):
-            raise InputError(
-                f"the signal has an uncertainty {name!r} and the likelihood a parameter {parameter.name!r}; rename the former"
-            )
+        stem = "signal_" + re.sub(r"\W+", "_", name)
+        taken = {other.name for other in parameters}
+        free = (f"{stem}_{number}" for number in itertools.count(2))
+        parameter = Parameter(
+            stem if stem not in taken else next(n for n in free if n not in taken), "normal"
+        )
         term.append(terms[acts])
         index.append(np.full(int(acts.sum()), len(parameters), dtype=np.intp))
         low.append(down[acts])

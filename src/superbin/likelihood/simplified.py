@@ -8,7 +8,6 @@ the full model at each draw.
 covariance has used these data already: with it a limit counts them twice, and is meant for tools that expect it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,8 @@ from superbin.errors import InputError
 from superbin.likelihood.background import FittedBackground, Scope, fitted_background
 from superbin.likelihood.engine import Engine, strength_of
 from superbin.likelihood.quadratic import Quadratic, quadratic_limits
-from superbin.statistical_model import Channel, Morph, Normal, Parameter, Rate, Sample, StatisticalModel
 
-__all__ = ["Scope", "Simplified", "model_of_covariance", "simplify"]
+__all__ = ["Scope", "Simplified", "simplify"]
 
 DRAWS = 20_000
 
@@ -114,49 +112,6 @@ class Simplified(Shown):
             "seed": self.seed,
             "notes": list(self.notes),
         }
-
-
-def model_of_covariance(
-    observed: FloatArray,
-    background: FloatArray,
-    covariance: FloatArray,
-    signal: FloatArray,
-    *,
-    names: Sequence[str],
-    name: str = "",
-) -> StatisticalModel:
-    """The simplified likelihood of counts whose backgrounds are normal with a covariance and not below zero (CMS-NOTE-2017-001).
-
-    Parameters
-    ----------
-    observed, background, signal : array, shape (n_bins,)
-        Counts, expected background, and signal at mu = 1, in events.
-    covariance : array, shape (n_bins, n_bins)
-        Of the backgrounds, events squared.
-    names : sequence of str
-        Of the bins; each is a channel.
-    name : str
-        Of the model.
-
-    Returns
-    -------
-    StatisticalModel
-        With the strength ``mu`` and a standard normal parameter for each principal component of the covariance.
-    """
-    sizes, directions = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
-    kept = np.flatnonzero(sizes > NEGLIGIBLE * sizes.max(initial=0.0))[::-1]
-    moves = {f"background {i}": np.sqrt(sizes[k]) * directions[:, k] for i, k in enumerate(kept, 1)}
-    channels = []
-    for i, bin_ in enumerate(names):
-        effects = tuple(
-            Morph(parameter, -move[i : i + 1], move[i : i + 1], "code0") for parameter, move in moves.items()
-        )
-        samples = [Sample("background", background[i : i + 1], effects, floor=0.0)]
-        if signal[i]:
-            samples.append(Sample("signal", signal[i : i + 1], (Rate("mu"),)))
-        channels.append(Channel(bin_, observed[i : i + 1], tuple(samples)))
-    parameters = (Parameter("mu", 1.0, 0.0, MOST), *(Parameter(n, constraint=Normal()) for n in moves))
-    return StatisticalModel(tuple(channels), parameters, ("mu",), name)
 
 
 def simplify(engine: Engine, *, scope: Scope = "control", draws: int = DRAWS, seed: int = 0) -> Simplified:

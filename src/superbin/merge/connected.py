@@ -94,6 +94,8 @@ def grow(screen: Screen, adjacency: BoolArray) -> BoolArray:
     grown: list[BoolArray] = []
     covered = nothing.copy()
     for paths, seed in enumerate(np.argsort(-values, kind="stable")[:_STARTS]):
+        if values[seed] == -np.inf:
+            break
         if paths >= _ALL and covered[seed]:
             continue
         chosen, best, since = nothing.copy(), float(values[seed]), 0

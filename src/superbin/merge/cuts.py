@@ -167,6 +167,8 @@ def _count(search: Search, key: bytes) -> int:
     boxes = _boxes(search, key)
     covered = boxes.any(axis=0)
     alone = covered.size - int(covered.sum())
+    if not len(boxes):
+        return alone
     if len(boxes) <= _BY_HAND:
         found = _searched(boxes[:, covered], np.zeros(len(boxes), dtype=np.intp), _STEPS)
         if found is not None:
@@ -432,7 +434,15 @@ class _Things:
         if found is None:
             return None
         many, rest = found["many"], found["rest"] or ""
-        one = f"{many[:-3]}y" if many.endswith("ies") else many[:-1]
+        lower = many.lower()
+        if lower.endswith("series"):
+            one = many
+        elif lower.endswith("vertices"):
+            one = f"{many[:-4]}ex"
+        elif lower.endswith("ies"):
+            one = f"{many[:-3]}y"
+        else:
+            one = many[: -2 if lower.endswith(("sses", "xes", "ches", "shes")) else -1]
         return cls(one + rest, many + rest)
 
 

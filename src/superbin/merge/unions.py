@@ -33,8 +33,10 @@ _SAMPLE = 120
 """Rectangles, the best alone, whose pairs tell what the others are measured against."""
 
 _PAIRS = 1e9
+"""Pairs up to which all are compared: some seconds."""
+
 _PAIRED = int((2 * _PAIRS) ** 0.5)
-"""Pairs up to which all are compared, some seconds, and the rectangles that have as many."""
+"""Rectangles that have that number of pairs."""
 
 _BLOCK = 1 << 21
 _UNIONS = 4096
@@ -80,17 +82,12 @@ def best_pairs(
     archive : Archive
         Receives the unions that rank highest.
     boxes : Rectangles
-        All of a search, with all their intersections among them.
+        All of a search, with all their intersections among them, and few enough that their pairs can be compared: see `pairable`.
     quick : callable
         Figure of merit to rank all pairs with; it rises with the signal and falls with background and variance. If it is the
         archive's own, the best pair is found for certain.
     rules : Rules
         Constraints; pairs that break them are not ranked.
-
-    Raises
-    ------
-    InputError
-        If there are too many pairs to compare.
     """
     parts = _Parts.of(archive.problem, boxes, quick, rules)
     if not len(parts.sets):
@@ -125,11 +122,6 @@ def pairs_above(
     ------
     ndarray of bool, shape (n_unions, n_bins)
         Of a few hundred pairs at a time, the best first.
-
-    Raises
-    ------
-    InputError
-        If there are too many pairs to compare.
     """
     parts = _Parts.of(problem, boxes, quick, rules)
     if not len(parts.sets):
@@ -170,15 +162,15 @@ class _Parts:
         Of the rectangles alone, with the least uncertainty that a set with all of their bins can have.
     least : ndarray, shape (n_bins,)
         What a bin adds to the variance of a set at least.
-    added : ndarray, shape (n_parts,)
-        The same of all bins of the rectangles.
+    alone : ndarray, shape (n_parts,)
+        What a set with all bins of a rectangle has beyond what its bins add at least, at least; of any sign.
     """
 
     problem: Problem
     sets: BoolArray
     single: Totals
     least: FloatArray
-    added: FloatArray
+    alone: FloatArray
     quick: Callable[[Totals], FloatArray]
 
     @classmethod
@@ -186,11 +178,13 @@ class _Parts:
         cls, problem: Problem, boxes: Rectangles, quick: Callable[[Totals], FloatArray], rules: Rules
     ) -> "_Parts":
         totals = boxes.totals(problem)
-        up = np.sqrt(np.maximum(totals.up**2 + boxes.negative(problem), 0.0))
+        variance = totals.up**2 + boxes.negative(problem)
+        up = np.sqrt(np.maximum(variance, 0.0))
         rows = boxes.within(rules.possible)
         single = Totals(totals.signal, totals.background, up, totals.down).take(rows)
-        added = boxes.added(problem)[rows]
-        return cls(problem.upward(), boxes.sets[rows], single, problem.least_added(), added, quick)
+        # Not clipped at zero: what negative correlations take away is counted once.
+        alone = (variance - boxes.added(problem))[rows]
+        return cls(problem.upward(), boxes.sets[rows], single, problem.least_added(), alone, quick)
 
     def pairs(self, floor: float) -> Iterator[tuple[IntArray, IntArray]]:
         """Pairs whose union may be above a value of the quick figure, some at a time."""
@@ -267,8 +261,7 @@ class _Parts:
         sets = self.sets[first] | self.sets[second]
         w = sets.astype(np.float64)
         # The variance of one part, and what the bins of the other add.
-        alone = self.single.up**2 - self.added
-        variance = w @ self.least + np.maximum(alone[first], alone[second])
+        variance = w @ self.least + np.maximum(self.alone[first], self.alone[second])
         bound = self.quick(Totals.of(w @ self.problem.signal, w @ self.problem.background, variance))
         return sets, np.flatnonzero(bound * (1 + _ROUNDING) > floor)
 

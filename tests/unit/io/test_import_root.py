@@ -211,7 +211,7 @@ def test_channels_in_names(tmp_path: Path) -> None:
         SR_signal=shape([1, 1, 1]),
         CR_data=shape([120, 50, 3]),
         CR_zinv=shape([80, 30, 2]),
-        covariance=matrix(np.eye(3)),
+        covariance=matrix(np.diag([4.0, 1.0, 1.0])),
     )
     with pytest.raises(InputError, match=r"SR_data, CR_data may all be the observed counts"):
         imported(path)
@@ -220,7 +220,7 @@ def test_channels_in_names(tmp_path: Path) -> None:
     bundle = imported(path, observed="SR_data", negative="zero").bundle
     assert [(p.name, p.estimate.nominal.tolist()) for p in bundle.search.processes] == [("zinv", [8, 3, 0])]
     assert bundle.search.covariance is not None
-    assert [s.label for s in bundle.signals] == ["signal()"]
+    assert [s.label for s in bundle.signals] == ["signal"]
 
 
 def test_matrix_of_another_file(tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def test_the_command_writes_hs3(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output + repr(result.exception)
     assert json.loads(out.read_text())["metadata"]["hs3_version"] == "0.2"
     again = CliRunner().invoke(command, ["export", str(card), "--to", "hs3", "-o", str(out)])
-    assert "exists; give another name" in str(again.exception)
+    assert "exists; name another output" in str(again.exception)
 
 
 def test_cards_come_back_as_they_were(tmp_path: Path, two_bins: PublishedLikelihood) -> None:

@@ -253,7 +253,7 @@ def test_flat_parameters_add_next_to_nothing() -> None:
 @pytest.mark.parametrize(
     ("effects", "message"),
     [
-        ((Formula(Binary("+", Variable("a"), Variable("c"))),), "scaled by a formula that is no product"),
+        ((Formula(Binary("+", Variable("a"), Variable("c"))),), "scaled by a formula that is not a product"),
         ((LogNormal("wide", 0.9, 1.1),), "'wide' varies .* normal about 0 with width 2"),
         ((Rate("two"),), "'two' is normal with two widths"),
         ((Rate("c"), Rate("c")), "'c' acts twice as normfactor"),

@@ -13,9 +13,7 @@ from superbin.cli.likelihood import likelihood as command
 from superbin.errors import InputError
 from superbin.likelihood import Likelihood, PublishedLikelihood
 from superbin.likelihood.counting import CountingLikelihood
-from superbin.likelihood.quadratic import simplified_limits
-from superbin.likelihood.reading import engine_of
-from superbin.likelihood.simplified import Simplified, model_of_covariance, simplify
+from superbin.likelihood.simplified import Simplified, simplify
 from superbin.statistical_model import Channel, LogNormal, Normal, Parameter, Rate, Sample, StatisticalModel
 
 
@@ -89,21 +87,6 @@ def test_normal_background_by_brute_force() -> None:
     count = 10 + 2 * zero
     q = 2 * (nll(expected, count, zero) - (count - count * math.log(count)))
     assert math.sqrt(q) == pytest.approx(1.959964, abs=1e-3)
-
-
-def test_a_covariance_is_a_likelihood() -> None:
-    """CLI-78: principal components as parameters give the limits of the quadratic form, also where a covariance is singular."""
-    n, b, s = np.array([12.0, 5, 0]), np.array([10.0, 4, 0.7]), np.array([3.0, 2, 1])
-    for spread in (
-        np.array([[3.0, 0.2, 0.1], [0.5, 1.9, 0.0], [0.0, 0.1, 0.5]]),
-        np.array([[3.0], [1.0], [0.2]]),
-    ):
-        covariance = spread @ spread.T
-        model = model_of_covariance(n, b, covariance, s, names=["a", "b", "c"])
-        assert len(model.parameters) == 1 + spread.shape[1]
-        mine, theirs = engine_of(model).limit(), simplified_limits(n, b, covariance, s)
-        assert mine.observed == pytest.approx(theirs.observed, rel=1e-5)
-        assert list(mine.bands.values()) == pytest.approx(list(theirs.bands.values()), rel=1e-5)
 
 
 def test_what_cannot_be_simplified() -> None:

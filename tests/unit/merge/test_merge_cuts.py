@@ -138,6 +138,8 @@ def test_bins_no_cut_can_tell_apart(small_search: Search) -> None:
     low[1], high[1] = low[0], high[0]
     twins = dataclasses.replace(small_search, low=low, high=high, combinable=np.ones((4, 4), dtype=bool))
     assert cuts(twins, [1, 3]) == (">= 4 jets, MHT 300-500 GeV", "bin 1")
+    assert count_selections(twins, np.array([True, False, False, False])) == 1
+    assert count_selections(twins, np.array([True, False, True, False])) == 2
 
 
 def scattered(seed: int) -> Search:
@@ -309,6 +311,8 @@ def test_searches_with_too_many_rectangles() -> None:
         ("jets with pT > 30 GeV", True, 2, 3, "2-3 jets with pT > 30 GeV"),
         ("taus", True, 1, np.inf, ">= 1 tau"),
         ("categories", True, 1, 1, "one category"),
+        ("vertices", True, 1, 1, "one vertex"),
+        ("boxes", True, 1, 1, "one box"),
         ("total charge", True, 1, 1, "total charge 1"),
         ("jet multiplicity", True, 2, 3, "jet multiplicity 2-3"),
         ("tagger class", True, 2, 2, "tagger class 2"),

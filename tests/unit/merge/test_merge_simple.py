@@ -115,16 +115,23 @@ def test_lines_of_a_simpler_merge(cms_search: Search, t1bbbb: SignalModel) -> No
     assert selection_lines(best)[1:] == [f"    {cut}" for cut in best.cuts]
 
 
-@pytest.mark.parametrize("correlated", [False, True])
-def test_pairs_above_a_value_against_all_pairs(correlated: bool) -> None:
-    """MERGE-61: every union of two rectangles that exceeds a value, with correlations of either sign; fewest bins first."""
+@pytest.mark.parametrize("correlated", [0.0, 0.77, 0.98])
+def test_pairs_above_a_value_against_all_pairs(correlated: float) -> None:
+    """MERGE-61: every union of two rectangles that exceeds a value, with correlations of either sign; fewest bins first.
+
+    `correlated` is the share of the variance that some sources have in common: of one source if it is nearly all.
+    """
     rng = np.random.default_rng(11)
     for seed in range(4):
         search, signal = toy(seed)
         sums = bin_sums(search, signal)
-        factors = rng.normal(size=(12, 3)) * np.sqrt(sums.variance_up)[:, None]
-        covariance = factors @ factors.T + np.diag(0.3 * sums.variance_up)
-        problem = problem_from(sums, covariance if correlated else None)
+        factors = rng.normal(size=(12, 3 if correlated < 0.9 else 1)) * np.sqrt(sums.variance_up)[:, None]
+        covariance = (
+            factors @ factors.T + np.diag((1 - correlated) / correlated * sums.variance_up)
+            if correlated
+            else None
+        )
+        problem = problem_from(sums, covariance)
         boxes, merit = rectangles(search), MERITS["midp"]
         sets = np.array([a | b for a in boxes.sets for b in boxes.sets])
         sets = np.unique(sets, axis=0)

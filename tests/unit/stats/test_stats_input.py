@@ -58,7 +58,7 @@ def test_bad_signal_and_auxiliary() -> None:
 @pytest.mark.parametrize("count", [2.5, -1, float("nan"), float("inf"), 10**400, "3", True, None])
 def test_counts_must_be_whole(count: object) -> None:
     """STAT-14: an observed count is a whole number."""
-    with pytest.raises(InputError, match="no observed count"):
+    with pytest.raises(InputError, match="not an observed count"):
         superstats.as_count(count)
 
 

@@ -113,8 +113,8 @@ def test_listings_say_what_is_stored(store: Store, small_search: Search, small_s
 def test_signals_without_parameters(store: Store, small_search: Search) -> None:
     """STORE-9: a model may have no parameters; it then has one point."""
     store.add_search(small_search, signals=[signal_at("small", "SM4", 4)])
-    assert store.signal("small", "SM4", ()).label == "SM4()"
-    assert [s.label for s in store.signals()] == ["SM4()"]
+    assert store.signal("small", "SM4", ()).label == "SM4"
+    assert [s.label for s in store.signals()] == ["SM4"]
 
 
 def test_negative_zero_is_the_same_point(store: Store, small_search: Search) -> None:

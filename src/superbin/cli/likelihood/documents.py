@@ -143,11 +143,9 @@ def _check_file(output: Path, *, force: bool) -> None:
     """Refuse a file that cannot be written before any work begins."""
     from superbin._support.files import check_file
 
-    if output.exists() and (output.is_dir() or not force):
-        raise InputError(f"{output} exists; name another file, or replace it with --force")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {str(output.parent)!r}; make it first")
-    check_file(output)
+    check_file(output, replace=force)
 
 
 def _write_file(form: str, model: "StatisticalModel", output: Path, title: str, *, err: bool = False) -> None:

@@ -230,40 +230,22 @@ def _engine(
         return "", CountingLikelihood(
             filled.merged(bins) if bins else filled, name=f"{signal.label} in {signal.search}"
         )
+    if likelihood is None:
+        by = (
+            " and, by the covariance of its bins, of a simplified likelihood"
+            if search.covariance is not None
+            else ""
+        )
+        raise InputError(
+            f"search {search.name!r} has no likelihood; superbin run gives the limits of one aggregate bin{by}"
+        )
     without = f"{search.name!r} has no likelihood with its signal left open"
     _refuse(chosen, ("zero_count", "interpolation", "bin_numbers"), without)
-    if likelihood is None:
-        _refuse(chosen, ("systematics",), f"{search.name!r} has no likelihood, and the signal is exact")
-        return _simplified(search, signal)
     if systematics not in {"published", "none"}:
         raise InputError(
             f"--systematics {systematics}: the likelihood of {search.name!r} was imported; choose published, which are the signal's own, or none"
         )
     return "likelihood as imported", likelihood.engine(signal, systematics=systematics)
-
-
-def _simplified(search: "Search", signal: "SignalModel") -> "tuple[str, Engine]":
-    """Of a search that published no likelihood, but the covariance of its bins."""
-    import numpy as np
-
-    from superbin.likelihood.reading import engine_of
-    from superbin.likelihood.simplified import model_of_covariance
-
-    exclusive = search.combinable is None or bool(search.combinable.all())
-    if search.covariance is None or not exclusive:
-        why = "no covariance of its bins" if search.covariance is None else "its bins overlap"
-        raise InputError(
-            f"search {search.name!r} has no likelihood, and {why}; superbin run gives the limits of one aggregate bin"
-        )
-    model = model_of_covariance(
-        search.observed,
-        np.sum([process.estimate.nominal for process in search.processes], axis=0),
-        search.covariance.symmetric,
-        signal.yields,
-        names=search.names,
-        name=f"{signal.label} in {search.name}",
-    )
-    return "simplified likelihood from the covariance of its bins", engine_of(model)
 
 
 def open_search_signal(text: str, database: str | None) -> "Engine":

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from superbin._support.shown import counted
@@ -11,6 +11,7 @@ from superbin.errors import DocumentError, InputError
 __all__ = [
     "is_ruler",
     "looks_like_uncertainty",
+    "may_be_thousands",
     "plain_number",
     "separator_of",
     "split_row",
@@ -25,7 +26,12 @@ __all__ = [
 _RULER = re.compile(r"sep=.|(?=[:=-]*[|+])[|+:=-]+|(?=.*--)(?=.*[|+])[|+:=\s-]+")
 _COMMAS = re.compile(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?")
 _POINTS = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
+
+
+def may_be_thousands(commas: Sequence[str]) -> bool:
+    """Whether numbers with commas, of which there are some, may all be ones whose thousands are separated."""
+    return bool(commas) and all(_THOUSANDS.fullmatch(c) for c in commas)
 
 
 def is_ruler(line: str) -> bool:
@@ -57,7 +63,7 @@ def separator_of(lines: Sequence[str], decimal: object, path: Path) -> tuple[str
                 f"{path}: holds numbers with a decimal comma ({commas[0]}) and with a decimal point ({points[0]}); use one of the two "
                 "throughout"
             )
-        if commas and decimal is None and all(_THOUSANDS.fullmatch(c) for c in commas):
+        if decimal is None and may_be_thousands(commas):
             raise DocumentError(
                 f"{path}: {commas[0]!r} may be a number with a decimal comma or one in thousands; leave out separators of "
                 'thousands, or say that commas are decimal with a mapping, {"decimal": ","}'
@@ -104,7 +110,7 @@ def wrong_length(row: Sequence[str], columns: Sequence[str], separator: str) -> 
 
 _NUMBER = r"[-+]?(?:\d[\d.,]*|\.\d+)(?:[eE][-+]?\d+)?"
 _UNSIGNED = rf"{_NUMBER.removeprefix('[-+]?')}\s*%?"
-_LABEL = r"(?:\s*\(?\s*(stat|syst|sys|tot|total|statistical|systematic)\.?\s*\)?)?"
+_LABEL = r"(?:\s*\(?\s*(?i:(statistical|systematic|total|stat|syst|sys|tot))\b\.?\s*\)?)?"
 _SYMMETRIC = re.compile(rf"\s*(?:±|\+-|\+/-|\\pm)\s*({_UNSIGNED}){_LABEL}")
 _UP_DOWN = re.compile(rf"\s*\^?\s*\+\s*({_UNSIGNED})\s*[,/_]?\s*-\s*({_UNSIGNED}){_LABEL}")
 _DOWN_UP = re.compile(rf"\s*_?\s*-\s*({_UNSIGNED})\s*[,/^]?\s*\+\s*({_UNSIGNED}){_LABEL}")
@@ -132,8 +138,8 @@ def _parsed(cell: str) -> tuple[str, dict[str, tuple[str, str]]] | None:
     while place < len(plain):
         for form, up, down in ((_SYMMETRIC, 1, 1), (_UP_DOWN, 1, 2), (_DOWN_UP, 2, 1)):
             if match := form.match(plain, place):
-                label = match[form.groups]
-                found.append((label or "", (match[up].replace(" ", ""), match[down].replace(" ", ""))))
+                label = (match[form.groups] or "").lower()
+                found.append((label, (match[up].replace(" ", ""), match[down].replace(" ", ""))))
                 place = match.end()
                 break
         else:
@@ -157,15 +163,21 @@ def _numbers(cell: str) -> list[str]:
     return ends if ends and re.fullmatch(r"[\s\[\](){}<>=≥≤–—-]*", re.sub(_NUMBER, "", cell)) else [cell]
 
 
-def with_errors(columns: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Columns whose cells hold values with errors become several; a cell that is none stays, so that its fault is told."""
+def with_errors(
+    columns: list[str], rows: list[list[str]], *, names_of_bins: Collection[str] = ()
+) -> tuple[list[str], list[list[str]]]:
+    """Columns whose cells hold values with errors become several; a cell that is none stays, so that its fault is told.
+
+    Columns that hold the names of bins, such as ``1+2-3``, stay as they are.
+    """
     names: list[str] = []
     cells: list[list[str]] = []
     for i, name in enumerate(columns):
         column = [row[i] for row in rows]
         parsed = [_parsed(cell) for cell in column]
         kinds = sorted({kind for one in parsed if one is not None for kind in one[1]})
-        if not kinds or 2 * sum(one is not None for one in parsed) < len(column):
+        is_name = " ".join(name.lower().replace("_", " ").split()) in names_of_bins
+        if is_name or not kinds or 2 * sum(one is not None for one in parsed) < len(column):
             names.append(name)
             cells.append(column)
             continue

@@ -96,6 +96,8 @@ class Draft:
         In the order of the bins, where there is no matrix.
     labels : sequence of str
         What the source calls its rows where they have ranges and no names, such as ``"200 to 300"``.
+    matrix_named : bool
+        Whether a mapping says what the matrix is.
     """
 
     place: str
@@ -116,6 +118,7 @@ class Draft:
     overlaps: NDArray[np.bool_] | None = None
     covariance: Covariance | None = None
     labels: Sequence[str] = ()
+    matrix_named: bool = False
 
     def imported(self, kind: str, options: Options, source: Source, *, keys: Sequence[str] = ()) -> Imported:
         """Make the bundle of `search`'s search and the draft's signals."""
@@ -241,7 +244,9 @@ class Draft:
     def _covariance(self, options: Options, source: Source) -> Covariance | None:
         matrix = self.matrix
         parts = (options.mapping, options.mapping.get("tables", {}), options.mapping.get("columns", {}))
-        named = any(key in part for part in parts for key in ("covariance", "correlations"))
+        named = self.matrix_named or any(
+            key in part for part in parts for key in ("covariance", "correlations")
+        )
         for key in ("covariance", "correlations"):
             if key in options.mapping:
                 matrix = replace(

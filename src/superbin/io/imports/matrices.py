@@ -20,6 +20,7 @@ from superbin.errors import DocumentError, InputError
 from superbin.io._text import parse_number
 from superbin.io.imports import hepdata_tables
 from superbin.io.imports.base import Source
+from superbin.io.imports.cells import may_be_thousands
 from superbin.io.root import opened
 
 __all__ = ["ALONE", "Matrix", "as_matrix", "is_matrix_name", "read_matrix"]
@@ -358,7 +359,7 @@ def _of_text(path: Path, text: str, correlations: bool) -> Matrix:
     ]
     if not lines:
         raise DocumentError(f"{path}: is empty; a matrix has one line per bin")
-    cells = [(number, _cells(line)) for number, line in lines]
+    cells = _cells(path, lines)
     triples = _of_triples(path, cells, correlations)
     if triples is not None:
         return triples
@@ -424,13 +425,35 @@ def _without_names(path: Path, cells: _Lines) -> tuple[list[str], list[str], _Li
     return names, columns if columns != names else [], cells
 
 
-def _cells(line: str) -> list[str]:
-    separator = next((s for s in (";", "\t", ",") if s in line), None)
-    cells = line.split() if separator is None else line.strip("\r\n").rstrip(separator).split(separator)
-    cells = [cell.strip().strip('"') for cell in cells]
-    # Beside semicolons and tabs a comma is decimal.
-    decimal = separator in (";", "\t") and not any("." in cell for cell in cells)
-    return [re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) if decimal else cell for cell in cells]
+_COMMA = re.compile(r"[-+]?\d+(,\d+)+([eE][-+]?\d+)?")
+
+
+def _cells(path: Path, lines: Sequence[tuple[int, str]]) -> list[tuple[int, list[str]]]:
+    """Cells of every line; between semicolons and tabs commas are decimal commas, if no number has a decimal point."""
+    found = []
+    commas: list[str] = []
+    points = False
+    for number, line in lines:
+        separator = next((s for s in (";", "\t", ",") if s in line), None)
+        cells = line.split() if separator is None else line.strip("\r\n").rstrip(separator).split(separator)
+        cells = [cell.strip().strip('"') for cell in cells]
+        points = points or any("." in cell and _is_number(cell) for cell in cells)
+        if separator in (";", "\t"):
+            commas += [cell for cell in cells if _COMMA.fullmatch(cell)]
+        found.append((number, cells))
+    if not commas:
+        return found
+    if points:
+        raise DocumentError(
+            f"{path}: holds numbers with commas ({commas[0]}) and with decimal points; use decimal points alone"
+        )
+    if may_be_thousands(commas):
+        raise DocumentError(
+            f"{path}: {commas[0]!r} may be a number with a decimal comma or one in thousands; use decimal points"
+        )
+    return [
+        (number, [re.sub(r"^([-+]?\d+),(?=\d)", r"\1.", cell) for cell in cells]) for number, cells in found
+    ]
 
 
 def _is_name(text: str) -> bool:

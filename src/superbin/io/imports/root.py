@@ -112,6 +112,7 @@ class RootImporter:
             low=low,
             high=high,
             matrix=matrix,
+            matrix_named=any(key in mapping for key in _MATRICES),
         )
         if draft.matrix is not None:
             # The mapping's name of it is that of a histogram, and not of a file beside.

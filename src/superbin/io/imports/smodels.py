@@ -33,7 +33,6 @@ from superbin.io.imports.matrices import as_matrix
 
 __all__ = ["IMPORTER", "SModelSImporter"]
 
-_FEMTOBARN = {"fb": 1.0, "pb": 1e-3, "ab": 1e3}
 _TEV = {"TeV": 1.0, "GeV": 1e-3}
 _LARGEST_LITERAL = 64 * 1024 * 1024
 

@@ -310,7 +310,7 @@ class _Table:
         ]
         said = _said(plain, faults)
         rows = [["" if v is None else str(v) for v in row] for row in zip(*cells.values(), strict=True)]
-        columns, rows = with_errors(list(cells), rows)
+        columns, rows = with_errors(list(cells), rows, names_of_bins=_NAME)
         return cls(
             path=path,
             columns=columns,
@@ -359,7 +359,7 @@ class _Table:
                 continue
             rows.append([c.strip() for c in row])
             lines.append(line)
-        columns, rows = with_errors(columns, rows)
+        columns, rows = with_errors(columns, rows, names_of_bins=_NAME)
         said = _said(comments, faults)
         return cls(
             path=path,
@@ -812,6 +812,11 @@ def _process(table: _Table, name: str, parts: dict[str, int], faults: Faults, no
     none = np.zeros(len(table.rows))
     stat, syst = _stat_and_syst(name, found, faults, notes)
     sides = [*(stat or (none, none)), *(syst or (none, none))]
+    certain = (nominal > 0) & ~np.any(sides, axis=0)
+    if len(parts) > 1 and certain.any() and not certain.all():
+        notes.append(
+            f"{name}: {counted(int(certain.sum()), 'row')} without an uncertainty; the yield is taken to be known exactly there"
+        )
     _note_yields(name, nominal, sides, notes)
     # Faults are reported together later; until then NaN marks them, which `Estimate` would refuse first.
     clean = [np.nan_to_num(np.maximum(a, 0.0)) for a in (nominal, *sides)]

@@ -392,6 +392,12 @@ def test_a_json_matrix_has_as_many_columns_as_rows(tmp_path: Path) -> None:
         ("covariance.csv", "1,0.1\n0.1,1\n", "every variance is 1 and the errors of the table are not"),
         ("covariance.csv", "A,A,4\nA,B,1\nB,C,1\nC,C,4\n", "the matrix has no entry for A and C"),
         ("covariance.csv", "4,\n,16\n", "the matrix has no entry in line 1, column 2"),
+        (
+            "covariance.csv",
+            "1,200;0\n0;1,500\n",
+            "'1,200' may be a number with a decimal comma or one in thousands",
+        ),
+        ("covariance.csv", "1,25;0\n0;1.5\n", r"holds numbers with commas \(1,25\) and with decimal points"),
     ],
 )
 def test_matrices_that_are_no_covariance(name: str, text: str, said: str, tmp_path: Path) -> None:
@@ -655,6 +661,8 @@ def test_backgrounds_that_would_be_forgotten(tmp_path: Path) -> None:
         ("5.0 +1.0 −0.8", (0, 0), (1, 0.8)),
         ("5 ± 10%", (0, 0), (0.5, 0.5)),
         ("5 +- 1 (stat)", (1, 1), (0, 0)),
+        ("5 ± 1 (Statistical) ± 0.5 (systematic)", (1, 1), (0.5, 0.5)),
+        ("5 ± 1 (total)", (0, 0), (1, 1)),
     ],
 )
 def test_cells_with_several_errors(
@@ -668,6 +676,18 @@ def test_cells_with_several_errors(
     )
     assert (one.nominal.item(), one.stat_up.item(), one.stat_down.item()) == pytest.approx((5, *stat))
     assert (one.syst_up.item(), one.syst_down.item()) == pytest.approx(syst)
+
+
+def test_names_of_bins_are_no_values(tmp_path: Path) -> None:
+    """IMP-4: names of bins that read like values with errors stay names."""
+    text = "bin,observed,background,error\n1+2-3,5,5,1\n4+5-6,6,6,1\n"
+    assert imported(tmp_path / "t.csv", text).bundle.search.names == ("1+2-3", "4+5-6")
+
+
+def test_values_without_errors_among_others_are_noted(tmp_path: Path) -> None:
+    """IMP-4: a yield without an uncertainty beside yields with one is said to be taken as exact."""
+    notes = imported(tmp_path / "t.csv", "bin,observed,background\nA,5,5 ± 1\nB,6,6\n").notes
+    assert any("1 row without an uncertainty" in note for note in notes)
 
 
 def test_one_cell_without_a_value(tmp_path: Path) -> None:
