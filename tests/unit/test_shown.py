@@ -102,7 +102,7 @@ def test_fits_and_limits_are_short() -> None:
             "write it as dialect://user:password@host:port/name",
         ),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_texts_of_errors(text: str, message: str) -> None:
     """API-8: values are cut at 100 characters, paths in the middle; passwords and what does not print are not shown."""
