@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from superbin.catalog import open_catalog
+from superbin.catalog import Catalog, open_catalog
 from superbin.domain.aggregate import combine
 from superbin.domain.search import Search
 from superbin.domain.signal import SignalModel
@@ -127,6 +127,23 @@ def test_limits_on_weak_signals(
     found = upper_limit(fitter, *fit_both(fitter))
     assert found.status == "converged"
     assert found.observed == pytest.approx(limit, abs=digits)
+
+
+@pytest.mark.parametrize("masses", [(600, 1), (750, 150)])
+def test_no_fixed_strength_has_a_lower_minimum(
+    published: PublishedLikelihood, packaged_catalog: Catalog, cms_search: Search, masses: tuple[int, int]
+) -> None:
+    """LIK-17: signals for which the fit of mu, left alone, ends in a minimum that is not the lowest."""
+    fitter = Fitter(published.model(packaged_catalog.signal(cms_search, "T2qq", masses).yields))
+    free, held = fit_both(fitter)
+    assert free.nll <= held.nll
+    for factor in (0.5, 1.0, 1.5, 2.0, 3.0):
+        at = fitter.fit(mu=factor * free.mu, start=free, explore=False)
+        assert at.nll >= free.nll - 1e-6
+    limit = upper_limit(fitter, free, held)
+    assert limit.status == "converged"
+    assert limit.observed is not None
+    assert limit.observed > limit.expected > 0  # type: ignore[operator]
 
 
 def test_no_signal_in_control_regions(published: PublishedLikelihood, fitter: Fitter) -> None:

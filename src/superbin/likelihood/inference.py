@@ -179,8 +179,8 @@ def fit_both(
 ) -> tuple[Fit, Fit]:
     """Return the fit of mu and the fit at a given mu, of which neither missed the other's minimum.
 
-    A likelihood of few counts can have minima nobody named. If the fit with mu held finds a lower one, the fit of mu
-    is repeated from there.
+    A likelihood of few counts can have minima nobody named. If the fit with mu held, or one with mu somewhat above the
+    fitted one, finds a lower minimum, the fit of mu is repeated from there.
 
     Parameters
     ----------
@@ -198,6 +198,13 @@ def fit_both(
     if held.ok and not free.nll <= held.nll + SAME:
         again = fitter.fit(data=data, start=held)
         free = again if again.ok else free
+    if free.ok and free.mu_error:
+        above = fitter.fit(
+            mu=free.mu + 1.5 * free.mu_error, data=data, start=free, explore=False, branches=False
+        )
+        if above.ok and above.nll < free.nll - SAME:
+            again = fitter.fit(data=data, start=above)
+            free = again if again.ok and again.nll < free.nll else free
     return free, held
 
 
