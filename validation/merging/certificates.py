@@ -264,7 +264,7 @@ def of_shapes(first: int, count: int, largest: int) -> int:
 
 
 PACKAGED = (
-    "`certificates.py packaged --every 2 --visible`: every second point of the packaged grids of CMS-PAS-SUS-16-014 with `midp` of at least 1, of weaker ones "
+    "`certificates.py packaged --every 2 --visible`: every second point of the packaged grids with `midp` of at least 1, of weaker ones "
     "a few; 3 s of CPU without correlations, 10 s with the likelihood's, beside other work. The value of `limit` is the inverse of the limit on the signal strength."
 )
 
