@@ -92,6 +92,10 @@ def test_fits_and_limits_are_short() -> None:
         ("a\u202eb\x1b[31m\ud800", "a\\u202eb\\x1b[31m\\ud800"),
         ("postgresql://me:a@secret@host:1/x", "postgresql://me:***@host:1/x"),
         ("postgresql://me@example.org:secret@host/x", "postgresql://me@example.org:***@host/x"),
+        (
+            "mariadb+pymysql://me:secret@host/x: denied to 'me'@'host'; ask its owner",
+            "mariadb+pymysql://me:***@host/x: denied to 'me'@'host'; ask its owner",
+        ),
         ("https://host.org: name lookup failed; ask a@b", "https://host.org: name lookup failed; ask a@b"),
         ("https://host/record?keyword=gluino", "https://host/record?keyword=gluino"),
         ("postgresql://host/x?sslpassword='a secret'&x=1", "postgresql://host/x?sslpassword=***&x=1"),
@@ -102,7 +106,7 @@ def test_fits_and_limits_are_short() -> None:
             "write it as dialect://user:password@host:port/name",
         ),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_texts_of_errors(text: str, message: str) -> None:
     """API-8: values are cut at 100 characters, paths in the middle; passwords and what does not print are not shown."""

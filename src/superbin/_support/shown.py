@@ -88,7 +88,7 @@ _CLOSING = "'\")]};:,."
 _PASSWORDS = (
     # Of a URL, up to the last @ of the word; or of the line, unless what follows the colon is a port.
     re.compile(r"(:/{1,2}[^\s/:]{0,200}:)(?!password@)\S*@"),
-    re.compile(r"(:/{1,2}[^\s/:]{0,200}:)(?!password@|\s|\d+(?:[/?\s'\"]|$)).*@"),
+    re.compile(r"(:/{1,2}[^\s/:]{0,200}:)(?!password@|\*\*\*@|\s|\d+(?:[/?\s'\"]|$)).*@"),
     # Of a query, a connection string or an entry.
     re.compile(
         r"((?:password|passwd|passphrase|pwd)['\"]?\s*[=:]\s*|(?<!\\)(?:secret|token)\s*=\s*|[?&][^\s=&?]{0,60}?(?:pass|pwd|secret|token|key(?!w))[^\s=&?]{0,60}=)"
