@@ -54,6 +54,8 @@ def test_page_and_pdf() -> None:
     assert "somebody &lt;b&gt;" in html
     assert "1 of 2 demands met" in html
     document = validation_pdf(report())
+    assert b"/Type3" not in document
+    assert b"/CIDFontType2" in document
     assert document.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b", document)) == 2
 

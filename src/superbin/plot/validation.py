@@ -69,9 +69,10 @@ def _drawn(comparison: Comparison, ratios: Ratios) -> Figure:
 def validation_pdf(report: ValidationReport) -> bytes:
     """The report as a PDF: the table, then the figures."""
     target = BytesIO()
+    # Fonts are written when the pages are closed, which the style must outlast.
     with (
-        PdfPages(target, metadata={"Creator": "superbin", "CreationDate": None, "Producer": None}) as pages,
         style(),
+        PdfPages(target, metadata={"Creator": "superbin", "CreationDate": None, "Producer": None}) as pages,
     ):
         for page in _table_pages(report):
             pages.savefig(page)
