@@ -129,6 +129,30 @@ def test_scan_on_a_cluster_with_a_worker_killed(
     assert n_rows(store) == 12
 
 
+def test_all_workers_killed(
+    cluster: Cluster,
+    store: Store,
+    small_search: Search,
+    plane: list[SignalModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SCAN-13: a cluster whose workers are all gone is given up after a time, and what was finished is kept."""
+    monkeypatch.setattr("superbin.scan.workers._CHECK_SECONDS", 0.5)
+    monkeypatch.setattr("superbin.scan.workers._ABANDONED_SECONDS", 2.0)
+
+    def kill_all(progress: Progress) -> None:
+        if progress.finished >= 3:
+            for worker in cluster.workers:
+                worker.kill()
+
+    with (
+        pytest.raises(ClusterError, match="lost all of its workers 2 s ago; start workers, and run the same"),
+        dask_workers(scheduler=cluster.address) as workers,
+    ):
+        run_scan(small_search, plane, store=store, executor=workers, on_progress=kill_all)
+    assert 3 <= n_rows(store) < 12
+
+
 def test_scheduler_lost(
     cluster: Cluster, store: Store, small_search: Search, plane: list[SignalModel]
 ) -> None:

@@ -174,17 +174,6 @@ def _yaml_bomb(folder: Path) -> None:
     )
 
 
-_CLUSTER = f"""
-{sys.executable} -m distributed.cli.dask_scheduler --host 127.0.0.1 --port 18786 --no-dashboard > /dev/null 2>&1 & scheduler=$!
-{sys.executable} -m distributed.cli.dask_worker tcp://127.0.0.1:18786 --no-nanny --no-dashboard > /dev/null 2>&1 & worker=$!
-(sleep 25; kill -KILL $worker) & killer=$!
-"$@"; code=$?
-kill $scheduler $worker $killer 2> /dev/null
-wait 2> /dev/null
-exit $code
-"""
-"""A scheduler with one worker that is killed while the command computes."""
-
 IMPORT = ("db", "import", "--luminosity", "1", "--dry-run")
 
 CASES: tuple[Case, ...] = (
@@ -290,7 +279,6 @@ CASES: tuple[Case, ...] = (
     # Clusters
     Case("a scheduler that is none", ("scan", "T1bbbb", "--scheduler", "tcp://127.0.0.1:1", "--max-points", "1"), codes=(2,)),
     Case("a scheduler of no address", ("scan", "T1bbbb", "--scheduler", "nonsense", "--max-points", "1"), codes=(2,)),
-    Case("all workers of a cluster are killed", ("scan", "T1bbbb", "--scheduler", "tcp://127.0.0.1:18786"), shell=_CLUSTER, codes=(2,), says="points are stored"),
     # Signals
     *(
         Case(f"{name} while a folder is written", ("run", "T1bbbb", "1750", "1", "-o", "out"), stop=(name, ".out.*"), codes=(code,))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from superbin._support.files import write_text
+from superbin._support.files import staged_directory, write_text
+from superbin._support.shown import printable
 from superbin.domain.bundle import Bundle
 from superbin.domain.search import Observable, Search
 from superbin.domain.signal import SignalModel
@@ -59,9 +60,10 @@ def write_template(name: str, folder: str | Path, *, force: bool = False) -> Non
         raise InputError(f"the search is to be called {name!r}; a name is printable text that is not blank")
     if Path(folder).suffix.lower() == ".zip":
         raise InputError(f"{folder}: a template is a folder to be edited; give a name without .zip")
-    page = _PAGE.format(name=name, folder=Path(folder).name, reference=_REFERENCE)
-    write_bundle(_example(name), folder, force=force)
-    write_text(Path(folder) / "README.md", page)
+    page = _PAGE.format(name=name, folder=printable(Path(folder).name), reference=_REFERENCE)
+    with staged_directory(folder, force=force) as stage:
+        write_bundle(_example(name), stage)
+        write_text(stage / "README.md", page)
 
 
 MET = Observable("met", r"$p_\mathrm{T}^\mathrm{miss}$", "GeV")

@@ -41,6 +41,9 @@ _ADDRESS = re.compile(
 _CHECK_SECONDS = 5
 """How often to ask a silent scheduler whether it is there."""
 
+_ABANDONED_SECONDS = 600
+"""How long a cluster that had workers may have none."""
+
 _PATIENCE_SECONDS = 300
 """How long a scheduler whose connection stands may leave that unanswered."""
 
@@ -153,6 +156,7 @@ class DaskWorkers(Executor):
         self._client = client
         self._asked = self._answered = time.monotonic()
         self._warned = False
+        self._worked: float | None = None  # when a worker was last seen
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Hand out a call.
@@ -183,6 +187,7 @@ class DaskWorkers(Executor):
             return
         try:
             here.set_result(there.result())
+            self._worked = time.monotonic()
         except BaseException as error:  # noqa: BLE001  a cancellation, too, is an answer
             # An error that is not the call's own met the answer on its way.
             here.set_exception(error if there.status == "error" else self.lost())
@@ -193,7 +198,7 @@ class DaskWorkers(Executor):
         Raises
         ------
         ClusterError
-            If it is not.
+            If it is not, or if it had workers and has had none for `_ABANDONED_SECONDS`.
         """
         now = time.monotonic()
         if now - self._asked < _CHECK_SECONDS:
@@ -211,7 +216,17 @@ class DaskWorkers(Executor):
             if not cores and not self._warned:
                 _log.warning("the Dask cluster has no workers now; waiting for some")
             self._warned = not cores
+            if cores:
+                self._worked = now
+            elif self._worked is not None and now - self._worked > _ABANDONED_SECONDS:
+                raise self.abandoned()
         self._asked = time.monotonic()
+
+    def abandoned(self) -> ClusterError:
+        """The error that says that all workers are gone."""
+        return ClusterError(
+            f"the Dask cluster lost all of its workers {_ABANDONED_SECONDS:.0f} s ago; start workers, and run the same command again"
+        )
 
     def lost(self) -> ClusterError:
         """The error that says that the scheduler is gone."""
