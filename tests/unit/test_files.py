@@ -1,6 +1,8 @@
 """Nothing is ever half-written: clauses OUT-1 to OUT-3."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,14 @@ def test_reading_waits_for_nothing(tmp_path: Path) -> None:
             first_bytes(tmp_path / "pipe", 4)
     finally:
         os.close(writer)
+
+
+def test_standard_output_in_a_file_is_shared(tmp_path: Path) -> None:
+    """OUT-4: /dev/stdout is written to where it goes, and what is printed later follows; nothing is replaced."""
+    script = (
+        "from superbin._support.files import check_file, write_bytes\n"
+        "check_file('/dev/stdout', replace=False)\nwrite_bytes('/dev/stdout', b'first\\n')\nprint('second')"
+    )
+    with (tmp_path / "out.txt").open("wb") as out:
+        subprocess.run([sys.executable, "-c", script], stdout=out, check=True)
+    assert (tmp_path / "out.txt").read_text() == "first\nsecond\n"

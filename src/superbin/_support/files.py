@@ -4,6 +4,7 @@ import errno
 import gzip
 import io
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -22,6 +23,7 @@ __all__ = [
     "check_regular",
     "files_within",
     "first_bytes",
+    "is_stream",
     "lies_in",
     "read_limited",
     "staged_directory",
@@ -163,7 +165,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """
     path = Path(path)
     try:
-        if _is_stream(path):
+        if is_stream(path):
             return _pour(path, content)
         # A link stays one, and what it leads to is written.
         target = Path(os.path.realpath(path))
@@ -196,13 +198,12 @@ def check_file(path: str | Path, *, replace: bool = True) -> None:
         If it is a folder, or exists and is not to be replaced, or the place cannot be written.
     """
     path = Path(path)
-
-    if not replace and os.path.isfile(path) and not _is_stream(path):  # noqa: PTH113
+    if not replace and os.path.isfile(path) and not is_stream(path):  # noqa: PTH113
         raise OutputError(f"{path} exists; name another output, or replace it with --force")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a file is written, and this is a folder")
-        if _is_stream(path):
+        if is_stream(path):
             if not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
@@ -218,9 +219,9 @@ def _unwritable(path: Path, error: OSError | ValueError) -> OutputError:
     return OutputError(f"cannot write {path}: {_reason(error)}; choose a place you can write to")
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a device, a pipe or a socket stands there, or what standard output goes to, which a file must not replace."""
-    if os.path.abspath(path).startswith(("/dev/", "/proc/")) and os.path.isfile(path):  # noqa: PTH100, PTH113
+    if _descriptor(path) is not None:
         return True
     try:
         mode = path.stat().st_mode
@@ -229,9 +230,22 @@ def _is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+_DESCRIPTORS = re.compile(r"/dev/(?:(stdout)|(stderr)|fd/(\d+))|/proc/self/fd/(\d+)")
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of an open file that is named as such, ``/dev/stdout``, if it is one."""
+    found = _DESCRIPTORS.fullmatch(str(path))
+    if found is None:
+        return None
+    return 1 if found[1] else 2 if found[2] else int(found[3] or found[4])
+
+
 def _pour(path: Path, content: bytes) -> None:
     # Without waiting, so that a pipe that nobody reads is an error.
-    handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    number = _descriptor(path)
+    # A descriptor is shared, so that what is printed later follows what is written here.
+    handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)) if number is None else os.dup(number)
     os.set_blocking(handle, True)
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)

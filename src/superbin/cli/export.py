@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from superbin._support.files import is_stream
 from superbin._support.shown import counted
 from superbin.cli.options import standard_input
 from superbin.errors import InputError
@@ -98,7 +99,7 @@ def _check_output(output: Path, *, force: bool) -> None:
     """Before any work: an existing output is kept unless told otherwise, and its place can be written."""
     if str(output) == "-":
         return
-    if (output.is_file() or output.is_dir()) and not force and not str(output).startswith("/dev/"):
+    if (output.is_file() or output.is_dir()) and not force and not is_stream(output):
         raise InputError(f"{output} exists; name another output, or replace it with --force")
     if output.is_file() and not output.suffix:
         raise InputError(f"{output} is a file and the output is a folder; name another one")

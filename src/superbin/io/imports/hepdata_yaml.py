@@ -156,7 +156,7 @@ def _check_levels(text: str) -> None:
 
 
 def _may_be_deep(text: str) -> bool:
-    """Whether brackets, those in texts too, or the beginnings of lines could be so many levels."""
+    """Whether brackets, those in texts too, or the beginnings of lines could be nested more deeply than is read."""
     characters = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
     steps = np.isin(characters, [*b"[{"]).astype(np.int32) - np.isin(characters, [*b"]}"])
     levels = np.cumsum(steps)
